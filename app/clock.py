@@ -68,7 +68,7 @@ def adopt(reading: Reading | None) -> None:
 def machine_skew() -> timedelta:
     """Return the time by which this machine's clock is ahead of the database's clock; negative if it is behind.
 
-    It is about zero as long as no reading of the database's clock is in use.
+    Until `adopt` has been given a reading of the database's clock, the result is about zero.
     """
     return _machine_now() - _shared_now()
 

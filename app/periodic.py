@@ -50,8 +50,8 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
 async def repeating(seconds: float, step: Step, *, event: str) -> AsyncGenerator[None, None]:
     """Return a context manager that performs a step in the background every `seconds` until the block ends.
 
-    If a step raises an error, the error is written to the log as `event`. A step in progress at the end of the block is
-    cancelled.
+    The first step begins after `seconds`. If a step raises an error, the error is written to the log as `event`, and
+    the step is repeated as usual. A step in progress at the end of the block is cancelled.
     """
     task = asyncio.create_task(every(seconds, step, event=event))
     try:

@@ -80,7 +80,10 @@ class Prepared:
         return await _within(session, sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run the statement in the same transaction as `all` would, and return its first row, or None if it has none.
+        """Run the statement with `values` (by parameter name), and return its first row, or None if it has no row.
+
+        The statement runs in the session's transaction. If there is none, a statement that writes or locks rows begins
+        one, and a statement that only reads runs without one.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -91,7 +94,9 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a statement that returns no rows, in the same transaction as `all` would.
+        """Run a statement that returns no rows, with `values` (by parameter name), in the session's transaction.
+
+        If there is none, the statement begins one. It is not committed here.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -101,10 +106,11 @@ class Prepared:
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run a write, commit it at once, and return its first row, or None if there is no row.
+        """Run a write in a transaction of its own, commit it, and return its first row, or None if there is no row.
 
-        If the session has a transaction already, the write is part of that transaction and is committed with it. Use
-        this method only for a write that need not be rolled back if a later step fails.
+        If the session has a transaction already, the write becomes part of that transaction. It is then not committed
+        here, but with that transaction. Use this method only for a write that need not be rolled back if a later step
+        fails.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -117,9 +123,10 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a write that returns no rows, and commit it at once.
+        """Run a write that returns no rows in a transaction of its own, and commit it.
 
-        If the session has a transaction already, the write is part of that transaction and is committed with it.
+        If the session has a transaction already, the write becomes part of that transaction. It is then not committed
+        here, but with that transaction.
 
         Raises:
             DatabaseUnavailable: the server went away.

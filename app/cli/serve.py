@@ -32,9 +32,10 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Run the API server until SIGTERM or Ctrl-C.
+    """Run the API server until SIGTERM or Ctrl-C, with one or more processes that answer requests.
 
-    The server then accepts no more requests, and ends when those in progress have finished or a time limit is over.
+    By default, the address and port are those of the settings, and there is one process. At the end, the server accepts
+    no more requests, and waits until those in progress have finished or a time limit is over.
     """
     hide_environment()
     # uvicorn raises the signal again after the last request: a requested stop is no failure.

@@ -38,7 +38,10 @@ def warn_of_unknown_variables() -> None:
 def check_catalog(settings: Settings) -> Catalog:
     """Return the catalog of agents, read from the file that the settings name.
 
-    An invalid catalog ends the command with one line on standard error.
+    Raises:
+        click.ClickException: the catalog is invalid. The program then prints one line on standard error and exits with
+            status 1.
+
     """
     try:
         return load_catalog(settings.agent_catalog)

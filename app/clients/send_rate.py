@@ -38,7 +38,7 @@ class SendRate(Protocol):
     async def take(self, count: int, deadline: Deadline) -> bool:
         """Wait until `count` messages may be sent, and return True.
 
-        Return False if they may not be sent before the deadline.
+        Return False if they may not be sent before the deadline. Then do not wait, and do not count the messages.
         """
         ...
 

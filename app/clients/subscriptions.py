@@ -138,7 +138,11 @@ class Channel:
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether the followers have this event already: received live, or read from Redis before `collect`."""
+        """Return whether the followers have this event already, because it does not come after their last event.
+
+        They have received their last event live, or have read it from Redis before they called `collect`. An event
+        without an id, or of another stream of the run, is never known.
+        """
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number

@@ -107,14 +107,14 @@ class PrAuthorshipMode(StrEnum):
 
 
 class RunSource(StrEnum):
-    """The trigger that started a run."""
+    """The origin of a run: a request of a person or client (`manual`), or a signal report."""
 
     MANUAL = "manual"
     SIGNAL_REPORT = "signal_report"
 
 
 class LimitType(StrEnum):
-    """The kind of usage limit that a project exceeded: for a short period or for a long one (contract 2.4)."""
+    """The kind of usage limit that a project exceeded: `burst` for a short period, `sustained` for a long one."""
 
     BURST = "burst"
     SUSTAINED = "sustained"

@@ -82,7 +82,7 @@ class FormQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that an agent sent: its questions, and the names of the questions that must be answered."""
+    """A form that an agent sent: its fields (`questions`), and the names of those that must be filled (`required`)."""
 
     questions: tuple[FormQuestion, ...]
     required: frozenset[str]
@@ -173,9 +173,10 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """For each question its type, the number of its choices, and whether it has a field for free text.
+        """For each field of the form, its type, the number of its choices, and whether free text can be added to it.
 
-        A form and its copy with masked secrets have the same shape, unless masking has made names or choices equal.
+        A form and its copy with masked secrets have the same shape. The only exception is a copy in which masking has
+        made two names or two choices equal.
         """
         return [
             (question.type, len(question.choices), question.companion is not None)

@@ -20,7 +20,10 @@ from app.models.base import Base, one_of
 
 
 class Integration(Base):
-    """A project's access to a code host: by a token, or by an installation of a GitHub App."""
+    """A row with a project's access to a code host: by a token, or by an installation of a GitHub App.
+
+    The access of a single user is a `UserIntegration`.
+    """
 
     __tablename__ = "integrations"
     __table_args__ = (
@@ -74,7 +77,7 @@ class SignalReport(Base):
 
 
 class SignalReportTask(Base):
-    """The relation of a task to a signal report (contract 5.2)."""
+    """A row that links a task to the signal report for which the task was created (contract 5.2)."""
 
     __tablename__ = "signal_report_tasks"
     __table_args__ = (

@@ -74,9 +74,10 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """Kill a program that was started in a new session, and all other processes of the session.
+    """Kill a program that leads an operating-system session of its own, and all other processes of that session.
 
-    Wait until the program has ended, at most 30 seconds. Output that was not read is dropped.
+    Wait until the program has ended. If it has not after 30 seconds, an error is logged and the call returns all the
+    same. Output that was not read is dropped.
     """
     _kill(process, in_session=True)
     await _end(process)

@@ -18,7 +18,7 @@ _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.
 @_name
 @transactional
 async def create_organization(transaction: Transaction, name: str) -> Answer:
-    """Add an organization, which groups projects."""
+    """Add an organization, which groups projects. Print its id and name; several can have the same name."""
     organization = await accounts.create_organization(transaction.session, name)
     return {"id": organization.id, "name": organization.name}
 
@@ -55,7 +55,11 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 )
 @transactional
 async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
-    """Limit how much content of its tasks the pushes of a project may contain."""
+    """Limit how much content of its tasks the pushes of a project may contain.
+
+    The most detailed level permitted is `generic`, `title` or `full`; `any` removes the limit. Print the id of the
+    project and its limit.
+    """
     limit = None if most == "any" else PushText(most)
     limited = await accounts.limit_push_text(transaction.session, project, limit)
     return {"project": limited.id, "push_text": limited.push_text}

@@ -79,7 +79,11 @@ async def create_integration(
     api_url: str | None,
     git_url: str | None,
 ) -> Answer:
-    """Connect a project to a code host, by a token or by an installation of a GitHub App."""
+    """Connect a project to a code host, and print the id of the integration.
+
+    The credential is either an access token, or an installation of a GitHub App with three values: the App's id, the
+    installation's id and the App's private key. If neither is given, git connects without a credential.
+    """
     integration = await integrations.create_integration(
         transaction.session,
         transaction.cipher,
@@ -114,7 +118,10 @@ def _installation(
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
 ) -> Answer:
-    """Store a user's own access to a code host, by a token."""
+    """Store a user's own access to a code host, by a token, and print the id of the integration.
+
+    An integration without a token is stored too, but runs cannot use it.
+    """
     integration = await integrations.create_user_integration(
         transaction.session, transaction.cipher, user_id=user, kind=kind, token=token
     )

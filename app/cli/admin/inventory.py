@@ -37,7 +37,10 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
 ) -> Answer:
-    """List users: all of them, the members of one project, or those that have a given text in their e-mail address."""
+    """List all users, or only the members of a project, or only those with a text in their e-mail address.
+
+    If both filters are given, a user must satisfy both.
+    """
     return await inventory.list_users(
         transaction.session, project_id=project, email=email, limit=limit, offset=offset
     )
@@ -72,7 +75,11 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 async def list_keys(
     transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
 ) -> Answer:
-    """List API keys, including revoked ones, with the times of their last use and of their expiry."""
+    """List API keys, including revoked ones, with the times of their last use and of their expiry.
+
+    All keys are listed, or only those of a user, or only those with a mask, which is the shortened form of a key. If
+    both filters are given, a key must satisfy both.
+    """
     return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
 
 

@@ -52,7 +52,10 @@ async def create_key(
     label: str,
     expires: datetime | None,
 ) -> Answer:
-    """Create an API key. Its value is shown only once."""
+    """Create an API key and print it. Its value is shown only once.
+
+    Without a project or organization, the key works for all projects of its user. Without an expiry, it never expires.
+    """
     key = await api_keys.create_api_key(
         transaction.session,
         user_id=user,

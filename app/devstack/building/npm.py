@@ -68,12 +68,12 @@ def find_installed_npm(folder: Path) -> Npm | None:
 
 
 def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: TerminalOutput) -> Npm:
-    """Install Node from PyPI into `folder` and return its npm.
+    """Install Node from PyPI into `folder` and return its npm. The version is the one in a lock file of this package.
 
     Args:
         folder: the folder to install into. Afterwards, Node is in its sub-folder `node`.
         scratch: a temporary folder on the same file system.
-        oldest: the oldest suitable version (major, minor), which is only printed. The version in the lock is installed.
+        oldest: the oldest version (major, minor) that would have been suitable on PATH. It is only printed.
         terminal: prints the progress.
 
     Raises:

@@ -189,9 +189,11 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account for PostgreSQL if the current user is root: an unprivileged user in a user namespace.
+    """Return the unprivileged account for PostgreSQL that needs a user namespace. The current user must be root.
 
-    Outside the namespace, the files that PostgreSQL creates belong to root.
+    PostgreSQL refuses to run as root. In its namespace it runs as an unprivileged user; outside, this user is root, so
+    the files that PostgreSQL creates belong to root. A program with this account does not start if the system refuses
+    user namespaces.
     """
     account = pwd.getpwnam("nobody")
 
@@ -206,9 +208,10 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an account for PostgreSQL if the current user is root: an unprivileged user, without a user namespace.
+    """Return the unprivileged account for PostgreSQL that needs no user namespace. The current user must be root.
 
-    The account keeps one right of root: PostgreSQL can enter folders that only root may enter, such as /root.
+    The program `setpriv` starts PostgreSQL as an unprivileged user. The account keeps one right of root: PostgreSQL can
+    enter folders that only root may enter, such as /root.
 
     Raises:
         DevstackError: the program `setpriv` is missing.

@@ -93,9 +93,10 @@ class TrialRepository:
         return bool(_git(self.source, *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
-        """Fetch a branch of the bare copy into the person's checkout; return the git command that shows its changes.
+        """Fetch a branch that a run has pushed into the checkout from which the trial was started.
 
-        If the source is a URL, there is no checkout: fetch nothing, and return the git command that fetches the branch.
+        Return the git command that shows the branch's changes. If the trial was started from a URL, there is no
+        checkout: fetch nothing, and return the git command that fetches the branch.
 
         Raises:
             DevstackError: git failed.
