@@ -54,12 +54,12 @@ async def follow_events(
 ) -> EventStream:
     """Stream the events of one or more topics live: the project's tasks, the caller's inbox, or single runs.
 
-    The response has server-sent events (frames). A frame without a line `event:` has an event as in the list; a frame
-    with `event: run:<id>` has an event of that run's stream.
-    Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
-    With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
-    reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
-    `event: end` closes the stream: reconnect with the last id.
+    The response has server-sent events (frames). A frame without a line `event:` has an event in the form in which the
+    list of events shows it; a frame with `event: run:<id>` has an event of that run's stream. Without `Last-Event-ID`,
+    the stream starts with events of tasks from now on, and with the first event of each run. With it, every topic
+    continues after the frame with that id: the id contains the position in each topic. `gap` reports missing events and
+    their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream:
+    reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
     topics = await open_project_stream(call.session, call.caller, query.topics, last_id)

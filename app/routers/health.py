@@ -44,7 +44,10 @@ async def live() -> Json:
     | {503: {"model": ReadinessOut, "description": "At least one server is not ready; the body names it."}},
 )
 async def ready(request: Request) -> Json:
-    """Report whether the database, its schema, Redis and the object store are ready, each separately."""
+    """Report whether the database, its schema, Redis and the object store are ready, each separately.
+
+    The status is 200 if all of them are ready, else 503.
+    """
     process = process_of(request)
     answer, is_ready = await _readiness.get(
         lambda: check_readiness(process.sessions, process.redis, process.store)

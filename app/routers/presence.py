@@ -70,9 +70,10 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
     """End the presence of a device on a task at once.
 
-    The response is 204 even if the device was not watching, or belongs to another user. All events until now are
-    treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, the number of the
-    last event that it has shown, only the events up to that number are treated as seen.
+    The response is 204 even if the device was not watching, or belongs to another user. Deferred pushes about events
+    that the person has seen are dropped. If the device has reported `seen_seq`, the number of the last event that it
+    has shown, these are the events up to that number. Otherwise, if the device was focused, they are all events until
+    now.
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()

@@ -40,7 +40,7 @@ def fail(code: str, text: str) -> PydanticCustomError:
 
 
 def parse_integer(value: Any) -> int | None:
-    """Return an integer from a number or a text: 5 from "5", 5.0 and "5.0". Return None for any other value."""
+    """Return the integer in a number or text: 5 from "5", 5.0 and "5.0". Return None for others, such as 5.5."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

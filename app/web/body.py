@@ -125,7 +125,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     Args:
         request: the request.
         limit: the maximum number of bytes.
-        seconds: the time limit for an empty body. The limit grows with the number of bytes that have arrived.
+        seconds: the time limit in seconds. It is extended by one second for each 32 KiB that arrive.
 
     Raises:
         BodyTooLarge: the body is larger than `limit`. Up to 100 MiB are read before the error is raised, because many

@@ -95,7 +95,8 @@ async def _hash(request: Request, caller: Principal) -> str:
 async def read_key(request: Request) -> Once:
     """Return the `Once` that performs a request once for its Idempotency-Key. The function is a dependency of routes.
 
-    It must run after the dependency that authorises the caller.
+    For a request without the header, it returns a `Once` that performs the request each time. The function must run
+    after the dependency that authorises the caller.
 
     Raises:
         InvalidInput: the key is too long, or contains unprintable characters.

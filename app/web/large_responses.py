@@ -24,8 +24,8 @@ from app.errors import Unavailable
 class LargeResponses:
     """Sends the JSON responses of a process that are larger than 1 MiB, at most `slots` of them at the same time.
 
-    Further ones wait up to `wait_seconds` for a slot. After that, the response to a read is refused with 503, and any
-    other response is sent.
+    Further responses wait until one has been sent, up to `wait_seconds`. After that, the response to a read is refused
+    with 503, and any other response is sent.
     """
 
     def __init__(

@@ -38,7 +38,11 @@ class UnitRoute(APIRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests, which performs each request in a unit of work."""
+        """Return the handler of the route's requests, which performs each request with one database session.
+
+        The session's transaction is committed before the response is sent. If the handler raises an error, it is rolled
+        back.
+        """
         gates = gates_of(self.endpoint)
         handle = super().get_route_handler() if gates is None else _behind(gates, self.endpoint)
 

@@ -90,11 +90,12 @@ class ResilientWorker(Worker):
 class RunWorker(ResilientWorker):
     """The arq worker that performs runs.
 
-    The job of a run removes itself from the queue when it begins, so that the run can be queued again under the same
-    job id. When such a job ends, this worker therefore removes nothing from the queue.
+    The job of a run removes its own entry from the queue when it begins, so that the run can be queued again under the
+    same job id. When such a job ends, this worker therefore removes nothing from the queue.
 
     Args:
-        withdrawn: the part before the colon of the ids of jobs that remove themselves.
+        withdrawn: the name of the kind of job that removes its own entry. The id of such a job begins with this name
+            and a colon.
         slots: counts the runs that wait for a person and give their slots to other runs.
         options: the arguments of arq's worker.
 

@@ -22,7 +22,10 @@ class RunSlots:
         return min(len(self._waiting), self.limit)
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Set the function to call whenever the number of freed slots may have changed. It replaces an earlier one."""
+        """Set the callback `changed`. It is called whenever the number of freed slots may have changed.
+
+        There is only one callback: it replaces an earlier one.
+        """
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:

@@ -68,7 +68,7 @@ async def take_events(run: RunHolder, request: Request) -> Json:
     The body has one event per line, as JSON. Log entries (`type: notification`) are added to the log of the run, and
     all events are sent to its followers. Keep the request open and send events as they happen, or send them in batches.
     After a failure, send an empty body to get the number of the last accepted event, and continue after it. If a line
-    is invalid, the error names it, and the lines before it are accepted. An `event_id` is accepted once, even if
-    `append_log` added it before. The run fails if its agent is silent for too long.
+    is invalid, the error names it, and the lines before it are accepted. An event with an `event_id` that was accepted
+    before, here or by `append_log`, is a repetition. The run fails if its agent is silent for too long.
     """
     return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))

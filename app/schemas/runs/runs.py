@@ -208,7 +208,7 @@ class SetOutputIn(Input):
 
 
 class RelayIn(Input):
-    """A message of an agent for the people who follow its run, to be relayed to a chat."""
+    """A message of an agent to relay to a chat outside the service. It is written to the log of the agent's run."""
 
     text: Annotated[str, Text(max_length=_MAX_RELAYED), Field(description="The message.")]
     text_parts: Annotated[
@@ -229,7 +229,7 @@ class RelayIn(Input):
 
 
 class RelayOut(TypedDict):
-    """The result of a request to relay a message of an agent to a chat."""
+    """The response to a request to relay a message of an agent to a chat, which this service only logs."""
 
     status: Annotated[
         str,

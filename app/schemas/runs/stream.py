@@ -39,7 +39,7 @@ class StreamQuery(QueryInput):
 
 
 class PositionOut(TypedDict):
-    """The number of the last event that the service has accepted from the agent of a run."""
+    """The response with the number of the last stream event that the service has accepted from a run's agent, or 0."""
 
     last_accepted_seq: Annotated[
         int, Field(description="Number of the last accepted event; 0: none yet.", ge=0)

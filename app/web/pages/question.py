@@ -57,7 +57,7 @@ _UNSHOWN = "This form cannot be shown. You can only decline it."
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The box at the top of a question's HTML page, which shows the answer or a warning."""
+    """The box at the top of a question's HTML page, with the answer or a warning. It is not a notice of a push."""
 
     look: str
     title: str

@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Job: fetch the due receipts from Expo. A receipt is the final outcome of a push that Expo has accepted.
+    """Job: fetch from Expo the receipts that are due, and store the outcome of each push.
 
-    Several workers may run it at once.
+    A receipt is Expo's report whether Apple or Google accepted a push. Several workers may run the job at once.
     """
     await fetch_due(worker_context(ctx).process)
 
@@ -25,7 +25,7 @@ async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
 async def fetch_due(process: ProcessContext) -> int:
     """Fetch the due receipts from Expo, and store them. Return the number of receipts that Expo was asked for.
 
-    A receipt is the final outcome of a push that Expo has accepted. If Expo does not have it yet, it becomes due
+    A receipt is Expo's report whether Apple or Google accepted a push. If Expo does not have it yet, it becomes due
     again. If Expo is unavailable, this returns early.
     """
     asked = 0

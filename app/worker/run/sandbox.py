@@ -25,9 +25,10 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSandbox:
-    """The sandbox environment of a run: network level, hosts and encrypted variables.
+    """The network level, hosts and encrypted variables of the sandbox environment that a run names.
 
-    `environment_id` is None if the run names no environment.
+    If the run names none, `environment_id` and `level` are None, and `network` uses the settings of the service.
+    `level` is also None if the sandbox environment was deleted or belongs to another person.
     """
 
     environment_id: UUID | None = None  # None if the run names no environment

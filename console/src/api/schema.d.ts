@@ -23,9 +23,10 @@ export interface paths {
          * End the presence of a device
          * @description End the presence of a device on a task at once.
          *
-         *     The response is 204 even if the device was not watching, or belongs to another user. All events until now are
-         *     treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, the number of the
-         *     last event that it has shown, only the events up to that number are treated as seen.
+         *     The response is 204 even if the device was not watching, or belongs to another user. Deferred pushes about events
+         *     that the person has seen are dropped. If the device has reported `seen_seq`, the number of the last event that it
+         *     has shown, these are the events up to that number. Otherwise, if the device was focused, they are all events until
+         *     now.
          *
          *     **Scope:** `task:write`
          */
@@ -500,8 +501,8 @@ export interface paths {
          *     The body has one event per line, as JSON. Log entries (`type: notification`) are added to the log of the run, and
          *     all events are sent to its followers. Keep the request open and send events as they happen, or send them in batches.
          *     After a failure, send an empty body to get the number of the last accepted event, and continue after it. If a line
-         *     is invalid, the error names it, and the lines before it are accepted. An `event_id` is accepted once, even if
-         *     `append_log` added it before. The run fails if its agent is silent for too long.
+         *     is invalid, the error names it, and the lines before it are accepted. An event with an `event_id` that was accepted
+         *     before, here or by `append_log`, is a repetition. The run fails if its agent is silent for too long.
          */
         post: operations["tasks_runs_event_stream_create"];
         delete?: never;
@@ -846,12 +847,12 @@ export interface paths {
          * Follow the events of a project live
          * @description Stream the events of one or more topics live: the project's tasks, the caller's inbox, or single runs.
          *
-         *     The response has server-sent events (frames). A frame without a line `event:` has an event as in the list; a frame
-         *     with `event: run:<id>` has an event of that run's stream.
-         *     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
-         *     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
-         *     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
-         *     `event: end` closes the stream: reconnect with the last id.
+         *     The response has server-sent events (frames). A frame without a line `event:` has an event in the form in which the
+         *     list of events shows it; a frame with `event: run:<id>` has an event of that run's stream. Without `Last-Event-ID`,
+         *     the stream starts with events of tasks from now on, and with the first event of each run. With it, every topic
+         *     continues after the frame with that id: the id contains the position in each topic. `gap` reports missing events and
+         *     their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream:
+         *     reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -1631,6 +1632,8 @@ export interface paths {
         /**
          * Check that the service is ready
          * @description Report whether the database, its schema, Redis and the object store are ready, each separately.
+         *
+         *     The status is 200 if all of them are ready, else 503.
          */
         get: operations["readyz"];
         put?: never;
@@ -3102,7 +3105,7 @@ export interface components {
         Platform: "ios" | "android" | "web";
         /**
          * PositionOut
-         * @description The number of the last event that the service has accepted from the agent of a run.
+         * @description The response with the number of the last stream event that the service has accepted from a run's agent, or 0.
          */
         PositionOut: {
             /**
@@ -3613,7 +3616,7 @@ export interface components {
         };
         /**
          * RelayOut
-         * @description The result of a request to relay a message of an agent to a chat.
+         * @description The response to a request to relay a message of an agent to a chat, which this service only logs.
          */
         RelayOut: {
             /**
@@ -4550,7 +4553,7 @@ export interface components {
         };
         /**
          * LimitType
-         * @description The kind of usage limit that a project exceeded: for a short period or for a long one (contract 2.4).
+         * @description The kind of usage limit that a project exceeded: `burst` for a short period, `sustained` for a long one.
          * @enum {string}
          */
         LimitType: "burst" | "sustained";
@@ -4948,7 +4951,7 @@ export interface components {
         };
         /**
          * RelayIn
-         * @description A message of an agent for the people who follow its run, to be relayed to a chat.
+         * @description A message of an agent to relay to a chat outside the service. It is written to the log of the agent's run.
          */
         RelayIn: {
             /**
