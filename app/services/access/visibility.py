@@ -57,7 +57,11 @@ EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audie
 
 
 def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether tasks with this value of `Task.audience` are for everyone or for this user."""
+    """Return whether a user is in the audience of a task, given the task's value of `Task.audience`.
+
+    `audience` is `EVERYONE` (0) for all members of the project, or else the id of the only user who sees the task. If
+    it is None, the result is False.
+    """
     return audience in {EVERYONE, user_id}
 
 

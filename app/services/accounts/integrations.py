@@ -94,7 +94,8 @@ async def create_user_integration(
 ) -> UserIntegration:
     """Add an integration of a user, which is their own access to a code host, and return it.
 
-    `kind` is a value of `CodeHostKind`. `cipher` encrypts the token that is stored.
+    `kind` is a value of `CodeHostKind`. `cipher` encrypts the token that is stored. If `token` is None, the integration
+    is stored without a token, and runs cannot use it.
 
     Raises:
         NotFound: there is no such user.

@@ -95,9 +95,10 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Delete stored files that no client can reach any more, and expired entries of staged files; return the result.
+    """Delete stored files that no client can reach any more; return the result.
 
-    With `dry_run`, nothing is deleted, and the result lists the files that would be deleted.
+    This also deletes the expired database entries of staged files, which were uploaded for a task and not used by a run
+    in time. With `dry_run`, nothing is deleted, and the result lists the files that would be deleted.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.

@@ -94,14 +94,14 @@ async def open_action(
 ) -> Action:
     """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk of questions that action tokens may answer, as the operator has set it. It also applies
-    to tokens that were made under a higher limit.
+    `limit` is the highest risk of a question that an action token may answer without an API key, as the operator has
+    set it. It also applies to tokens that were made under a higher limit. If the risk is above `limit`, a token for the
+    question's page is accepted here, and so is any token for a question of high risk; `act` then requires a key.
 
     Raises:
         NotFound: the token is forged or has expired, or action tokens are switched off.
         NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
-        NotFound: the token is for one option, and the risk of the question is above `limit` but not high. If it is
-            high, `act` raises PermissionDenied instead.
+        NotFound: the token is for one option, and the risk of the question is above `limit`, but is not high.
 
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
@@ -135,6 +135,13 @@ async def act(
     """Answer the question of an action token in the name of the token's person; return the answer.
 
     If the question already has this answer, nothing changes, and the field `repeated` of the result is true.
+
+    Args:
+        session: the database session.
+        action: the verified token, from `open_action`.
+        body: the answer; empty if the token is for one option, which is then the answer.
+        client: the sender of the request.
+        redis: wakes the worker after the commit.
 
     Raises:
         PermissionDenied: the risk of the question is too high for a token without an API key.

@@ -105,7 +105,7 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
     """Return the push notices with these ids, by id, each with everything that decides at `now` whether it is sent.
 
-    If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
+    If reading presence fails, the notices are read as if no device showed their tasks, so that none is deferred.
     """
     read = partial(_notices, session, ids, now)
     return await presence.without_if_failing(session, read, notifications=len(ids))
@@ -157,7 +157,7 @@ def uncount_attempt(delivery: Delivery, change: Change) -> Change:
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
     """Return the change that makes a deferred push notice pending again; workers can claim it from `due_at` on.
 
-    `deferred_for` is the number of seconds for which the notice has waited.
+    If `due_at` is None, no worker claims it. `deferred_for` is the number of seconds for which the notice has waited.
     """
     return Change(
         id=notification_id,

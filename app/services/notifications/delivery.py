@@ -98,7 +98,7 @@ async def send(
         senders: the configured push services, by platform.
         deliveries: the pushes. One without a token has the outcome `BadMessage`.
         composer: makes the message of each push.
-        deadline: the time by which all requests must end.
+        deadline: the time after which no new request is sent to a push service.
 
     """
     outcomes: dict[UUID, PushOutcome] = {}

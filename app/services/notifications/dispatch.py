@@ -86,9 +86,10 @@ async def notify_people(
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
     """Decide whether to send a message of the run's agent as pushes to the task's creator (contract 16.13).
 
-    Return the decision, its reason in words for the agent, and the number of devices. The decision is stored, and a job
-    sends the pushes after the commit. A message that was decided before keeps its decision. Concurrent messages of a
-    run are decided one after the other. Errors are raised, so that the agent never gets a decision that is not stored.
+    Return the decision, its reason in words for the agent, and the number of devices. The decision is stored in the
+    session's transaction, which the caller commits; after the commit, a job sends the pushes. A message that was
+    decided before keeps its decision. Concurrent messages of a run are decided one after the other. If the decision
+    cannot be stored, the error of the database is raised, and the agent gets no decision.
     """
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:

@@ -151,7 +151,7 @@ class Composer:
     def compose(self, delivery: Delivery) -> PushMessage:
         """Return the message to send for a claimed push, which must have a token.
 
-        A push without a class (`urgency`) gets no sound, buttons or link.
+        The field `urgency` has the class of the push. If it is None, the message has no sound, buttons or link.
         """
         assert delivery.token is not None
         style = None

@@ -33,11 +33,11 @@ async def send_trial(
     senders: Mapping[Platform, PushSender],
     composer: Composer,
 ) -> PushTestOut:
-    """Send a test push to one of the caller's devices at once; return the push service's response.
+    """Send a test push to one of the caller's devices at once; return what became of it.
 
     The device is `body.device_id` or, if that is None, the device most recently seen. Presence, cooldown and
-    preferences do not apply, so that the test arrives. If the push service cannot accept the push now, it is tried
-    again later like any other push.
+    preferences do not apply, so that the test arrives. If the push service cannot accept the push now, the result has
+    the decision `retrying` and the reason, and the push is tried again later like any other push.
 
     Raises:
         NotFound: the task is not visible to the caller, or the caller has no such device.

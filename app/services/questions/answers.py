@@ -23,8 +23,10 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 
     Args:
         question: a row with `request_id`, `kind`, `options`, `detail` and `schema`.
-        params: the answer: `option_id`, optionally with `answers` and `custom_input`. For forms and pages, it can be
-            `action` with `content` instead.
+        params: the answer. `option_id` is the id of one of the question's options, which forms and pages have too. For
+            a form, `answers` (by the texts of the form's fields) and `custom_input` (a free text) may complete it. For
+            forms and pages, `action` can take the place of `option_id`, for a form with `content` (the values by
+            field).
 
     Raises:
         AnswerInvalid: the answer does not fit the question; the message says where the content is wrong.
@@ -73,11 +75,11 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer as people see it and as the question's row stores it.
+    """Return an answer as people see it and as the question's row stores it: a dictionary of one or more fields.
 
-    This is the `text` of a message, at most 4000 characters. For other questions, it is those of `option_id`, `action`,
-    `content` and `custom_input` that `params` has. `params` are the parameters of the command that sends the answer to
-    the agent.
+    `params` are the parameters of the command that sends the answer to the agent. If the answer is a message to the
+    agent, the only field is `text`, cut to 4000 characters. Otherwise the fields are those of `option_id`, `action`,
+    `content` and `custom_input` that `params` has.
     """
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}

@@ -31,8 +31,8 @@ def version() -> ScalarSelect[int]:
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions.
 
-    The conditions may use only the flags in `TaskCount`, by which tasks are counted in advance. The statement needs the
-    parameters of `visibility`.
+    The number is computed from the stored counts `TaskCount`, so the conditions may use only the flags in it. The
+    statement needs the parameters of `visibility`.
     """
     return _sum(TaskCount.tasks, *conditions)
 

@@ -70,7 +70,7 @@ _TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_T
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
     """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2).
 
-    Internal tasks are left out.
+    Tasks with the field `internal` set are left out.
     """
     return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
 

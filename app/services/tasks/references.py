@@ -59,7 +59,7 @@ def _require_origin(body: TaskIn) -> None:
 def require_team_integration(body: TaskIn, origin: str) -> None:
     """Check that a task from a signal report does not use a personal integration of the caller (contract 5.2).
 
-    `origin` is the origin of the task.
+    `origin` is the task's `origin_product`. If it is not `signal_report`, nothing is checked.
 
     Raises:
         InvalidInput: the task uses a personal integration.

@@ -81,7 +81,8 @@ async def create_task(
     title gets one from its description. The event `task.created` is recorded in the same statement.
 
     Raises:
-        InvalidInput: an integration or signal report that `body` refers to does not exist, or may not be used.
+        InvalidInput: `body` names an integration or a signal report (a finding about a product) that does not exist or
+            may not be used.
 
     """
     await require_references(session, caller, body)

@@ -76,15 +76,15 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim up to `limit` due webhook deliveries, but only a few for each endpoint, and return them.
+    """Claim up to `limit` due webhook deliveries, and return them. A claim lasts for `WEBHOOK_LEASE`.
 
-    A claim lasts for `WEBHOOK_LEASE`. Concurrent calls wait for each other.
+    An endpoint has at most 16 claimed deliveries at the same time if its last attempt succeeded, 1 if the last four
+    attempts failed, else 4. The last `RESERVED` deliveries of `limit` are not given to endpoints that have
+    `PER_ENDPOINT` already. Concurrent calls wait for each other.
 
-    Busy endpoints cannot take the whole `limit`: `RESERVED` of the deliveries are kept for endpoints with at most
-    `PER_ENDPOINT` attempts in progress.
-
-    If the result of its last permitted attempt was lost, a delivery is claimed again, up to `LOST_ATTEMPTS` times.
-    After that, it ends without a further attempt, and is not returned.
+    A claim counts as an attempt. If the worker is lost before it has stored the result of the last attempt, the
+    delivery is claimed up to `LOST_ATTEMPTS` more times. After that, it ends without a further attempt, and is not
+    returned.
 
     `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
     not returned, and becomes due again when the lease ends.

@@ -116,6 +116,9 @@ _OF_DEVICES = {
 def decide(facts: Facts, now: datetime) -> Verdict:
     """Decide at `now` whether a push notice is sent, waits, or is dropped.
 
+    `facts` has everything about the notice that the decision depends on, such as its class and the preferences and
+    presence of its recipient.
+
     The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
     still needed, and whether it must wait. Within a cooldown, a notice that is about no question is dropped at once.
     The notice of a question is not: the other rules apply to it, and if none drops it, it waits for the end of the
@@ -217,11 +220,12 @@ NO_SEQUEL = Sequel()
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
     """Decide what follows a sent notice of a question: a reminder, a retraction, or nothing.
 
-    The notice of a closed question is retracted, or replaced by the notice of the run's end. A question that stays open
-    has one reminder.
+    If the question is closed, the notice is retracted. If the run has ended too, the notice of its end replaces it. A
+    question that stays open has one reminder.
 
     Args:
-        facts: what decides about the notice.
+        facts: everything about the notice that the decision depends on: its question, and the preferences and presence
+            of its recipient.
         now: the time of the decision.
         is_reminded: whether the reminder was sent already.
         end: the notice of the run's end on the same device, or None if there is none.

@@ -80,16 +80,18 @@ def decision_update(
     *,
     condition: ColumnElement[bool] | None = None,
 ) -> dict[Any, Any]:
-    """Return the values of an UPDATE of notifications that stores a decision in the rows that satisfy `condition`.
+    """Return the values, by column, of an UPDATE of notifications that stores a decision in some of the updated rows.
 
-    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). If the new decision and reason are the
-    same as the row's, nothing is added to the history, unless the decision is a reminder.
+    These are the rows that satisfy `condition` and may change to the new decision (`TRANSITIONS`); the UPDATE leaves
+    the decisions of other rows as they are. If the new decision and reason are the same as the row's, nothing is added
+    to the history, unless the decision is a reminder.
 
     Args:
-        to: the decision.
-        reason: the reason of the decision.
-        entries: a list with the entry of the decision for the history; empty if the history does not show the decision.
-        condition: a condition on the row. If it is None, every row gets the decision.
+        to: SQL expression for the new decision, such as `sent` or `deferred`.
+        reason: SQL expression for the reason of the decision.
+        entries: SQL expression for a JSON list to append to the column `history`: the entry of the decision, made by
+            `entry`; an empty list if the history does not show the decision.
+        condition: a condition on the row. If it is None, all rows satisfy it.
 
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
@@ -106,9 +108,15 @@ def decision_update(
 
 
 def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
-    """Return the values of an UPDATE of notifications that stores a failed attempt at a reminder or a retraction.
+    """Return the values, by column, of an UPDATE of notifications that stores a failed reminder or retraction.
 
     The decision about the notice itself stays.
+
+    Args:
+        reason: SQL expression for the reason why the attempt failed.
+        entries: SQL expression for a JSON list to append to the column `history`: the entry of the attempt, made by
+            `entry`.
+
     """
     return {
         Notification.decision: Notification.decision,

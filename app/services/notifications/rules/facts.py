@@ -101,8 +101,8 @@ async def new_notices(
     """Return a new push notice of an event for each of the runs, to the creator of its task; nothing is stored.
 
     `question_id` is the question that the notices are about, or None for other events. `urgency` is the class of the
-    notices if neither the question nor the kind determines it. `watching` is not set yet in the notices: use
-    `with_watching`.
+    notices if neither the question nor the kind determines it; if it is None too, they have no class. `watching` is not
+    set yet in the notices: use `with_watching`.
     """
     values = {"kind": kind, "run_ids": list(run_ids), "now": now}
     values |= {"question_id": question_id, "urgency": urgency}
@@ -114,8 +114,9 @@ async def old_notices(
 ) -> list[Notice]:
     """Return the stored push notices with these ids, with everything that decides at `now` whether they are sent.
 
-    `watching` is not set yet in the notices: use `with_watching`. If `with_presence` is False, presence is not read,
-    and no notice is taken as seen.
+    Ids without a notice are left out. `watching`, the device that shows the task now, is not set yet in the notices:
+    use `with_watching`. If `with_presence` is False, it is also not read which events the devices have shown, and no
+    notice is taken as seen.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     return [_notice(row, now) for row in rows]

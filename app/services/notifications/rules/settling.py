@@ -71,9 +71,10 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
     """Return a CTE that drops or releases deferred notices, for a statement that writes or deletes a presence.
 
-    A notice that the person has seen is dropped. `seen_seq` says which events the device has shown. Without it, all of
-    the task's notices are taken as seen when the presence is deleted, if the person looked at the task until then
-    (`focused`). Any other notice falls due soon after the last device has stopped showing the task to the person.
+    Notices that the person has seen are dropped. If the presence has `seen_seq`, these are the notices of events up to
+    that number. If it has no `seen_seq`, but is deleted and was `focused`, these are all notices of the task. In all
+    other cases, no notice is taken as seen. A notice of a question that the person has snoozed is not dropped. The
+    other notices fall due soon after the last device has stopped showing the task to the person.
 
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
