@@ -47,10 +47,10 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Remove the job of a run from the queue, so that the run can be put on the queue again later.
+    """Remove the entry of a run's job from the queue, so that the run can be put on the queue again later.
 
-    The job itself calls this when it starts. If Redis is down, the error is only logged, and the queue may start the
-    job a second time. The second job ends without effect, because the run is already claimed.
+    The job itself calls this when it starts, and goes on running. If Redis is down, the error is only logged, and the
+    queue may start the job a second time. The second job ends without effect, because the run is already claimed.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 

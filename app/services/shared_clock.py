@@ -54,7 +54,8 @@ async def _read(session: AsyncSession) -> Reading:
 async def require_machine_time(sessions: SessionFactory) -> None:
     """Synchronise with the database's clock, and check that this machine's own clock differs little from it.
 
-    Requests to the object store are signed with the time of the machine's clock, so it must be accurate.
+    From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
+    requests to the object store are signed with its time. A difference over five seconds is logged as a warning.
 
     Raises:
         ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.

@@ -15,11 +15,12 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Give events that were restored from another database cluster the transaction id 0; return their number.
+    """Give events that were restored from another database cluster the transaction id 0; return how many there are.
 
-    Readers get events in the order of transaction ids, so these come before all events of this cluster. With their old
-    ids, which have no meaning here, readers would wait for them or skip them. Call this after a restore; the service
-    may be running. Only ids that this cluster has not reached are changed, so a second call changes nothing.
+    Readers get events in the order of transaction ids, so restored events come before all events of this cluster.
+    Without the change, readers would wait for them or skip them, because their ids have no meaning here. Call this
+    after a restore; the service may be running. Only ids that this cluster has not reached yet are changed, so a second
+    call changes nothing.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(

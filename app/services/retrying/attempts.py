@@ -61,7 +61,9 @@ class RetryBudget:
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step and return its result; repeat the step while the database is unavailable.
+    """Run a step and return its result; repeat the step up to six times while the database is unavailable.
+
+    The delays between the tries grow, and take half a minute in total.
 
     Raises:
         DatabaseUnavailable: the database was still unavailable at the last try.

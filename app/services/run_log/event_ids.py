@@ -42,10 +42,10 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The stream events of one request that the run does not have yet, and their ids.
+    """The part of the stream events of one request that the run does not have yet.
 
-    `published` are the events for the run's followers, and `lines` the lines for its log. `ids` maps each new id to
-    whether the log contains its event.
+    `published` are the events to publish to the run's followers, and `lines` the lines to add to its log. `ids` maps
+    each event id to store to whether a line of its event is added to the log.
     """
 
     # The events for the followers of the run, and the lines for its log.
@@ -61,10 +61,10 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return those events that the run does not have yet, according to their `event_id`s.
+    """Return those events that the run does not have yet, according to their `event_id`s. Nothing is stored.
 
-    Events without an id are always new. A part of a streamed message is published, but not logged. The whole message
-    follows with the id of its last part: it is logged, but not published again.
+    Events without an id are always new. A part of a streamed message is only in `published` of the result. The whole
+    message follows with the id of its last part, and is then only in `lines`.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
@@ -102,6 +102,9 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
+    """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids.
+
+    By these ids, repeated events of an agent are recognized. An event that is repeated after the deletion is not.
+    """
     ended = select(Run.id).where(Run.completed_at <= utcnow() - _LIFETIME)
     return await delete_batch(session, RunEventId, RunEventId.run_id.in_(ended))

@@ -243,7 +243,10 @@ def _unauthorized(detail: str) -> InvalidInput:
 def request_for_new_run(
     caller: Principal, task: Task, body: RunIn, state: Mapping[str, Any], environment_id: UUID | None
 ) -> AuthorityRequest:
-    """Return the authority request for a new run that `caller` creates with the given state and sandbox environment."""
+    """Return the request by which `authorize` decides whether and how the caller may create a run. Nothing is checked.
+
+    `body` is the caller's request; `state` and `environment_id` are the state and sandbox environment of the new run.
+    """
     return AuthorityRequest(
         intent=Intent.CREATE,
         project_id=task.project_id,
@@ -326,9 +329,9 @@ def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
 
 
 def frozen_or_current(column: Any) -> ColumnElement[Any]:
-    """Return the SQL expression for the value of a task's column as a run uses it.
+    """Return the SQL expression for a column of a task, with the value that the run's snapshot of the task has.
 
-    It is the value in the run's snapshot of the task, or the task's current value if the run has no snapshot.
+    If the run has no snapshot, it is the task's current value. The statement must select from `Run` and `Task`, joined.
     """
     kept = Run.asked_task[column.key]
     if not isinstance(column.type, JSON):
@@ -346,7 +349,10 @@ def person_of() -> ColumnElement[int]:
 
 
 def person(run: Row[Any]) -> int | None:
-    """Return the id of the person that a run acts for, from a row with the columns `HOLDINGS`."""
+    """Return the id of the person that a run acts for: the one who asked for the run, else the creator of its task.
+
+    Return None if neither is known any more. `run` is a row with the columns in `HOLDINGS`.
+    """
     asked_by_id: int | None = run.asked_by_id
     created_by_id: int | None = run.created_by_id
     return created_by_id if asked_by_id is None else asked_by_id

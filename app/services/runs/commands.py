@@ -92,15 +92,15 @@ async def send_command(
 ) -> CommandOut:
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
-    Only the first answer to a question is accepted. A `cancel` or `close` changes nothing while an earlier one is still
-    undelivered. If Redis is down, the worker finds the command at its next poll. Every member who can see the run may
-    stop it by `cancel` or `close`.
+    Only the first answer to a question is accepted; a later one, and one that does not fit, gets a response with a
+    JSON-RPC error. A `cancel` or `close` changes nothing while an earlier one is still undelivered. If Redis is down,
+    the worker finds the command at its next poll. Every member who can see the run may stop it by `cancel` or `close`.
 
     Raises:
-        InvalidInput: the run acts with another member's GitHub account.
+        InvalidInput: the run acts with another member's GitHub account, and the command is not `cancel` or `close`.
         NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: no worker has a live agent of the run, the run lacks a file that the command names, or the run is
-            in another member's private environment.
+        StateRefused: no worker has a live agent of the run, or the run lacks a file that the command names.
+        StateRefused: the run is in another member's private environment, and the command is not `cancel` or `close`.
 
     """
     run = await _lock_live(session, caller, task_id, run_id)
@@ -128,7 +128,8 @@ async def answer_question(
 ) -> bool:
     """Answer a question of an agent: close it, and store the command that sends the answer to the agent.
 
-    Return False, with nothing changed, if the question was closed before.
+    Return False, with nothing changed, if the question was closed before. The changes are made in the session's
+    transaction, which the caller commits.
 
     Args:
         session: the database session.

@@ -65,7 +65,7 @@ async def require_follow_up_allowance(
 ) -> None:
     """Check that every usage gate allows the follow-up run that this failed check would start, if it would start one.
 
-    Call this before any row is locked: it ends the session's transaction.
+    Call this before any row is locked: it commits the session's transaction.
 
     Raises:
         UsageLimitExceeded: the project is over a limit.

@@ -232,11 +232,12 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that the job `owner` holds.
+    """End a run that the job `owner` holds, with the status and the results in `end`. Return True if it was ended.
 
-    Return False if the run has ended already or another job holds it, else True. A run that was cancelled meanwhile
-    keeps its status, but gets the results of the agent. In texts from agents and servers, characters that the database
-    cannot store are replaced.
+    Return False if the run has ended already or another job holds it. If the run was cancelled in the meantime, the
+    result is False too, and the run stays cancelled, but the results of the agent are stored. `events` publishes the
+    change to the followers of the run. In texts from agents and servers, characters that the database cannot store are
+    replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)

@@ -199,9 +199,10 @@ async def end_agent(
 ) -> StepResult:
     """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
 
-    `seen` is the position of the last command that the worker has read. If there is a later one, nothing changes and
-    the result is `NEWS`. If `seen` is None, this is not checked. If the job `owner` has lost the run, nothing changes
-    and the result is `LOST`. `reason` is stored with the dropped commands.
+    Return `DONE` if that was recorded. If the job `owner` has lost its claim on the run, nothing changes and the result
+    is `LOST`. If there is a command after `seen`, the position of the last command that the worker has read, nothing
+    changes and the result is `NEWS`. If `seen` is None, this is not checked. `reason` is stored with the dropped
+    commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
@@ -273,9 +274,9 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return the dropped commands to a run that have one of the ids `ids`, or a position greater than `after`.
+    """Return the dropped commands to a run that have one of the ids `ids`, or that come after the position `after`.
 
-    At most a thousand are returned.
+    The position is that in the run's sequence of commands. At most the oldest thousand are returned, oldest first.
     """
     statement = (
         select(*_RECEIPT_COLUMNS)
@@ -293,9 +294,9 @@ async def read_dropped(
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
     """Mark commands that earlier agents of these runs received, so that the next agents get them again.
 
-    `had_agent` says whether an agent had started. Delivered commands are always marked. If an agent had started,
-    consumed commands are marked only if they are messages, configuration options or `close`. If none had started, all
-    are.
+    A delivered command was received by an agent, but not handled yet: it is always marked. A consumed command was
+    handled. If `had_agent` is False, because no agent had started, consumed commands are marked too. If it is True, of
+    the consumed commands only messages, configuration options and `close` are marked.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again

@@ -39,9 +39,9 @@ async def require_new_run_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Check that every usage gate allows a new run of a task. Call this before creating the run (contract 5.8, 6.4).
+    """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
 
-    This may end the session's transaction, because the gates may send requests.
+    Call this before creating the run. It may commit the session's transaction, because the gates may send requests.
 
     Raises:
         InvalidInput: the options contradict each other.
@@ -224,9 +224,10 @@ async def resume_in_cloud(
     run_id: UUID,
     clients: ServiceClients,
 ) -> RunOut:
-    """Request a worker for a run that has ended, or that a client has performed until now; return the run.
+    """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
 
-    The run uses the task as it is now, and acts with the caller's GitHub account.
+    The same run continues, performed by a worker. It uses the task as it is now, and acts with the caller's GitHub
+    account.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.

@@ -94,9 +94,9 @@ async def move(
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to the status `to`, whatever status they have; return the moved runs.
 
-    All else is as in `transition`: events are recorded and published, and people are notified of an end. `reason` says
-    why the run ends or returns to the queue, for metrics and the event. `values` are values of further columns to
-    write.
+    It does not check that `to` may follow the current status of a run, as `transition` does. Events are recorded and
+    published, and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics
+    and the event. `values` are values of further columns to write.
     """
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
@@ -128,7 +128,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 
 
 def open_statement() -> Select[Any]:
-    """Return the statement that creates a queued run as its task's latest run, and records its event.
+    """Return the statement that creates a queued run as its task's latest run, and records the event `run.queued`.
 
     The statement returns the run's row. `lifecycle.open_run` supplies its parameters.
     """

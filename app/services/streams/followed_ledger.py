@@ -29,7 +29,7 @@ INBOX = "inbox"
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that one user follows, as three functions.
+    """The events of the ledger that one live stream shows to its user, as three functions. Nothing is read in advance.
 
     `read` reads up to a given number of these events after a position. `choose` selects them from a batch that all live
     streams share. `is_truncated` returns whether events after a position were removed, so that the client missed them.
@@ -92,9 +92,10 @@ LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
 
 
 def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
-    """Return the events of the ledger that a caller follows by one or more topics, merged: each event once, in order.
+    """Return the functions that read and select the events of one or more topics for a caller. Nothing is read yet.
 
-    The topics are `tasks` and `inbox`.
+    The topics are `tasks` (the events of tasks that the caller sees) and `inbox`. The events of all topics are merged:
+    each event once, in order.
     """
     parts = [LEDGERS[topic](caller) for topic in topics]
     if len(parts) == 1:

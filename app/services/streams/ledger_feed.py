@@ -118,7 +118,8 @@ class LedgerFeed:
     ) -> AsyncGenerator[Following, None]:
         """Register a live stream of a user until the block ends; yield its queue.
 
-        The queue gets no batches before the first call of `restart`. `link` is the setting `task_url`.
+        The queue gets new events of the ledger in batches, from the first call of `restart` with this queue on. `link`
+        is the setting `task_url`, from which the events get the links to their tasks.
         """
         stream = Following(user_id)
         self._streams.add(stream)

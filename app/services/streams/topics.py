@@ -172,7 +172,11 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
+    """Yield the live stream of these topics for one client. It ends when the block ends or the process stops.
+
+    A topic is the project's tasks, the caller's inbox, or one run. `clients` are the open clients of this process, for
+    the database and Redis, that all live streams share.
+    """
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:

@@ -18,7 +18,8 @@ LAST_POSITION = 1000
 def position(run: Any = Run) -> ColumnElement[int | None]:
     """Return the SQL expression for a run's position among the waiting runs of its project; the first is 1.
 
-    Positions above `LAST_POSITION` are shown as `LAST_POSITION`. The value is NULL if the run does not wait.
+    `run` is the model `Run` in the statement, or an alias of it. Positions above `LAST_POSITION` are shown as
+    `LAST_POSITION`. The value is NULL if the run does not wait.
     """
     return case((is_waiting(run), _ahead_of(run) + 1))
 

@@ -75,7 +75,11 @@ async def list_runs(
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size of a run's texts and documents, in bytes."""
+    """Return the SQL expression for the size in bytes of a run's error message and JSON columns.
+
+    `run` is the model `Run` in the statement, or an alias of it. The JSON columns are `output`, `state` and
+    `artifacts`.
+    """
     documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
     return text_bytes(run.error_message) + documents
 
