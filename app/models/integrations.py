@@ -77,7 +77,7 @@ class SignalReport(Base):
 
 
 class SignalReportTask(Base):
-    """A row that links a task to the signal report for which the task was created (contract 5.2)."""
+    """A row that links a task to the signal report that it is about. `relationship` is the kind of link."""
 
     __tablename__ = "signal_report_tasks"
     __table_args__ = (

@@ -74,7 +74,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
-    """Return the repositories of the tasks that the caller can see, sorted. Internal tasks are left out."""
+    """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
     return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
 
 

@@ -242,7 +242,7 @@ class AgentSession:
     async def choose(self, category: str, value: str) -> bool:
         """Set the agent's option of a category (`mode`, `model`, `thought_level`) to a value.
 
-        Return False if the agent has no such option or refuses the value. Raises AgentCrashed or AgentFailed.
+        Return False if the agent has no such option or refuses the value. Raises the same errors as `configure`.
         """
         if category == "mode" and value in self._modes:
             await self._ask(self._connection.set_session_mode(self._session_id, value), within=_REPLY_SECONDS)
@@ -303,7 +303,7 @@ class AgentSession:
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
         """Send the agent a message in the middle of its turn, and return True.
 
-        Return False if the agent has no turn now; send a prompt instead. Raises AgentFailed or AgentCrashed.
+        Return False if the agent has no turn now; send a prompt instead. Raises the same errors as `configure`.
         """
         params = {
             "sessionId": self._session_id,

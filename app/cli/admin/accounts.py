@@ -32,7 +32,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
-    """Add a project to an organization: the given one, or else the default one."""
+    """Add a project to an organization, the given one or else the default one, and print the project."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 

@@ -133,7 +133,7 @@ async def create_user_integration(
 @click.option("--title", default="")
 @transactional
 async def create_signal_report(transaction: Transaction, project: int, title: str) -> Answer:
-    """Add a signal report (a finding about a product) that tasks can refer to."""
+    """Add a signal report (a finding about a product) that tasks can refer to, and print its id."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
 

@@ -133,8 +133,8 @@ async def require_task_allowance(
 ) -> None:
     """Check that every usage gate allows workers to perform a run of this task: a new one, or `run_id` if it is given.
 
-    Call this before any row is locked: it ends the session's transaction, so that no connection is held while the gates
-    decide.
+    Call this before any row is locked: it commits the session's transaction, so that no connection is held while the
+    gates decide.
 
     Raises:
         NotFound: there is no such task or run, or the caller cannot see it.

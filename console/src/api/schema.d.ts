@@ -101,7 +101,7 @@ export interface paths {
         };
         /**
          * List the repositories of tasks
-         * @description Return the repositories of the tasks that the caller can see, sorted. Internal tasks are left out.
+         * @description Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out.
          *
          *     **Scope:** `task:read`
          */
