@@ -119,7 +119,7 @@ class AgentStopped(AgentError):
 
 
 class AgentCancelled(AgentError):
-    """A person sent the agent the command to cancel, which ends the run or the turn that the agent was working on."""
+    """Raised if a person cancelled the agent: the run, or the turn that the agent was working on, ends."""
 
     def __init__(self) -> None:
         super().__init__("The run was cancelled.")

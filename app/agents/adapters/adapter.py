@@ -112,7 +112,10 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """An authentication method of the agent. The worker requests it if the environment variable `needs` is set."""
+    """An authentication method that the agent offers.
+
+    The worker requests it from the agent if the environment variable with the name in `needs` is set.
+    """
 
     method: Word
     needs: VariableName

@@ -69,13 +69,13 @@ class ActiveRun:
     async def within_limits(self) -> AsyncIterator[None]:
         """Enforce the run's resource limits during a block that gathers the work of the ended agent.
 
-        The limit on disk space is doubled, because the gathered work may take as much space as the agent's own
-        files.
+        The limit on disk space is doubled, because the gathered work may take as much space as the agent's own files.
 
         Raises:
             AgentOverLimit: the run exceeded a limit. Its processes were ended, and the block was cancelled.
-            AgentStopped: the run was stopped, and the block was cancelled because it had not ended two seconds later
-                (ten if the run had been stopped before the block).
+            AgentStopped: the run was stopped, and the block was cancelled because it did not end within two seconds of
+                the stop. If the run had been stopped before the block began, the block has ten seconds from its
+                beginning.
 
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor

@@ -41,7 +41,7 @@ class Pointer(NamedTuple):
         return f"objects/{self.oid[:2]}/{self.oid[2:4]}/{self.oid}"
 
     def text(self) -> bytes:
-        """Return the pointer as the content of a file, in the canonical form."""
+        """Return the Git LFS pointer as the content of the file that git stores, in the canonical form."""
         return (
             f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.oid}\nsize {self.size}\n".encode()
         )

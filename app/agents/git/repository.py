@@ -103,8 +103,14 @@ class Repository:
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
         """Create the branch that the work starts from, and read its git objects from a mirror instead of fetching them.
 
-        Return `base` with the commit of that branch. The mirror must stay locked as long as this repository is in
-        use.
+        Return `base` with the commit of that branch.
+
+        Args:
+            borrowed: the objects of the mirror, and the commit of the branch. The mirror must stay locked as long as
+                this repository is in use.
+            source: the remote repository that the mirror is a copy of.
+            base: names the branch, as its `start`.
+
         """
         assert base.start is not None
         _borrow(self.folder, borrowed.objects, borrowed.shallow)

@@ -54,6 +54,8 @@ async def fetch_submodules(
 ) -> Submodules:
     """Fetch the permitted submodules of a clone, recursively, and check them out. Call it before an agent runs there.
 
+    Return which submodules were fetched, and which were left out, with the reasons.
+
     Args:
         work: the folder of the clone.
         source: the remote repository, with the credential and depth for its submodules.

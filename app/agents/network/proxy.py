@@ -132,7 +132,10 @@ class Connector(Protocol):
 
 
 class SystemConnector(Connector):
-    """A connector that uses the system's resolver. It has its own threads, so a slow look-up delays no other run."""
+    """Resolves host names with the system's resolver, and opens TCP connections, for the proxy of one run.
+
+    It has its own threads for look-ups, so a slow look-up does not delay the proxies of other runs.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")

@@ -37,11 +37,14 @@ class RpcError(Exception):
 
 
 class TurnCancelled(Exception):
-    """The client has cancelled the agent's turn."""
+    """The client of the runbook agent has cancelled the agent's turn."""
 
 
 class Turn:
-    """The runbook agent's work on one prompt, in a thread that the client can cancel."""
+    """One turn of the runbook agent, the built-in agent that executes the steps in a prompt.
+
+    The turn runs in its own thread. The client in the Agent Client Protocol can cancel it.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -181,7 +184,10 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """Sends the runbook agent's updates and permission requests to the client, during one turn of one session."""
+    """Sends updates and permission requests to the client in the Agent Client Protocol, during one turn.
+
+    The sender is the runbook agent, the built-in agent that executes the steps in a prompt.
+    """
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection

@@ -18,7 +18,10 @@ _LONGEST_TIMEOUT = 24 * 3600
 
 
 class RunbookError(Exception):
-    """A prompt is not a valid runbook. The message names the line of the prompt and the reason."""
+    """A prompt is not a valid runbook: a text with fenced blocks that are steps for the built-in runbook agent.
+
+    The message names the line of the prompt and the reason.
+    """
 
 
 class Script(NamedTuple):

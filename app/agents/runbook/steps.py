@@ -43,7 +43,10 @@ class StepFailed(Exception):
 
 
 class Execution:
-    """Executes one runbook in the working folder `work`, and reports each step to the client."""
+    """Executes one runbook (the steps that were parsed from a prompt) in the working folder `work`.
+
+    It reports each step to the client in the Agent Client Protocol.
+    """
 
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client

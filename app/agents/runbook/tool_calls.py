@@ -9,7 +9,10 @@ _TITLE_CHARACTERS = 80
 
 
 class ToolCall:
-    """Reports one step of a runbook to the client, as a tool call of the Agent Client Protocol."""
+    """Reports one step of a runbook to the client, as a tool call of the Agent Client Protocol.
+
+    A runbook is a prompt with steps for the built-in runbook agent, such as scripts to run and files to write.
+    """
 
     def __init__(self, client: TurnClient) -> None:
         self._client = client

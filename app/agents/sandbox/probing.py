@@ -51,8 +51,8 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
 def refusal_for_root(sandbox: Sandbox) -> str | None:
     """Return a message for the operator: why a worker that is root must not choose this sandbox by itself.
 
-    Such a worker uses it only if the operator names its kind in TASKBEACON_AGENT_SANDBOX, or if the policy accepts
-    root. Return None if the sandbox is bubblewrap, or if this process is not root.
+    Such a worker uses it only if the operator names its kind in TASKBEACON_AGENT_SANDBOX, or if `accepts_root` of the
+    sandbox's policy is True. Return None if the sandbox is bubblewrap, or if this process is not root.
     """
     if sandbox.kind is SandboxKind.BUBBLEWRAP or os.geteuid() != 0:
         return None

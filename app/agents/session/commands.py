@@ -39,7 +39,10 @@ class CommandSource(Protocol):
         """Wait until new commands may have arrived. It may also return when there are none."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands that arrived since the last call, oldest first. Each command is returned only once."""
+        """Return the commands that arrived since the last call, oldest first, without waiting for new ones.
+
+        The list is empty if there are none. Each command is returned only once.
+        """
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         """Store the new status of a command, with a reason for people, and return True.
@@ -58,8 +61,8 @@ class CommandSource(Protocol):
     async def await_message(self, asked: ShownQuestion) -> bool:
         """Store and publish that the agent has finished its turn and waits for a message, and return True.
 
-        Do not wait for the message, which comes later as a command. `asked` is what people are shown. If there are
-        commands to fetch first, store nothing and return False.
+        This returns without waiting for the message, which comes later as a command. `asked` is what people are shown.
+        If there are commands to fetch first, store nothing and return False.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.
@@ -67,7 +70,7 @@ class CommandSource(Protocol):
         """
 
     async def await_answer(self, asked: ShownQuestion) -> None:
-        """Store and publish a question of the agent. Do not wait for the answer, which comes later as a command.
+        """Store and publish a question of the agent, and return without waiting: the answer comes later as a command.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.

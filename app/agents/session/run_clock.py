@@ -46,7 +46,7 @@ class WorkingTime:
         return self._timeout.expired()
 
     def end(self) -> None:
-        """End the block now with TimeoutError, even during a `pause`."""
+        """End the `async with` block of this object now, even during a `pause`: the block ends with TimeoutError."""
         self._is_ended = True
         self._reschedule(_now())
 

@@ -51,7 +51,7 @@ class Steering:
         """Send queued messages to the agent while it works, until cancelled.
 
         While a question is shown to people, messages are held back. Returns at once if the agent accepts no messages
-        during a turn.
+        during a turn. `work` is the workspace of the run, into which the attached files of the messages are copied.
         """
         while session.can_be_steered:
             await self._changed.wait()

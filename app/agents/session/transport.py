@@ -100,9 +100,10 @@ class Wire:
                 self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Return the next message of the agent for the library; None at the end of its output or after an error.
+        """Wait for the next message of the agent that the library `acp` handles, and return it.
 
-        The error is stored in `failure`. Messages that this class handles itself are skipped.
+        Messages that this class handles itself are skipped. Return None at the end of the agent's output, or after an
+        error, which is stored in `failure`.
         """
         try:
             while (line := await self._line()) is not None:

@@ -134,7 +134,10 @@ class _Turn:
 
 
 class Observer:
-    """Reads the log entries of a conversation: counts their usage, and finds the adapter's mark of a failed turn."""
+    """Reads the log entries of a conversation: counts their usage, and sets `has_failed` if they report a failed turn.
+
+    An adapter's `FailureMark` says how its agent reports this.
+    """
 
     def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
@@ -146,7 +149,11 @@ class Observer:
         self.has_failed = False
 
     def see(self, entry: Message) -> None:
-        """Read one log entry: count its usage, and set `has_failed` if it has the adapter's mark."""
+        """Read one log entry: count the usage that it reports, and set `has_failed`.
+
+        `has_failed` becomes True if the entry has the value by which the agent reports a failed turn (`FailureMark`),
+        and False if it has another value in the same place. An entry without such a value does not change it.
+        """
         update = entry.get("notification", {}).get("params", {}).get("update")
         if not isinstance(update, dict):
             return

@@ -32,7 +32,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response to the agent: its status and JSON body. If `body` is None, the body is empty."""
+    """The HTTP response of the agent's tool server to a request of the agent: its status and JSON body.
+
+    If `body` is None, the response has no body.
+    """
 
     status: int
     body: dict[str, Any] | None = None
