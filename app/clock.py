@@ -24,7 +24,7 @@ class Reading:
     error: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the time that the clock shows now: `instant` plus the time that has passed since."""
+        """Return the time that the clock of this reading shows now: `instant` plus the time since the reading."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
 

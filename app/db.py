@@ -318,7 +318,7 @@ def transaction_of(session: AsyncSession) -> Transaction | None:
 async def begin(session: AsyncSession) -> Transaction | None:
     """Begin a transaction for a database session, and return it. The session must not have a transaction.
 
-    The block of `unit_of_work` ends the transaction. For a session from elsewhere, begin nothing and return None.
+    The block of `unit_of_work` ends the transaction. For a session that `unit_of_work` has not opened, return None.
 
     Raises:
         DatabaseUnavailable: the server went away.

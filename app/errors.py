@@ -285,7 +285,7 @@ class HeadTooLarge(AppError):
 
 
 class Unavailable(AppError):
-    """The response 503: a server that this service depends on does not respond, or the service is too busy now.
+    """The error for status 503: a server that this service depends on does not respond, or the service is too busy now.
 
     The same request may work soon.
     """

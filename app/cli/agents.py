@@ -35,8 +35,10 @@ def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     """List the agents that runs on this machine may request, with their state.
 
     Each installed agent is started in the sandbox, without a network, to see whether it responds; no model is called.
-    The column `key` shows whether the API key of the agent's model is set in this shell; a worker may have other
-    keys.
+    The column `key` shows whether the API key of the agent's model is set in this shell; a worker may have other keys.
+
+    With `--check`, no agent is listed or started. Instead the sandbox is attacked from inside; the command prints what
+    it stopped, and fails if it did not stop an attempt that it should.
     """
     # Without production secrets, because nothing is served.
     settings = development_settings()

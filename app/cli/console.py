@@ -22,8 +22,8 @@ from app.services.accounts.console_sessions import create_login_code
 def console(key: UUID | None, mask: str | None) -> None:
     """Print a link that signs one browser in to the console. The link is valid for a minute.
 
-    The browser gets the rights of an API key. If no key is given, it is that of the development stack on this
-    machine.
+    The browser gets the rights of one API key, given by its id or by its mask. If neither is given, it is the key of
+    the development stack on this machine. A mask that no active key has, or several have, is an error.
     """
     if key is not None and mask is not None:
         raise click.UsageError("give either --key or --mask.")

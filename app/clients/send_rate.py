@@ -44,7 +44,7 @@ class SendRate(Protocol):
 
 
 class UnlimitedRate(SendRate):
-    """A send rate without a limit: messages may be sent at any time before the deadline."""
+    """A send rate without a limit: `take` returns True at once, or False if the deadline has passed."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:

@@ -84,7 +84,7 @@ class Subscription:
         self.wake()
 
     def wake(self) -> None:
-        """Make a waiting `take` or `is_connected` check its condition again."""
+        """Make the call of `take` or `is_connected` that waits now check its condition again, if there is one."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

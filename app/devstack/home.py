@@ -96,15 +96,18 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write `dev` to the file `dev.json`, and `environment` to `environment.json`. They describe the running stack.
+        """Describe the running stack in two files: write `dev` to `dev.json`, and `environment` to `environment.json`.
 
-        `environment` are the variables with which other commands reach the databases of the stack.
+        Args:
+            dev: the addresses of the stack, the ids and API key of its account, and the ids of its processes.
+            environment: the environment variables with which other commands reach the databases of the stack.
+
         """
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the two files that `announce` wrote."""
+        """Remove the files that describe the running stack, `dev.json` and `environment.json`, if they exist."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 

@@ -92,7 +92,10 @@ class TerminalOutput:
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text with a terminal's control codes for a style, or unchanged if the output is no terminal."""
+        """Return the text with a terminal's control codes for `bold`, `dim`, `green`, `red` or `cyan`.
+
+        If the output is no terminal, or the environment variable NO_COLOR is set, return the text unchanged.
+        """
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:

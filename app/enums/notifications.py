@@ -59,7 +59,10 @@ class NotificationDecision(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The urgency of a notification, from the lowest to the highest. It decides how loudly a device announces it."""
+    """The loudness with which a device announces a push, from the lowest to the highest.
+
+    The urgency of a question is that of the pushes about it.
+    """
 
     LOW = "low"
     NORMAL = "normal"

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice that a person can select as the answer to a form's question."""
+    """One choice that a person can select as the answer to one question of a form."""
 
     value: str
     label: str
@@ -36,7 +36,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormQuestion:
-    """A question of a form, made from one property of the JSON Schema that the agent sent."""
+    """One field of a form, as the question that people see: made from one property of the agent's JSON Schema."""
 
     name: str
     text: str
@@ -104,11 +104,12 @@ class Form:
     def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Convert a client's answer to the action and the content with which the agent's protocol answers a form.
 
-        The content is empty unless the action is `accept`.
+        The action is `accept`, `decline` or `cancel`. The content, the values by field, is empty unless the action is
+        `accept`.
 
         Args:
-            params: either `action`, with `content` if the action is `accept`; or `option_id`, as for a permission
-                request. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a
+            params: either `action`, with `content` if the action is `accept`; or `option_id`, one of the ids in
+                `options`. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a
                 free text).
 
         Raises:

@@ -166,9 +166,9 @@ Index(
 
 
 class TaskCount(Base):
-    """A part of two counts for one audience (a user, or the whole project): its tasks, and the changes to them.
+    """Numbers to add to two totals of one audience (a user, or the whole project): its tasks, and the changes to them.
 
-    Each count is the sum over all rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
+    Each total is the sum over all rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
     change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never
     changed; `services/count_folding.py` replaces many rows by one with the same sums.
     """

@@ -95,7 +95,10 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Answer:
-    """Add a user. E-mail addresses must be unique, regardless of upper and lower case."""
+    """Add a user, as a member of the given projects. The output has the ids of the user.
+
+    E-mail addresses must be unique, regardless of upper and lower case.
+    """
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -112,7 +115,10 @@ async def create_user(
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Add a user to a project. If the user has no current project, this project becomes the current one."""
+    """Add a user to a project, if they are no member yet. The output repeats both ids.
+
+    If the user has no current project, this project becomes the current one. An unknown user or project is an error.
+    """
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -122,7 +128,10 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Answe
 @_user
 @transactional
 async def remove_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Remove a user from a project. The tasks of the user are not deleted."""
+    """Remove a user from a project, if they are a member. The tasks of the user are not deleted.
+
+    The output repeats both ids. An unknown user or project is an error.
+    """
     await accounts.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -131,7 +140,10 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Answer:
-    """Deactivate a user's account: its API keys stop working, but no data is deleted."""
+    """Deactivate a user's account: its API keys stop working, but no data is deleted.
+
+    The output repeats the id of the user. An unknown user is an error.
+    """
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 
@@ -140,7 +152,10 @@ async def deactivate_user(transaction: Transaction, user: int) -> Answer:
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Answer:
-    """Delete a user's account and API keys. The user's tasks become visible to the whole project."""
+    """Delete a user's account and API keys. The user's tasks become visible to the whole project.
+
+    The output repeats the id of the user. An unknown user is an error.
+    """
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 

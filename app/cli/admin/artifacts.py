@@ -14,7 +14,11 @@ from app.services.artifacts import sweep as artifact_sweep
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @upkeep
 async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Answer:
-    """Delete stored files that no request can reach. A worker also does this every hour."""
+    """Delete stored files that no request can reach. The output lists the deleted files with the reasons.
+
+    With `--dry-run`, nothing is deleted, and the output lists the files that would be deleted. A worker also deletes
+    such files every hour.
+    """
     try:
         async with S3Store(job.settings) as store:
             sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run)

@@ -143,6 +143,7 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
 async def rotate_secrets(job: Upkeep) -> Answer:
     """Encrypt all stored secrets again with the first key of TASKBEACON_SECRET_KEYS.
 
-    Afterwards the other keys can be removed from this setting.
+    The output has the number of secrets that were encrypted again, and the number of those that stay unchanged because
+    no key of this setting can decrypt them. Afterwards the other keys can be removed from this setting.
     """
     return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

@@ -98,7 +98,7 @@ async def list_integrations(transaction: Transaction, project: int | None, limit
 @click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
 @transactional
 async def show_user(transaction: Transaction, user: int) -> Answer:
-    """Show a user and their projects."""
+    """Show a user and their projects. An unknown user is an error."""
     return await inventory.show_user(transaction.session, user)
 
 
@@ -106,7 +106,7 @@ async def show_user(transaction: Transaction, user: int) -> Answer:
 @click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
 @transactional
 async def show_project(transaction: Transaction, project: int) -> Answer:
-    """Show a project and its members."""
+    """Show a project and its members. An unknown project is an error."""
     return await inventory.show_project(transaction.session, project)
 
 
@@ -114,7 +114,7 @@ async def show_project(transaction: Transaction, project: int) -> Answer:
 @click.option("--key", type=click.UUID, required=True, help="Id of the key.")
 @transactional
 async def show_key(transaction: Transaction, key: UUID) -> Answer:
-    """Show an API key, without its value."""
+    """Show an API key, given by its id, without its value. An unknown key is an error."""
     return await inventory.show_key(transaction.session, key)
 
 
@@ -122,5 +122,5 @@ async def show_key(transaction: Transaction, key: UUID) -> Answer:
 @click.option("--integration", type=ROW_ID, required=True, help="Id of the integration.")
 @transactional
 async def show_integration(transaction: Transaction, integration: int) -> Answer:
-    """Show an integration (a connection to a code host), without its secrets."""
+    """Show an integration (a connection to a code host), without its secrets. An unknown integration is an error."""
     return await inventory.show_integration(transaction.session, integration)

@@ -72,7 +72,10 @@ async def create_key(
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 @transactional
 async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Answer:
-    """Revoke an API key, given by its id or its mask. If a mask matches several active keys, revoke none of them."""
+    """Revoke an API key, given either by its id or by its mask. The output has its id.
+
+    An unknown id is an error, and so is a mask that no active key has, or several have: no key is revoked then.
+    """
     if (key is None) == (mask is None):
         raise click.UsageError("Give either --key or --mask.")
     if key is None:

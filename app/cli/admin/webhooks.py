@@ -28,7 +28,10 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
-    """Queue a test event for a webhook endpoint, and print the id of the webhook delivery. A worker sends it."""
+    """Queue a test event for a webhook endpoint; a worker sends it. The output has the id of the webhook delivery.
+
+    An unknown endpoint is an error.
+    """
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
@@ -36,7 +39,10 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
-    """Queue a webhook delivery again. A worker then sends the same event, with the same message id."""
+    """Queue a webhook delivery again. A worker then sends the same event, with the same message id.
+
+    The output repeats the id of the webhook delivery. An unknown delivery is an error.
+    """
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
@@ -48,6 +54,9 @@ def events() -> None:
 @events.command("prune")
 @upkeep
 async def prune(job: Upkeep) -> Answer:
-    """Delete events from the ledger that are older than the retention time. A worker also does this every hour."""
+    """Delete events from the ledger that are older than the retention time. The output has their number.
+
+    A worker also deletes such events every hour.
+    """
     kept = timedelta(days=job.settings.event_retention_days)
     return {"removed": await prune_events(job.sessions, kept)}

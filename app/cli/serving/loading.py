@@ -42,9 +42,11 @@ def collect_seldom() -> None:
 
 
 def load_api() -> "ASGIApp":
-    """Hide this process's environment variables, load the API's modules, and return the API for uvicorn to serve.
+    """Load the API's modules, and return the API for uvicorn to serve.
 
-    uvicorn calls this in each process of `serve --workers`. Garbage collection is off until the modules are loaded.
+    First, the environment variables of this process are hidden from other processes of the same user; this process can
+    still read them. uvicorn calls this in each process of `serve --workers`. Garbage collection is off until the
+    modules are loaded.
     """
     with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.

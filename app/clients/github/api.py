@@ -94,6 +94,10 @@ class GitHub(Protocol):
         """Create and return an access token for an installation of a GitHub App. The host decides how long it is valid.
 
         `private_key` is the private key of the App, as PEM.
+
+        Raises:
+            GitHubError: the host refused the request or did not answer.
+
         """
         ...
 

@@ -73,7 +73,7 @@ class EmbeddedServers:
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
         """Wait until PostgreSQL is ready, create the service's database, and call `report`.
 
-        `report` gets the name of the server and its address. If PostgreSQL is not one of these servers, do nothing.
+        `report` gets the name of the server and its address. If PostgreSQL was not requested, do nothing.
 
         Raises:
             DevstackError: a server ended, or PostgreSQL was not ready in time.
@@ -88,8 +88,8 @@ class EmbeddedServers:
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
         """Wait until Valkey and the object store are ready, and create the bucket in the object store.
 
-        For each of the two, `report` is called with its name and its address. One that is not among these servers is
-        skipped.
+        As soon as each of them is ready, `report` is called with its name and address. A server that was not requested
+        is skipped.
 
         Raises:
             DevstackError: a server ended or was not ready in time.

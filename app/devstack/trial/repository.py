@@ -63,12 +63,12 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Fetch the HEAD of the source into the bare copy, and return the name of the source's current branch.
+        """Fetch the HEAD of the person's repository into the bare copy, and return the name of its current branch.
 
         If HEAD is detached, the branch in the copy is called `main`.
 
         Raises:
-            DevstackError: git failed, or the source has no commit.
+            DevstackError: git failed, or the person's repository has no commit.
 
         """
         heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
@@ -86,7 +86,10 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the source is a local checkout with uncommitted changes, which are not in the copy."""
+        """Return whether the person's repository is a local checkout with uncommitted changes.
+
+        Such changes are not in the bare copy that agents work on.
+        """
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")

@@ -108,7 +108,8 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 class RunCredential(Base):
     """The encrypted token for the code host that a client sent with one run.
 
-    It is stored from that request to the run's end. Only services/runs/credentials.py writes and deletes it.
+    It is deleted when the run ends, or by a sweep when it is a day old. Only services/runs/credentials.py writes and
+    deletes it.
     """
 
     __tablename__ = "run_credentials"
