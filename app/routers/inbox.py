@@ -54,9 +54,10 @@ async def follow_inbox(
     """Stream the events of the caller's questions live as server-sent events.
 
     These are `question.opened`, `question.answered`, `question.expired` and `question.withdrawn`. The stream starts
-    now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap` reports missing events:
-    read the inbox again. `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
-    the stream: reconnect with the last id.
+    with new events, or, with `Last-Event-ID`, after the position of this id. No event is sent twice or left out, unless
+    events after this position no longer exist: `event: gap` then says so, and the client must read the inbox again.
+    `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
+    with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
     return EventStream(call, follow_topics(inbox, call.process.stream_clients()))

@@ -37,7 +37,7 @@ class SignIn(Input):
 
 
 class SessionProject(TypedDict):
-    """A project that a console session may use."""
+    """A project that a console session may use, as the response about the session shows it."""
 
     id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
     name: Annotated[str, Field(examples=["Test Team"])]
@@ -45,7 +45,7 @@ class SessionProject(TypedDict):
 
 
 class ConsoleSessionOut(TypedDict):
-    """The console session of the browser that sent the request."""
+    """The response about the console session of the browser that sent the request."""
 
     id: UUID
     user: Annotated[UserBasic, Field(description="The user of the session's key.")]

@@ -107,7 +107,7 @@ class Field(ABC):
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """Convert a value that is not null, and return the result. If it is invalid, raise an error made by `fail`."""
+        """Convert a value that is not null, and return the result. For an invalid value, raise PydanticCustomError."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:

@@ -85,7 +85,10 @@ class NotificationOut(TypedDict):
 
 
 class NotificationPage(TypedDict):
-    """A page of pushes with their decisions, newest first."""
+    """A page of the caller's notifications about a task, newest first.
+
+    Each one is a push to one device, with all decisions about it.
+    """
 
     count: Annotated[int, Field(description="Total number of entries.")]
     next: PageLink

@@ -65,7 +65,7 @@ class InboxStreamQuery(QueryInput):
 
 
 class QuestionOption(TypedDict):
-    """One choice that an agent offers in a permission request."""
+    """One choice that an agent offers in a permission request, as a response shows it."""
 
     id: Annotated[str, Field(description="The `option_id` of an answer.", examples=["allow"])]
     name: Annotated[
@@ -81,7 +81,7 @@ class QuestionOption(TypedDict):
 
 
 class QuestionTask(TypedDict):
-    """The task that a question belongs to."""
+    """The task that a question belongs to, as part of the question in a response."""
 
     id: UUID
     title: Annotated[str, Field(examples=["Say hello"])]
@@ -90,7 +90,7 @@ class QuestionTask(TypedDict):
 
 
 class QuestionRun(TypedDict):
-    """The run that a question belongs to."""
+    """The run that a question belongs to, as part of the question in a response."""
 
     id: UUID
     status: RunStatus

@@ -140,19 +140,19 @@ class _Fields(Input):
 
 
 class SandboxEnvironmentIn(_Fields):
-    """A new sandbox environment."""
+    """A request for a new sandbox environment: the hosts and environment variables that agents of its runs get."""
 
     name: Annotated[str, _NAME, _NAMED]
 
 
 class SandboxEnvironmentUpdateIn(_Fields):
-    """Changes to a sandbox environment; absent fields keep their values."""
+    """A request to change a sandbox environment; absent fields keep their values."""
 
     name: Annotated[str | None, _NAME, _NAMED] = None
 
 
 class SandboxEnvironmentOut(TypedDict):
-    """A sandbox environment, without the values of its variables."""
+    """A sandbox environment in a response, without the values of its variables."""
 
     id: UUID
     name: Annotated[str, Field(description="Name of the environment, for people.", examples=["Web app"])]

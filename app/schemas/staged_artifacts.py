@@ -147,7 +147,7 @@ class PresignedPost(TypedDict):
 
 
 class PreparedOut(TypedDict):
-    """A prepared upload of one file: the file's id and description, and its signed form (contract 3.5)."""
+    """A prepared upload of one file: the file's id and description, and the signed HTML form that uploads it."""
 
     id: Annotated[str, Field(examples=["9c1f2e3d4b5a69788796a5b4c3d2e1f0"])]
     name: Annotated[str, Field(examples=["screenshot.png"])]

@@ -273,7 +273,7 @@ class LatestRunSummary(TypedDict):
 
 
 class SummaryOut(TypedDict):
-    """A short form of a task: title, repository, times, and the status of its latest run."""
+    """A summary of a task: title, repository, times, and the status of its latest run."""
 
     id: UUID
     title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
@@ -292,7 +292,7 @@ class SummaryOut(TypedDict):
 
 
 class SummaryPage(TypedDict):
-    """A page of short forms of tasks, newest first."""
+    """A page of summaries of tasks, newest first."""
 
     count: Annotated[int, Field(description="Number of the requested tasks that the caller can see.")]
     next: PageLink

@@ -51,9 +51,10 @@ async def append_log(
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Write a message of the agent to the log of the run; the operation exists to relay messages to a chat.
+    """Write a message of the agent to the log of the run, to be relayed to a chat.
 
-    No chat is connected to this service, so the status is `skipped`.
+    The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is
+    always `skipped`.
     """
     return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 

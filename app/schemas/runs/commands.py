@@ -219,7 +219,7 @@ def _below(error: ValidationError) -> PydanticCustomError:
 
 
 class RpcError(TypedDict):
-    """The error in a JSON-RPC 2.0 response: why a command was refused."""
+    """The object `error` in the JSON-RPC 2.0 response to a command that was refused: the reason, as code and text."""
 
     code: Annotated[
         int,

@@ -396,9 +396,10 @@ export interface paths {
         put?: never;
         /**
          * Relay a message of the agent
-         * @description Write a message of the agent to the log of the run; the operation exists to relay messages to a chat.
+         * @description Write a message of the agent to the log of the run, to be relayed to a chat.
          *
-         *     No chat is connected to this service, so the status is `skipped`.
+         *     The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is
+         *     always `skipped`.
          *
          *     **Scope:** `task:write`
          */
@@ -1338,9 +1339,10 @@ export interface paths {
          * @description Stream the events of the caller's questions live as server-sent events.
          *
          *     These are `question.opened`, `question.answered`, `question.expired` and `question.withdrawn`. The stream starts
-         *     now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap` reports missing events:
-         *     read the inbox again. `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
-         *     the stream: reconnect with the last id.
+         *     with new events, or, with `Last-Event-ID`, after the position of this id. No event is sent twice or left out, unless
+         *     events after this position no longer exist: `event: gap` then says so, and the client must read the inbox again.
+         *     `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
+         *     with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -2255,7 +2257,7 @@ export interface components {
         };
         /**
          * ConsoleSessionOut
-         * @description The console session of the browser that sent the request.
+         * @description The response about the console session of the browser that sent the request.
          */
         ConsoleSessionOut: {
             /**
@@ -3032,7 +3034,9 @@ export interface components {
         };
         /**
          * NotificationPage
-         * @description A page of pushes with their decisions, newest first.
+         * @description A page of the caller's notifications about a task, newest first.
+         *
+         *     Each one is a push to one device, with all decisions about it.
          */
         NotificationPage: {
             /**
@@ -3161,7 +3165,7 @@ export interface components {
         };
         /**
          * PreparedOut
-         * @description A prepared upload of one file: the file's id and description, and its signed form (contract 3.5).
+         * @description A prepared upload of one file: the file's id and description, and the signed HTML form that uploads it.
          */
         PreparedOut: {
             /**
@@ -3366,7 +3370,7 @@ export interface components {
         QuestionKind: "permission" | "form" | "url" | "message";
         /**
          * QuestionOption
-         * @description One choice that an agent offers in a permission request.
+         * @description One choice that an agent offers in a permission request, as a response shows it.
          */
         QuestionOption: {
             /**
@@ -3503,7 +3507,7 @@ export interface components {
         QuestionRisk: "low" | "normal" | "high";
         /**
          * QuestionRun
-         * @description The run that a question belongs to.
+         * @description The run that a question belongs to, as part of the question in a response.
          */
         QuestionRun: {
             /**
@@ -3521,7 +3525,7 @@ export interface components {
         QuestionStatus: "open" | "answered" | "expired" | "withdrawn";
         /**
          * QuestionTask
-         * @description The task that a question belongs to.
+         * @description The task that a question belongs to, as part of the question in a response.
          */
         QuestionTask: {
             /**
@@ -3684,7 +3688,7 @@ export interface components {
         };
         /**
          * RpcError
-         * @description The error in a JSON-RPC 2.0 response: why a command was refused.
+         * @description The object `error` in the JSON-RPC 2.0 response to a command that was refused: the reason, as code and text.
          */
         RpcError: {
             /**
@@ -3848,7 +3852,7 @@ export interface components {
         RunStatus: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
         /**
          * SandboxEnvironmentOut
-         * @description A sandbox environment, without the values of its variables.
+         * @description A sandbox environment in a response, without the values of its variables.
          */
         SandboxEnvironmentOut: {
             /**
@@ -3964,7 +3968,7 @@ export interface components {
         };
         /**
          * SessionProject
-         * @description A project that a console session may use.
+         * @description A project that a console session may use, as the response about the session shows it.
          */
         SessionProject: {
             /**
@@ -4003,7 +4007,7 @@ export interface components {
         };
         /**
          * SummaryOut
-         * @description A short form of a task: title, repository, times, and the status of its latest run.
+         * @description A summary of a task: title, repository, times, and the status of its latest run.
          */
         SummaryOut: {
             /**
@@ -4038,7 +4042,7 @@ export interface components {
         };
         /**
          * SummaryPage
-         * @description A page of short forms of tasks, newest first.
+         * @description A page of summaries of tasks, newest first.
          */
         SummaryPage: {
             /**
@@ -4204,7 +4208,9 @@ export interface components {
         };
         /**
          * Urgency
-         * @description The urgency of a notification, from the lowest to the highest. It decides how loudly a device announces it.
+         * @description The loudness with which a device announces a push, from the lowest to the highest.
+         *
+         *     The urgency of a question is that of the pushes about it.
          * @enum {string}
          */
         Urgency: "low" | "normal" | "high";
@@ -5162,7 +5168,7 @@ export interface components {
         };
         /**
          * SandboxEnvironmentIn
-         * @description A new sandbox environment.
+         * @description A request for a new sandbox environment: the hosts and environment variables that agents of its runs get.
          */
         SandboxEnvironmentIn: {
             /**
@@ -5207,7 +5213,7 @@ export interface components {
         };
         /**
          * SandboxEnvironmentUpdateIn
-         * @description Changes to a sandbox environment; absent fields keep their values.
+         * @description A request to change a sandbox environment; absent fields keep their values.
          */
         SandboxEnvironmentUpdateIn: {
             /**
