@@ -77,7 +77,7 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Put a job on the queue that sends all pushes that are due then, after the session's transaction commits.
+    """After the session's transaction commits, put a job on the queue that sends all pushes that are due when it runs.
 
     `run_id`, the run that the new pushes are about, only makes the id of the job distinct: the queue adds no job with
     the id of a job that is queued or running.

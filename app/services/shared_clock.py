@@ -52,7 +52,7 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory) -> None:
-    """Synchronise with the database's clock, and check that this machine's own clock differs little from it.
+    """Make `app.clock.utcnow` return the database's time, and check that this machine's clock differs little from it.
 
     From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
     requests to the object store are signed with its time. A difference over five seconds is logged as a warning.

@@ -47,11 +47,14 @@ async def authenticate(
 ) -> Principal:
     """Return the principal that an API key belongs to, with the project that the request names.
 
+    Whether the caller may use this project is not checked here, but by `require_project`.
+
     Args:
         session: the database session of the request.
         secret: the API key in plain text.
         place: the part of the request that contained the key, such as `body`. The error message names it.
-        project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
+        project: the id of the project in the path, `CURRENT_PROJECT` for the user's current project, or None if the
+            path names none. If there is no such project, the principal has none.
         cache: the principals authenticated within the last second. If it is None, always ask the database.
 
     Raises:
@@ -77,10 +80,13 @@ async def authenticate_session(
 ) -> Principal:
     """Return the principal of a console session, with the project that the request names.
 
+    Whether the caller may use this project is not checked here, but by `require_project`.
+
     Args:
         session: the database session of the request.
         secret: the value of the console session's cookie.
-        project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
+        project: the id of the project in the path, `CURRENT_PROJECT` for the user's current project, or None if the
+            path names none. If there is no such project, the principal has none.
         cache: the principals authenticated within the last second. If it is None, always ask the database.
 
     Raises:

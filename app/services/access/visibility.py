@@ -48,7 +48,10 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a task's audience is everyone or this user. Deleted tasks can satisfy it too."""
+    """Return the SQL condition that a task is for all members of its project, or only for this user.
+
+    The column `Task.audience` says which. Deleted tasks can satisfy the condition too.
+    """
     return Task.audience.in_(audiences_of(user_id))
 
 
@@ -347,7 +350,10 @@ def own_endpoints(principal: Principal) -> ColumnElement[bool]:
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition for the webhook endpoint with this id, if it is among the caller's `own_endpoints`."""
+    """Return the SQL condition for the webhook endpoint with this id.
+
+    It holds only if the caller created the endpoint in the request's project.
+    """
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 

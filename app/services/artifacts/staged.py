@@ -146,11 +146,11 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Move staged files, which were uploaded for the task before a run used them, to a new run of the task.
+    """Take staged files of a task for a new run. Staged files were uploaded for the task before a run used them.
 
-    Delete their database entries, and return the entries for the run's manifest: in the order of `ids`, with each id
-    once (contract 5.8). The caller holds the lock on the task's row: if two runs request the same file, the first to
-    get the lock gets the file. A rollback restores the deleted entries.
+    Delete the staged files' database entries, and return the entries for the run's manifest: in the order of `ids`,
+    with each id once (contract 5.8). The caller adds them to the run. The caller holds the lock on the task's row: if
+    two runs request the same file, the first to get the lock gets the file. A rollback restores the deleted entries.
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the error names them.
@@ -182,9 +182,10 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Make the object store keep files that a run has taken over for `KEPT_DAYS` instead of `STAGED_DAYS`, by new tags.
+    """Change when the object store deletes files that a run has taken over: after `KEPT_DAYS`, not `STAGED_DAYS`.
 
-    The tags are set after the session's transaction commits. Failures of the object store are only logged.
+    This sets new tags of the files after the session's transaction commits. Failures of the object store are only
+    logged.
     """
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 

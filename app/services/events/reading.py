@@ -215,7 +215,10 @@ def _page_statement() -> Any:  # Any: a Select of many columns
 
 
 def concerns(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user created or follows a task. `user_id` is a column or a bound parameter."""
+    """Return the SQL condition that a user created or follows the task, for a statement that contains `Task`.
+
+    `user_id` is a column or a bound parameter.
+    """
     is_followed = (
         select(TaskFollow.task_id)
         .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)

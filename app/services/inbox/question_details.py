@@ -46,10 +46,11 @@ QUESTION_COLUMNS = (
 
 
 def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of one row with the details of a question that other tables contain.
+    """Return a correlated SELECT of the details of a question that are stored in other tables than `questions`.
 
-    These are details of its task, run and project, of the person who answered, and the time until which the caller has
-    snoozed it. There is no row if the task does not exist.
+    These are details of its task, run and project, of the person who answered, and the time until which the user
+    `visible_user_id` (a parameter of the statement) has snoozed it. The SELECT returns one row, or none if the task
+    does not exist.
 
     Args:
         question: `Question`, or the columns of a subquery with the columns of `Question`.

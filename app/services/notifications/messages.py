@@ -139,7 +139,7 @@ class Composer:
 
     @classmethod
     def of(cls, settings: Settings) -> "Composer":
-        """Return the composer with the settings of this process."""
+        """Return a composer of the messages of pushes, with the settings of this process."""
         return cls(
             settings.push_title,
             settings.public_url,

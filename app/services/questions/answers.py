@@ -51,15 +51,18 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 def answer_form(
     message: str, schema: Mapping[str, Any] | None, params: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Check the answer to a form; return its action and its content.
+    """Check a person's answer to a form; return it as the action and the content for the agent's protocol.
 
-    The content is empty unless the action is `accept`.
+    The action is `accept`, `decline` or `cancel`. The content, the values by field, is empty unless the action is
+    `accept`.
 
     Args:
         message: the text of the form.
         schema: the JSON Schema of the form's fields.
-        params: the answer: `action`, with `content` (the values by field) if the action is `accept`; or `option_id`,
-            optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
+        params: the answer in one of two forms. Either it has `action`, and `content` if the action is `accept`. Or it
+            has `option_id`, the id of a choice of the first field or of Skip (`Form.options`), which clients send that
+            show the form like a permission request; then it may also have `answers` (texts, by the texts of the fields)
+            and `custom_input` (a free text).
 
     Raises:
         AnswerInvalid: the content does not fit the form, or the form can only be declined.

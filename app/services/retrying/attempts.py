@@ -27,7 +27,10 @@ class RetryBudget:
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step and return its result; repeat it after a transient error while delays are left.
+        """Run a step and return its result.
+
+        After an error that the policy names, wait for the next delay of the policy and run the step again, as long as
+        the budget has delays left.
 
         Raises:
             Exception: an error that the policy does not name. The step is not repeated after it.

@@ -85,9 +85,9 @@ async def take_events(
 ) -> PositionOut:
     """Accept the stream events of a run's agent in batches as they arrive; return the number of the last one accepted.
 
-    An accepted event stays accepted even if a later one is refused. A run that has ended accepts no new events. It
-    still acknowledges events and a completion that it has accepted before, so that an agent that lost the response can
-    stop.
+    An accepted event stays accepted even if a later one is refused. A run that has ended accepts no new events. If an
+    agent sends again what was accepted before, events or the last line (`Completion`), this is acknowledged even then,
+    so that an agent that lost the response can stop.
 
     The number of the last accepted event is added to the message of any `AppError`, unless the error has its own body.
 

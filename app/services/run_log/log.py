@@ -188,7 +188,10 @@ class LogPage:
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Add a log entry to the page, given as a line of JSON."""
+        """Append a log entry, given as a line of JSON, to `entries`.
+
+        The caller counts it in `total` and `matching`, and adds no entry if the page is full: this is not checked here.
+        """
         self.entries.append(line)
         self._bytes += len(line)
 

@@ -76,7 +76,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of a request that makes a run act: create it, follow it up, have a worker perform it, or steer it."""
+    """The action that a caller requests of a run: create it, follow it up, have a worker perform it, or steer it."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -86,7 +86,7 @@ class Intent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRequest:
-    """A request to make a run act, with everything that `authorize` needs to decide about it.
+    """A request to create, follow up, perform or steer a run, with everything that `authorize` needs to decide.
 
     It names the person who asks, and the GitHub account and sandbox environment that the run would use.
     """
@@ -271,9 +271,13 @@ HOLDINGS: tuple[Any, ...] = (
 
 
 def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
-    """Return the authority request by which the person `asker_id` makes an existing run act.
+    """Return the request to `authorize` for something that a person asks of an existing run.
 
-    `run` is a row with the columns `HOLDINGS`. If `asker_id` is None, no person asks.
+    Args:
+        intent: what is asked: to follow the run up, to have a worker perform it, or to steer it.
+        asker_id: the user who asks; None if no person asks.
+        run: a row with the columns `HOLDINGS` of the run and its task.
+
     """
     return AuthorityRequest(
         intent=intent,
@@ -292,7 +296,8 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     """Store the person and the GitHub account that an existing run acts with.
 
     The caller holds the lock on the run's row. If the account or the sandbox environment is the person's own, the run
-    also gets a snapshot of its task. If not, a snapshot that the run has is deleted.
+    also gets a copy of its task as it is now, so that later edits by other members do not change what the run does. If
+    not, a copy that the run has is deleted.
     """
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,

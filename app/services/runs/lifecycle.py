@@ -141,8 +141,8 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
     """Set the status that a client reports for a run (contract 13.2). If a worker holds the run, the worker loses it.
 
-    Return True, or False, with nothing changed, if the run has this status already. The caller holds the lock on the
-    run's row.
+    Return True if the status was changed. If the run has this status already, change nothing and return False. The
+    caller holds the lock on the run's row.
 
     Raises:
         StateRefused: the run has ended with another status.
@@ -157,9 +157,10 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Request a worker for a run that has not begun (contract 13.1).
+    """Request a worker for a run that has not begun (contract 13.1). The caller also puts a job on the queue.
 
-    The caller holds the lock on the run's row. A run that waits for a worker already keeps its position in the queue.
+    The caller holds the lock on the run's row. If the run already waits for a worker, it keeps its position in the
+    queue.
     """
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()

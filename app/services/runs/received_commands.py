@@ -119,7 +119,7 @@ async def start_waiting(
 
     `seen` is the position of the last command that the worker has read. If there is a later one, nothing changes and
     the result is `NEWS`. If `seen` is None, this is not checked. If the job `owner` has lost the run, nothing changes
-    and the result is `LOST`.
+    and the result is `LOST`. Otherwise the result is `DONE`, also if the question was stored by an earlier call.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:

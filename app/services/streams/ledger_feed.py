@@ -45,7 +45,10 @@ class Batch:
 
     @classmethod
     def of(cls, new: NewEvents, *, link: str) -> "Batch":
-        """Return the batch for events that were read from the ledger. `link` is the setting `task_url`."""
+        """Return a batch for the live streams, made from new events that were read from the ledger.
+
+        `link` is the setting `task_url`, from which the events get the links to their tasks.
+        """
         return cls([LedgerEvent(row, place_of(row), link) for row in new.rows], new.memberships)
 
     @property
@@ -154,9 +157,9 @@ class LedgerFeed:
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Wait for a turn, then yield a database session for reading the ledger.
+        """Wait until fewer than two live streams read the ledger, then yield a database session for reading it.
 
-        Only a few streams read at the same time.
+        The limit leaves database connections for requests.
         """
         async with self._turns, unit_of_work(sessions) as session:
             yield session

@@ -55,8 +55,9 @@ class Start(Enum):
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
     """Return where a run's live stream starts for a client: normally after the event with the id `last_event_id`.
 
-    If `last_event_id` is None or names no event, such as `0`, the stream starts with new events if `start` is `latest`,
-    and with the run's first event otherwise. If it is not an id that this service has made, return `Start.UNKNOWN`.
+    If `last_event_id` is None, empty, `0` or `0-0`, the client has seen no event yet: the stream starts with new events
+    if `start` is `latest`, and with the run's first event otherwise. For any other text that does not have the form of
+    an event id, return `Start.UNKNOWN`.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
@@ -337,9 +338,9 @@ def _now() -> float:
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return the last event of each of the given runs that has ended, by run id.
+    """Return the final state of each of the given runs that has ended, by run id: its last stream event, as JSON.
 
-    The value is None if the run's task was deleted. Runs that have not ended are missing from the mapping, and it is
+    A run of a deleted task has the value None. All other runs that have not ended are missing from the mapping. It is
     empty if the database is unavailable.
     """
     statement = (

@@ -125,9 +125,10 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the SELECT of the first `limit` tasks that match a filter with this `shape`, newest first.
+    """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
-    The shape must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`.
+    `shape` names the conditions of the filter (`TaskFilter.shape`). It must satisfy `is_dense`. Each row also has the
+    number of all matching tasks as `count`.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
@@ -136,10 +137,10 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
-    Each row also has the `version` of the caller's view of tasks, and as `count` the number of all tasks that match the
-    filter with this `shape`. `count` is NULL unless all conditions of the filter are about the flags `archived` and
-    `internal`, because tasks are counted in advance only by these. If none of the tasks is found, the result is one row
-    with only these two columns.
+    Each row also has as `version` a number that changes with every change to a task that the caller sees, and as
+    `count` the number of all tasks that match the filter with the conditions `shape` (`TaskFilter.shape`). `count` is
+    NULL unless all these conditions are about the flags `archived` and `internal`, because tasks are counted in advance
+    only by these. If none of the tasks is found, the result is one row with only these two columns.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -152,9 +153,10 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the SELECT of one page of the tasks that match a filter with this `shape`, newest first.
+    """Return the SELECT of one page of the tasks that match a filter, newest first.
 
-    Each row also has the `version` of the caller's view of tasks. If `counting` is True, it also has the number of all
+    `shape` names the conditions of the filter (`TaskFilter.shape`). Each row also has as `version` a number that
+    changes with every change to a task that the caller sees. If `counting` is True, it also has the number of all
     matching tasks as `count`. If the page is empty, the result is one row without a task. The statement also needs the
     parameters `offset`, and `end`, the sum of `offset` and `limit`.
     """
@@ -167,7 +169,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter with this `shape` matches most tasks.
+    """Return whether a filter with the conditions `shape` (`TaskFilter.shape`) matches most tasks.
 
     Its newest tasks are then among the newest rows of the table.
     """

@@ -87,7 +87,8 @@ def run_bytes(run: Any) -> ColumnElement[int]:
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
     """Return a SELECT of the newest runs in `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
 
-    If there are any runs, at least one is returned.
+    The size of a run is that of its texts and documents. If there are any runs, at least one is returned. `rows` is a
+    SELECT from `Run` with the columns `created_at` and `id`.
     """
     return within_page(rows, Run, run_bytes(Run))
 

@@ -16,8 +16,8 @@ _BLOCKED_IN_A_ROW = 20
 class Health:
     """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
 
-    `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success. `has_exhausted`
-    is True if a message failed in all of its attempts.
+    `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success, and when the
+    endpoint is enabled. `has_exhausted` is True if a message failed in all of its attempts.
     """
 
     last_success_at: datetime | None

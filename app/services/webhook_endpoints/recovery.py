@@ -69,7 +69,7 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make up to `batch` missing deliveries for the recovery that has waited longest.
+    """Make up to `batch` missing deliveries of the recovery that was not continued for the longest time.
 
     Return True if there was a recovery to continue, False if there was none or another process is continuing it now.
     If an unexpected error prevents a recovery, the error is logged, and the recovery waits for a minute.

@@ -22,9 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """The worker has lost its claim on the run: the run was cancelled, or another worker has it.
+    """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled.
 
-    It is raised only if the worker did not end its work on the run soon after the loss.
+    The claim is lost if the run was cancelled or another worker has it. `hold_lease` raises this error at the end of
+    its block; if the block ends in time, it raises none.
     """
 
 

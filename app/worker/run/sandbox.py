@@ -39,7 +39,8 @@ class RunSandbox:
     def network(self, settings: Settings) -> NetworkRules:
         """Return the network level and hosts of the sandbox environment; if the run has none, those of the settings.
 
-        The operator's settings also limit the level.
+        The returned level is never wider than `settings.network_ceiling`, the limit that the operator has set. If the
+        level was lowered, `note` of the result says so.
 
         Raises:
             EnvironmentUnavailable: the environment was deleted or is private to another person. Without its rules the

@@ -61,7 +61,7 @@ class FromAgent:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that decides whether and when a push notice is sent."""
+    """The input of the decision about a push notice: everything that decides whether and when it is sent."""
 
     created_at: datetime
     recipient: Recipient = Recipient()

@@ -72,7 +72,9 @@ log = structlog.get_logger(__name__)
 class Notice(NamedTuple):
     """A push notice, new or stored, with everything that decides whether it is sent.
 
-    `row` is the database row that `facts` was read from.
+    `row` has what was read from the database about the notice, and `facts` is the input of its decision, made from
+    `row`. `urgency` is its class, or None if it is neither loud nor quiet. `push_text` is the level of detail that its
+    text may have.
     """
 
     row: Fields
