@@ -378,11 +378,15 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 
 # Files in which more than constants of the service is replaced, with the reason.
 _REPLACED = {
+    "tests/agents/execution/test_unexpected_errors.py": "plants a defect, which no input causes",
     "tests/agents/sandbox/test_limits.py": "gathers the work with a program that an agent would have to smuggle in",
     "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
     "tests/agents/session/test_conversation.py": "cancels a turn with an error that no agent can cause",
     "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",
     "tests/worker/run/test_cancel.py": "gathers the work for as long as the test needs, which no input does",
+    "tests/worker/run/test_code_hosts.py": "plants a defect in the publishing of a run, and notes the order of its steps",
+    "tests/worker/run/test_store_away.py": "plants a defect in the storing of a run, where an outage is expected",
+    "tests/worker/test_worker.py": "plants a defect in the closing of a client, which no server causes",
     "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
     "tests/support/database/faults.py": "fails between a service's function and the commit, where no input or server can",
 }

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import TypeVar
 
 import structlog
@@ -38,14 +37,15 @@ class RetryBudget:
                 than the policy allows.
 
         """
-        failures, ends_at = 0, monotonic() + self._policy.within
+        loop = asyncio.get_running_loop()
+        failures, ends_at = 0, loop.time() + self._policy.within
         while True:
             try:
                 return await step()
             except self._policy.errors as error:
                 failures += 1
                 delay = self._delay(failures, error)
-                if delay is None or monotonic() + delay > ends_at:
+                if delay is None or loop.time() + delay > ends_at:
                     raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
             await self._wait(delay)

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 
@@ -13,7 +15,7 @@ from app.agents.git.mirrors import Mirrors
 from app.clock import utcnow
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
-from app.enums import RunStatus
+from app.enums import CommandStatus, RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.services.retrying import attempts
@@ -24,10 +26,13 @@ from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import store_retry
 from app.worker.run.claim import claim_run
+from app.worker.run.command_inbox import CommandInbox
+from app.worker.run.log_recorder import RunLog
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.database.faults import unacknowledged_once
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
+from tests.worker.pilot import Pilot
 
 WORK = "```file path=hello.txt\nHello\n```"
 
@@ -186,3 +191,32 @@ async def test_repeated_claim_takes_the_next_run_if_the_first_try_claimed_none(w
 
     assert first is not None
     assert await claim_run(workshop.context, run.id) is None
+
+
+async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
+    workshop: Workshop,
+) -> None:
+    """Regression: the repetition found the command finished, and its receipt was never written."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
+    claim = await claim_run(workshop.context, pilot.run.id)
+    assert claim is not None
+    await pilot.say("go on")
+    receipts: list[str] = []
+
+    async def send(_lines: bytes) -> None:
+        pass
+
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(
+            lambda entry: receipts.append(orjson.loads(entry)["notification"]["params"]["status"]), send, file
+        )
+        async with CommandInbox(workshop.context, claim, log, Path("unused")) as inbox:
+            [command] = await inbox.fetch()
+            assert await inbox.settle(command, CommandStatus.DELIVERED)
+            with unacknowledged_once() as lost:
+                assert await inbox.settle(command, CommandStatus.CONSUMED)
+            assert lost
+            assert not await inbox.settle(command, CommandStatus.CONSUMED)
+
+    assert receipts == ["accepted", "delivered", "consumed"]
+    assert await pilot.statuses() == ["consumed"]
