@@ -187,6 +187,12 @@ def requests(prompt: Prompt) -> Answer:
     return DONE
 
 
+def requests_then_deaf(prompt: Prompt) -> Answer:
+    """Send several requests in turn, then look at nothing that comes, for ever."""
+    requests(prompt)
+    return deaf(prompt)
+
+
 def request(prompt: Prompt) -> Answer:
     """Send the request that the prompt spells out, and say what comes back."""
     wanted = json.loads(prompt[0]["text"])
@@ -353,6 +359,7 @@ PARTS = {
         spend,
         output,
         requests,
+        requests_then_deaf,
         request,
         raw,
         noisy,

@@ -209,11 +209,13 @@ def test_runs_that_are_measured_together_look_at_the_same_processes() -> None:
         child.wait()
 
 
-def in_terminals(count: int, *lines: str) -> str:
-    """Return a prompt with which the scripted agent runs a program in several terminals and waits for the first."""
+def in_terminals(count: int, *lines: str, waits: bool = True) -> str:
+    """Return a prompt with which the scripted agent runs a program in several terminals, and waits for the last."""
     create = {"command": "python3", "args": ["-c", "\n".join(("import os, signal, time", *lines))]}
     wait = {"method": "terminal/wait_for_exit", "params": {"terminalId": "$terminal"}}
-    return json.dumps([*([{"method": "terminal/create", "params": create}] * count), wait])
+    return json.dumps(
+        [*([{"method": "terminal/create", "params": create}] * count), *([wait] if waits else [])]
+    )
 
 
 BOMBS = {
@@ -463,7 +465,7 @@ async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
 async def test_timeout_ends_an_agent_and_its_terminals_at_once(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The terminals ignore SIGHUP, SIGINT and SIGTERM, and do not get the time that they otherwise have to end."""
+    """They ignore what asks them to end, and do not get the time that they otherwise have for it."""
     monkeypatch.setattr(session, "_CLOSE_SECONDS", 3600)
     marker = f"86400.{abs(hash(tmp_path)) % 10**9}3"
     deaf = (
@@ -472,7 +474,9 @@ async def test_timeout_ends_an_agent_and_its_terminals_at_once(
     )
     run = asyncio.create_task(
         limited.run(
-            in_terminals(3, *deaf), adapter=scripted_adapter("requests"), timeout=timedelta(minutes=4)
+            in_terminals(3, *deaf, waits=False),
+            adapter=scripted_adapter("requests_then_deaf"),
+            timeout=timedelta(minutes=4),
         )
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
@@ -481,6 +485,7 @@ async def test_timeout_ends_an_agent_and_its_terminals_at_once(
         outcome = await run
 
     assert isinstance(outcome.failed, AgentTimedOut)
+    assert processes_with(f"sleep\0{marker}") == []
     assert "Collecting what the agent changed" in [
         entry["notification"]["params"].get("message") for entry in outcome.entries
     ]
