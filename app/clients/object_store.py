@@ -75,7 +75,6 @@ class ObjectContent:
     """
 
     size: int
-    # As in HTTP's Content-Range; None for the whole object.
     content_range: str | None
     etag: str
     chunks: AsyncIterator[bytes]

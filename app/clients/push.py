@@ -117,7 +117,6 @@ class TryLater:
 
     reason: str
     retry_after: float | None = None
-    # It was sent, but no response came.
     may_have_arrived: bool = False
 
 

@@ -19,7 +19,7 @@ class EarlierRun(NamedTuple):
     id: UUID
     status: str
     error_message: str | None
-    message: str | None  # the first message of the run's person
+    message: str | None
 
 
 def resumes(state: Mapping[str, Any]) -> bool:

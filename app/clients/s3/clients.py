@@ -21,8 +21,8 @@ class S3Clients(NamedTuple):
     `internal` sends requests to the S3 server. `public` signs URLs for the host name by which clients reach it.
     """
 
-    internal: Any  # for requests
-    public: Any  # signs for the host that clients see
+    internal: Any
+    public: Any
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:

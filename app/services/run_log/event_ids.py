@@ -48,10 +48,8 @@ class NewEvents:
     each event id to store to whether a line of its event is added to the log.
     """
 
-    # The events for the followers of the run, and the lines for its log.
     published: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
-    # For each id, whether the log has its event now.
     ids: dict[str, bool] = field(default_factory=dict)
 
 
