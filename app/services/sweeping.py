@@ -1,11 +1,29 @@
 """Delete expired rows in batches, so that no statement runs into its time limit."""
 
+from collections.abc import Awaitable, Callable
+
 from sqlalchemy import ColumnElement, CursorResult, delete, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import SessionFactory, unit_of_work
 from app.models import Base
 
 SWEEP_BATCH = 10_000
+
+
+async def until_none_is_left(
+    sessions: SessionFactory, sweep: Callable[[AsyncSession], Awaitable[int]]
+) -> int:
+    """Call `sweep`, which deletes rows and returns their number, in new transactions until none is left.
+
+    Return the total number.
+    """
+    total, count = 0, -1
+    while count:
+        async with unit_of_work(sessions) as session:
+            count = await sweep(session)
+        total += count
+    return total
 
 
 async def delete_batch(session: AsyncSession, model: type[Base], expired: ColumnElement[bool]) -> int:

@@ -19,18 +19,17 @@ async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Answer:
     With `--dry-run`, nothing is deleted, and the output lists the files that would be deleted. A worker also deletes
     such files every hour.
     """
+    listed: list[artifact_sweep.SweptObject] = []
     try:
         async with S3Store(job.settings) as store:
-            sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run)
+            sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run, listed=listed)
     except ObjectStoreUnavailable as error:
         raise click.ClickException(f"the object store does not answer: {error}") from error
     return {
         "dry_run": dry_run,
         "expired_entries": sweep.expired_entries,
         "removed": sweep.removed,
-        "bytes": sum(swept.size for swept in sweep.objects),
-        "reasons": dict(Counter(swept.reason for swept in sweep.objects)),
-        "objects": [
-            {"key": swept.key, "size": swept.size, "reason": swept.reason} for swept in sweep.objects
-        ],
+        "bytes": sum(swept.size for swept in listed),
+        "reasons": dict(Counter(swept.reason for swept in listed)),
+        "objects": [{"key": swept.key, "size": swept.size, "reason": swept.reason} for swept in listed],
     }

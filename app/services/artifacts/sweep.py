@@ -11,13 +11,14 @@ sweeps.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +35,7 @@ from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.rules import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
+from app.services.sweeping import delete_batch, until_none_is_left
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)
@@ -60,14 +62,12 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep: the stored files to remove, and how many of them were removed, 0 in a dry run.
+    """The result of a sweep: how many stored files were removed, and how many expired database entries of staged files.
 
-    `expired_entries` is the number of expired database entries of staged files, which were uploaded for a task and not
-    used by a run in time.
+    Staged files were uploaded for a task and not used by a run in time.
     """
 
     expired_entries: int = 0
-    objects: list[SweptObject] = field(default_factory=list)
     removed: int = 0
 
 
@@ -94,11 +94,17 @@ async def write_lifecycle(bucket: Bucket) -> None:
         log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
 
 
-async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Delete stored files that no client can reach any more; return the result.
+async def sweep_artifacts(
+    sessions: SessionFactory,
+    bucket: Bucket,
+    *,
+    dry_run: bool,
+    listed: list[SweptObject] | None = None,
+) -> Sweep:
+    """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
 
-    This also deletes the expired database entries of staged files, which were uploaded for a task and not used by a run
-    in time. With `dry_run`, nothing is deleted, and the result lists the files that would be deleted.
+    If `listed` is given, the files are added to it. With `dry_run`, nothing is deleted, and the result has the number
+    of entries that would be deleted.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.
@@ -109,7 +115,8 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: 
         async with unit_of_work(sessions) as session:
             known = await _known(session, page)
         going = [swept for listed in page if (swept := _judge(listed, known)) is not None]
-        sweep.objects += going
+        if listed is not None:
+            listed += going
         if going and not dry_run:
             sweep.removed += await bucket.delete([swept.key for swept in going])
     # Last: the expired rows are the reason recorded for their objects.
@@ -129,12 +136,13 @@ async def _pages(bucket: Bucket) -> AsyncIterator[Sequence[ListedObject]]:
 
 async def _expire_entries(sessions: SessionFactory, *, dry_run: bool) -> int:
     expired = StagedArtifact.expires_at <= utcnow()
+    if not dry_run:
+        return await until_none_is_left(
+            sessions, partial(delete_batch, model=StagedArtifact, expired=expired)
+        )
     async with unit_of_work(sessions) as session:
-        if dry_run:
-            count = select(func.count()).select_from(StagedArtifact).where(expired)
-            return await session.scalar(count) or 0
-        statement = delete(StagedArtifact).where(expired).returning(StagedArtifact.artifact_id)
-        return len((await session.scalars(statement)).all())
+        count = select(func.count()).select_from(StagedArtifact).where(expired)
+        return await session.scalar(count) or 0
 
 
 async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:

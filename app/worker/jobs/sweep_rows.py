@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.code_hosts.github_webhook import sweep_deliveries
@@ -16,6 +16,7 @@ from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history
 from app.services.run_log.event_ids import sweep_event_ids
 from app.services.runs.credentials import sweep_tokens
+from app.services.sweeping import until_none_is_left
 from app.worker.context import worker_context
 
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
@@ -53,10 +54,5 @@ async def _sweep(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:
 
 
 async def _sweep_table(sessions: SessionFactory, table: str, delete: _Sweep) -> None:
-    total, count = 0, -1
-    while count:
-        async with unit_of_work(sessions) as session:
-            count = await delete(session)
-        total += count
-    if total:
-        log.info("rows.swept", table=table, count=total)
+    if count := await until_none_is_left(sessions, delete):
+        log.info("rows.swept", table=table, count=count)

@@ -1,13 +1,13 @@
 """Files that the sweep deletes and files that it never deletes, on a bucket of its own (contract 8.3)."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.s3.store import S3Store
 from app.clock import utcnow
@@ -16,9 +16,17 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.sweep import DELETED_LIFETIME, Reason, Sweep, sweep_artifacts, write_lifecycle
+from app.services import sweeping
+from app.services.artifacts.sweep import (
+    DELETED_LIFETIME,
+    Reason,
+    SweptObject,
+    sweep_artifacts,
+    write_lifecycle,
+)
 from app.services.storage_keys import log_key, run_artifact_key, staged_key
 from tests.support.clock import MovableClock
+from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_staged_artifact
 
 
@@ -41,12 +49,26 @@ async def bucket(shared_bucket: S3Store) -> AsyncGenerator[S3Store, None]:
             await shared_bucket.delete([listed.key for listed in page])
 
 
-RunSweep = Callable[..., Awaitable[Sweep]]
+@dataclass
+class Swept:
+    """The result of a sweep, and the files that it listed."""
+
+    objects: list[SweptObject]
+    expired_entries: int
+    removed: int
+
+
+RunSweep = Callable[..., Awaitable[Swept]]
 
 
 @pytest.fixture
 def sweep(sessions: SessionFactory, bucket: S3Store) -> RunSweep:
-    return partial(sweep_artifacts, sessions, bucket, dry_run=False)
+    async def run(*, dry_run: bool = False) -> Swept:
+        listed: list[SweptObject] = []
+        swept = await sweep_artifacts(sessions, bucket, dry_run=dry_run, listed=listed)
+        return Swept(listed, swept.expired_entries, swept.removed)
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +109,28 @@ async def test_expired_entry_goes_with_its_object(
     assert await list_keys(bucket) == set()
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
     assert (await sweep()).removed == 0
+
+
+async def test_many_expired_entries_go_in_batches(
+    sweep: RunSweep,
+    session: AsyncSession,
+    engine: AsyncEngine,
+    task: Task,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Regression: one statement deleted them all, and after a long standstill it would run into its time limit."""
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
+    for _ in range(5):
+        await make_staged_artifact(session, task=task, path=staged_path(task))
+    clock.advance(hours=25)
+
+    async with recorded(engine) as statements:
+        swept = await sweep()
+
+    assert swept.expired_entries == 5
+    assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
+    assert sum(statement.sql.startswith("DELETE FROM") for statement in statements) == 4
 
 
 async def test_staged_file_that_waits_stays_however_old_its_object_is(
