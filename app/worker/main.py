@@ -29,7 +29,7 @@ from app.services.retrying.policies import LOOP_SECONDS
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
-from app.worker.loops.pushes import deliver_as_due
+from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.schedule import create_chores_worker, create_worker
@@ -57,6 +57,7 @@ async def _loops(
     delivering = [
         asyncio.create_task(keep_running("webhooks", deliver_webhooks)),
         asyncio.create_task(keep_running("pushes", deliver_pushes)),
+        asyncio.create_task(keep_running("digests", partial(release_as_due, context.process))),
     ]
     try:
         yield

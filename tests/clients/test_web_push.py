@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from app.clients.deadline import Deadline
 from app.clients.push import (
@@ -300,6 +301,35 @@ async def test_body_of_an_answer_is_not_waited_for(
 
     assert await sender.send([message(browser.token)], Deadline()) == [Accepted()]
     assert len(service.requests) == 1
+
+
+class BrokenTransport(httpx.AsyncHTTPTransport):
+    """A transport that fails for one address in a way that nothing expects."""
+
+    def __init__(self, broken: str) -> None:
+        super().__init__()
+        self._broken = broken
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if str(request.url) == self._broken:
+            raise RuntimeError("planted")
+        return await super().handle_async_request(request)
+
+
+async def test_request_that_fails_unexpectedly_makes_no_other_be_sent_again(
+    key: VapidKey, service: BrowserService, base_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: it cancelled the others, which may have been accepted, and all were sent again."""
+    broken, *others = [f"{base_url}/send/{number}" for number in range(4)]
+    async with httpx.AsyncClient(transport=BrokenTransport(broken)) as http:
+        sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=["127.0.0.1"], allow_http=True)
+        messages = [message(Browser(endpoint).token) for endpoint in (broken, *others)]
+        outcomes = await sender.send(messages, Deadline())
+
+    assert outcomes == [TryLater("RuntimeError", may_have_arrived=True), *[Accepted()] * len(others)]
+    assert len(service.requests) == len(others)
+    assert "planted" in caplog.text
 
 
 async def test_redirect_to_a_host_that_cannot_be_read_is_an_answer_like_others(

@@ -92,9 +92,10 @@ class WebPushClient(PushSender):
 
     @override
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        async with asyncio.TaskGroup() as group:
-            sending = [group.create_task(self._send(message, deadline)) for message in messages]
-        return [task.result() for task in sending]
+        sending = [self._send(message, deadline) for message in messages]
+        # No task group: an unexpected error would cancel the others, and services may have accepted their messages.
+        results = await asyncio.gather(*sending, return_exceptions=True)
+        return [_failure(each) if isinstance(each, BaseException) else each for each in results]
 
     async def _send(self, message: PushMessage, deadline: Deadline) -> PushOutcome:
         async with self._slots:
@@ -182,6 +183,12 @@ async def _discard(response: httpx.Response) -> None:
                 if read > _BODY_BYTES:
                     break
     await response.aclose()
+
+
+def _failure(error: BaseException) -> PushOutcome:
+    """Log an error that nothing expects, and return the outcome of its message."""
+    log.error("push.unexpected_error", exc_info=error)
+    return TryLater(type(error).__name__, may_have_arrived=True)
 
 
 def _outcome(response: httpx.Response) -> PushOutcome:

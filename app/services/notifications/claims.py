@@ -5,7 +5,7 @@ in progress at that moment may have reached the push service, and is repeated: a
 one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -37,7 +38,19 @@ from app.services.notifications.messages import Delivery, Handling, Purpose, Sub
 from app.services.notifications.rules.deciding import PUSH_LEASE, Verdict, decide
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.facts import Notice, old_notices
+from app.services.retrying.attempts import by_halves
+from app.services.retrying.policies import PUSH_SECONDS
 from app.statements import Fields, Prepared
+
+# An hour of failures takes a third of these claims (`PUSH`). If its results are lost, a push is claimed again when its
+# lease ends, and given up after an hour too: each claim sends it once more.
+MOST_CLAIMS = int(PUSH_SECONDS / PUSH_LEASE.total_seconds())
+
+# What is decided about claimed pushes: those to send now, and the changes to store for others.
+Decided = tuple[list[Delivery], list[Change]]
+Decide = Callable[[Sequence[Delivery]], Decided]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +73,20 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return those that are to be sent now.
 
     A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. If a claimed push must wait or is not
-    needed any more, this function stores that decision and does not return the push.
+    needed any more, this function stores that decision and does not return the push. A push that was claimed more than
+    `MOST_CLAIMS` times is given up.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
-    deliveries = [delivery_of(row, now + PUSH_LEASE) for row in rows]
+    claimed = [delivery_of(row, now + PUSH_LEASE) for row in rows]
+    deliveries = await give_up_lost(session, claimed, now, due_at=None, settled_at=now)
     # A push that has not waited and is about no question is sent as it was decided.
     asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
     if asked:
-        kept = {id(each) for each in await _decide_again(session, asked, now)}
-        deliveries = [each for each in deliveries if id(each) in kept or each.handling.notice is None]
+        left_out = {each.id for each in asked} - {
+            each.id for each in await _decide_again(session, asked, now)
+        }
+        deliveries = [each for each in deliveries if each.id not in left_out]
     await set_badges(session, deliveries)
     return ClaimedPushes(deliveries, len(rows) == PUSHES_PER_CLAIM)
 
@@ -126,24 +143,73 @@ async def _notices(
     return {notice.row["key"]: notice for notice in notices}
 
 
+async def store_decisions(
+    session: AsyncSession, claimed: Sequence[Delivery], decide_all: Decide, now: datetime
+) -> list[Delivery]:
+    """Decide about claimed pushes by `decide_all`, store the changes, and return the pushes to send now.
+
+    A push that cannot be decided is logged and not returned; it becomes due again when its claim ends. The others are
+    decided.
+    """
+    to_send: list[Delivery] = []
+
+    async def step(some: Sequence[Delivery]) -> None:
+        kept, changes = decide_all(some)
+        if changes:
+            async with session.begin_nested():
+                await store(session, changes, now)
+        to_send.extend(kept)
+
+    await by_halves(claimed, step, event="push.not_decided", name=log_fields)
+    return to_send
+
+
+def log_fields(delivery: Delivery) -> dict[str, object]:
+    """Return the fields that name a push in the log."""
+    return {"notification_id": str(delivery.id)}
+
+
+async def give_up_lost(
+    session: AsyncSession, claimed: Sequence[Delivery], now: datetime, **end: datetime | None
+) -> list[Delivery]:
+    """End claimed pushes that were claimed more than `MOST_CLAIMS` times, and return the others.
+
+    `end` has the column that makes such a push due, and others that are set at its end.
+    """
+    lost = [each for each in claimed if each.attempts > MOST_CLAIMS]
+    for each in lost:
+        log.error("push.results_lost", **log_fields(each))
+
+    def give_up(some: Sequence[Delivery]) -> Decided:
+        decision, reason = NotificationDecision.GIVEN_UP, "results_lost"
+        return [], [Change(id=each.id, decision=decision, reason=reason, values=end) for each in some]
+
+    await store_decisions(session, lost, give_up, now)
+    return [each for each in claimed if each.attempts <= MOST_CLAIMS]
+
+
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
     """Decide again about claimed pushes; return the pushes to send now."""
     notices = await notices_of(session, [each.id for each in asked], now)
-    kept, changes = [], []
-    for each in asked:
-        each.handling.notice = notice = notices[each.id]
-        verdict = decide(notice.facts, now)
-        if verdict.decision is NotificationDecision.PENDING:
-            kept.append(each)
-            if verdict.is_reminder:
-                each.handling.purpose, each.handling.reason = Purpose.REMINDER, "still_open"
-            if _has_waited(each):
-                each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
-                changes.append(release(each.id, waited, due_at=each.handling.lease_until))
-        else:
-            changes.append(uncount_attempt(each, hold_or_drop(notice, verdict, now)))
-    await store(session, changes, now)
-    return kept
+
+    def decide_all(some: Sequence[Delivery]) -> Decided:
+        kept, changes = [], []
+        for each in some:
+            each.handling.notice = notice = notices[each.id]
+            verdict = decide(notice.facts, now)
+            if verdict.decision is NotificationDecision.PENDING:
+                kept.append(each)
+                if verdict.is_reminder:
+                    each.handling.purpose, each.handling.reason = Purpose.REMINDER, "still_open"
+                if _has_waited(each):
+                    each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
+                    changes.append(release(each.id, waited, due_at=each.handling.lease_until))
+            else:
+                changes.append(uncount_attempt(each, hold_or_drop(notice, verdict, now)))
+        return kept, changes
+
+    known = [each for each in asked if each.id in notices]
+    return await store_decisions(session, known, decide_all, now)
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
@@ -235,11 +301,14 @@ def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
     return case((is_wanted, found.scalar_subquery()))
 
 
+_IS_TO_SEND = (
+    Notification.due_at <= bindparam("now"),
+    # Not those that quiet hours hold: digests.py releases them.
+    Notification.decision != constant(NotificationDecision.HELD_QUIET_HOURS),
+)
 _DUE = (
     select(Notification.id)
-    .where(Notification.due_at <= bindparam("now"))
-    # Pushes held by quiet hours become due at another time (digests.py).
-    .where(Notification.decision != constant(NotificationDecision.HELD_QUIET_HOURS))
+    .where(*_IS_TO_SEND)
     .order_by(Notification.due_at)
     .limit(literal_int(PUSHES_PER_CLAIM))
     .with_for_update(skip_locked=True)
@@ -254,7 +323,7 @@ _CLAIM = Prepared(
 )
 _IS_DUE = Prepared(
     select(Notification.id)
-    .where(Notification.due_at <= bindparam("now"))
+    .where(*_IS_TO_SEND)
     .union_all(
         select(Notification.id).where(
             Notification.follow_up_at <= bindparam("now"), Notification.sent_at.is_not(None)

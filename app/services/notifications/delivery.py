@@ -92,7 +92,8 @@ async def send(
     """Send claimed pushes concurrently to the push services of their platforms; return the outcomes by push id.
 
     The call returns when all pushes have an outcome. A push that cannot be sent before the deadline has the outcome
-    `NOT_REACHED`, and can be sent again later. Failures of push services are outcomes too, never exceptions.
+    `NOT_REACHED`, and can be sent again later. Failures of push services are outcomes too, never exceptions; so are
+    errors in the composition of a message.
 
     Args:
         senders: the configured push services, by platform.
@@ -102,19 +103,24 @@ async def send(
 
     """
     outcomes: dict[UUID, PushOutcome] = {}
-    by_platform: dict[str, list[_Addressed]] = defaultdict(list)
+    by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
     for delivery in deliveries:
         if delivery.token is None:
             outcomes[delivery.id] = BadMessage("TokenGone")
-        else:
-            by_platform[delivery.platform].append((delivery.id, composer.compose(delivery)))
-    by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
-    for platform, own in by_platform.items():
-        sender = senders.get(Platform(platform))
+            continue
+        try:
+            sender = senders.get(Platform(delivery.platform))
+            message = composer.compose(delivery)
+        except Exception:
+            # Not raised: the other pushes of the claim would wait for the end of their lease. A newer release may
+            # know the value that this one does not.
+            log.exception("push.not_composed", notification_id=str(delivery.id))
+            outcomes[delivery.id] = TryLater("NotComposed")
+            continue
         if sender is None:
-            outcomes |= {delivery_id: BadMessage("WebPushNotConfigured") for delivery_id, _ in own}
+            outcomes[delivery.id] = BadMessage("WebPushNotConfigured")
         else:
-            by_sender[sender] += own
+            by_sender[sender].append((delivery.id, message))
     async with asyncio.TaskGroup() as group:
         for sender, own in by_sender.items():
             for first in range(0, len(own), MESSAGES_PER_REQUEST):

@@ -19,16 +19,19 @@ from app.models import Notification, Run
 from app.models.base import constant, literal_int
 from app.services.notifications.claims import (
     ClaimedPushes,
+    Decided,
     claimed_columns,
     delivery_of,
+    give_up_lost,
     notices_of,
     set_badges,
+    store_decisions,
     uncount_attempt,
 )
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST
 from app.services.notifications.messages import Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE, RunEndNotice, Sequel, decide_sequel
-from app.services.notifications.rules.decision_transitions import Change, store
+from app.services.notifications.rules.decision_transitions import Change
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
@@ -43,7 +46,7 @@ async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes to send now.
 
     If a notice needs no push now, this decision is stored, and no push is returned for it. Concurrent calls claim
-    different notices.
+    different notices. A reminder or retraction of a notice that was claimed more than `MOST_CLAIMS` times is given up.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.
@@ -51,22 +54,29 @@ async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE}) if is_due else ()
     if not rows:
         return ClaimedPushes((), is_full=False)
-    deliveries = [delivery_of(row, now + PUSH_LEASE) for row in rows]
+    claimed = [delivery_of(row, now + PUSH_LEASE) for row in rows]
+    deliveries = await give_up_lost(session, claimed, now, follow_up_at=None)
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
-    pushed, changes = [], []
-    for each, row in zip(deliveries, rows, strict=True):
-        notice = notices[each.id]
-        is_reminded = _is_reminded(notice, row["history"])
-        end = ends.get((notice.row["run_id"], each.device_id))
-        sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
-        if sequel.needs_push:
-            _prepare(each, notice, sequel)
-            each.handling.failing_since = _failing_since(row["history"])
-            pushed.append(each)
-        else:
-            changes.append(_without_push(each, sequel))
-    await store(session, changes, now)
+    histories = {row["id"]: row["history"] for row in rows}
+
+    def decide_all(some: Sequence[Delivery]) -> Decided:
+        pushed, changes = [], []
+        for each in some:
+            notice, history = notices[each.id], histories[each.id]
+            is_reminded = _is_reminded(notice, history)
+            end = ends.get((notice.row["run_id"], each.device_id))
+            sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
+            if sequel.needs_push:
+                _prepare(each, notice, sequel)
+                each.handling.failing_since = _failing_since(history)
+                pushed.append(each)
+            else:
+                changes.append(_without_push(each, sequel))
+        return pushed, changes
+
+    known = [each for each in deliveries if each.id in notices]
+    pushed = await store_decisions(session, known, decide_all, now)
     await set_badges(session, pushed)
     return ClaimedPushes(pushed, len(rows) == MESSAGES_PER_REQUEST)
 

@@ -1,16 +1,21 @@
-"""Repeat a step after a transient error, such as an outage of the database, by a policy of `policies.py`."""
+"""Repeat a step after a transient error, such as an outage of the database, by a policy of `policies.py`.
+
+After an error that concerns one of many items, repeat the step for the others.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
+from app.outages import is_outage
 from app.services.retrying.policies import DATABASE, RetryPolicy
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 log = structlog.get_logger(__name__)
 
@@ -92,3 +97,41 @@ async def in_transaction(
             return await step(session)
 
     return await until_database_answers(attempt)
+
+
+async def by_halves(
+    items: Sequence[Item],
+    step: Callable[[Sequence[Item]], Awaitable[None]],
+    *,
+    event: str,
+    name: Callable[[Item], Mapping[str, object]],
+) -> None:
+    """Perform a step for all items at once; if it fails, for each half of them, so that one bad item stops no other.
+
+    A bad item is found in few steps. If the step fails for it alone, the error is logged.
+
+    Args:
+        items: the items. If there are none, the step is not performed.
+        step: the step. If it raises an error, it must have changed nothing.
+        event: the name of the log event.
+        name: returns the fields of the log event that name an item.
+
+    Raises:
+        Exception: an outage of a server. It concerns all items, so the step is not repeated for halves.
+
+    """
+    if not items:
+        return
+    try:
+        await step(items)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        if len(items) == 1:
+            log.exception(event, **name(items[0]))
+            return
+    else:
+        return
+    half = len(items) // 2
+    await by_halves(items[:half], step, event=event, name=name)
+    await by_halves(items[half:], step, event=event, name=name)

@@ -4,18 +4,19 @@ No database session is open during requests.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from app.clients.deadline import Deadline
-from app.clients.push import TryLater
+from app.clients.push import PushOutcome, TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.notifications import claims, delivery, digests, sequels
-from app.services.notifications.messages import Composer
-from app.services.retrying.attempts import in_transaction
+from app.services.notifications import claims, delivery, sequels
+from app.services.notifications.messages import Composer, Delivery
+from app.services.retrying.attempts import by_halves, in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 
@@ -39,24 +40,27 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     the other claimed pushes are released for other workers. `lanes` limits how many batches of claimed pushes this
     process handles at once.
     """
-    async with unit_of_work(process.sessions) as session:
-        await digests.release_held(session)
     more = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as group:
-            first = group.create_task(_lane(process, lanes, more))
-            first.add_done_callback(lambda _: more.set())
-            # Most events fit into one claim; the other lanes start only if there is more.
-            _ = await more.wait()
-            others = 0 if first.done() else PUSH_LANES - 1
-            all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
-    except ExceptionGroup as errors:
-        # The first one alone: its class says whether it is an outage.
-        raise errors.exceptions[0] from errors
-    return sum(lane.result() for lane in all_lanes)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(_lane(process, lanes, more))
+        first.add_done_callback(lambda _: more.set())
+        # Most events fit into one claim; the other lanes start only if there is more.
+        _ = await more.wait()
+        others = 0 if first.done() else PUSH_LANES - 1
+        all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
+    total = 0
+    for lane in all_lanes:
+        taken, error = lane.result()
+        if error is not None:
+            raise error
+        total += taken
+    return total
 
 
-async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio.Event) -> int:
+async def _lane(
+    process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio.Event
+) -> tuple[int, Exception | None]:
+    """Send pushes, a claim at a time, until none is due; return their number, and the error that ended this lane."""
     total = 0
     is_last = False
     while not is_last:
@@ -64,9 +68,12 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
         async with lanes:
             deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
             work = _claim_send_settle(process, deadline, more)
-            taken, is_last = await shielded(work, on_cancel=deadline.expire)
+            try:
+                taken, is_last = await shielded(work, on_cancel=deadline.expire)
+            except Exception as error:  # noqa: BLE001 - raised, it would cancel the other lanes, and their pushes
+                return total, error
         total += taken
-    return total
+    return total, None
 
 
 async def _claim_send_settle(
@@ -85,7 +92,19 @@ async def _claim_send_settle(
     if claimed:
         composer = Composer.of(process.settings)
         outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
-        await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))
+        await _settle(process, claimed, outcomes)
         log.info("push.claim_delivered", size=len(claimed))
     is_refused = bool(outcomes) and all(isinstance(outcome, TryLater) for outcome in outcomes.values())
     return len(claimed), not is_full or is_refused
+
+
+async def _settle(
+    process: ProcessContext, claimed: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
+) -> None:
+    """Store outcomes. If one of them cannot be stored, it is logged, and the others are stored."""
+
+    async def store(some: Sequence[Delivery]) -> None:
+        await in_transaction(process.sessions, lambda session: delivery.settle(session, some, outcomes))
+
+    # One that is not stored is sent again when its claim ends, until it is given up (claims.py).
+    await by_halves(claimed, store, event="push.not_settled", name=claims.log_fields)

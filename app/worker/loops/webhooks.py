@@ -7,7 +7,7 @@ settlement is being written go into the next settlement, so the cost per attempt
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Never
@@ -20,10 +20,10 @@ from app.clients.wakes import WakeListener
 from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.outages import DatabaseUnavailable, is_outage
-from app.periodic import wait
+from app.outages import DatabaseUnavailable
+from app.periodic import attempt, wait
 from app.runtime import ProcessContext
-from app.services.retrying.attempts import until_database_answers
+from app.services.retrying.attempts import by_halves, in_transaction
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery
@@ -134,10 +134,10 @@ class WebhookDeliverer:
         async with unit_of_work(self._process.sessions) as session:
             claimed = await claim_due(session, limit=room, cipher=self._process.cipher)
         for delivery in claimed:
-            attempt = asyncio.create_task(self._attempt(delivery))
-            self._attempts.add(attempt)
-            attempt.add_done_callback(self._attempts.discard)
-            attempt.add_done_callback(lambda _: woken.set())
+            sending = asyncio.create_task(self._attempt(delivery))
+            self._attempts.add(sending)
+            sending.add_done_callback(self._attempts.discard)
+            sending.add_done_callback(lambda _: woken.set())
         return len(claimed)
 
     async def _pause(self) -> float:
@@ -165,20 +165,14 @@ class WebhookDeliverer:
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
         """Store results. If one of them cannot be stored, it is logged, and the others are stored."""
 
-        async def step() -> None:
-            async with unit_of_work(self._process.sessions) as session:
-                await settle(session, done)
+        async def store(some: Sequence[tuple[Claimed, AttemptResult]]) -> None:
+            await in_transaction(self._process.sessions, lambda session: settle(session, some))
 
-        try:
-            await until_database_answers(step)
-        except Exception as error:
-            if len(done) == 1 or is_outage(error):
-                log.exception("webhook.not_settled", deliveries=[str(claimed.id) for claimed, _ in done])
-                return
-            # Halves, so that one result among many is found in a few transactions.
-            half = len(done) // 2
-            await self._settle(done[:half])
-            await self._settle(done[half:])
+        event = "webhook.not_settled"
+        settle_all = partial(
+            by_halves, done, store, event=event, name=lambda each: {"delivery_id": str(each[0].id)}
+        )
+        await attempt(settle_all, event=event)
 
 
 async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:

@@ -22,6 +22,7 @@ from app.runtime import ProcessContext
 from app.services.notifications import dispatch as notifications
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
+from app.worker.loops.pushes import release_held
 from tests.support.questions import make_live_run, make_question
 
 Deliver = Callable[[], Awaitable[int]]
@@ -45,6 +46,7 @@ def deliver(process: ProcessContext, settings_of_links: dict[str, Any]) -> Deliv
     worker = replace(process, settings=process.settings.model_copy(update=settings_of_links))
 
     async def deliver() -> int:
+        await release_held(worker)
         return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
 
     return deliver

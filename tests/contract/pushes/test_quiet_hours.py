@@ -27,6 +27,7 @@ from app.services.notifications import dispatch as notifications
 from app.services.questions import records
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
+from app.worker.loops.pushes import release_held
 from tests.support.assertions import assert_invalid
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence, notifications_of
@@ -46,6 +47,7 @@ Prefer = Callable[..., Awaitable[dict[str, Any]]]
 @pytest.fixture
 def deliver(process: ProcessContext) -> Deliver:
     async def deliver() -> int:
+        await release_held(process)
         return await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
 
     return deliver

@@ -185,10 +185,11 @@ async def test_question_that_closes_while_its_notice_is_on_the_wire_is_retracted
     deliver: Deliver,
 ) -> None:
     question = await ask()
-    push_service.delay_seconds = 0.2
+    push_service.may_answer.clear()
     sending = asyncio.ensure_future(deliver())
     await eventually(lambda: bool(push_service.batches))
     await answer(sessions, question, owner)
+    push_service.may_answer.set()
     await sending
 
     await deliver()

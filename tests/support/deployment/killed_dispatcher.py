@@ -21,6 +21,7 @@ from app.runtime import open_process
 from app.services.notifications import claims, delivery, digests, receipts, sequels
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications, fetch_receipts
+from app.worker.loops.pushes import release_held
 from tests.support.waiting import eventually
 
 APPLICATION_NAME = "dispatcher"
@@ -61,6 +62,7 @@ def _deadly(function: Callable[..., Awaitable[Any]], *, is_before: bool) -> Call
 
 async def _dispatch(settings: Settings) -> None:
     async with open_process(settings, name=APPLICATION_NAME) as process:
+        await release_held(process)
         await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
         await fetch_receipts.fetch_due(process)
 

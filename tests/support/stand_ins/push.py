@@ -165,7 +165,7 @@ class ScriptedSender(PushSender, ReceiptSource):
         service = self.service
         service.patience.append(deadline.seconds_left)
         service.batches.append(len(messages))
-        await asyncio.sleep(service.delay_seconds)
+        _ = await service.may_answer.wait()
         fault = service.faults.popleft() if service.faults else Fault()
         if fault.breaks:
             raise RuntimeError("nobody thought of this")

@@ -1,4 +1,4 @@
-"""Delivery and receipts: what a worker does with pending pushes, and what faults and kills leave behind."""
+"""Delivery: what a worker does with pending pushes, and what faults of push services and kills leave behind."""
 
 import asyncio
 from collections import Counter
@@ -8,25 +8,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 
 from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import PushSender
 from app.clients.send_rate import UnlimitedRate
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
-from app.models import Membership, Notification, PushToken, Task, User
+from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
-from app.worker.jobs.fetch_receipts import fetch_due
-from app.worker.loops.pushes import deliver_as_due
 from tests.support.clock import MovableClock
-from tests.support.deployment.processes import closed_port
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
-from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.factories import make_project, make_task, make_user
 from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
@@ -124,27 +121,6 @@ async def test_accepted_push_is_sent_and_keeps_its_ticket(
     assert await deliver_due(worker) == 0
 
 
-async def test_what_falls_due_by_itself_is_delivered_without_a_job(
-    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
-) -> None:
-    device = await pending(worker.sessions, task, owner)
-    async with unit_of_work(worker.sessions) as session:
-        due_at = clock.now + timedelta(seconds=5)
-        await session.execute(update(Notification).values(decision="deferred", due_at=due_at))
-        run = await make_run(session, task=task)
-        await session.execute(update(Notification).values(run_id=run.id))
-        member = {"user_id": owner.id, "project_id": task.project_id, "created_at": clock.now}
-        await session.execute(insert(Membership).values(member))
-    looking = asyncio.create_task(deliver_as_due(worker, asyncio.Semaphore(PUSH_LANES)))
-    clock.advance(seconds=5)
-    try:
-        await eventually(lambda: bool(push_service.received))
-    finally:
-        looking.cancel()
-        await asyncio.wait({looking})
-    assert push_service.tokens == [device.token]
-
-
 async def test_token_of_a_dead_device_is_forgotten(
     worker: ProcessContext, task: Task, owner: User, push_service: PushService
 ) -> None:
@@ -171,7 +147,7 @@ async def test_dead_token_that_was_registered_since_its_push_stays(
 ) -> None:
     device = await pending(worker.sessions, task, owner)
     push_service.dead.add(device.token)
-    push_service.delay_seconds = 0.3
+    push_service.may_answer.clear()
     delivering = asyncio.create_task(deliver_due(worker))
 
     async def under_way() -> bool:
@@ -184,6 +160,7 @@ async def test_dead_token_that_was_registered_since_its_push_stays(
             {"user_id": (await make_user(session)).id} if is_others else {"last_seen_at": clock.now}
         )
         await session.execute(update(PushToken).values(values))
+    push_service.may_answer.set()
     await delivering
 
     assert await tokens(worker.sessions) == {device.token}
@@ -388,76 +365,6 @@ async def test_claim_of_a_lost_worker_comes_up_again(
 
     assert await deliver_due(worker) == 1
     assert len(push_service.received) == 1
-
-
-async def test_receipts_settle_pushes_and_forget_dead_tokens(
-    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
-) -> None:
-    devices = [await pending(worker.sessions, task, owner) for _ in range(4)]
-    await deliver_due(worker)
-    assert await fetch_due(worker) == 0
-    by_device = {row.device_id: row.ticket_id or "" for row in await notifications_of(worker.sessions, task)}
-    gone = {"status": "error", "details": {"error": "DeviceNotRegistered"}}
-    push_service.receipts = {
-        by_device[devices[0].id]: {"status": "ok"},
-        by_device[devices[1].id]: gone,
-        by_device[devices[2].id]: {"status": "error", "details": {"error": "InvalidCredentials"}},
-    }
-    clock.advance(minutes=15)
-
-    assert await fetch_due(worker) == 4
-
-    decided = {
-        row.device_id: (row.decision, row.reason) for row in await notifications_of(worker.sessions, task)
-    }
-    assert decided == {
-        devices[0].id: ("delivered", None),
-        devices[1].id: ("rejected", "DeviceNotRegistered"),
-        devices[2].id: ("rejected", "InvalidCredentials"),
-        devices[3].id: ("sent", None),
-    }
-    assert await tokens(worker.sessions) == {devices[i].token for i in (0, 2, 3)}
-    # The one that is missing comes up again, until Expo has forgotten it.
-    clock.advance(minutes=15)
-    assert await fetch_due(worker) == 1
-    clock.advance(hours=24)
-    assert await fetch_due(worker) == 0
-    assert push_service.receipt_batches == [4, 1]
-
-
-async def test_receipts_are_fetched_later_if_expo_is_away(
-    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
-) -> None:
-    await pending(worker.sessions, task, owner)
-    await deliver_due(worker)
-    ticket = (await only_row(worker.sessions, task)).ticket_id or ""
-    push_service.receipts[ticket] = {"status": "ok"}
-    clock.advance(minutes=15)
-    away = f"http://127.0.0.1:{closed_port()}"
-    async with open_http(away) as http:
-        client = ExpoClient(http, base_url=away, access_token=None, rate=UnlimitedRate())
-        assert await fetch_due(replace(worker, push_receipts=client)) == 0
-
-    assert (await only_row(worker.sessions, task)).decision == "sent"
-    clock.advance(minutes=15)
-    assert await fetch_due(worker) == 1
-    assert (await only_row(worker.sessions, task)).decision == "delivered"
-
-
-async def test_device_that_registered_since_survives_its_receipt(
-    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
-) -> None:
-    device = await pending(worker.sessions, task, owner)
-    await deliver_due(worker)
-    ticket = (await only_row(worker.sessions, task)).ticket_id or ""
-    push_service.receipts[ticket] = {"status": "error", "details": {"error": "DeviceNotRegistered"}}
-    clock.advance(minutes=15)
-    async with unit_of_work(worker.sessions) as session:
-        await session.execute(update(PushToken).values(last_seen_at=clock.now))
-
-    await fetch_due(worker)
-
-    assert await tokens(worker.sessions) == {device.token}
 
 
 async def test_no_log_line_holds_a_token(

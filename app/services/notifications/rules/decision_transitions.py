@@ -56,7 +56,8 @@ _SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
 TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
     Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED,
     Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _SEQUELS,
-    Decision.DEFERRED: _HELD_BACK | _NOT_SENT | {Decision.PENDING},
+    # Given up if it cannot be decided.
+    Decision.DEFERRED: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP},
     Decision.HELD_QUIET_HOURS: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.DIGESTED},
     Decision.SENT: _SEQUELS | {Decision.DELIVERED, Decision.REJECTED},
     Decision.DELIVERED: _SEQUELS,

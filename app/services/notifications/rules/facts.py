@@ -118,10 +118,18 @@ async def old_notices(
 
     Ids without a notice are left out. `watching`, the device that shows the task now, is not set yet in the notices:
     use `with_watching`. If `with_presence` is False, it is also not read which events the devices have shown, and no
-    notice is taken as seen.
+    notice is taken as seen. A notice that cannot be read, for example because a newer release has stored a value that
+    this one does not know, is logged and left out.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
-    return [_notice(row, now) for row in rows]
+    notices = []
+    for row in rows:
+        try:
+            notices.append(_notice(row, now))
+        except Exception:
+            # Not raised: the others are decided.
+            log.exception("push.not_decided", notification_id=str(row["key"]))
+    return notices
 
 
 def _new_subjects() -> FromClause:

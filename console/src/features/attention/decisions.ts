@@ -52,6 +52,8 @@ const REASONS: Record<string, string> = {
   five_a_run: "at most five for each run",
   DeviceNotRegistered: "the device is not registered any more",
   NotReached: "there was no time left for it",
+  NotComposed: "the message could not be made",
+  results_lost: "its results could not be stored",
   ConnectError: "the push service could not be reached",
   ConnectTimeout: "the push service could not be reached",
   ReadTimeout: "the push service did not answer in time",

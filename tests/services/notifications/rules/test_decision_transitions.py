@@ -27,7 +27,7 @@ ENDS = "sent reminder retrying rejected given_up"
 FOLLOWS = {
     "pending": f"{WAITS} {NEVER_SENT} {ENDS}",
     "retrying": f"{WAITS} {NEVER_SENT} {ENDS} retracted",
-    "deferred": f"pending {WAITS} {NEVER_SENT}",
+    "deferred": f"pending given_up {WAITS} {NEVER_SENT}",
     "held_quiet_hours": f"pending digested {WAITS} {NEVER_SENT}",
     "sent": "delivered rejected reminder retracted",
     "delivered": "reminder retracted",
