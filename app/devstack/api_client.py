@@ -9,7 +9,7 @@ import httpx
 
 from app.devstack.errors import DevstackError
 from app.devstack.run_log import RunLog
-from app.devstack.terminal import TerminalOutput
+from app.devstack.terminal import Styled, TerminalOutput
 from app.enums import RunStatus
 
 REQUEST_SECONDS = 30.0
@@ -95,7 +95,7 @@ def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
     """
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
-    terminal.title(f"Result: {terminal.style(run['status'], 'green' if good else 'red')}")
+    terminal.title("Result: ", Styled(run["status"], "green" if good else "red"))
     output = {name: value for name, value in (run["output"] or {}).items() if name != "summary"}
     if output:
         for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines():

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.devstack.errors import DevstackError
-from app.devstack.terminal import TerminalOutput
+from app.devstack.terminal import Styled, TerminalOutput
 
 _SHOWN_LINES = 12  # of one step's output at a time
 _REFUSED = frozenset({404, 416})  # no log yet; nothing new
@@ -79,7 +79,7 @@ class RunLog:
         if step not in self._shown_output:  # the end of a step repeats its output
             self._output(update)
         if status == "failed":
-            self._terminal.line(f"    {self._terminal.style('✗ failed', 'red')}")
+            self._terminal.styled_line("    ✗ failed", "red")
 
     def _output(self, update: Update) -> None:
         texts = [(part.get("content") or {}).get("text") or "" for part in update.get("content") or []]
@@ -94,4 +94,4 @@ class RunLog:
 
     def _print_marked(self, mark: str, style: str, text: str) -> None:
         for number, line in enumerate(text.strip("\n").splitlines()):
-            self._terminal.line(f"  {self._terminal.style(mark if number == 0 else ' ', style)} {line}")
+            self._terminal.line("  ", Styled(mark if number == 0 else " ", style), f" {line}")

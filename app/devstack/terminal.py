@@ -1,14 +1,17 @@
 """Terminal output of the developer commands: headlines, steps in progress, errors, addresses of a running stack.
 
-Colour and rewriting of lines happen on a terminal only; a file gets plain text.
+Colour and rewriting of lines happen on a terminal only; a file gets plain text. A text may be an agent's or come from a
+repository: every text is made visible, and the codes for colours are added after that.
 """
 
 import os
+import re
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -20,6 +23,26 @@ _RESET = "\x1b[0m"
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "green": "\x1b[32m", "red": "\x1b[31m", "cyan": "\x1b[36m"}
 _NAME_WIDTH = 12
 _CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
+# The control characters C0 without tab and newline, DEL, C1, those that change the direction of text, and halves of
+# surrogate pairs, which have no encoding.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A text with its style on a terminal: `bold`, `dim`, `green`, `red` or `cyan`."""
+
+    text: str
+    style: str
+
+
+def visible(text: str) -> str:
+    r"""Return the text with its control characters written as Python writes them, such as `\x1b` for ESC.
+
+    A terminal obeys such characters: they hide text, change what was printed before, or write to the clipboard. Tabs
+    and newlines are kept.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class TerminalOutput:
@@ -34,34 +57,34 @@ class TerminalOutput:
         self._rich = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: str | None = None
 
-    def line(self, text: str = "") -> None:
-        """Write a line of text. If a step is in progress, its line stays above this one."""
+    def line(self, *parts: str | Styled) -> None:
+        """Write a line of text from its parts. If a step is in progress, its line stays above this one."""
         if self._unfinished is not None:
             self._write("\n")
             self._unfinished = None
-        self._write(text + "\n")
+        self._write(f"{self._compose(*parts)}\n")
 
-    def title(self, text: str) -> None:
-        """Write a headline."""
-        self.line(self.style(text, "bold"))
+    def title(self, *parts: str | Styled) -> None:
+        """Write a headline. Parts without a style are bold."""
+        self.line(*(Styled(part, "bold") if isinstance(part, str) else part for part in parts))
 
     def styled_line(self, text: str, style: str) -> None:
         """Write a line of text in a style: `bold`, `dim`, `green`, `red` or `cyan`."""
-        self.line(self.style(text, style))
+        self.line(Styled(text, style))
 
     def error(self, error: Exception) -> None:
         """Write the message of an error to standard error."""
         self.line()
-        print(self.style(f"Error: {error}", "red"), file=sys.stderr)
+        print(self._compose(Styled(f"Error: {error}", "red")), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
         """Write one line of the output of a child process, with the name of the child in front of it."""
-        self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
+        self.line(Styled(f"{name:<6} │", "cyan"), f" {text}")
 
     def table(self, rows: Mapping[str, str]) -> None:
         """Write a table with one line for each name and its value."""
         for name, value in rows.items():
-            self.line(f"  {self.style(f'{name:<{_NAME_WIDTH}}', 'dim')} {value}")
+            self.line("  ", Styled(f"{name:<{_NAME_WIDTH}}", "dim"), f" {value}")
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -73,15 +96,16 @@ class TerminalOutput:
         if self._unfinished is not None:
             self.line()
         self._unfinished = text
-        self._write(f"  {text} …")
+        self._write(self._compose(f"  {text} …"))
         yield
-        mark, took = self.style("✓", "green"), self.style(f"{time.monotonic() - started:.1f} s", "dim")
+        took = Styled(f"{time.monotonic() - started:.1f} s", "dim")
+        done = self._compose("  ", Styled("✓", "green"), f" {text} ", took)
         if self._unfinished != text:  # other lines came between
-            self._write(f"  {mark} {text} {took}\n")
+            self._write(f"{done}\n")
         elif self._rich:
-            self._write(f"\r\x1b[K  {mark} {text} {took}\n")
+            self._write(f"\r\x1b[K{done}\n")
         else:
-            self._write(f" {took}\n")
+            self._write(f" {took.text}\n")
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
@@ -89,14 +113,16 @@ class TerminalOutput:
 
         Use this instead of `step` for steps that run at the same time as other steps.
         """
-        self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
+        self.line("  ", Styled("✓", "green"), f" {text} ", Styled(f"{seconds:.1f} s", "dim"))
 
-    def style(self, text: str, style: str) -> str:
-        """Return the text with a terminal's control codes for `bold`, `dim`, `green`, `red` or `cyan`.
-
-        If the output is no terminal, or the environment variable NO_COLOR is set, return the text unchanged.
-        """
-        return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
+    def _compose(self, *parts: str | Styled) -> str:
+        """Return the parts as one text, with control characters made visible and, on a terminal, with styles."""
+        return "".join(
+            f"{_STYLES[part.style]}{visible(part.text)}{_RESET}"
+            if isinstance(part, Styled) and self._rich
+            else visible(part.text if isinstance(part, Styled) else part)
+            for part in parts
+        )
 
     def _write(self, text: str) -> None:
         # A closed terminal must not prevent an orderly stop of the stack.

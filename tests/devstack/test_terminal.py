@@ -61,6 +61,65 @@ def test_file_gets_no_escape_sequences() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    @override
+    def isatty(self) -> bool:
+        return True
+
+
+# Writes the clipboard, hides what follows, goes up a line, clears the screen in one byte, and turns the direction.
+HOSTILE = "\x1b]52;c;cm0gLXJm\x07 \x1b[8m \x1b[1A\r \x9b2J \x7f \u202egnihton"
+SHOWN = r"\x1b]52;c;cm0gLXJm\x07 \x1b[8m \x1b[1A\r \x9b2J \x7f \u202egnihton"
+
+
+@pytest.mark.parametrize(
+    "write", ["line", "title", "styled_line", "child_line", "table", "step", "step_done"]
+)
+def test_control_characters_of_an_agent_are_shown_and_not_obeyed(
+    monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """An agent's text reached the terminal as it was: it could write the clipboard and fake lines."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    terminal = TerminalOutput(stream)
+
+    match write:
+        case "styled_line":
+            terminal.styled_line(HOSTILE, "dim")
+        case "child_line":
+            terminal.child_line("worker", HOSTILE)
+        case "table":
+            terminal.table({"Branch": HOSTILE})
+        case "step":
+            with terminal.step(HOSTILE):
+                pass
+        case "step_done":
+            terminal.step_done(HOSTILE, 1.0)
+        case _:
+            getattr(terminal, write)(HOSTILE)
+
+    written = stream.getvalue()
+    assert SHOWN in written
+    own = re.sub(r"\x1b\[(0|1|2|31|32|36)m|\r\x1b\[K", "", written)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", own)
+
+
+def test_control_characters_of_an_error_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    TerminalOutput(io.StringIO()).error(DevstackError(f"git failed: {HOSTILE}"))
+
+    assert capsys.readouterr().err == f"Error: git failed: {SHOWN}\n"
+
+
+def test_tabs_and_newlines_of_an_agent_are_kept() -> None:
+    stream = io.StringIO()
+
+    TerminalOutput(stream).line("a\tb\nc ü 漢 😀")
+
+    assert stream.getvalue() == "a\tb\nc ü 漢 😀\n"
+
+
 def test_error_begins_as_those_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     TerminalOutput().error(DevstackError("there is no folder /nowhere"))
 
