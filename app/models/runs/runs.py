@@ -74,7 +74,8 @@ class Run(Base):
     sandbox_environment_id: Mapped[UUID | None]
     # The person who last started the run. No foreign key: a deleted account must differ from none.
     asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
-    # The task at that time, if the run uses a personal account or environment (services/runs/authority.py).
+    # The task when that person first asked for the run, if it uses a personal account or environment
+    # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
 
     created_at: Mapped[datetime]

@@ -10,9 +10,10 @@ Every request that creates or steers a run is decided here (contract 2.4, 5.8 st
     STEER     commands, PATCHes the agent feels     refused                        refused
 
 A run that uses a person's own account or environment is personal: it keeps the id of that person (`Run.asked_by_id`)
-and a snapshot of the task at the time of the request (`Run.asked_task`). Later edits of the task by other members do
-not change such a run. Every member who can see a run may stop it. The worker checks again that the person is still a
-member when it takes a token (services/code_hosts/credentials.py) or an environment (worker/run/sandbox.py).
+and a snapshot of the task (`Run.asked_task`) from that person's first request. Later edits of the task do not change
+such a run, also when that person starts or resumes it: they may be another member's. Every member who can see a run
+may stop it. The worker checks again that the person is still a member when it takes a token
+(services/code_hosts/credentials.py) or an environment (worker/run/sandbox.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -296,12 +297,15 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     """Store the person and the GitHub account that an existing run acts with.
 
     The caller holds the lock on the run's row. If the account or the sandbox environment is the person's own, the run
-    also gets a copy of its task as it is now, so that later edits by other members do not change what the run does. If
-    not, a copy that the run has is deleted.
+    keeps its snapshot of the task, or gets one if it has none or acted for another person before. If not, a snapshot
+    that the run has is deleted.
     """
+    # The words that a member wrote after this person's first request are not hers: she may not have read them.
+    kept = case((Run.asked_by_id == authority.asker_id, Run.asked_task), else_=None)
+    snapshot = func.coalesce(kept, _task_snapshot(task_id), type_=JSONB)
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
-        "asked_task": _task_snapshot(task_id) if authority.is_personal else None,
+        "asked_task": snapshot if authority.is_personal else None,
     }
     if authority.account:
         values["state"] = Run.state.op("-")(cast(CREDENTIAL_SOURCE, Text)).op("||")(dict(authority.account))

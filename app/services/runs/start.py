@@ -171,8 +171,8 @@ async def start_run(
 ) -> TaskOut:
     """Request a worker for an existing cloud run, which only a worker performs; return the task of the run.
 
-    It is safe to repeat this until a worker has begun. The run uses the task as it is now, and acts with the caller's
-    GitHub account.
+    It is safe to repeat this until a worker has begun. The run acts with the caller's GitHub account. It uses the task
+    as it is now, or the snapshot of a run that acts with the caller's own account or environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
@@ -226,8 +226,8 @@ async def resume_in_cloud(
 ) -> RunOut:
     """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
 
-    The same run continues, performed by a worker. It uses the task as it is now, and acts with the caller's GitHub
-    account.
+    The run acts with the caller's GitHub account. It uses the task as it is now, or the snapshot of a run that acts
+    with the caller's own account or environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.

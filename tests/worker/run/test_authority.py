@@ -216,6 +216,29 @@ class TestEnvironmentOfAnother:
         started = await team.member.post(f"{team.url}/runs/{made['id']}/start", json=words)
         assert (started.status_code, started.json()) == (400, {"detail": "Invalid sandbox_environment_id"})
 
+    @pytest.mark.parametrize("way", ["start", "resume_in_cloud"])
+    async def test_owner_who_performs_her_run_again_does_not_take_another_members_words(
+        self, team: Team, way: str
+    ) -> None:
+        """Start and resume took a new snapshot of the task: the agent ran another's words with her variables."""
+        await team.create_task()
+        environment = await self.environment(team)
+        named = {"sandbox_environment_id": str(environment.id)}
+        if way == "start":
+            made = await team.owner.post(f"{team.url}/runs", json={"environment": "cloud", **named})
+            run = await team.read(made.json()["id"])
+        else:
+            run = await team.host.execute(await team.asked(team.owner, **named))
+        await team.take_over()
+
+        answer = await team.owner.post(f"{team.url}/runs/{run.id}/{way}", json={})
+        assert answer.status_code == 200, answer.text
+        ended = await team.host.execute(run)
+
+        assert ended.status == RunStatus.COMPLETED, ended.error_message
+        assert SECRET[::-1] not in await team.host.log_of(ended)
+        assert team.reached("ada/private") == []
+
     async def test_other_member_cannot_steer_a_live_run_but_stops_it(self, team: Team) -> None:
         await team.create_task()
         environment = await self.environment(team)
