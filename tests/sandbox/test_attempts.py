@@ -24,7 +24,6 @@ SOUND = {
     "write files of the service",
     CHANGE_MODES,
     WATCH_NAMES,
-    "signal the service",
     "limit the service",
     "connect to UNIX sockets by path",
     "connect to UNIX sockets by name",

@@ -19,13 +19,15 @@ _END_SECONDS = 30.0
 class ConfinedProcess:
     """A command that was started in the sandbox of an agent, and all processes that the command has started."""
 
-    def __init__(self, process: Process, info: int, worker: int) -> None:
+    def __init__(self, process: Process, info: int, worker: int, *, has_launcher: bool) -> None:
         """Take over a started process and two descriptors of pipes.
 
         bubblewrap's description of the sandbox can be read from `info`. `worker` shows the process that the
-        worker lives: the kernel closes it with the worker.
+        worker lives: the kernel closes it with the worker. `has_launcher` says that launcher.py was started, not
+        bubblewrap.
         """
         self._process = process
+        self._has_launcher = has_launcher
         self._descriptors: tuple[int, int] | None = (info, worker)
         self._code: int | None = None
         self.stdin = process.stdin
@@ -72,7 +74,8 @@ class ConfinedProcess:
         """End the command and all its descendants, wait for their end, and return the exit status of the command.
 
         A running command gets SIGTERM, and SIGKILL after `grace_seconds`. A second call returns the same status. If
-        the caller is cancelled, all these processes get SIGKILL before CancelledError is raised.
+        the caller is cancelled, all these processes get SIGKILL before CancelledError is raised, or from the
+        launcher a moment later.
         """
         if self._code is not None:
             return self._code
@@ -80,13 +83,17 @@ class ConfinedProcess:
         try:
             if self.returncode is None:
                 self._signal_group(signal.SIGTERM)
+                if self._has_launcher:
+                    self._signal_group(signal.SIGCONT)  # an agent may have stopped it (before Linux 6.12)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(grace_seconds):
                         await self._process.wait()
-                if first_process is None:
+                if self._has_launcher:
                     await self._wait_for_launcher()
         finally:
-            self._signal_group(signal.SIGKILL)
+            # Never the launcher while it lives: its descendants would be free.
+            if not self._has_launcher or self.returncode is not None:
+                self._signal_group(signal.SIGKILL)
             if first_process is not None:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(first_process, signal.SIGKILL)
@@ -97,13 +104,15 @@ class ConfinedProcess:
         finally:
             if first_process is not None:
                 os.close(first_process)
+        if self._has_launcher and self.returncode == -signal.SIGKILL:
+            log.error("sandbox.launcher_killed", detail="Processes of the run may be left.")
         self._code = code  # the process id may be reused from now on
         return code
 
     async def _wait_for_launcher(self) -> None:
         """Wait until the launcher, which was sent SIGTERM, has killed all descendants and ended.
 
-        Without a process namespace nothing else finds those that left its group: SIGKILL would set them free.
+        Without a process namespace nothing else finds those that left its group.
         """
         with suppress(ProcessLookupError):
             launcher = os.pidfd_open(self.pid)

@@ -3,6 +3,11 @@
 Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
 in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as
 JSON (`null`: no confinement), then the command.
+
+From Linux 6.12 on it first enters a domain of Landlock that keeps the signals of its members inside. So one
+`kill(-1)` ends all that the command has started, and nothing else: the kernel goes through its list of processes
+once, under a lock that no fork passes. On older kernels it hunts for its descendants, and processes that fork in a
+chain can keep ahead of it.
 """
 
 import ctypes
@@ -25,8 +30,13 @@ _CAPABILITIES = 64
 _CANNOT_RUN = 126
 _NOT_FOUND = 127
 _SIGNALLED = 128
-_KILL_ROUNDS = 200
 _KILL_PAUSE_SECONDS = 0.01
+# The same numbers on all machines.
+_CREATE_RULESET = 444
+_RESTRICT_SELF = 446
+_CREATE_RULESET_VERSION = 1
+_SCOPE_SIGNAL = 2
+_VERSION_WITH_SCOPES = 6
 
 
 def _prctl(option: int, argument: int) -> bool:
@@ -42,6 +52,38 @@ def _give_up_privileges() -> None:
         if not _prctl(_PR_CAPBSET_DROP, capability):
             break
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _keep_signals_inside() -> bool:
+    """Confine the signals of this process and its future descendants to these processes.
+
+    Return whether the kernel refuses them other processes from now on.
+    """
+    if sys.platform != "linux":
+        return False
+    call = ctypes.CDLL(None).syscall
+    call.restype = ctypes.c_long
+    version = ctypes.c_ulong(_CREATE_RULESET_VERSION)
+    if call(_CREATE_RULESET, None, ctypes.c_ulong(0), version) < _VERSION_WITH_SCOPES:
+        return False
+    handled = (ctypes.c_uint64 * 3)(0, 0, _SCOPE_SIGNAL)  # files, network, scopes
+    size, none = ctypes.c_ulong(ctypes.sizeof(handled)), ctypes.c_ulong(0)
+    ruleset = call(_CREATE_RULESET, ctypes.byref(handled), size, none)
+    if ruleset < 0:
+        return False
+    entered = call(_RESTRICT_SELF, ctypes.c_long(ruleset), none) == 0
+    os.close(ruleset)
+    return entered and _is_refused(os.getppid())
+
+
+def _is_refused(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return False
 
 
 def _enter_landlock(rules: dict[str, Any]) -> None:
@@ -81,6 +123,8 @@ def _filter_calls(program: bytes) -> None:
 
 
 def _descendants() -> set[int]:
+    if sys.platform != "linux":
+        return set()
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - likewise
         if not entry.isdigit():
@@ -100,9 +144,12 @@ def _descendants() -> set[int]:
     return found
 
 
-def _kill_descendants() -> None:
-    """Kill all descendants, also those in other process groups or sessions."""
-    for _ in range(_KILL_ROUNDS):
+def _kill_descendants(*, kept_inside: bool) -> None:
+    """Kill all descendants, also those in other process groups or sessions, and wait for their end.
+
+    `kept_inside` says that the kernel refuses this process to signal any others.
+    """
+    while True:
         while True:
             try:
                 pid, _status = os.waitpid(-1, os.WNOHANG)
@@ -110,7 +157,7 @@ def _kill_descendants() -> None:
                 return
             if pid == 0:
                 break
-        for pid in _descendants() if sys.platform == "linux" else ():
+        for pid in (-1,) if kept_inside else _descendants():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -118,12 +165,7 @@ def _kill_descendants() -> None:
         time.sleep(_KILL_PAUSE_SECONDS)
 
 
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    _kill_descendants()
-    os._exit(_SIGNALLED + number)
-
-
-def _watch_over(agent: int) -> NoReturn:
+def _watch_over(agent: int, *, kept_inside: bool) -> NoReturn:
     """Wait for the agent, kill the processes that it left behind, and end with its exit status."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
@@ -132,7 +174,7 @@ def _watch_over(agent: int) -> NoReturn:
         pid, status = os.wait()
         if pid == agent:
             break
-    _kill_descendants()
+    _kill_descendants(kept_inside=kept_inside)
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else _SIGNALLED - code)
 
@@ -153,19 +195,28 @@ def main() -> NoReturn:
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without it only root may enter a domain
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    kept_inside = _keep_signals_inside()
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        _kill_descendants(kept_inside=kept_inside)
+        os._exit(_SIGNALLED + number)
+
     agent = os.fork()
     if agent == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         _give_up_privileges()
-        if rules is not None:
+        if rules is None:
+            _keep_signals_inside()  # in a domain below, so that it cannot signal the launcher
+        else:
             _enter_landlock(rules)
             if rules["filter"]:
                 _filter_calls(bytes.fromhex(rules["filter"]))
         _become(command)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    _watch_over(agent)
+    _watch_over(agent, kept_inside=kept_inside)
 
 
 if __name__ == "__main__":

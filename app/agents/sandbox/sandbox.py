@@ -10,8 +10,8 @@ files of the service  not there                     not read, not written; names
                                                     modes and times changed where
                                                     the worker owns them
 private below /etc    covered before each start     as bubblewrap                  open
-processes outside     invisible                     no signal, no look inside, no  same user's are open
-                                                    limits, no priority
+processes outside     invisible                     no signal, no look inside, no  no signal; else the same
+                                                    limits, no priority            user's are open
 UNIX sockets          none but its own              none at all                    open
 /dev/shm, SysV, mq    own; SysV memory of at most   none at all                    open
                       16 KiB, no queues
@@ -19,9 +19,11 @@ network level "none"  own empty network             TCP refused by Landlock, all
                                                     else by the filter
 proxy of the run      one port of its own network   one more port, of any host     open
 keyrings, io_uring    none                          none                           open
-leftovers             die with the namespace        hunted down by the launcher    as landlock
+leftovers             die with the namespace        killed by the launcher at      as landlock
+                                                    once
 
-Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7. A worker that is root
+Protection of signals and abstract sockets without bubblewrap, and the end of all leftovers at once, needs Linux 6.12;
+before, the launcher hunts for them. Protection of ports by Landlock needs 6.7. A worker that is root
 starts with less than bubblewrap only if the operator names the level.
 `taskbeacon agents --check` tests all this. A file below /etc that becomes private while an agent runs stays
 visible to that agent.
@@ -191,7 +193,7 @@ class Sandbox:
                 pass_fds=[instructions, worker_writer, *own],
             )
             kept.pop_all()
-        return ConfinedProcess(process, info, worker)
+        return ConfinedProcess(process, info, worker, has_launcher=self.program is None)
 
     def _instructions(self, launch: _Launch) -> dict[str, object]:
         """Return the instructions for `entry.py`, the first program inside the sandbox."""
