@@ -37,6 +37,7 @@ from app.clients.push import (
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
 from app.enums import Urgency
+from tests.support.waiting import next_round
 from tests.support.web.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
@@ -284,6 +285,8 @@ async def test_answer_of_a_push_service_decides_the_outcome(
 
 async def endless() -> AsyncIterator[bytes]:
     while True:
+        # The server notices in between that the client is gone.
+        await next_round()
         yield bytes(65_536)
 
 
