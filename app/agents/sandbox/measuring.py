@@ -1,15 +1,17 @@
 """Measures the resource usage of processes and all their descendants, from /proc.
 
-Memory that no process maps is counted where it is visible: in open files, in a `/dev/shm` of the run's own,
-and in sockets. A socket counts with the default size of its buffer, which no program can raise (seccomp.py);
-a TCP socket, with buffers that grow by themselves, with the bytes that wait in it. Segments of System V are
-not counted: few and small (seccomp.py), 64 MiB in all.
+Memory that no process has in its page tables is counted where it is visible: in open and mapped files, in a
+`/dev/shm` of the run's own, and in sockets. How much a mapped file without a name holds, only root may see; else it
+counts up to the last byte that is mapped. A socket counts with the default size of its buffer, which no program can
+raise (seccomp.py); a TCP socket, with buffers that grow by themselves, with the bytes that wait in it. In a network
+of the run's own, sockets that no process holds count too. Segments of System V that nothing maps are not counted:
+few and small (seccomp.py), 64 MiB in all.
 """
 
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,13 @@ _KIB = 1024
 # The default buffer of a socket (net.core.wmem_default).
 _SOCKET_BYTES = 208 * _KIB
 _SOCKET = "socket:"
+# In the kernel's lists of sockets: the inode of one that no process holds, and the type of one for datagrams.
+_HELD_BY_NONE = "0"
+_DATAGRAMS = "0002"
+# A socket for datagrams keeps one from each of so many more senders (net.unix.max_dgram_qlen of a new network).
+_SENDERS = 10
+# Of a file in a file system in memory.
+_INODE_BYTES = 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"
 _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - names of files, not files
@@ -98,18 +107,23 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
     sockets: dict[str, int] = {}
     shared: dict[int, int] = {}
     networks: dict[int, int] = {}
-    seen = 0
+    mapped: dict[tuple[int, int], tuple[bool, int]] = {}
+    seen = in_page_tables = 0
     for process, threads in (table or ProcessTable(0)).tree(pids):
         usage.processes += threads
-        usage.memory_bytes += _resident_bytes(process)
+        private, common = _resident_bytes(process)
+        usage.memory_bytes += private
+        in_page_tables += common
         shared |= _shared_memory(process)
         network = _network(process)
         if network is not None:
             networks.setdefault(network, process)
+        for file, in_memory, size in _mapped_files(process):
+            seen += 1
+            mapped[file] = (in_memory, max(size, mapped.get(file, (in_memory, 0))[1]))
         for link, descriptor in _open_files(process):
             seen += 1
             if seen > MAX_DESCRIPTORS:
-                usage.too_many_files = True
                 break
             if link.startswith(_SOCKET):
                 if link not in sockets:
@@ -117,19 +131,21 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
             elif link.endswith(_GONE):
                 with suppress(OSError):
                     status = Path(descriptor).stat()
-                    if status.st_dev in shared:
-                        continue
                     files[status.st_dev, status.st_ino] = (
                         link.startswith(_IN_MEMORY),
                         status.st_blocks * _BLOCK,
                     )
-    usage.memory_bytes += len(sockets) * _SOCKET_BYTES + sum(shared.values())
-    # For each, the kernel walks through the connections of the whole machine.
-    for process in networks.values() if sockets else ():
-        usage.memory_bytes += sum(size for link, size in _connections(process).items() if link in sockets)
+    usage.too_many_files = seen > MAX_DESCRIPTORS
+    own = _network(os.getpid())
+    for network, process in networks.items():
+        usage.memory_bytes += _network_bytes(process, sockets, is_private=network != own)
+    usage.memory_bytes += len(sockets) * _SOCKET_BYTES
     usage.sent_files = sum(sockets.values())
-    usage.memory_bytes += sum(size for in_memory, size in files.values() if in_memory)
-    usage.held_bytes = sum(size for in_memory, size in files.values() if not in_memory)
+    # What an open file holds is known better than what a mapped one does.
+    nameless = [each for (device, _), each in (mapped | files).items() if device not in shared]
+    in_files = sum(size for in_memory, size in nameless if in_memory)
+    usage.memory_bytes += max(in_page_tables, in_files + sum(shared.values()))
+    usage.held_bytes = sum(size for in_memory, size in nameless if not in_memory)
     return usage
 
 
@@ -140,8 +156,34 @@ def _shared_memory(process: int) -> dict[int, int]:
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
         if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116 - as above
             status = os.statvfs(place)
-            return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
+            blocks = (status.f_blocks - status.f_bfree) * status.f_frsize
+            return {device: blocks + (status.f_files - status.f_ffree) * _INODE_BYTES}
     return {}
+
+
+def _mapped_files(process: int) -> Iterator[tuple[tuple[int, int], bool, int]]:
+    """Yield device and inode of each mapped file without a name, whether it is in memory, and its size in bytes.
+
+    Memory that processes share without a file is such a file too.
+    """
+    maps = b""
+    with suppress(OSError), open(f"/proc/{process}/maps", "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        maps = file.read()
+    if _GONE.encode() not in maps:
+        return
+    for line in maps.splitlines():
+        if not line.endswith(_GONE.encode()):
+            continue
+        addresses, _, offset, device, inode, name = line.split(maxsplit=5)
+        start, end = addresses.split(b"-")
+        major, minor = device.split(b":")
+        key = (os.makedev(int(major, 16), int(minor, 16)), int(inode))
+        size = int(offset, 16) + int(end, 16) - int(start, 16)
+        with suppress(OSError):
+            # The kernel writes these names without leading zeros.
+            status = Path(f"/proc/{process}/map_files/{int(start, 16):x}-{int(end, 16):x}").stat()
+            key, size = (status.st_dev, status.st_ino), status.st_blocks * _BLOCK
+        yield key, name.decode(errors="replace").startswith(_IN_MEMORY), size
 
 
 def _network(process: int) -> int | None:
@@ -150,16 +192,36 @@ def _network(process: int) -> int | None:
     return None
 
 
-def _connections(process: int) -> dict[str, int]:
-    """Return the bytes that wait in each TCP socket of a process's network, by the socket's link target."""
-    waiting: dict[str, int] = {}
-    for name in ("tcp", "tcp6"):
-        with suppress(OSError, ValueError, IndexError):
-            for line in Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:]:
-                fields = line.split()
+def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -> int:
+    """Return the bytes that sockets of a process's network hold beyond `_SOCKET_BYTES` for each of `sockets`.
+
+    In a private network, sockets that no process holds count too: connections that nothing has accepted, and those
+    that were closed before all was sent.
+    """
+    total = 0
+    if sockets or is_private:
+        # For each, the kernel walks through the connections of the whole machine.
+        for name in ("tcp", "tcp6"):
+            for fields in _lines(process, name):
                 sent, received = fields[4].split(":")
-                waiting[f"{_SOCKET}[{fields[9]}]"] = int(sent, 16) + int(received, 16)
-    return waiting
+                waiting = int(sent, 16) + int(received, 16)
+                if fields[9] == _HELD_BY_NONE:
+                    total += _SOCKET_BYTES + waiting if is_private and waiting else 0
+                elif f"{_SOCKET}[{fields[9]}]" in sockets:
+                    total += waiting
+    for fields in _lines(process, "unix") if is_private else ():
+        if fields[6] == _HELD_BY_NONE:
+            total += _SOCKET_BYTES
+        if fields[4] == _DATAGRAMS:
+            total += _SENDERS * _SOCKET_BYTES
+    return total
+
+
+def _lines(process: int, name: str) -> Iterator[list[str]]:
+    """Yield the fields of each socket in a list of the kernel."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/net/{name}").read_text(errors="replace").splitlines()[1:]:
+            yield line.split()
 
 
 def _sent_files(descriptor: str) -> int:
@@ -171,14 +233,16 @@ def _sent_files(descriptor: str) -> int:
     return 0
 
 
-def _resident_bytes(process: int) -> int:
-    """Return the memory of a process that is private, or shared without a file."""
-    total = 0
+def _resident_bytes(process: int) -> tuple[int, int]:
+    """Return the memory of a process, with its page tables, and the memory in it that others may share."""
+    private = common = 0
     with suppress(OSError, ValueError, IndexError):
         for line in Path(f"/proc/{process}/status").read_bytes().splitlines():
-            if line.startswith((b"RssAnon:", b"RssShmem:", b"VmSwap:")):
-                total += int(line.split()[1]) * _KIB
-    return total
+            if line.startswith((b"RssAnon:", b"VmPTE:", b"VmSwap:")):
+                private += int(line.split()[1]) * _KIB
+            elif line.startswith(b"RssShmem:"):
+                common = int(line.split()[1]) * _KIB
+    return private, common
 
 
 def _open_files(process: int) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,10 @@ _PAUSE_SECONDS = 0.4
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
 _DISK_PAUSE_SECONDS = 3.0
+# The agent decides how long a look at the disk takes, so not the pause.
+_LONGEST_DISK_PAUSE_SECONDS = 15.0
+# Files without content fill no blocks, but a file system can run out of them: each counts as at least so much.
+_FILE_BYTES = 4096
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
@@ -107,7 +111,8 @@ class ResourceMonitor:
                     started = loop.time()
                     on_disk = await _disk_bytes(self._folder, free_at_first)
                     # A large workspace takes long to measure: keep the disk free for other work in between.
-                    look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
+                    pause = max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
+                    look_at_disk_at = loop.time() + min(pause, _LONGEST_DISK_PAUSE_SECONDS)
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
@@ -140,13 +145,23 @@ def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_byte
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    """Return the bytes that a folder occupies on its disk.
+    """Return the bytes that a folder occupies on its disk; at least 4 KiB for each file and folder in it.
 
     By `du`, because an agent can nest folders deeper than a path can be long. Files that the agent made
     unreadable for an ordinary user are estimated by the free space that the disk has lost since the start.
     """
+    occupied, is_complete = await _du(folder, "--block-size=1")
+    if not is_complete:
+        # `du` also fails if files vanish while it counts, which does no harm.
+        occupied = max(occupied, free_at_first - _free_bytes(folder))
+    files, _ = await _du(folder, "--inodes")
+    return max(occupied, files * _FILE_BYTES)
+
+
+async def _du(folder: Path, unit: str) -> tuple[int, bool]:
+    """Measure a folder by `du`; return the result, 0 if it took too long, and whether `du` has seen everything."""
     process = await spawn(
-        *("du", "-s", "-x", "--block-size=1", "--", str(folder)),
+        *("du", "-s", "-x", unit, "--", str(folder)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -160,11 +175,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
         if process.returncode is None:
             process.kill()
             await wait_for_end(process)
-    measured = int(said.split()[0]) if said.split() else 0
-    if process.returncode == 0:
-        return measured
-    # `du` also fails if files vanish while it counts, which does no harm.
-    return max(measured, free_at_first - _free_bytes(folder))
+    return int(said.split()[0]) if said.split() else 0, process.returncode == 0
 
 
 def _free_bytes(folder: Path) -> int:

@@ -5,6 +5,8 @@ an ordinary user of the machine, and its own workspace, but nothing of the servi
 """
 
 import os
+import platform
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from app.enums import SandboxKind
 
 _MIB = 2**20
 _LEAST_PROCESSES = 4096
+# Since Linux 5.14 the kernel counts a user's processes in each user namespace by itself.
+_COUNTS_BY_NAMESPACE = tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2]) >= (5, 14)
 _OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
 
 SYSTEM_FOLDERS = tuple(
@@ -40,16 +44,23 @@ class SandboxPolicy:
     # Whether AUTO may mean less than bubblewrap for a worker that is root.
     accepts_root: bool = False
 
-    def limits(self) -> dict[str, int]:
-        """Return the limits of one process for `setrlimit`, by the names of the resources without `RLIMIT_`."""
+    def limits(self, *, has_own_users: bool) -> dict[str, int]:
+        """Return the limits of one process for `setrlimit`, by the names of the resources without `RLIMIT_`.
+
+        `has_own_users` says that the process has a user namespace of its own.
+        """
+        processes = 2 * self.processes
+        if not (has_own_users and _COUNTS_BY_NAMESPACE):
+            # A limit of the whole user, so of all runs together.
+            processes = max(_LEAST_PROCESSES, processes)
         return {
             # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
             "DATA": self.memory_bytes,
             "FSIZE": self.file_bytes,
             "CPU": self.cpu_seconds,
             "NOFILE": self.open_files,
-            # A limit of the whole user, so of all runs together; the kernel exempts root.
-            "NPROC": max(_LEAST_PROCESSES, 2 * self.processes),
+            # Beyond the run's own limit, so that the monitor sees the excess and ends the run; the kernel exempts root.
+            "NPROC": processes,
         }
 
 

@@ -205,7 +205,7 @@ class Sandbox:
             "command": list(launch.command),
             "directory": str(launch.confinement.directory),
             "environment": {**launch.environment, **(gateway.variables if gateway else {})},
-            "limits": self.policy.limits(),
+            "limits": self.policy.limits(has_own_users=self.program is not None),
             "ports": ports,
             "proxy_socket": PROXY_SOCKET,
         }

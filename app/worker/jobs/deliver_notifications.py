@@ -106,5 +106,5 @@ async def _settle(
     async def store(some: Sequence[Delivery]) -> None:
         await in_transaction(process.sessions, lambda session: delivery.settle(session, some, outcomes))
 
-    # One that is not stored is sent again when its claim ends, until it is given up (app/services/notifications/claims.py).
+    # One that is not stored is sent again when its claim ends, until its pushes are given up.
     await by_halves(claimed, store, event="push.not_settled", name=claims.log_fields)

@@ -103,6 +103,20 @@ async def test_memory_that_many_processes_share_out_ends_the_run(limited: Runner
     assert said == "The run used more than 256 MiB of memory."
 
 
+async def test_kernel_allows_a_run_of_its_own_users_twice_its_processes(limited: Runner) -> None:
+    """Of an ordinary user, whose processes come and go faster than they are measured, it holds nothing else."""
+    # Without users of its own the limit is one of all runs together.
+    most = 120 if limited.context.sandbox.kind is SandboxKind.BUBBLEWRAP else 4096
+    outcome = await limited.run(
+        python(
+            "limit",
+            "import resource",
+            f"assert resource.getrlimit(resource.RLIMIT_NPROC) == ({most}, {most})",
+        )
+    )
+    assert outcome.done
+
+
 @in_each_sandbox
 async def test_memory_in_files_without_a_name_ends_the_run(limited: Runner) -> None:
     said = await over(
@@ -343,6 +357,133 @@ async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
         ),
     )
     assert said == "The run used more than 128 MiB of memory."
+
+
+IN_MEMORY = {
+    "objects that stay when their pages are given back": (
+        "import mmap",
+        "for _ in range(8):",
+        "    kept.append(mmap.mmap(-1, 48 * 2**20))",
+        "    for at in range(48): kept[-1][at * 2**20:(at + 1) * 2**20] = bytes([1]) * 2**20",
+        "    kept[-1].madvise(mmap.MADV_DONTNEED)",
+    ),
+    "files without a name that are mapped only": (
+        "import mmap",
+        "for _ in range(8):",
+        "    descriptor = os.memfd_create('x')",
+        "    for _ in range(48): os.write(descriptor, bytes(2**20))",
+        "    kept.append(closed(descriptor, 48 * 2**20))",
+    ),
+    "page tables": (
+        "size = 160 * 2**30",
+        "at = libc.mmap(None, size, 1, 0x4022, -1, 0)",  # private, anonymous, not reserved
+        "libc.madvise(at, size, 15)",  # no huge pages
+        "for page in range(at, at + size, 2**21): ctypes.string_at(page, 1)",
+    ),
+}
+MAPPING = (
+    "import ctypes, os, signal",
+    "kept, libc = [], ctypes.CDLL(None)",
+    "libc.mmap.restype, long = ctypes.c_void_p, ctypes.c_long",
+    "libc.mmap.argtypes = [ctypes.c_void_p, long, ctypes.c_int, ctypes.c_int, ctypes.c_int, long]",
+    "libc.madvise.argtypes = [ctypes.c_void_p, long, ctypes.c_int]",
+    # mmap.mmap keeps a descriptor of its own.
+    "def closed(descriptor, size):",
+    "    libc.mmap(None, size, 1, 1, descriptor, 0)",
+    "    os.close(descriptor)",
+)
+
+
+@pytest.mark.parametrize("limited", [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK], indirect=True)
+@pytest.mark.parametrize("way", IN_MEMORY)
+async def test_memory_that_no_process_shows_as_its_own_counts(limited: Runner, way: str) -> None:
+    said = await over(limited, python("hidden", *MAPPING, *IN_MEMORY[way], "signal.pause()"))
+
+    assert said == "The run used more than 256 MiB of memory."
+
+
+async def test_deleted_files_that_are_mapped_only_count(limited: Runner) -> None:
+    said = await over(
+        limited,
+        python(
+            "mapped",
+            *MAPPING,
+            "for n in range(12):",
+            "    descriptor = os.open('f', os.O_CREAT | os.O_RDWR)",
+            "    os.unlink('f')",
+            "    os.write(descriptor, bytes(8 * 2**20))",
+            "    closed(descriptor, 8 * 2**20)",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run filled more than 48 MiB of the disk."
+
+
+WITHOUT_OWNER = {
+    "connections that nothing has accepted and whose client is gone": (
+        "listener = socket.create_server(('127.0.0.1', 0), backlog=200)",
+        "for _ in range(120):",
+        "    one = socket.create_connection(listener.getsockname())",
+        "    one.setblocking(False)",
+        "    try:",
+        "        while True: one.send(bytes(2**20))",
+        "    except BlockingIOError: pass",
+        "    one.close()",
+    ),
+    "datagrams from senders that are gone": (
+        "for n in range(200):",
+        "    kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))",
+        "    kept[-1].bind('\\0r%d' % n)",
+        "    for _ in range(10):",
+        "        one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
+        "        one.sendto(bytes(200_000), '\\0r%d' % n)",
+        "        one.close()",
+    ),
+    "UNIX connections that nothing has accepted": (
+        "listener = socket.socket(socket.AF_UNIX)",
+        "listener.bind('\\0listener')",
+        "listener.listen(2000)",
+        "for _ in range(1500):",
+        "    one = socket.socket(socket.AF_UNIX)",
+        "    one.connect('\\0listener')",
+        "    one.send(bytes(180_000))",
+        "    one.close()",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WITHOUT_OWNER)
+async def test_sockets_that_no_process_holds_count(limited: Runner, way: str) -> None:
+    if limited.context.sandbox.kind is not SandboxKind.BUBBLEWRAP:
+        pytest.skip("there is no network of the run's own")
+    said = await over(
+        limited,
+        python("orphans", "import signal, socket", "kept = []", *WITHOUT_OWNER[way], "signal.pause()"),
+    )
+    assert said == "The run used more than 256 MiB of memory."
+
+
+async def test_files_without_content_in_shared_memory_count(limited: Runner) -> None:
+    if limited.context.sandbox.kind is not SandboxKind.BUBBLEWRAP:
+        pytest.skip("that folder is the machine's there")
+    said = await over(
+        limited,
+        python(
+            "inodes",
+            "import os, signal",
+            "for n in range(300_000): os.mknod('/dev/shm/%d' % n)",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run used more than 256 MiB of memory."
+
+
+async def test_files_without_content_count(limited: Runner) -> None:
+    said = await over(
+        limited,
+        python("empty", "import os, signal", "for n in range(13_000): os.mknod('%d' % n)", "signal.pause()"),
+    )
+    assert said == "The run filled more than 48 MiB of the disk."
 
 
 # Should a program of the agent's run after all while the work is gathered: this is one.
