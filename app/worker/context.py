@@ -7,6 +7,7 @@ from typing import Any
 
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
+from app.agents.workspace.folders import FolderRemover
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
@@ -35,6 +36,8 @@ class WorkerContext:
     environment: Mapping[str, str]
     # The slots of the runs that this process performs.
     slots: RunSlots = field(default_factory=lambda: RunSlots(0))
+    # Removes the folders of runs, which do not wait for that.
+    remover: FolderRemover = field(default_factory=FolderRemover)
     # Shared by all jobs of this process that deliver pushes.
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 

@@ -15,7 +15,7 @@ from app.addresses import AddressPolicy
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.workspace.folders import reclaim
+from app.agents.workspace.folders import FolderRemover, reclaim
 from app.clients.github.client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
@@ -101,6 +101,7 @@ async def _run(settings: Settings) -> None:
         keep_synchronised(process.sessions),
         create_http_client() as http,
         create_guarded_client(AddressPolicy.parse(settings.webhook_allow_private_networks)) as webhook_http,
+        FolderRemover() as remover,
     ):
         await require_current_schema(process.sessions)
         context = WorkerContext(
@@ -111,8 +112,9 @@ async def _run(settings: Settings) -> None:
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
             mirrors=_mirrors(settings),
             slots=RunSlots(settings.worker_waiting_runs),
+            remover=remover,
         )
-        if removed := await reclaim(settings.workspaces_path):
+        if removed := await reclaim(settings.workspaces_path, remover):
             log.info("worker.workspaces_reclaimed", count=removed)
         await _wait_for_redis(process.redis)
         if settings.worker_metrics_port:

@@ -25,4 +25,4 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
     following = service.worker()
 
     await eventually(lambda: "worker.started" in following.log.read_text())
-    assert list(service.workspaces.iterdir()) == []
+    await eventually(lambda: list(service.workspaces.iterdir()) == [])

@@ -25,6 +25,7 @@ from app.agents.session.conversation import TurnPolicy
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
+from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.kept_session import KeptSession
 from app.run_values import Spent
 
@@ -77,6 +78,7 @@ class RunFiles:
     """The paths of a run's files on the worker, such as its workspace, attachments and artifacts."""
 
     root: Path  # the folder that holds all workspaces
+    remover: FolderRemover | None = None  # None: the workspace is deleted before the run ends
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
     git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers

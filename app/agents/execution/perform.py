@@ -44,9 +44,9 @@ log = structlog.get_logger(__name__)
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """Perform a run, from the clone to the pushed branch; return its result.
 
-    When this function returns or raises, all processes of the run have ended and its folders are deleted. It can be
-    called again for the same run; the new branch then replaces the branch that the earlier call pushed.
-    CancelledError passes through.
+    When this function returns or raises, all processes of the run have ended, and its folders are deleted or handed to
+    the remover. It can be called again for the same run; the new branch then replaces the branch that the earlier call
+    pushed. CancelledError passes through.
 
     Raises:
         AgentError: the run failed; `partial` has the work up to the error. It is an UnexpectedError if a defect of this
@@ -58,7 +58,9 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     installed = find_installed(agent.adapter, context.environment, agent.programs)
     token = new_token()
     masker = Masker([*agent.variables.values(), *agent.adapter.secrets(context.environment), token])
-    async with open_workspace(files.root, context.run_id, context.environment, files.hidden) as workspace:
+    async with open_workspace(
+        files.root, context.run_id, context.environment, files.hidden, remover=files.remover
+    ) as workspace:
         hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
         run = ActiveRun(
             context=context,

@@ -1,7 +1,9 @@
 """Makes and removes the folders of runs; each is locked by the worker that made it.
 
 <root>/<run>       one run's files
-<root>/<run>.lock  held as long as the run lives; the kernel releases it if the worker dies
+<root>/<run>.lock  held until the folder is removed; the kernel releases it if the worker dies
+
+An agent decides how many files a folder has, so removing one may take minutes. No run waits for that.
 """
 
 import asyncio
@@ -12,35 +14,92 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
 import structlog
 
-from app.processes.spawning import spawn
+from app.processes.spawning import end_session, spawn
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 
+# More at a time would slow down the disk for the agents.
+_AT_ONCE = 2
+# The time that a worker that stops gives to removals under way.
+_STOP_SECONDS = 5.0
+
+
+class FolderRemover:
+    """Removes locked folders of runs in the background, two at a time. An async context manager.
+
+    When the block ends, removals get five more seconds. Folders that are not removed by then lose their locks, and
+    `reclaim` of a later worker removes them.
+    """
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._removals: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self.wait()
+        except TimeoutError:
+            log.warning("workspace.removals_broken_off", count=len(self._removals))
+        finally:
+            for removal in (left := tuple(self._removals)):
+                removal.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def remove(self, folder: Path, lock: int) -> None:
+        """Remove a folder in the background, then its lock file, of which `lock` is the descriptor; return at once."""
+        removal = asyncio.create_task(self._remove(folder, lock))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+
+    async def wait(self) -> None:
+        """Wait until all folders are removed."""
+        while self._removals:
+            await asyncio.wait(tuple(self._removals))
+
+    async def _remove(self, folder: Path, lock: int) -> None:
+        try:
+            async with self._slots:
+                await _discard(folder)
+        except OSError:
+            log.exception("workspace.not_removed", folder=str(folder))
+        finally:
+            os.close(lock)
+
 
 @asynccontextmanager
-async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
-    """Create and lock a new folder for a run, and yield its path. The folder is deleted when the block ends.
+async def open_folder(root: Path, run_id: UUID, remover: FolderRemover | None = None) -> AsyncIterator[Path]:
+    """Create and lock a new folder for a run, and yield its path. The folder is deleted after the block.
 
-    The deletion is completed even if the caller is cancelled meanwhile.
+    `remover` deletes it in the background. If it is None, the folder is deleted when the block has ended, even if the
+    caller is cancelled meanwhile.
     """
     folder, lock = _claim_folder(root, run_id)
     try:
         folder.mkdir(mode=0o700)
         yield folder
     finally:
-        await shielded(_discard(folder, lock))
+        await _dispose(folder, lock, remover)
 
 
-async def reclaim(root: Path) -> int:
-    """Delete the folders in `root` that runs of dead workers left behind; return how many were deleted.
+async def reclaim(root: Path, remover: FolderRemover | None = None) -> int:
+    """Delete the folders in `root` that runs of dead workers left behind; return how many these are.
 
-    Folders of runs that a worker performs now are not touched.
+    `remover` deletes them in the background. If it is None, they are deleted when this returns. Folders that a worker
+    uses or removes now are not touched.
     """
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
@@ -48,7 +107,7 @@ async def reclaim(root: Path) -> int:
         lock = _try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
         if lock is None:
             continue
-        await shielded(_discard(path.with_suffix(""), lock))
+        await _dispose(path.with_suffix(""), lock, remover)
         removed += 1
     return removed
 
@@ -76,23 +135,42 @@ def _try_lock(path: Path) -> int | None:
     return descriptor
 
 
-async def _discard(folder: Path, lock: int) -> None:
+async def _dispose(folder: Path, lock: int, remover: FolderRemover | None) -> None:
+    if remover is not None:
+        remover.remove(folder, lock)
+        return
     try:
-        await remove(folder)
-        with suppress(FileNotFoundError):
-            folder.with_suffix(".lock").unlink()
+        await shielded(_discard(folder))
     finally:
         os.close(lock)
 
 
+async def _discard(folder: Path) -> None:
+    await remove(folder)
+    with suppress(FileNotFoundError):
+        folder.with_suffix(".lock").unlink()
+
+
 async def remove(folder: Path) -> None:
-    """Delete a folder that an agent filled, with any depth and any permissions. A failure is logged, not raised."""
+    """Delete a folder that an agent filled, with any depth and any permissions.
+
+    A failure is logged, not raised. If the caller is cancelled, a part of the folder is left.
+    """
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return
         process = await spawn(
-            *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            *command,
+            "--",
+            str(folder),
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
-        await process.wait()
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            await shielded(end_session(process))
+            raise
     if folder.is_dir():  # noqa: ASYNC240 - likewise
         log.error("workspace.not_removed", folder=str(folder))

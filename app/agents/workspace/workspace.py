@@ -30,7 +30,7 @@ from app.agents.git.submodules import Submodules, fetch_submodules
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace.folders import open_folder, remove
+from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.gathering import RESULT, Gathering
 from app.shielded import shielded
 
@@ -255,20 +255,24 @@ class Workspace:
 
 @asynccontextmanager
 async def open_workspace(
-    root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
+    root: Path,
+    run_id: UUID,
+    environment: Mapping[str, str],
+    hidden: Sequence[Path] = (),
+    *,
+    remover: FolderRemover | None = None,
 ) -> AsyncIterator[Workspace]:
-    """Create the workspace of a run, and yield it. Its folder is deleted when the block ends.
-
-    The deletion is completed even if the caller is cancelled meanwhile.
+    """Create the workspace of a run, and yield it. Its folder is deleted after the block.
 
     Args:
         root: the folder of all workspaces.
         run_id: the run.
         environment: the worker's environment variables.
         hidden: paths that no process of the run may see.
+        remover: deletes the folder in the background; if None, it is deleted when the block has ended.
 
     """
-    async with open_folder(root, run_id) as folder:
+    async with open_folder(root, run_id, remover) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:
             for path in (workspace.home, workspace.temporary):

@@ -101,6 +101,7 @@ async def read_context(
     attached = _select_attachments(rows.state, rows.run["artifacts"])
     files = RunFiles(
         root=settings.workspaces_path,
+        remover=worker.remover,
         hidden=(settings.home.absolute(),),
         mirrors=worker.mirrors,
         git_lfs=settings.git_lfs,

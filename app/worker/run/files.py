@@ -11,7 +11,7 @@ import structlog
 
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
-from app.agents.workspace.folders import open_folder
+from app.agents.workspace.folders import FolderRemover, open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectFiles, ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
@@ -58,12 +58,12 @@ class Stored:
 
 
 @asynccontextmanager
-async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
+async def open_exchange(root: Path, run_id: UUID, remover: FolderRemover) -> AsyncGenerator[Exchange, None]:
     """Create the folders of an `Exchange` for a run below `root`, and yield the exchange.
 
-    They are deleted when the block ends. Those of a killed worker are deleted when the next worker starts.
+    `remover` deletes them after the block. Those of a killed worker are deleted when the next worker starts.
     """
-    async with open_folder(root, run_id) as place:
+    async with open_folder(root, run_id, remover) as place:
         exchange = Exchange(
             place / "attachments",
             place / "outbox",

@@ -52,7 +52,7 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
     process = worker.process
     store, settings = process.store, process.settings
     retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
-    async with open_exchange(settings.workspaces_path, claim.run_id) as exchange:
+    async with open_exchange(settings.workspaces_path, claim.run_id, worker.remover) as exchange:
         async with open_log(
             process.sessions,
             store,

@@ -1,14 +1,18 @@
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.agents.workspace.folders import reclaim
+from app.agents.workspace import folders
+from app.agents.workspace.folders import FolderRemover, reclaim
 from app.agents.workspace.workspace import open_workspace
+from app.processes.spawning import spawn
 from tests.agents.conftest import eventually
 from tests.support.waiting import next_round
 
@@ -65,6 +69,88 @@ async def test_reclaiming_leaves_live_workspaces_alone(tmp_path: Path) -> None:
     async with open_workspace(tmp_path, uuid.uuid4(), os.environ) as workspace:
         assert await reclaim(tmp_path) == 0
         assert workspace.home.is_dir()
+
+
+async def hand_over(root: Path, remover: FolderRemover) -> Path:
+    """Open and leave a workspace with a file; return its folder."""
+    async with open_workspace(root, uuid.uuid4(), os.environ, remover=remover) as workspace:
+        (workspace.home / "file").touch()
+    return workspace.folder
+
+
+async def test_workspace_is_removed_in_the_background(tmp_path: Path) -> None:
+    remover = FolderRemover()
+
+    folder = await hand_over(tmp_path, remover)
+    assert (folder / "home/file").exists()
+    assert folder.with_suffix(".lock").exists()
+    await remover.wait()
+
+    assert left_in(tmp_path) == []
+
+
+class EndlessRemovals:
+    """Programs in place of `rm` that do not end by themselves."""
+
+    def __init__(self) -> None:
+        self.started: list[asyncio.subprocess.Process] = []
+
+    async def spawn(self, *_command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await spawn("tail", "-f", "/dev/null", **options)
+        self.started.append(process)
+        return process
+
+
+async def test_worker_that_stops_leaves_an_endless_removal_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = EndlessRemovals()
+    monkeypatch.setattr(folders, "_STOP_SECONDS", 0.0)
+    async with FolderRemover() as remover:
+        with monkeypatch.context() as patch:
+            patch.setattr(folders, "spawn", endless.spawn)
+            for _ in range(3):
+                await hand_over(tmp_path, remover)
+            await eventually(lambda: len(endless.started) == 2)
+            assert await reclaim(tmp_path) == 0
+
+    assert [process.returncode for process in endless.started] == [-signal.SIGKILL] * 2
+    assert await reclaim(tmp_path) == 3
+    assert left_in(tmp_path) == []
+
+
+async def test_no_more_than_two_folders_are_removed_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless, remover = EndlessRemovals(), FolderRemover()
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "spawn", endless.spawn)
+        for _ in range(5):
+            await hand_over(tmp_path, remover)
+        await eventually(lambda: len(endless.started) == 2)
+        await next_round()
+        assert len(endless.started) == 2
+
+    for process in endless.started:
+        process.kill()
+    await remover.wait()
+    assert left_in(tmp_path) == []
+
+
+async def test_reclaiming_in_the_background_keeps_the_locks(tmp_path: Path) -> None:
+    """The start of a worker waited until the files of earlier runs were removed."""
+    remover = FolderRemover()
+    folder = tmp_path / f"{uuid.uuid4()}-00000000"
+    (folder / "home").mkdir(parents=True)
+    folder.with_suffix(".lock").touch()
+
+    assert await reclaim(tmp_path, remover) == 1
+    assert folder.exists()
+    assert await reclaim(tmp_path) == 0
+    await remover.wait()
+
+    assert not folder.exists()
+    assert not folder.with_suffix(".lock").exists()
 
 
 def is_ready(root: Path) -> bool:

@@ -1,11 +1,13 @@
 """One run from its job to its end: real agent process, real sandbox, real git, real object store."""
 
 import asyncio
+from pathlib import Path
 
 import orjson
 import pytest
 from sqlalchemy import update
 
+from app.agents.workspace import folders
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
@@ -250,7 +252,35 @@ async def test_workspace_is_gone_afterwards(workshop: Workshop) -> None:
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
     assert (await workshop.read(run)).status == RunStatus.COMPLETED
-    assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
+    assert await workshop.left_behind() == []
+
+
+async def test_end_of_a_run_does_not_wait_for_the_removal_of_its_files(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run stayed `in_progress`, with its slot, until `rm` had removed its files: four minutes for 90,000 of them."""
+    may_remove = asyncio.Event()
+    remove = folders.remove
+
+    async def remove_later(folder: Path) -> None:
+        await may_remove.wait()
+        await remove(folder)
+
+    monkeypatch.setattr(folders, "remove", remove_later)
+    run = await workshop.queued_run("```say\nDone.\n```")
+
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    try:
+        await eventually(job.done)
+        assert (await workshop.read(run)).status == RunStatus.COMPLETED
+        root = workshop.context.process.settings.workspaces_path
+        assert len(list(root.glob(f"{run.id}-*.lock"))) == 2
+        assert await folders.reclaim(root) == 0
+    finally:
+        may_remove.set()
+        await job
+
+    assert await workshop.left_behind() == []
 
 
 async def test_worker_that_is_stopped_gives_the_run_back(workshop: Workshop) -> None:
@@ -268,7 +298,7 @@ async def test_worker_that_is_stopped_gives_the_run_back(workshop: Workshop) -> 
     returned = await workshop.read(run)
     assert (returned.status, returned.lease_owner) == (RunStatus.QUEUED, None)
     assert "agent_started_at" not in returned.state
-    assert list(workshop.context.process.settings.workspaces_path.glob("*")) == []
+    assert await workshop.left_behind() == []
 
 
 async def test_run_that_ended_meanwhile_keeps_its_end(workshop: Workshop) -> None:

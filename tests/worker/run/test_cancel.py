@@ -70,7 +70,7 @@ async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_k
     assert processes_with(nap) == []
     ended = await workshop.read(run)
     assert (ended.status, ended.error_message) == (RunStatus.CANCELLED, None)
-    assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
+    assert await workshop.left_behind() == []
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))

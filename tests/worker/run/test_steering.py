@@ -301,7 +301,7 @@ class TestCancelAndClose:
         ended = await workshop.read(pilot.run)
         assert ended.status == RunStatus.CANCELLED
         assert "+half" in await workshop.stored(ended.artifacts[0]["storage_path"])
-        assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
+        assert await workshop.left_behind() == []
 
     async def test_close_before_the_agent_is_there_cancels(
         self, workshop: Workshop, make_pilot: MakePilot

@@ -66,10 +66,6 @@ async def until_it_waits(caplog: pytest.LogCaptureFixture) -> None:
     await eventually(waits)
 
 
-def folders(workshop: Workshop) -> list[str]:
-    return [path.name for path in workshop.context.process.settings.workspaces_path.iterdir()]
-
-
 async def test_result_waits_for_a_store_that_comes_back(
     workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,7 +82,7 @@ async def test_result_waits_for_a_store_that_comes_back(
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
     assert log.count('"last words"') == 1
     assert "not_stored" not in ended.state
-    assert folders(workshop) == []
+    assert await workshop.left_behind() == []
 
 
 async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
@@ -156,7 +152,7 @@ async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
     left = await workshop.read(run)
     assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None)
     assert left.state["recovery"]["reason"] == "worker stopped"
-    assert folders(workshop) == []
+    assert await workshop.left_behind() == []
 
 
 async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop) -> None:
