@@ -16,6 +16,8 @@ from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.enums import SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 
+pytestmark = pytest.mark.walls
+
 # Eight chains, each link in a session of its own and gone after two milliseconds. Each chain is begun again by the one
 # before it if it breaks. All end by themselves after 20 seconds. Any of their processes holds a lock on a file.
 CHAINS = """

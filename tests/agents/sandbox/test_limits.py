@@ -104,7 +104,7 @@ async def test_memory_that_many_processes_share_out_ends_the_run(limited: Runner
 
 
 async def test_kernel_allows_a_run_of_its_own_users_twice_its_processes(limited: Runner) -> None:
-    """Of an ordinary user, whose processes come and go faster than they are measured, it holds nothing else."""
+    """It is the only limit for processes of an ordinary user that come and go faster than they are measured."""
     # Without users of its own the limit is one of all runs together.
     most = 120 if limited.context.sandbox.kind is SandboxKind.BUBBLEWRAP else 4096
     outcome = await limited.run(
