@@ -229,6 +229,10 @@ class NoCommands(CommandSource):
     async def close(self) -> bool:
         return True
 
+    @override
+    async def end(self) -> bool:
+        return False
+
 
 @dataclass
 class Runner:

@@ -85,6 +85,9 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 
 async def _work_then_collect(run: ActiveRun) -> RunResult:
     failure = await _clone_and_converse(run)
+    # From here on, no agent obeys commands, so none is accepted. One that came too late for the agent still counts.
+    if await run.effects.commands.end():
+        failure = AgentCancelled()
     try:
         await keep_files(run)
     except Exception as error:  # noqa: BLE001 - the patch can still be kept

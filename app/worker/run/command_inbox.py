@@ -39,6 +39,7 @@ _OVER = "The run's agent has ended."
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
 )
+_STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,7 @@ class CommandInbox(CommandSource):
         self._folder = folder
         self._seen = 0
         self._is_closed = False
+        self._is_ended = False
         # Commands without a final receipt, with the ids from their callers.
         self._open: dict[UUID, Any] = {}
         self._opened = ExitStack()
@@ -75,7 +77,7 @@ class CommandInbox(CommandSource):
     ) -> None:
         self._opened.close()
         if error is None:
-            await self._end()
+            await self.end()
 
     @override
     async def news(self) -> None:
@@ -181,13 +183,11 @@ class CommandInbox(CommandSource):
             self._sessions, lambda session: step(session, self._claim.run_id, *args, **kwargs)
         )
 
-    async def _end(self) -> None:
-        """Accept no more commands, and write receipts of the dropped commands.
-
-        The commands are dropped here, or by the process that ended the run.
-        """
-        if self._is_closed and not self._open:
-            return
+    @override
+    async def end(self) -> bool:
+        # The commands are dropped here, or by the process that ended the run.
+        if self._is_ended or (self._is_closed and not self._open):
+            return False
         try:
             # The process that ended the run has published to followers; this worker writes the log.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
@@ -198,7 +198,8 @@ class CommandInbox(CommandSource):
         except DatabaseUnavailable as error:
             # The process that ends the run settles the commands; only their receipts are missing.
             log.warning("commands.not_closed", error=repr(error))
-            return
+            return False
+        self._is_ended = True
         for row in dropped:
             self._open.setdefault(row.id, row.rpc_id)
             await self._write_receipt(
@@ -208,6 +209,7 @@ class CommandInbox(CommandSource):
                 row.reason,
                 by=self._log.append if is_dropped_here else self._log.record,
             )
+        return is_dropped_here and any(row.method in _STOPS for row in dropped)
 
     async def _write_receipt(
         self,

@@ -103,6 +103,10 @@ class Letters(CommandSource):
     async def close(self) -> bool:
         return not self._new
 
+    @override
+    async def end(self) -> bool:
+        return False
+
 
 class Room:
     """A conversation with an actor, and what it comes to."""

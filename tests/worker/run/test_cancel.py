@@ -6,22 +6,26 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.agents.session import session as agent_session
+from app.agents.session.commands import Command
 from app.agents.workspace import gathering
 from app.clients.wakes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
-from app.enums import RunStatus
+from app.enums import CommandStatus, RunStatus
+from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
+from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
-from tests.worker.pilot import listening
+from tests.worker.pilot import Pilot, listening
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +95,59 @@ async def test_cancel_ends_the_gathering_of_work(
     assert (await workshop.read(run)).status == RunStatus.CANCELLED
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
     assert "The agent's work is left out: The run was stopped." in log
+
+
+def with_a_minute(workshop: Workshop) -> Workshop:
+    """Return the workshop with a time limit of a minute for runs."""
+    settings = workshop.context.process.settings.model_copy(update={"run_timeout_seconds": 60})
+    return workshop.with_process(settings=settings)
+
+
+async def test_cancel_is_refused_while_the_work_of_a_run_that_timed_out_is_gathered(
+    workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered with 200 and had no effect: the gathering went on to its own limit, for two minutes."""
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
+    pilot = Pilot(
+        with_a_minute(workshop), await workshop.queued_run("```sh\ntouch started; sleep 4711.5\n```")
+    )
+    job = pilot.start()
+    await pilot.until_logged("Starting the agent")
+    let_time_pass(monkeypatch, minutes=1)
+    await until_asleep(nap)
+
+    with pytest.raises(StateRefused, match="No active sandbox"):
+        await pilot.send("cancel")
+    assert "agent_ended_at" in await pilot.state()
+    await cancel(workshop, pilot.run)
+    await job
+
+    assert processes_with(nap) == []
+    assert (await workshop.read(pilot.run)).status == RunStatus.CANCELLED
+
+
+async def test_cancel_that_no_agent_has_obeyed_cancels_a_run_that_timed_out(
+    workshop: Workshop, endless: str, nap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was accepted before the agent's end was stored, and then only dropped: the run failed."""
+
+    async def fetch_nothing(_: CommandInbox) -> list[Command]:
+        return []
+
+    monkeypatch.setattr(CommandInbox, "fetch", fetch_nothing)
+    pilot = Pilot(with_a_minute(workshop), await workshop.queued_run(endless))
+    job = pilot.start()
+    await until_asleep(nap)
+    assert await pilot.send("cancel") == {"jsonrpc": "2.0", "result": {"queued": True}}
+    let_time_pass(monkeypatch, minutes=1)
+    await job
+
+    ended = await workshop.read(pilot.run)
+    assert (ended.status, ended.error_message) == (RunStatus.CANCELLED, None)
+    assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
+    assert await pilot.statuses() == [CommandStatus.DROPPED]
+    receipts = [report for report in await pilot.reports() if report[0] != "ended"]
+    assert len(receipts) == 1
 
 
 async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:
