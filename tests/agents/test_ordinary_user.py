@@ -24,6 +24,7 @@ PARTS = (
     "agents/sandbox/test_confinement.py",
     "agents/sandbox/test_limits.py",
     "agents/sandbox/test_chains.py",
+    "agents/sandbox/test_collecting.py",
     "agents/session/test_odd_messages.py",
     "agents/workspace/test_hostile_workspace.py",
     "agents/execution/test_perform.py::test_work_arrives_on_a_new_branch",

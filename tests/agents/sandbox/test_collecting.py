@@ -1,0 +1,135 @@
+"""Limits of a run after its agent has ended: while its work is gathered, and its output is checked."""
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any  # JSON
+
+import pytest
+
+from app.agents.errors import AgentOverLimit, AgentStopped, WorkspaceBroken
+from app.agents.execution.context import RunContext, RunEffects
+from app.agents.execution.perform import perform
+from app.agents.workspace import gathering, output_check
+from tests.agents.conftest import NoCommands, Runner, eventually, in_each_sandbox
+from tests.agents.sandbox.test_limits import python
+from tests.support.clock import let_time_pass
+from tests.support.marked import processes_with
+
+pytestmark = pytest.mark.walls
+
+# Should a program of the agent's run after all while the work is gathered: this is one.
+FORKS = "python3 -c 'import os, signal\nfor _ in range(90):\n    if os.fork() == 0: signal.pause()\nsignal.pause()'"
+HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90; signal.pause()'"
+
+
+@in_each_sandbox
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (FORKS, "The run had more than 60 processes and threads at a time."),
+        (f"{HOLDS} & {HOLDS} & {HOLDS} & {HOLDS}", "The run used more than 256 MiB of memory."),
+        ("for n in 1 2 3 4 5 6 7 8; do head -c 20000000 /dev/zero > f$n; done; sleep 600", "disk"),
+    ],
+    ids=["processes", "memory", "disk"],
+)
+async def test_limits_hold_while_the_work_is_gathered(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
+) -> None:
+    monkeypatch.setattr(gathering, "_GATHER", program)
+
+    outcome = await limited.run(python("little", "open('f', 'w').write('x')"))
+
+    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    assert message in outcome.failed.message
+    logged = [entry["notification"]["params"].get("message") for entry in outcome.entries]
+    assert f"The agent's work is left out: {outcome.failed.message}" in logged
+
+
+# A run with an output that is checked against a schema.
+CHECKED = ("```json output\n{}\n```", {"type": "object"})
+
+
+def check_by(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a shell script run in place of the check of an output, for longer than any of these tests needs."""
+    monkeypatch.setattr(output_check, "module_command", lambda *_, **__: ("sh", "-c", program))
+    monkeypatch.setattr(output_check, "CHECK_SECONDS", 120)
+
+
+@in_each_sandbox
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (FORKS, "The run had more than 60 processes and threads at a time."),
+        (f"{HOLDS} & {HOLDS} & {HOLDS} & {HOLDS}", "The run used more than 256 MiB of memory."),
+    ],
+    ids=["processes", "memory"],
+)
+async def test_limits_hold_while_the_output_is_checked(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
+) -> None:
+    check_by(program, monkeypatch)
+    prompt, schema = CHECKED
+
+    outcome = await limited.run(prompt, json_schema=schema)
+
+    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    assert outcome.failed.message == message
+
+
+@in_each_sandbox
+async def test_stop_ends_a_check_of_the_output(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    marker = f"checking-{os.getpid()}-{tmp_path.name}"
+    check_by(f"trap '' TERM; while :; do sleep 60; done; : {marker}", monkeypatch)
+    prompt, schema = CHECKED
+
+    await stop_at(limited.prepare(prompt, json_schema=schema), marker)
+
+
+async def stop_at(context: RunContext, marker: str) -> None:
+    """Perform a run, stop it when a process with this marker works, and expect both to end."""
+    stop = asyncio.Event()
+
+    async def emit(_entry: dict[str, Any]) -> None:
+        pass
+
+    performing = asyncio.create_task(
+        perform(context, RunEffects(emit=emit, commands=NoCommands(), stop=stop))
+    )
+    await eventually(lambda: processes_with(marker) != [])
+    stop.set()
+    # It would never end by itself.
+    with pytest.raises(AgentStopped):
+        await asyncio.wait_for(performing, 120)
+
+    assert processes_with(marker) == []
+
+
+@in_each_sandbox
+async def test_gathering_takes_no_longer_than_the_run_may(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    marker = f"gathering-{os.getpid()}-{tmp_path.name}"
+    monkeypatch.setattr(gathering, "_GATHER", f"sleep 86400; : {marker}")
+
+    run = asyncio.create_task(limited.run(python("little", "pass"), timeout=timedelta(minutes=4)))
+    await eventually(lambda: processes_with(marker) != [])
+    let_time_pass(monkeypatch, minutes=4)
+    outcome = await run
+
+    assert isinstance(outcome.failed, WorkspaceBroken)
+    assert outcome.failed.message.startswith("Gathering the agent's work took over ")
+
+
+@in_each_sandbox
+async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    marker = f"gathering-{os.getpid()}-{tmp_path.name}"
+    # Deaf to the polite signal.
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
+
+    await stop_at(limited.prepare(python("little", "pass")), marker)
