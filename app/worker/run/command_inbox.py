@@ -195,9 +195,10 @@ class CommandInbox(CommandSource):
                 dropped = await received_commands.read_dropped(
                     session, self._claim.run_id, self._open, after=self._seen
                 )
-        except DatabaseUnavailable as error:
+        except Exception as error:
             # The process that ends the run settles the commands; only their receipts are missing.
-            log.warning("commands.not_closed", error=repr(error))
+            is_outage = isinstance(error, DatabaseUnavailable)
+            log.warning("commands.not_closed", error=repr(error), exc_info=not is_outage)
             return False
         self._is_ended = True
         for row in dropped:
