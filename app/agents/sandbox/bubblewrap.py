@@ -67,6 +67,11 @@ def bubblewrap_arguments(
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
+    # An owner may change the mode of a cover, and files without content fill no space.
+    open_places = {_TEMPORARY, *confinement.changeable}
+    for path in _covered(confinement, network=network, private=private):
+        if path.is_dir() and path not in open_places:
+            arguments += ["--remount-ro", str(path)]
     return [*arguments, *_SEAL, "--"]
 
 
@@ -77,20 +82,29 @@ def _mounts(
 
     They are applied from the root downwards, so the deepest mount of a path decides.
     """
-    readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
-    for path in readable:
+    for path in _readable(confinement, network=network):
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
         elif path.exists():
             yield _depth(path), ["--ro-bind", str(path), str(path)]
-    shown = frozenset(readable)
-    for path in (*private, *confinement.hidden):
-        if path in shown or not shown.isdisjoint(path.parents):
-            yield _depth(path), _cover(path)
+    for path in _covered(confinement, network=network, private=private):
+        yield _depth(path), _cover(path)
     # Programs that hard-code /tmp get the run's own folder; a tmpfs would be memory without a limit.
     yield _depth(_TEMPORARY), ["--bind", str(confinement.temporary), str(_TEMPORARY)]
     for path in confinement.changeable:
         yield _depth(path), ["--bind", str(path), str(path)]
+
+
+def _readable(confinement: Confinement, *, network: bool) -> list[Path]:
+    return [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
+
+
+def _covered(confinement: Confinement, *, network: bool, private: Sequence[Path]) -> Iterable[Path]:
+    """Yield the paths in readable folders that the command must not see."""
+    shown = frozenset(_readable(confinement, network=network))
+    for path in (*private, *confinement.hidden):
+        if path in shown or not shown.isdisjoint(path.parents):
+            yield path
 
 
 def _cover(path: Path) -> list[str]:

@@ -87,6 +87,24 @@ async def test_hidden_folder_below_a_readable_one_stays_hidden(cell: Cell, tmp_p
     assert (await hidden.run("cat", str(data / "dev.json")))[0] != 0
 
 
+async def test_cover_of_a_hidden_folder_takes_no_files(make_cell: CellMaker, tmp_path: Path) -> None:
+    """It was in memory, and its owner could open it: files without content were limited by nothing."""
+    try:
+        cell = make_cell(await find_sandbox(SandboxKind.BUBBLEWRAP))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    hidden = tmp_path / "shown" / "hidden"
+    hidden.mkdir(parents=True)
+    covered = replace(cell.confinement, readable=(tmp_path / "shown",), hidden=(hidden,))
+
+    code, output = await replace(cell, confinement=covered).run(
+        "sh", "-c", f"chmod 700 {hidden}; touch {hidden}/file"
+    )
+
+    assert code != 0
+    assert "Read-only file system" in output
+
+
 async def test_private_file_that_vanishes_before_it_is_covered_fails_no_start(
     make_cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
