@@ -50,7 +50,7 @@ def retry_after_seconds(header: str | None, *, longest: float = _LONGEST_RETRY_A
         return min(float(text), longest)
     try:
         until = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

@@ -95,6 +95,7 @@ async def test_status_decides_what_a_caller_can_do(
         (Answer(503, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}), 3600.0),
         (Answer(503, {"Retry-After": "Sat, 01 Jan 2000 00:00:00 GMT"}), 0.0),
         (Answer(503, {"Retry-After": "soon"}), None),
+        (Answer(503, {"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}), None),
         (Answer(502), None),
         (Answer(429, message="Too many"), None),
         (Answer(403, message="You have exceeded a secondary rate limit."), 60.0),

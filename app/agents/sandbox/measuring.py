@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -103,12 +103,10 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
 
     """
     usage = ResourceUsage()
-    files: dict[tuple[int, int], tuple[bool, int]] = {}
-    sockets: dict[str, int] = {}
+    held = _Held()
     shared: dict[int, int] = {}
     networks: dict[int, int] = {}
-    mapped: dict[tuple[int, int], tuple[bool, int]] = {}
-    seen = in_page_tables = 0
+    in_page_tables = 0
     for process, threads in (table or ProcessTable(0)).tree(pids):
         usage.processes += threads
         private, common = _resident_bytes(process)
@@ -118,35 +116,57 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
         network = _network(process)
         if network is not None:
             networks.setdefault(network, process)
-        for file, in_memory, size in _mapped_files(process):
-            seen += 1
-            mapped[file] = (in_memory, max(size, mapped.get(file, (in_memory, 0))[1]))
-        for link, descriptor in _open_files(process):
-            seen += 1
-            if seen > MAX_DESCRIPTORS:
-                break
-            if link.startswith(_SOCKET):
-                if link not in sockets:
-                    sockets[link] = _sent_files(descriptor)
-            elif link.endswith(_GONE):
-                with suppress(OSError):
-                    status = Path(descriptor).stat()
-                    files[status.st_dev, status.st_ino] = (
-                        link.startswith(_IN_MEMORY),
-                        status.st_blocks * _BLOCK,
-                    )
-    usage.too_many_files = seen > MAX_DESCRIPTORS
+        usage.too_many_files = not held.add(process)
+        if usage.too_many_files:
+            break  # the agent must not decide how long a measurement takes
     own = _network(os.getpid())
     for network, process in networks.items():
-        usage.memory_bytes += _network_bytes(process, sockets, is_private=network != own)
-    usage.memory_bytes += len(sockets) * _SOCKET_BYTES
-    usage.sent_files = sum(sockets.values())
+        usage.memory_bytes += _network_bytes(process, held.sockets, is_private=network != own)
+    usage.memory_bytes += len(held.sockets) * _SOCKET_BYTES
+    usage.sent_files = sum(held.sockets.values())
     # What an open file holds is known better than what a mapped one does.
-    nameless = [each for (device, _), each in (mapped | files).items() if device not in shared]
+    nameless = [each for (device, _), each in (held.mapped | held.files).items() if device not in shared]
     in_files = sum(size for in_memory, size in nameless if in_memory)
     usage.memory_bytes += max(in_page_tables, in_files + sum(shared.values()))
     usage.held_bytes = sum(size for in_memory, size in nameless if not in_memory)
     return usage
+
+
+@dataclass(slots=True)
+class _Held:
+    """The files without a name and the sockets that processes hold by descriptors and mappings.
+
+    Of each file, by device and inode, it has whether the file is in memory, and its size in bytes; of each socket the
+    number of files in it.
+    """
+
+    files: dict[tuple[int, int], tuple[bool, int]] = field(default_factory=dict)
+    mapped: dict[tuple[int, int], tuple[bool, int]] = field(default_factory=dict)
+    sockets: dict[str, int] = field(default_factory=dict)
+    _seen: int = 0
+
+    def add(self, process: int) -> bool:
+        """Add what a process holds. Return False, before all is added, if it is too much to look at."""
+        for file, in_memory, size in _mapped_files(process):
+            if not self._is_in_bounds():
+                return False
+            self.mapped[file] = (in_memory, max(size, self.mapped.get(file, (in_memory, 0))[1]))
+        for link, descriptor in _open_files(process):
+            if not self._is_in_bounds():
+                return False
+            if link.startswith(_SOCKET):
+                if link not in self.sockets:
+                    self.sockets[link] = _sent_files(descriptor)
+            elif link.endswith(_GONE):
+                with suppress(OSError):
+                    status = Path(descriptor).stat()
+                    size = status.st_blocks * _BLOCK
+                    self.files[status.st_dev, status.st_ino] = (link.startswith(_IN_MEMORY), size)
+        return True
+
+    def _is_in_bounds(self) -> bool:
+        self._seen += 1
+        return self._seen <= MAX_DESCRIPTORS
 
 
 def _shared_memory(process: int) -> dict[int, int]:
@@ -202,14 +222,14 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
     if sockets or is_private:
         # For each, the kernel walks through the connections of the whole machine.
         for name in ("tcp", "tcp6"):
-            for fields in _lines(process, name):
+            for fields in _lines(process, name, fields=10):
                 sent, received = fields[4].split(":")
                 waiting = int(sent, 16) + int(received, 16)
                 if fields[9] == _HELD_BY_NONE:
                     total += _SOCKET_BYTES + waiting if is_private and waiting else 0
                 elif f"{_SOCKET}[{fields[9]}]" in sockets:
                     total += waiting
-    for fields in _lines(process, "unix") if is_private else ():
+    for fields in _lines(process, "unix", fields=7) if is_private else ():
         if fields[6] == _HELD_BY_NONE:
             total += _SOCKET_BYTES
         if fields[4] == _DATAGRAMS:
@@ -217,11 +237,16 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
     return total
 
 
-def _lines(process: int, name: str) -> Iterator[list[str]]:
-    """Yield the fields of each socket in a list of the kernel."""
+def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
+    """Yield the fields of each socket in a list of the kernel.
+
+    Lines with fewer than `fields` are left out: the kernel writes names of sockets as they are, with line breaks.
+    """
     with suppress(OSError):
-        for line in Path(f"/proc/{process}/net/{name}").read_text(errors="replace").splitlines()[1:]:
-            yield line.split()
+        for line in Path(f"/proc/{process}/net/{name}").read_bytes().split(b"\n")[1:]:
+            found = line.decode(errors="replace").split()
+            if len(found) >= fields:
+                yield found
 
 
 def _sent_files(descriptor: str) -> int:

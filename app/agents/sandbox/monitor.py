@@ -37,6 +37,9 @@ _GRACE_SECONDS = 0.2
 # Files in transit count only if this many measurements in a row find them: programs may send and receive
 # some.
 _LOOKS_AT_SENT = 10
+# A run that cannot be measured for about ten seconds is ended: it may be the agent that prevents it.
+_MOST_FAILURES = 25
+_NOT_MEASURED = "What the run uses could not be measured."
 
 
 class ResourceMonitor:
@@ -49,6 +52,7 @@ class ResourceMonitor:
         self._folder = folder
         self._processes: list[ConfinedProcess] = []
         self._excess = ""
+        self._on_disk = 0
 
     async def add(self, process: ConfinedProcess) -> ConfinedProcess:
         """Measure a new process and its descendants from now on, as part of the run; return the process.
@@ -82,12 +86,17 @@ class ResourceMonitor:
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                looking = asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes))
+                # Side by side: a look at a full disk takes long.
+                looking = (
+                    asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes)),
+                    asyncio.create_task(self._look_at_disk()),
+                )
                 try:
                     yield
                 finally:
-                    looking.cancel()
-                    await asyncio.gather(looking, return_exceptions=True)
+                    for task in looking:
+                        task.cancel()
+                    await asyncio.gather(*looking, return_exceptions=True)
         except (TimeoutError, AgentError):
             # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:
@@ -97,32 +106,43 @@ class ResourceMonitor:
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
         """Measure until the run exceeds a limit, then end its processes."""
-        loop = asyncio.get_running_loop()
-        free_at_first = _free_bytes(self._folder)
-        # Filling a disk takes time, and most runs end before the first measurement.
-        look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
-        on_disk = 0
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
+        failures = 0
         while not self._excess:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 usage = await asyncio.to_thread(measure, self._pids(), _PROCESSES)
-                if loop.time() >= look_at_disk_at:
-                    started = loop.time()
-                    on_disk = await _disk_bytes(self._folder, free_at_first)
-                    # A large workspace takes long to measure: keep the disk free for other work in between.
-                    pause = max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
-                    look_at_disk_at = loop.time() + min(pause, _LONGEST_DISK_PAUSE_SECONDS)
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
+                failures += 1
+                self._excess = _NOT_MEASURED if failures >= _MOST_FAILURES else ""
                 continue
+            failures = 0
             sent.append(usage.sent_files)
             usage.memory_bytes += min(sent) * policy.file_bytes
-            self._excess = _excess(usage, on_disk, policy, disk_bytes)
+            self._excess = _excess(usage, self._on_disk, policy, disk_bytes)
         if not limit.expired():
-            limit.reschedule(loop.time())
+            limit.reschedule(asyncio.get_running_loop().time())
         await self._end()
+
+    async def _look_at_disk(self) -> None:
+        """Measure the folder of the run again and again."""
+        loop = asyncio.get_running_loop()
+        free_at_first = _free_bytes(self._folder)
+        self._on_disk = 0
+        # Filling a disk takes time, and most runs end before the first measurement.
+        pause = _DISK_PAUSE_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            started = loop.time()
+            try:
+                self._on_disk = await _disk_bytes(self._folder, free_at_first)
+            except Exception:
+                log.exception("resource_monitor.unexpected_error")
+            # A large workspace takes long to measure: keep the disk free for other work in between.
+            pause = max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
+            pause = min(pause, _LONGEST_DISK_PAUSE_SECONDS)
 
     def _pids(self) -> list[int]:
         return [process.pid for process in self._processes if process.returncode is None]

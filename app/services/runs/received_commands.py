@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, true, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import JobQueue
@@ -41,6 +41,8 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
 )
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
+# The reason of commands that were open when the run's agent had ended.
+AGENT_ENDED_REASON = "The run's agent has ended."
 _BATCH = 1000
 # The commands that are sent again to an agent that starts from nothing.
 _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
@@ -272,18 +274,19 @@ async def receipts_since(
 
 
 async def read_dropped(
-    session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
+    session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int, since: datetime
 ) -> Sequence[Row[Any]]:
-    """Return the dropped commands to a run that have one of the ids `ids`, or that come after the position `after`.
+    """Return the dropped commands to a run with one of the ids `ids`, and those after the position `after`.
 
-    The position is that in the run's sequence of commands. At most the oldest thousand are returned, oldest first.
+    The position is that in the run's sequence of commands. Of the latter, those are left out that were dropped before
+    `since`, when the run had another worker. At most the oldest thousand are returned, oldest first.
     """
     statement = (
         select(*_RECEIPT_COLUMNS)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == CommandStatus.DROPPED,
-            RunCommand.id.in_(list(ids)) | (RunCommand.position > after),
+            RunCommand.id.in_(list(ids)) | ((RunCommand.position > after) & (RunCommand.settled_at >= since)),
         )
         .order_by(RunCommand.position)
         .limit(_BATCH)
@@ -291,21 +294,29 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
+async def requeue(
+    session: AsyncSession, run_ids: Collection[UUID], *, agent_started_at: datetime | None
+) -> None:
     """Mark commands that earlier agents of these runs received, so that the next agents get them again.
 
     A delivered command was received by an agent, but not handled yet: it is always marked. A consumed command was
-    handled. If `had_agent` is False, because no agent had started, consumed commands are marked too. If it is True, of
-    the consumed commands only messages, configuration options and `close` are marked.
+    handled: of these, only messages, configuration options and `close` are marked. If `agent_started_at` is None, no
+    agent had started, and all consumed commands are marked. If not, those are marked too that were dropped since then,
+    because the agent had ended.
     """
-    again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
-    sent = (RunCommand.status == CommandStatus.CONSUMED) & again
+    if agent_started_at is None:
+        ended = RunCommand.status == CommandStatus.CONSUMED
+    else:
+        consumed = (RunCommand.status == CommandStatus.CONSUMED) & RunCommand.method.in_(_SENT_AGAIN)
+        dropped = (RunCommand.status == CommandStatus.DROPPED) & (RunCommand.reason == AGENT_ENDED_REASON)
+        ended = consumed | (dropped & (RunCommand.settled_at >= agent_started_at))
     await session.execute(
         update(RunCommand)
         .where(
-            RunCommand.run_id.in_(run_ids), (RunCommand.status == constant(CommandStatus.DELIVERED)) | sent
+            RunCommand.run_id.in_(run_ids),
+            (RunCommand.status == constant(CommandStatus.DELIVERED)) | ended,
         )
-        .values(status=CommandStatus.ACCEPTED, settled_at=None)
+        .values(status=CommandStatus.ACCEPTED, settled_at=None, reason=None)
     )
 
 

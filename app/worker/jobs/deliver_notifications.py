@@ -48,13 +48,12 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
         _ = await more.wait()
         others = 0 if first.done() else PUSH_LANES - 1
         all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
-    total = 0
-    for lane in all_lanes:
-        taken, error = lane.result()
-        if error is not None:
-            raise error
-        total += taken
-    return total
+    errors = [error for _, error in (lane.result() for lane in all_lanes) if error is not None]
+    for error in errors[1:]:
+        log.error("push.lane_failed", exc_info=error)
+    if errors:
+        raise errors[0]
+    return sum(taken for taken, _ in (lane.result() for lane in all_lanes))
 
 
 async def _lane(

@@ -15,6 +15,7 @@ from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification_entry
+from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
@@ -34,7 +35,6 @@ Result = TypeVar("Result")
 
 # The interval of polling without a wake-up, so that an outage of Redis only delays commands.
 _LOOK_SECONDS = 10.0
-_OVER = "The run's agent has ended."
 # Commands that end the agent's waiting for a person.
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
@@ -61,6 +61,7 @@ class CommandInbox(CommandSource):
         self._log = run_log
         self._folder = folder
         self._seen = 0
+        self._began_at = utcnow()
         self._is_closed = False
         self._is_ended = False
         # Commands without a final receipt, with the ids from their callers.
@@ -170,7 +171,12 @@ class CommandInbox(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> StepResult:
-        return await self._do(received_commands.end_agent, owner=self._owner, seen=seen, reason=_OVER)
+        return await self._do(
+            received_commands.end_agent,
+            owner=self._owner,
+            seen=seen,
+            reason=received_commands.AGENT_ENDED_REASON,
+        )
 
     async def _do(
         self,
@@ -191,10 +197,9 @@ class CommandInbox(CommandSource):
         try:
             # The process that ended the run has published to followers; this worker writes the log.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
-            async with unit_of_work(self._sessions) as session:
-                dropped = await received_commands.read_dropped(
-                    session, self._claim.run_id, self._open, after=self._seen
-                )
+            dropped = await self._do(
+                received_commands.read_dropped, list(self._open), after=self._seen, since=self._began_at
+            )
         except Exception as error:
             # The process that ends the run settles the commands; only their receipts are missing.
             is_outage = isinstance(error, DatabaseUnavailable)

@@ -66,8 +66,9 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
                 await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
-            if publication is not None and isinstance(report.work, RunResult):
-                # After the files are stored, so that nothing that happens here can lose them.
+            # Not if the run was cancelled, or lost, while its files waited for the store.
+            if publication is not None and isinstance(report.work, RunResult) and not lost.is_set():
+                # After the files are stored, so that an error of publishing cannot lose them.
                 github = worker.code_hosts.github
                 pull_request, pushed = await publication.publish(github, report.work, run_log.append)
                 report = replace(report, published=pull_request.output(), pushed=pushed)

@@ -421,6 +421,12 @@ WITHOUT_OWNER = {
         "        one.sendto(bytes(200_000), '\\0r%d' % n)",
         "        one.close()",
     ),
+    "a socket with line breaks in its name beside memory over the limit": (
+        "kept.append(socket.socket(socket.AF_UNIX))",
+        "kept[-1].bind('\\0a\\nb')",
+        "os.fork()",
+        "kept.append(bytearray(os.urandom(2**20)) * 150)",
+    ),
     "UNIX connections that nothing has accepted": (
         "listener = socket.socket(socket.AF_UNIX)",
         "listener.bind('\\0listener')",
@@ -440,7 +446,7 @@ async def test_sockets_that_no_process_holds_count(limited: Runner, way: str) ->
         pytest.skip("there is no network of the run's own")
     said = await over(
         limited,
-        python("orphans", "import signal, socket", "kept = []", *WITHOUT_OWNER[way], "signal.pause()"),
+        python("orphans", "import os, signal, socket", "kept = []", *WITHOUT_OWNER[way], "signal.pause()"),
     )
     assert said == "The run used more than 256 MiB of memory."
 

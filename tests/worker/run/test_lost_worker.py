@@ -3,7 +3,8 @@
 import asyncio
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,3 +221,61 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
 
     assert receipts == ["accepted", "delivered", "consumed"]
     assert await pilot.statuses() == ["consumed"]
+
+
+@asynccontextmanager
+async def inbox_of(workshop: Workshop, run: Run) -> AsyncGenerator[CommandInbox, None]:
+    """Claim a run, and yield the commands that its worker receives."""
+    claim = await claim_run(workshop.context, run.id)
+    assert claim is not None
+
+    async def send(_lines: bytes) -> None:
+        pass
+
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(lambda _entry: None, send, file)
+        async with CommandInbox(workshop.context, claim, log, Path("unused")) as inbox:
+            yield inbox
+
+
+async def stop_worker(workshop: Workshop, run: Run) -> None:
+    """Hand a run back, as a worker that is stopped does."""
+    held = await workshop.read(run)
+    events = workshop.context.process.events
+    async with unit_of_work(workshop.sessions) as session:
+        assert await run_lifecycle.hand_back(session, run.id, owner=held.lease_owner or "", events=events)
+
+
+async def test_cancel_that_was_dropped_under_an_earlier_worker_cancels_no_later_agent(
+    workshop: Workshop,
+) -> None:
+    """Regression: a run that failed at its second worker ended as cancelled."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send("cancel")
+        [command] = await inbox.fetch()
+        await inbox.settle(command, CommandStatus.DROPPED, "The agent was doing nothing.")
+        await stop_worker(workshop, pilot.run)
+
+    async with inbox_of(workshop, pilot.run) as inbox:
+        assert await inbox.end() is False
+
+
+async def test_commands_that_the_end_of_an_agent_dropped_are_open_again_if_its_worker_is_stopped(
+    workshop: Workshop,
+) -> None:
+    """Regression: a message, and a cancel that had decided the run, were lost while the work was gathered."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        held = await workshop.read(pilot.run)
+        async with unit_of_work(workshop.sessions) as session:
+            owner = held.lease_owner or ""
+            assert await run_lifecycle.mark_agent_started(session, pilot.run.id, owner=owner)
+        await pilot.say("go on")
+        await pilot.send("cancel")
+        assert await inbox.end() is True
+        assert await pilot.statuses() == ["dropped", "dropped"]
+
+        await stop_worker(workshop, pilot.run)
+
+    assert await pilot.statuses() == ["accepted", "accepted"]
