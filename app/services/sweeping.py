@@ -32,9 +32,10 @@ async def delete_batch(session: AsyncSession, model: type[Base], expired: Column
     Rows that another transaction has locked are left out.
     """
     key = inspect(model).primary_key
-    rows = select(*key).where(expired).limit(SWEEP_BATCH).with_for_update(skip_locked=True, of=model)
+    # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
+    rows = select(*key).where(expired).limit(SWEEP_BATCH).with_for_update(skip_locked=True, of=model).cte()
     swept = await session.execute(
-        delete(model).where(tuple_(*key).in_(rows)).execution_options(synchronize_session=False)
+        delete(model).where(tuple_(*key).in_(select(*rows.c))).execution_options(synchronize_session=False)
     )
     assert isinstance(swept, CursorResult)
     return swept.rowcount
