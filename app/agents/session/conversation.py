@@ -366,7 +366,7 @@ class Conversation:
         if self._phase is _Phase.WAITING:
             self._is_closed = True
             self._wakeup.set()
-        else:
+        elif not self._is_closed:  # else it is the second of a double click
             self._end_cancelled()
 
     def _end_cancelled(self) -> None:

@@ -111,8 +111,10 @@ class Letters(CommandSource):
 class Room:
     """A conversation with an actor, and what it comes to."""
 
-    def __init__(self, stage: Stage, policy: TurnPolicy, mode: str | None = None) -> None:
-        self.letters = Letters()
+    def __init__(
+        self, stage: Stage, policy: TurnPolicy, mode: str | None = None, letters: Letters | None = None
+    ) -> None:
+        self.letters = letters or Letters()
         self.entries: list[JSON] = []
         self.time = WorkingTime(timedelta(minutes=1))
         adapter = Adapter(name="actor", command=("actor",), install="It is here.")
@@ -192,6 +194,25 @@ async def test_cancel_that_comes_with_the_end_of_a_turn_wins(stage: Stage) -> No
         with pytest.raises(AgentCancelled):
             await task
     assert [status for _, status, _ in room.letters.settled] == ["delivered", "consumed"]
+
+
+async def test_second_close_of_a_double_click_does_not_cancel(stage: Stage) -> None:
+    """It came when nothing waited any more, and a run that was completed ended as cancelled."""
+
+    class Twice(Letters):
+        @override
+        async def close(self) -> bool:
+            if len(self.settled) == 2:
+                self.put(CommandMethod.CLOSE)
+            return await super().close()
+
+    room = Room(stage, TurnPolicy(interactive=True), letters=Twice())
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        room.letters.put(CommandMethod.CLOSE)
+        await task
+    assert not room.talk.is_cancelled
+    assert [status for _, status, _ in room.letters.settled] == ["delivered", "consumed"] * 2
 
 
 async def test_agent_that_ends_while_it_waits_for_a_person_has_crashed(stage: Stage) -> None:
