@@ -65,12 +65,15 @@ async def working(settings: Settings, log: Path, **environment: str) -> AsyncGen
 
 
 def first_events(log: Path) -> dict[tuple[str, str], float]:
-    """Return the time of the first log entry for each run and event in a worker's log, in Unix seconds."""
+    """Return the time of the first log entry for each run and event in a worker's log, in Unix seconds.
+
+    An entry that says how many seconds ago its event happened counts from then.
+    """
     found: dict[tuple[str, str], float] = {}
     for line in log.read_text().splitlines():
         if line.startswith("{"):
             entry = json.loads(line)
-            when = datetime.fromisoformat(entry["timestamp"]).timestamp()
+            when = datetime.fromisoformat(entry["timestamp"]).timestamp() - entry.get("seconds_ago", 0)
             found.setdefault((entry.get("run_id", ""), entry["event"]), when)
     return found
 

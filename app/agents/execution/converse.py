@@ -168,7 +168,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
 
     streams = Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
     process = await start(run.installed.command, {}, streams)
-    log.info("run.agent_spawned", pid=process.pid)
+    log.info("run.agent_spawned", pid=process.pid, seconds_ago=round(process.age, 4))
     return AgentSession(
         process,
         adapter,

@@ -21,7 +21,7 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
     If the repository is not bare, `git_folder` is its `.git`, and its work tree is the folder around `git_folder`.
     """
     git_folder.mkdir(parents=True, exist_ok=True)
-    for name in ("objects", "refs", "info"):
+    for name in ("objects", "refs"):
         (git_folder / name).mkdir()
     (git_folder / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     core = [("repositoryformatversion", "0"), ("filemode", "true"), ("bare", str(is_bare).lower())]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from asyncio.subprocess import Process
 from contextlib import suppress
 
@@ -34,11 +35,17 @@ class ConfinedProcess:
         self.stdout = process.stdout
         self.stderr = process.stderr
         self.pid = process.pid
+        self._spawned_at = time.monotonic()
 
     @property
     def returncode(self) -> int | None:
         """The exit status of the command; None while it runs."""
         return self._process.returncode
+
+    @property
+    def age(self) -> float:
+        """The time in seconds since the process was spawned, outside the sandbox that it then built around itself."""
+        return time.monotonic() - self._spawned_at
 
     async def has_entered(self) -> bool:
         """Wait until the command starts in the sandbox, and return True. Return False if the sandbox cannot be built.
