@@ -109,8 +109,8 @@ class Form:
 
         Args:
             params: either `action`, with `content` if the action is `accept`; or `option_id`, one of the ids in
-                `options`. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a
-                free text).
+                `options`. It may come with `custom_input`, a text for the first field, or with `answers`, which maps
+                the text of each question to its answer.
 
         Raises:
             AnswerInvalid: the answer does not fit the form.

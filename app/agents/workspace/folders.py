@@ -60,7 +60,10 @@ class FolderRemover:
             await asyncio.gather(*left, return_exceptions=True)
 
     def remove(self, folder: Path, lock: int) -> None:
-        """Remove a folder in the background, then its lock file, of which `lock` is the descriptor; return at once."""
+        """Remove a folder in the background, then its lock file; return at once.
+
+        `lock` is a descriptor that holds the lock file. It is closed when both are removed; the caller must not use it.
+        """
         removal = asyncio.create_task(self._remove(folder, lock))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)

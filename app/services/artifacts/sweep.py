@@ -103,8 +103,8 @@ async def sweep_artifacts(
 ) -> Sweep:
     """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
 
-    If `listed` is given, the files are added to it. With `dry_run`, nothing is deleted, and the result has the number
-    of entries that would be deleted.
+    With `dry_run`, nothing is deleted: the result counts the expired entries that would be deleted, but no files.
+    The files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.

@@ -94,14 +94,17 @@ async def open_action(
 ) -> Action:
     """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk of a question that an action token may answer without an API key, as the operator has
-    set it. It also applies to tokens that were made under a higher limit. If the risk is above `limit`, a token for the
-    question's page is accepted here, and so is any token for a question of high risk; `act` then requires a key.
+    A token is either for one option of a question, which it chooses, or for the page where a person answers it.
+
+    `limit` is the highest risk of a question that a token may answer without an API key, as the operator has set it.
+    It also applies to tokens that were made under a higher limit. Above it, a page token is accepted here, but `act`
+    requires a key, and a token for one option is not found. If the risk is high, this accepts both, because `act`
+    refuses both in words that say what is missing.
 
     Raises:
         NotFound: the token is forged or has expired, or action tokens are switched off.
         NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
-        NotFound: the token is for one option, and the risk of the question is above `limit`, but is not high.
+        NotFound: the token is for one option, and the risk of the question is above `limit` and is not high.
 
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)

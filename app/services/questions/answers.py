@@ -59,10 +59,10 @@ def answer_form(
     Args:
         message: the text of the form.
         schema: the JSON Schema of the form's fields.
-        params: the answer in one of two forms. Either it has `action`, and `content` if the action is `accept`. Or it
-            has `option_id`, the id of a choice of the first field or of Skip (`Form.options`), which clients send that
-            show the form like a permission request; then it may also have `answers` (texts, by the texts of the fields)
-            and `custom_input` (a free text).
+        params: the parameters of the answer. Either `action`, with `content` if the action is `accept`. Or, from
+            clients that show a form as a permission request, `option_id`: an id of `Form.options`, which are the
+            choices of the first field, and an option that declines the form. It may come with `custom_input`, a text
+            for the first field, or with `answers`, which maps the text of each question of the form to its answer.
 
     Raises:
         AnswerInvalid: the content does not fit the form, or the form can only be declined.
