@@ -1,8 +1,9 @@
 """Send each device one digest message at the end of quiet hours, for the notices that they held (contract 16)."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import any_, bindparam, func, insert, select, update
@@ -14,14 +15,25 @@ from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
-from app.services.notifications.claims import hold_or_drop, notices_of, release
+from app.services.notifications.claims import (
+    Decided,
+    claimed_columns,
+    delivery_of,
+    give_up_lost,
+    hold_or_drop,
+    notices_of,
+    release,
+    store_decisions,
+    uncount_attempt,
+)
+from app.services.notifications.messages import Delivery
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
-from app.services.notifications.rules.decision_transitions import Change, store
+from app.services.notifications.rules.decision_transitions import Change
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import IS_HELD
 from app.services.notifications.texts import digest_body
 from app.services.retrying.attempts import by_halves
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # The most people of one transaction.
 _BATCH = 50
@@ -32,7 +44,9 @@ async def release_held(session: AsyncSession) -> int:
     """Decide again about notices that quiet hours have held, once the quiet hours of their person are over.
 
     If several notices to a device are still needed, one digest message replaces them. A single one is sent unchanged.
-    Notices that cannot be decided are logged, and decided again when a lease has passed.
+    A notice that cannot be decided is logged, and the others are released without it. It is decided again when a lease
+    has passed, and given up after `MOST_CLAIMS` such failures. Notices of a person for whom no digest can be made are
+    handled in the same way.
 
     Return the number of people with such notices, at most 50; 0 means that there were none. Concurrent calls handle
     different people, and notices that another transaction has locked are left for a later call.
@@ -42,19 +56,22 @@ async def release_held(session: AsyncSession) -> int:
     people = await _LOCK_PEOPLE.all(session, {"now": now})
     if not people:
         return 0
-    values = {"user_ids": [row["id"] for row in people], "now": now, "until": now + PUSH_LEASE}
-    held: dict[int, list[Fields]] = defaultdict(list)
-    for row in await _CLAIM.all(session, values):
-        held[row["user_id"]].append(row)
-    notices = await notices_of(session, [row["id"] for own in held.values() for row in own], now)
+    until = now + PUSH_LEASE
+    rows = await _CLAIM.all(session, {"user_ids": [row["id"] for row in people], "now": now, "until": until})
+    claimed = [delivery_of(row, until) for row in rows]
+    held = await give_up_lost(session, claimed, now, due_at=None, settled_at=now)
+    notices = await notices_of(session, [each.id for each in held], now)
+    own: dict[int, list[Delivery]] = defaultdict(list)
+    for each in held:
+        if each.id in notices:
+            own[each.user_id].append(each)
 
     async def step(user_ids: Sequence[int]) -> None:
-        rows = [row for user_id in user_ids for row in held[user_id] if row["id"] in notices]
         async with session.begin_nested():
-            await _decide(session, rows, notices, now)
+            await _release(session, [each for user_id in user_ids for each in own[user_id]], notices, now)
 
-    await by_halves(list(held), step, event="push.digest_not_made", name=lambda user_id: {"user_id": user_id})
-    return len(held)
+    await by_halves(list(own), step, event="push.digest_not_made", name=lambda user_id: {"user_id": user_id})
+    return len({each.user_id for each in claimed})
 
 
 _NOW = bindparam("now", type_=Notification.created_at.type)
@@ -78,55 +95,74 @@ _HELD = (
 _CLAIM = Prepared(
     update(Notification)
     .where(Notification.id == any_(func.array(select(_HELD.c.id).scalar_subquery())))
-    .values(due_at=bindparam("until"))
-    .returning(Notification.id, Notification.user_id, Notification.device_id, Notification.platform)
+    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
+    .returning(*claimed_columns())
 )
 
 
-async def _decide(
-    session: AsyncSession, held: Sequence[Fields], notices: Mapping[UUID, Notice], now: datetime
+async def _release(
+    session: AsyncSession, held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime
 ) -> None:
-    changes: list[Change] = []
-    needed: dict[tuple[int, UUID, str], list[Notice]] = defaultdict(list)
-    for row in held:
-        notice = notices[row["id"]]
-        verdict = decide(notice.facts, now)
-        if verdict.decision is NotificationDecision.PENDING:
-            needed[row["user_id"], row["device_id"], row["platform"]].append(notice)
-        else:
-            changes.append(hold_or_drop(notice, verdict, now))
-    digests = []
-    for (user_id, device_id, platform), own in needed.items():
-        waits = [(now - notice.row["created_at"]).total_seconds() for notice in own]
-        if len(own) == 1:
-            changes.append(release(own[0].row["key"], waits[0], due_at=now))
-            continue
-        changes += [
-            Change(
-                id=notice.row["key"],
-                decision=NotificationDecision.DIGESTED,
-                reason=_REASON,
-                values={"due_at": None, "settled_at": now, "deferred_for": wait},
-            )
-            for notice, wait in zip(own, waits, strict=True)
-        ]
-        digests.append(
-            {
-                "id": new_id(),
-                "user_id": user_id,
-                "kind": NotificationKind.DIGEST,
-                "body": digest_body(_count_tasks(own)),
-                "urgency": _urgency(own),
-                "device_id": device_id,
-                "platform": platform,
-                "decision": NotificationDecision.PENDING,
-                "created_at": now,
-                "due_at": now,
-            }
-        )
-    await store(session, changes, now)
+    """Decide about claimed notices, and make the digests of those that are still needed."""
+
+    def decide_all(some: Sequence[Delivery]) -> Decided:
+        needed, changes = [], []
+        for each in some:
+            verdict = decide(notices[each.id].facts, now)
+            if verdict.decision is NotificationDecision.PENDING:
+                needed.append(each)
+            else:
+                changes.append(uncount_attempt(each, hold_or_drop(notices[each.id], verdict, now)))
+        return needed, changes
+
+    needed = await store_decisions(session, held, decide_all, now)
+    alone = {group[0].id for group in _by_device(needed) if len(group) == 1}
+
+    def release_all(some: Sequence[Delivery]) -> Decided:
+        return list(some), [_release_of(each, now, is_alone=each.id in alone) for each in some]
+
+    stored = await store_decisions(session, needed, release_all, now)
+    digested = [each for each in stored if each.id not in alone]
+    digests = [_digest(group, notices, now) for group in _by_device(digested)]
     if digests:
         await session.execute(insert(Notification), digests)
+
+
+def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
+    groups: dict[tuple[int, UUID], list[Delivery]] = defaultdict(list)
+    for each in held:
+        groups[each.user_id, each.device_id].append(each)
+    return groups.values()
+
+
+def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
+    """Return the change that sends a notice unchanged if it is alone; else the one that makes it a part of a digest."""
+    waited = (now - held.created_at).total_seconds()
+    if is_alone:
+        return uncount_attempt(held, release(held.id, waited, due_at=now))
+    return Change(
+        id=held.id,
+        decision=NotificationDecision.DIGESTED,
+        reason=_REASON,
+        values={"due_at": None, "settled_at": now, "deferred_for": waited},
+    )
+
+
+def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, Any]:
+    """Return the columns of the digest of notices to one device."""
+    digested = [notices[each.id] for each in held]
+    return {
+        "id": new_id(),
+        "user_id": held[0].user_id,
+        "kind": NotificationKind.DIGEST,
+        "body": digest_body(_count_tasks(digested)),
+        "urgency": _urgency(digested),
+        "device_id": held[0].device_id,
+        "platform": held[0].platform,
+        "decision": NotificationDecision.PENDING,
+        "created_at": now,
+        "due_at": now,
+    }
 
 
 def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from app.enums import NotificationDecision
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
+from app.services.notifications.claims import MOST_CLAIMS
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
@@ -114,7 +115,7 @@ async def test_digest_that_cannot_be_made_stops_no_other_and_no_push(
     people = [await make_user(session, projects=[project]) for _ in range(4)]
     bad, *good = [await hold(session, run, task, user, count=2) for user in people]
     await make_pending(session, task=task, device=device)
-    condition = f"NEW.user_id = {people[0].id} AND NEW.decision = 'digested'"
+    condition = f"NEW.user_id = {people[0].id} AND NEW.kind = 'digest'"
 
     async with refusing_some(engine, "notifications", condition), working(process):
         await eventually(lambda: len(push_service.received) == 1 + len(good))
@@ -129,6 +130,90 @@ async def test_digest_that_cannot_be_made_stops_no_other_and_no_push(
     clock.advance(seconds=PUSH_LEASE.total_seconds())
     await release_held(process)
     assert {(await decisions(sessions, task))[row.id] for row in bad} == {"digested"}
+
+
+async def test_held_notice_that_cannot_be_stored_holds_up_no_other_of_its_person(
+    process: ProcessContext,
+    engine: AsyncEngine,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: the others of the person were not released either."""
+    bad, *good = await hold(session, run, task, owner, count=3)
+    condition = f"NEW.id = '{bad.id}' AND NEW.decision <> '{HELD}'"
+
+    async with refusing_some(engine, "notifications", condition):
+        await release_held(process)
+
+    ends = await decisions(sessions, task)
+    assert ends == {bad.id: HELD} | {each.id: "digested" for each in good}
+    made = select(Notification.user_id, Notification.body).where(Notification.kind == "digest")
+    assert (await session.execute(made)).all() == [(owner.id, "1 task finished")]
+    assert caplog.text.count("push.not_decided") == 1
+    clock.advance(seconds=PUSH_LEASE.total_seconds())
+    await release_held(process)
+    assert (await decisions(sessions, task))[bad.id] == "pending"
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "not stored"])
+async def test_held_notice_that_cannot_be_decided_is_given_up(
+    process: ProcessContext,
+    engine: AsyncEngine,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    """Regression: it was tried, and logged with a stack, every minute for 30 days."""
+    [held] = await hold(session, run, task, owner)
+    condition = f"NEW.id = '{held.id}' AND NEW.decision = 'pending'"
+    async with AsyncExitStack() as faults:
+        if fault == "unreadable":
+            session.add(NotificationPreferences(user_id=owner.id, quiet_hours={"from": "22:00"}))
+            await session.flush()
+        else:
+            await faults.enter_async_context(refusing_some(engine, "notifications", condition))
+        for _ in range(MOST_CLAIMS):
+            await release_held(process)
+            clock.advance(seconds=PUSH_LEASE.total_seconds())
+        assert await decisions(sessions, task) == {held.id: HELD}
+
+        await release_held(process)
+
+    [row] = await notifications_of(sessions, task)
+    assert (row.decision, row.reason, row.due_at) == ("given_up", "results_lost", None)
+    assert row.settled_at == clock.now
+    assert caplog.text.count("push.not_decided") == MOST_CLAIMS
+
+
+async def test_notice_that_is_held_again_is_not_given_up(
+    process: ProcessContext,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
+) -> None:
+    hours = {"start": "22:00", "end": "08:00", "timezone": "UTC", "days": ["mon"]}
+    session.add(NotificationPreferences(user_id=owner.id, quiet_hours=hours))
+    [held] = await hold(session, run, task, owner)
+    clock.now = datetime(2026, 11, 30, 23, tzinfo=UTC)
+
+    await release_held(process)
+
+    [row] = await notifications_of(sessions, task)
+    assert (row.id, row.decision, row.attempts) == (held.id, HELD, 0)
+    assert row.due_at == datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
 async def test_held_notice_that_cannot_be_read_stops_no_digest(

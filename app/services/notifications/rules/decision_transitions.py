@@ -48,6 +48,8 @@ _ATTEMPTED = {
     Decision.REJECTED,
     Decision.GIVEN_UP,
 }
+# After a wait. Given up if it cannot be decided.
+_DECIDED_AGAIN = _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP}
 # The decisions of sequels: they follow a notice that the device shows, or may show because an attempt had no
 # response.
 _SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
@@ -56,9 +58,8 @@ _SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
 TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
     Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED,
     Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _SEQUELS,
-    # Given up if it cannot be decided.
-    Decision.DEFERRED: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP},
-    Decision.HELD_QUIET_HOURS: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.DIGESTED},
+    Decision.DEFERRED: _DECIDED_AGAIN,
+    Decision.HELD_QUIET_HOURS: _DECIDED_AGAIN | {Decision.DIGESTED},
     Decision.SENT: _SEQUELS | {Decision.DELIVERED, Decision.REJECTED},
     Decision.DELIVERED: _SEQUELS,
     Decision.REMINDER: _SEQUELS,

@@ -28,7 +28,7 @@ FOLLOWS = {
     "pending": f"{WAITS} {NEVER_SENT} {ENDS}",
     "retrying": f"{WAITS} {NEVER_SENT} {ENDS} retracted",
     "deferred": f"pending given_up {WAITS} {NEVER_SENT}",
-    "held_quiet_hours": f"pending digested {WAITS} {NEVER_SENT}",
+    "held_quiet_hours": f"pending digested given_up {WAITS} {NEVER_SENT}",
     "sent": "delivered rejected reminder retracted",
     "delivered": "reminder retracted",
     "reminder": "reminder retracted",
