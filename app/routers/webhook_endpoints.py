@@ -212,7 +212,8 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
     """Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
 
     By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery
-    because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
+    because the endpoint was disabled. The period must not begin before the oldest events that are still kept, and at
+    most 250,000 deliveries of it may have failed.
     """
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings

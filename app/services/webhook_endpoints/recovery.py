@@ -32,6 +32,8 @@ from app.services.webhook_endpoints.matching import (
 )
 
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+# A quarter of what one statement can change in its time limit.
+MOST_AGAIN = 250_000
 # After an unexpected error.
 _PAUSE = timedelta(minutes=1)
 
@@ -48,8 +50,8 @@ async def recover(
     again.
 
     Raises:
-        InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
-            period ends before it begins.
+        InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, the period
+            ends before it begins, or more than `MOST_AGAIN` of its deliveries have failed or were cancelled.
         NotFound: the caller has no such endpoint in the project.
 
     """
@@ -126,15 +128,21 @@ async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch
 
 async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
     delivery = WebhookEndpointDelivery
+    missed = (
+        delivery.endpoint_id == endpoint_id,
+        delivery.status.in_(_MISSED),
+        delivery.event_type != EventType.PING,
+        delivery.event_at >= since,
+        delivery.event_at <= until,
+    )
+    some = select(delivery.id).where(*missed).limit(MOST_AGAIN + 1).subquery()
+    count = await session.scalar(select(func.count()).select_from(some)) or 0
+    if count > MOST_AGAIN:
+        error = f"More than {MOST_AGAIN} messages were missed in this period; choose a shorter one."
+        raise InvalidInput(error, attr="since")
     again = await session.execute(
         update(delivery)
-        .where(
-            delivery.endpoint_id == endpoint_id,
-            delivery.status.in_(_MISSED),
-            delivery.event_type != EventType.PING,
-            delivery.event_at >= since,
-            delivery.event_at <= until,
-        )
+        .where(*missed)
         .values(
             status=DeliveryStatus.PENDING,
             due_at=utcnow(),

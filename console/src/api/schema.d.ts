@@ -1043,7 +1043,8 @@ export interface paths {
          * @description Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
          *
          *     By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery
-         *     because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
+         *     because the endpoint was disabled. The period must not begin before the oldest events that are still kept, and at
+         *     most 250,000 deliveries of it may have failed.
          *
          *     **Scope:** `webhook:write`
          */

@@ -11,16 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RecoverOnly
+from app.errors import InvalidInput
 from app.models import Event, Project, Task, User, WebhookEndpoint, WebhookEndpointDelivery, WebhookRecovery
 from app.runtime import ProcessContext
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.events.cursor import SETTLED
+from app.services.webhook_endpoints import recovery
 from app.services.webhook_endpoints.recovery import continue_recovery, recover
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_some
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
-from tests.support.webhooks import make_endpoint, record_event
+from tests.support.webhooks import make_delivery, make_endpoint, record_event
 
 
 class Missed:
@@ -187,3 +189,21 @@ async def test_recovery_that_fails_holds_up_no_other_and_is_tried_again(
     while await missed.step():
         pass
     assert await missed.delivered(endpoint) == [0, 1, 2, 3, 4]
+
+
+async def test_recovery_of_too_many_deliveries_is_refused_and_changes_none(
+    session: AsyncSession, missed: Missed, endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: one statement changed those of a month, and was cut off by its time limit at each try."""
+    monkeypatch.setattr(recovery, "MOST_AGAIN", 2)
+    for event_id, event_at in await session.execute(select(Event.id, Event.occurred_at)):
+        values = {"event_id": event_id, "event_at": event_at, "status": "failed"}
+        await make_delivery(session, endpoint, **values)
+    statuses = select(WebhookEndpointDelivery.status).order_by(WebhookEndpointDelivery.event_at)
+
+    with pytest.raises(InvalidInput, match="More than 2 messages"):
+        await missed.recover(endpoint, 0, 4)
+
+    assert (await session.scalars(statuses)).all() == ["failed"] * 5
+    assert await missed.recover(endpoint, 1, 2) == 2
+    assert (await session.scalars(statuses)).all() == ["failed", "pending", "pending", "failed", "failed"]
