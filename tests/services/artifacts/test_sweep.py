@@ -1,17 +1,15 @@
 """Files that the sweep deletes and files that it never deletes, on a bucket of its own (contract 8.3)."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.s3.store import S3Store
 from app.clock import utcnow
-from app.config import Settings
 from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
@@ -30,23 +28,9 @@ from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_staged_artifact
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
-    """A bucket for these tests: a sweep reads all of it, and that of the other tests is never empty."""
-    name = f"sweep-{new_hex_id()}"
-    async with S3Store(settings.model_copy(update={"s3_bucket": name})) as store:
-        await (await store.clients()).internal.create_bucket(Bucket=name)
-        yield store
-        await (await store.clients()).internal.delete_bucket(Bucket=name)
-
-
 @pytest.fixture
-async def bucket(shared_bucket: S3Store) -> AsyncGenerator[S3Store, None]:
-    """The bucket, empty."""
-    yield shared_bucket
-    async for page in shared_bucket.pages(""):
-        if page:
-            await shared_bucket.delete([listed.key for listed in page])
+def bucket(own_bucket: S3Store) -> S3Store:
+    return own_bucket
 
 
 @dataclass
