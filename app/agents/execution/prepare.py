@@ -44,7 +44,7 @@ async def _report_large_files(run: ActiveRun) -> None:
     """Log the number of Git LFS files that were fetched, and those left out; nothing if there are none."""
     found = run.workspace.large_files
     if found is None:
-        if await asyncio.to_thread(uses_lfs, run.workspace.work):
+        if run.workspace.base.sha is not None and await asyncio.to_thread(uses_lfs, run.workspace.work):
             reason = "this worker does not fetch them"
             if run.context.files.git_lfs and find_git_lfs(run.context.environment) is None:
                 reason = "git-lfs is not installed on this worker"
