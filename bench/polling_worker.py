@@ -36,7 +36,7 @@ async def _run(who: str) -> None:
 
     async def hold(ctx: Mapping[str, Any]) -> None:
         if who == "ours":
-            await queue.withdraw(job_id=ctx["job_id"], queue_name=QUEUES[who])
+            await queue.remove(job_id=ctx["job_id"], queue_name=QUEUES[who])
         await asyncio.Event().wait()
 
     options: dict[str, Any] = {
@@ -59,7 +59,7 @@ async def _run(who: str) -> None:
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     try:
-        await RunWorker(changes=changes, withdrawn="hold", slots=RunSlots(0), **options).async_run()
+        await RunWorker(changes=changes, self_removing="hold", slots=RunSlots(0), **options).async_run()
     finally:
         # arq ends itself on SIGTERM, and nothing else.
         listening.cancel()

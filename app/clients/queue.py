@@ -50,7 +50,7 @@ class JobQueue(Protocol):
         """
         ...
 
-    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         """Remove a job from its queue, so that a job with the same id can be added again.
 
         A running job is not stopped. A job may remove its own id while it runs, so that the next one can be added.
@@ -91,7 +91,7 @@ class ArqQueue(JobQueue):
         return True
 
     @override
-    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(queue_name, job_id)
             pipe.delete(job_key_prefix + job_id, retry_key_prefix + job_id)

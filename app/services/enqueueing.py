@@ -46,13 +46,13 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
-async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
+async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:
     """Remove the entry of a run's job from the queue, so that the run can be put on the queue again later.
 
     The job itself calls this when it starts, and goes on running. If Redis is down, the error is only logged, and the
     queue may start the job a second time. The second job ends without effect, because the run is already claimed.
     """
-    await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
+    await _without_failing(queue.remove(job_id=_job_id(run_id)))
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:

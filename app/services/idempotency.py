@@ -21,7 +21,7 @@ LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class StoredResponse:
     """The stored response to the first request with an idempotency key."""
 
     status: int
@@ -30,11 +30,11 @@ class KeptAnswer:
 
 async def claim_key(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
-) -> KeptAnswer | None:
+) -> StoredResponse | None:
     """Claim an idempotency key for the caller's request. If a request with the same key is running, wait until it ends.
 
-    Return None if the key is free: the caller then performs the request and calls `keep_answer` before the commit. If
-    an earlier request of the last day has used the key, return the stored response to it.
+    Return None if the key is free: the caller then performs the request and calls `store_response` before the commit.
+    If an earlier request of the last day has used the key, return the stored response to it.
 
     Raises:
         IdempotencyConflict: the key was used for a request with another hash.
@@ -60,9 +60,9 @@ async def claim_key(
     return kept
 
 
-async def find_answer(
+async def find_response(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
-) -> KeptAnswer | None:
+) -> StoredResponse | None:
     """Return the stored response to the request of the last day that used this idempotency key; None if there is none.
 
     This does not wait for a request that is still running.
@@ -76,7 +76,7 @@ async def find_answer(
 
 async def _find(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str, now: datetime
-) -> KeptAnswer | None:
+) -> StoredResponse | None:
     statement = select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body)
     fresh = IdempotencyKey.created_at > now - LIFETIME
     kept = (await session.execute(statement.where(*_is(caller, key), fresh))).one_or_none()
@@ -84,13 +84,15 @@ async def _find(
         return None
     if kept.request_hash != request_hash:
         raise IdempotencyConflict
-    return KeptAnswer(kept.status, kept.body)
+    return StoredResponse(kept.status, kept.body)
 
 
-async def keep_answer(session: AsyncSession, caller: Principal, key: str, answer: KeptAnswer) -> None:
+async def store_response(
+    session: AsyncSession, caller: Principal, key: str, response: StoredResponse
+) -> None:
     """Store the response to the request that has claimed this idempotency key with `claim_key`."""
     await session.execute(
-        update(IdempotencyKey).where(*_is(caller, key)).values(status=answer.status, body=answer.body)
+        update(IdempotencyKey).where(*_is(caller, key)).values(status=response.status, body=response.body)
     )
 
 

@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Response
 
 from app.errors import InvalidInput
 from app.services.access.principal import Principal
-from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
+from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
 from app.web.responses import Json
@@ -62,19 +62,19 @@ class Once:
         session, caller = self._call.session, self._call.caller
         request_hash = await _hash(self._request, caller)
         if first is not None:
-            kept = await find_answer(session, caller, self._key, request_hash=request_hash)
+            kept = await find_response(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
                 return _replay(kept)
             await first()
         kept = await claim_key(session, caller, self._key, request_hash=request_hash)
         if kept is not None:
             return _replay(kept)
-        answer = Json(await work(), status_code=status_code)
-        await keep_answer(session, caller, self._key, KeptAnswer(status_code, bytes(answer.body)))
-        return answer
+        response = Json(await work(), status_code=status_code)
+        await store_response(session, caller, self._key, StoredResponse(status_code, bytes(response.body)))
+        return response
 
 
-def _replay(kept: KeptAnswer) -> Response:
+def _replay(kept: StoredResponse) -> Response:
     return Response(
         kept.body, status_code=kept.status, media_type=Json.media_type, headers={REPLAYED_HEADER: "true"}
     )

@@ -94,16 +94,16 @@ class RunWorker(ResilientWorker):
     same job id. When such a job ends, this worker therefore removes nothing from the queue.
 
     Args:
-        withdrawn: the name of the kind of job that removes its own entry. The id of such a job begins with this name
-            and a colon.
+        self_removing: the name of the kind of job that removes its own entry. The id of such a job begins with this
+            name and a colon.
         slots: counts the runs that wait for a person and give their slots to other runs.
         options: the arguments of arq's worker.
 
     """
 
-    def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:
+    def __init__(self, *, self_removing: str, slots: RunSlots, **options: Any) -> None:
         super().__init__(**options)
-        self._withdrawn = f"{withdrawn}:"
+        self._self_removing = f"{self_removing}:"
         self._slots = slots
         self._own_slots = self.max_jobs
         # `job_counter` limits the jobs; arq's semaphore only needs to be large enough.
@@ -117,4 +117,4 @@ class RunWorker(ResilientWorker):
     @override
     async def finish_job(self, job_id: str, finish: bool, *details: Any) -> None:
         # The queue may have a new job with the same id by now, which must stay.
-        await super().finish_job(job_id, finish and not job_id.startswith(self._withdrawn), *details)
+        await super().finish_job(job_id, finish and not job_id.startswith(self._self_removing), *details)

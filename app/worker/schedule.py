@@ -84,7 +84,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     """
     settings = context.process.settings
     worker = RunWorker(
-        withdrawn=EXECUTE_RUN,
+        self_removing=EXECUTE_RUN,
         slots=context.slots,
         max_jobs=settings.worker_concurrency,
         job_completion_wait=settings.worker_drain_seconds,

@@ -19,7 +19,7 @@ from app.ids import new_id
 from app.models import Event, Task, WebhookEndpointDelivery
 from tests.support.deployment.site import Site
 from tests.support.factories import make_task
-from tests.support.stand_ins.receiver import Answer, Received, Receiver, receiving
+from tests.support.stand_ins.receiver import Received, Receiver, Reply, receiving
 from tests.support.waiting import eventually
 from tests.support.webhooks import LOOPBACK, make_endpoint
 
@@ -141,7 +141,7 @@ async def test_killed_workers_lose_no_event_and_deliver_none_under_two_ids(site:
             await wait_until_received(until - BATCH)
             workers.pop(0).kill()
             workers.append(site.start_worker(**NETWORKS))
-        receiver.answers.extend([Answer(503)] * 20)
+        receiver.replies.extend([Reply(503)] * 20)
         await write_events(site, task, written + 1, EVENTS, TYPES)
         # First without the database, which has enough to do.
         await wait_until_received(EVENTS)
@@ -162,7 +162,7 @@ async def test_killed_workers_lose_no_event_and_deliver_none_under_two_ids(site:
 async def test_receivers_that_hang_do_not_delay_another(site: Site) -> None:
     """The bar is 200 ms; on a machine that is busy, three times what it takes with none that hangs."""
     async with receiving() as hanging, receiving() as receiver:
-        hanging.always = Answer(hangs=True)
+        hanging.always = Reply(hangs=True)
         async with unit_of_work(site.sessions) as session:
             task = await make_task(session, project=site.project, created_by=site.owner)
             await make_endpoint(

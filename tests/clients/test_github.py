@@ -24,7 +24,7 @@ from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
 from tests.support.keys import rsa_pem
-from tests.support.stand_ins.github import Answer, CodeHostService, github_application
+from tests.support.stand_ins.github import CodeHostService, Reply, github_application
 from tests.support.web.serving import serving
 
 TOKEN = "ghp_of_the_client"
@@ -62,52 +62,52 @@ async def test_pull_request_is_opened_found_and_changed(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("reply", "expected"),
     [
-        (Answer(401, message="Bad credentials"), GitHubDenied),
-        (Answer(403, message="Resource not accessible by integration"), GitHubDenied),
-        (Answer(404, message="Not Found"), GitHubMissing),
-        (Answer(409, message="Conflict"), GitHubRefused),
-        (Answer(422, message="Validation Failed"), GitHubRefused),
-        (Answer(403, {"Retry-After": "7"}), GitHubUnavailable),
-        (Answer(429), GitHubUnavailable),
-        (Answer(500), GitHubUnavailable),
-        (Answer(503), GitHubUnavailable),
+        (Reply(401, message="Bad credentials"), GitHubDenied),
+        (Reply(403, message="Resource not accessible by integration"), GitHubDenied),
+        (Reply(404, message="Not Found"), GitHubMissing),
+        (Reply(409, message="Conflict"), GitHubRefused),
+        (Reply(422, message="Validation Failed"), GitHubRefused),
+        (Reply(403, {"Retry-After": "7"}), GitHubUnavailable),
+        (Reply(429), GitHubUnavailable),
+        (Reply(500), GitHubUnavailable),
+        (Reply(503), GitHubUnavailable),
     ],
 )
 async def test_status_decides_what_a_caller_can_do(
-    wire: Wire, answer: Answer, expected: type[GitHubError]
+    wire: Wire, reply: Reply, expected: type[GitHubError]
 ) -> None:
-    wire.host.answers.append(answer)
+    wire.host.replies.append(reply)
 
     with pytest.raises(GitHubError) as raised:
         await wire.find()
 
     assert type(raised.value) is expected
-    assert raised.value.message == f"The code host answered {answer.status}: {answer.message}"
+    assert raised.value.message == f"The code host answered {reply.status}: {reply.message}"
 
 
 @pytest.mark.parametrize(
-    ("answer", "seconds"),
+    ("reply", "seconds"),
     [
-        (Answer(429, {"Retry-After": "7"}), 7.0),
-        (Answer(403, {"Retry-After": "7", "X-RateLimit-Remaining": "0"}), 7.0),
-        (Answer(503, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}), 3600.0),
-        (Answer(503, {"Retry-After": "Sat, 01 Jan 2000 00:00:00 GMT"}), 0.0),
-        (Answer(503, {"Retry-After": "soon"}), None),
-        (Answer(503, {"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}), None),
-        (Answer(502), None),
-        (Answer(429, message="Too many"), None),
-        (Answer(403, message="You have exceeded a secondary rate limit."), 60.0),
-        (Answer(403, {"X-RateLimit-Remaining": "0"}), 60.0),
-        (Answer(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}), 60.0),
-        (Answer(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}), 0.0),
+        (Reply(429, {"Retry-After": "7"}), 7.0),
+        (Reply(403, {"Retry-After": "7", "X-RateLimit-Remaining": "0"}), 7.0),
+        (Reply(503, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}), 3600.0),
+        (Reply(503, {"Retry-After": "Sat, 01 Jan 2000 00:00:00 GMT"}), 0.0),
+        (Reply(503, {"Retry-After": "soon"}), None),
+        (Reply(503, {"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}), None),
+        (Reply(502), None),
+        (Reply(429, message="Too many"), None),
+        (Reply(403, message="You have exceeded a secondary rate limit."), 60.0),
+        (Reply(403, {"X-RateLimit-Remaining": "0"}), 60.0),
+        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}), 60.0),
+        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}), 0.0),
     ],
 )
 async def test_host_that_counts_requests_says_how_long_to_wait(
-    wire: Wire, answer: Answer, seconds: float | None
+    wire: Wire, reply: Reply, seconds: float | None
 ) -> None:
-    wire.host.answers.append(answer)
+    wire.host.replies.append(reply)
 
     with pytest.raises(GitHubUnavailable) as raised:
         await wire.find()
@@ -117,7 +117,7 @@ async def test_host_that_counts_requests_says_how_long_to_wait(
 
 async def test_reset_of_the_count_is_an_instant(wire: Wire, clock: MovableClock) -> None:
     reset = int(clock.now.timestamp()) + 90
-    wire.host.answers.append(Answer(429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}))
+    wire.host.replies.append(Reply(429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}))
 
     with pytest.raises(GitHubUnavailable) as raised:
         await wire.find()
@@ -139,7 +139,7 @@ async def test_reset_of_the_count_is_an_instant(wire: Wire, clock: MovableClock)
     ],
 )
 async def test_answer_that_cannot_be_read_decides_nothing(wire: Wire, body: bytes) -> None:
-    wire.host.answers.append(Answer(200, body=body))
+    wire.host.replies.append(Reply(200, body=body))
 
     with pytest.raises(GitHubUnavailable, match="cannot be read"):
         await wire.find()
@@ -149,7 +149,7 @@ async def test_answer_that_cannot_be_read_decides_nothing(wire: Wire, body: byte
     "body", [b"{}", b"[]", b'{"token": "x"}', b'{"token": "x", "expires_at": "tomorrow"}']
 )
 async def test_token_that_cannot_be_read_is_none(wire: Wire, body: bytes) -> None:
-    wire.host.answers.append(Answer(201, body=body))
+    wire.host.replies.append(Reply(201, body=body))
 
     with pytest.raises(GitHubUnavailable, match="cannot be read"):
         await wire.client.create_installation_token(
@@ -167,7 +167,7 @@ async def test_token_of_an_app_that_the_host_does_not_know_is_denied(wire: Wire)
 async def test_credential_does_not_follow_to_another_host(wire: Wire, tmp_path: Path) -> None:
     other = CodeHostService(tmp_path, {TOKEN: "bot"})
     async with serving(github_application(other)) as url:
-        wire.host.answers.append(Answer(307, {"Location": f"{url}/api/v3/repos/acme/app/pulls?head=a:b"}))
+        wire.host.replies.append(Reply(307, {"Location": f"{url}/api/v3/repos/acme/app/pulls?head=a:b"}))
 
         with pytest.raises(GitHubRefused, match="redirects"):
             await wire.find()
@@ -179,14 +179,14 @@ async def test_credential_does_not_follow_to_another_host(wire: Wire, tmp_path: 
     "location", ["https://[", "//[zz]/", "https://xn--/", "http://a:b@127.0.0.1/x", "\u00e9"]
 )
 async def test_redirect_to_nowhere_is_an_error(wire: Wire, location: str) -> None:
-    wire.host.answers.append(Answer(301, {"Location": location}))
+    wire.host.replies.append(Reply(301, {"Location": location}))
 
     with pytest.raises(GitHubError):
         await wire.find()
 
 
 async def test_repository_that_has_moved_is_followed_on_its_host(wire: Wire) -> None:
-    wire.host.answers.append(Answer(301, {"Location": "/api/v3/repos/acme/moved/pulls?head=acme:b"}))
+    wire.host.replies.append(Reply(301, {"Location": "/api/v3/repos/acme/moved/pulls?head=acme:b"}))
 
     assert await wire.find() is None
     assert [path for _, path, _ in wire.host.requests] == [
@@ -196,8 +196,8 @@ async def test_repository_that_has_moved_is_followed_on_its_host(wire: Wire) -> 
 
 
 async def test_host_that_redirects_in_a_circle_is_given_up(wire: Wire) -> None:
-    circle = Answer(307, {"Location": "/api/v3/repos/acme/app/pulls"})
-    wire.host.answers.extend([circle] * 10)
+    circle = Reply(307, {"Location": "/api/v3/repos/acme/app/pulls"})
+    wire.host.replies.extend([circle] * 10)
 
     with pytest.raises(GitHubRefused, match="redirects"):
         await wire.find()
@@ -222,20 +222,20 @@ def retries() -> RetryBudget:
 
 
 async def test_retries_end_with_the_budget_and_before_a_delay_that_is_too_long(wire: Wire) -> None:
-    wire.host.answers.extend([Answer(500)] * 3)
+    wire.host.replies.extend([Reply(500)] * 3)
     budget = retries()
     with pytest.raises(GitHubUnavailable):
         await budget.call(wire.find)
     assert len(wire.host.requests) == 3
 
-    wire.host.answers.append(Answer(429, {"Retry-After": "3600"}))
+    wire.host.replies.append(Reply(429, {"Retry-After": "3600"}))
     with pytest.raises(GitHubUnavailable):
         await retries().call(wire.find)
     assert len(wire.host.requests) == 4
 
 
 async def test_what_the_host_has_decided_is_not_retried(wire: Wire) -> None:
-    wire.host.answers.append(Answer(404))
+    wire.host.replies.append(Reply(404))
 
     with pytest.raises(GitHubMissing):
         await retries().call(wire.find)

@@ -66,12 +66,14 @@ class TestEveryQueue:
             assert await queue.enqueue("execute_run", job_id=name, arguments={}) is True
         assert [job.job_id for job in await queued()] == ["a", "b", "c"]
 
-    async def test_job_that_withdrew_can_be_asked_for_again(self, queue: JobQueue, queued: ReadJobs) -> None:
+    async def test_job_that_was_removed_can_be_enqueued_again(
+        self, queue: JobQueue, queued: ReadJobs
+    ) -> None:
         # Jobs of one millisecond stand in the order of their names.
         for name in ("b", "a"):
             await queue.enqueue("execute_run", job_id=name, arguments={})
-        await queue.withdraw(job_id="b")
-        await queue.withdraw(job_id="unknown")
+        await queue.remove(job_id="b")
+        await queue.remove(job_id="unknown")
         assert [job.job_id for job in await queued()] == ["a"]
         assert await queue.enqueue("execute_run", job_id="b", arguments={}) is True
         assert [job.job_id for job in await queued()] == ["a", "b"]

@@ -14,7 +14,7 @@ from app.clients.webhooks.client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookCl
 from app.clients.webhooks.sender import FIXED_HEADERS, SignedMessage, WebhookSender
 from app.enums import DeliveryError
 from tests.support.clock import MovableClock
-from tests.support.stand_ins.receiver import Answer, Receiver, ScriptedWebhookSender, receiving
+from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender, receiving
 from tests.support.waiting import eventually, patient
 from tests.support.webhooks import LOOPBACK
 
@@ -81,7 +81,7 @@ class TestAnySender:
     async def test_status_of_the_answer_decides(
         self, sender: WebhookSender, receiver: Receiver, status: int, error: DeliveryError | None
     ) -> None:
-        receiver.answers.append(Answer(status, {"Location": receiver.url("elsewhere")}, b""))
+        receiver.replies.append(Reply(status, {"Location": receiver.url("elsewhere")}, b""))
 
         result = await sender.send(message(receiver.url()))
 
@@ -103,21 +103,21 @@ class TestAnySender:
     async def test_wish_of_the_receiver_is_read_as_seconds_or_as_a_date(
         self, sender: WebhookSender, receiver: Receiver, header: str, delay: float | None
     ) -> None:
-        receiver.answers.append(Answer(503, {"Retry-After": header}))
+        receiver.replies.append(Reply(503, {"Retry-After": header}))
 
         assert (await sender.send(message(receiver.url()))).retry_after == delay
 
     @pytest.mark.parametrize(
-        "answer",
+        "reply",
         [
-            Answer(headers={"content-encoding": "gzip"}, body=b"\x1f\x8b"),
-            Answer(headers={"content-type": "image/png"}, body=b"\x89PNG"),
+            Reply(headers={"content-encoding": "gzip"}, body=b"\x1f\x8b"),
+            Reply(headers={"content-type": "image/png"}, body=b"\x89PNG"),
         ],
     )
     async def test_answer_that_is_no_plain_text_is_not_shown(
-        self, sender: WebhookSender, receiver: Receiver, answer: Answer
+        self, sender: WebhookSender, receiver: Receiver, reply: Reply
     ) -> None:
-        receiver.answers.append(answer)
+        receiver.replies.append(reply)
 
         result = await sender.send(message(receiver.url()))
 
@@ -127,7 +127,7 @@ class TestAnySender:
     async def test_receiver_that_does_not_answer_in_time_has_failed(
         self, sender: WebhookSender, receiver: Receiver, seconds: float
     ) -> None:
-        receiver.always = Answer(hangs=True)
+        receiver.always = Reply(hangs=True)
 
         result = await sender.send(message(receiver.url()))
 
@@ -142,7 +142,7 @@ def test_receivers_have_fifteen_seconds_and_two_more_for_the_body() -> None:
 async def test_large_answer_is_read_to_a_bound_without_control_characters(
     http: httpx.AsyncClient, receiver: Receiver
 ) -> None:
-    receiver.answers.append(Answer(body=b"a\x00\x1b[31m" + b"b" * 100_000))
+    receiver.replies.append(Reply(body=b"a\x00\x1b[31m" + b"b" * 100_000))
 
     result = await WebhookClient(http).send(message(receiver.url()))
 
@@ -157,7 +157,7 @@ async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
 ) -> None:
     """Silence is waited for a moment, and of a flood only the beginning is read, however much time there is."""
     client = WebhookClient(http, answer_seconds=1.0 if goes_on == "silently" else 3600.0)
-    receiver.answers.append(Answer(body=b"so far", goes_on=goes_on))
+    receiver.replies.append(Reply(body=b"so far", goes_on=goes_on))
 
     result = await client.send(message(receiver.url()))
 

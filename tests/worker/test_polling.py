@@ -58,7 +58,7 @@ class Worker:
         self._queue = queue
         self.arq = RunWorker(
             changes=self._changes,
-            withdrawn="hold",
+            self_removing="hold",
             slots=RunSlots(0),
             functions=[func(self._hold, name="hold")],
             max_jobs=slots,
@@ -66,7 +66,7 @@ class Worker:
         )
 
     async def _hold(self, ctx: Mapping[str, Any]) -> None:
-        await self._queue.withdraw(job_id=ctx["job_id"], queue_name=QUEUE)
+        await self._queue.remove(job_id=ctx["job_id"], queue_name=QUEUE)
         self.started.append(ctx["job_id"])
         await self.let_go.wait()
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, transactional
 from app.enums import PushText
 from app.models import Project
 from app.services.accounts import accounts
@@ -17,7 +17,7 @@ _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.
 @click.command("create-organization")
 @_name
 @transactional
-async def create_organization(transaction: Transaction, name: str) -> Answer:
+async def create_organization(transaction: Transaction, name: str) -> Output:
     """Add an organization, which groups projects. Print its id and name; several can have the same name."""
     organization = await accounts.create_organization(transaction.session, name)
     return {"id": organization.id, "name": organization.name}
@@ -31,7 +31,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
     help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, created if missing.",
 )
 @transactional
-async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
+async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Output:
     """Add a project to an organization, the given one or else the default one, and print the project."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
@@ -40,7 +40,7 @@ async def create_project(transaction: Transaction, name: str, organization: UUID
 @_project
 @_name
 @transactional
-async def rename_project(transaction: Transaction, project: int, name: str) -> Answer:
+async def rename_project(transaction: Transaction, project: int, name: str) -> Output:
     """Rename a project; this changes the slugs of its tasks."""
     return _describe(await accounts.rename_project(transaction.session, project, name))
 
@@ -54,7 +54,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
     help="generic: no titles; title: no question; full or any: what each person prefers.",
 )
 @transactional
-async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
+async def limit_push_text(transaction: Transaction, project: int, most: str) -> Output:
     """Limit how much content of its tasks the pushes of a project may contain.
 
     The most detailed level permitted is `generic`, `title` or `full`; `any` removes the limit. Print the id of the
@@ -69,7 +69,7 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
 @_project
 @click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
 @transactional
-async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Answer:
+async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Output:
     """Allow or forbid the agents of a project to send push messages to the creators of its tasks."""
     changed = await accounts.let_agents_notify(transaction.session, project, may=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
@@ -94,7 +94,7 @@ async def create_user(
     last_name: str,
     staff: bool,
     project: tuple[int, ...],
-) -> Answer:
+) -> Output:
     """Add a user, as a member of the given projects. The output has the ids of the user.
 
     E-mail addresses must be unique, regardless of upper and lower case.
@@ -114,7 +114,7 @@ async def create_user(
 @_project
 @_user
 @transactional
-async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
+async def add_member(transaction: Transaction, project: int, user: int) -> Output:
     """Add a user to a project, if they are no member yet. The output repeats both ids.
 
     If the user has no current project, this project becomes the current one. An unknown user or project is an error.
@@ -127,7 +127,7 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Answe
 @_project
 @_user
 @transactional
-async def remove_member(transaction: Transaction, project: int, user: int) -> Answer:
+async def remove_member(transaction: Transaction, project: int, user: int) -> Output:
     """Remove a user from a project, if they are a member. The tasks of the user are not deleted.
 
     The output repeats both ids. An unknown user or project is an error.
@@ -139,7 +139,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @click.command("deactivate-user")
 @_user
 @transactional
-async def deactivate_user(transaction: Transaction, user: int) -> Answer:
+async def deactivate_user(transaction: Transaction, user: int) -> Output:
     """Deactivate a user's account: its API keys stop working, but no data is deleted.
 
     The output repeats the id of the user. An unknown user is an error.
@@ -151,7 +151,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Answer:
 @click.command("delete-user")
 @_user
 @transactional
-async def delete_user(transaction: Transaction, user: int) -> Answer:
+async def delete_user(transaction: Transaction, user: int) -> Output:
     """Delete a user's account and API keys. The user's tasks become visible to the whole project.
 
     The output repeats the id of the user. An unknown user is an error.
@@ -160,5 +160,5 @@ async def delete_user(transaction: Transaction, user: int) -> Answer:
     return {"id": user}
 
 
-def _describe(project: Project) -> Answer:
+def _describe(project: Project) -> Output:
     return {"id": project.id, "organization": project.organization_id, "name": project.name}

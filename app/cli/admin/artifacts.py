@@ -4,7 +4,7 @@ from collections import Counter
 
 import click
 
-from app.cli.admin.transaction import Answer, Upkeep, upkeep
+from app.cli.admin.transaction import Output, Upkeep, upkeep
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.s3.store import S3Store
 from app.services.artifacts import sweep as artifact_sweep
@@ -13,7 +13,7 @@ from app.services.artifacts import sweep as artifact_sweep
 @click.command("sweep-artifacts")
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @upkeep
-async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Answer:
+async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Output:
     """Delete stored files that no request can reach. The output lists the deleted files with the reasons.
 
     With `--dry-run`, nothing is deleted, and the output lists the files that would be deleted. A worker also deletes

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Answer, Transaction, Upkeep, transactional, upkeep
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, Upkeep, transactional, upkeep
 from app.enums import CodeHostKind
 from app.security import Cipher
 from app.services.accounts import integrations, secret_rotation
@@ -78,7 +78,7 @@ async def create_integration(
     webhook_secret: str | None,
     api_url: str | None,
     git_url: str | None,
-) -> Answer:
+) -> Output:
     """Connect a project to a code host, and print the id of the integration.
 
     The credential is either an access token, or an installation of a GitHub App with three values: the App's id, the
@@ -117,7 +117,7 @@ def _installation(
 @transactional
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
-) -> Answer:
+) -> Output:
     """Store a user's own access to a code host, by a token, and print the id of the integration.
 
     An integration without a token is stored too, but runs cannot use it.
@@ -132,7 +132,7 @@ async def create_user_integration(
 @_project
 @click.option("--title", default="")
 @transactional
-async def create_signal_report(transaction: Transaction, project: int, title: str) -> Answer:
+async def create_signal_report(transaction: Transaction, project: int, title: str) -> Output:
     """Add a signal report (a finding about a product) that tasks can refer to, and print its id."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
@@ -140,7 +140,7 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
 
 @click.command("rotate-secrets")
 @upkeep
-async def rotate_secrets(job: Upkeep) -> Answer:
+async def rotate_secrets(job: Upkeep) -> Output:
     """Encrypt all stored secrets again with the first key of TASKBEACON_SECRET_KEYS.
 
     The output has the number of secrets that were encrypted again, and the number of those that stay unchanged because

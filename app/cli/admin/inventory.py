@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, transactional
 from app.services.accounts import inventory
 
 
@@ -36,7 +36,7 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 @transactional
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
-) -> Answer:
+) -> Output:
     """List all users, or only the members of a project, or only those with a text in their e-mail address.
 
     If both filters are given, a user must satisfy both.
@@ -52,7 +52,7 @@ async def list_users(
 @transactional
 async def list_projects(
     transaction: Transaction, organization: UUID | None, limit: int, offset: int
-) -> Answer:
+) -> Output:
     """List projects: all, or those of one organization."""
     return await inventory.list_projects(
         transaction.session, organization_id=organization, limit=limit, offset=offset
@@ -62,7 +62,7 @@ async def list_projects(
 @click.command("list-organizations")
 @_page
 @transactional
-async def list_organizations(transaction: Transaction, limit: int, offset: int) -> Answer:
+async def list_organizations(transaction: Transaction, limit: int, offset: int) -> Output:
     """List the organizations, each a group of projects."""
     return await inventory.list_organizations(transaction.session, limit=limit, offset=offset)
 
@@ -74,7 +74,7 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 @transactional
 async def list_keys(
     transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
-) -> Answer:
+) -> Output:
     """List API keys, including revoked ones, with the times of their last use and of their expiry.
 
     All keys are listed, or only those of a user, or only those with a mask, which is the shortened form of a key. If
@@ -87,7 +87,7 @@ async def list_keys(
 @click.option("--project", type=ROW_ID, help="Integrations of this project only.")
 @_page
 @transactional
-async def list_integrations(transaction: Transaction, project: int | None, limit: int, offset: int) -> Answer:
+async def list_integrations(transaction: Transaction, project: int | None, limit: int, offset: int) -> Output:
     """List integrations (connections to code hosts): all, or those of one project."""
     return await inventory.list_integrations(
         transaction.session, project_id=project, limit=limit, offset=offset
@@ -97,7 +97,7 @@ async def list_integrations(transaction: Transaction, project: int | None, limit
 @click.command("show-user")
 @click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
 @transactional
-async def show_user(transaction: Transaction, user: int) -> Answer:
+async def show_user(transaction: Transaction, user: int) -> Output:
     """Show a user and their projects. An unknown user is an error."""
     return await inventory.show_user(transaction.session, user)
 
@@ -105,7 +105,7 @@ async def show_user(transaction: Transaction, user: int) -> Answer:
 @click.command("show-project")
 @click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
 @transactional
-async def show_project(transaction: Transaction, project: int) -> Answer:
+async def show_project(transaction: Transaction, project: int) -> Output:
     """Show a project and its members. An unknown project is an error."""
     return await inventory.show_project(transaction.session, project)
 
@@ -113,7 +113,7 @@ async def show_project(transaction: Transaction, project: int) -> Answer:
 @click.command("show-key")
 @click.option("--key", type=click.UUID, required=True, help="Id of the key.")
 @transactional
-async def show_key(transaction: Transaction, key: UUID) -> Answer:
+async def show_key(transaction: Transaction, key: UUID) -> Output:
     """Show an API key, given by its id, without its value. An unknown key is an error."""
     return await inventory.show_key(transaction.session, key)
 
@@ -121,6 +121,6 @@ async def show_key(transaction: Transaction, key: UUID) -> Answer:
 @click.command("show-integration")
 @click.option("--integration", type=ROW_ID, required=True, help="Id of the integration.")
 @transactional
-async def show_integration(transaction: Transaction, integration: int) -> Answer:
+async def show_integration(transaction: Transaction, integration: int) -> Output:
     """Show an integration (a connection to a code host), without its secrets. An unknown integration is an error."""
     return await inventory.show_integration(transaction.session, integration)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, transactional
 from app.enums import Scope
 from app.services.accounts import api_keys
 
@@ -51,7 +51,7 @@ async def create_key(
     organization: tuple[UUID, ...],
     label: str,
     expires: datetime | None,
-) -> Answer:
+) -> Output:
     """Create an API key and print it. Its value is shown only once.
 
     Without a project or organization, the key works for all projects of its user. Without an expiry, it never expires.
@@ -63,7 +63,7 @@ async def create_key(
         label=label,
         limits=api_keys.KeyLimits(project_ids=project, organization_ids=organization, expires_at=expires),
     )
-    shown: Answer = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
+    shown: Output = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
     return shown if expires is None else {**shown, "expires_at": expires}
 
 
@@ -71,7 +71,7 @@ async def create_key(
 @click.option("--key", type=click.UUID, help="Id of the key.")
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 @transactional
-async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Answer:
+async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Output:
     """Revoke an API key, given either by its id or by its mask. The output has its id.
 
     An unknown id is an error, and so is a mask that no active key has, or several have: no key is revoked then.

@@ -18,7 +18,7 @@ from app.ids import MAX_BIGINT
 from app.security import Cipher
 
 Options = ParamSpec("Options")
-Answer = dict[str, Any]  # Any: JSON and UUIDs
+Output = dict[str, Any]  # Any: JSON and UUIDs
 
 # An id beyond PostgreSQL's bigint belongs to no row.
 ROW_ID = click.IntRange(1, MAX_BIGINT)
@@ -38,7 +38,7 @@ class Transaction:
 
 
 def transactional(
-    operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
+    operation: Callable[Concatenate[Transaction, Options], Awaitable[Output]],
 ) -> Callable[Options, None]:
     """Turn `operation` into an admin command.
 
@@ -49,7 +49,7 @@ def transactional(
     def command(*args: Options.args, **options: Options.kwargs) -> None:
         settings = admin_settings()
 
-        async def work(sessions: SessionFactory) -> Answer:
+        async def work(sessions: SessionFactory) -> Output:
             async with unit_of_work(sessions) as session:
                 return await operation(Transaction(session, settings), *args, **options)
 
@@ -66,7 +66,7 @@ class Upkeep:
     settings: Settings
 
 
-def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
+def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Output]]) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON.
 
     Unlike the operation of `transactional`, it opens and commits as many transactions as it needs.
@@ -76,7 +76,7 @@ def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]])
     def command(*args: Options.args, **options: Options.kwargs) -> None:
         settings = admin_settings()
 
-        async def work(sessions: SessionFactory) -> Answer:
+        async def work(sessions: SessionFactory) -> Output:
             return await operation(Upkeep(sessions, settings), *args, **options)
 
         _print(settings, work)
@@ -84,9 +84,9 @@ def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]])
     return command
 
 
-def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Answer]]) -> None:
+def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Output]]) -> None:
     try:
-        answer = with_sessions(settings, work)
+        output = with_sessions(settings, work)
     except AppError as error:
         raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
     except click.ClickException:
@@ -94,4 +94,4 @@ def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Answer
     except Exception as error:
         # A defect. Do not print statements and their parameters: some are secrets.
         raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
-    click.echo(json.dumps(answer, default=str))
+    click.echo(json.dumps(output, default=str))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import Answer, Transaction, Upkeep, transactional, upkeep
+from app.cli.admin.transaction import Output, Transaction, Upkeep, transactional, upkeep
 from app.services.events.sweep import prune_events
 from app.services.webhook_endpoints import admin as webhook_admin
 
@@ -18,7 +18,7 @@ def webhooks() -> None:
 @webhooks.command("list")
 @click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
 @transactional
-async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
+async def list_webhooks(job: Transaction, *, project: int | None) -> Output:
     """List webhook endpoints, each with its owner and its numbers of pending and failed deliveries."""
     results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
@@ -27,7 +27,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @webhooks.command("ping")
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
-async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
+async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Output:
     """Queue a test event for a webhook endpoint; a worker sends it. The output has the id of the webhook delivery.
 
     An unknown endpoint is an error.
@@ -38,7 +38,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @webhooks.command("redeliver")
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
-async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
+async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Output:
     """Queue a webhook delivery again. A worker then sends the same event, with the same message id.
 
     The output repeats the id of the webhook delivery. An unknown delivery is an error.
@@ -53,7 +53,7 @@ def events() -> None:
 
 @events.command("prune")
 @upkeep
-async def prune(job: Upkeep) -> Answer:
+async def prune(job: Upkeep) -> Output:
     """Delete events from the ledger that are older than the retention time. The output has their number.
 
     A worker also deletes such events every hour.

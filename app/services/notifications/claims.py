@@ -37,7 +37,7 @@ from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE, Verdict, decide
 from app.services.notifications.rules.decision_transitions import Change, store
-from app.services.notifications.rules.facts import Notice, old_notices
+from app.services.notifications.rules.notices import Notice, old_notices
 from app.services.retrying.attempts import by_halves
 from app.services.retrying.policies import PUSH_SECONDS
 from app.statements import Fields, Prepared
@@ -196,7 +196,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
         kept, changes = [], []
         for each in some:
             each.handling.notice = notice = notices[each.id]
-            verdict = decide(notice.facts, now)
+            verdict = decide(notice.context, now)
             if verdict.decision is NotificationDecision.PENDING:
                 kept.append(each)
                 if verdict.is_reminder:
@@ -239,8 +239,8 @@ def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
     The notice waits until `verdict.due_at`. If that is None, the notice is dropped permanently.
     """
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
-    if verdict.reason == "presence" and notice.facts.watching:
-        watching = notice.facts.watching
+    if verdict.reason == "presence" and notice.context.watching:
+        watching = notice.context.watching
         values |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
     return Change(id=notice.row["key"], decision=verdict.decision, reason=verdict.reason, values=values)
 

@@ -29,7 +29,7 @@ from app.services.notifications.claims import (
 from app.services.notifications.messages import Delivery
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import Change
-from app.services.notifications.rules.facts import Notice
+from app.services.notifications.rules.notices import Notice
 from app.services.notifications.rules.settling import IS_HELD
 from app.services.notifications.texts import digest_body
 from app.services.retrying.attempts import by_halves
@@ -108,7 +108,7 @@ async def _release(
     def decide_all(some: Sequence[Delivery]) -> Decided:
         needed, changes = [], []
         for each in some:
-            verdict = decide(notices[each.id].facts, now)
+            verdict = decide(notices[each.id].context, now)
             if verdict.decision is NotificationDecision.PENDING:
                 needed.append(each)
             else:
@@ -175,5 +175,5 @@ def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
 
 def _urgency(notices: Sequence[Notice]) -> Urgency:
     """Return the class of a digest of these notices: low, unless one of them is louder."""
-    is_low = all(notice.facts.urgency is Urgency.LOW for notice in notices)
+    is_low = all(notice.context.urgency is Urgency.LOW for notice in notices)
     return Urgency.LOW if is_low else Urgency.NORMAL

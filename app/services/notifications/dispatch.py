@@ -26,13 +26,13 @@ from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
-from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
+from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Verdict, decide
 from app.services.notifications.rules.decision_transitions import entry
-from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices
+from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
 from app.statements import Prepared
 
-# The most messages of an agent in one run; the cooldown limits them to one a minute (rules/facts.py).
+# The most messages of an agent in one run; the cooldown limits them to one a minute (rules/notices.py).
 _MESSAGES_OF_A_RUN = 5
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
@@ -178,18 +178,18 @@ async def _decide_all(
     rows: list[dict[str, Any]] = []
     for event in events:
         own = devices.get(event.row["user_id"], [])
-        recipient = replace(event.facts.recipient, has_device=bool(own))
-        facts = replace(event.facts, recipient=recipient)
+        recipient = replace(event.context.recipient, has_device=bool(own))
+        context = replace(event.context, recipient=recipient)
         is_free = event.row["run_id"] in free
         if trigger.message is not None:
             reached = await _over_limit(session, event.row["run_id"], is_free=is_free)
-            facts = replace(facts, from_agent=FromAgent(reached))
-        elif not is_free and facts.cooldown_until is None:
-            facts = replace(facts, cooldown_until=now + COOLDOWNS[kind])
-        verdict = decide(facts, now)
+            context = replace(context, from_agent=FromAgent(reached))
+        elif not is_free and context.cooldown_until is None:
+            context = replace(context, cooldown_until=now + COOLDOWNS[kind])
+        verdict = decide(context, now)
         each = own if verdict.is_for_devices else [None]
         rows.extend(
-            _row(event, facts, verdict, device, now) | _message_text(trigger, event) for device in each
+            _row(event, context, verdict, device, now) | _message_text(trigger, event) for device in each
         )
     if trigger.message is not None and not any(row["device_id"] for row in rows):
         await _end_cooldowns(session, kind, free)
@@ -268,12 +268,12 @@ async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int
 
 
 def _row(
-    event: Notice, facts: Facts, verdict: Verdict, device: Device | None, now: datetime
+    event: Notice, context: NoticeContext, verdict: Verdict, device: Device | None, now: datetime
 ) -> dict[str, Any]:
     row, decision = event.row, verdict.decision
     is_pending = decision is NotificationDecision.PENDING
     # A deferred notice names the device that shows the task.
-    watching = facts.watching if verdict.reason == "presence" else None
+    watching = context.watching if verdict.reason == "presence" else None
     return {
         "id": new_id(),
         "task_id": row["task_id"],

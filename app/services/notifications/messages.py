@@ -25,7 +25,7 @@ from app.enums import (
     Urgency,
 )
 from app.services.action_tokens import ActionClaims, mint
-from app.services.notifications.rules.facts import Notice
+from app.services.notifications.rules.notices import Notice
 from app.services.task_links import task_page
 from app.statements import Fields
 
@@ -212,7 +212,7 @@ class Composer:
 def _open_question(delivery: Delivery) -> Fields | None:
     """Return the row of the open question that a push is about; None without one."""
     notice = delivery.handling.notice
-    if notice is None or notice.facts.question is not QuestionStatus.OPEN:
+    if notice is None or notice.context.question is not QuestionStatus.OPEN:
         return None
     return notice.row
 

@@ -32,7 +32,7 @@ from app.services.notifications.delivery import MESSAGES_PER_REQUEST
 from app.services.notifications.messages import Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.decision_transitions import Change
-from app.services.notifications.rules.facts import Notice
+from app.services.notifications.rules.notices import Notice
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 
@@ -66,7 +66,7 @@ async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
             notice, history = notices[each.id], histories[each.id]
             is_reminded = _is_reminded(notice, history)
             end = ends.get((notice.row["run_id"], each.device_id))
-            sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
+            sequel = decide_sequel(notice.context, now, is_reminded=is_reminded, end=end)
             if sequel.needs_push:
                 _prepare(each, notice, sequel)
                 each.handling.failing_since = _failing_since(history)
@@ -83,7 +83,7 @@ async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
 
 def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a question's one reminder was sent; the end of a snooze asks for another one."""
-    since = notice.facts.snoozed_until
+    since = notice.context.snoozed_until
     return any(
         past["decision"] == NotificationDecision.REMINDER
         and (since is None or datetime.fromisoformat(past["at"]) >= since)
@@ -103,9 +103,9 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
     is_retraction = sequel.decision is NotificationDecision.RETRACTED
     each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
     each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
-    if is_retraction and notice.facts.question is not None:
+    if is_retraction and notice.context.question is not None:
         name = None if notice.push_text is PushText.GENERIC else notice.row["answered_by"]
-        each.body = closed_body(notice.facts.question, name)
+        each.body = closed_body(notice.context.question, name)
 
 
 def _without_push(each: Delivery, sequel: Sequel) -> Change:

@@ -99,7 +99,7 @@ class Page:
     # The answers side by side in fixed places; the next field has the answers below them.
     answers: Sequence[Button] = ()
     more: Sequence[Button] = ()
-    facts: Sequence[tuple[str, str]] = field(default_factory=list)
+    attributes: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
 def page_of_question(
@@ -136,7 +136,7 @@ def page_of_question(
         needs_key=asks_for_key,
         answers=answers,
         more=more,
-        facts=_facts(row, is_open=is_open),
+        attributes=_attributes(row, is_open=is_open),
     )
 
 
@@ -212,8 +212,8 @@ def _of_option(option: Mapping[str, Any]) -> Button:
     )
 
 
-def _facts(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
-    facts = [
+def _attributes(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
+    attributes = [
         ("Task", visible(row["task_title"])),
         ("Project", visible(row["project_name"])),
         ("Risk", row["risk"].capitalize()),
@@ -221,8 +221,8 @@ def _facts(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
     ]
     if is_open and row["expires_at"] is not None:
         left = _duration(row["expires_at"] - utcnow())
-        facts.append(("Answer by", f"{_moment(row['expires_at'])}, {left} left"))
-    return [(name, value) for name, value in facts if value]
+        attributes.append(("Answer by", f"{_moment(row['expires_at'])}, {left} left"))
+    return [(name, value) for name, value in attributes if value]
 
 
 def _moment(at: datetime) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from app.services.enqueueing import enqueue_next_run, withdraw_run
+from app.services.enqueueing import enqueue_next_run, remove_run_job
 from app.shielded import shielded
 from app.worker.context import worker_context
 from app.worker.run.claim import claim_run, hand_back
@@ -34,7 +34,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     process = worker.process
     # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
     _, claim = await asyncio.gather(
-        withdraw_run(process.queue, UUID(run_id)), claim_run(worker, UUID(run_id))
+        remove_run_job(process.queue, UUID(run_id)), claim_run(worker, UUID(run_id))
     )
     if claim is None:
         log.info("run.not_claimed", asked_for=run_id)

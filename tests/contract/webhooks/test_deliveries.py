@@ -13,7 +13,7 @@ from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery, WebhookRecovery
 from app.worker.loops import webhooks
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
-from tests.support.stand_ins.receiver import Answer, Receiver
+from tests.support.stand_ins.receiver import Receiver, Reply
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
@@ -35,7 +35,7 @@ class TestDeliveries:
             await client.post(endpoints_url, json={**BODY, "event_types": ["*"], "url": receiver.url()})
         ).json()
         url = f"{endpoints_url}/{made['id']}/deliveries"
-        receiver.answers.append(Answer(404, body=b"no such hook"))
+        receiver.replies.append(Reply(404, body=b"no such hook"))
         event_id = await record_event(sessions, task)
         await deliveries.deliver()
 
@@ -125,7 +125,7 @@ class TestDeliveries:
         await deliveries.deliver()
         (row,) = await deliveries.rows()
         url = f"{endpoints_url}/{endpoint.id}/deliveries/{row.id}"
-        receiver.answers.append(Answer(500))
+        receiver.replies.append(Reply(500))
 
         asked = await client.post(f"{url}/redeliver")
 
@@ -152,7 +152,7 @@ class TestDeliveries:
         delivery = await make_delivery(
             session, endpoint, attempts=3, due_at=utcnow() + timedelta(hours=2), attempts_allowed=10
         )
-        receiver.always = Answer(500)
+        receiver.always = Reply(500)
 
         asked = await client.post(f"{endpoints_url}/{endpoint.id}/deliveries/{delivery.id}/redeliver")
         await deliveries.deliver()
@@ -198,7 +198,7 @@ class TestRecovery:
         arrived = await record_event(sessions, task)
         await deliveries.deliver()
         failed = await record_event(sessions, task)
-        receiver.answers.append(Answer(500))
+        receiver.replies.append(Reply(500))
         await deliveries.deliver()
         await client.patch(url, json={"enabled": False})
         missed = await record_event(sessions, task)
@@ -355,7 +355,7 @@ async def test_end_of_a_run_is_delivered_once_and_to_those_alone_that_want_it(
     task = (await client.post(tasks_url, json={"title": "Private title"})).json()
     runs = f"{tasks_url}/{task['id']}/runs"
     run = (await client.post(runs)).json()
-    receiver.answers += [Answer(200), Answer(200), Answer(500)]
+    receiver.replies += [Reply(200), Reply(200), Reply(500)]
     for status in ("in_progress", "completed"):
         await client.patch(f"{runs}/{run['id']}", json={"status": status})
     await deliveries.deliver()

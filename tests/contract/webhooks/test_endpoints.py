@@ -16,7 +16,7 @@ from tests.support.assertions import assert_error, assert_invalid, assert_not_fo
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.stand_ins.receiver import Answer, Receiver
+from tests.support.stand_ins.receiver import Receiver, Reply
 from tests.support.webhooks import Deliveries, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
@@ -414,7 +414,7 @@ class TestPing:
             await client.post(endpoints_url, json={**BODY, "url": receiver.url(), "enabled": False})
         ).json()
         url = f"{endpoints_url}/{made['id']}"
-        receiver.answers.append(Answer(500))
+        receiver.replies.append(Reply(500))
 
         response = await client.post(f"{url}/ping")
 

@@ -43,7 +43,7 @@ from app.services.notifications import claims
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
-from app.services.notifications.rules.facts import COOLDOWNS
+from app.services.notifications.rules.notices import COOLDOWNS
 from app.services.notifications.texts import message_body
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, with_fact
@@ -506,5 +506,5 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
     clock.advance(seconds=65)
     async with unit_of_work(sessions) as own, recorded(engine) as statements:
         assert len((await claims.claim_due(own)).deliveries) == 20
-    # Claim, facts, presence, what they have become, badges.
+    # Claim, context, presence, what they have become, badges.
     assert len(statements) <= 6

@@ -37,7 +37,7 @@ class RecordingQueue(JobQueue):
         return True
 
     @override
-    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         self.jobs = [job for job in self.jobs if job.job_id != job_id]
 
     @override

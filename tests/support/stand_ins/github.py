@@ -23,7 +23,7 @@ from tests.support.stand_ins.lfs import LargeFileService, large_file_routes
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """A fault that replaces the next response of the API; `after` lets the request take effect first."""
 
     status: int
@@ -44,7 +44,7 @@ class CodeHostService:
     # Method, path and who asked, in order.
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     # For the next requests to the API, in order; None: a good one.
-    answers: deque[Answer | None] = field(default_factory=deque)
+    replies: deque[Reply | None] = field(default_factory=deque)
     has_drafts: bool = True
     # App id to its public key (PEM).
     apps: dict[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class _Api:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         login = host.tokens.get(bearer)
         host.requests.append((request.method, request.url.path, login))
-        fault = host.answers.popleft() if host.answers else None
+        fault = host.replies.popleft() if host.replies else None
         response: Response
         if fault is None or fault.after:
             response = await self._respond(host, request, bearer, login)

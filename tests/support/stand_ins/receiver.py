@@ -24,7 +24,7 @@ from app.enums import DeliveryError
 from tests.support.waiting import next_round
 from tests.support.web.serving import serving
 
-__all__ = ["Answer", "Received", "Receiver", "ScriptedWebhookSender", "receiving"]
+__all__ = ["Received", "Receiver", "Reply", "ScriptedWebhookSender", "receiving"]
 
 
 # More than the buffers of two sockets hold.
@@ -32,7 +32,7 @@ _CHUNK, _CHUNKS = b"." * 65_536, 500
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """The response to one message."""
 
     status: int = 200
@@ -79,8 +79,8 @@ class Receiver:
     def __init__(self) -> None:
         self.base_url = ""
         self.messages: list[Received] = []
-        self.answers: deque[Answer] = deque()
-        self.always: Answer | None = None
+        self.replies: deque[Reply] = deque()
+        self.always: Reply | None = None
         self.go_on = asyncio.Event()
         self.under_way = 0
         self.most_under_way = 0
@@ -99,30 +99,30 @@ class Receiver:
     def at(self, path: str) -> list[Received]:
         return [message for message in self.messages if message.path == f"/{path}"]
 
-    async def take(self, message: Received) -> Answer:
-        """Take a message, and return the answer to it."""
+    async def take(self, message: Received) -> Reply:
+        """Take a message, and return the reply to it."""
         self.messages.append(message)
         self.on_message(message)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            answer = self.always or (self.answers.popleft() if self.answers else Answer())
-            if answer.hangs:
+            reply = self.always or (self.replies.popleft() if self.replies else Reply())
+            if reply.hangs:
                 _ = await self.go_on.wait()
         finally:
             self.under_way -= 1
-        return answer
+        return reply
 
     async def _receive(self, request: Request) -> Response:
-        answer = await self.take(Received(request.url.path, dict(request.headers), await request.body()))
-        headers = {"content-type": "text/plain", **answer.headers}
-        if answer.goes_on == "never":
-            return Response(answer.body, answer.status, headers)
-        return StreamingResponse(self._going_on(request, answer), answer.status, headers)
+        reply = await self.take(Received(request.url.path, dict(request.headers), await request.body()))
+        headers = {"content-type": "text/plain", **reply.headers}
+        if reply.goes_on == "never":
+            return Response(reply.body, reply.status, headers)
+        return StreamingResponse(self._going_on(request, reply), reply.status, headers)
 
-    async def _going_on(self, request: Request, answer: Answer) -> AsyncGenerator[bytes, None]:
-        yield answer.body
-        if answer.goes_on == "silently":
+    async def _going_on(self, request: Request, reply: Reply) -> AsyncGenerator[bytes, None]:
+        yield reply.body
+        if reply.goes_on == "silently":
             _ = await self.go_on.wait()
             return
         for _ in range(_CHUNKS):
@@ -150,18 +150,18 @@ class ScriptedWebhookSender(WebhookSender):
         received = Received(urlsplit(message.url).path, sent, message.body.encode())
         try:
             async with asyncio.timeout(self._total_seconds):
-                answer = await self._receiver.take(received)
+                reply = await self._receiver.take(received)
         except TimeoutError:
             duration = timedelta(seconds=asyncio.get_running_loop().time() - began)
             return AttemptResult(started_at=started_at, duration=duration, error=DeliveryError.TIMEOUT)
-        is_text = answer.headers.keys().isdisjoint({"content-type", "content-encoding"})
+        is_text = reply.headers.keys().isdisjoint({"content-type", "content-encoding"})
         return AttemptResult(
             started_at=started_at,
             duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
-            error=error_of(answer.status),
-            status_code=answer.status,
-            retry_after=requested_delay(answer.headers.get("Retry-After")),
-            excerpt=answer.body.decode() if is_text else None,
+            error=error_of(reply.status),
+            status_code=reply.status,
+            retry_after=requested_delay(reply.headers.get("Retry-After")),
+            excerpt=reply.body.decode() if is_text else None,
         )
 
 

@@ -21,7 +21,7 @@ from app.runtime import ProcessContext
 from app.services.webhook_endpoints.claims import PER_ENDPOINT
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
-from tests.support.stand_ins.receiver import Answer, Receiver, ScriptedWebhookSender
+from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, attempts_of, make_delivery, make_endpoint, record_event
 
@@ -37,7 +37,7 @@ async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
 ) -> None:
     deliveries = Deliveries(process, ScriptedWebhookSender(receiver, total_seconds=0.2))
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -60,7 +60,7 @@ async def test_operators_see_how_attempts_end(
     clock: MovableClock,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(Answer(500))
+    receiver.replies.append(Reply(500))
     await record_event(sessions, task)
     failed = growth("taskbeacon_webhook_deliveries_total", outcome="http_5xx")
     delivered = growth("taskbeacon_webhook_deliveries_total", outcome="delivered")
@@ -92,7 +92,7 @@ async def test_operators_see_how_late_deliveries_are(
     for _ in range(PER_ENDPOINT + 1):
         await make_delivery(session, endpoint)
     clock.advance(seconds=7)
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
 
     running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
     await eventually(lambda: lateness() == 7)
@@ -114,7 +114,7 @@ async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     await record_event(sessions, task)
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
     working = asyncio.create_task(deliveries.deliver())
 
     async def has_it() -> bool:

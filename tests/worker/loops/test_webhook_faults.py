@@ -33,7 +33,7 @@ from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth
-from tests.support.stand_ins.receiver import Answer, Receiver, ScriptedWebhookSender
+from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
 
@@ -186,7 +186,7 @@ async def test_result_that_cannot_be_stored_loses_no_other(
     """Regression: all results of its settlement were dropped, and their messages sent again after their lease."""
     # In memory, so that all attempts end at once: the first of them is settled, and then the others together.
     deliveries = Deliveries(process, ScriptedWebhookSender(receiver))
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
     endpoint, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), last_success_at=utcnow()
     )

@@ -39,7 +39,7 @@ from app.services.webhook_endpoints.relay import relay_events
 from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.stand_ins.receiver import Answer, Receiver, receiving
+from tests.support.stand_ins.receiver import Receiver, Reply, receiving
 from tests.support.waiting import eventually, next_round
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
 
@@ -56,7 +56,7 @@ async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     await record_event(sessions, task)
-    receiver.answers += [Answer(500, hangs=True), Answer(503)]
+    receiver.replies += [Reply(500, hangs=True), Reply(503)]
     late = asyncio.create_task(deliveries.deliver())
     await eventually(lambda: receiver.under_way == 1)
     clock.now += WEBHOOK_LEASE
@@ -93,7 +93,7 @@ async def test_endpoint_is_disabled_while_a_message_is_under_way(
 ) -> None:
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     await record_event(sessions, task)
-    receiver.answers.append(Answer(status, hangs=True))
+    receiver.replies.append(Reply(status, hangs=True))
     working = asyncio.create_task(deliveries.deliver())
     await eventually(lambda: receiver.under_way == 1)
 
@@ -331,7 +331,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     slow, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))

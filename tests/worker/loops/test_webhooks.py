@@ -26,7 +26,7 @@ from app.services.webhook_endpoints.claims import PER_ENDPOINT, WEBHOOK_LEASE, c
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_task, make_user
-from tests.support.stand_ins.receiver import Answer, Receiver, receiving
+from tests.support.stand_ins.receiver import Receiver, Reply, receiving
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
 
@@ -81,7 +81,7 @@ async def test_failed_message_is_sent_again_by_schedule_under_the_same_id(
     clock: MovableClock,
 ) -> None:
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers += [Answer(500), Answer(500)]
+    receiver.replies += [Reply(500), Reply(500)]
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -123,7 +123,7 @@ async def test_message_is_given_up_after_ten_attempts_in_about_75_hours(
     clock: MovableClock,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.always = Answer(503)
+    receiver.always = Reply(503)
     began = clock.now
     await record_event(sessions, task)
 
@@ -138,12 +138,12 @@ async def test_message_is_given_up_after_ten_attempts_in_about_75_hours(
 
 
 @pytest.mark.parametrize(
-    ("answer", "wait"),
+    ("reply", "wait"),
     [
-        (Answer(429, {"Retry-After": "120"}), timedelta(seconds=120)),
-        (Answer(500, {"Retry-After": "9999999999"}), timedelta(hours=24)),
+        (Reply(429, {"Retry-After": "120"}), timedelta(seconds=120)),
+        (Reply(500, {"Retry-After": "9999999999"}), timedelta(hours=24)),
         (
-            Answer(404, {"Retry-After": "Sun, 01 Mar 2026 11:00:00 GMT"}),
+            Reply(404, {"Retry-After": "Sun, 01 Mar 2026 11:00:00 GMT"}),
             timedelta(minutes=59, seconds=59.876544),
         ),
     ],
@@ -157,11 +157,11 @@ async def test_wish_of_the_receiver_goes_before_a_shorter_schedule(
     receiver: Receiver,
     deliveries: Deliveries,
     clock: MovableClock,
-    answer: Answer,
+    reply: Reply,
     wait: timedelta,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(answer)
+    receiver.replies.append(reply)
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -181,7 +181,7 @@ async def test_wish_that_is_shorter_than_the_schedule_changes_nothing(
     clock: MovableClock,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(Answer(503, {"Retry-After": "1"}))
+    receiver.replies.append(Reply(503, {"Retry-After": "1"}))
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -212,7 +212,7 @@ async def test_receiver_that_is_gone_is_disabled_and_its_creator_notified(
     )
     stranger = await make_user(session, projects=[project])
     await make_endpoint(session, project=project, created_by=stranger, url=receiver.url("stranger"))
-    receiver.answers.append(Answer(410))
+    receiver.replies.append(Reply(410))
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -241,7 +241,7 @@ async def test_endpoint_without_success_for_five_days_is_disabled_once_a_message
     clock: MovableClock,
 ) -> None:
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.always = Answer(500)
+    receiver.always = Reply(500)
     await record_event(sessions, task)
     await scripted.deliver()
     while (row := (await scripted.rows())[0]).status == DeliveryStatus.PENDING:
@@ -269,7 +269,7 @@ async def test_redirect_is_a_failure_and_not_followed(
     deliveries: Deliveries,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(Answer(307, {"Location": receiver.url("elsewhere")}))
+    receiver.replies.append(Reply(307, {"Location": receiver.url("elsewhere")}))
     await record_event(sessions, task)
 
     await deliveries.deliver()
@@ -290,7 +290,7 @@ async def test_both_secrets_sign_during_a_rotation_and_the_new_one_after_it(
     deliveries: Deliveries,
 ) -> None:
     endpoint, old = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(Answer(500))
+    receiver.replies.append(Reply(500))
     await record_event(sessions, task)
     await deliveries.deliver()
     # A retry that spans the rotation.
@@ -337,7 +337,7 @@ async def test_receiver_that_hangs_delays_no_other_and_gets_few_at_a_time(
         await make_endpoint(
             session, project=project, created_by=owner, url=other.url(), event_types=["task.created"]
         )
-        receiver.always = Answer(hangs=True)
+        receiver.always = Reply(hangs=True)
         for _ in range(3 * PER_ENDPOINT):
             await record_event(sessions, task)
         await deliveries.relay()
@@ -372,7 +372,7 @@ async def test_what_a_killed_worker_held_is_sent_by_another(
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url(), enabled=True)
     await record_event(sessions, task)
-    receiver.always = Answer(hangs=True)
+    receiver.always = Reply(hangs=True)
     working = asyncio.create_task(deliveries.deliver())
 
     async def has_it() -> bool:

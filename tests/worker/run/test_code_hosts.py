@@ -18,7 +18,7 @@ from app.outages import DatabaseUnavailable
 from app.services.accounts.integrations import AppInstallation
 from app.services.runs import credentials as run_credentials
 from tests.support.keys import rsa_key, rsa_pem
-from tests.support.stand_ins.github import Answer
+from tests.support.stand_ins.github import Reply
 from tests.support.stand_ins.lfs import ATTRIBUTES, pointer_of
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
@@ -82,7 +82,7 @@ async def test_resumed_run_goes_on_with_the_branch_and_its_pull_request(host: Ho
 
 
 async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
-    host.service.answers.extend([Answer(502, {"Retry-After": "0"}), Answer(429, {"Retry-After": "0"})])
+    host.service.replies.extend([Reply(502, {"Retry-After": "0"}), Reply(429, {"Retry-After": "0"})])
 
     run = await host.perform(await host.integrate(token=TOKEN))
 
@@ -91,7 +91,7 @@ async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
 
 async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -> None:
     # The look-ups pass; the third request takes effect, but its response is lost.
-    host.service.answers.extend([None, None, Answer(503, {"Retry-After": "0"}, after=True)])
+    host.service.replies.extend([None, None, Reply(503, {"Retry-After": "0"}, after=True)])
 
     run = await host.perform(await host.integrate(token=TOKEN))
 
@@ -100,7 +100,7 @@ async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -
 
 
 async def test_refusal_of_the_host_is_reported_and_costs_nothing_else(host: Host) -> None:
-    host.service.answers.append(Answer(403, message="Resource not accessible by personal access token"))
+    host.service.replies.append(Reply(403, message="Resource not accessible by personal access token"))
 
     run = await host.perform(await host.integrate(token=TOKEN))
 
@@ -162,8 +162,8 @@ async def test_token_of_an_app_that_is_about_to_end_is_renewed(host: Host) -> No
 
 async def test_token_of_an_app_is_asked_for_again_where_the_host_is_away(host: Host) -> None:
     integration = await host.integrate(installation=app_installation(host))
-    busy = Answer(403, {"Retry-After": "0"}, "You have exceeded a secondary rate limit.")
-    host.service.answers.extend([Answer(502, {"Retry-After": "0"}), busy])
+    busy = Reply(403, {"Retry-After": "0"}, "You have exceeded a secondary rate limit.")
+    host.service.replies.extend([Reply(502, {"Retry-After": "0"}), busy])
 
     run = await host.perform(integration)
 
@@ -172,23 +172,23 @@ async def test_token_of_an_app_is_asked_for_again_where_the_host_is_away(host: H
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("reply", "words"),
     [
         (
-            Answer(404, message="Not Found"),
+            Reply(404, message="Not Found"),
             "No token for the GitHub App: The code host answered 404: Not Found",
         ),
         (
-            Answer(403, {"Retry-After": "3600"}, "Slow down"),
+            Reply(403, {"Retry-After": "3600"}, "Slow down"),
             "No token for the GitHub App: The code host answered 403",
         ),
     ],
 )
 async def test_app_that_gets_no_token_fails_the_run_and_says_why(
-    host: Host, answer: Answer, words: str
+    host: Host, reply: Reply, words: str
 ) -> None:
     integration = await host.integrate(installation=app_installation(host))
-    host.service.answers.append(answer)
+    host.service.replies.append(reply)
 
     run = await host.perform(integration)
 

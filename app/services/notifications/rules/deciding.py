@@ -60,7 +60,7 @@ class FromAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NoticeContext:
     """The input of the decision about a push notice: everything that decides whether and when it is sent."""
 
     created_at: datetime
@@ -113,10 +113,10 @@ _OF_DEVICES = {
 }
 
 
-def decide(facts: Facts, now: datetime) -> Verdict:
+def decide(context: NoticeContext, now: datetime) -> Verdict:
     """Decide at `now` whether a push notice is sent, waits, or is dropped.
 
-    `facts` has everything about the notice that the decision depends on, such as its class and the preferences and
+    `context` has everything about the notice that the decision depends on, such as its class and the preferences and
     presence of its recipient.
 
     The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
@@ -125,32 +125,32 @@ def decide(facts: Facts, now: datetime) -> Verdict:
     cooldown. Outside a cooldown, a notice starts a new one, even if another rule then drops the notice. Messages of
     agents have limits instead of a cooldown.
     """
-    if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
+    if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context):
         return final
     # Of several holds, the one that ends last counts.
-    held = max(_holds(facts, now), key=lambda hold: hold[1], default=None)
+    held = max(_holds(context, now), key=lambda hold: hold[1], default=None)
     if held is not None:
         return Verdict(NotificationDecision.DEFERRED, held[0], held[1])
-    if facts.held_until is not None:
-        return Verdict(NotificationDecision.HELD_QUIET_HOURS, "quiet_hours", facts.held_until)
-    return Verdict(NotificationDecision.PENDING, is_reminder=facts.watching is not None)
+    if context.held_until is not None:
+        return Verdict(NotificationDecision.HELD_QUIET_HOURS, "quiet_hours", context.held_until)
+    return Verdict(NotificationDecision.PENDING, is_reminder=context.watching is not None)
 
 
-def _excess(facts: Facts, now: datetime) -> Verdict | None:
-    if facts.from_agent and facts.from_agent.over_limit:
-        return Verdict(NotificationDecision.THROTTLED, facts.from_agent.over_limit)
-    if facts.question is None and facts.cooldown_until is not None and facts.cooldown_until > now:
+def _excess(context: NoticeContext, now: datetime) -> Verdict | None:
+    if context.from_agent and context.from_agent.over_limit:
+        return Verdict(NotificationDecision.THROTTLED, context.from_agent.over_limit)
+    if context.question is None and context.cooldown_until is not None and context.cooldown_until > now:
         return Verdict(NotificationDecision.COOLED_DOWN)
     return None
 
 
-def _refusal(facts: Facts) -> Verdict | None:
-    recipient = facts.recipient
+def _refusal(context: NoticeContext) -> Verdict | None:
+    recipient = context.recipient
     if not recipient.has_access:
         return Verdict(NotificationDecision.NO_ACCESS)
     if recipient.is_muted:
         return Verdict(NotificationDecision.MUTED, "task_muted")
-    if facts.from_agent and not recipient.is_allowed:
+    if context.from_agent and not recipient.is_allowed:
         return Verdict(NotificationDecision.MUTED, "project_off")
     if not recipient.wants_kind:
         return Verdict(NotificationDecision.MUTED, "kind_off")
@@ -159,30 +159,30 @@ def _refusal(facts: Facts) -> Verdict | None:
     return None
 
 
-def _need_that_is_gone(facts: Facts) -> Verdict | None:
-    if facts.question is not None and facts.question is not QuestionStatus.OPEN:
-        return Verdict(NotificationDecision.NOT_NEEDED, facts.question.value)
-    if facts.from_agent and facts.watching is not None:
+def _need_that_is_gone(context: NoticeContext) -> Verdict | None:
+    if context.question is not None and context.question is not QuestionStatus.OPEN:
+        return Verdict(NotificationDecision.NOT_NEEDED, context.question.value)
+    if context.from_agent and context.watching is not None:
         # The person can read it in the task.
         return Verdict(NotificationDecision.SUPPRESSED, "presence")
     # A person who snoozes a question has seen it, and wants its notice all the same.
-    is_settled = facts.is_seen and facts.snoozed_until is None
+    is_settled = context.is_seen and context.snoozed_until is None
     return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_settled else None
 
 
-def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
+def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetime]]:
     """Yield the reason and the end of each rule that makes the notice wait at `now`."""
-    if facts.watching is not None:
-        until = facts.watching.expires_at + LAPSE
-        if facts.question is not None:
+    if context.watching is not None:
+        until = context.watching.expires_at + LAPSE
+        if context.question is not None:
             # At that time at the latest it is sent, as a reminder.
-            until = min(until, facts.created_at + WALKED_AWAY)
+            until = min(until, context.created_at + WALKED_AWAY)
         if until > now:
             yield "presence", until
     until_by_reason = {
-        "answer_grace": facts.answered_at and facts.answered_at + ANSWER_GRACE,
-        "cooldown": facts.cooldown_until,
-        "snoozed": facts.snoozed_until,
+        "answer_grace": context.answered_at and context.answered_at + ANSWER_GRACE,
+        "cooldown": context.cooldown_until,
+        "snoozed": context.snoozed_until,
     }
     for reason, moment in until_by_reason.items():
         if moment is not None and moment > now:
@@ -217,27 +217,29 @@ class Sequel:
 NO_SEQUEL = Sequel()
 
 
-def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
+def decide_sequel(
+    context: NoticeContext, now: datetime, *, is_reminded: bool, end: RunEndNotice | None
+) -> Sequel:
     """Decide what follows a sent notice of a question: a reminder, a retraction, or nothing.
 
     If the question is closed, the notice is retracted. If the run has ended too, the notice of its end replaces it. A
     question that stays open has one reminder.
 
     Args:
-        facts: everything about the notice that the decision depends on: its question, and the preferences and presence
-            of its recipient.
+        context: everything about the notice that the decision depends on: its question, and the preferences and
+            presence of its recipient.
         now: the time of the decision.
         is_reminded: whether the reminder was sent already.
         end: the notice of the run's end on the same device, or None if there is none.
 
     """
-    if facts.question is not None and facts.question is not QuestionStatus.OPEN:
-        return _retraction(facts.question, end, now)
-    if facts.question is None or is_reminded or _refusal(facts):
+    if context.question is not None and context.question is not QuestionStatus.OPEN:
+        return _retraction(context.question, end, now)
+    if context.question is None or is_reminded or _refusal(context):
         return NO_SEQUEL
-    moments = [until for _, until in _holds(facts, now)]
-    if facts.held_until is not None:
-        moments.append(facts.held_until)
+    moments = [until for _, until in _holds(context, now)]
+    if context.held_until is not None:
+        moments.append(context.held_until)
     if moments:
         return Sequel(look_again_at=max(moments))
     return Sequel(NotificationDecision.REMINDER, "still_open", needs_push=True)

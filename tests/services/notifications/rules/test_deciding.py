@@ -21,8 +21,8 @@ from app.services.notifications.rules.deciding import (
     ANSWER_GRACE,
     LAPSE,
     WALKED_AWAY,
-    Facts,
     FromAgent,
+    NoticeContext,
     Recipient,
     RunEndNotice,
     Watching,
@@ -143,10 +143,10 @@ class Case:
     def created_at(self) -> datetime:
         return NOW - (WALKED_AWAY if self.age is Age.WALKED_AWAY else timedelta(seconds=1))
 
-    def facts(self) -> Facts:
+    def context(self) -> NoticeContext:
         status = QuestionStatus[self.question.name] if self.is_question else None
         limit = FromAgent("one_a_minute" if self.is_throttled else None) if self.is_agents else None
-        return Facts(
+        return NoticeContext(
             created_at=self.created_at,
             recipient=recipient(
                 self.has_access,
@@ -235,21 +235,21 @@ def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
 def test_every_combination_is_decided_once_and_as_the_contract_says() -> None:
     assert len(CASES) == 4 * 6 * 2 * 2 * 3 * 4 * 2**5 * 2
     for case in CASES:
-        verdict = decide(case.facts(), NOW)
+        verdict = decide(case.context(), NOW)
         assert {(verdict.decision, verdict.reason, verdict.due_at)} == expected(case), case
 
 
 def test_what_waits_waits_for_a_moment_to_come_and_the_rest_for_none() -> None:
     """Otherwise a notice would be claimed for ever, or never again."""
     for case in CASES:
-        verdict = decide(case.facts(), NOW)
+        verdict = decide(case.context(), NOW)
         waits = verdict.decision in {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
         assert (verdict.due_at is not None and verdict.due_at > NOW) == waits, case
 
 
 def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
     for case in CASES:
-        verdict = decide(case.facts(), NOW)
+        verdict = decide(case.context(), NOW)
         if verdict.decision is Decision.PENDING:
             is_reminder = case.seen is Seen.FOCUSED
             assert verdict.is_reminder == is_reminder, case
@@ -259,17 +259,17 @@ def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
 def test_whatever_held_a_notice_back_lets_it_go_in_the_end() -> None:
     """Decided again each time that it falls due, with no viewer any more, every notice comes to an end."""
     for case in CASES:
-        facts, now = case.facts(), NOW
-        verdict = decide(facts, now)
+        context, now = case.context(), NOW
+        verdict = decide(context, now)
         for _ in range(4):
             if verdict.due_at is None:
                 break
             now = verdict.due_at
-            has_lapsed = facts.watching is not None and facts.watching.expires_at <= now
+            has_lapsed = context.watching is not None and context.watching.expires_at <= now
             is_day = now >= QUIET_END
-            recipient = replace(facts.recipient, quiet_until=None) if is_day else facts.recipient
-            facts = replace(facts, watching=None if has_lapsed else facts.watching, recipient=recipient)
-            verdict = decide(facts, now)
+            recipient = replace(context.recipient, quiet_until=None) if is_day else context.recipient
+            context = replace(context, watching=None if has_lapsed else context.watching, recipient=recipient)
+            verdict = decide(context, now)
         assert verdict.due_at is None, case
         is_sent = verdict.decision is Decision.PENDING
         assert is_sent == is_to_send(case), case
@@ -287,8 +287,8 @@ def test_whatever_held_a_notice_back_lets_it_go_in_the_end() -> None:
     ],
 )
 def test_each_rule_ends_at_its_instant(edge: dict[str, Any], decision: Decision) -> None:
-    facts = Facts(created_at=NOW, question=QuestionStatus.OPEN)
-    assert decide(replace(facts, **edge), NOW).decision is decision
+    context = NoticeContext(created_at=NOW, question=QuestionStatus.OPEN)
+    assert decide(replace(context, **edge), NOW).decision is decision
 
 
 SENT, WAITS, HELD, NEVER = (
@@ -305,8 +305,8 @@ def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
     question: QuestionStatus, end: RunEndNotice | None
 ) -> None:
     for case in CASES[::7]:
-        facts = replace(case.facts(), question=question, from_agent=None)
-        sequel = decide_sequel(facts, NOW, is_reminded=False, end=end)
+        context = replace(case.context(), question=question, from_agent=None)
+        sequel = decide_sequel(context, NOW, is_reminded=False, end=end)
         retracted = (Decision.RETRACTED, question, True, None)
         decided = (sequel.decision, sequel.reason, sequel.needs_push, sequel.look_again_at)
         if end is SENT:
@@ -323,9 +323,9 @@ def test_open_question_has_one_reminder_when_nothing_holds_it_back() -> None:
     for case in CASES:
         if case.question is not Question.OPEN:
             continue
-        facts = case.facts()
-        assert decide_sequel(facts, NOW, is_reminded=True, end=None).decision is None
-        sequel = decide_sequel(facts, NOW, is_reminded=False, end=None)
+        context = case.context()
+        assert decide_sequel(context, NOW, is_reminded=True, end=None).decision is None
+        sequel = decide_sequel(context, NOW, is_reminded=False, end=None)
         may = case.has_access and case.has_device and case.is_wanted
         waits = bool(list(case.holds())) or (case.is_quiet and not case.allows)
         assert (sequel.decision is Decision.REMINDER) == (may and not waits), case

@@ -47,7 +47,7 @@ from app.models import (
 )
 from app.models.events import CURRENT_TRANSACTION
 from app.schemas.quiet_hours import QuietHours
-from app.services.notifications.rules.deciding import Facts, FromAgent, Recipient, Watching
+from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
 from app.statements import Fields, Prepared
 
 COOLDOWNS = {
@@ -72,13 +72,13 @@ log = structlog.get_logger(__name__)
 class Notice(NamedTuple):
     """A push notice, new or stored, with everything that decides whether it is sent.
 
-    `row` has what was read from the database about the notice, and `facts` is the input of its decision, made from
+    `row` has what was read from the database about the notice, and `context` is the input of its decision, made from
     `row`. `urgency` is its class, or None if it is neither loud nor quiet. `push_text` is the level of detail that its
     text may have.
     """
 
     row: Fields
-    facts: Facts
+    context: NoticeContext
     urgency: Urgency | None
     push_text: PushText
 
@@ -88,7 +88,7 @@ class Notice(NamedTuple):
         `watching` has the devices by task id and user id.
         """
         device = watching.get((self.row["task_id"], self.row["user_id"]))
-        return self._replace(facts=replace(self.facts, watching=device))
+        return self._replace(context=replace(self.context, watching=device))
 
 
 async def new_notices(
@@ -307,7 +307,7 @@ def _notice(row: Fields, now: datetime) -> Notice:
         quiet_until=_quiet_until(row["quiet_hours"], now, was_quiet=row["was_quiet"]),
         allowed_in_quiet=frozenset(row["allow_during_quiet"] or ()),
     )
-    facts = Facts(
+    context = NoticeContext(
         created_at=row["created_at"],
         recipient=recipient,
         urgency=urgency or Urgency.NORMAL,
@@ -318,7 +318,7 @@ def _notice(row: Fields, now: datetime) -> Notice:
         snoozed_until=row["snoozed_until"],
         answered_at=row["answered_at"],
     )
-    return Notice(row, facts, urgency, text.at_most(minimum))
+    return Notice(row, context, urgency, text.at_most(minimum))
 
 
 def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: bool) -> datetime | None:
