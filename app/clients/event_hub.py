@@ -16,7 +16,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient, messages_of
-from app.clients.run_events import EventKind, RunEvent, channel_of, parse_message
+from app.clients.run_event_stream import channel_of, parse_message
+from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import Channel, Subscription
 
 _SILENCE_SECONDS = 15.0

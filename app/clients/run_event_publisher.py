@@ -13,14 +13,8 @@ from redis.exceptions import NoScriptError, RedisError
 from typing_extensions import override
 
 from app.clients.redis import RedisClient
-from app.clients.run_events import (
-    APPEND_SCRIPT,
-    MAX_EVENT_BYTES,
-    EventKind,
-    RunEvents,
-    script_arguments,
-    stream_keys,
-)
+from app.clients.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
 from app.ids import new_hex_id
 
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.

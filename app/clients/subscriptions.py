@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 
 from app.clients.redis import RedisClient
-from app.clients.run_events import EventId, RunEvent, read_events
+from app.clients.run_event_stream import read_events
+from app.clients.run_events import EventId, RunEvent
 
 # Maximal number of events that wait for one follower.
 MAX_QUEUED_EVENTS = 1000

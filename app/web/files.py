@@ -11,7 +11,8 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectFiles, ObjectMissing, RangeNotSatisfiable
+from app.clients.object_store import ObjectFiles, ObjectMissing, RangeNotSatisfiable
+from app.clients.stored_objects import ObjectContent
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 

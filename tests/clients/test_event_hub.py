@@ -12,7 +12,8 @@ from app.clients import subscriptions
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.run_events import EventKind, RunEvent, channel_of
+from app.clients.run_event_stream import channel_of
+from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import Subscription
 from app.ids import new_id
 from tests.support.stand_ins.outage import Interruptible

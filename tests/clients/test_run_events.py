@@ -10,20 +10,16 @@ import pytest
 
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.run_events import (
-    MAX_EVENT_BYTES,
+from app.clients.run_event_stream import (
     MAX_EVENTS,
     MAX_STREAM_BYTES,
-    EventId,
-    EventKind,
-    RunEvent,
-    RunEvents,
     channel_of,
     parse_message,
     read_ends,
     read_events,
     stream_keys,
 )
+from app.clients.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent, RunEvents
 from app.ids import new_id
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible

@@ -11,8 +11,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectInfo
 from app.clients.s3.store import S3Store
+from app.clients.stored_objects import ObjectContent, ObjectInfo
 from app.config import Settings
 from app.db import SessionFactory
 from app.ids import new_hex_id

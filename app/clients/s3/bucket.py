@@ -7,9 +7,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from app.clients.object_store import TTL_TAG, Bucket, ListedObject
+from app.clients.object_store import TTL_TAG, Bucket
 from app.clients.s3.connection import RESPONSE_SECONDS, S3Connection
 from app.clients.s3.failures import NOT_FOUND, failures, status_of
+from app.clients.stored_objects import ListedObject
 
 _RULE_PREFIX = "taskbeacon-ttl-"
 

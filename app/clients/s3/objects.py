@@ -13,15 +13,10 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from app.clients.object_store import (
-    ObjectContent,
-    ObjectFiles,
-    ObjectInfo,
-    ObjectMissing,
-    ObjectStoreUnavailable,
-)
+from app.clients.object_store import ObjectFiles, ObjectMissing, ObjectStoreUnavailable
 from app.clients.s3.connection import RESPONSE_SECONDS, STREAMS, S3Connection
 from app.clients.s3.failures import failures, status_of
+from app.clients.stored_objects import ObjectContent, ObjectInfo
 from app.config import Settings
 
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second

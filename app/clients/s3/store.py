@@ -17,11 +17,12 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 from typing_extensions import override
 
-from app.clients.object_store import URL_LIFETIME, ObjectStoreUnavailable, SignedForm, Storage
+from app.clients.object_store import URL_LIFETIME, ObjectStoreUnavailable, Storage
 from app.clients.s3.bucket import S3Bucket
 from app.clients.s3.failures import failures
 from app.clients.s3.objects import S3Objects
 from app.clients.s3.signing import UrlSigner
+from app.clients.stored_objects import SignedForm
 from app.clock import utcnow
 from app.config import Settings
 

@@ -1,15 +1,12 @@
 """The client of browsers' push services (web push); each message is encrypted for its browser (RFC 8291).
 
-A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if
-its host is a known push service; otherwise a user could direct a worker to addresses inside its own network.
+A token is the browser's subscription as JSON (subscriptions.py).
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -33,6 +30,7 @@ from app.clients.push import (
     shorten,
 )
 from app.clients.web_push.messages import browser_content, handling_headers
+from app.clients.web_push.subscriptions import NotASubscription, PermittedServices
 from app.clients.web_push.vapid import VapidKey
 
 TIMEOUT_SECONDS = 10.0
@@ -53,10 +51,6 @@ class _Request:
     endpoint: str = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-
-
-class _NotASubscription(Exception):
-    """A device's token is not a web push subscription, or names an unknown push service."""
 
 
 class WebPushClient(PushSender):
@@ -86,8 +80,7 @@ class WebPushClient(PushSender):
         self._key = key
         self._subject = subject
         self._timeout_seconds = timeout_seconds
-        self._hosts = tuple(hosts)
-        self._schemes = {"https", "http"} if allow_http else {"https"}
+        self._services = PermittedServices(hosts, allow_http=allow_http)
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
     @override
@@ -104,7 +97,7 @@ class WebPushClient(PushSender):
             try:
                 # In a thread: elliptic curves take a millisecond, too long for the event loop.
                 request = await asyncio.to_thread(self._encrypt, message)
-            except _NotASubscription:
+            except NotASubscription:
                 return DeadToken("NotASubscription")
             except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
                 log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
@@ -135,42 +128,18 @@ class WebPushClient(PushSender):
     def _encrypt(self, message: PushMessage) -> _Request:
         fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=browser_content)
         content = orjson.dumps(browser_content(fitting))
-        subscription = self._subscription(message.token)
+        subscription = self._services.read_subscription(message.token)
         endpoint = subscription["endpoint"]
         try:
             body = WebPusher(subscription).encode(content)["body"]
             vapid = self._key.headers(endpoint, subject=self._subject)
         except (WebPushException, VapidException, ValueError, TypeError, IndexError) as error:
-            raise _NotASubscription from error
+            raise NotASubscription from error
         return _Request(
             endpoint,
             body,
             {**vapid, "Content-Encoding": "aes128gcm", **handling_headers(message)},
         )
-
-    def _subscription(self, token: str) -> dict[str, Any]:
-        """Return the browser's subscription in a device's token, with its keys and address checked."""
-        try:
-            subscription = orjson.loads(token)
-            endpoint = str(subscription["endpoint"])
-            address = urlsplit(endpoint)
-            keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
-        except (ValueError, TypeError, KeyError) as error:
-            raise _NotASubscription from error
-        if not all(isinstance(value, str) and value for value in keys.values()):
-            raise _NotASubscription
-        if address.scheme not in self._schemes or address.username is not None:
-            raise _NotASubscription
-        if not self._knows(address.hostname or ""):
-            raise _NotASubscription
-        return {"endpoint": endpoint, "keys": keys}
-
-    def _knows(self, host: str) -> bool:
-        """Return whether a host is a known push service.
-
-        A configured host with a leading dot includes its subdomains.
-        """
-        return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
 
 
 async def _discard(response: httpx.Response) -> None:

@@ -22,13 +22,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import (
-    KEPT_DAYS,
-    STAGED_DAYS,
-    Bucket,
-    ListedObject,
-    ObjectStoreUnavailable,
-)
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, Bucket, ObjectStoreUnavailable
+from app.clients.stored_objects import ListedObject
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES

@@ -10,14 +10,8 @@ from datetime import timedelta
 
 import structlog
 
-from app.clients.object_store import (
-    ObjectFiles,
-    ObjectInfo,
-    ObjectMissing,
-    ObjectStoreUnavailable,
-    SignedForm,
-    SignedLinks,
-)
+from app.clients.object_store import ObjectFiles, ObjectMissing, ObjectStoreUnavailable, SignedLinks
+from app.clients.stored_objects import ObjectInfo, SignedForm
 from app.clock import utcnow
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id

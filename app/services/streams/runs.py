@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import EventId, EventKind, RunEvent, read_ends, read_events
+from app.clients.run_event_stream import read_ends, read_events
+from app.clients.run_events import EventId, EventKind, RunEvent
 from app.clients.subscriptions import Subscription
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES

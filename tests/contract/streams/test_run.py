@@ -20,7 +20,8 @@ from app.cli.serving.protocol import StreamingProtocol
 from app.clients.event_hub import EventHub
 from app.clients.object_store import Storage
 from app.clients.redis import RedisClient
-from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEvents, channel_of, stream_keys
+from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
 from app.clients.s3.store import S3Store
 from app.clients.subscriptions import MAX_QUEUED_BYTES
 from app.config import Settings

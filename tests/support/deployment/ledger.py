@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from app.clients.object_store import ObjectMissing
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_events import MAX_EVENTS, EventKind, read_events
+from app.clients.run_event_stream import MAX_EVENTS, read_events
+from app.clients.run_events import EventKind
 from app.clients.s3.store import S3Store
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task

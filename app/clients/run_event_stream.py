@@ -1,0 +1,108 @@
+"""The Redis stream of a run's events, kept for a day for followers that connect later.
+
+An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without
+holes. So a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends
+and publishes events atomically: their order on the channel is the order of their ids.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from app.clients.redis import RedisClient
+from app.clients.run_events import EventId, EventKind, RunEvent
+
+MAX_EVENTS: Final = 2000
+MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
+
+_LIFE_SECONDS: Final = 24 * 3600
+_PREFIX: Final = "taskbeacon:run-events:"
+
+# Appends (number, kind, data)… of one writer. Events that this writer has sent already are skipped, so that it may
+# repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream.
+APPEND_SCRIPT = """
+local key, writers = KEYS[1], KEYS[2]
+local channel, writer, life, max_events, max_bytes = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local sent = tonumber(redis.call('HGET', writers, writer) or '0')
+local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+local epoch, number, bytes
+if last then
+  epoch, number = string.match(last[1], '^(%d+)-(%d+)$')
+  number, bytes = tonumber(number), tonumber(last[2][6])
+else
+  local now = redis.call('TIME')
+  epoch, number, bytes = now[1] .. string.format('%06d', now[2]), 0, 0
+end
+for i = 6, #ARGV, 3 do
+  if tonumber(ARGV[i]) > sent then
+    sent, number, bytes = tonumber(ARGV[i]), number + 1, bytes + #ARGV[i + 2]
+    local id = epoch .. '-' .. string.format('%.0f', number)
+    redis.call('XADD', key, 'MAXLEN', '~', max_events, id,
+      'kind', ARGV[i + 1], 'data', ARGV[i + 2], 'bytes', string.format('%.0f', bytes))
+    redis.call('PUBLISH', channel, id .. ' ' .. ARGV[i + 1] .. ' ' .. ARGV[i + 2])
+  end
+end
+redis.call('HSET', writers, writer, string.format('%.0f', sent))
+local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+while bytes - tonumber(first[2][6]) > max_bytes do
+  redis.call('XTRIM', key, 'MAXLEN', redis.call('XLEN', key) - 50)
+  first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+end
+redis.call('EXPIRE', key, life)
+redis.call('EXPIRE', writers, life)
+"""
+
+
+def stream_keys(run_id: UUID) -> tuple[str, str]:
+    """Return the two Redis keys of a run's live stream.
+
+    The first has the events. The second has the number of the last event that each writing process has sent.
+    """
+    return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
+
+
+def channel_of(run_id: UUID) -> str:
+    """Return the name of the Redis channel on which new stream events of a run are published."""
+    return f"{_PREFIX}{run_id}"
+
+
+def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
+    """Return the first arguments of APPEND_SCRIPT, the Redis script that appends events to the live stream of a run.
+
+    The caller adds the number, kind and data of each event. `writer` identifies the process that sends the events.
+    """
+    return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
+
+
+def parse_message(message: bytes) -> RunEvent:
+    """Return the event in a message that was received on a run's Redis channel."""
+    id_, kind, data = message.split(b" ", 2)
+    return RunEvent(EventId.parse(id_.decode()), EventKind(kind.decode()), data)
+
+
+async def read_events(
+    redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
+) -> list[RunEvent]:
+    """Return up to `count` events of a run's Redis stream, oldest first, beginning with the first one after `after`.
+
+    If `after` is None, begin with the oldest event that Redis has.
+    """
+    start = "-" if after is None else f"({after}"
+    return _parse(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
+
+
+async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEvent] | None:
+    """Return the oldest and the newest event of a run's Redis stream; None if the stream is empty."""
+    key = stream_keys(run_id)[0]
+    async with redis.pipeline(transaction=True) as pipeline:
+        pipeline.xrange(key, count=1)
+        pipeline.xrevrange(key, count=1)
+        first, last = map(_parse, await pipeline.execute())
+    return (first[0], last[0]) if first and last else None
+
+
+def _parse(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[RunEvent]:
+    return [
+        RunEvent(EventId.parse(id_.decode()), EventKind(fields[b"kind"].decode()), fields[b"data"])
+        for id_, fields in entries
+    ]
