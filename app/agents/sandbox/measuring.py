@@ -191,7 +191,8 @@ def _mapped_files(process: int) -> Iterator[tuple[tuple[int, int], bool, int]]:
         maps = file.read()
     if _GONE.encode() not in maps:
         return
-    for line in maps.splitlines():
+    # The kernel escapes line feeds in names, but no other character that ends lines in Python.
+    for line in maps.split(b"\n"):
         if not line.endswith(_GONE.encode()):
             continue
         addresses, _, offset, device, inode, name = line.split(maxsplit=5)
@@ -252,7 +253,7 @@ def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
 def _sent_files(descriptor: str) -> int:
     """Return the number of files that wait in a socket (since Linux 5.10)."""
     with suppress(OSError, ValueError):
-        for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().splitlines():
+        for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().split(b"\n"):
             if line.startswith(b"scm_fds:"):
                 return int(line.split()[1])
     return 0
@@ -261,8 +262,9 @@ def _sent_files(descriptor: str) -> int:
 def _resident_bytes(process: int) -> tuple[int, int]:
     """Return the memory of a process, with its page tables, and the memory in it that others may share."""
     private = common = 0
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path(f"/proc/{process}/status").read_bytes().splitlines():
+    with suppress(OSError):
+        # The first line has the name of the process, as in `_mapped_files`.
+        for line in Path(f"/proc/{process}/status").read_bytes().split(b"\n"):
             if line.startswith((b"RssAnon:", b"VmPTE:", b"VmSwap:")):
                 private += int(line.split()[1]) * _KIB
             elif line.startswith(b"RssShmem:"):

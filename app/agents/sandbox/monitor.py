@@ -83,13 +83,14 @@ class ResourceMonitor:
 
         """
         self._excess = ""
+        free_at_first = _free_bytes(self._folder)
         limit = asyncio.timeout(None)
         try:
             async with limit:
                 # Side by side: a look at a full disk takes long.
                 looking = (
                     asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes)),
-                    asyncio.create_task(self._look_at_disk()),
+                    asyncio.create_task(self._look_at_disk(free_at_first)),
                 )
                 try:
                     yield
@@ -116,7 +117,8 @@ class ResourceMonitor:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
                 failures += 1
-                self._excess = _NOT_MEASURED if failures >= _MOST_FAILURES else ""
+                if failures == _MOST_FAILURES:
+                    self._excess = _NOT_MEASURED
                 continue
             failures = 0
             sent.append(usage.sent_files)
@@ -126,10 +128,9 @@ class ResourceMonitor:
             limit.reschedule(asyncio.get_running_loop().time())
         await self._end()
 
-    async def _look_at_disk(self) -> None:
+    async def _look_at_disk(self, free_at_first: int) -> None:
         """Measure the folder of the run again and again."""
         loop = asyncio.get_running_loop()
-        free_at_first = _free_bytes(self._folder)
         self._on_disk = 0
         # Filling a disk takes time, and most runs end before the first measurement.
         pause = _DISK_PAUSE_SECONDS
