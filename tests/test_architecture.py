@@ -380,11 +380,13 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 _REPLACED = {
     "tests/agents/execution/test_unexpected_errors.py": "plants a defect, which no input causes",
     "tests/agents/sandbox/test_collecting.py": "gathers the work with a program that an agent would have to smuggle in",
+    "tests/agents/sandbox/test_hostile_names.py": "fails to measure, which no known input causes",
     "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
     "tests/agents/session/test_conversation.py": "cancels a turn with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py": "removes with a program that does not end, where the disk would have to hang",
     "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",
     "tests/worker/run/test_cancel.py": "gathers the work for as long as the test needs, which no input does",
+    "tests/worker/run/test_commands.py": "gathers the work for as long as the test needs, which no input does",
     "tests/worker/jobs/test_execute_run.py": "removes files for as long as the test needs, which no number of files does",
     "tests/worker/run/test_code_hosts.py": "plants a defect in the publishing of a run, and notes the order of its steps",
     "tests/worker/run/test_store_away.py": "plants a defect in the storing of a run, where an outage is expected",

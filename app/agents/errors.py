@@ -42,6 +42,13 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 # The JSON-RPC error code by which the runbook agent reports that a step failed.
 STEP_FAILED = -32051
 
+_UNFINISHED = {
+    "max_tokens": "The agent stopped because it ran out of tokens.",
+    "max_turn_requests": "The agent stopped because it made too many requests to its model.",
+    "refusal": "The agent refused to do this.",
+    "cancelled": "The agent was cancelled.",
+}
+
 
 class AgentError(Exception):
     """A run cannot be completed. `message` is for people: a sentence, sometimes followed by output of a program.
@@ -86,6 +93,15 @@ class AgentNotInstalled(AgentError):
 
 class AgentFailed(AgentError):
     """The agent answered a prompt with an error: it could not do the work."""
+
+
+def unfinished(stop_reason: str) -> AgentFailed | None:
+    """Return the failure of a turn that the agent ended early, for the stop reason in its response.
+
+    Return None if this reason is no failure, such as `end_turn`.
+    """
+    message = _UNFINISHED.get(stop_reason)
+    return None if message is None else AgentFailed(message)
 
 
 class AgentStepFailed(AgentFailed):

@@ -98,6 +98,8 @@ class Spender:
         if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
             blocks = [*blocks, text_block(_WRAP_UP)]
             await self._begin_to_wrap_up()
+            if is_cancelled():
+                return "cancelled"
         wrapped_up_before = self._is_wrapping_up
         stop_reason = await self._take_turn(session, blocks)
         if stop_reason != "cancelled" or is_cancelled():

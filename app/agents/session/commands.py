@@ -20,12 +20,14 @@ from app.shown_question import ShownQuestion
 class Command:
     """A command that a person sent to a running agent, such as a message, an answer or a cancel.
 
-    `params` were validated when the API received the command.
+    `params` were validated when the API received the command. `is_repeated` says that an earlier agent of the run has
+    obeyed the command, and was then stopped together with its worker.
     """
 
     id: UUID
     method: CommandMethod
     params: dict[str, Any]
+    is_repeated: bool = False
 
 
 class CommandSource(Protocol):

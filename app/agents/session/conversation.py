@@ -7,8 +7,8 @@ person, for a limited time. The result of the run is the result of its last turn
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -18,30 +18,24 @@ from typing import assert_never
 
 from acp.helpers import ContentBlock, text_block
 
-from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
+from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
+from app.agents.session.background import BackgroundSteps, wait_unless_failed
 from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
-from app.agents.session.messages import log_message, message_blocks
+from app.agents.session.messages import awaited_message, log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
-from app.agents.session.steering import Steering
+from app.agents.session.steering import ConfigChanges, Steering
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
-from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, QuestionKind
-from app.shown_question import ShownQuestion
-from app.unicode import storable
+from app.enums import CommandMethod, CommandStatus
 
-_UNFINISHED = {
-    "max_tokens": "The agent stopped because it ran out of tokens.",
-    "max_turn_requests": "The agent stopped because it made too many requests to its model.",
-    "refusal": "The agent refused to do this.",
-    "cancelled": "The agent was cancelled.",
-}
 _REASON_CHARACTERS = 10_000
+_CANCELLED = "It was cancelled before the agent's turn."
+_CLOSED_EARLY = "The agent's turn was not over, so the run is cancelled."
 # Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
 
@@ -60,9 +54,10 @@ class _Phase(Enum):
     """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
 
     PREPARING = auto()
+    # A message is on its way to the agent.
+    DELIVERING = auto()
     WORKING = auto()
-    # A turn is over, and the next step is being decided.
-    BETWEEN = auto()
+    BETWEEN = auto()  # the next step is being decided
     WAITING = auto()
 
 
@@ -108,15 +103,20 @@ class Conversation:
             catch_up=self._take_commands,
             on_close=self._steering.wake,
         )
-        self._config_changes: asyncio.Queue[Command] = asyncio.Queue()
+        self._config_changes = ConfigChanges(channel, on_mode=self._set_mode)
         self._wakeup = asyncio.Event()
-        # The `cancel` commands for the current turn.
+        # The `cancel` commands for the current turn, or the next one while its message is on its way.
         self._cancels: list[Command] = []
-        self._background_tasks: set[asyncio.Task[None]] = set()
+        self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
+        self._ends_with_turn = False
         self._failure: AgentError | None = None
         self.is_cancelled = False
-        self.fault: Exception | None = None
+
+    @property
+    def fault(self) -> Exception | None:
+        """The unexpected exception that ended the run, or None."""
+        return self._background.fault
 
     @property
     def is_working(self) -> bool:
@@ -130,7 +130,7 @@ class Conversation:
 
     async def listen(self) -> None:
         """Receive and execute people's commands until cancelled. An unexpected exception ends the run."""
-        await self._supervise(self._follow_commands)
+        await self._background.run(self._follow_commands)
 
     async def decide(self, question: PermissionRequest) -> Answer | None:
         """Return the answer to the agent's permission request; None cancels the request.
@@ -164,127 +164,148 @@ class Conversation:
 
         """
         self._session = session
-        while not self._config_changes.empty():
-            await self._configure(session, self._config_changes.get_nowait())
-        self._background(partial(self._apply_config_changes, session))
-        self._background(partial(self._steering.send_messages, session, work))
+        await self._config_changes.apply_queued(session)
+        self._background.start(partial(self._config_changes.follow, session))
+        self._background.start(partial(self._steering.send_messages, session, work))
         try:
             await self._turn(session, opening)
             while (message := await self._next_message(session)) is not None:
                 await self._deliver(session, work, message)
         finally:
-            tasks = tuple(self._background_tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._background.stop()
         if self._failure is not None:
             raise self._failure
 
     async def _turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> None:
         """Make the agent take a turn; keep its failure, or its early end, as the failure of the run."""
         failure: AgentError | None = None
-        self._phase = _Phase.WORKING
         self._observer.begin_turn()
         try:
-            stop_reason = await self._spender.prompt(
-                session, blocks, is_cancelled=lambda: bool(self._cancels)
-            )
+            with self._in(_Phase.WORKING):
+                stop_reason = await self._spender.prompt(
+                    session, blocks, is_cancelled=lambda: bool(self._cancels)
+                )
         except AgentFailed as error:
             stop_reason, failure = "error", error
         finally:
-            self._phase = _Phase.BETWEEN
-            cancels, self._cancels = self._cancels, []
-        if stop_reason in _UNFINISHED:
-            failure = AgentFailed(_UNFINISHED[stop_reason])
-        elif self._observer.has_failed and failure is None:
+            self._questions.cancel_all()
+        failure = failure or unfinished(stop_reason)
+        if self._observer.has_failed and failure is None:
             failure = AgentFailed(
                 f"The agent '{session.name}' could not go on: {session.last_message[:_REASON_CHARACTERS]}"
             )
-        # Set before the first await: a command that comes from now on is not part of the turn.
-        self._failure = AgentCancelled() if cancels else failure
-        for cancel in cancels:
-            await self._commands.settle(cancel, CommandStatus.CONSUMED)
-        await self._steering.end_turn()
-        if failure is not None and not cancels and self._policy.interactive:
+        self._failure = failure
+        with self._in(_Phase.DELIVERING):
+            await self._steering.end_turn()
+        is_cancelled = await self._settle_cancels()
+        if failure is not None and not is_cancelled and self._policy.interactive:
             # The conversation continues, so the end of the run will not report this.
             await self._channel.emit(notification_entry("_posthog/error", {"message": failure.message}))
         turn = {"sessionId": session.session_id, "stopReason": stop_reason}
         await self._channel.emit(notification_entry("_posthog/turn_complete", turn))
 
-    async def _next_message(self, session: AgentSession) -> Command | None:
-        """Return the next message for the agent; None if the conversation is over."""
-        is_awaited = self._policy.interactive
-        while True:
-            if self._messages and not self._is_closed:
-                return self._messages.popleft()
-            if not is_awaited or self._is_closed:
-                if await self._correct(session):
-                    continue
-                if await self._commands.close():
-                    return None
-                await self._take_commands()
-            else:
-                is_awaited = await self._wait_for_message(session)
-
-    async def _correct(self, session: AgentSession) -> bool:
-        """Give the agent one more turn if the review requests a correction; the result is checked later."""
-        if self._review is None or self._is_reviewed or self._is_closed or self._failure is not None:
-            return False
-        self._is_reviewed = True
-        correction = await self._review()
-        if correction is None:
-            return False
-        await self._turn(session, [text_block(correction)])
-        return True
-
-    async def _wait_for_message(self, session: AgentSession) -> bool:
-        """Wait for a command; return False if none came in time. Raises AgentCrashed."""
-        self._phase = _Phase.WAITING
+    @contextmanager
+    def _in(self, phase: _Phase) -> Iterator[None]:
+        self._phase = phase
         try:
-            if not await self._commands.await_message(self._awaited_message(session)):
-                self._phase = _Phase.BETWEEN
-                await self._take_commands()
-                return True
-            with self._channel.time.pause(self._policy.human_timeout) as seconds:
-                return await self._is_woken(session, seconds)
+            yield
         finally:
             self._phase = _Phase.BETWEEN
 
-    def _awaited_message(self, session: AgentSession) -> ShownQuestion:
-        now = utcnow()
-        return ShownQuestion(
-            kind=QuestionKind.MESSAGE,
-            title="The agent is done and waits for a message.",
-            detail=self._channel.masker.text(storable(session.last_message)),
-            opened_at=now,
-            expires_at=now + self._policy.human_timeout,
-        )
+    async def _settle_cancels(self) -> bool:
+        """Settle the `cancel` commands of a turn that is over, or was not begun; return whether there are any."""
+        # Before the first await: a command that comes from now on is not part of the turn.
+        cancels, self._cancels = self._cancels, []
+        if cancels:
+            self._failure = AgentCancelled()
+        for cancel in cancels:
+            await self._commands.settle(cancel, CommandStatus.CONSUMED)
+        return bool(cancels)
+
+    async def _next_message(self, session: AgentSession) -> Command | None:
+        """Return the next message for the agent; None if the conversation is over."""
+        is_timely = True
+        while True:
+            if self._has_message:
+                return self._messages.popleft()
+            if self._policy.interactive and is_timely and not self._is_ending:
+                is_timely = await self._wait_for_message(session)
+            elif not await self._correct(session) and await self._end():
+                return None
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._is_closed or self._ends_with_turn
+
+    @property
+    def _has_message(self) -> bool:
+        return bool(self._messages) and not self._is_closed
+
+    async def _end(self) -> bool:
+        """Stop accepting commands, and return True; if there are commands to execute first, execute them."""
+        # Under the lock every command that was fetched is executed, too.
+        async with self._taking:
+            if self._has_message:
+                return False
+            if await self._commands.close():
+                return True
+        await self._take_commands()
+        return False
+
+    async def _correct(self, session: AgentSession) -> bool:
+        """Give the agent one more turn if the review requests a correction; the result is checked later."""
+        if self._review is None or not self._is_to_be_reviewed:
+            return False
+        correction = await self._review()
+        # A command that came meanwhile decides.
+        if correction is None or self._messages or not self._is_to_be_reviewed:
+            return False
+        self._is_reviewed = True
+        await self._turn(session, [text_block(correction)])
+        return True
+
+    @property
+    def _is_to_be_reviewed(self) -> bool:
+        return not self._is_reviewed and not self._is_closed and self._failure is None
+
+    async def _wait_for_message(self, session: AgentSession) -> bool:
+        """Wait for a command; return False if none came in time. Raises AgentCrashed."""
+        with self._in(_Phase.WAITING):
+            # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
+            async with self._taking:
+                asked = awaited_message(self._channel, session, self._policy.human_timeout)
+                is_waiting = not (self._messages or self._is_ending)
+                is_waiting = is_waiting and await self._commands.await_message(asked)
+            if is_waiting:
+                with self._channel.time.pause(self._policy.human_timeout) as seconds:
+                    return await self._is_woken(session, seconds)
+        await self._take_commands()
+        return True
 
     async def _is_woken(self, session: AgentSession, seconds: float) -> bool:
-        if self._messages or self._is_closed:
+        if self._messages or self._is_ending:
             return True
         self._wakeup.clear()
-        woken, ended = asyncio.create_task(self._wakeup.wait()), asyncio.create_task(session.raise_at_end())
-        try:
-            done, _ = await asyncio.wait({woken, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if ended in done:
-                await ended
-            return woken in done
-        finally:
-            woken.cancel()
-            ended.cancel()
-            await asyncio.gather(woken, ended, return_exceptions=True)
+        return await wait_unless_failed(self._wakeup, session.raise_at_end, seconds)
 
     async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
         """Send a message to the agent, and wait for the end of its turn."""
-        try:
-            blocks = await message_blocks(session, work, message, self._commands)
-        except AgentError as error:
-            await self._drop(message, error.message)
-            return
+        with self._in(_Phase.DELIVERING):
+            try:
+                blocks = await message_blocks(session, work, message, self._commands)
+            except AgentError as error:
+                await self._drop(message, error.message)
+            else:
+                await self._give(session, message, blocks)
+        await self._settle_cancels()
+
+    async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> None:
         if not await self._commands.settle(message, CommandStatus.DELIVERED):
             return
         await log_message(self._channel, session, message, blocks)
+        if self._cancels:
+            await self._drop(message, _CANCELLED)
+            return
         await self._turn(session, blocks)
         await self._commands.settle(message, CommandStatus.CONSUMED)
 
@@ -307,7 +328,7 @@ class Conversation:
                 self._wakeup.set()
                 self._steering.wake()
             case CommandMethod.SET_CONFIG_OPTION:
-                self._config_changes.put_nowait(command)
+                self._config_changes.put(command)
             case CommandMethod.PERMISSION_RESPONSE:
                 if self._questions.take(command):
                     await self._settle_at_once(command)
@@ -322,10 +343,10 @@ class Conversation:
 
     async def _cancel(self, command: Command) -> None:
         match self._phase:
-            case _Phase.WORKING:
+            case _Phase.DELIVERING | _Phase.WORKING:
                 self._cancels.append(command)
                 self._questions.cancel_all()
-                self._background(partial(self._leave_turn, command))
+                self._background.start(partial(self._leave_turn, command))
                 await self._commands.settle(command, CommandStatus.DELIVERED)
             case _Phase.PREPARING:
                 await self._settle_at_once(command)
@@ -341,60 +362,39 @@ class Conversation:
 
     async def _leave_turn(self, command: Command) -> None:
         """Cancel the agent's turn; end the run if the agent does not obey."""
-        if command in self._cancels and (session := self._session) is not None:
+        if command in self._cancels and self.is_working and (session := self._session) is not None:
             await session.cancel()
         await asyncio.sleep(INTERRUPT_SECONDS if self._policy.interactive else CANCEL_SECONDS)
         if command in self._cancels:
             self._end_cancelled()
 
-    def _background(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step as a background task, until the conversation is over."""
-        task = asyncio.create_task(self._supervise(step))
-        self._background_tasks.add(task)
-        task.add_done_callback(self._background_tasks.discard)
-
-    async def _supervise(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step; its fault ends the run: a run that cannot be steered or stopped must not continue."""
-        try:
-            await step()
-        except Exception as error:  # noqa: BLE001 - raised again where the run's end is explained
-            self.fault = self.fault or error
-            self._channel.time.end()
-
     async def _close(self, command: Command) -> None:
-        await self._settle_at_once(command)
-        if self._phase is _Phase.WAITING:
+        if command.is_repeated:
+            self._ends_with_turn = True
+        elif self._is_closed or self._is_turn_over:
             self._is_closed = True
-            self._wakeup.set()
-        elif not self._is_closed:  # else it is the second of a double click
+        else:
+            await self._settle_at_once(command, _CLOSED_EARLY)
             self._end_cancelled()
+            return
+        self._wakeup.set()
+        await self._settle_at_once(command)
+
+    @property
+    def _is_turn_over(self) -> bool:
+        """Whether people see that the agent waits for them, or did until now."""
+        return self._phase is _Phase.WAITING or (self._phase is _Phase.BETWEEN and self._policy.interactive)
 
     def _end_cancelled(self) -> None:
         self.is_cancelled = True
         self._channel.time.end()
 
-    async def _apply_config_changes(self, session: AgentSession) -> None:
-        while True:
-            await self._configure(session, await self._config_changes.get())
+    def _set_mode(self, mode: str) -> None:
+        self._mode = mode
 
-    async def _configure(self, session: AgentSession, command: Command) -> None:
-        option_id, value = command.params["config_id"], command.params["value"]
+    async def _settle_at_once(self, command: Command, reason: str | None = None) -> None:
         await self._commands.settle(command, CommandStatus.DELIVERED)
-        try:
-            category = await session.configure(option_id, value)
-        except AgentError as error:
-            await self._drop(command, error.message)
-            return
-        if category is None:
-            await self._drop(command, f"The agent does not offer '{option_id}' with the value '{value}'.")
-            return
-        if category == "mode":
-            self._mode = str(value)
-        await self._commands.settle(command, CommandStatus.CONSUMED)
-
-    async def _settle_at_once(self, command: Command) -> None:
-        await self._commands.settle(command, CommandStatus.DELIVERED)
-        await self._commands.settle(command, CommandStatus.CONSUMED)
+        await self._commands.settle(command, CommandStatus.CONSUMED, reason)
 
     async def _drop(self, command: Command, reason: str) -> None:
         await self._commands.settle(command, CommandStatus.DROPPED, self._channel.masker.text(reason))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from acp.helpers import ContentBlock, resource_link_block, text_block
@@ -13,6 +14,10 @@ from app.agents.files.attachments import Attachment, attached_path, place_attach
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
+from app.clock import utcnow
+from app.enums import QuestionKind
+from app.shown_question import ShownQuestion
+from app.unicode import storable
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
@@ -71,3 +76,15 @@ def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceCont
         )
         for attachment in attachments
     ]
+
+
+def awaited_message(channel: Channel, session: AgentSession, human_timeout: timedelta) -> ShownQuestion:
+    """Return the question that people are shown while the agent waits for a message, with the agent's last message."""
+    now = utcnow()
+    return ShownQuestion(
+        kind=QuestionKind.MESSAGE,
+        title="The agent is done and waits for a message.",
+        detail=channel.masker.text(storable(session.last_message)),
+        opened_at=now,
+        expires_at=now + human_timeout,
+    )

@@ -1,6 +1,6 @@
-"""Sends people's messages to an agent in the middle of its turn, or keeps them until the turn's end.
+"""Steers an agent beside its turns: people's messages in the middle of a turn, and options at any time.
 
-It depends on whether the agent accepts messages while it works.
+It depends on the agent whether it accepts messages while it works. If not, they are kept until the turn's end.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
 
 _ANSWER_SECONDS = 30.0
+# The category of the option that is the permission mode.
+_MODE = "mode"
 _HELD_BACK = "It is held back until the agent's question is closed."
 _UNKNOWN = "The agent did not say whether it took the message."
 
@@ -101,3 +103,46 @@ class Steering:
         for message in [each for each in self._messages if each.id not in self._held_back]:
             self._held_back.add(message.id)
             await self._channel.commands.settle(message, CommandStatus.ACCEPTED, _HELD_BACK)
+
+
+class ConfigChanges:
+    """The options that people set for one agent: queued until the agent has started, then set in order."""
+
+    def __init__(self, channel: Channel, *, on_mode: Callable[[str], None]) -> None:
+        """Prepare to set options; `on_mode` is called with the permission mode when people change it."""
+        self._commands = channel.commands
+        self._masker = channel.masker
+        self._on_mode = on_mode
+        self._queued: asyncio.Queue[Command] = asyncio.Queue()
+
+    def put(self, command: Command) -> None:
+        """Queue a `set_config_option` command."""
+        self._queued.put_nowait(command)
+
+    async def apply_queued(self, session: AgentSession) -> None:
+        """Set the options that are queued now."""
+        while not self._queued.empty():
+            await self._apply(session, self._queued.get_nowait())
+
+    async def follow(self, session: AgentSession) -> None:
+        """Set each option as soon as it is queued, until cancelled."""
+        while True:
+            await self._apply(session, await self._queued.get())
+
+    async def _apply(self, session: AgentSession, command: Command) -> None:
+        option_id, value = command.params["config_id"], command.params["value"]
+        await self._commands.settle(command, CommandStatus.DELIVERED)
+        try:
+            category = await session.configure(option_id, value)
+        except AgentError as error:
+            await self._drop(command, error.message)
+            return
+        if category is None:
+            await self._drop(command, f"The agent does not offer '{option_id}' with the value '{value}'.")
+            return
+        if category == _MODE:
+            self._on_mode(str(value))
+        await self._commands.settle(command, CommandStatus.CONSUMED)
+
+    async def _drop(self, command: Command, reason: str) -> None:
+        await self._commands.settle(command, CommandStatus.DROPPED, self._masker.text(reason))

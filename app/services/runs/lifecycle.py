@@ -22,7 +22,7 @@ the commit (services/run_log/events.py).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -190,6 +190,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         started_at=None,
         facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
     )
+    await received_commands.conclude(session, [run_id])
 
 
 async def claim(
@@ -271,13 +272,12 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Return a run to the queue because its worker is being stopped; return False if the job `owner` does not hold it.
 
-    The worker has ended the agent. The next agent starts from the beginning, and gets the
-    same commands again. The run keeps its position in the queue. A run is repeated here also if its agent had started,
-    unlike a run that has lost its worker: the worker knows that the agent has ended, and each deploy would fail all
-    long runs otherwise (ADR 39).
+    The worker has ended the agent. The next agent starts from the beginning, and gets the same commands again. The run
+    keeps its position in the queue. A run is repeated here also if its agent had started, unlike a run that has lost
+    its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR 39).
     """
     # Only the owner writes this fact. Read it before the move below removes it.
-    started_at = await session.scalar(select(Run.facts[AGENT_STARTED].astext).where(Run.id == run_id))
+    had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
     returned = await transition(
         session,
         events,
@@ -287,8 +287,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         facts=_note_recovery("queued again", RunReason.WORKER_STOPPED).op("-")(AGENT_STARTED),
     )
     if returned:
-        agent_started_at = None if started_at is None else datetime.fromisoformat(started_at)
-        await received_commands.requeue(session, [run_id], agent_started_at=agent_started_at)
+        await received_commands.requeue(session, [run_id], had_agent=bool(had_agent))
     return bool(returned)
 
 
@@ -309,7 +308,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
-        await received_commands.requeue(session, [row["id"] for row in requeued], agent_started_at=None)
+        await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await transition(
         session,
         events,

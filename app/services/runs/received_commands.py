@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import JobQueue
@@ -43,6 +43,11 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_(
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 # The reason of commands that were open when the run's agent had ended.
 AGENT_ENDED_REASON = "The run's agent has ended."
+# The reason of a `close` that an earlier agent has obeyed when its turn was over.
+REPEATED_REASON = "An earlier agent of the run has obeyed it."
+# The reason of commands that must not reach a later agent of the run.
+_OVER_REASON = "It was over before the run was repeated."
+_IS_OVER = (CommandStatus.CONSUMED, CommandStatus.DROPPED)
 _BATCH = 1000
 # The commands that are sent again to an agent that starts from nothing.
 _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
@@ -67,7 +72,14 @@ async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> S
     At most a thousand are returned.
     """
     statement = (
-        select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
+        select(
+            RunCommand.id,
+            RunCommand.position,
+            RunCommand.method,
+            RunCommand.params,
+            RunCommand.rpc_id,
+            RunCommand.reason,
+        )
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == constant(CommandStatus.ACCEPTED),
@@ -94,7 +106,7 @@ async def settle(
     `owner` has lost the run. The worker repeats a call if it does not know whether the commit succeeded: the second
     call returns True too.
     """
-    is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
+    is_over = status in _IS_OVER
     settled = await session.execute(
         update(RunCommand)
         .where(
@@ -294,29 +306,43 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(
-    session: AsyncSession, run_ids: Collection[UUID], *, agent_started_at: datetime | None
-) -> None:
-    """Mark commands that earlier agents of these runs received, so that the next agents get them again.
+async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
+    """Mark commands that earlier workers of these runs received, so that the next agents get them again.
 
-    A delivered command was received by an agent, but not handled yet: it is always marked. A consumed command was
-    handled: of these, only messages, configuration options and `close` are marked. If `agent_started_at` is None, no
-    agent had started, and all consumed commands are marked. If not, those are marked too that were dropped since then,
-    because the agent had ended.
+    A delivered command was received, but not handled yet: it is always marked, and so is one that was dropped because
+    the agent had ended. A consumed command was handled. If `had_agent` is True, agents had started, and of the consumed
+    commands only messages, configuration options and `close` are marked; the others concerned a turn that is over.
     """
-    if agent_started_at is None:
-        ended = RunCommand.status == CommandStatus.CONSUMED
-    else:
-        consumed = (RunCommand.status == CommandStatus.CONSUMED) & RunCommand.method.in_(_SENT_AGAIN)
-        dropped = (RunCommand.status == CommandStatus.DROPPED) & (RunCommand.reason == AGENT_ENDED_REASON)
-        ended = consumed | (dropped & (RunCommand.settled_at >= agent_started_at))
+    is_consumed = RunCommand.status == CommandStatus.CONSUMED
+    if had_agent:
+        await conclude(session, run_ids, is_consumed, RunCommand.method.not_in(_SENT_AGAIN))
+    is_obeyed = is_consumed & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
     await session.execute(
         update(RunCommand)
         .where(
             RunCommand.run_id.in_(run_ids),
-            (RunCommand.status == constant(CommandStatus.DELIVERED)) | ended,
+            or_(
+                RunCommand.status == constant(CommandStatus.DELIVERED),
+                is_consumed & RunCommand.reason.is_distinct_from(_OVER_REASON),
+                (RunCommand.status == CommandStatus.DROPPED) & (RunCommand.reason == AGENT_ENDED_REASON),
+            ),
         )
-        .values(status=CommandStatus.ACCEPTED, settled_at=None, reason=None)
+        .values(
+            status=CommandStatus.ACCEPTED,
+            settled_at=None,
+            reason=case((is_obeyed, REPEATED_REASON), else_=None),
+        )
+    )
+
+
+async def conclude(
+    session: AsyncSession, run_ids: Collection[UUID], *conditions: ColumnElement[bool]
+) -> None:
+    """Keep commands of runs that are consumed or dropped, and meet the conditions, from later agents of these runs."""
+    await session.execute(
+        update(RunCommand)
+        .where(RunCommand.run_id.in_(run_ids), RunCommand.status.in_(_IS_OVER), *conditions)
+        .values(reason=_OVER_REASON)
     )
 
 

@@ -95,9 +95,8 @@ class CommandInbox(CommandSource):
             return []
         commands = []
         for row in rows:
-            command = Command(row.id, CommandMethod(row.method), row.params)
-            if command.method in _ENDS_WAITING:
-                self._worker.slots.take_back(self._claim.run_id)
+            is_repeated = row.reason == received_commands.REPEATED_REASON
+            command = Command(row.id, CommandMethod(row.method), row.params, is_repeated)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
             await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
@@ -106,6 +105,9 @@ class CommandInbox(CommandSource):
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        if command.method in _ENDS_WAITING and status is CommandStatus.DELIVERED:
+            # One that is dropped, or held back, ends nothing.
+            self._worker.slots.take_back(self._claim.run_id)
         # A command that has its final receipt must not get a second one.
         is_settled = command.id in self._open and await self._do(
             received_commands.settle, command.id, status, owner=self._owner, reason=reason
@@ -215,7 +217,7 @@ class CommandInbox(CommandSource):
                 row.reason,
                 by=self._log.append if is_dropped_here else self._log.record,
             )
-        return is_dropped_here and any(row.method in _STOPS for row in dropped)
+        return not self._is_closed and is_dropped_here and any(row.method in _STOPS for row in dropped)
 
     async def _write_receipt(
         self,

@@ -19,7 +19,7 @@ from app.agents.session import conversation
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource
-from app.agents.session.conversation import Conversation, TurnPolicy
+from app.agents.session.conversation import Conversation, Review, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
@@ -45,14 +45,15 @@ class Letters(CommandSource):
         self.waiting_for: list[JSON] = []
         self.asked: list[ShownQuestion] = []
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
+        self.fetched = 0
         self._new: list[Command] = []
         self._changed = asyncio.Event()
         self._is_broken = False
         # Commands that cannot be settled.
         self.unsettled: frozenset[CommandMethod] = frozenset()
 
-    def put(self, method: CommandMethod, **params: Any) -> None:
-        self._new.append(Command(new_id(), method, params))
+    def put(self, method: CommandMethod, *, is_repeated: bool = False, **params: Any) -> None:
+        self._new.append(Command(new_id(), method, params, is_repeated))
         self._changed.set()
 
     @override
@@ -70,6 +71,7 @@ class Letters(CommandSource):
         if self._is_broken:
             raise ConnectionError("the commands cannot be read")
         new, self._new = self._new, []
+        self.fetched += len(new)
         return new
 
     @override
@@ -112,7 +114,13 @@ class Room:
     """A conversation with an actor, and what it comes to."""
 
     def __init__(
-        self, stage: Stage, policy: TurnPolicy, mode: str | None = None, letters: Letters | None = None
+        self,
+        stage: Stage,
+        policy: TurnPolicy,
+        mode: str | None = None,
+        *,
+        letters: Letters | None = None,
+        review: Review | None = None,
     ) -> None:
         self.letters = letters or Letters()
         self.entries: list[JSON] = []
@@ -125,6 +133,7 @@ class Room:
             Observer(adapter, meter),
             Spender(Budget(), meter, self._report),
             mode=mode,
+            review=review,
         )
         self._stage = stage
 

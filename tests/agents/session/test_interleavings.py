@@ -1,0 +1,222 @@
+"""Commands that come at the same moment as another command, or as the end of a turn, a wait or a review."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from typing_extensions import override
+
+from app.agents.errors import AgentCancelled
+from app.agents.files.attachments import Attachment
+from app.agents.session.client import PermissionRequest
+from app.agents.session.commands import Command
+from app.agents.session.conversation import TurnPolicy
+from app.clock import utcnow
+from app.enums import CommandMethod, CommandStatus
+from tests.agents.conftest import CellMaker, eventually
+from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
+from tests.agents.session.test_session import Stage
+
+
+@pytest.fixture
+def stage(make_cell: CellMaker) -> Stage:
+    return Stage(make_cell)
+
+
+class Review:
+    """A check of the agent's output, which lasts until `go_on` is set."""
+
+    def __init__(self, correction: str | None) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self._correction = correction
+
+    async def __call__(self) -> str | None:
+        self.begun.set()
+        await self.go_on.wait()
+        return self._correction
+
+
+async def test_message_that_comes_during_the_review_reaches_the_agent(stage: Stage) -> None:
+    review = Review(None)
+    room = Room(stage, TurnPolicy(), review=review)
+    async with held(room, "echo") as task:
+        await review.begun.wait()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=[])
+        await eventually(lambda: room.letters.fetched == 1)
+        review.go_on.set()
+        await task
+    assert [status for _, status, _ in room.letters.settled] == ["delivered", "consumed"]
+
+
+async def test_cancel_during_the_review_ends_the_run(stage: Stage) -> None:
+    review = Review("Again, please.")
+    room = Room(stage, TurnPolicy(), review=review)
+    async with held(room, "echo") as task:
+        await review.begun.wait()
+        room.letters.put(CommandMethod.CANCEL)
+        await eventually(lambda: len(room.letters.settled) == 2)
+        review.go_on.set()
+        with pytest.raises(AgentCancelled):
+            await task
+    turns = [entry for entry in room.entries if entry["method"] == "_posthog/turn_complete"]
+    assert len(turns) == 1
+
+
+async def test_close_that_was_accepted_while_the_agent_waits_does_not_cancel_at_the_limit(
+    stage: Stage,
+) -> None:
+    """The worker reads it when the wait has just ended."""
+
+    class Late(Letters):
+        has_closed = False
+
+        @override
+        async def close(self) -> bool:
+            if not self.has_closed:
+                self.has_closed = True
+                self.put(CommandMethod.CLOSE)
+            return await super().close()
+
+    policy = TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.1))
+    room = Room(stage, policy, letters=Late())
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        await task
+    assert not room.talk.is_cancelled
+
+
+async def test_close_that_is_read_while_the_agent_waits_does_not_cancel_at_the_limit(stage: Stage) -> None:
+    """Its receipt is still being stored when the wait ends."""
+
+    class Slow(Letters):
+        @override
+        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+            over_at = self.asked[-1].opened_at + timedelta(seconds=0.4)
+            await eventually(lambda: utcnow() > over_at)
+            return await super().settle(command, status, reason)
+
+    policy = TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.3))
+    room = Room(stage, policy, letters=Slow())
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        room.letters.put(CommandMethod.CLOSE)
+        await task
+    assert not room.talk.is_cancelled
+
+
+async def test_conversation_ends_when_all_commands_that_were_read_are_executed(stage: Stage) -> None:
+    """A `cancel` beside a `close` was dropped by the end of the run, and cancelled what the `close` had completed."""
+
+    class Slow(Letters):
+        @override
+        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+            over_at = utcnow() + timedelta(seconds=0.05)
+            await eventually(lambda: utcnow() > over_at)
+            return await super().settle(command, status, reason)
+
+        @override
+        async def close(self) -> bool:
+            is_closed = await super().close()
+            if is_closed:
+                self.settled.append((CommandMethod.CLOSE, CommandStatus.CONSUMED, "the end"))
+            return is_closed
+
+    room = Room(stage, TurnPolicy(interactive=True), letters=Slow())
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        room.letters.put(CommandMethod.CLOSE)
+        room.letters.put(CommandMethod.CANCEL)
+        await task
+    assert room.letters.settled[-1] == (CommandMethod.CLOSE, CommandStatus.CONSUMED, "the end")
+    assert [status for method, status, _ in room.letters.settled if method is CommandMethod.CANCEL] == [
+        "dropped"
+    ]
+
+
+async def test_repeated_close_ends_the_run_after_the_turn(stage: Stage) -> None:
+    """The worker of a run that people had closed was stopped: the next one must not cancel the run."""
+    room = Room(stage, TurnPolicy(interactive=True))
+    room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=[])
+    room.letters.put(CommandMethod.CLOSE, is_repeated=True)
+    async with held(room, "echo") as task:
+        await task
+    assert not room.talk.is_cancelled
+    assert room.letters.waiting_for == []
+    assert (CommandMethod.USER_MESSAGE, CommandStatus.CONSUMED, None) in room.letters.settled
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+async def test_cancel_while_the_files_of_a_message_are_fetched_has_an_effect(
+    stage: Stage, *, interactive: bool
+) -> None:
+    """People see a run that goes on: the message is accepted, and nothing is waited for."""
+
+    class Heavy(Letters):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+        @override
+        async def files(self, ids: Sequence[str]) -> list[Attachment]:
+            self.begun.set()
+            await self.go_on.wait()
+            return []
+
+    letters = Heavy()
+    room = Room(stage, TurnPolicy(interactive=interactive), letters=letters)
+    async with held(room, "echo") as task:
+        letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=["a"])
+        await letters.begun.wait()
+        letters.put(CommandMethod.CANCEL)
+        await eventually(lambda: any(method is CommandMethod.CANCEL for method, _, _ in letters.settled))
+        letters.go_on.set()
+        await eventually(
+            lambda: any(
+                method is CommandMethod.USER_MESSAGE and status in {"consumed", "dropped"}
+                for method, status, _ in letters.settled
+            )
+        )
+        if interactive:
+            letters.put(CommandMethod.CLOSE)
+        with pytest.raises(AgentCancelled):
+            await task
+    turns = [entry for entry in room.entries if entry["method"] == "_posthog/turn_complete"]
+    assert len(turns) == 1, letters.settled
+
+
+async def test_question_ends_with_the_turn_of_its_agent(stage: Stage) -> None:
+    """Contract 15.9: it is withdrawn when its turn has ended, in whatever way."""
+    room = Room(stage, TurnPolicy(interactive=True))
+    asking = asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS)))
+    await room.until_waiting()
+    async with held(room, "echo"):
+        await eventually(lambda: len(room.letters.waiting_for) == 2)
+        assert room.letters.waiting_for[1] == {"kind": "message"}
+        async with asyncio.timeout(20):
+            assert await asking is None
+
+
+async def test_cancel_ends_a_run_in_two_seconds_though_a_message_is_being_sent(stage: Stage) -> None:
+    """The files of the message come slowly."""
+
+    class Slow(Letters):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun = asyncio.Event()
+
+        @override
+        async def files(self, ids: Sequence[str]) -> list[Attachment]:
+            self.begun.set()
+            await asyncio.Event().wait()
+            return []
+
+    letters = Slow()
+    room = Room(stage, TurnPolicy(), letters=letters)
+    async with held(room, "take_messages") as task:
+        await eventually(lambda: room.talk.is_working)
+        letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=["a"])
+        await letters.begun.wait()
+        letters.put(CommandMethod.CANCEL)
+        done, _ = await asyncio.wait({task}, timeout=6)
+    assert done, letters.settled

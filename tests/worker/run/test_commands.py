@@ -1,0 +1,186 @@
+"""Commands that reach a run together, and commands of a run that has several workers (ADR 18)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agents.workspace import gathering
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.enums import CommandStatus, RunStatus
+from app.ids import new_id
+from app.models import Question, Run
+from app.schemas.runs.commands import CommandIn
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.commands import send_command
+from app.services.runs.recovery import recover_runs
+from app.worker.run.command_inbox import CommandInbox
+from tests.fixtures.worker import Workshop
+from tests.support.database.faults import cut_once
+from tests.support.marked import processes_with
+from tests.support.waiting import eventually
+from tests.worker.pilot import Pilot, listening
+from tests.worker.run.test_lost_worker import inbox_of, stop_worker
+
+
+@pytest.fixture(autouse=True)
+async def woken(workshop: Workshop) -> AsyncGenerator[None, None]:
+    async with listening(workshop):
+        yield
+
+
+async def send_together(workshop: Workshop, pilot: Pilot, *commands: tuple[str, dict[str, Any]]) -> None:
+    """Send commands that the worker reads together, as those of two clients within a millisecond."""
+    async with unit_of_work(workshop.sessions) as session:
+        for method, params in commands:
+            body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params})
+            run = pilot.run
+            redis = workshop.context.process.redis
+            await send_command(session, pilot.caller(), run.task_id, run.id, body, redis=redis)
+
+
+async def settle_all(workshop: Workshop, run: Run, inbox: CommandInbox, *, agent: bool) -> None:
+    if agent:
+        held = await workshop.read(run)
+        async with unit_of_work(workshop.sessions) as session:
+            assert await run_lifecycle.mark_agent_started(session, run.id, owner=held.lease_owner or "")
+    for command in await inbox.fetch():
+        assert await inbox.settle(command, CommandStatus.DELIVERED)
+        assert await inbox.settle(command, CommandStatus.CONSUMED)
+
+
+@pytest.mark.parametrize("end", ["stopped", "lost"])
+async def test_commands_that_the_end_of_a_failed_clone_dropped_are_open_again_at_the_next_worker(
+    workshop: Workshop, end: str
+) -> None:
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.say("go on")
+        await pilot.send("cancel")
+        assert await inbox.end() is True
+        if end == "stopped":
+            await stop_worker(workshop, pilot.run)
+        else:
+            async with unit_of_work(workshop.sessions) as session:
+                await session.execute(update(Run).values(lease_expires_at=utcnow()))
+            await recover_runs(workshop.context.process)
+    assert (await workshop.read(pilot.run)).status == RunStatus.QUEUED
+
+    assert await pilot.statuses() == ["accepted", "accepted"]
+
+
+async def test_cancel_of_a_turn_is_not_sent_to_a_later_agent(workshop: Workshop) -> None:
+    """The first worker is stopped after the turn, and the second while it clones."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send("cancel")
+        await settle_all(workshop, pilot.run, inbox, agent=True)
+        await stop_worker(workshop, pilot.run)
+    assert await pilot.statuses() == ["consumed"]
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await stop_worker(workshop, pilot.run)
+
+    assert await pilot.statuses() == ["consumed"]
+
+
+async def test_message_sent_with_a_cancel_reaches_the_agent_though_a_connection_is_lost(
+    workshop: Workshop, engine: AsyncEngine
+) -> None:
+    mark = f"taskbeacon-{new_id()}"
+    pilot = Pilot(workshop, await workshop.queued_run(f"```sh\nsh -c 'sleep 86400; : {mark}'\n```"))
+    job = pilot.start()
+    await eventually(lambda: processes_with(mark))
+    with cut_once(engine, "UPDATE run_commands") as cut:
+        message = {"content": "```say\ninstead\n```", "artifact_ids": []}
+        await send_together(workshop, pilot, ("cancel", {}), ("user_message", message))
+        await job
+    assert cut
+    ended = await workshop.read(pilot.run)
+    assert (ended.status, (ended.output or {})["summary"]) == (RunStatus.COMPLETED, "instead")
+
+
+async def test_no_question_for_a_message_is_open_while_the_agent_works(
+    workshop: Workshop, engine: AsyncEngine
+) -> None:
+    mark, other = f"taskbeacon-{new_id()}", f"taskbeacon-{new_id()}"
+    description = f"```sh\nsh -c 'sleep 86400; : {mark}'\n```"
+    pilot = Pilot(workshop, await workshop.queued_run(description, state={"mode": "interactive"}))
+    job = pilot.start()
+    await eventually(lambda: processes_with(mark))
+    with cut_once(engine, "UPDATE run_commands") as cut:
+        message = {"content": f"```sh\nsh -c 'sleep 86400; : {other}'\n```", "artifact_ids": []}
+        await send_together(workshop, pilot, ("cancel", {}), ("user_message", message))
+        await eventually(lambda: processes_with(other))
+    assert cut
+    async with workshop.sessions() as session:
+        statuses = list(await session.scalars(select(Question.status).where(Question.run_id == pilot.run.id)))
+    workshop.context.slots.limit = 4
+    state, freed = await pilot.state(), workshop.context.slots.freed
+    await pilot.send("close")
+    await job
+
+    assert ("waiting_for" in state, "open" in statuses, freed) == (False, False, 0)
+
+
+async def test_run_that_goes_on_waiting_after_a_cancel_keeps_its_slot_free(workshop: Workshop) -> None:
+    """A cancel ends no waiting: it is dropped."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    job = pilot.start()
+    await pilot.until_waiting_for("message")
+    workshop.context.slots.limit = 4
+    before = workshop.context.slots.freed
+    await pilot.send("cancel")
+    await pilot.until_logged("doing nothing")
+    after = workshop.context.slots.freed
+    await pilot.send("close")
+    await job
+
+    assert (before, after) == (1, 1)
+
+
+async def test_commands_from_before_a_run_was_opened_again_are_not_sent_again(workshop: Workshop) -> None:
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    events = workshop.context.process.events
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.say("one")
+        await pilot.send("close")
+        await settle_all(workshop, pilot.run, inbox, agent=True)
+        held = await workshop.read(pilot.run)
+        async with unit_of_work(workshop.sessions) as session:
+            end = run_lifecycle.RunEnd(status=RunStatus.COMPLETED)
+            owner = held.lease_owner or ""
+            assert await run_lifecycle.finish(session, pilot.run.id, end, owner=owner, events=events)
+    async with unit_of_work(workshop.sessions) as session:
+        await run_lifecycle.reopen(session, pilot.run.id, events=events)
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await settle_all(workshop, pilot.run, inbox, agent=True)
+        await stop_worker(workshop, pilot.run)
+
+    assert await pilot.statuses() == ["consumed", "consumed"]
+
+
+async def test_closed_conversation_of_a_stopped_worker_is_not_cancelled_by_the_next(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = f"taskbeacon-{new_id()}"
+    pilot = Pilot(
+        workshop, await workshop.queued_run("```file path=a.txt\na\n```", state={"mode": "interactive"})
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(gathering, "_GATHER", f"sleep 86400; : {mark}")
+        job = pilot.start()
+        await pilot.until_waiting_for("message")
+        await pilot.send("close")
+        await eventually(lambda: processes_with(mark))
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+    assert (await workshop.read(pilot.run)).status == RunStatus.QUEUED
+    await pilot.start()
+
+    ended = await workshop.read(pilot.run)
+    assert (ended.status, (ended.output or {}).get("files_changed")) == (RunStatus.COMPLETED, ["a.txt"])
