@@ -100,6 +100,10 @@ test-newest: $(STAMP) ## Test what touches libraries with the newest release of 
 	@.venv/bin/uv pip list --python $(NEWEST) | grep -E '^(arq|asyncpg|fastapi|sqlalchemy|starlette|uvicorn) '
 	@$(NEWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(NEWEST_TESTS) $(ARGS)
 
+.PHONY: mutants
+mutants: $(STAMP) ## Change conditions of services and see which changes no test notices (FILES="app/services/…" TESTS="tests/…")
+	@$(PYTHON) -m checks.mutants $(FILES) $(if $(TESTS),--tests $(TESTS))
+
 # Paths that must not use the words that docs/glossary.md replaces, or begin a docstring with a pronoun.
 WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
 

@@ -1,10 +1,11 @@
 """The checks of `make check` find what they are for."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from checks import ignores, markdown, naming, structure
+from checks import ignores, markdown, mutants, naming, structure
 
 
 @pytest.fixture
@@ -151,4 +152,34 @@ def test_names_of_tests_with_too_few_words_are_found(
     assert naming.main([str(tmp_path)]) == 1
     assert [line.split()[:2] for line in capsys.readouterr().err.splitlines()] == [
         [f"{tmp_path}/test_filters.py:{number}:", name] for number, name in enumerate(names[:2], start=1)
+    ]
+
+
+def test_changes_that_no_test_noticed_are_reported() -> None:
+    def record(outcome: str | None, line: str) -> str:
+        diff = f"--- mutation diff ---\n--- a/app/a.py\n+++ b/app/a.py\n@@ -1 +1 @@\n-{line}\n+changed"
+        result = None if outcome is None else {"test_outcome": outcome, "diff": diff}
+        return json.dumps([{"job_id": line, "mutations": []}, result])
+
+    dump = "\n".join(
+        [
+            record("killed", "if noticed:"),
+            record("survived", "if unnoticed:"),
+            record("survived", "@dataclass(frozen=True)"),
+            record(None, "if pending:"),
+        ]
+    )
+
+    assert list(mutants.find_survivors(dump)) == ["+++ b/app/a.py\n@@ -1 +1 @@\n-if unnoticed:\n+changed"]
+
+
+def test_tests_of_a_mutated_file_have_its_name_and_folder(tmp_path: Path) -> None:
+    for name in ("services/runs/test_rules.py", "contract/runs/test_rules.py", "services/test_rules.py"):
+        path = tmp_path / "tests" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert mutants.find_tests("app/services/runs/rules.py", root=tmp_path) == [
+        "tests/contract/runs/test_rules.py",
+        "tests/services/runs/test_rules.py",
     ]
