@@ -113,8 +113,12 @@ class TestStates:
             assert [event.data["stage"] for event in await stream.take(1)] == ["build"]
             await api.patch(f"{url}/set_output", json={"output": {"n": 1}})
             assert [event.data["output"] for event in await stream.take(1)] == [{"n": 1}]
+            await patch(api, url, status="in_progress")
+            # A change that comes with the status that the run has already.
+            await patch(api, url, status="in_progress", stage="test")
             await patch(api, url, status="failed", error_message="No luck.")
-            [ended] = await stream.rest()
+            *changes, ended = await stream.rest()
+            assert [event.data["stage"] for event in changes] == ["build", "test"]
             assert (ended.data["status"], ended.data["error_message"]) == ("failed", "No luck.")
 
     async def test_output_that_is_too_large_is_left_out_of_the_event(
