@@ -160,6 +160,30 @@ async def test_held_notice_that_cannot_be_stored_holds_up_no_other_of_its_person
     assert (await decisions(sessions, task))[bad.id] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("kinds", "urgency"), [(["completed", "cancelled"], "low"), (["completed", "failed"], "normal")]
+)
+async def test_digest_is_quiet_only_if_all_its_notices_are(
+    process: ProcessContext,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
+    kinds: list[str],
+    urgency: str,
+) -> None:
+    assert clock.now
+    for notice, kind in zip(await hold(session, run, task, owner, count=2), kinds, strict=True):
+        notice.kind = kind
+    await session.flush()
+
+    await release_held(process)
+
+    made = select(Notification.urgency).where(Notification.kind == "digest")
+    assert (await session.scalars(made)).all() == [urgency]
+
+
 @pytest.mark.parametrize("fault", ["unreadable", "not stored"])
 async def test_held_notice_that_cannot_be_decided_is_given_up(
     process: ProcessContext,
