@@ -50,11 +50,12 @@ async def check_apart(
         monitor: enforces the resource limits of the run.
 
     Raises:
-        OutputInvalid: there is no output, it does not match, or the check took longer than `CHECK_SECONDS`.
+        OutputInvalid: there is no output, it does not match, the schema is not valid, or the check took longer than
+            `CHECK_SECONDS`.
 
     """
-    if output is MISSING:
-        raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
+    # An error of the schema comes first: it may be why there is no output.
+    question = [schema] if output is MISSING else [output, schema]
     process = await monitor.add(
         await sandbox.start(
             module_command(_PROGRAM, libraries=True),
@@ -66,7 +67,7 @@ async def check_apart(
     )
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            said, errors = await process.communicate(json.dumps([output, schema]).encode())
+            said, errors = await process.communicate(json.dumps(question).encode())
     except TimeoutError:
         raise OutputInvalid(
             f"Checking the structured output against the task's JSON schema took over {CHECK_SECONDS:g} s."
@@ -78,6 +79,8 @@ async def check_apart(
         raise OutputInvalid(f"The structured output could not be checked: {reason}")
     if said:
         raise OutputInvalid(said.decode())
+    if output is MISSING:
+        raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:

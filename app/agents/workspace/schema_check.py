@@ -1,11 +1,14 @@
 """Checks a structured output against its task's JSON schema; also a program of its own.
 
 Untrusted schemas are checked only in a process that can be killed: `output_check.py` starts this program. It
-reads `[output, schema]` from standard input and prints the error, if there is one.
+reads `[output, schema]`, or `[schema]` to check only the schema, from standard input. It prints the error, if there is
+one.
 """
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any  # JSON
 
 import jsonschema
@@ -25,16 +28,40 @@ def check_output(output: Any, schema: Any) -> None:
         OutputInvalid: the output does not match, the schema is not valid, or it refers to something outside of it.
 
     """
+    with _schema_errors():
+        error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(output))
+    if error is not None:
+        raise OutputInvalid(f"The structured output does not match the task's JSON schema: {_where(error)}")
+
+
+def check_schema(schema: Any) -> None:
+    """Check that any JSON is a valid JSON schema, in this process.
+
+    Raises:
+        OutputInvalid: it is not.
+
+    """
+    with _schema_errors():
+        _validator(schema)
+
+
+def _validator(schema: Any) -> Validator:
     if not isinstance(schema, dict | bool):
         raise OutputInvalid(
             "The task's JSON schema is not a valid schema: it is neither an object nor a boolean."
         )
+    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    if isinstance(schema, dict):
+        kind.check_schema(schema)
+    validator: Validator = kind(schema, registry=Registry())
+    return validator
+
+
+@contextmanager
+def _schema_errors() -> Iterator[None]:
+    """Raise OutputInvalid for an error of the schema in the block."""
     try:
-        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
-        if isinstance(schema, dict):
-            kind.check_schema(schema)
-        validator: Validator = kind(schema, registry=Registry())
-        error = jsonschema.exceptions.best_match(validator.iter_errors(output))
+        yield
     except SchemaError as broken:
         raise OutputInvalid(f"The task's JSON schema is not a valid schema: {_where(broken)}") from None
     except Unresolvable as missing:
@@ -43,8 +70,6 @@ def check_output(output: Any, schema: Any) -> None:
         ) from None
     except (RecursionError, TypeError, ValueError, AttributeError) as broken:
         raise OutputInvalid(f"The task's JSON schema cannot be applied: {broken}") from None
-    if error is not None:
-        raise OutputInvalid(f"The structured output does not match the task's JSON schema: {_where(error)}")
 
 
 def _where(error: ValidationError | SchemaError) -> str:
@@ -52,9 +77,12 @@ def _where(error: ValidationError | SchemaError) -> str:
 
 
 def _main() -> None:
-    output, schema = json.load(sys.stdin)
+    *outputs, schema = json.load(sys.stdin)
     try:
-        check_output(output, schema)
+        if outputs:
+            check_output(outputs[0], schema)
+        else:
+            check_schema(schema)
     except OutputInvalid as error:
         sys.stdout.write(error.message)
 

@@ -180,6 +180,12 @@ SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "int
         ("```sh\necho x > x\n```", SCHEMA, "gave no structured output"),
         ('```json output\n{"n": "1"}\n```', SCHEMA, r"'1' is not of type 'integer' \(at \$\.n\)"),
         ("```json output\n1\n```", {"type": "nonsense"}, "not a valid schema"),
+        (
+            "```sh\necho x > x\n```",
+            {"type": "foo"},
+            r"not a valid schema: 'foo' is not valid .* \(at \$\.type\)",
+        ),
+        ("```sh\necho x > x\n```", "object", "neither an object nor a boolean"),
         ("```json output\n1\n```", 5, "schema"),
         (
             "```json output\n1\n```",
