@@ -25,6 +25,7 @@ _OPTIONS = {
     "reject_once": "Reject",
     "reject_always": "Always reject",
 }
+_REJECTING = frozenset({"reject_once", "reject_always"})
 _CHOSEN = {
     "allow_once": "Allowed once",
     "allow_always": "Always allowed",
@@ -99,6 +100,8 @@ class Page:
     # The answers side by side in fixed places; the next field has the answers below them.
     answers: Sequence[Button] = ()
     more: Sequence[Button] = ()
+    # The question has answers that the token of this page does not take.
+    has_other_answers: bool = False
     attributes: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
@@ -136,6 +139,7 @@ def page_of_question(
         needs_key=asks_for_key,
         answers=answers,
         more=more,
+        has_other_answers=len(options) < len(row["options"]),
         attributes=_attributes(row, is_open=is_open),
     )
 
@@ -179,7 +183,10 @@ def answer_in_words(row: Mapping[str, Any]) -> str:
 
 
 def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
-    """Return two lists of buttons for a question's options: the two safe ones, refusal first; the others."""
+    """Return two lists of buttons for a question's options: the two safe ones, refusal first; the others.
+
+    Only a safe one looks like the main answer.
+    """
     match kind:
         case QuestionKind.PERMISSION:
             firsts = [
@@ -187,7 +194,8 @@ def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[
                 for wanted in ("reject_once", "allow_once")
             ]
             others = [option for option in options if option not in firsts]
-            return [_of_option(each) for each in firsts if each], [_of_option(each) for each in others]
+            safe = [_of_option(each, allowing="allow") for each in firsts if each]
+            return safe, [_of_option(each) for each in others]
         case QuestionKind.FORM | QuestionKind.URL:
             accept = "Send" if kind is QuestionKind.FORM else "I agree to open it"
             # The return key in a field presses the first one; the style puts it at the right.
@@ -199,15 +207,15 @@ def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[
             return [Button(name="way", value="text", label="Send", look="allow")], []
 
 
-def _of_option(option: Mapping[str, Any]) -> Button:
+def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
+    """Return the button of an option. `allowing` is its look if it allows something."""
     said = visible(option["name"])
     label = _OPTIONS.get(option["kind"]) or said
-    look = {"allow_once": "allow", "reject_once": "reject", "reject_always": "reject"}
     return Button(
         name="option_id",
         value=option["id"],
         label=label,
-        look=look.get(option["kind"], ""),
+        look="reject" if option["kind"] in _REJECTING else allowing,
         said="" if said.casefold() == label.casefold() else said,
     )
 

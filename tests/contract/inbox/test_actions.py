@@ -3,6 +3,7 @@
 import html
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -335,6 +336,17 @@ class TestPage:
         assert "<script" not in page
         assert "://" not in page
 
+    async def test_only_one_answer_looks_like_the_main_one(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        """An agent asks with the options yes, maybe and no: both of the first are of the kind `allow_once`."""
+        kinds = {"no": "reject_once", "yes": "allow_once", "maybe": "allow_once"}
+        options = [{"id": id_, "name": id_, "kind": kind} for id_, kind in kinds.items()]
+        await session.execute(update(Question).values(options=options))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        buttons = re.findall(r'<button class="([^"]*)" name="option_id" value="(\w+)"', page)
+        assert buttons == [("reject", "no"), ("allow", "yes"), ("more ", "maybe")]
+
     @pytest.mark.parametrize(
         ("seconds", "left"),
         [(-60, "a minute"), (80, "a minute"), (119, "2 minutes"), (7100, "118 minutes"), (7200, "2 hours")],
@@ -361,6 +373,8 @@ class TestPage:
         assert 'value="reject"' in page
         assert 'value="allow"' in page
         assert 'value="always"' not in page
+        assert "takes no other answers" in page
+        assert "takes no other answers" not in (await anonymous.get(f"/a/{new_token()}")).text
         assert (await press(anonymous, token, ("option_id", "reject"))).status_code == 303
         assert await state(session) == ("answered", 1)
 
