@@ -1,13 +1,16 @@
-"""The copy that an agent works on, and the one branch that the reader's checkout gets."""
+"""`taskbeacon try`: the copy that an agent works on, the one branch that the reader's checkout gets, and the prompt."""
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from app.agents.runbook.parser import Say, Script, parse
 from app.devstack.errors import DevstackError
 from app.devstack.trial.repository import TrialRepository
-from tests.devstack.launchers import git
+from app.devstack.trial.trial import DEFAULT_PROMPT
+from tests.devstack.launchers import clean_environment, git
 
 
 @pytest.fixture
@@ -103,3 +106,31 @@ def test_what_cannot_be_copied_is_named(tmp_path: Path, kind: str) -> None:
 
     with pytest.raises(DevstackError, match=f"{folder} (cannot be copied|has no commit)"):
         TrialRepository(tmp_path / "copies", str(folder)).copy()
+
+
+def test_map_counts_files_with_any_name(tmp_path: Path) -> None:
+    """git quotes names with other letters than ASCII: their kind was `.txt"`, and their folder began with a quote."""
+    git(tmp_path, "init", "--quiet")
+    for name in (
+        "README",
+        "dir with space/ünïcode.txt",
+        "dir with space/b.txt",
+        'dir with space/"q".md',
+        "a\nb.py",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    git(tmp_path, "add", ".")
+    script, said = parse(DEFAULT_PROMPT)
+    assert isinstance(script, Script)
+    assert isinstance(said, Say)
+
+    subprocess.run([script.language, "-ec", script.text], cwd=tmp_path, env=clean_environment(), check=True)
+
+    assert (tmp_path / "REPOSITORY-MAP.md").read_text().splitlines()[2:] == [
+        "- (top) (none): 1",
+        "- (top) .py: 1",
+        "- dir with space/ .md: 1",
+        "- dir with space/ .txt: 2",
+    ]

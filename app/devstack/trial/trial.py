@@ -39,7 +39,7 @@ Write a map of the repository: how many files of which kind lie in which folder.
 {
     echo "# Map of the repository"
     echo
-    git ls-files | awk -F/ '{
+    git ls-files -z | tr '\\n\\0' ' \\n' | awk -F/ '{
         folder = NF > 1 ? $1 "/" : "(top)"
         kind = match($NF, /\\.[^.]+$/) ? substr($NF, RSTART) : "(none)"
         count[folder " " kind]++
