@@ -265,10 +265,11 @@ PING = CataloguedType(
     fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
 )
 
-# Valid before `.*`. The last one has no types yet: receivers may subscribe ahead.
-_FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"verification"}
-# The valid selectors of events: `*` for all, a family such as `run.*`, or an event type.
-KNOWN_SELECTORS: tuple[str, ...] = ("*", *(f"{family}.*" for family in sorted(_FAMILIES)), *CATALOGUE)
+_FAMILIES = sorted({type_.partition(".")[0] for type_ in CATALOGUE})
+# The selectors of events that errors name: `*` for all, a family such as `run.*`, or an event type.
+OFFERED_SELECTORS: tuple[str, ...] = ("*", *(f"{family}.*" for family in _FAMILIES), *CATALOGUE)
+# All valid selectors. The last family has no types yet: receivers may subscribe ahead.
+KNOWN_SELECTORS: tuple[str, ...] = (*OFFERED_SELECTORS, "verification.*")
 
 
 def published_types() -> list[EventTypeOut]:

@@ -35,7 +35,7 @@ from app.services.access.visibility import (
     audiences_of,
     visibility_anywhere,
 )
-from app.services.events.catalogue import KNOWN_SELECTORS
+from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
@@ -188,7 +188,7 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
         if word not in KNOWN_SELECTORS:
-            raise unknown_choice(word, KNOWN_SELECTORS, attr=attr)
+            raise unknown_choice(word, OFFERED_SELECTORS, attr=attr)
     return words or None
 
 

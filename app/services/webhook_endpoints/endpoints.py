@@ -27,7 +27,7 @@ from app.schemas.webhook_endpoints import (
 from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, own_endpoints
-from app.services.events.catalogue import KNOWN_SELECTORS
+from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
@@ -268,7 +268,7 @@ async def _require_room(session: AsyncSession, project_id: int) -> None:
 def _event_types(texts: Sequence[str]) -> list[str]:
     for index, text in enumerate(texts):
         if text not in KNOWN_SELECTORS:
-            raise unknown_choice(text, KNOWN_SELECTORS, attr=f"event_types__{index}")
+            raise unknown_choice(text, OFFERED_SELECTORS, attr=f"event_types__{index}")
     return list(dict.fromkeys(texts))
 
 

@@ -19,7 +19,7 @@ from app.errors import InvalidInput
 from app.models import Event, EventHorizon, EventSnapshot, Project, User
 from app.schemas.events import EventQuery
 from app.services.access.principal import Principal
-from app.services.events.catalogue import CATALOGUE, KNOWN_SELECTORS, PING
+from app.services.events.catalogue import CATALOGUE, KNOWN_SELECTORS, OFFERED_SELECTORS, PING
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
 from app.services.events.sweep import adopt_events, prune_events
@@ -212,6 +212,10 @@ def test_types_and_patterns_are_selectors(text: str) -> None:
     assert text in KNOWN_SELECTORS
 
 
+def test_family_without_types_can_be_selected_and_is_not_offered() -> None:
+    assert set(KNOWN_SELECTORS) - set(OFFERED_SELECTORS) == {"verification.*"}
+
+
 @pytest.mark.parametrize(
     "text", ["", "run", "run*", "r*", "run.*.x", "*.completed", "run.done", "**", "ping", "Run.*", "run."]
 )
@@ -227,7 +231,7 @@ def test_unknown_type_of_a_list_is_refused() -> None:
     assert refused.value.envelope() == {
         "type": "validation_error",
         "code": "invalid_choice",
-        "detail": f'"nothing" is not a valid choice; choose from {", ".join(KNOWN_SELECTORS)}.',
+        "detail": f'"nothing" is not a valid choice; choose from {", ".join(OFFERED_SELECTORS)}.',
         "attr": "type",
     }
 
