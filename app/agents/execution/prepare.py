@@ -36,7 +36,8 @@ async def prepare(run: ActiveRun) -> None:
     run.is_prepared = True
     base = workspace.base
     await run.progress(
-        "clone", f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Working from nothing"
+        "clone",
+        f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Starting with an empty repository",
     )
 
 

@@ -27,10 +27,20 @@ _SHELLS = {"sh": ("sh", "-e"), "bash": ("bash", "-eo", "pipefail")}
 _PYTHON = "import sys; p = sys.argv.pop(1); exec(compile(open(p, encoding='utf-8').read(), p, 'exec'))"
 
 _WHAT_IT_CAN = """\
-There is nothing to run in this prompt. I am the runbook agent: I execute the fenced blocks of a prompt, in order, \
-in the workspace, and treat everything else as prose. A block starts with three backticks and one of
+There is nothing to run in this prompt. I am the runbook agent, which is no model: I execute the fenced blocks of a \
+prompt, in order, in the workspace, and ignore all other text. To have a model work on a text, start a run with another \
+agent, such as `claude` or `codex`. To run something here, send a block, for example:
 
-- `sh`, `bash` or `python`: runs it; add `allow-failure` to go on after an error, `timeout=30` to limit it
+````text
+```sh
+ls
+```
+````
+
+A block starts with three backticks and one of
+
+- `sh`, `bash` or `python`: runs it, up to the first error; add `allow-failure` to go on with the next block then, \
+`timeout=30` to limit it
 - `file path=docs/x.md`: writes the file
 - `patch`: applies it with `git apply`
 - `json output`: gives the structured output of the run

@@ -97,6 +97,14 @@ async def test_program_in_the_background_lives_on_for_the_next_step(conversation
     assert conversation.file("received") == "hello\n"
 
 
+async def test_prompt_without_a_block_is_answered_with_what_to_do(conversation: Conversation) -> None:
+    assert await conversation.prompt("Write a hello world program.") == "end_turn"
+
+    said = conversation.updates[-1]["content"]["text"]
+    assert "start a run with another agent, such as `claude` or `codex`" in said
+    assert "````text\n```sh\nls\n```\n````" in said
+
+
 async def test_answer_is_the_one_that_was_chosen(conversation: Conversation) -> None:
     await conversation.prompt(
         "```ask options=red,green\nWhich?\n```\n```sh\necho $TASKBEACON_ANSWER > answer\n```"

@@ -113,6 +113,8 @@ async def test_run_without_repository_works_in_an_empty_one(workshop: Workshop) 
     assert ended.output is not None
     assert ended.output["head_branch"] is None
     assert ended.output["files_changed"] == ["hello.txt"]
+    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    assert "Starting with an empty repository" in log
 
 
 async def test_failing_step_fails_the_run_with_its_last_lines_and_keeps_the_patch(workshop: Workshop) -> None:
