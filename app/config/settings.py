@@ -205,7 +205,8 @@ class Settings(PushSettings, BaseSettings):
         default=4,
         ge=0,
         le=1000,
-        description="Runs that wait for a person and take none of a worker's places; their agents stay in memory.",
+        description="How many runs of a worker that wait for a person give up their slots; the others keep theirs. "
+        "All agents stay in memory.",
     )
     project_concurrency: int = Field(
         default=0,

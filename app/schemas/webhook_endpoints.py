@@ -86,7 +86,8 @@ class TaskFilterIn(Input):
 
 _URL = Text(max_length=_MAX_URL)
 _URL_SHOWN = Field(
-    description="The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.",
+    description="The receiver: HTTPS on port 443; where the operator has opened private networks, HTTP and other ports "
+    "too. With a host name, no user, no fragment, ASCII only.",
     examples=["https://hooks.example.com/taskbeacon"],
 )
 _TYPES = Items(max_length=_MAX_TYPES, empty=False)

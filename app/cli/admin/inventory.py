@@ -78,7 +78,7 @@ async def list_keys(
     """List API keys, including revoked ones, with the times of their last use and of their expiry.
 
     All keys are listed, or only those of a user, or only those with a mask, which is the shortened form of a key. If
-    both filters are given, a key must satisfy both.
+    both filters are given, a key must satisfy both. The time of the last use is updated at most once an hour.
     """
     return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
 

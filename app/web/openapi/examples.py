@@ -54,7 +54,7 @@ _TOKEN = "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"  # noqa: S105 - an example
 _FILE = {"name": "screenshot.png", "type": "user_attachment", "content_type": "image/png"}
 _PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
 _RUNBOOK = """\
-Give the repository a page that says hello.
+Write a page that says hello.
 
 ```file path=docs/hello.md
 # Hello
@@ -133,7 +133,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
         "With Claude": {
             "runtime_adapter": "claude",
-            "model": "claude-sonnet-5",
+            "model": "claude-sonnet-4-6",
             "reasoning_effort": "high",
             "initial_permission_mode": "acceptEdits",
         },

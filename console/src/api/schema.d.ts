@@ -3757,7 +3757,7 @@ export interface components {
             /**
              * Model
              * @description The agent's model.
-             * @example claude-sonnet-5
+             * @example claude-sonnet-4-6
              */
             model: string | null;
             /**
@@ -5282,7 +5282,7 @@ export interface components {
             enabled?: boolean;
             /**
              * Url
-             * @description The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.
+             * @description The receiver: HTTPS on port 443; where the operator has opened private networks, HTTP and other ports too. With a host name, no user, no fragment, ASCII only.
              * @example https://hooks.example.com/taskbeacon
              */
             url: string;
@@ -5343,7 +5343,7 @@ export interface components {
             enabled?: boolean;
             /**
              * Url
-             * @description The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.
+             * @description The receiver: HTTPS on port 443; where the operator has opened private networks, HTTP and other ports too. With a host name, no user, no fragment, ASCII only.
              * @example https://hooks.example.com/taskbeacon
              */
             url?: string;
@@ -6001,7 +6001,7 @@ export interface operations {
                      *             "environment": "cloud",
                      *             "runtime_adapter": "claude",
                      *             "provider": "anthropic",
-                     *             "model": "claude-sonnet-5",
+                     *             "model": "claude-sonnet-4-6",
                      *             "reasoning_effort": "high",
                      *             "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *             "error_message": null,
@@ -6161,7 +6161,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -6550,7 +6550,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -6698,7 +6698,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -6946,7 +6946,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -7124,7 +7124,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -7298,7 +7298,7 @@ export interface operations {
                      *           "environment": "cloud",
                      *           "runtime_adapter": "claude",
                      *           "provider": "anthropic",
-                     *           "model": "claude-sonnet-5",
+                     *           "model": "claude-sonnet-4-6",
                      *           "reasoning_effort": "high",
                      *           "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *           "error_message": null,
@@ -7420,7 +7420,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
@@ -7571,7 +7571,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
@@ -7690,7 +7690,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
@@ -7836,7 +7836,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
@@ -7998,7 +7998,7 @@ export interface operations {
                      *         "environment": "cloud",
                      *         "runtime_adapter": "claude",
                      *         "provider": "anthropic",
-                     *         "model": "claude-sonnet-5",
+                     *         "model": "claude-sonnet-4-6",
                      *         "reasoning_effort": "high",
                      *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *         "error_message": null,
@@ -8155,7 +8155,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
@@ -8365,7 +8365,7 @@ export interface operations {
                      *       "environment": "cloud",
                      *       "runtime_adapter": "claude",
                      *       "provider": "anthropic",
-                     *       "model": "claude-sonnet-5",
+                     *       "model": "claude-sonnet-4-6",
                      *       "reasoning_effort": "high",
                      *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
                      *       "error_message": null,
