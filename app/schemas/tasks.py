@@ -111,7 +111,12 @@ class TaskIn(Input):
         Field(description="How the task relates to the report. Write only, fixed at creation."),
     ] = None
     json_schema: Annotated[
-        Any, Json(null=True), Field(description="JSON Schema that the output of every run must satisfy.")
+        Any,
+        Json(null=True),
+        Field(
+            description="JSON Schema that the output of every run must satisfy. Any JSON is stored, but no "
+            "output satisfies one that is no valid JSON Schema."
+        ),
     ] = None
     internal: Annotated[
         bool, Boolean(), Field(description="Whether the task is internal, and hidden from lists by default.")

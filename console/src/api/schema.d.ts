@@ -4661,7 +4661,7 @@ export interface components {
             signal_report_task_relationship?: "implementation" | null;
             /**
              * Json Schema
-             * @description JSON Schema that the output of every run must satisfy.
+             * @description JSON Schema that the output of every run must satisfy. Any JSON is stored, but no output satisfies one that is no valid JSON Schema.
              */
             json_schema?: unknown;
             /**
