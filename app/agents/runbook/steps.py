@@ -160,7 +160,7 @@ class Execution:
         ]
         answer = self._client.choose(call.as_question(), options)
         if answer is None:
-            call.end("Nobody answered.", failed=True)
+            call.end("No answer was given.", failed=True)
             raise StepFailed(f"{name} got no answer to: {step.question}")
         self._answer = answer
         call.end(answer, result={"answer": answer})

@@ -324,6 +324,7 @@ async def test_ask_without_an_allowing_answer_fails(runner: Runner) -> None:
 
     assert isinstance(outcome.failed, AgentStepFailed)
     assert outcome.failed.message == "Step 1 of 1 (ask, line 1) got no answer to: Sure?"
+    assert "No answer was given." in json.dumps(outcome.entries)
 
 
 async def test_what_the_agent_says_is_logged_in_pieces_and_whole(runner: Runner) -> None:

@@ -373,8 +373,8 @@ class TestPage:
         assert 'value="reject"' in page
         assert 'value="allow"' in page
         assert 'value="always"' not in page
-        assert "takes no other answers" in page
-        assert "takes no other answers" not in (await anonymous.get(f"/a/{new_token()}")).text
+        assert "more answers than this link takes" in page
+        assert "more answers than this link takes" not in (await anonymous.get(f"/a/{new_token()}")).text
         assert (await press(anonymous, token, ("option_id", "reject"))).status_code == 303
         assert await state(session) == ("answered", 1)
 
