@@ -17,18 +17,21 @@ pytestmark = pytest.mark.walls
 HERE = Path(__file__).parent
 UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 # All that concerns the sandbox, the limits of a run, its files and its git; and one whole run. What takes a minute does
-# so in the sandbox that differs most for an ordinary user: root tries both.
+# so in the sandbox that differs most for an ordinary user: root tries both. A process for each row: it loads the suite
+# for seconds of processor time.
 PARTS = {
-    "sandbox/test_attempts.py": "",
-    "sandbox/test_one_way_in.py": "",
-    "agents/sandbox/test_escapes.py": "",
-    "agents/sandbox/test_confinement.py": "",
-    "agents/sandbox/test_limits.py": "not landlock",
-    "agents/sandbox/test_chains.py": "",
-    "agents/sandbox/test_collecting.py": "not landlock",
-    "agents/session/test_odd_messages.py": "costs or breaks_the_protocol",
-    "agents/workspace/test_hostile_workspace.py": "not bubblewrap",
-    "agents/execution/test_perform.py::test_work_arrives_on_a_new_branch": "",
+    "walls": (
+        "",
+        "sandbox/test_attempts.py",
+        "sandbox/test_one_way_in.py",
+        "agents/sandbox/test_escapes.py",
+        "agents/sandbox/test_confinement.py",
+        "agents/sandbox/test_chains.py",
+        "agents/execution/test_perform.py::test_work_arrives_on_a_new_branch",
+    ),
+    "limits": ("not landlock", "agents/sandbox/test_limits.py", "agents/sandbox/test_collecting.py"),
+    "messages": ("costs or breaks_the_protocol", "agents/session/test_odd_messages.py"),
+    "git": ("not bubblewrap", "agents/workspace/test_hostile_workspace.py"),
 }
 SKIPPED = re.compile(r"^SKIPPED \[\d+\] \S+ (.*)$", re.MULTILINE)
 
@@ -41,14 +44,16 @@ def can_drop_privileges() -> bool:
 
 @pytest.mark.skipif(not can_drop_privileges(), reason="not root, or no user namespaces: nothing to drop")
 @pytest.mark.timeout(900)  # many tests in one
-@pytest.mark.parametrize(("part", "chosen"), PARTS.items(), ids=PARTS)
-async def test_walls_hold_without_root(tmp_path: Path, part: str, chosen: str) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "parts"), [(chosen, parts) for chosen, *parts in PARTS.values()], ids=PARTS
+)
+async def test_walls_hold_without_root(tmp_path: Path, chosen: str, parts: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *UNPRIVILEGED,
         *(sys.executable, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "-p", "no:randomly"),
         # Cut off from the suite's servers: not needed, and PostgreSQL would want to know the user by name.
         *(f"--basetemp={tmp_path / 'inner'}", f"--confcutdir={HERE}"),
-        *(f"{HERE.parent / part}", "-k", chosen),
+        *("-k", chosen, *(f"{HERE.parent / part}" for part in parts)),
         cwd=HERE.parents[1],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
