@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryError, WorkspaceBroken
+from app.agents.git import repository
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
@@ -340,13 +341,15 @@ async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collect
             await collector.collect("ln -sf /proc/self/fd/1 .git/config", within=timedelta(seconds=3))
 
 
+# Of git while it compares: a quarter of what it has otherwise, and the files are as much smaller.
+COMPARING_MEMORY = 128 * 2**20
 LARGE = {
     # Git would take 43 times its size to compare it line by line.
-    "empty lines": "yes '' | head -c 30000000 > large",
-    "changed": "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; "
-    "yes | head -c 60000000 > large",
-    # It takes none of the disk, but half a minute: once is enough, for the worker's git is in no sandbox.
-    "a hole": "truncate -s 520M large",
+    "empty lines": "yes '' | head -c 7500000 > large",
+    "changed": "head -c 1250000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; "
+    "yes | head -c 15000000 > large",
+    # It takes none of the disk, but seconds: once is enough, for the worker's git is in no sandbox.
+    "a hole": "truncate -s 130M large",
 }
 
 
@@ -356,13 +359,15 @@ LARGE = {
     indirect=["sandbox"],
 )
 async def test_git_of_the_worker_compares_large_files_within_its_memory(
-    collector: Collector, origin: GitFolder, leaves: str
+    collector: Collector, origin: GitFolder, monkeypatch: pytest.MonkeyPatch, leaves: str
 ) -> None:
+    monkeypatch.setattr(repository, "_COMPARING_MEMORY", COMPARING_MEMORY)
+
     collected = await collector.collect(f"{LARGE[leaves]}; echo work > work.txt", within=timedelta(minutes=5))
 
     assert sorted(collected.changes.files) == ["large", "work.txt"]
     assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"
-    assert int(origin.git("cat-file", "-s", f"{PUSH_BRANCH}:large")) >= 30_000_000
+    assert int(origin.git("cat-file", "-s", f"{PUSH_BRANCH}:large")) >= 7_500_000
     assert b"+work" in collected.changes.patch
     assert b"large" not in collected.changes.patch
     assert collected.left_out.startswith("Files over 4 MiB are left out of the patch")
