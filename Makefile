@@ -108,7 +108,10 @@ mutants: $(STAMP) ## Change conditions of services and see which changes no test
 WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
 
 .PHONY: check
-check: $(STAMP) ## Check format, lint, types, import rules and words
+check: check-service check-console ## Check format, lint, types, import rules and words
+
+.PHONY: check-service
+check-service: $(STAMP)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
@@ -118,6 +121,9 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@$(PYTHON) -m checks.words $(WORDS)
 	@$(PYTHON) -m checks.naming tests
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
+
+.PHONY: check-console
+check-console: $(STAMP)
 	@$(PYTHON) -m app.devstack.building.scripts check build
 
 .PHONY: bench
