@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _HEADER_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
@@ -68,13 +68,26 @@ class Cost:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that the living threads of the processes have used, in seconds."""
-    nanoseconds = 0
+class Scheduled(NamedTuple):
+    """For how many seconds threads ran on a processor, and for how many they were ready to run but waited for one."""
+
+    running: float
+    waiting: float
+
+
+def scheduled(pids: Iterable[int]) -> Scheduled:
+    """Return the times of the living threads of the processes, in total, each since its start."""
+    running = waiting = 0
     for pid in pids:
         for statistics in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            nanoseconds += int(statistics.read_text(encoding="ascii").split()[0])
-    return nanoseconds / 1e9
+            ran, waited, _ = statistics.read_text(encoding="ascii").split()
+            running, waiting = running + int(ran), waiting + int(waited)
+    return Scheduled(running / 1e9, waiting / 1e9)
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the processor time that the living threads of the processes have used, in seconds."""
+    return scheduled(pids).running
 
 
 async def send_for(
