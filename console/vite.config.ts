@@ -10,6 +10,8 @@ export default defineConfig({
     // A data: URL of a small file would need its own place in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One file of styles, since Vite does not ask again for one that could not be loaded.
+    cssCodeSplit: false,
     // Of all that is in the bundle, beside it.
     license: { fileName: "licenses.md" },
     rolldownOptions: {

@@ -13,6 +13,7 @@ import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
 import * as notices from "./notices.mjs";
 import * as pages from "./pages.mjs";
+import * as parts from "./parts.mjs";
 import * as pushes from "./pushes.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
@@ -75,6 +76,7 @@ const ROWS = [
   {
     ...conversation,
     ...pages,
+    ...parts,
     ...arrivals,
     ...sessions,
     ...questions,

@@ -1,6 +1,6 @@
 import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
 import { UserX } from "lucide-react";
-import { lazy, Suspense, useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { onSignedOut } from "../api/client";
 import { ApiError, isTransient } from "../api/errors";
@@ -12,17 +12,18 @@ import { ProjectProvider } from "../features/project/project";
 import { TasksPage } from "../features/tasks/TasksPage";
 import { aroundNav, expectPage } from "../ui/arrival";
 import { Empty, FailedPage, Loading, Messages } from "../ui/feedback";
+import { later } from "../ui/later";
 import { rememberedProject, rememberProject } from "./lastProject";
 import { OpenTask } from "./OpenTask";
 import { Shell } from "./Shell";
 import { startWorker } from "./worker";
 
 const loadRunPage = () => import("../features/run/RunPage");
-const RunPage = lazy(loadRunPage);
+const RunPage = later(loadRunPage, true);
 
 const SHOWN_RUN = /\/projects\/(\d+)\/tasks\/([^/]+)(?:\/runs\/([^/]+))?/;
 
-const SettingsPage = lazy(() => import("../features/settings/SettingsPage"));
+const SettingsPage = later(() => import("../features/settings/SettingsPage"), true);
 
 const client = new QueryClient({
   defaultOptions: {

@@ -1,18 +1,19 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
 
 import { ListChecks } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { Empty, Loading } from "../../ui/feedback";
+import { later } from "../../ui/later";
 import { FilesPane } from "./FilesPane";
 import styles from "./run.module.css";
 import { PlanList } from "./TranscriptRow";
 
-const ChangesPane = lazy(() => import("../changes/ChangesPane"));
-const NotificationsPane = lazy(() => import("../attention/NotificationsPane"));
+const ChangesPane = later(() => import("../changes/ChangesPane"), false);
+const NotificationsPane = later(() => import("../attention/NotificationsPane"), false);
 
 export const PANES = [
   { name: "changes", label: "Changes" },
