@@ -20,6 +20,7 @@ import * as sessions from "./sessions.mjs";
 import * as settings from "./settings.mjs";
 import * as streams from "./streams.mjs";
 import * as subscriptions from "./subscriptions.mjs";
+import * as twice from "./twice.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const scenes = new AsyncLocalStorage();
@@ -79,6 +80,7 @@ const ROWS = [
     ...parts,
     ...arrivals,
     ...sessions,
+    ...twice,
     ...questions,
     ...pushes,
     ...settings,

@@ -34,9 +34,12 @@ export async function newRequest(title, method, params) {
   return start(task, { mode: "interactive", runtime_adapter: "actor", model: "m" });
 }
 
+/** End the run of a task after the scene. */
+export const endLater = (id) => started.getStore().add(id);
+
 /** Run a task. Return it. */
 export function start({ id }, options) {
-  started.getStore().add(id);
+  endLater(id);
   return call(`/tasks/${id}/run/`, options);
 }
 

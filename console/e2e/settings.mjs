@@ -106,7 +106,8 @@ export async function webhooksAreKeptUp(browser, { expect, watched, checkAccess 
     const signatures = receiver.received.at(-1).headers["webhook-signature"].split(" ");
     expect(signatures.length === 2, "and signs beside the one before");
 
-    await item.getByRole("button", { name: "Delete", exact: true }).click();
+    await item.getByRole("button", { name: "Delete", exact: true }).dblclick();
+    expect((await item.count()) === 1, "a double click deletes nothing");
     await item.getByRole("button", { name: "Really delete" }).click();
     await item.first().waitFor({ state: "detached" });
     expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);

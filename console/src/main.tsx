@@ -2,9 +2,11 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
 import "./ui/base.css";
 import { keepFocus } from "./ui/focus";
+import { ignoreSecondClicks } from "./ui/secondClick";
 import { applyTheme } from "./ui/theme";
 
 applyTheme();
 keepFocus();
+ignoreSecondClicks();
 const root = document.getElementById("root");
 if (root) createRoot(root).render(<App />);

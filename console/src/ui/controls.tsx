@@ -14,7 +14,7 @@ import styles from "./controls.module.css";
 
 type Tone = "primary" | "danger" | "quiet";
 
-interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   tone?: Tone;
   large?: boolean;
   ref?: Ref<HTMLButtonElement>;

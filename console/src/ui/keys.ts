@@ -4,6 +4,8 @@ import { useLayoutEffect, useRef } from "react";
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 const PAIR_MS = 1000;
+/** The keys that may be held down: they only move. */
+const REPEAT = new Set(["j", "k"]);
 
 function isTyping(target: EventTarget | null): boolean {
   const element = target instanceof HTMLElement ? target : null;
@@ -26,6 +28,7 @@ export function useKeys(keys: Keys): void {
       if (event.altKey || event.defaultPrevented || (isTyping(event.target) && !isCommand)) return;
       const key = isCommand ? `Mod+${event.key.toLowerCase()}` : event.key;
       const pair = event.timeStamp - firstAt < PAIR_MS ? `${first} ${key}` : "";
+      if (event.repeat && !REPEAT.has(key)) return;
       const action = current.current[pair] ?? current.current[key];
       [first, firstAt] = [key, event.timeStamp];
       if (action) {

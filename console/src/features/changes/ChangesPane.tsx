@@ -1,11 +1,12 @@
 /** What a run changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { ArrowRight, Columns2, FileDiff, LoaderCircle, Rows2, Send } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { fetchChanges } from "../../api/changes";
 import { type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import type { Item } from "../../transcript/items";
+import { useAction } from "../../ui/action";
 import { Button, IconButton } from "../../ui/controls";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
@@ -50,7 +51,7 @@ export default function ChangesPane({ run, runRef, items }: Props) {
   );
   const { viewed, comments, toggleViewed, add, remove, clear } = useReview(runRef.task, run.id);
   const resume = useResume(runRef, run);
-  const send = useMutation({
+  const send = useAction({
     mutationFn: async () => {
       const message = reviewMessage(comments);
       if (over) await resume(message);

@@ -25,10 +25,10 @@ export function CommentForm({ place, onExtend, onSave, onCancel }: Props) {
     >
       <p className={styles.commentPlace}>
         <span>Comment on {place}</span>
-        <IconButton label="One line more above" onClick={() => onExtend(-1)}>
+        <IconButton data-repeats label="One line more above" onClick={() => onExtend(-1)}>
           <ChevronUp size={16} />
         </IconButton>
-        <IconButton label="One line more below" onClick={() => onExtend(1)}>
+        <IconButton data-repeats label="One line more below" onClick={() => onExtend(1)}>
           <ChevronDown size={16} />
         </IconButton>
       </p>

@@ -1,10 +1,11 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
 import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
@@ -82,7 +83,7 @@ interface ItemProps {
 function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
   const queries = useQueryClient();
   const question = row.status === "open" ? fromRow(row) : null;
-  const snooze = useMutation({
+  const snooze = useAction({
     mutationFn: () => snoozeQuestion(row.project_id, row.id, HOUR),
     onSuccess: () => {
       say("No notices about this question for an hour.");

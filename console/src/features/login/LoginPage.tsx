@@ -1,9 +1,10 @@
 /** Signs in by a link of one use (its code stands behind the `#`, so no log has it), or by an API key. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
+import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { Button, Field, Input } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
@@ -22,7 +23,7 @@ export function LoginPage({ isSignedIn }: Props) {
   const [location, navigate] = useLocation();
   const [key, setKey] = useState("");
   const tried = useRef(false);
-  const login = useMutation({
+  const login = useAction({
     mutationFn: signIn,
     onSuccess: (session) => {
       // The session stays, since the page looks at it; what the person before saw goes.

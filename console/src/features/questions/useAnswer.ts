@@ -1,17 +1,18 @@
 /** Answers a question once, wherever it stands; what another person answered first is said as that. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { answerPermission, type RunRef } from "../../api/commands";
 import { ApiError } from "../../api/errors";
 import { answerQuestion } from "../../api/inbox";
 import type { Answer, UserBasic } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { say, sayError } from "../../ui/feedback";
 import type { Question } from "./question";
 
 export function useAnswer(question: Question, ref: RunRef) {
   const queries = useQueryClient();
   const key = useRef(crypto.randomUUID());
-  return useMutation({
+  return useAction({
     mutationFn: async (answer: Answer) => {
       if (question.row) {
         const { id, digest, project_id } = question.row;

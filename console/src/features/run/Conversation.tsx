@@ -7,6 +7,7 @@ import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
+import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
@@ -40,7 +41,11 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
   const row = useInboxRow(run.id, asked?.key ?? null);
   const question = row ? fromRow(row) : row === null ? asked : null;
   const over = isOver(run);
-  const command = useMutation({ mutationFn: (send: () => Promise<void>) => send(), onError: sayError });
+  const option = useMutation({
+    mutationFn: (chosen: { id: string; value: string }) => setOption(runRef, chosen.id, chosen.value),
+    onError: sayError,
+  });
+  const stop = useAction({ mutationFn: () => cancelTurn(runRef), onError: sayError });
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
   const [draft, setDraft] = useDraft(`taskbeacon.draft.${run.id}`);
@@ -54,8 +59,8 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
     sendLabel: "Send",
     isBusy: false,
     onSend: outbox.send,
-    onOption: (id: string, value: string) => command.mutate(() => setOption(runRef, id, value)),
-    onStop: isIdle || question ? null : () => command.mutate(() => cancelTurn(runRef)),
+    onOption: (id: string, value: string) => option.mutate({ id, value }),
+    onStop: isIdle || question ? null : () => stop.mutate(),
   };
   const toNextRun = {
     uploads: `/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`,

@@ -19,6 +19,7 @@ import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { PageHeading } from "../../ui/heading";
 import { StateBadge } from "../../ui/status";
+import { SureButton } from "../../ui/sure";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
 import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
@@ -53,9 +54,9 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
         <div className={styles.actions}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {(!run || isOver(run)) && (
-            <Button onClick={actions.retry} disabled={actions.isBusy}>
+            <Button className={styles.does} onClick={actions.retry} disabled={actions.isBusy}>
               {run ? <RotateCcw size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}
-              <span className={styles.word}>{run ? "Run again" : "Start"}</span>
+              {run ? "Run again" : "Start"}
             </Button>
           )}
           <IconButton
@@ -119,15 +120,26 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
   // While the work is stored nothing waits any more: a second click must not cancel what was finished.
   if (isFinishing || waitingFor(run)?.kind === "message") {
     return (
-      <Button title="Finish the conversation" onClick={actions.finish} disabled={isBusy || isFinishing}>
+      <Button
+        className={styles.does}
+        title="Finish the conversation"
+        onClick={actions.finish}
+        disabled={isBusy || isFinishing}
+      >
         <Check size={14} aria-hidden="true" /> Finish
       </Button>
     );
   }
   return (
-    <Button tone="danger" onClick={actions.cancel} disabled={isBusy}>
-      <Square size={13} aria-hidden="true" /> <span className={styles.word}>End run</span>
-    </Button>
+    <SureButton
+      className={styles.does}
+      tone="danger"
+      sureLabel="Really end it"
+      onSure={actions.cancel}
+      disabled={isBusy}
+    >
+      <Square size={13} aria-hidden="true" /> End run
+    </SureButton>
   );
 }
 

@@ -1,10 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { request } from "../../api/client";
 import { closeConversation } from "../../api/commands";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useProject } from "../project/project";
@@ -45,7 +46,7 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     void queries.invalidateQueries({ queryKey: ["task", id] });
     void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
   };
-  const start = useMutation({
+  const start = useAction({
     mutationFn: (body: RunRequest) => startRun(project.id, id, body),
     onSuccess: () => {
       refresh();
@@ -54,16 +55,16 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     },
     onError: sayError,
   });
-  const cancel = useMutation({
+  const cancel = useAction({
     mutationFn: () => cancelRun(project.id, id, run?.id ?? ""),
     onSuccess: refresh,
     onError: sayError,
   });
-  const finish = useMutation({
+  const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
     onError: sayError,
   });
-  const archive = useMutation({
+  const archive = useAction({
     mutationFn: () => updateTask(project.id, id, { archived: !task?.archived }),
     onSuccess: (changed) => {
       say(changed.archived ? "Archived." : "Taken out of the archive.");
@@ -71,7 +72,7 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     },
     onError: sayError,
   });
-  const mute = useMutation({
+  const mute = useAction({
     mutationFn: (isMuted: boolean) =>
       request<void>(`/api/projects/${project.id}/tasks/${id}/mute/`, { method: isMuted ? "PUT" : "DELETE" }),
     onSuccess: (_, isMuted) => {

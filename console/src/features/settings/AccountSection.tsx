@@ -1,8 +1,9 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { Button, Field, Select } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
@@ -17,7 +18,7 @@ export function AccountSection() {
   const [, navigate] = useLocation();
   const [theme, setTheme] = useState(readTheme);
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: fetchSessions });
-  const leave = useMutation({
+  const leave = useAction({
     mutationFn: signOut,
     onSuccess: () => {
       navigate("~/console/login");
@@ -97,7 +98,7 @@ export function browserName(userAgent: string): string {
 
 function OneSession({ row }: { row: SessionRow }) {
   const queries = useQueryClient();
-  const revoke = useMutation({
+  const revoke = useAction({
     mutationFn: () => revokeSession(row.id),
     onError: sayError,
     onSettled: () => queries.invalidateQueries({ queryKey: ["sessions"] }),

@@ -1,8 +1,9 @@
 /** The deliveries of a webhook endpoint, each with its attempts. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { ChevronRight, CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
+import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
@@ -43,7 +44,7 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
   const { project } = useProject();
   const queries = useQueryClient();
   const [isOpen, setOpen] = useState(false);
-  const again = useMutation({
+  const again = useAction({
     mutationFn: () => redeliver(project.id, endpoint, delivery.id),
     onSuccess: () => {
       say("It is sent again.");

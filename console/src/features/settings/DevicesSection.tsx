@@ -1,8 +1,9 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { MonitorSmartphone, Smartphone } from "lucide-react";
 import { fetchDevices, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
@@ -29,7 +30,7 @@ export function DevicesSection() {
     void queries.invalidateQueries({ queryKey: ["devices"] });
     void queries.invalidateQueries({ queryKey: ["push support"] });
   };
-  const toggle = useMutation({
+  const toggle = useAction({
     mutationFn: async () => {
       if (support.data === "on") await disablePush();
       else await enablePush();
@@ -79,7 +80,7 @@ const NAMES = { ios: "iPhone or iPad", android: "Android device", web: "Browser"
 
 function DeviceRow({ device }: { device: Device }) {
   const { project } = useProject();
-  const test = useMutation({
+  const test = useAction({
     mutationFn: async () => {
       // A test push is about a task, since pushes are: the newest one serves.
       const { results } = await fetchTasks(project.id, {}, 1, 0);

@@ -1,10 +1,12 @@
 /** A webhook endpoint, with what can be done about it. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
+import { useAction } from "../../ui/action";
 import { Button, Select } from "../../ui/controls";
 import { say, sayError } from "../../ui/feedback";
+import { SureButton } from "../../ui/sure";
 import { Age, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
 import { Deliveries } from "./Deliveries";
@@ -27,12 +29,17 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   const queries = useQueryClient();
   const [isOpen, setOpen] = useState(false);
   const refresh = () => void queries.invalidateQueries({ queryKey: ["endpoints", project.id] });
-  const action = useMutation({
-    mutationFn: (run: () => Promise<unknown>) => run(),
+  const toggle = useAction({
+    mutationFn: () => enableEndpoint(project.id, endpoint.id, !endpoint.enabled),
     onSuccess: refresh,
     onError: sayError,
   });
-  const ping = useMutation({
+  const remove = useAction({
+    mutationFn: () => deleteEndpoint(project.id, endpoint.id),
+    onSuccess: refresh,
+    onError: sayError,
+  });
+  const ping = useAction({
     mutationFn: () => pingEndpoint(project.id, endpoint.id),
     onSuccess: () => {
       say("Sent. The delivery shows what came back.");
@@ -70,17 +77,17 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
           <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
             Deliveries
           </Button>
-          <Button
-            onClick={() => action.mutate(() => enableEndpoint(project.id, endpoint.id, !endpoint.enabled))}
-          >
+          <Button disabled={toggle.isPending} onClick={() => toggle.mutate()}>
             {endpoint.enabled ? "Switch off" : "Switch on"}
           </Button>
           <SureButton
             tone="danger"
-            label="Delete"
             sureLabel="Really delete"
-            onSure={() => action.mutate(() => deleteEndpoint(project.id, endpoint.id))}
-          />
+            disabled={remove.isPending}
+            onSure={() => remove.mutate()}
+          >
+            Delete
+          </SureButton>
         </div>
       </div>
       {isOpen && (
@@ -90,30 +97,6 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
         </div>
       )}
     </li>
-  );
-}
-
-interface SureProps {
-  label: string;
-  sureLabel: string;
-  tone?: "danger";
-  onSure: () => void;
-}
-
-/** Asks once more, until the focus goes elsewhere. */
-function SureButton({ label, sureLabel, tone, onSure }: SureProps) {
-  const [isSure, setSure] = useState(false);
-  return (
-    <Button
-      {...(tone ? { tone } : {})}
-      onClick={() => {
-        if (isSure) onSure();
-        setSure(!isSure);
-      }}
-      onBlur={() => setSure(false)}
-    >
-      {isSure ? sureLabel : label}
-    </Button>
   );
 }
 
@@ -130,7 +113,7 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
   const queries = useQueryClient();
   const id = useId();
   const [hours, setHours] = useState(24);
-  const repeat = useMutation({
+  const repeat = useAction({
     mutationFn: () => {
       // What happened before there was an endpoint is not missing.
       const since = Math.max(Date.now() - hours * HOUR_MS, Date.parse(endpoint.created_at));
@@ -148,7 +131,7 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
     },
     onError: sayError,
   });
-  const rotate = useMutation({ mutationFn: () => rotateSecret(project.id, endpoint.id), onError: sayError });
+  const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id), onError: sayError });
   if (rotate.data)
     return (
       <Secret secret={rotate.data.secret} onDone={rotate.reset}>
@@ -174,7 +157,9 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       <Button type="submit" disabled={repeat.isPending}>
         Send
       </Button>
-      <SureButton label="New secret" sureLabel="Really a new secret" onSure={() => rotate.mutate()} />
+      <SureButton sureLabel="Really a new secret" disabled={rotate.isPending} onSure={() => rotate.mutate()}>
+        New secret
+      </SureButton>
     </form>
   );
 }

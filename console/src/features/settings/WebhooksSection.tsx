@@ -1,7 +1,8 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, Webhook } from "lucide-react";
 import { useState } from "react";
 import { createEndpoint, fetchEndpoints } from "../../api/webhooks";
+import { useAction } from "../../ui/action";
 import { Button, Field, Input } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
@@ -53,7 +54,7 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
   const queries = useQueryClient();
   const [url, setUrl] = useState("");
   const [types, setTypes] = useState("run.*, question.*");
-  const create = useMutation({
+  const create = useAction({
     mutationFn: () => {
       const event_types = types.split(/[\s,]+/).filter(Boolean);
       return createEndpoint(project.id, { url: url.trim(), event_types, description: "" });

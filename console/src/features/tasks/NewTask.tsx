@@ -1,9 +1,10 @@
 /** Creates a task, and its first run unless it is kept as a draft. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { createTask, fetchRepositories, type RunRequest, startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
+import { useAction } from "../../ui/action";
 import { classes } from "../../ui/classes";
 import { Button, Check, Field, Input, Select, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
@@ -36,7 +37,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
     queryFn: () => fetchRepositories(project.id),
   });
 
-  const create = useMutation({
+  const create = useAction({
     mutationFn: async (starts: boolean) => {
       const body = { description, ...(repository ? { repository } : {}) };
       // A failed upload or start is tried again with the task that exists.

@@ -1,0 +1,61 @@
+// What is clicked, tapped or pressed twice is done once, and nothing else is done by the second click.
+import { call, endLater, newTask, start } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+/** Click twice at one place, without a pause: each one as a first click, as phones count them. */
+async function clickTwice(button, click) {
+  await button.click({ trial: true });
+  const { x, y, width, height } = await button.boundingBox();
+  await click(x + width / 2, y + height / 2);
+  await click(x + width / 2, y + height / 2);
+}
+
+export async function taskIsCreatedOnce(browser, { expect, watched }) {
+  const pressed = (page) => Promise.all([1, 2].map(() => page.keyboard.press("Control+Enter")));
+  for (const [size, how, act] of [
+    ["desk", "double click", (_page, button) => button.dblclick()],
+    ["desk", "key pressed twice", pressed],
+    ["phone", "double tap", (page, button) => clickTwice(button, (x, y) => page.touchscreen.tap(x, y))],
+  ]) {
+    const page = await watched(browser, { size });
+    const text = `Once by ${how} ${crypto.randomUUID()}`;
+    await page.goto(`${base}/projects/1/?new=1`);
+    await page.getByLabel("What shall the agent do?").fill(`\`\`\`say\n${text}\n\`\`\``);
+    await act(page, page.getByRole("button", { name: "Start", exact: true }));
+    await page.waitForURL(/\/tasks\//);
+    await page.getByPlaceholder("Your turn: what next?").waitFor();
+    const { results } = await call("/tasks/?limit=50");
+    const made = results.filter(({ description }) => description.includes(text));
+    for (const { id } of made) endLater(id);
+    expect(made.length === 1, `a ${how} creates one task (${made.length})`);
+    const { count } = await call(`/tasks/${made[0].id}/runs/`);
+    expect(count === 1, `with one run (${count})`);
+    await page.context().close();
+  }
+}
+
+export async function secondClickDoesNothing(browser, { expect, watched }) {
+  for (const size of ["desk", "phone"]) {
+    const page = await watched(browser, { size });
+    const click = (x, y) => (size === "desk" ? page.mouse.click(x, y) : page.touchscreen.tap(x, y));
+    const task = await newTask("Acceptance: a second click", [["ask", "Go on?"]]);
+    const path = `/tasks/${task.id}`;
+    await start(task, { mode: "interactive" });
+    const runs = async () => (await call(`${path}/runs/`)).results;
+    await page.goto(`${base}/projects/1${path}`);
+    const end = page.getByRole("button", { name: "End run" });
+    const sure = page.getByRole("button", { name: "Really end it" });
+    await clickTwice(end, click);
+    await sure.waitFor();
+    const { latest_run: asked } = await call(`${path}/`);
+    expect(asked.status !== "cancelled", `a double click does not end a run (${size})`);
+    await sure.click();
+    const again = page.getByRole("button", { name: "Run again" });
+    await clickTwice(again, click);
+    await end.waitFor();
+    const [latest, ...earlier] = await runs();
+    expect(earlier.length === 1, `"Run again" starts one run (${size})`);
+    expect(["queued", "in_progress"].includes(latest.status), `and does not end it (${size})`);
+    await page.context().close();
+  }
+}
