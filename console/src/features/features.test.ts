@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
-import { reasonOf, runName, stateOf } from "./project/runState";
+import { filesAtStart, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
@@ -42,6 +42,14 @@ describe("groups of tasks", () => {
 });
 
 describe("the state of a run", () => {
+  it("names the files of its start, not those that were attached to a message since", () => {
+    const artifacts = ["a", "b"].map((id) => ({ id, name: `${id}.txt`, type: "user_attachment" }));
+    const started = (ids?: string[]) =>
+      filesAtStart(run("in_progress", ids ? { pending_user_artifact_ids: ids } : {}, { artifacts }));
+    expect(started(["a"])).toEqual(["a.txt"]);
+    expect(started()).toEqual([]);
+  });
+
   it("has its reason", () => {
     expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next for a free worker");
     expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue for a worker");

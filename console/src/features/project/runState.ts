@@ -90,6 +90,12 @@ export function outputOf(run: Run | null): Output {
   return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
 }
 
+/** Return the names of the files that the run was started with; later ones belong to messages. */
+export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifacts">): string[] {
+  const ids = Array.isArray(state.pending_user_artifact_ids) ? state.pending_user_artifact_ids : [];
+  return artifacts.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
+}
+
 interface NewestRuns {
   count: number;
   results: readonly Pick<Run, "id">[];

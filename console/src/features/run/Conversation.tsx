@@ -13,7 +13,7 @@ import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
 import { useInboxRow } from "../inbox/useInbox";
 import { useProject } from "../project/project";
-import { isOver, outputOf, stateOf } from "../project/runState";
+import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { fromRow, fromRun } from "../questions/question";
 import { Composer, type Written } from "./Composer";
@@ -128,7 +128,7 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
   const { href } = useProject();
   const earlier = run.state.resume_from_run_id;
   const message = run.state.pending_user_message;
-  const files = run.artifacts.filter(({ type }) => type === "user_attachment").map(({ name }) => name);
+  const files = filesAtStart(run);
   const text = typeof message === "string" ? message : "";
   return (
     <>
