@@ -9,6 +9,7 @@ import { withRuns } from "./api.mjs";
 import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
+import * as drafts from "./drafts.mjs";
 import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
 import * as notices from "./notices.mjs";
@@ -80,6 +81,7 @@ const ROWS = [
     ...parts,
     ...arrivals,
     ...sessions,
+    ...drafts,
     ...twice,
     ...questions,
     ...pushes,

@@ -7,7 +7,6 @@ import {
   Check,
   ExternalLink,
   GitBranch,
-  Play,
   RotateCcw,
   Square,
 } from "lucide-react";
@@ -53,10 +52,9 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
         </PageHeading>
         <div className={styles.actions}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
-          {(!run || isOver(run)) && (
+          {run && isOver(run) && (
             <Button className={styles.does} onClick={actions.retry} disabled={actions.isBusy}>
-              {run ? <RotateCcw size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}
-              {run ? "Run again" : "Start"}
+              <RotateCcw size={14} aria-hidden="true" /> Run again
             </Button>
           )}
           <IconButton

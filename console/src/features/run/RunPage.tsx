@@ -12,6 +12,7 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { usePresence } from "../attention/presence";
 import { useProject } from "../project/project";
+import { areWhole, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
 import { isOver } from "../project/runState";
 import { markSeen } from "../project/seen";
 import { Conversation } from "./Conversation";
@@ -110,7 +111,8 @@ function useFreshTask(task: string, { standing }: Transcript): void {
 }
 
 function Draft({ task }: { task: Task }) {
-  const actions = useRunActions(task, null);
+  const [choices, choose] = useDraftChoices(task.id);
+  const actions = useRunActions(task, null, requestOf(choices));
   useKeys({ e: actions.archive });
   return (
     <main className={styles.page}>
@@ -119,7 +121,8 @@ function Draft({ task }: { task: Task }) {
         <TaskText text={task.description} files={[]} />
         <Empty icon={Play} title="No run yet">
           <p>A run is one attempt of an agent at this task.</p>
-          <Button tone="primary" onClick={actions.retry} disabled={actions.isBusy}>
+          <RunChoices choices={choices} onChange={choose} />
+          <Button tone="primary" onClick={actions.retry} disabled={actions.isBusy || !areWhole(choices)}>
             Start a run
           </Button>
         </Empty>

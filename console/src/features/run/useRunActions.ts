@@ -27,8 +27,7 @@ export interface RunActions {
 }
 
 /** The options of a run that another one of the same kind gets too. */
-function optionsOf(run: Run | null): RunRequest {
-  if (!run) return { mode: "interactive" };
+function optionsOf(run: Run): RunRequest {
   return {
     mode: run.state.mode === "interactive" ? "interactive" : "background",
     ...(run.branch ? { branch: run.branch } : {}),
@@ -36,12 +35,13 @@ function optionsOf(run: Run | null): RunRequest {
   };
 }
 
-export function useRunActions(task: Task | undefined, run: Run | null): RunActions {
+/** `first` are the options of the first run, while there is none. */
+export function useRunActions(task: Task, run: Run | null, first: RunRequest = {}): RunActions {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
   const [isMuted, setMuted] = useState(false);
-  const id = task?.id ?? "";
+  const id = task.id;
   const refresh = () => {
     void queries.invalidateQueries({ queryKey: ["task", id] });
     void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
@@ -65,7 +65,7 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     onError: sayError,
   });
   const archive = useAction({
-    mutationFn: () => updateTask(project.id, id, { archived: !task?.archived }),
+    mutationFn: () => updateTask(project.id, id, { archived: !task.archived }),
     onSuccess: (changed) => {
       say(changed.archived ? "Archived." : "Taken out of the archive.");
       refresh();
@@ -86,13 +86,13 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     cancel: () => cancel.mutate(),
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => start.mutate(optionsOf(run)),
+    retry: () => start.mutate(run ? optionsOf(run) : first),
     archive: () => archive.mutate(),
     isMuted,
     mute: () => mute.mutate(!isMuted),
     resume: (message, artifactIds) =>
       start.mutate({
-        ...optionsOf(run),
+        ...(run ? optionsOf(run) : first),
         mode: "interactive",
         ...(run ? { resume_from_run_id: run.id } : {}),
         ...(message ? { pending_user_message: message } : {}),

@@ -1,34 +1,28 @@
 /** Creates a task, and its first run unless it is kept as a draft. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { useLocation } from "wouter";
 import { createTask, fetchRepositories, type RunRequest, startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
 import { useAction } from "../../ui/action";
 import { classes } from "../../ui/classes";
-import { Button, Check, Field, Input, Select, TextArea } from "../../ui/controls";
+import { Button, Field, Input, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
+import { useKept } from "../../ui/kept";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
 import { useProject } from "../project/project";
+import { areWhole, keepDraftChoices, RunChoices, requestOf, USUAL } from "../project/RunChoices";
 import styles from "./tasks.module.css";
 
-const AGENTS = [
-  ["", "runbook (built in, needs no model)"],
-  ["claude", "Claude Code"],
-  ["codex", "Codex"],
-] as const;
-const DEFAULT_MODELS: Record<string, string> = { claude: "claude-sonnet-5", codex: "gpt-5.5" };
+const EMPTY = { description: "", repository: "", choices: USUAL };
 
 export function NewTask({ onClose }: { onClose: () => void }) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
-  const [description, setDescription] = useState("");
-  const [repository, setRepository] = useState("");
-  const [agent, setAgent] = useState("");
-  const [model, setModel] = useState("");
-  const [isInteractive, setInteractive] = useState(true);
+  const [written, keep] = useKept(sessionStorage, `taskbeacon.new.${project.id}`, EMPTY);
+  const { description, repository, choices } = written;
   const files = useAttachments(null);
   const target = useFileTarget(files.add);
   const created = useRef<Task | null>(null);
@@ -43,21 +37,24 @@ export function NewTask({ onClose }: { onClose: () => void }) {
       // A failed upload or start is tried again with the task that exists.
       created.current ??= await createTask(project.id, body);
       const task = created.current;
+      keepDraftChoices(task.id, choices);
       if (!starts) return task;
       const ids = await files.uploadAll(`/api/projects/${project.id}/tasks/${task.id}/staged_artifacts`);
       const run: RunRequest = {
-        mode: isInteractive ? "interactive" : "background",
-        ...(agent ? { runtime_adapter: agent, model } : {}),
+        ...requestOf(choices),
         ...(ids.length ? { pending_user_artifact_ids: ids } : {}),
       };
-      return startRun(project.id, task.id, run);
+      const started = await startRun(project.id, task.id, run);
+      keepDraftChoices(task.id, null);
+      return started;
     },
     onSuccess: (task) => {
+      keep(null);
       void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
       navigate(href(`/tasks/${task.id}`));
     },
   });
-  const isReady = description.trim() !== "" && (!agent || model.trim() !== "") && !create.isPending;
+  const isReady = description.trim() !== "" && areWhole(choices) && !create.isPending;
 
   return (
     <Dialog title="New task" onClose={onClose}>
@@ -77,7 +74,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
               rows={7}
               value={description}
               placeholder="Describe the result that you want, and how to check it."
-              onChange={(event) => setDescription(event.target.value)}
+              onChange={(event) => keep({ ...written, description: event.target.value })}
               onKeyDown={(event) => {
                 if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) create.mutate(true);
               }}
@@ -97,7 +94,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
                 autoComplete="off"
                 spellCheck={false}
                 value={repository}
-                onChange={(event) => setRepository(event.target.value)}
+                onChange={(event) => keep({ ...written, repository: event.target.value })}
               />
               <datalist id="repositories">
                 {repositories.data?.map((name) => (
@@ -107,41 +104,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
             </>
           )}
         </Field>
-        <div className={styles.columns}>
-          <Field label="Agent">
-            {(ids) => (
-              <Select
-                {...ids}
-                value={agent}
-                onChange={(event) => {
-                  setAgent(event.target.value);
-                  setModel(DEFAULT_MODELS[event.target.value] ?? "");
-                }}
-              >
-                {AGENTS.map(([value, name]) => (
-                  <option key={value} value={value}>
-                    {name}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          {agent && (
-            <Field label="Model">
-              {(ids) => (
-                <Input
-                  {...ids}
-                  value={model}
-                  spellCheck={false}
-                  onChange={(event) => setModel(event.target.value)}
-                />
-              )}
-            </Field>
-          )}
-        </div>
-        <Check checked={isInteractive} onChange={(event) => setInteractive(event.target.checked)}>
-          Interactive: the agent asks you, and waits for messages after its turn
-        </Check>
+        <RunChoices choices={choices} onChange={(chosen) => keep({ ...written, choices: chosen })} />
         {create.isError && <Failure error={create.error} />}
         <div className={styles.actions}>
           <AttachButton onAdd={files.add} />

@@ -1,0 +1,42 @@
+// What a person writes is there when they come back: the text of a new task, and with what its first run starts.
+import { call, endLater } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watched, checkAccess }) {
+  const page = await watched(browser);
+  const text = page.getByLabel("What shall the agent do?");
+  const dialog = page.getByRole("dialog", { name: "New task" });
+  await page.goto(`${base}/projects/1/?new=1`);
+  await text.fill("Keep what I have written.");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await page.getByRole("main").getByRole("button", { name: "New task" }).click();
+  expect((await text.inputValue()) === "Keep what I have written.", "Escape does not lose the text");
+  await page.reload();
+  expect((await text.inputValue()) === "Keep what I have written.", "nor does a reload");
+
+  await page.getByLabel("Agent", { exact: true }).selectOption("Codex");
+  await page.getByLabel("Model", { exact: true }).fill("a-model");
+  await page.getByLabel(/^Interactive/).uncheck();
+  await page.getByRole("button", { name: "Save as draft" }).click();
+  await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  const id = new URL(page.url()).pathname.split("/").at(-1);
+  await page.reload();
+  await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  expect(
+    (await page.getByLabel("Agent", { exact: true }).inputValue()) === "codex",
+    "a draft keeps its agent",
+  );
+  expect((await page.getByLabel("Model", { exact: true }).inputValue()) === "a-model", "and its model");
+  await checkAccess(page, "a draft with an agent");
+  await page.getByLabel("Agent", { exact: true }).selectOption("");
+  await page.getByRole("button", { name: "Start a run" }).click();
+  endLater(id);
+  await page.getByRole("button", { name: "Run again" }).waitFor();
+  const { latest_run: run } = await call(`/tasks/${id}/`);
+  expect(run.state.mode === "background" && !run.runtime_adapter, "its run is what was chosen");
+
+  await page.goto(`${base}/projects/1/?new=1`);
+  expect((await text.inputValue()) === "", "the next new task begins empty");
+  await page.context().close();
+}
