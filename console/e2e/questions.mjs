@@ -44,6 +44,29 @@ async function heard(page) {
   return JSON.parse(await said.innerText()).result;
 }
 
+/** An answer that waits for a connection would look given, and be given at a time that nothing shows. */
+export async function answerWithoutAConnectionFails(browser, { expect, watched }) {
+  const { page } = await asks(
+    browser,
+    watched,
+    "Acceptance: an answer offline",
+  )("session/request_permission", {
+    toolCall: { toolCallId: "t", title: "Go on?", kind: "execute" },
+    options: [{ optionId: "once", name: "Allow", kind: "allow_once" }],
+  });
+  const allow = page.getByRole("button", { name: /^Allow/ });
+  await allow.waitFor();
+  await page.context().setOffline(true);
+  await allow.click();
+  await page.getByText("The service is not reachable. Check your connection.").waitFor();
+  expect(await allow.isEnabled(), "offline, an answer says that it was not given");
+  await page.context().setOffline(false);
+  // Another click so soon would count as a double one.
+  await allow.press("Enter");
+  expect((await heard(page)).outcome.optionId === "once", "online again, it can be given");
+  await page.context().close();
+}
+
 export async function formIsFilledIn(browser, { expect, watched, checkAccess }) {
   const { page } = await asks(
     browser,

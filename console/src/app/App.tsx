@@ -27,6 +27,8 @@ const SettingsPage = later(() => import("../features/settings/SettingsPage"), tr
 
 const client = new QueryClient({
   defaultOptions: {
+    // What a person does while offline fails at once, and says so, instead of being done later.
+    mutations: { networkMode: "always" },
     queries: {
       staleTime: 10_000,
       retry: (count, error) => count < 3 && isTransient(error),

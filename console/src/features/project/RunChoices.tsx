@@ -45,7 +45,7 @@ interface Props {
 export function RunChoices({ choices, onChange }: Props) {
   const { agent, model, isInteractive } = choices;
   return (
-    <>
+    <div className={styles.choices}>
       <div className={styles.columns}>
         <Field
           label="Agent"
@@ -86,6 +86,6 @@ export function RunChoices({ choices, onChange }: Props) {
       >
         Interactive: the agent asks you, and waits for messages after its turn
       </Check>
-    </>
+    </div>
   );
 }
