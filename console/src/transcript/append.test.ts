@@ -58,6 +58,29 @@ describe("a run that is over", () => {
   });
 });
 
+describe("a call without an end", () => {
+  const call = update({
+    sessionUpdate: "tool_call",
+    toolCallId: "a",
+    status: "in_progress",
+    kind: "execute",
+  });
+
+  it("is cancelled with its turn", () => {
+    const turn = (stopReason: string) =>
+      tools(read([call, said("_posthog/turn_complete", { stopReason })]))[0]?.status;
+    expect(turn("cancelled")).toBe("cancelled");
+    expect(turn("end_turn")).toBe("in_progress");
+  });
+
+  it("is cancelled by the next attempt at the run", () => {
+    const again = said("_taskbeacon/progress", { step: "clone", message: "Cloning" });
+    const other = said("_taskbeacon/progress", { step: "agent", message: "A note" });
+    expect(tools(read([call, other]))[0]?.status).toBe("in_progress");
+    expect(tools(read([call, again]))[0]?.status).toBe("cancelled");
+  });
+});
+
 describe("messages of the agent", () => {
   it("grow by their pieces, and are open until they are whole", () => {
     const growing = read([chunk("Hel", "m1"), chunk("lo", "m1")]);

@@ -3,6 +3,7 @@
  *
  * One call copies the list of items once, so entries are best appended in batches.
  */
+import { withoutOpenCall } from "./ended";
 import type { Item, Receipt, Standing } from "./items";
 import { notificationOf } from "./notifications";
 import { updateOf } from "./updates";
@@ -90,6 +91,11 @@ export class Draft {
 
   set(changes: Partial<Standing>): void {
     this.standing = { ...this.standing, ...changes };
+  }
+
+  /** Mark the calls that have not ended as cancelled: nothing ends them any more. */
+  endCalls(): void {
+    this.items = this.items.map(withoutOpenCall);
   }
 
   /** End the message or thought that grows. */

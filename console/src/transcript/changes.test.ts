@@ -21,6 +21,17 @@ const diff = (path: string, oldText: string | null, newText: string) => ({
 const changes = (...tools: object[]) => reportedChanges(append(EMPTY, tools).items);
 
 describe("reported changes", () => {
+  it("are those of the last attempt", () => {
+    const edit = (id: string) => tool(id, { content: [diff("a", null, "one\ntwo\n")] });
+    const again = {
+      type: "notification",
+      timestamp: "2026-01-01T00:00:00Z",
+      notification: { method: "_taskbeacon/progress", params: { step: "clone", message: "Cloning" } },
+    };
+    expect(changes(again, edit("1"), again, edit("2"))).toMatchObject([{ path: "a", additions: 2 }]);
+    expect(changes(edit("1"), again)).toEqual([]);
+  });
+
   it("join edits that follow each other", () => {
     const [file] = changes(
       tool("1", { content: [diff("a", null, "one\n")] }),

@@ -15,17 +15,22 @@ export interface ReportedChange {
 
 type Edit = Pick<ToolDiff, "oldText" | "newText">;
 
-export const isEdit = (item: Item): item is ToolItem =>
+const isEdit = (item: Item): item is ToolItem =>
   item.kind === "tool" &&
   item.status === "completed" &&
   (item.diffs.length > 0 || item.toolKind === "delete");
+
+/** Return the edits that are in the workspace: each attempt at a run begins with another one. */
+export function editsOf(items: readonly Item[]): ToolItem[] {
+  const start = items.findLastIndex((item) => item.kind === "steps" && item.isStart);
+  return items.slice(start + 1).filter(isEdit);
+}
 
 /** Return the reported edits of each file, in the order in which the files were first touched. */
 export function reportedChanges(items: readonly Item[]): ReportedChange[] {
   const edits = new Map<string, Edit[]>();
   const deleted = new Set<string>();
-  for (const item of items) {
-    if (!isEdit(item)) continue;
+  for (const item of editsOf(items)) {
     for (const { path, oldText, newText } of item.diffs) {
       deleted.delete(path);
       edits.set(path, joined(edits.get(path) ?? [], { oldText, newText }));

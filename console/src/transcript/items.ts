@@ -108,6 +108,8 @@ export interface NoteItem extends Base {
 export interface StepsItem extends Base {
   kind: "steps";
   steps: string[];
+  /** Whether an attempt at the run begins with them, in a workspace of its own. */
+  isStart: boolean;
 }
 
 export interface TurnItem extends Base {

@@ -34,6 +34,8 @@ export function notificationOf(draft: Draft, entry: Entry): void {
       return draft.set({ waiting: asText(params.kind) });
     case "posthog/turn_complete":
       draft.close();
+      // A turn that was stopped leaves calls without an end.
+      if (params.stopReason === "cancelled") draft.endCalls();
       return draft.put({ kind: "turn", id: draft.newId("turn"), at, stopReason: asText(params.stopReason) });
     case "posthog/error":
       return note(draft, "error", asText(params.message) || asText(params.error) || "The agent failed.", at);
@@ -71,11 +73,14 @@ function progress(draft: Draft, params: Json, at: string): void {
   const text = asText(params.message);
   if (!text) return;
   draft.close();
+  const isStart = asText(params.step) === "clone";
+  // The agent of an attempt before is gone, with its calls.
+  if (isStart) draft.endCalls();
   const last = draft.last();
   if (last?.kind === "steps") {
-    draft.put({ ...last, steps: [...last.steps, text] });
+    draft.put({ ...last, steps: [...last.steps, text], isStart: last.isStart || isStart });
   } else {
-    draft.put({ kind: "steps", id: draft.newId("steps"), at, steps: [text] });
+    draft.put({ kind: "steps", id: draft.newId("steps"), at, steps: [text], isStart });
   }
 }
 

@@ -1,13 +1,13 @@
 import { useRef } from "react";
 import type { FileChange } from "../../api/types";
-import { isEdit, reportedChanges } from "../../transcript/changes";
+import { editsOf, reportedChanges } from "../../transcript/changes";
 import type { Item } from "../../transcript/items";
 
 /** The changes that the agent has reported; computed again when it reports an edit, not for each word that it writes. */
 export function useReported(items: readonly Item[], isWanted: boolean): FileChange[] {
   const known = useRef<{ edits: Item[]; files: FileChange[] }>({ edits: [], files: [] });
   if (!isWanted) return known.current.files;
-  const edits = items.filter(isEdit);
+  const edits = editsOf(items);
   const isSame =
     edits.length === known.current.edits.length &&
     edits.every((item, index) => item === known.current.edits[index]);
