@@ -29,8 +29,8 @@ export function Explanation({ question }: { question: Question }) {
       <div>
         <dt>What happens</dt>
         <dd>
-          {KINDS[question.kind]} The whole request stands in the transcript. Other people who may answer see
-          the same question; the first answer counts.
+          {KINDS[question.kind]} The transcript has the whole request. Other people who may answer see the
+          same question; the first answer counts.
         </dd>
       </div>
       {risk && (

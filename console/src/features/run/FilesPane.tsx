@@ -17,7 +17,7 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
   if (run.artifacts.length === 0) {
     return (
       <Empty icon={Folder} title="No files">
-        <p>Files that you attach, the patch, and other files that the run leaves stand here.</p>
+        <p>Files that you attach, the patch, and other files that the run leaves appear here.</p>
       </Empty>
     );
   }

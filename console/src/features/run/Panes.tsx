@@ -91,7 +91,7 @@ function PlanPane({ transcript }: { transcript: Transcript }) {
   if (plan.length === 0) {
     return (
       <Empty icon={ListChecks} title="No plan">
-        <p>When the agent writes a plan, its steps and their progress stand here.</p>
+        <p>When the agent writes a plan, its steps and their progress appear here.</p>
       </Empty>
     );
   }

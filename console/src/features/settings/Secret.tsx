@@ -12,7 +12,7 @@ interface Props {
 export function Secret({ secret, onDone, children }: Props) {
   return (
     <div className={styles.box} role="status">
-      <h3>Keep this secret now</h3>
+      <h3>Save this secret now</h3>
       <p className={styles.lead}>{children}</p>
       <code className={styles.secret}>{secret}</code>
       <div className={styles.actions}>
