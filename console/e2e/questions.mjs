@@ -217,6 +217,11 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
   await page.getByRole("heading", { level: 1 }).click();
   // It is said for seconds only.
   await Promise.all([page.getByText("Archived.").waitFor(), page.keyboard.press("e")]);
+  await page.locator("main header").getByText("Archived", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Taken out of the archive.").waitFor();
+  await page.locator("main header").getByText("Archived", { exact: true }).waitFor({ state: "detached" });
+  expect(true, "an archived task says so, and the archive is undone beside the word of it");
   expect(true, "e archives elsewhere");
   await page.context().close();
 }

@@ -47,7 +47,7 @@ export async function webhooksAreKeptUp(browser, { expect, watched, checkAccess 
     await page.getByLabel("Address").fill(receiver.url);
     await page.getByLabel("Events").fill("task.deleted");
     await press("Add");
-    await page.getByText("Keep this secret now").waitFor();
+    await page.getByText("Save this secret now").waitFor();
     const secret = page.locator("code", { hasText: "whsec_" });
     const first = await secret.textContent();
     await press("Done");

@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
-import { UserX } from "lucide-react";
+import { SearchX, UserX } from "lucide-react";
 import { Suspense, useEffect } from "react";
-import { Redirect, Route, Router, Switch, useLocation } from "wouter";
+import { Link, Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { onSignedOut } from "../api/client";
 import { ApiError, isTransient } from "../api/errors";
 import { fetchSession } from "../api/session";
@@ -108,17 +108,38 @@ function Projects({ session }: { session: Session }) {
         {({ project }) => <OfProject session={session} id={Number(project)} />}
       </Route>
       <Route path="/tasks/:task">{({ task }) => <OpenTask session={session} task={task} />}</Route>
-      <Route>
+      <Route path="/">
         <Redirect to={`/projects/${first.id}/`} replace />
       </Route>
+      <Route path="/login">
+        <Redirect to={`/projects/${first.id}/`} replace />
+      </Route>
+      <Route>
+        <NoPage what="page" />
+      </Route>
     </Switch>
+  );
+}
+
+function NoPage({ what }: { what: "page" | "project" }) {
+  return (
+    <main>
+      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
+        <p>
+          {what === "page"
+            ? "Its address is wrong."
+            : "It was deleted, its address is wrong, or you are no member of it."}
+        </p>
+        <Link href="~/console/">To your tasks</Link>
+      </Empty>
+    </main>
   );
 }
 
 function OfProject({ session, id }: { session: Session; id: number }) {
   const project = session.projects.find((one) => one.id === id);
   useEffect(() => rememberProject(id), [id]);
-  if (!project) return <Redirect to="~/console/" replace />;
+  if (!project) return <NoPage what="project" />;
   return (
     <ProjectProvider key={id} project={project} session={session}>
       <Shell>
@@ -136,7 +157,7 @@ function OfProject({ session, id }: { session: Session; id: number }) {
             </Route>
             <Route path="/" component={TasksPage} />
             <Route>
-              <Redirect to="/" replace />
+              <NoPage what="page" />
             </Route>
           </Switch>
         </Suspense>

@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
-import type { Run, Task } from "../api/types";
+import type { Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
-import { filesAtStart, reasonOf, runName, stateOf } from "./project/runState";
+import { snoozeSeconds } from "./inbox/snooze";
+import { filesAtStart, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
-import { optionForKey } from "./questions/question";
+import { answeredText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { waitingMessages } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
@@ -14,6 +15,36 @@ const run = (status: Run["status"], state: object = {}, more: object = {}) =>
   ({ id: `run-${status}`, status, state, completed_at: null, ...more }) as unknown as Run;
 const task = (id: string, latest_run: Run | null, created_at = "2026-01-01") =>
   ({ id, latest_run, created_at, title: id }) as unknown as Task;
+
+describe("a run without changes", () => {
+  it("has changed no file only if its output says so", () => {
+    const text = (output: object | null) => noChangesText(run("cancelled", {}, { output }));
+    expect(text({ files_changed: [] })).toBe("The run changed no file.");
+    expect(text(null)).toMatch(/^No changes are stored/);
+  });
+});
+
+describe("an answer in words", () => {
+  const options = [{ id: "x", name: "Allow once" }];
+  const by = { first_name: "Ana", email: "ana@example.com" } as UserBasic;
+
+  it("says which one counts, whose it is, and from where", () => {
+    const given = { answer: { option_id: "x" }, answered_by: by, answered_via: "action_token" };
+    expect(answeredText(given, options)).toBe("Answered by Ana by the link of a notice: Allow once");
+    expect(answeredText({ answer: { action: "decline" } }, [])).toBe("Answered: decline");
+    expect(answeredText({ answer: null, answered_via: "console" }, [])).toBe("Answered in the console.");
+  });
+});
+
+describe("a snooze", () => {
+  it("does not outlast the question", () => {
+    const seconds = (left: number) => snoozeSeconds({ expires_at: new Date(left * 1000).toISOString() }, 0);
+    expect(seconds(7200)).toBe(3600);
+    expect(seconds(14.5 * 60)).toBe(14 * 60);
+    expect(seconds(30)).toBe(0);
+    expect(snoozeSeconds({ expires_at: null })).toBe(3600);
+  });
+});
 
 describe("groups of tasks", () => {
   it("put what asks first, and show a task once", () => {

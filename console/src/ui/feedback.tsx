@@ -71,6 +71,7 @@ interface Message {
   id: number;
   text: string;
   tone: "info" | "danger";
+  undo?: () => void;
 }
 
 let messages: readonly Message[] = [];
@@ -82,10 +83,17 @@ function change(next: readonly Message[]): void {
   for (const listener of listeners) listener();
 }
 
-export function say(text: string, tone: Message["tone"] = "info"): void {
+const QUICK_MS = 5000;
+/** For what asks to be read, or to be pressed. */
+const SLOW_MS = 9000;
+
+const remove = (id: number) => change(messages.filter((message) => message.id !== id));
+
+/** `undo` takes back what is said, by a button beside it. */
+export function say(text: string, tone: Message["tone"] = "info", undo?: () => void): void {
   const id = ++serial;
-  change([...messages.slice(-1), { id, text, tone }]);
-  setTimeout(() => change(messages.filter((message) => message.id !== id)), tone === "danger" ? 9000 : 5000);
+  change([...messages.slice(-1), { id, text, tone, ...(undo ? { undo } : {}) }]);
+  setTimeout(() => remove(id), undo || tone === "danger" ? SLOW_MS : QUICK_MS);
 }
 
 export const sayError = (error: unknown) => say(errorText(error), "danger");
@@ -100,9 +108,20 @@ export function Messages() {
   const shown = useSyncExternalStore(subscribe, () => messages);
   return (
     <div className={styles.messages} role="status" aria-live="polite">
-      {shown.map(({ id, text, tone }) => (
+      {shown.map(({ id, text, tone, undo }) => (
         <p key={id} className={tone === "danger" ? styles.dangerMessage : undefined}>
           {text}
+          {undo && (
+            <Button
+              tone="quiet"
+              onClick={() => {
+                remove(id);
+                undo();
+              }}
+            >
+              Undo
+            </Button>
+          )}
         </p>
       ))}
     </div>

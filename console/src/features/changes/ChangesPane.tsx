@@ -11,7 +11,7 @@ import { Button, IconButton } from "../../ui/controls";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
-import { isOver } from "../project/runState";
+import { isOver, noChangesText } from "../project/runState";
 import { ChangedFile } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
@@ -30,6 +30,9 @@ function byPath(comments: Comment[]): ReadonlyMap<string, Comment[]> {
   for (const comment of comments) found.set(comment.path, [...(found.get(comment.path) ?? []), comment]);
   return found;
 }
+
+const REPORTED =
+  "Edits appear here as soon as the agent reports them. What commands change comes at the end of the run.";
 
 interface Props {
   run: Run;
@@ -86,11 +89,7 @@ export default function ChangesPane({ run, runRef, items }: Props) {
   if (files.length === 0) {
     return (
       <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
-        <p>
-          {over
-            ? "The run changed no file."
-            : "Edits appear here as soon as the agent reports them. What commands change comes at the end of the run."}
-        </p>
+        <p>{over ? noChangesText(run) : REPORTED}</p>
       </Empty>
     );
   }

@@ -10,15 +10,17 @@ import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
-import { Age } from "../../ui/time";
+import { Age, clockTime, spanInWords } from "../../ui/time";
 import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
-import { fromRow } from "../questions/question";
+import { answeredText, fromRow } from "../questions/question";
 import styles from "./inbox.module.css";
 import { tasksWithSeveralRuns } from "./severalRuns";
+import { HOUR, MINUTE, snoozeSeconds } from "./snooze";
 import { useInbox } from "./useInbox";
 
-const HOUR = 3600;
+const openFirst = (rows: readonly InboxRow[]): InboxRow[] =>
+  rows.toSorted((one, other) => Number(other.status === "open") - Number(one.status === "open"));
 
 const runHref = (row: InboxRow) =>
   `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}`;
@@ -28,7 +30,7 @@ export function InboxPage() {
   const [at, setAt] = useState(0);
   const [, navigate] = useLocation();
   const inbox = useInbox({ status: isAll ? "all" : "open" });
-  const rows = inbox.data?.results ?? [];
+  const rows = openFirst(inbox.data?.results ?? []);
   const several = tasksWithSeveralRuns(rows);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
@@ -83,10 +85,12 @@ interface ItemProps {
 function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
   const queries = useQueryClient();
   const question = row.status === "open" ? fromRow(row) : null;
-  const snooze = useAction({
-    mutationFn: () => snoozeQuestion(row.project_id, row.id, HOUR),
+  const snooze = snoozeSeconds(row);
+  const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
+  const hold = useAction({
+    mutationFn: () => snoozeQuestion(row.project_id, row.id, snooze),
     onSuccess: () => {
-      say("No notices about this question for an hour.");
+      say(`No notices about this question for ${spanInWords(snooze)}.`);
       void queries.invalidateQueries({ queryKey: ["inbox"] });
     },
     onError: sayError,
@@ -99,9 +103,15 @@ function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
         {isOneOfSeveral && <RunName row={row} />}
         {row.task.repository && <span>{row.task.repository}</span>}
         <Age at={row.opened_at} />
-        {row.status === "open" && row.allowed_actions.includes("snooze") && (
-          <Button tone="quiet" disabled={snooze.isPending} onClick={() => snooze.mutate()}>
-            <AlarmClock size={14} aria-hidden="true" /> Snooze 1 h
+        {row.status === "open" && isHeld && (
+          <span>
+            <AlarmClock size={14} aria-hidden="true" /> Snoozed until {clockTime(row.snoozed_until as string)}
+          </span>
+        )}
+        {row.status === "open" && !isHeld && snooze > 0 && row.allowed_actions.includes("snooze") && (
+          <Button tone="quiet" disabled={hold.isPending} onClick={() => hold.mutate()}>
+            <AlarmClock size={14} aria-hidden="true" /> Snooze{" "}
+            {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
           </Button>
         )}
       </div>
@@ -135,6 +145,5 @@ function RunName({ row }: { row: InboxRow }) {
 
 function closing(row: InboxRow): string {
   if (row.status !== "answered") return row.status === "expired" ? "It expired." : "It was withdrawn.";
-  const by = row.answered_by ? ` by ${row.answered_by.first_name || row.answered_by.email}` : "";
-  return `Answered${by}${row.answered_via ? ` (${row.answered_via})` : ""}.`;
+  return answeredText(row, row.options);
 }

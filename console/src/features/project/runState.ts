@@ -96,6 +96,12 @@ export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifact
   return artifacts.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
 }
 
+/** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
+export const noChangesText = (run: Run): string =>
+  outputOf(run).files_changed?.length === 0
+    ? "The run changed no file."
+    : "No changes are stored. Those of a run that was ended appear a moment later.";
+
 interface NewestRuns {
   count: number;
   results: readonly Pick<Run, "id">[];

@@ -1,5 +1,5 @@
 /** A question as the card shows it, from the inbox or from the state of a run. Pure. */
-import { type InboxRow, type Run, waitingFor } from "../../api/types";
+import { type InboxRow, type Run, type UserBasic, waitingFor } from "../../api/types";
 
 export interface Option {
   id: string;
@@ -69,6 +69,24 @@ function detailOf(input: Record<string, unknown>): string {
   if (typeof command === "string") return command;
   if (Array.isArray(command)) return command.join(" ");
   return Object.keys(input).length ? JSON.stringify(input, null, 2) : "";
+}
+
+/** The ways of an answer in words; others come from apps, which name themselves. */
+const WAYS: Record<string, string> = { console: "in the console", action_token: "by the link of a notice" };
+
+interface GivenAnswer {
+  answer?: unknown;
+  answered_by?: UserBasic | null;
+  answered_via?: string | null;
+}
+
+/** Return which answer counts, and from where: "Answered by Ana in the console: Allow". */
+export function answeredText(given: GivenAnswer, options: readonly Pick<Option, "id" | "name">[]): string {
+  const { answered_by: by, answered_via: via } = given;
+  const answer = (given.answer ?? {}) as { option_id?: string; action?: string };
+  const name = options.find(({ id }) => id === answer.option_id)?.name ?? answer.option_id ?? answer.action;
+  const how = via ? ` ${WAYS[via] ?? `(${via})`}` : "";
+  return `Answered${by ? ` by ${by.first_name || by.email}` : ""}${how}${name ? `: ${name}` : "."}`;
 }
 
 export const isAllowing = (option: Option) => option.kind.startsWith("allow");

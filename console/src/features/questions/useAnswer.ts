@@ -4,10 +4,10 @@ import { useRef } from "react";
 import { answerPermission, type RunRef } from "../../api/commands";
 import { ApiError } from "../../api/errors";
 import { answerQuestion } from "../../api/inbox";
-import type { Answer, UserBasic } from "../../api/types";
+import type { Answer } from "../../api/types";
 import { useAction } from "../../ui/action";
 import { say, sayError } from "../../ui/feedback";
-import type { Question } from "./question";
+import { answeredText, type Question } from "./question";
 
 export function useAnswer(question: Question, ref: RunRef) {
   const queries = useQueryClient();
@@ -24,7 +24,7 @@ export function useAnswer(question: Question, ref: RunRef) {
     onError: (error) => {
       // Another answer than before must not get the stored response of the first.
       key.current = crypto.randomUUID();
-      const elsewhere = elsewhereText(error);
+      const elsewhere = elsewhereText(error, question.options);
       if (elsewhere) say(elsewhere);
       else sayError(error);
     },
@@ -35,13 +35,9 @@ export function useAnswer(question: Question, ref: RunRef) {
   });
 }
 
-function elsewhereText(error: unknown): string | null {
+function elsewhereText(error: unknown, options: Question["options"]): string | null {
   if (!(error instanceof ApiError)) return null;
-  if (error.code === "already_answered") {
-    const by = error.extra.answered_by as UserBasic | null | undefined;
-    const via = error.extra.answered_via;
-    return `Answered already${by ? ` by ${by.first_name || by.email}` : ""}${via ? ` (${via})` : ""}.`;
-  }
+  if (error.code === "already_answered") return answeredText(error.extra, options);
   if (error.code === "question_closed") return "The question is closed: the agent does not wait any more.";
   if (error.code === "question_changed") return "The question has changed meanwhile. Read it again.";
   return null;

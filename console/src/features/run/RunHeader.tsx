@@ -70,6 +70,11 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
       </div>
       <div className={styles.facts}>
         <StateBadge state={state} />
+        {task.archived && (
+          <span className={styles.archived}>
+            <Archive size={13} aria-hidden="true" /> Archived
+          </span>
+        )}
         <ViewerDots people={viewers.get(task.id)} />
         {reason && <span className={styles.reason}>{reason}</span>}
         <span>{task.slug}</span>

@@ -65,9 +65,10 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     onError: sayError,
   });
   const archive = useAction({
-    mutationFn: () => updateTask(project.id, id, { archived: !task.archived }),
+    mutationFn: (archived: boolean) => updateTask(project.id, id, { archived }),
     onSuccess: (changed) => {
-      say(changed.archived ? "Archived." : "Taken out of the archive.");
+      if (changed.archived) say("Archived.", "info", () => archive.mutate(false));
+      else say("Taken out of the archive.");
       refresh();
     },
     onError: sayError,
@@ -87,7 +88,7 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
     retry: () => start.mutate(run ? optionsOf(run) : first),
-    archive: () => archive.mutate(),
+    archive: () => archive.mutate(!task.archived),
     isMuted,
     mute: () => mute.mutate(!isMuted),
     resume: (message, artifactIds) =>
