@@ -111,7 +111,7 @@ WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations c
 check: check-service check-console ## Check format, lint, types, import rules and words
 
 .PHONY: check-service
-check-service: $(STAMP)
+check-service: $(STAMP) ## Check the service: the part of `check` in Python
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
@@ -123,7 +123,7 @@ check-service: $(STAMP)
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
 
 .PHONY: check-console
-check-console: $(STAMP)
+check-console: $(STAMP) ## Check the console: the part of `check` in TypeScript, with a build
 	@$(PYTHON) -m app.devstack.building.scripts check build
 
 .PHONY: bench
