@@ -33,7 +33,9 @@ _SENDERS = 10
 _INODE_BYTES = 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"
-_IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - names of files, not files
+# Memory that processes share without a file, if they gave it a name (kernels with CONFIG_ANON_VMA_NAME).
+_NAMED = "[anon_shmem:"
+_IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV", _NAMED)  # noqa: S108 - names of files, not files
 
 
 @dataclass(slots=True)
@@ -189,11 +191,11 @@ def _mapped_files(process: int) -> Iterator[tuple[tuple[int, int], bool, int]]:
     maps = b""
     with suppress(OSError), open(f"/proc/{process}/maps", "rb", buffering=0) as file:  # noqa: PTH123 - as above
         maps = file.read()
-    if _GONE.encode() not in maps:
+    if _GONE.encode() not in maps and _NAMED.encode() not in maps:
         return
     # The kernel escapes line feeds in names, but no other character that ends lines in Python.
     for line in maps.split(b"\n"):
-        if not line.endswith(_GONE.encode()):
+        if not line.endswith(_GONE.encode()) and _NAMED.encode() not in line:
             continue
         addresses, _, offset, device, inode, name = line.split(maxsplit=5)
         start, end = addresses.split(b"-")
