@@ -20,8 +20,7 @@ from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
-from app.agents.session.commands import CommandSource
-from app.agents.session.conversation import TurnPolicy
+from app.agents.session.commands import CommandSource, TurnPolicy
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser

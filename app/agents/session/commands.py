@@ -5,6 +5,7 @@ A worker implements `CommandSource` on the database. This package does not know 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
@@ -14,6 +15,16 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.shown_question import ShownQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnPolicy:
+    """Whether a run is interactive (the agent asks people and waits for them), and how long it waits for an answer."""
+
+    # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
+    interactive: bool = False
+    # How long the agent waits for a person, each time.
+    human_timeout: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)

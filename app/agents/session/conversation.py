@@ -9,8 +9,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStop
 from app.agents.session.background import BackgroundSteps, wait_unless_failed
 from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
-from app.agents.session.commands import Channel, Command
+from app.agents.session.commands import Channel, Command, TurnPolicy
 from app.agents.session.messages import awaited_message, log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
@@ -35,26 +33,16 @@ from app.enums import CommandMethod, CommandStatus
 
 _REASON_CHARACTERS = 10_000
 _CANCELLED = "It was cancelled before the agent's turn."
-_CLOSED_EARLY = "The agent's turn was not over, so the run is cancelled."
+_CLOSED_EARLY = "The agent did not wait for people, so the run is cancelled."
 # Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnPolicy:
-    """Whether a run is interactive (the agent asks people and waits for them), and how long it waits for an answer."""
-
-    # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
-    interactive: bool = False
-    # How long the agent waits for a person, each time.
-    human_timeout: timedelta = timedelta(minutes=15)
 
 
 class _Phase(Enum):
     """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
 
     PREPARING = auto()
-    # A message is on its way to the agent.
+    # A message is on its way to the agent, for the next turn or in the last one.
     DELIVERING = auto()
     WORKING = auto()
     BETWEEN = auto()  # the next step is being decided
@@ -100,7 +88,7 @@ class Conversation:
         self._questions = Questions(
             channel,
             human_timeout=policy.human_timeout,
-            catch_up=self._take_commands,
+            catch_up=lambda: self._background.run(self._take_commands),
             on_close=self._steering.wake,
         )
         self._config_changes = ConfigChanges(channel, on_mode=self._set_mode)
@@ -109,6 +97,7 @@ class Conversation:
         self._cancels: list[Command] = []
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
+        self._is_over = False
         self._ends_with_turn = False
         self._failure: AgentError | None = None
         self.is_cancelled = False
@@ -164,6 +153,7 @@ class Conversation:
 
         """
         self._session = session
+        self._is_over = False
         await self._config_changes.apply_queued(session)
         self._background.start(partial(self._config_changes.follow, session))
         self._background.start(partial(self._steering.send_messages, session, work))
@@ -172,6 +162,8 @@ class Conversation:
             while (message := await self._next_message(session)) is not None:
                 await self._deliver(session, work, message)
         finally:
+            # Commands that come from now on are left for the end of the run, which obeys a cancel too.
+            self._is_over = True
             await self._background.stop()
         if self._failure is not None:
             raise self._failure
@@ -182,6 +174,7 @@ class Conversation:
         self._observer.begin_turn()
         try:
             with self._in(_Phase.WORKING):
+                self._steering.wake()
                 stop_reason = await self._spender.prompt(
                     session, blocks, is_cancelled=lambda: bool(self._cancels)
                 )
@@ -196,6 +189,7 @@ class Conversation:
             )
         self._failure = failure
         with self._in(_Phase.DELIVERING):
+            await self._questions.until_closed()
             await self._steering.end_turn()
         is_cancelled = await self._settle_cancels()
         if failure is not None and not is_cancelled and self._policy.interactive:
@@ -300,14 +294,13 @@ class Conversation:
         await self._settle_cancels()
 
     async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> None:
-        if not await self._commands.settle(message, CommandStatus.DELIVERED):
-            return
-        await log_message(self._channel, session, message, blocks)
-        if self._cancels:
-            await self._drop(message, _CANCELLED)
-            return
-        await self._turn(session, blocks)
-        await self._commands.settle(message, CommandStatus.CONSUMED)
+        if not self._cancels and await self._commands.settle(message, CommandStatus.DELIVERED):
+            await log_message(self._channel, session, message, blocks)
+            if not self._cancels:
+                await self._turn(session, blocks)
+                await self._commands.settle(message, CommandStatus.CONSUMED)
+                return
+        await self._drop(message, _CANCELLED)
 
     async def _follow_commands(self) -> None:
         while True:
@@ -317,7 +310,7 @@ class Conversation:
     async def _take_commands(self) -> None:
         """Fetch new commands, and execute or queue each."""
         async with self._taking:
-            for command in await self._commands.fetch():
+            for command in [] if self._is_over else await self._commands.fetch():
                 await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
@@ -342,30 +335,32 @@ class Conversation:
                 assert_never(command.method)
 
     async def _cancel(self, command: Command) -> None:
-        match self._phase:
-            case _Phase.DELIVERING | _Phase.WORKING:
-                self._cancels.append(command)
-                self._questions.cancel_all()
-                self._background.start(partial(self._leave_turn, command))
-                await self._commands.settle(command, CommandStatus.DELIVERED)
-            case _Phase.PREPARING:
-                await self._settle_at_once(command)
-                self._end_cancelled()
-            case _Phase.BETWEEN if not self._policy.interactive:
-                # The command was sent during the turn, so it overrides the result of the turn.
-                self._failure = AgentCancelled()
-                await self._settle_at_once(command)
-            case _Phase.BETWEEN | _Phase.WAITING:
-                await self._drop(command, "The agent was doing nothing that could be cancelled.")
-            case _:
-                assert_never(self._phase)
+        if self._phase is _Phase.PREPARING:
+            await self._settle_at_once(command)
+            self._end_cancelled()
+        elif self._is_in_turn:
+            self._cancels.append(command)
+            self._questions.cancel_all()
+            self._background.start(partial(self._leave_turn, command))
+            await self._commands.settle(command, CommandStatus.DELIVERED)
+        elif self._policy.interactive:
+            await self._drop(command, "The agent was doing nothing that could be cancelled.")
+        else:
+            # The command was sent during the turn, so it overrides the result of the turn.
+            self._failure = AgentCancelled()
+            await self._settle_at_once(command)
+
+    @property
+    def _is_in_turn(self) -> bool:
+        """Whether a turn is not over, or a message is there for the next one."""
+        return self._phase in {_Phase.DELIVERING, _Phase.WORKING} or self._has_message
 
     async def _leave_turn(self, command: Command) -> None:
-        """Cancel the agent's turn; end the run if the agent does not obey."""
+        """Cancel the agent's turn; end the run if the agent does not obey, or if it would end with this turn."""
         if command in self._cancels and self.is_working and (session := self._session) is not None:
             await session.cancel()
         await asyncio.sleep(INTERRUPT_SECONDS if self._policy.interactive else CANCEL_SECONDS)
-        if command in self._cancels:
+        if command in self._cancels and (self.is_working or not self._policy.interactive):
             self._end_cancelled()
 
     async def _close(self, command: Command) -> None:
@@ -383,6 +378,8 @@ class Conversation:
     @property
     def _is_turn_over(self) -> bool:
         """Whether people see that the agent waits for them, or did until now."""
+        if self._has_message:
+            return False
         return self._phase is _Phase.WAITING or (self._phase is _Phase.BETWEEN and self._policy.interactive)
 
     def _end_cancelled(self) -> None:
@@ -393,7 +390,7 @@ class Conversation:
         self._mode = mode
 
     async def _settle_at_once(self, command: Command, reason: str | None = None) -> None:
-        await self._commands.settle(command, CommandStatus.DELIVERED)
+        await self._commands.settle(command, CommandStatus.DELIVERED, reason)
         await self._commands.settle(command, CommandStatus.CONSUMED, reason)
 
     async def _drop(self, command: Command, reason: str) -> None:

@@ -303,6 +303,11 @@ class Questions:
         resolved = {**about, "optionId": chosen} if is_settled else about
         await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
+    async def until_closed(self) -> None:
+        """Wait until all pending questions, which were cancelled, are withdrawn."""
+        async with self._one_at_a_time:
+            pass
+
     async def _wait_for(self, pending: _PendingQuestion) -> None:
         with self._channel.time.pause(self._human_timeout) as seconds:
             await wait(pending.is_over, seconds)

@@ -41,7 +41,7 @@ from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Intent, request_for_run
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
-from app.services.runs.received_commands import OPEN, show_waiting
+from app.services.runs.received_commands import OPEN, REPEATED_REASON, show_waiting
 from app.shown_question import waiting_key
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
@@ -280,6 +280,8 @@ async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandM
         RunCommand.method == method,
         # A delivered cancel concerns the turn at its delivery; a second cancel may concern the next turn.
         RunCommand.status == constant(CommandStatus.ACCEPTED),
+        # One that is repeated does not stop the agent in its turn.
+        RunCommand.reason.is_distinct_from(REPEATED_REASON),
     )
     return await session.scalar(same.limit(1)) is not None
 

@@ -43,7 +43,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, RunReason, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunReason, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState
@@ -190,7 +190,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         started_at=None,
         facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
     )
-    await received_commands.conclude(session, [run_id])
+    await received_commands.conclude(session, run_id)
 
 
 async def claim(
@@ -277,7 +277,10 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR 39).
     """
     # Only the owner writes this fact. Read it before the move below removes it.
-    had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
+    is_interactive = Run.state["mode"].astext == RunMode.INTERACTIVE
+    had_turns = await session.scalar(
+        select(Run.facts.has_key(AGENT_STARTED) & is_interactive).where(Run.id == run_id)
+    )
     returned = await transition(
         session,
         events,
@@ -287,7 +290,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         facts=_note_recovery("queued again", RunReason.WORKER_STOPPED).op("-")(AGENT_STARTED),
     )
     if returned:
-        await received_commands.requeue(session, [run_id], had_agent=bool(had_agent))
+        await received_commands.requeue(session, [run_id], had_turns=bool(had_turns))
     return bool(returned)
 
 
@@ -308,7 +311,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
-        await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
+        await received_commands.requeue(session, [row["id"] for row in requeued], had_turns=False)
     failed = await transition(
         session,
         events,

@@ -306,24 +306,23 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
+async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_turns: bool) -> None:
     """Mark commands that earlier workers of these runs received, so that the next agents get them again.
 
-    A delivered command was received, but not handled yet: it is always marked, and so is one that was dropped because
-    the agent had ended. A consumed command was handled. If `had_agent` is True, agents had started, and of the consumed
-    commands only messages, configuration options and `close` are marked; the others concerned a turn that is over.
+    Also those are marked that were dropped because the agent had ended. `had_turns` says that agents of interactive
+    runs had started: a cancel or an answer concerned a turn that is over, and is not marked. A `close` that an agent
+    obeyed when its turn was over comes back with `REPEATED_REASON`: it ends the next conversation after the turn.
     """
-    is_consumed = RunCommand.status == CommandStatus.CONSUMED
-    if had_agent:
-        await conclude(session, run_ids, is_consumed, RunCommand.method.not_in(_SENT_AGAIN))
-    is_obeyed = is_consumed & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
+    is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
+    if had_turns:
+        await _mark_over(session, run_ids, is_received, RunCommand.method.not_in(_SENT_AGAIN))
+    is_obeyed = is_received & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
     await session.execute(
         update(RunCommand)
         .where(
             RunCommand.run_id.in_(run_ids),
             or_(
-                RunCommand.status == constant(CommandStatus.DELIVERED),
-                is_consumed & RunCommand.reason.is_distinct_from(_OVER_REASON),
+                is_received & RunCommand.reason.is_distinct_from(_OVER_REASON),
                 (RunCommand.status == CommandStatus.DROPPED) & (RunCommand.reason == AGENT_ENDED_REASON),
             ),
         )
@@ -335,14 +334,23 @@ async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent
     )
 
 
-async def conclude(
+async def conclude(session: AsyncSession, run_id: UUID) -> None:
+    """Keep the commands of a run that has ended from later agents, because the run is opened again."""
+    await _mark_over(session, [run_id], RunCommand.status.in_(_IS_OVER))
+
+
+async def _mark_over(
     session: AsyncSession, run_ids: Collection[UUID], *conditions: ColumnElement[bool]
 ) -> None:
-    """Keep commands of runs that are consumed or dropped, and meet the conditions, from later agents of these runs."""
+    is_delivered = RunCommand.status == CommandStatus.DELIVERED
     await session.execute(
         update(RunCommand)
-        .where(RunCommand.run_id.in_(run_ids), RunCommand.status.in_(_IS_OVER), *conditions)
-        .values(reason=_OVER_REASON)
+        .where(RunCommand.run_id.in_(run_ids), *conditions)
+        .values(
+            status=case((is_delivered, CommandStatus.DROPPED), else_=RunCommand.status),
+            reason=_OVER_REASON,
+            settled_at=func.coalesce(RunCommand.settled_at, utcnow()),
+        )
     )
 
 

@@ -173,6 +173,8 @@ class CommandInbox(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> StepResult:
+        # After a wait, the work is still gathered.
+        self._worker.slots.take_back(self._claim.run_id)
         return await self._do(
             received_commands.end_agent,
             owner=self._owner,

@@ -15,7 +15,7 @@ from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.session.budget import Budget
-from app.agents.session.conversation import TurnPolicy
+from app.agents.session.commands import TurnPolicy
 from app.clients.object_store import ObjectStoreUnavailable
 from app.enums import PrAuthorshipMode, RunMode
 from app.run_values import Spent

@@ -18,8 +18,8 @@ from app.agents.masking import Masker
 from app.agents.session import conversation
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
-from app.agents.session.commands import Channel, Command, CommandSource
-from app.agents.session.conversation import Conversation, Review, TurnPolicy
+from app.agents.session.commands import Channel, Command, CommandSource, TurnPolicy
+from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
@@ -45,7 +45,7 @@ class Letters(CommandSource):
         self.waiting_for: list[JSON] = []
         self.asked: list[ShownQuestion] = []
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
-        self.fetched = 0
+        self.fetched = self.looks = 0
         self._new: list[Command] = []
         self._changed = asyncio.Event()
         self._is_broken = False
@@ -58,6 +58,7 @@ class Letters(CommandSource):
 
     @override
     async def news(self) -> None:
+        self.looks += 1
         await self._changed.wait()
         self._changed.clear()
 

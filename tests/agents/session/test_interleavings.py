@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from acp.helpers import text_block
 from typing_extensions import override
 
-from app.agents.errors import AgentCancelled
+from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
+from app.agents.session import conversation
 from app.agents.session.client import PermissionRequest
-from app.agents.session.commands import Command
-from app.agents.session.conversation import TurnPolicy
+from app.agents.session.commands import Command, TurnPolicy
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus
+from app.shown_question import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
 from tests.agents.session.test_session import Stage
@@ -220,3 +222,124 @@ async def test_cancel_ends_a_run_in_two_seconds_though_a_message_is_being_sent(s
         letters.put(CommandMethod.CANCEL)
         done, _ = await asyncio.wait({task}, timeout=6)
     assert done, letters.settled
+
+
+@pytest.mark.parametrize("stop", [CommandMethod.CANCEL, CommandMethod.CLOSE])
+async def test_stop_that_is_read_together_with_a_message_stops_its_turn(
+    stage: Stage, stop: CommandMethod
+) -> None:
+    """Read a moment later, it did: now both have the effect that they have one after the other."""
+    room = Room(stage, TurnPolicy(interactive=True))
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=[])
+        room.letters.put(stop)
+        if stop is CommandMethod.CLOSE:
+            with pytest.raises(TimeoutError):
+                await task
+            assert room.talk.is_cancelled
+            return
+        await eventually(lambda: len(room.letters.waiting_for) == 2)
+    assert (stop, CommandStatus.CONSUMED, None) in room.letters.settled
+    turns = [entry for entry in room.entries if entry["method"] == "_posthog/turn_complete"]
+    assert len(turns) == 1
+
+
+async def test_cancel_after_the_agent_has_crashed_is_left_for_the_end_of_the_run(stage: Stage) -> None:
+    """It was consumed without effect while the agent's network and processes were cleaned up."""
+    room = Room(stage, TurnPolicy())
+    async with stage.play("crash") as talk, room.time:
+        listening = asyncio.create_task(room.talk.listen())
+        with pytest.raises(AgentCrashed):
+            await room.talk.hold(talk.session, talk.work, [text_block("go")])
+        looks = room.letters.looks
+        room.letters.put(CommandMethod.CANCEL)
+        await eventually(lambda: room.letters.looks > looks)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    assert (room.letters.fetched, room.letters.settled) == (0, [])
+
+
+async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_run(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No agent disobeys: the message is dropped when its files are there."""
+    monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 0.05)
+
+    class Heavy(Letters):
+        @override
+        async def files(self, ids: Sequence[str]) -> list[Attachment]:
+            if ids:
+                self.put(CommandMethod.CANCEL)
+                over_at = utcnow() + timedelta(seconds=0.3)
+                await eventually(lambda: utcnow() > over_at)
+            return []
+
+    room = Room(stage, TurnPolicy(interactive=True), letters=Heavy())
+    async with held(room, "echo"):
+        await room.until_waiting()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=["a"])
+        await eventually(lambda: len(room.letters.waiting_for) == 2)
+    assert not room.talk.is_cancelled
+    assert not [entry for entry in room.entries if "more" in str(entry)], (
+        "a dropped message is not logged as received"
+    )
+
+
+async def test_question_of_a_turn_is_withdrawn_before_the_next_wait(stage: Stage) -> None:
+    """Withdrawn later, it took the slot of the waiting run back."""
+    order = []
+
+    class Noted(Letters):
+        @override
+        async def await_message(self, asked: ShownQuestion) -> bool:
+            order.append("await")
+            return await super().await_message(asked)
+
+        @override
+        async def withdraw(self, request_id: str) -> bool:
+            order.append("withdraw")
+            return await super().withdraw(request_id)
+
+    room = Room(stage, TurnPolicy(interactive=True), letters=Noted())
+    asking = asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS)))
+    await room.until_waiting()
+    async with held(room, "echo"):
+        await eventually(lambda: len(order) == 2)
+    await asking
+    assert order == ["withdraw", "await"]
+
+
+async def test_second_of_two_messages_is_sent_into_the_turn_of_the_first(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    async with held(room, "take_messages"):
+        await eventually(lambda: room.talk.is_working)
+        room.letters.put(CommandMethod.USER_MESSAGE, content="end", artifact_ids=[])
+        await room.until_waiting()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="one", artifact_ids=[])
+        room.letters.put(CommandMethod.USER_MESSAGE, content="two", artifact_ids=[])
+        await eventually(
+            lambda: [status for _, status, _ in room.letters.settled].count(CommandStatus.DELIVERED) == 3
+        )
+
+
+async def test_fault_of_a_question_that_looks_for_its_answer_ends_the_run(stage: Stage) -> None:
+    """It went to the agent as an error of its request, and commands that were read with the answer were lost."""
+
+    class Late(Letters):
+        @override
+        async def withdraw(self, request_id: str) -> bool:
+            self.put(CommandMethod.PERMISSION_RESPONSE, request_id=request_id, option_id="yes")
+            return False
+
+    letters = Late()
+    letters.unsettled = frozenset({CommandMethod.PERMISSION_RESPONSE})
+    room = Room(stage, TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.1)), letters=letters)
+    async with held(room, "deaf") as task:
+        await eventually(lambda: room.talk.is_working)
+        asking = asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS)))
+        with pytest.raises(TimeoutError):
+            await task
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert isinstance(room.talk.fault, ConnectionError)

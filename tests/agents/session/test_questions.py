@@ -8,7 +8,7 @@ import pytest
 from acp.schema import PermissionOption
 
 from app.agents.session.client import Answer, PermissionRequest
-from app.agents.session.conversation import TurnPolicy
+from app.agents.session.commands import TurnPolicy
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
 from app.agents.session.tool_call_text import describe
 from app.enums import CommandMethod

@@ -1,7 +1,7 @@
 """Commands that reach a run together, and commands of a run that has several workers (ADR 18)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.agents.workspace import gathering
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import CommandStatus, RunStatus
+from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
 from app.models import Question, Run
 from app.schemas.runs.commands import CommandIn
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.commands import send_command
 from app.services.runs.recovery import recover_runs
+from app.shown_question import ShownQuestion
 from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import cut_once
@@ -43,14 +44,23 @@ async def send_together(workshop: Workshop, pilot: Pilot, *commands: tuple[str, 
             await send_command(session, pilot.caller(), run.task_id, run.id, body, redis=redis)
 
 
-async def settle_all(workshop: Workshop, run: Run, inbox: CommandInbox, *, agent: bool) -> None:
+async def settle_all(
+    workshop: Workshop,
+    run: Run,
+    inbox: CommandInbox,
+    *,
+    agent: bool,
+    status: CommandStatus = CommandStatus.CONSUMED,
+    reason: str | None = None,
+) -> None:
+    """Bring all open commands of a run to this status; with `agent`, its agent has started."""
     if agent:
         held = await workshop.read(run)
         async with unit_of_work(workshop.sessions) as session:
             assert await run_lifecycle.mark_agent_started(session, run.id, owner=held.lease_owner or "")
     for command in await inbox.fetch():
-        assert await inbox.settle(command, CommandStatus.DELIVERED)
-        assert await inbox.settle(command, CommandStatus.CONSUMED)
+        assert await inbox.settle(command, CommandStatus.DELIVERED, reason)
+        assert status is CommandStatus.DELIVERED or await inbox.settle(command, status, reason)
 
 
 @pytest.mark.parametrize("end", ["stopped", "lost"])
@@ -184,3 +194,54 @@ async def test_closed_conversation_of_a_stopped_worker_is_not_cancelled_by_the_n
 
     ended = await workshop.read(pilot.run)
     assert (ended.status, (ended.output or {}).get("files_changed")) == (RunStatus.COMPLETED, ["a.txt"])
+
+
+async def test_close_beside_a_repeated_one_is_stored(workshop: Workshop) -> None:
+    """The repeated one lets the agent work its turn; a person's stops it."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send("close")
+        await settle_all(workshop, pilot.run, inbox, agent=True)
+        await stop_worker(workshop, pilot.run)
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send("close")
+        assert [command.is_repeated for command in await inbox.fetch()] == [True, False]
+
+
+@pytest.mark.parametrize("status", [CommandStatus.DELIVERED, CommandStatus.CONSUMED])
+@pytest.mark.parametrize(
+    ("mode", "method", "reason", "expected"),
+    [
+        ("interactive", "cancel", None, []),
+        ("background", "cancel", None, [False]),
+        ("interactive", "close", None, [True]),
+        ("interactive", "close", "It came early.", [False]),
+    ],
+)
+async def test_stop_reaches_the_next_worker_as_its_effect_demands(
+    workshop: Workshop,
+    status: CommandStatus,
+    *,
+    mode: str,
+    method: str,
+    reason: str | None,
+    expected: Sequence[bool],
+) -> None:
+    """A cancel of an interactive run was for its turn; of a background run, it was for the run."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": mode}))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send(method)
+        await settle_all(workshop, pilot.run, inbox, agent=True, status=status, reason=reason)
+        await stop_worker(workshop, pilot.run)
+    async with inbox_of(workshop, pilot.run) as inbox:
+        assert [command.is_repeated for command in await inbox.fetch()] == expected
+
+
+async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Workshop) -> None:
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    workshop.context.slots.limit = 4
+    async with inbox_of(workshop, pilot.run) as inbox:
+        assert await inbox.await_message(ShownQuestion(kind=QuestionKind.MESSAGE, title="t", detail="d"))
+        assert workshop.context.slots.freed == 1
+        assert await inbox.close()
+        assert workshop.context.slots.freed == 0
