@@ -218,6 +218,10 @@ class NoCommands(CommandSource):
         return True
 
     @override
+    def resume(self) -> None:
+        """Do nothing."""
+
+    @override
     async def await_answer(self, asked: ShownQuestion) -> None:
         pass
 

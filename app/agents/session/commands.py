@@ -82,6 +82,9 @@ class CommandSource(Protocol):
 
         """
 
+    def resume(self) -> None:
+        """Note that the run works again, because no message came in time."""
+
     async def await_answer(self, asked: ShownQuestion) -> None:
         """Store and publish a question of the agent, and return without waiting: the answer comes later as a command.
 
@@ -130,3 +133,12 @@ class Channel:
     emit: Emit
     time: WorkingTime  # stands still while the agent waits for a person
     masker: Masker
+
+    async def consume(self, command: Command, reason: str | None = None) -> None:
+        """Store that a command was delivered and consumed at once, with a reason for people."""
+        await self.commands.settle(command, CommandStatus.DELIVERED, reason)
+        await self.commands.settle(command, CommandStatus.CONSUMED, reason)
+
+    async def drop(self, command: Command, reason: str) -> None:
+        """Store that a command is dropped, with a reason for people, in which secrets are masked."""
+        await self.commands.settle(command, CommandStatus.DROPPED, self.masker.text(reason))

@@ -32,6 +32,7 @@ from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
 
 _REASON_CHARACTERS = 10_000
+_ENDED = "The run is cancelled."
 _CANCELLED = "It was cancelled before the agent's turn."
 _CLOSED_EARLY = "The agent did not wait for people, so the run is cancelled."
 # Returns the correction to request from the agent; None if its work is good enough.
@@ -93,7 +94,7 @@ class Conversation:
         )
         self._config_changes = ConfigChanges(channel, on_mode=self._set_mode)
         self._wakeup = asyncio.Event()
-        # The `cancel` commands for the current turn, or the next one while its message is on its way.
+        # The `cancel` commands for the current turn, or for the next one if there is a message for it.
         self._cancels: list[Command] = []
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
@@ -212,8 +213,9 @@ class Conversation:
         cancels, self._cancels = self._cancels, []
         if cancels:
             self._failure = AgentCancelled()
+        reason = None if self._policy.interactive or self._has_message else _ENDED
         for cancel in cancels:
-            await self._commands.settle(cancel, CommandStatus.CONSUMED)
+            await self._commands.settle(cancel, CommandStatus.CONSUMED, reason)
         return bool(cancels)
 
     async def _next_message(self, session: AgentSession) -> Command | None:
@@ -280,7 +282,10 @@ class Conversation:
         if self._messages or self._is_ending:
             return True
         self._wakeup.clear()
-        return await wait_unless_failed(self._wakeup, session.raise_at_end, seconds)
+        if await wait_unless_failed(self._wakeup, session.raise_at_end, seconds):
+            return True
+        self._commands.resume()
+        return False
 
     async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
         """Send a message to the agent, and wait for the end of its turn."""
@@ -288,19 +293,23 @@ class Conversation:
             try:
                 blocks = await message_blocks(session, work, message, self._commands)
             except AgentError as error:
-                await self._drop(message, error.message)
+                await self._channel.drop(message, error.message)
+                is_given = False
             else:
-                await self._give(session, message, blocks)
-        await self._settle_cancels()
+                is_given = await self._give(session, message, blocks)
+        if not is_given:  # a cancel that comes after a turn is for the next message
+            await self._settle_cancels()
 
-    async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> None:
+    async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> bool:
+        """Send a message as a prompt and return True; if it was cancelled before, drop it and return False."""
         if not self._cancels and await self._commands.settle(message, CommandStatus.DELIVERED):
             await log_message(self._channel, session, message, blocks)
             if not self._cancels:
                 await self._turn(session, blocks)
                 await self._commands.settle(message, CommandStatus.CONSUMED)
-                return
-        await self._drop(message, _CANCELLED)
+                return True
+        await self._channel.drop(message, _CANCELLED)
+        return False
 
     async def _follow_commands(self) -> None:
         while True:
@@ -311,7 +320,8 @@ class Conversation:
         """Fetch new commands, and execute or queue each."""
         async with self._taking:
             for command in [] if self._is_over else await self._commands.fetch():
-                await self._obey(command)
+                if not self._is_over:
+                    await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
         """Execute a command at once, without waiting for the agent."""
@@ -324,9 +334,9 @@ class Conversation:
                 self._config_changes.put(command)
             case CommandMethod.PERMISSION_RESPONSE:
                 if self._questions.take(command):
-                    await self._settle_at_once(command)
+                    await self._channel.consume(command)
                 else:
-                    await self._drop(command, "The agent does not wait for this answer any more.")
+                    await self._channel.drop(command, "The agent does not wait for this answer any more.")
             case CommandMethod.CANCEL:
                 await self._cancel(command)
             case CommandMethod.CLOSE:
@@ -336,7 +346,7 @@ class Conversation:
 
     async def _cancel(self, command: Command) -> None:
         if self._phase is _Phase.PREPARING:
-            await self._settle_at_once(command)
+            await self._channel.consume(command, _ENDED)
             self._end_cancelled()
         elif self._is_in_turn:
             self._cancels.append(command)
@@ -344,11 +354,11 @@ class Conversation:
             self._background.start(partial(self._leave_turn, command))
             await self._commands.settle(command, CommandStatus.DELIVERED)
         elif self._policy.interactive:
-            await self._drop(command, "The agent was doing nothing that could be cancelled.")
+            await self._channel.drop(command, "The agent was doing nothing that could be cancelled.")
         else:
             # The command was sent during the turn, so it overrides the result of the turn.
             self._failure = AgentCancelled()
-            await self._settle_at_once(command)
+            await self._channel.consume(command, _ENDED)
 
     @property
     def _is_in_turn(self) -> bool:
@@ -369,11 +379,11 @@ class Conversation:
         elif self._is_closed or self._is_turn_over:
             self._is_closed = True
         else:
-            await self._settle_at_once(command, _CLOSED_EARLY)
+            await self._channel.consume(command, _CLOSED_EARLY)
             self._end_cancelled()
             return
         self._wakeup.set()
-        await self._settle_at_once(command)
+        await self._channel.consume(command)
 
     @property
     def _is_turn_over(self) -> bool:
@@ -388,10 +398,3 @@ class Conversation:
 
     def _set_mode(self, mode: str) -> None:
         self._mode = mode
-
-    async def _settle_at_once(self, command: Command, reason: str | None = None) -> None:
-        await self._commands.settle(command, CommandStatus.DELIVERED, reason)
-        await self._commands.settle(command, CommandStatus.CONSUMED, reason)
-
-    async def _drop(self, command: Command, reason: str) -> None:
-        await self._commands.settle(command, CommandStatus.DROPPED, self._channel.masker.text(reason))

@@ -46,7 +46,7 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Make `send_messages` look at the queued messages again: a message has arrived or a question was closed."""
+        """Make `send_messages` look at the queued messages again: one came, a turn began or a question was closed."""
         self._changed.set()
 
     async def send_messages(self, session: AgentSession, work: Path) -> None:
@@ -110,8 +110,7 @@ class ConfigChanges:
 
     def __init__(self, channel: Channel, *, on_mode: Callable[[str], None]) -> None:
         """Prepare to set options; `on_mode` is called with the permission mode when people change it."""
-        self._commands = channel.commands
-        self._masker = channel.masker
+        self._channel = channel
         self._on_mode = on_mode
         self._queued: asyncio.Queue[Command] = asyncio.Queue()
 
@@ -131,18 +130,17 @@ class ConfigChanges:
 
     async def _apply(self, session: AgentSession, command: Command) -> None:
         option_id, value = command.params["config_id"], command.params["value"]
-        await self._commands.settle(command, CommandStatus.DELIVERED)
+        await self._channel.commands.settle(command, CommandStatus.DELIVERED)
         try:
             category = await session.configure(option_id, value)
         except AgentError as error:
-            await self._drop(command, error.message)
+            await self._channel.drop(command, error.message)
             return
         if category is None:
-            await self._drop(command, f"The agent does not offer '{option_id}' with the value '{value}'.")
+            await self._channel.drop(
+                command, f"The agent does not offer '{option_id}' with the value '{value}'."
+            )
             return
         if category == _MODE:
             self._on_mode(str(value))
-        await self._commands.settle(command, CommandStatus.CONSUMED)
-
-    async def _drop(self, command: Command, reason: str) -> None:
-        await self._commands.settle(command, CommandStatus.DROPPED, self._masker.text(reason))
+        await self._channel.commands.settle(command, CommandStatus.CONSUMED)

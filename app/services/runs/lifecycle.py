@@ -272,15 +272,17 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Return a run to the queue because its worker is being stopped; return False if the job `owner` does not hold it.
 
-    The worker has ended the agent. The next agent starts from the beginning, and gets the same commands again. The run
-    keeps its position in the queue. A run is repeated here also if its agent had started, unlike a run that has lost
-    its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR 39).
+    The worker has ended the agent. The next agent starts from the beginning, and gets the commands again (ADR 18). The
+    run keeps its position in the queue. A run is repeated here also if its agent had started, unlike a run that has
+    lost its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR
+    39).
     """
     # Only the owner writes this fact. Read it before the move below removes it.
-    is_interactive = Run.state["mode"].astext == RunMode.INTERACTIVE
-    had_turns = await session.scalar(
-        select(Run.facts.has_key(AGENT_STARTED) & is_interactive).where(Run.id == run_id)
-    )
+    had_agent, mode = (
+        await session.execute(
+            select(Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(Run.id == run_id)
+        )
+    ).one()
     returned = await transition(
         session,
         events,
@@ -290,7 +292,8 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         facts=_note_recovery("queued again", RunReason.WORKER_STOPPED).op("-")(AGENT_STARTED),
     )
     if returned:
-        await received_commands.requeue(session, [run_id], had_turns=bool(had_turns))
+        is_interactive = mode == RunMode.INTERACTIVE
+        await received_commands.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)
     return bool(returned)
 
 
@@ -311,7 +314,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
-        await received_commands.requeue(session, [row["id"] for row in requeued], had_turns=False)
+        await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await transition(
         session,
         events,

@@ -100,7 +100,7 @@ async def settle(
     owner: str,
     reason: str | None = None,
 ) -> bool:
-    """Record the progress of a command to an agent. `reason` says why the command is dropped, if it is.
+    """Record the progress of a command to an agent. `reason` says why it is dropped or held back, or what it ended.
 
     Return False, with nothing changed, if the command was consumed or dropped already in another way, or if the job
     `owner` has lost the run. The worker repeats a call if it does not know whether the commit succeeded: the second
@@ -306,16 +306,21 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_turns: bool) -> None:
+async def requeue(
+    session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool, is_interactive: bool = False
+) -> None:
     """Mark commands that earlier workers of these runs received, so that the next agents get them again.
 
-    Also those are marked that were dropped because the agent had ended. `had_turns` says that agents of interactive
-    runs had started: a cancel or an answer concerned a turn that is over, and is not marked. A `close` that an agent
-    obeyed when its turn was over comes back with `REPEATED_REASON`: it ends the next conversation after the turn.
+    Also those are marked that were dropped because the agent had ended. `had_agent` says that agents had started: a
+    cancel without a reason, or an answer, then concerned a turn, which is over, and is not marked; but in a background
+    run it is, if it was only delivered. A `close` that an agent obeyed when its turn was over comes back with
+    `REPEATED_REASON`: it ends the next conversation after the turn.
     """
     is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
-    if had_turns:
-        await _mark_over(session, run_ids, is_received, RunCommand.method.not_in(_SENT_AGAIN))
+    if had_agent:
+        is_over = is_received if is_interactive else RunCommand.status == CommandStatus.CONSUMED
+        concerned_turn = RunCommand.method.not_in(_SENT_AGAIN) & RunCommand.reason.is_(None)
+        await _mark_over(session, run_ids, is_over, concerned_turn)
     is_obeyed = is_received & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
     await session.execute(
         update(RunCommand)

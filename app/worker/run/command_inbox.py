@@ -130,6 +130,10 @@ class CommandInbox(CommandSource):
         return await self._start_waiting(asked, seen=self._seen)
 
     @override
+    def resume(self) -> None:
+        self._worker.slots.take_back(self._claim.run_id)
+
+    @override
     async def await_answer(self, asked: ShownQuestion) -> None:
         await self._start_waiting(asked, seen=None)
 

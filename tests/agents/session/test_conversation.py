@@ -45,7 +45,7 @@ class Letters(CommandSource):
         self.waiting_for: list[JSON] = []
         self.asked: list[ShownQuestion] = []
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
-        self.fetched = self.looks = 0
+        self.fetched = self.looks = self.resumed = 0
         self._new: list[Command] = []
         self._changed = asyncio.Event()
         self._is_broken = False
@@ -92,6 +92,10 @@ class Letters(CommandSource):
             self.asked.append(asked)
             self.waiting_for.append({"kind": "message"})
         return not self._new
+
+    @override
+    def resume(self) -> None:
+        self.resumed += 1
 
     @override
     async def await_answer(self, asked: ShownQuestion) -> None:

@@ -343,3 +343,33 @@ async def test_fault_of_a_question_that_looks_for_its_answer_ends_the_run(stage:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     assert isinstance(room.talk.fault, ConnectionError)
+
+
+async def test_cancel_between_two_turns_is_for_the_next_message(stage: Stage) -> None:
+    """It was consumed with the turn before, and the message was performed in full."""
+
+    class Late(Letters):
+        @override
+        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+            is_settled = await super().settle(command, status, reason)
+            if command.params.get("content") == "one" and status is CommandStatus.CONSUMED:
+                self.put(CommandMethod.CANCEL)
+                await eventually(lambda: self.fetched == 3)
+            return is_settled
+
+    room = Room(stage, TurnPolicy(), letters=Late())
+    for content in ("one", "two"):
+        room.letters.put(CommandMethod.USER_MESSAGE, content=content, artifact_ids=[])
+    async with held(room, "echo") as task:
+        with pytest.raises(AgentCancelled):
+            await task
+    turns = [entry for entry in room.entries if entry["method"] == "_posthog/turn_complete"]
+    assert len(turns) == 2
+    assert room.letters.settled[-1][:2] == (CommandMethod.CANCEL, CommandStatus.CONSUMED)
+
+
+async def test_run_works_again_after_a_wait_without_a_message(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.1)))
+    async with held(room, "echo") as task:
+        await task
+    assert room.letters.resumed == 1

@@ -208,26 +208,30 @@ async def test_close_beside_a_repeated_one_is_stored(workshop: Workshop) -> None
         assert [command.is_repeated for command in await inbox.fetch()] == [True, False]
 
 
-@pytest.mark.parametrize("status", [CommandStatus.DELIVERED, CommandStatus.CONSUMED])
 @pytest.mark.parametrize(
-    ("mode", "method", "reason", "expected"),
+    ("mode", "method", "status", "reason", "expected"),
     [
-        ("interactive", "cancel", None, []),
-        ("background", "cancel", None, [False]),
-        ("interactive", "close", None, [True]),
-        ("interactive", "close", "It came early.", [False]),
+        # A cancel of a turn is over with the turn; one that ended the run must end it again.
+        ("interactive", "cancel", CommandStatus.DELIVERED, None, []),
+        ("interactive", "cancel", CommandStatus.CONSUMED, None, []),
+        ("interactive", "cancel", CommandStatus.CONSUMED, "It ended the run.", [False]),
+        ("background", "cancel", CommandStatus.DELIVERED, None, [False]),
+        ("background", "cancel", CommandStatus.CONSUMED, None, []),
+        ("background", "cancel", CommandStatus.CONSUMED, "It ended the run.", [False]),
+        # A close of a conversation lets the next agent work; one that ended the run does not.
+        ("interactive", "close", CommandStatus.DELIVERED, None, [True]),
+        ("interactive", "close", CommandStatus.CONSUMED, None, [True]),
+        ("interactive", "close", CommandStatus.CONSUMED, "It ended the run.", [False]),
     ],
 )
 async def test_stop_reaches_the_next_worker_as_its_effect_demands(
     workshop: Workshop,
-    status: CommandStatus,
-    *,
     mode: str,
     method: str,
+    status: CommandStatus,
     reason: str | None,
     expected: Sequence[bool],
 ) -> None:
-    """A cancel of an interactive run was for its turn; of a background run, it was for the run."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": mode}))
     async with inbox_of(workshop, pilot.run) as inbox:
         await pilot.send(method)

@@ -239,7 +239,9 @@ class TestCancelAndClose:
         assert (ended.status, ended.error_message, ended.output) == (RunStatus.CANCELLED, None, None)
         assert "+half" in await workshop.stored(ended.artifacts[0]["storage_path"])
         assert await pilot.receipts() == [
-            ("cancel", status) for status in ("accepted", "delivered", "consumed")
+            ("cancel", "accepted"),
+            ("cancel", "delivered"),
+            ("cancel", "consumed", "The run is cancelled."),
         ]
         assert [each["stopReason"] for each in await pilot.log("_posthog/turn_complete")] == ["cancelled"]
 
