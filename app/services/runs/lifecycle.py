@@ -278,11 +278,8 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     39).
     """
     # Only the owner writes this fact. Read it before the move below removes it.
-    had_agent, mode = (
-        await session.execute(
-            select(Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(Run.id == run_id)
-        )
-    ).one()
+    columns = select(Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(Run.id == run_id)
+    had_agent, mode = (await session.execute(columns)).first() or (False, None)
     returned = await transition(
         session,
         events,
