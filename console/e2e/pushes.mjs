@@ -36,7 +36,15 @@ export async function pushesAreShownAndReplaced(browser, { expect }) {
 }
 
 /** A click on a notification, in the worker; return which windows it has focused, and which addresses it has opened. */
-function click(worker, title) {
+async function click(worker, title) {
+  // The browser lists it a moment after it is shown.
+  await until(title, () =>
+    worker.evaluate(
+      async (wanted) =>
+        (await globalThis.registration.getNotifications()).some(({ title: one }) => one === wanted),
+      title,
+    ),
+  );
   return worker.evaluate(async (wanted) => {
     const { registration } = globalThis;
     const seen = { focused: [], opened: [] };
