@@ -108,10 +108,7 @@ mutants: $(STAMP) ## Change conditions of services and see which changes no test
 WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
 
 .PHONY: check
-check: check-service check-console ## Check format, lint, types, import rules and words
-
-.PHONY: check-service
-check-service: $(STAMP) ## Check the service: the part of `check` in Python
+check: $(STAMP) ## Check format, lint, types, import rules and words
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
@@ -121,9 +118,6 @@ check-service: $(STAMP) ## Check the service: the part of `check` in Python
 	@$(PYTHON) -m checks.words $(WORDS)
 	@$(PYTHON) -m checks.naming tests
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
-
-.PHONY: check-console
-check-console: $(STAMP) ## Check the console: the part of `check` in TypeScript, with a build
 	@$(PYTHON) -m app.devstack.building.scripts check build
 
 .PHONY: bench
