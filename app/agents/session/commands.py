@@ -116,8 +116,8 @@ class CommandSource(Protocol):
     async def end(self) -> bool:
         """Record that the run's agent has ended in any way: stop accepting commands, and drop those left over.
 
-        Return whether a `cancel` or `close` was among them. Raises nothing. It can be called
-        again, after `close` too.
+        Return whether a `cancel` or `close` was among them; after `close` has returned True, always False. Raises
+        nothing. It can be called again.
         """
 
 
