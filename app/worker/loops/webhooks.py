@@ -36,8 +36,11 @@ from app.services.webhook_endpoints.signing import sign
 _AT_A_TIME = RESERVED + 64
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
-# While attempts are under way, a claim waits this long, so that it follows the ends of several.
-_GATHER_SECONDS = 0.01
+# A claim waits this long when it is woken, so that it follows the ends of several attempts.
+_CLAIM_GATHER_SECONDS = 0.01
+# A relay waits this long, because it costs the same for one event as for a few. The first event of a run is then
+# relayed after its agent has started, and does not delay it.
+_RELAY_GATHER_SECONDS = 0.05
 
 _LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
 _RELAYED = Gauge(
@@ -66,15 +69,13 @@ class WebhookDeliverer:
         `changes` reports when the ledger has new events, so that their deliveries are created at once.
         """
         try:
-            with (
-                changes.watch_topic(LEDGER) as sending,
-                changes.watch_topic(LEDGER) as relaying,
-                changes.watch_topic(LEDGER) as recovering,
-            ):
+            sending = asyncio.Event()
+            with changes.watch_topic(LEDGER) as relaying, changes.watch_topic(LEDGER) as recovering:
                 async with asyncio.TaskGroup() as others:
-                    others.create_task(self._repeat(partial(_prepare, self._relay, sending), relaying))
-                    others.create_task(self._repeat(partial(_prepare, self._recover, sending), recovering))
-                    await self._repeat(partial(self._send, sending), sending)
+                    for step, woken in ((self._relay, relaying), (self._recover, recovering)):
+                        prepare = partial(_prepare, step, sending)
+                        others.create_task(_repeat(prepare, woken, gather=_RELAY_GATHER_SECONDS))
+                    await _repeat(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
         finally:
             # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
@@ -83,27 +84,6 @@ class WebhookDeliverer:
         """Wait until all webhook requests in progress have ended and their results are stored."""
         while self._attempts:
             await asyncio.wait(self._attempts)
-
-    async def _repeat(self, step: Callable[[], Awaitable[float]], woken: asyncio.Event) -> Never:
-        """Repeat a step after the seconds that it returns, or earlier if `woken` is set.
-
-        An error is only logged. The step is repeated `LOOP_SECONDS` later, even if `woken` is set before.
-        """
-        while True:
-            try:
-                pause = await step()
-            except DatabaseUnavailable as error:
-                log.warning("webhook.database_unavailable", error=repr(error))
-                await asyncio.sleep(LOOP_SECONDS)
-            except Exception:
-                # One defect must not end all deliveries of this process.
-                log.exception("webhook.step_failed")
-                await asyncio.sleep(LOOP_SECONDS)
-            else:
-                await wait(woken, pause)
-                if self._attempts:
-                    await asyncio.sleep(_GATHER_SECONDS)
-                woken.clear()
 
     async def _send(self, woken: asyncio.Event) -> float:
         """Start the deliveries that are possible now; return the seconds until the next look."""
@@ -175,9 +155,32 @@ class WebhookDeliverer:
         await attempt(settle_all, event=event)
 
 
+async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float) -> Never:
+    """Repeat a step `gather` seconds after the pause that it returns, or after `woken` is set, if that is earlier.
+
+    An error is only logged. The step is repeated `LOOP_SECONDS` later, even if `woken` is set before.
+    """
+    while True:
+        try:
+            pause = await step()
+        except DatabaseUnavailable as error:
+            log.warning("webhook.database_unavailable", error=repr(error))
+            await asyncio.sleep(LOOP_SECONDS)
+        except Exception:
+            # One defect must not end all deliveries of this process.
+            log.exception("webhook.step_failed")
+            await asyncio.sleep(LOOP_SECONDS)
+        else:
+            await wait(woken, pause)
+            await asyncio.sleep(gather)
+            woken.clear()
+
+
 async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
-    """Perform a step that may create deliveries; if it did, set `sending`. Return the seconds until the next step."""
-    if not await step():
-        return _LOOK_SECONDS
+    """Perform a step that may create deliveries, then set `sending`. Return the seconds until the next step.
+
+    `sending` is set in any case: what woke the step may also be a delivery that a request has created.
+    """
+    is_repeated = await step() > 0
     sending.set()
-    return 0.0
+    return 0.0 if is_repeated else _LOOK_SECONDS

@@ -393,3 +393,35 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
     running.cancel()
     await asyncio.wait([running])
     assert {row.status for row in await deliveries.rows()} == {"delivered"}
+
+
+async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a redelivery does: it is no new event, so the relay finds nothing."""
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    changes = WakeListener(redis)
+    listening = asyncio.create_task(changes.listen())
+    running = asyncio.create_task(deliveries.deliverer.run(changes))
+    await record_event(sessions, task)
+
+    async def has_come(count: int) -> bool:
+        await wake(redis, LEDGER)
+        return len(receiver.messages) == count
+
+    await eventually(lambda: has_come(1))
+    await make_delivery(session, endpoint)
+    await eventually(lambda: has_come(2))
+
+    for each in (running, listening):
+        each.cancel()
+        await asyncio.wait([each])
