@@ -13,6 +13,7 @@ import { TasksPage } from "../features/tasks/TasksPage";
 import { aroundNav, expectPage } from "../ui/arrival";
 import { Empty, FailedPage, Loading, Messages } from "../ui/feedback";
 import { later } from "../ui/later";
+import { Guard } from "./Guard";
 import { rememberedProject, rememberProject } from "./lastProject";
 import { OpenTask } from "./OpenTask";
 import { Shell } from "./Shell";
@@ -52,7 +53,9 @@ export function App() {
   return (
     <QueryClientProvider client={client}>
       <Router base="/console" aroundNav={aroundNav}>
-        <SignedIn />
+        <Guard>
+          <SignedIn />
+        </Guard>
       </Router>
       <Messages />
     </QueryClientProvider>
