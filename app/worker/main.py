@@ -74,7 +74,7 @@ async def _loops(
 
 @asynccontextmanager
 async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs, such as sending pushes, in the background of a block in which the caller performs runs.
+    """Perform all jobs but runs in the background of a block in which the caller performs runs.
 
     The jobs have an arq worker of their own; if it fails, the error is logged, and it is started again. At the end of
     the block, jobs in progress get a limited time to finish.

@@ -62,9 +62,9 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
     yield _Job(
         work=execute_run, queue=QUEUE_NAME, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS
     )
-    yield _Job(work=recover_runs, queue=QUEUE_NAME, seconds=_EVERY_TEN_SECONDS, timeout=60)
+    yield _Job(work=recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
     # Also at the start, since it writes the bucket's rules.
-    yield hourly(work=sweep_artifacts, queue=QUEUE_NAME, at_start=True, timeout=_LONG_SWEEP_SECONDS)
+    yield hourly(work=sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
     # Most pushes have a job when they become due; the schedule finds the others, after a crash or a delay.
     yield _Job(
         work=deliver_notifications, name=DELIVER_NOTIFICATIONS, seconds=_EVERY_TEN_SECONDS, at_start=True
@@ -78,7 +78,7 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
-    """Return the arq worker that performs runs, recovers lost runs, and deletes expired files.
+    """Return the arq worker that performs runs and nothing else: any other job could wait hours for a slot.
 
     With `burst` the worker ends when its queue is empty. With `handle_signals` it ends at SIGTERM and SIGINT.
     """
@@ -99,7 +99,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the arq worker for short jobs. It is separate from the worker of runs, so that no run delays a push.
+    """Return the arq worker for all other jobs, which no run delays: pushes, sweeps, and the recovery of runs.
 
     With `burst` the worker ends when its queue is empty.
     """

@@ -1,16 +1,18 @@
 """The arq worker on a real Redis: from a request to the end of its run, and what an outage in between costs."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clients.event_hub import EventHub
 from app.clients.queue import CHORES_QUEUE, ArqQueue
+from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
@@ -18,10 +20,14 @@ from app.ids import new_hex_id
 from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext, open_process
+from app.services.enqueueing import enqueue_run
+from app.services.runs.lifecycle import claim
 from app.services.runs.recovery import recover_runs
+from app.worker import schedule
 from app.worker.loops import supervision
 from app.worker.main import perform_chores
 from app.worker.schedule import create_worker
+from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock
@@ -29,6 +35,7 @@ from tests.support.database.faults import Planted
 from tests.support.factories import make_task
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
+from tests.worker.pilot import Pilot
 
 # A port that nothing listens on.
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -204,3 +211,37 @@ async def test_runs_survive_an_emptied_redis(
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
+
+
+async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots(
+    workshop: Workshop, arq_queue: ArqQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the sweep waited for a slot of a run, so with long runs nothing was recovered for hours."""
+    monkeypatch.setattr(schedule, "_EVERY_TEN_SECONDS", range(60))
+    process = with_queue(workshop, arq_queue)
+    narrow = process.settings.model_copy(update={"worker_concurrency": 1})
+    context = replace(workshop.context, process=replace(process, settings=narrow), slots=RunSlots(0))
+    busy = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    await enqueue_run(arq_queue, busy.run.id)
+    worker = create_worker(context, handle_signals=False)
+    running = asyncio.gather(worker.async_run(), context.changes.listen(), return_exceptions=True)
+    try:
+        await busy.until_waiting_for("message")
+        lost = await workshop.queued_run("```say\nhi\n```")
+        async with unit_of_work(workshop.sessions) as session:
+            assert await claim(session, lost.id, owner="lost", events=process.events)
+            await session.execute(update(Run).where(Run.id == lost.id).values(lease_expires_at=utcnow()))
+
+        async def has_status(run: Run, status: RunStatus) -> bool:
+            return (await workshop.read(run)).status == status
+
+        async with perform_chores(context):
+            await eventually(lambda: has_status(lost, RunStatus.QUEUED))
+
+        assert await has_status(busy.run, RunStatus.IN_PROGRESS)
+        await busy.send("close")
+        await eventually(lambda: has_status(lost, RunStatus.COMPLETED))
+    finally:
+        running.cancel()
+        await worker.close()
+        await asyncio.gather(running, return_exceptions=True)

@@ -1,5 +1,6 @@
 """The job that recovers runs: by the limits of the settings, and repeatable."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,16 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import QuestionStatus, RunStatus
 from app.models import Question, Run
-from app.services.runs.lifecycle import RUN_LEASE, claim
+from app.services.run_log.log_lock import hold_lock
+from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
+from app.services.storage_keys import RunRef
 from app.worker.jobs.recover_runs import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.questions import make_question
+from tests.support.waiting import eventually
+from tests.worker.pilot import Pilot
 
 
 def with_settings(workshop: Workshop, **changes: Any) -> Workshop:
@@ -94,3 +99,29 @@ async def test_open_question_of_a_run_that_is_over_is_withdrawn(workshop: Worksh
 
     async with workshop.sessions() as session:
         assert (await session.get_one(Question, question.id)).status == QuestionStatus.WITHDRAWN
+
+
+async def test_stop_of_the_worker_lets_it_log_which_commands_of_a_failed_run_were_dropped(
+    workshop: Workshop, clock: MovableClock
+) -> None:
+    """No later recovery would: it does not find this run."""
+    run = await workshop.queued_run("echo hello")
+    pilot = Pilot(workshop, run)
+    async with unit_of_work(workshop.sessions) as session:
+        assert await claim(session, run.id, owner="lost", events=workshop.context.process.events)
+        assert await mark_agent_started(session, run.id, owner="lost")
+    await pilot.say("go on")
+    clock.advance(seconds=RUN_LEASE.total_seconds())
+
+    async def has_failed() -> bool:
+        return (await workshop.read(run)).status == RunStatus.FAILED
+
+    ref = RunRef(run.project_id, run.task_id, run.id)
+    async with hold_lock(workshop.sessions, ref, None):
+        job = asyncio.create_task(recover_runs(workshop.arq_context))
+        await eventually(has_failed)
+        job.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert await pilot.receipts() == [("user_message", "dropped", "The run is failed.")]
