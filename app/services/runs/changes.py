@@ -25,6 +25,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
 from app.services.enqueueing import (
     enqueue_push_delivery_after_commit,
+    enqueue_run_after_commit,
     wake_run_worker_after_commit,
 )
 from app.services.opened_clients import ServiceClients
@@ -78,7 +79,8 @@ async def update_run(
         await run_authority.require_task_allowance(
             session, caller, task_id, gates=clients.gates, run_id=run_id
         )
-    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    columns = (Run.dispatch_requested_at, *run_authority.HOLDINGS)
+    run = await lock_run(session, caller, task_id, run_id, *columns)
     if _steers(body):
         await authorize(session, run_authority.request_for_run(Intent.STEER, caller.user_id, run))
     row = await write_columns(session, run_id, _read_changes(body))
@@ -87,6 +89,8 @@ async def update_run(
         session, run_id, body.status, events=clients.events
     ):
         announce_state(session, clients.events, row)
+    if body.status is RunStatus.QUEUED and run.dispatch_requested_at is not None:
+        enqueue_run_after_commit(session, clients.queue, run_id)
     if body.status in TERMINAL_STATUSES:
         enqueue_push_delivery_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)

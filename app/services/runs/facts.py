@@ -6,8 +6,10 @@ keeps a copy of the facts in `Run.state`, for processes of the previous release 
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func, literal
 
+from app.clock import utcnow
+from app.enums import RunReason
 from app.models import Run
 
 # The time from which a lost worker fails the run instead of repeating it.
@@ -37,6 +39,9 @@ CREDENTIAL_SOURCE: Final = "github_credential_source"
 CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
 LINKED_ACCOUNT: Final = "server_integration"
 
+# The SQL expression for the number of workers that a run has lost.
+LOSSES: ColumnElement[int] = func.coalesce(Run.facts[(RECOVERY, "losses")].as_integer(), 0)
+
 
 def with_fact(name: str, value: Any) -> ColumnElement[Any]:
     """Return the SQL expression for the facts of a run with the fact `name` set to `value`."""
@@ -49,3 +54,10 @@ def without_fact(*names: str) -> ColumnElement[Any]:
     for name in names:
         facts = facts.op("-")(name)
     return facts
+
+
+def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
+    """Return the SQL expression for the facts of a run with the decision of its recovery, for people to see."""
+    note = literal({"decision": decision, "reason": reason, "at": utcnow().isoformat()}, Run.facts.type)
+    losses = func.jsonb_build_object("losses", LOSSES + int(reason is RunReason.WORKER_LOST))
+    return Run.facts.op("||")(func.jsonb_build_object(RECOVERY, note.op("||")(losses)))

@@ -12,6 +12,10 @@ Every change is one conditional UPDATE: the database decides each race, and both
     silence against an end     the first commit sets the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
+    restart against worker     a PATCH to `queued` or `not_started` takes the run from its worker, as a cancel does: it
+                               starts no agent, and what it stores later is refused. An agent that it has started ends
+                               within seconds, or with the lease if the worker cannot be reached. The next claim does
+                               not wait for that, so two agents may act meanwhile
     PATCH against PATCH        each locks the row first: both statuses are set in turn, until one of them is terminal
     start against start        one job, since its id is the run's id
     start against claim        the run is in progress: the start is refused
@@ -48,7 +52,6 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState
 from app.models.base import constant
-from app.models.runs.runs import is_waiting
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
@@ -57,28 +60,22 @@ from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
 from app.services.runs import received_commands
 from app.services.runs.facts import (
-    AGENT_ENDED,
     AGENT_STARTED,
     FACTS,
+    LOSSES,
     NOT_STORED,
     RECOVERY,
+    with_recovery,
     without_fact,
 )
 from app.services.runs.queue import held_by
-from app.services.runs.transitions import (
-    EVENT_OF,
-    TRANSITIONS,
-    move,
-    move_statement,
-    open_statement,
-    publish_status,
-    transition,
-)
+from app.services.runs.transitions import claim_statement, move, open_statement, publish_status, transition
 from app.statements import Fields, Prepared
 from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
 RUN_LEASE = timedelta(seconds=60)
+_BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
 
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
@@ -142,13 +139,15 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
     """Set the status that a client reports for a run (contract 13.2). If a worker holds the run, the worker loses it.
 
     Return True if the status was changed. If the run has this status already, change nothing and return False. The
-    caller holds the lock on the run's row.
+    caller holds the lock on the run's row. A run that is moved back to `queued` or `not_started` starts from the
+    beginning, as after `hand_back`; the caller also puts a job on the queue if it waits for a worker.
 
     Raises:
         StateRefused: the run has ended with another status.
 
     """
-    if await transition(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
+    change = _restart if status in _BEFORE_START else transition
+    if await change(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
@@ -277,21 +276,40 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     lost its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR
     39).
     """
-    # Only the owner writes this fact. Read it before the move below removes it.
-    columns = select(Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(Run.id == run_id)
-    had_agent, mode = (await session.execute(columns)).first() or (False, None)
-    returned = await transition(
+    return await _restart(
         session,
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
         reason=RunReason.WORKER_STOPPED,
-        facts=_note_recovery("queued again", RunReason.WORKER_STOPPED).op("-")(AGENT_STARTED),
+        facts=with_recovery("queued again", RunReason.WORKER_STOPPED),
     )
-    if returned:
+
+
+async def _restart(
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: RunReason,
+    facts: ColumnElement[Any] | None = None,
+) -> bool:
+    """Move the run that satisfies `conditions` to a status before its start; return whether it was moved.
+
+    The next agent starts from the beginning and gets the commands again; until it starts, a lost worker does not fail
+    the run. `facts` are the facts of the run after the change, if others change too.
+    """
+    # Only the holder of the lease writes this fact. Read it before the move below removes it.
+    columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
+    if (found := (await session.execute(columns)).one_or_none()) is None:
+        return False
+    run_id, had_agent, mode = found
+    facts = (Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED)
+    moved = await transition(session, events, to, *conditions, reason=reason, facts=facts)
+    if moved:
         is_interactive = mode == RunMode.INTERACTIVE
         await received_commands.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)
-    return bool(returned)
+    return bool(moved)
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
@@ -303,9 +321,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     """
     now = utcnow()
     lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
-    untouched = (~Run.facts.has_key(AGENT_STARTED), _LOSSES < RUN_LOSSES - 1)
+    untouched = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
     again, given_up = (
-        _note_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
+        with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
     )
     requeued = await transition(
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
@@ -346,47 +364,14 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
         reason=RunReason.AGENT_SILENT,
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
-        facts=_note_recovery("failed", RunReason.AGENT_SILENT),
+        facts=with_recovery("failed", RunReason.AGENT_SILENT),
     )
     return [row["id"] for row in failed]
 
 
-# How many workers a run has lost.
-_LOSSES: ColumnElement[int] = func.coalesce(Run.facts[(RECOVERY, "losses")].as_integer(), 0)
-
-
-def _note_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
-    """Return the SQL expression for a run's facts with the decision of its recovery, for people to see."""
-    note = literal({"decision": decision, "reason": reason, "at": utcnow().isoformat()}, Run.facts.type)
-    losses = func.jsonb_build_object("losses", _LOSSES + int(reason is RunReason.WORKER_LOST))
-    return Run.facts.op("||")(func.jsonb_build_object(RECOVERY, note.op("||")(losses)))
-
-
 _OPEN = Prepared(open_statement())
-
-
-def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
-    # A waiting run is queued, so this transition is allowed.
-    assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
-    return Prepared(
-        move_statement(
-            RunStatus.IN_PROGRESS,
-            Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
-            is_waiting(),
-            *conditions,
-            now=bindparam("now", type_=Run.updated_at.type),
-            event=EVENT_OF[RunStatus.IN_PROGRESS],
-            lease_owner=bindparam("owner", type_=Run.lease_owner.type),
-            lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
-            attempts=Run.attempts + 1,
-            # This fact is about the agent of the previous claim.
-            facts=without_fact(AGENT_ENDED),
-        )
-    )
-
-
-_CLAIM = _claim_statement()
-_CLAIM_WITHIN = _claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger())))
+_CLAIM = Prepared(claim_statement())
+_CLAIM_WITHIN = Prepared(claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))))
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

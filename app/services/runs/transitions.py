@@ -32,6 +32,7 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task
+from app.models.runs.runs import is_waiting
 from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.notifications import dispatch as notifications
 from app.services.questions import records as questions
@@ -39,7 +40,8 @@ from app.services.run_log.events import STATE_COLUMNS, announce_entries, announc
 from app.services.runs import credentials as run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs import received_commands
-from app.services.runs.facts import WAITING_FOR
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.runs.queue import longest_waiting
 from app.services.views.queue import position
 from app.statements import Fields
 
@@ -226,6 +228,28 @@ def move_statement(
         select(moved, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
         .add_cte(mirrored)
+    )
+
+
+def claim_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement that claims the run that has waited longest in a project, if `conditions` are met.
+
+    It returns the run's row, or none. `lifecycle.claim` supplies its parameters.
+    """
+    # A waiting run is queued, so this transition is allowed.
+    assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
+    return move_statement(
+        RunStatus.IN_PROGRESS,
+        Run.id == longest_waiting(bindparam("asked_for", type_=Run.id.type)),
+        is_waiting(),
+        *conditions,
+        now=bindparam("now", type_=Run.updated_at.type),
+        event=EVENT_OF[RunStatus.IN_PROGRESS],
+        lease_owner=bindparam("owner", type_=Run.lease_owner.type),
+        lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
+        attempts=Run.attempts + 1,
+        # This fact is about the agent of the previous claim.
+        facts=without_fact(AGENT_ENDED),
     )
 
 

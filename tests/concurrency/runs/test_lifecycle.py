@@ -4,6 +4,7 @@ Each race is two real transactions: the second begins before the first commits a
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.facts import AGENT_STARTED, RECOVERY
+from app.services.runs.facts import AGENT_STARTED, FACTS, RECOVERY, WAITING_FOR
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
@@ -122,6 +123,26 @@ class TestStatuses:
             assert row.completed_at == clock.now
         else:
             assert row.completed_at is None
+
+    @pytest.mark.parametrize("to", list(RunStatus))
+    @pytest.mark.parametrize("source", list(RunStatus))
+    async def test_every_pair_of_statuses_keeps_the_facts_that_are_still_true(
+        self, sessions: SessionFactory, make: MakeRun, source: RunStatus, to: RunStatus
+    ) -> None:
+        """Regression: the start of an agent that a PATCH had replaced failed the run of the next, lost in its clone."""
+        run = await make(status=source, facts=dict.fromkeys(FACTS, "fact"))
+        with suppress(StateRefused):
+            await perform(sessions, partial(set_status, run_id=run.id, status=to))
+        row = await stored(sessions, run)
+        gone = FACTS - row.facts.keys()
+        if row.status == source or to is RunStatus.IN_PROGRESS:
+            assert gone == set()
+        elif to in TERMINAL_STATUSES:
+            assert gone == {WAITING_FOR}
+        else:
+            # The next agent of the run has not started.
+            assert gone == {WAITING_FOR, AGENT_STARTED}
+        assert FACTS & row.state.keys() == row.facts.keys()
 
     def test_table_lists_the_statuses_that_may_follow_each_status(self) -> None:
         """Contract 13.2."""
@@ -253,6 +274,18 @@ class TestLapsedLease:
         decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
         assert row.state[RECOVERY] == decision | {"losses": 1}
 
+    @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.NOT_STARTED])
+    async def test_run_that_was_restarted_is_repeated_while_its_next_agent_has_not_started(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock, status: RunStatus
+    ) -> None:
+        assert await perform(sessions, mark_agent_started(claimed))
+        for to in dict.fromkeys([status, RunStatus.QUEUED]):
+            assert await perform(sessions, partial(set_status, run_id=claimed.id, status=to))
+        assert not await perform(sessions, mark_agent_started(claimed))
+        assert await perform(sessions, partial(claim, run_id=claimed.id, owner=OTHER))
+        clock.now += run_lifecycle.RUN_LEASE
+        assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
+
     @pytest.mark.parametrize("deploys", [0, RUN_LOSSES])
     async def test_run_is_given_up_after_the_last_loss_and_a_claim_handed_back_is_none(
         self, sessions: SessionFactory, queued: Run, clock: MovableClock, deploys: int
@@ -285,6 +318,8 @@ STEPS: dict[str, Callable[[Run], Step]] = {
     "recover": lambda _: recover_lapsed,
     "complete": lambda run: partial(set_status, run_id=run.id, status=RunStatus.COMPLETED),
     "fail silent": lambda _: fail_silent,
+    "restart": lambda run: partial(set_status, run_id=run.id, status=RunStatus.QUEUED),
+    "start agent": mark_agent_started,
     "cancel and reopen": lambda run: partial(cancel_and_reopen, run=run),
 }
 Requests = dict[str, Callable[[Run], Step]]
@@ -321,6 +356,14 @@ class TestRaces:
             ("lapsed", "recover", "recover", (RECOVERED, NONE_LAPSED), {"status": "queued"}),
             ("claimed", "cancel", "hand back", (True, False), {"status": "cancelled"}),
             ("claimed", "hand back", "cancel", (True, True), {"status": "cancelled", "lease_owner": None}),
+            # The run waits for its next worker; the first can neither end it nor start an agent.
+            ("claimed", "restart", "finish", (True, False), {"status": "queued", "output": None}),
+            ("claimed", "finish", "restart", (True, OVER), {"status": "completed"} | DONE),
+            ("claimed", "restart", "start agent", (True, False), {"status": "queued", "facts": {}}),
+            ("claimed", "start agent", "restart", (True, True), {"status": "queued", "facts": {}}),
+            ("claimed", "restart", "heartbeat", (True, False), {"status": "queued", "lease_owner": None}),
+            ("claimed", "restart", "hand back", (True, False), {"status": "queued", "facts": {}}),
+            ("lapsed", "restart", "recover", (True, NONE_LAPSED), {"status": "queued", "facts": {}}),
             ("silent", "fail silent", "complete", (True, FAILED), {"status": "failed"}),
             ("silent", "complete", "fail silent", (True, False), {"status": "completed"}),
             ("queued", "cancel and reopen", "claim", (True, True), {"status": "in_progress", "attempts": 1}),
@@ -417,6 +460,11 @@ class TestRacesOfRequests:
             ),
             ("start", "claim", (True, True), {"status": "in_progress", "attempts": 1}, 1),
             ("start", "start", (True, True), {"status": "queued", "attempts": 0}, 1),
+            ("claim", "PATCH queued", (True, True), {"status": "queued", "lease_owner": None}, 1),
+            ("PATCH queued", "claim", (True, True), {"status": "in_progress", "lease_owner": OWNER}, 1),
+            ("claim", "PATCH not_started", (True, True), {"status": "not_started", "lease_owner": None}, 0),
+            ("PATCH not_started", "claim", (True, False), {"status": "not_started", "attempts": 0}, 0),
+            ("PATCH not_started", "PATCH queued", (True, True), {"status": "queued"}, 1),
             ("PATCH in_progress", "PATCH completed", (True, True), {"status": "completed"}, 0),
             ("PATCH completed", "PATCH failed", (True, OVER), {"status": "completed"}, 0),
             ("PATCH completed", "PATCH in_progress", (True, OVER), {"status": "completed"}, 0),

@@ -15,7 +15,10 @@ from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
 from app.models import Question, Run
 from app.schemas.runs.commands import CommandIn
+from app.schemas.runs.runs import RunUpdateIn
+from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.changes import update_run
 from app.services.runs.commands import send_command
 from app.services.runs.recovery import recover_runs
 from app.shown_question import ShownQuestion
@@ -249,3 +252,33 @@ async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Work
         assert workshop.context.slots.freed == 1
         assert await inbox.close()
         assert workshop.context.slots.freed == 0
+
+
+async def test_agent_after_a_patch_to_queued_gets_the_commands_of_the_replaced_one(
+    workshop: Workshop,
+) -> None:
+    """Regression: it did not, and had no job. The start of the replaced agent stayed in the state."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    first = pilot.start()
+    await pilot.until_waiting_for("message")
+    await pilot.say("```file path=a.txt\na\n```")
+    await pilot.until_logged("a.txt")
+    await pilot.until_waiting_for("message")
+    async with unit_of_work(workshop.sessions) as session:
+        body = RunUpdateIn(status=RunStatus.QUEUED)
+        clients, run = workshop.context.process, pilot.run
+        await update_run(session, pilot.caller(), run.task_id, run.id, body, clients=clients)
+    await first
+    returned = await workshop.read(pilot.run)
+    assert (returned.status, await pilot.statuses()) == (RunStatus.QUEUED, ["accepted"])
+    assert returned.state.keys() == {"mode"}
+    jobs = [job.arguments for job in workshop.queue.jobs if job.name == EXECUTE_RUN]
+    assert jobs == [{"run_id": str(pilot.run.id)}]
+
+    second = pilot.start()
+    await pilot.until_waiting_for("message")
+    await pilot.send("close")
+    await second
+
+    ended = await workshop.read(pilot.run)
+    assert (ended.status, (ended.output or {})["files_changed"]) == (RunStatus.COMPLETED, ["a.txt"])
