@@ -62,6 +62,7 @@ from app.services.runs import received_commands
 from app.services.runs.facts import (
     AGENT_STARTED,
     FACTS,
+    LEFT_OUT,
     LOSSES,
     NOT_STORED,
     RECOVERY,
@@ -187,7 +188,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         error_message=None,
         attempts=0,
         started_at=None,
-        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
+        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT),
     )
     await received_commands.conclude(session, run_id)
 

@@ -23,7 +23,7 @@ from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.facts import AGENT_STARTED, FACTS, RECOVERY, WAITING_FOR
+from app.services.runs.facts import AGENT_STARTED, FACTS, LEFT_OUT, NOT_STORED, RECOVERY, WAITING_FOR
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
@@ -143,6 +143,15 @@ class TestStatuses:
             # The next agent of the run has not started.
             assert gone == {WAITING_FOR, AGENT_STARTED}
         assert FACTS & row.state.keys() == row.facts.keys()
+
+    async def test_reopened_run_keeps_no_facts_of_its_earlier_end(
+        self, sessions: SessionFactory, make: MakeRun
+    ) -> None:
+        """Regression: it still said that a part of its work was left out, though this time none was."""
+        run = await make(status=RunStatus.COMPLETED, facts=dict.fromkeys(FACTS, "fact"))
+        await perform(sessions, partial(run_lifecycle.reopen, run_id=run.id, events=EVENTS))
+        gone = FACTS - (await stored(sessions, run)).facts.keys()
+        assert gone == {WAITING_FOR, AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT}
 
     def test_table_lists_the_statuses_that_may_follow_each_status(self) -> None:
         """Contract 13.2."""
