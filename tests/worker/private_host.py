@@ -84,7 +84,7 @@ class Lookout:
 
     @asynccontextmanager
     async def looking(self, host: CodeHostService) -> AsyncGenerator[None, None]:
-        """Look while the body lasts, and once while git waits for each answer of the host."""
+        """Look while the body lasts, and once while each answer of the host is waited for."""
         done = asyncio.Event()
 
         async def look() -> None:
@@ -94,14 +94,14 @@ class Lookout:
             while not done.is_set():
                 await look()
 
-        host.while_git_waits = look
+        host.while_clients_wait = look
         looking = asyncio.create_task(look_all_the_time())
         try:
             yield
         finally:
             done.set()
             await looking
-            host.while_git_waits = None
+            host.while_clients_wait = None
 
     def _look(self) -> None:
         own = str(os.getpid())

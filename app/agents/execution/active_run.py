@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
+_STOPPED = "The run was stopped."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,21 +80,30 @@ class ActiveRun:
 
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
+        stop = self.effects.stop
         async with (
-            _limit_after_stop(self.effects.stop),
+            _limit_after_stop(stop, _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS),
             monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes),
         ):
             yield
 
 
 @asynccontextmanager
-async def _limit_after_stop(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Limit the block to two seconds after `stop` is set, or ten if it is set at the start.
+async def until_stopped(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel the block as soon as `stop` is set; if it is set at the start, the block does not begin.
 
-    Raises AgentStopped after that time.
+    Raises AgentStopped in both cases, also if the block was complete at that moment.
     """
+    if stop.is_set():
+        raise AgentStopped(_STOPPED)
+    async with _limit_after_stop(stop, 0):
+        yield
+
+
+@asynccontextmanager
+async def _limit_after_stop(stop: asyncio.Event, seconds: float) -> AsyncIterator[None]:
+    """Cancel the block `seconds` after `stop` is set, and raise AgentStopped."""
     limit = asyncio.timeout(None)
-    seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS
 
     async def shorten() -> None:
         await stop.wait()
@@ -110,4 +120,4 @@ async def _limit_after_stop(stop: asyncio.Event) -> AsyncIterator[None]:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise AgentStopped("The run was stopped.") from None
+        raise AgentStopped(_STOPPED) from None

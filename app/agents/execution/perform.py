@@ -3,7 +3,7 @@
     prepare   clone the base of the work into a workspace
     converse  talk with one agent process in the sandbox
     collect   take commits, changed files and the patch, also of a run that failed
-    push      push the new branch, only of a run that succeeded
+    push      push the new branch, only of a run that succeeded and was not stopped
 
 Knows no database, queue or settings. Input is the context; output is the result, the effects, or an error
 that a person can act on.
@@ -24,7 +24,7 @@ from app.agents.errors import (
     AgentTimedOut,
     as_agent_error,
 )
-from app.agents.execution.active_run import ActiveRun
+from app.agents.execution.active_run import ActiveRun, until_stopped
 from app.agents.execution.collect import collect, keep_files, read_structured, salvage
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
@@ -46,7 +46,8 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 
     When this function returns or raises, all processes of the run have ended, and its folders are deleted or handed to
     the remover. It can be called again for the same run; the new branch then replaces the branch that the earlier call
-    pushed. CancelledError passes through.
+    pushed. When `effects.stop` is set, a push in progress is ended; a branch that the code host has taken by then stays
+    there. CancelledError passes through.
 
     Raises:
         AgentError: the run failed; `partial` has the work up to the error. It is an UnexpectedError if a defect of this
@@ -97,9 +98,11 @@ async def _work_then_collect(run: ActiveRun) -> RunResult:
         raise failure.with_partial(await salvage(run))
     partial, head = await collect(run)
     try:
-        async with run.within_limits():
-            result = replace(partial, structured=await read_structured(run))
-        return await _push(run, result, head)
+        # The work is kept by now. A stop ends the rest at once, so that nothing is pushed that people have cancelled.
+        async with until_stopped(run.effects.stop):
+            async with run.within_limits():
+                result = replace(partial, structured=await read_structured(run))
+            return await _push(run, result, head)
     except Exception as error:
         raise _as_failure(error).with_partial(partial) from error
 

@@ -254,7 +254,8 @@ class Repository:
 
         The push replaces a branch of that name from an earlier attempt or run. `base` is the result of `look_up`. Its
         `leftover` is the commit that `branch` had at the code host when this run began, or "" if there was no such
-        branch. If this is no longer so, the push is refused.
+        branch. If this is no longer so, the push is refused. If this is cancelled, git is killed, and the code host may
+        have taken the branch all the same.
 
         Raises:
             PushRejected: the code host refused the branch, the branch has changed there since this run began, or it is

@@ -26,7 +26,8 @@ class Publication:
         """Create or update the pull request for a run's pushed branch. `emit` writes progress to the run's log.
 
         Return the pull request or the reason why there is none, and the record of the pushed branch, which the caller
-        stores. The record is None if the run pushed no branch.
+        stores. The record is None if the run pushed no branch. If this is cancelled, the host may have opened the pull
+        request all the same.
         """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:

@@ -1,13 +1,15 @@
 """Performs a claimed run in stages: read its context, run its agent, store its files, publish the work."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.agents.errors import AgentError, as_agent_error
+from app.agents.errors import AgentError, AgentStopped, as_agent_error
+from app.agents.execution.active_run import until_stopped
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.result import RunResult
@@ -32,8 +34,9 @@ log = structlog.get_logger(__name__)
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     """Perform a claimed run, and store its log, artifacts and conversation. Return a report about the run.
 
-    `lost` is set when the worker has lost its claim on the run; the agent is then ended. If the run fails, the error
-    is in the report and is not raised.
+    `lost` is set when the worker has lost its claim on the run, for example because the run was cancelled. The agent,
+    a push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the
+    run fails, the error is in the report and is not raised.
 
     Raises:
         DatabaseUnavailable, SQLAlchemyError: the run is not ended. When its lease expires, it is repeated if its
@@ -66,12 +69,14 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
                 await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
-            # Not if the run was cancelled, or lost, while its files waited for the store.
-            if publication is not None and isinstance(report.work, RunResult) and not lost.is_set():
-                # After the files are stored, so that an error of publishing cannot lose them.
+            if publication is not None and isinstance(report.work, RunResult):
+                # After the files are stored, so that an error of publishing cannot lose them. Not if the run was
+                # cancelled, or lost, while its files waited for the store.
                 github = worker.code_hosts.github
-                pull_request, pushed = await publication.publish(github, report.work, run_log.append)
-                report = replace(report, published=pull_request.output(), pushed=pushed)
+                with suppress(AgentStopped):
+                    async with until_stopped(lost):
+                        pull_request, pushed = await publication.publish(github, report.work, run_log.append)
+                        report = replace(report, published=pull_request.output(), pushed=pushed)
         await store_session(store, exchange.session, ref=claim.ref, retry=retry)
     return replace(report, stored=stored, log_is_whole=run_log.is_whole)
 

@@ -50,12 +50,16 @@ class CodeHostService:
     apps: dict[str, str] = field(default_factory=dict)
     token_lifetime: timedelta = timedelta(hours=1)
     large_files: LargeFileService = field(default_factory=LargeFileService)
-    # Awaited while git waits for each of its answers.
-    while_git_waits: Callable[[], Awaitable[None]] | None = None
+    # Awaited while git, or a client of the API, waits for each answer.
+    while_clients_wait: Callable[[], Awaitable[None]] | None = None
 
     def login_of(self, headers: Mapping[str, str]) -> str | None:
         """Return the user of a request with Basic authentication, which git uses."""
         return self.tokens.get(_password(headers))
+
+    async def hold_answer(self) -> None:
+        if self.while_clients_wait is not None:
+            await self.while_clients_wait()
 
     def asked(self, method: str, part: str) -> int:
         return len([1 for verb, path, _ in self.requests if verb == method and part in path])
@@ -96,6 +100,7 @@ class _Api:
         if fault is not None:
             content = orjson.dumps({"message": fault.message}) if fault.body is None else fault.body
             response = Response(content, fault.status, fault.headers, media_type="application/json")
+        await host.hold_answer()
         await response(scope, receive, send)
 
 
@@ -163,8 +168,7 @@ class _Git:
             response = Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
         else:
             response = await self._backend(request, login)
-        if self._host.while_git_waits is not None:
-            await self._host.while_git_waits()
+        await self._host.hold_answer()
         await response(scope, receive, send)
 
     async def _backend(self, request: Request, login: str) -> Response:

@@ -26,6 +26,7 @@ from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
+from tests.worker.private_host import TOKEN, WORK, Host
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +149,31 @@ async def test_cancel_that_no_agent_has_obeyed_cancels_a_run_that_timed_out(
     assert await pilot.statuses() == [CommandStatus.DROPPED]
     receipts = [report for report in await pilot.reports() if report[0] != "ended"]
     assert len(receipts) == 1
+
+
+async def test_cancel_ends_the_publishing_of_a_pull_request(host: Host) -> None:
+    """The host has the branch by now; it was given a pull request of a cancelled run."""
+    integration = await host.integrate(token=TOKEN)
+    run = await host.workshop.queued_run(WORK, repository="acme/app", github_integration_id=integration.id)
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def hold_answer() -> None:
+        if host.service.asked("GET", "/pulls"):
+            asked.set()
+            await over.wait()
+
+    host.service.while_clients_wait = hold_answer
+    job = asyncio.create_task(execute_run(host.workshop.arq_context, run_id=str(run.id)))
+    await asked.wait()
+    await cancel(host.workshop, run)
+    await asyncio.wait({job}, timeout=20)
+    over.set()
+    await job
+
+    ended = await host.workshop.read(run)
+    assert ended.status == RunStatus.CANCELLED
+    assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
+    assert host.service.pulls == []
 
 
 async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:

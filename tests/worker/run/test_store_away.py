@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.clients.s3.store import S3Store
-from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import log_recorder, store_retry
@@ -20,6 +17,9 @@ from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
+from tests.worker.pilot import listening
+from tests.worker.private_host import TOKEN, Host
+from tests.worker.run.test_cancel import cancel
 
 WORK = """
 ```file path=a.txt
@@ -44,9 +44,9 @@ class CutOff(NamedTuple):
 
 
 @asynccontextmanager
-async def performing(workshop: Workshop, *, wait: int) -> AsyncGenerator[CutOff]:
+async def performing(workshop: Workshop, *, wait: int, **task: Any) -> AsyncGenerator[CutOff]:
     """Yield a run while it is performed without the store, for which its worker waits so many seconds."""
-    run = await workshop.queued_run(WORK)
+    run = await workshop.queued_run(WORK, **task)
     process = workshop.context.process
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
         changes = {"s3_endpoint_url": between.url, "worker_store_wait_seconds": wait}
@@ -125,19 +125,28 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
     workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
-    listening = asyncio.create_task(workshop.context.changes.listen())
-    async with performing(workshop, wait=300) as (job, run, _):
+    async with listening(workshop), performing(workshop, wait=300) as (job, run, _):
         await until_it_waits(caplog)
-        async with unit_of_work(workshop.sessions) as session:
-            process = workshop.context.process
-            await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=process.events)
-            wake_run_worker_after_commit(session, process.redis, run.id)
+        await cancel(workshop, run)
         await job
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
 
     ended = await workshop.read(run)
     assert (ended.status, ended.state["not_stored"]) == (RunStatus.CANCELLED, LOST)
+
+
+async def test_run_that_is_cancelled_while_its_files_wait_gets_no_pull_request(
+    host: Host, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
+    integration = await host.integrate(token=TOKEN)
+    task = {"repository": "acme/app", "github_integration_id": integration.id}
+    async with listening(host.workshop), performing(host.workshop, wait=300, **task) as (job, run, _):
+        await until_it_waits(caplog)
+        await cancel(host.workshop, run)
+        await job
+
+    assert len(host.repositories.branches("acme/app")) == 2, "it was pushed before"
+    assert host.service.asked("GET", "/pulls") == 0
 
 
 async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
