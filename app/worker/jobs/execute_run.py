@@ -14,8 +14,8 @@ import structlog
 
 from app.services.enqueueing import enqueue_next_run, remove_run_job
 from app.shielded import shielded
-from app.worker.context import worker_context
-from app.worker.run.claim import claim_run, hand_back
+from app.worker.context import WorkerContext, worker_context
+from app.worker.run.claim import Claim, claim_run, hand_back
 from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.stages import perform_run
@@ -32,22 +32,38 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """
     worker = worker_context(ctx)
     process = worker.process
-    # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
-    _, claim = await asyncio.gather(
-        remove_run_job(process.queue, UUID(run_id)), claim_run(worker, UUID(run_id))
-    )
-    if claim is None:
-        log.info("run.not_claimed", asked_for=run_id)
-        return
-    structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
+    # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
+    claiming = asyncio.create_task(_claim(worker, UUID(run_id)))
     try:
-        async with hold_lease(process.sessions, worker.changes, claim.run_id, owner=claim.owner) as lost:
-            await end_run(worker, claim, await perform_run(worker, claim, lost))
-    except LeaseLost:
-        log.warning("run.lease_lost")
+        claim = await asyncio.shield(claiming)
+        if claim is None:
+            log.info("run.not_claimed", asked_for=run_id)
+            return
+        structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
+        await _perform(worker, claim)
     except asyncio.CancelledError:
-        await shielded(hand_back(worker, claim))
+        await shielded(_hand_back(worker, claiming))
         raise
     if process.settings.project_concurrency:
         # A run that waited because of the limit has no job any more.
         await enqueue_next_run(process.queue, claim.run_id)
+
+
+async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
+    # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
+    _, claim = await asyncio.gather(remove_run_job(worker.process.queue, run_id), claim_run(worker, run_id))
+    return claim
+
+
+async def _perform(worker: WorkerContext, claim: Claim) -> None:
+    sessions = worker.process.sessions
+    try:
+        async with hold_lease(sessions, worker.changes, claim.run_id, owner=claim.owner) as lost:
+            await end_run(worker, claim, await perform_run(worker, claim, lost))
+    except LeaseLost:
+        log.warning("run.lease_lost")
+
+
+async def _hand_back(worker: WorkerContext, claiming: asyncio.Task[Claim | None]) -> None:
+    if (claim := await claiming) is not None:
+        await hand_back(worker, claim)

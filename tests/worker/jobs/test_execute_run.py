@@ -8,12 +8,14 @@ import pytest
 from sqlalchemy import update
 
 from app.agents.workspace import folders
+from app.clients.queue import ArqQueue
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 
 SAY_HELLO = """Say hello.
@@ -324,3 +326,30 @@ async def test_run_that_fails_with_a_nul_in_its_words_ends_failed(workshop: Work
     assert ended.status == RunStatus.FAILED
     assert ended.error_message is not None
     assert "a\ufffdb" in ended.error_message
+
+
+async def test_run_is_handed_back_if_its_worker_is_stopped_before_the_claim_returns(
+    workshop: Workshop,
+) -> None:
+    """Regression: it waited for its lease, and counted as one that had lost its worker."""
+    run = await workshop.queued_run("```say\nhi\n```")
+    redis_url = workshop.context.process.settings.redis_url
+
+    async def is_claimed() -> bool:
+        return (await workshop.read(run)).status == RunStatus.IN_PROGRESS
+
+    async with interruptible(redis_url) as between:
+        await between.hang()
+        queue = ArqQueue(behind(between, redis_url))
+        stopped = workshop.with_process(queue=queue)
+        job = asyncio.create_task(execute_run(stopped.arq_context, run_id=str(run.id)))
+        await eventually(is_claimed)
+        job.cancel()
+        await between.refuse()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        await queue.aclose()
+
+    returned = await workshop.read(run)
+    assert (returned.status, returned.attempts) == (RunStatus.QUEUED, 1)
+    assert returned.state["recovery"].items() >= {"reason": "worker stopped", "losses": 0}.items()
