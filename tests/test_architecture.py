@@ -157,7 +157,17 @@ def _swallows_everything(node: ast.AST) -> bool:
 
 
 def _sleeps(node: ast.AST) -> bool:
-    return _called(node) in {"time.sleep", "asyncio.sleep"}
+    """Find a sleep, also one in disguise: a condition that becomes true at some time, and by nothing else."""
+    clocks = {"utcnow", "now", "time", "monotonic", "perf_counter"}
+    return _called(node) in {"time.sleep", "asyncio.sleep"} or (
+        _called(node).rpartition(".")[2] in {"eventually", "wait_for"}
+        and any(
+            _called(side).rpartition(".")[2] in clocks
+            for part in ast.walk(node)
+            if isinstance(part, ast.Compare)
+            for side in (part.left, *part.comparators)
+        )
+    )
 
 
 def _makes_an_http_client(node: ast.AST) -> bool:
@@ -364,6 +374,21 @@ def test_write_of_a_status_is_found(planted: str, *, is_found: bool) -> None:
     assert bool(found) is is_found
 
 
+@pytest.mark.parametrize(
+    ("planted", "is_found"),
+    [
+        ("await eventually(lambda: utcnow() > over_at)", True),
+        ("await waiting.eventually(lambda: loop.time() > end and is_there())", True),
+        ("wait_for(lambda: time.monotonic() > end, seconds=1, what='the end')", True),
+        ("await eventually(lambda: letters.fetched == 1)", False),
+        ("await eventually(is_lost)", False),
+        ("await eventually(lambda: abs(utcnow() - datetime.now(UTC)) < CLOSE)", False),
+    ],
+)
+def test_sleep_in_disguise_is_found(planted: str, *, is_found: bool) -> None:
+    assert any(_sleeps(node) for node in _looked_at(ast.parse(planted))) is is_found
+
+
 def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
     """Otherwise readers would wait for their poll, and receivers of full bodies get none."""
     called = {
@@ -382,6 +407,7 @@ _REPLACED = {
     "tests/agents/sandbox/test_collecting.py": "gathers the work with a program that an agent would have to smuggle in",
     "tests/agents/sandbox/test_hostile_names.py": "fails to measure, which no known input causes",
     "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
+    "tests/agents/execution/test_stopped.py": "gathers the work for as long as the test needs, which no input does",
     "tests/agents/session/test_conversation.py": "cancels a turn with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py": "removes with a program that does not end, where the disk would have to hang",
     "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",

@@ -1,8 +1,8 @@
 """Conversations with agents that play a part, steered by commands from this process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +48,7 @@ class Letters(CommandSource):
         self.fetched = self.looks = self.resumed = 0
         self._new: list[Command] = []
         self._changed = asyncio.Event()
+        self.wait_ended = asyncio.Event()
         self._is_broken = False
         # Commands that cannot be settled.
         self.unsettled: frozenset[CommandMethod] = frozenset()
@@ -115,6 +116,21 @@ class Letters(CommandSource):
         return False
 
 
+class Time(WorkingTime):
+    """The limit of a run's work, which says when a wait for a person has ended."""
+
+    def __init__(self, wait_ended: asyncio.Event) -> None:
+        super().__init__(timedelta(minutes=1))
+        self._wait_ended = wait_ended
+
+    @contextmanager
+    @override
+    def pause(self, at_most: timedelta) -> Iterator[float]:
+        with super().pause(at_most) as seconds:
+            yield seconds
+        self._wait_ended.set()
+
+
 class Room:
     """A conversation with an actor, and what it comes to."""
 
@@ -129,7 +145,7 @@ class Room:
     ) -> None:
         self.letters = letters or Letters()
         self.entries: list[JSON] = []
-        self.time = WorkingTime(timedelta(minutes=1))
+        self.time = Time(self.letters.wait_ended)
         adapter = Adapter(name="actor", command=("actor",), install="It is here.")
         meter = UsageMeter()
         self.talk = Conversation(

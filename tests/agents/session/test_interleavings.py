@@ -13,17 +13,23 @@ from app.agents.files.attachments import Attachment
 from app.agents.session import conversation
 from app.agents.session.client import PermissionRequest
 from app.agents.session.commands import Command, TurnPolicy
-from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus
 from app.shown_question import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
 from tests.agents.session.test_session import Stage
+from tests.support.waiting import next_round
 
 
 @pytest.fixture
 def stage(make_cell: CellMaker) -> Stage:
     return Stage(make_cell)
+
+
+async def let_others_go_on() -> None:
+    """Let the conversation go as far as it can without an agent or a person."""
+    for _ in range(20):
+        await next_round()
 
 
 class Review:
@@ -94,8 +100,7 @@ async def test_close_that_is_read_while_the_agent_waits_does_not_cancel_at_the_l
     class Slow(Letters):
         @override
         async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-            over_at = self.asked[-1].opened_at + timedelta(seconds=0.4)
-            await eventually(lambda: utcnow() > over_at)
+            await self.wait_ended.wait()
             return await super().settle(command, status, reason)
 
     policy = TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.3))
@@ -113,8 +118,8 @@ async def test_conversation_ends_when_all_commands_that_were_read_are_executed(s
     class Slow(Letters):
         @override
         async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-            over_at = utcnow() + timedelta(seconds=0.05)
-            await eventually(lambda: utcnow() > over_at)
+            await self.wait_ended.wait()
+            await let_others_go_on()
             return await super().settle(command, status, reason)
 
         @override
@@ -264,15 +269,15 @@ async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_r
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No agent disobeys: the message is dropped when its files are there."""
-    monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 0.05)
+    monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 0)
 
     class Heavy(Letters):
         @override
         async def files(self, ids: Sequence[str]) -> list[Attachment]:
             if ids:
                 self.put(CommandMethod.CANCEL)
-                over_at = utcnow() + timedelta(seconds=0.3)
-                await eventually(lambda: utcnow() > over_at)
+                await eventually(lambda: any(method is CommandMethod.CANCEL for method, _, _ in self.settled))
+                await let_others_go_on()
             return []
 
     room = Room(stage, TurnPolicy(interactive=True), letters=Heavy())
