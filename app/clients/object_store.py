@@ -2,6 +2,7 @@
 
 ObjectStoreUnavailable     the store did not respond in time, or refused; the same call may work in a moment
 ObjectMissing              there is no object under this key
+ObjectTooShort             the object has fewer bytes than are to be kept
 RangeNotSatisfiable        the requested range begins after the object's end
 """
 
@@ -24,13 +25,24 @@ LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
 class ObjectStoreUnavailable(Outage):
-    """The object store did not respond in time, or refused the request. The same request may work in a moment."""
+    """The object store did not respond in time, or refused the request. The same request may work in a moment.
+
+    If `may_be_applied` is true, the request was a write that the store may have applied, or may still apply later.
+    """
 
     server = "object store"
+
+    def __init__(self, message: str = "", *, may_be_applied: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_applied = may_be_applied
 
 
 class ObjectMissing(Exception):
     """The object store has no object with the requested key."""
+
+
+class ObjectTooShort(Exception):
+    """The stored object has fewer bytes than the caller asked to keep."""
 
 
 class RangeNotSatisfiable(Exception):
@@ -58,10 +70,12 @@ class ObjectFiles(Protocol):
         """Replace the object under `key` by its first `size` bytes followed by `tail`.
 
         A concurrent reader gets the old object or the new one, never a mixture. If two calls for one key run at the
-        same time, one change is lost, so callers need a lock.
+        same time, one change is lost, so callers need a lock. An error of the store with `may_be_applied` does not end
+        the call for the store: it may still replace the object.
 
         Raises:
             ObjectMissing: there is no object under this key.
+            ObjectTooShort: the object has fewer than `size` bytes; nothing was changed.
 
         """
         ...

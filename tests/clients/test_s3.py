@@ -4,7 +4,12 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
+from app.clients.object_store import (
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    ObjectTooShort,
+    RangeNotSatisfiable,
+)
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
@@ -81,3 +86,16 @@ async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
             await store.head("a")
         with pytest.raises(ObjectStoreUnavailable):
             await read(store, "a")
+
+
+@pytest.mark.parametrize("stored", [0, 9, 5 * 2**20])
+async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
+    store: S3Store, key: str, stored: int
+) -> None:
+    """Regression: a short start was joined with the new part."""
+    await store.put(key, b"a" * stored, content_type="text/plain", tags={})
+
+    with pytest.raises(ObjectTooShort):
+        await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
+
+    assert await read(store, key) == (b"a" * stored, None)

@@ -4,20 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ConnectionError as NotConnected
 
 from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
 
 NOT_FOUND = 404
 _NOT_SATISFIABLE = 416
+_SERVER_ERROR = 500
 
 
 @contextmanager
-def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
+def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Iterator[None]:
     """Return a context manager that turns exceptions of the S3 library into the exceptions of the object store.
 
     Args:
         what: the operation, such as "read logs/1". An error message is "could not" followed by it.
         of_object: whether the status 404 means that the object is missing. If false, it is a failure of the store.
+        writes: whether the operation changes an object, so that the store may apply it even though it failed here.
 
     Raises:
         ObjectMissing: the object is missing.
@@ -32,15 +35,31 @@ def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
             raise ObjectMissing(what) from error
         if status_of(error) == _NOT_SATISFIABLE:
             raise RangeNotSatisfiable(what) from error
-        raise ObjectStoreUnavailable(f"could not {what}") from error
+        raise _unavailable(what, may_be_applied=writes and _may_be_applied(error)) from error
+    except NotConnected as error:
+        # A try before it had a connection at most if that broke. A server that is gone finishes no request.
+        raise _unavailable(what, may_be_applied=False) from error
     except (BotoCoreError, TimeoutError) as error:
-        raise ObjectStoreUnavailable(f"could not {what}") from error
+        raise _unavailable(what, may_be_applied=writes) from error
     except Exception as error:
         from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
 
         if isinstance(error, HttpError):
-            raise ObjectStoreUnavailable(f"could not {what}") from error
+            raise _unavailable(what, may_be_applied=writes) from error
         raise
+
+
+def _unavailable(what: str, *, may_be_applied: bool) -> ObjectStoreUnavailable:
+    return ObjectStoreUnavailable(f"could not {what}", may_be_applied=may_be_applied)
+
+
+def _may_be_applied(error: ClientError) -> bool:
+    """Return whether a request can take effect despite its error response.
+
+    A gateway may answer 5xx for a server that goes on, and the library may have repeated a request without a response.
+    """
+    is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+    return is_repeated or status_of(error) >= _SERVER_ERROR
 
 
 def status_of(error: ClientError) -> int:

@@ -13,7 +13,13 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from app.clients.object_store import ObjectFiles, ObjectMissing, ObjectStoreUnavailable
+from app.clients.object_store import (
+    ObjectFiles,
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    ObjectTooShort,
+    RangeNotSatisfiable,
+)
 from app.clients.s3.connection import RESPONSE_SECONDS, STREAMS, S3Connection
 from app.clients.s3.failures import failures, status_of
 from app.clients.stored_objects import ObjectContent, ObjectInfo
@@ -44,7 +50,7 @@ class S3Objects(S3Connection, ObjectFiles):
         # A file that the worker has just written to a local disk.
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
         client = (await self.clients()).internal
-        with failures(f"store {key}"):
+        with failures(f"store {key}", writes=True):
             async with asyncio.timeout(RESPONSE_SECONDS + size / _SLOWEST_UPLOAD):
                 if isinstance(body, bytes):
                     await client.put_object(Body=body, **request)
@@ -58,12 +64,14 @@ class S3Objects(S3Connection, ObjectFiles):
     ) -> None:
         if size < _SMALLEST_PART:
             # Too small for a part: read it and join it here.
-            kept = await self._read(key, size) if size else b""
+            kept = await self._read_start(key, size) if size else b""
             await self.put(key, kept + tail, content_type=content_type, tags=tags)
             return
+        # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
+        await self._require_size(key, size)
         target = {"Bucket": self.bucket, "Key": key}
         client = (await self.clients()).internal
-        with failures(f"extend {key}", of_object=True):
+        with failures(f"extend {key}", of_object=True, writes=True):
             async with asyncio.timeout(RESPONSE_SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD):
                 upload = await client.create_multipart_upload(
                     **target, ContentType=content_type, Tagging=urlencode(tags)
@@ -95,9 +103,23 @@ class S3Objects(S3Connection, ObjectFiles):
         sent = await client.upload_part(**target, PartNumber=2, Body=tail)
         return {"PartNumber": 2, "ETag": sent["ETag"]}
 
-    async def _read(self, key: str, size: int) -> bytes:
-        async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
-            return b"".join([chunk async for chunk in content.chunks])
+    async def _require_size(self, key: str, size: int) -> None:
+        info = await self.head(key)
+        if info is None:
+            raise ObjectMissing(key)
+        if (info.size or 0) < size:
+            raise ObjectTooShort(key)
+
+    async def _read_start(self, key: str, size: int) -> bytes:
+        try:
+            async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
+                start = b"".join([chunk async for chunk in content.chunks])
+        except RangeNotSatisfiable as error:
+            # An empty object.
+            raise ObjectTooShort(key) from error
+        if len(start) < size:
+            raise ObjectTooShort(key)
+        return start
 
     @override
     async def head(self, key: str) -> ObjectInfo | None:

@@ -24,9 +24,10 @@ from app.services.run_log.event_ids import note_ids
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-# The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, so that
-# never two write. If a lock of an ordinary log is lost (its holder died, or the database was away at the release), it
-# lapses before other writers give up waiting.
+# The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, which
+# leaves the store time to finish a request that the holder has given up, so that never two write. If a lock of an
+# ordinary log is not released (its holder died, the database was away, or the store may still write), it lapses before
+# other writers give up waiting.
 _LIFETIME = timedelta(seconds=15)
 _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
 _WAIT_SECONDS = 20
@@ -88,6 +89,8 @@ class LogLock:
     accepted_seq: int
     # In the time of the event loop.
     ends_at: float
+    # Whether the store may still replace the object for the holder. If so at the end, the lock lapses by itself.
+    is_writing: bool = False
     # The ids of taken events, and whether the log has them.
     event_ids: Mapping[str, bool] = field(default_factory=dict)
 
@@ -99,7 +102,8 @@ async def hold_lock(
     """Wait for the lock of a run's log and yield it; after the block, store the values of the lock and release it.
 
     If the lock cannot be released, it expires by itself. Readers ignore lines beyond the stored size of the log, and
-    the next writer overwrites them. If `caller` is None, visibility is not checked.
+    the next writer overwrites them. The same if the block failed while `is_writing` of the lock: another writer's lines
+    would be lost if the store replaced the object after them. If `caller` is None, visibility is not checked.
 
     Raises:
         DatabaseUnavailable: the lock could not be taken or released; nothing was added to the log.
@@ -113,7 +117,8 @@ async def hold_lock(
     try:
         yield lock
     finally:
-        await _release(sessions, ref, lock, writer)
+        if not lock.is_writing:
+            await _release(sessions, ref, lock, writer)
 
 
 async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:

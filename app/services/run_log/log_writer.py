@@ -10,9 +10,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+import structlog
 from sqlalchemy import bindparam, update
 
-from app.clients.object_store import LOG_TAGS, ObjectFiles, ObjectMissing, ObjectStoreUnavailable
+from app.clients.object_store import (
+    LOG_TAGS,
+    ObjectFiles,
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    ObjectTooShort,
+)
 from app.db import SessionFactory, unit_of_work
 from app.models import RunLogState
 from app.services.access.principal import Principal
@@ -29,6 +36,8 @@ _MARGIN_SECONDS = 5
 _NOTE_SIZE = Prepared(
     update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
 )
+
+log = structlog.get_logger(__name__)
 
 
 def with_line(entry: Mapping[str, Any]) -> LogEvent:
@@ -165,11 +174,15 @@ async def _write(
     try:
         async with asyncio.timeout_at(lock.ends_at - _MARGIN_SECONDS):
             if lock.size is None:
-                lock.size = await _stored_size(store, ref)
-                # Before the object grows: else the new lines would count even if the append is refused.
-                async with unit_of_work(sessions) as session:
-                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": lock.size})
-            lock.size = await _extend(store, ref, lock.size, _within_limit(lock.size, lines))
+                lock.size = await _note_stored_size(sessions, store, ref)
+            try:
+                await _extend(store, ref, lock, lines)
+            except (ObjectMissing, ObjectTooShort) as error:
+                # The object expired, was removed, or was replaced by a request that the store finished after its lock
+                # had lapsed: the log continues with what is there.
+                log.warning("run_log.shortened", run_id=str(ref.run_id), size=lock.size, error=repr(error))
+                lock.size = await _note_stored_size(sessions, store, ref)
+                await _extend(store, ref, lock, lines)
     except TimeoutError:
         raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
@@ -181,18 +194,31 @@ def _within_limit(size: int, lines: bytes) -> bytes:
     return note if size + len(note) <= MAX_LOG_BYTES else b""
 
 
-async def _stored_size(store: ObjectFiles, ref: RunRef) -> int:
+async def _note_stored_size(sessions: SessionFactory, store: ObjectFiles, ref: RunRef) -> int:
+    """Record the size of the stored object as valid, and return it.
+
+    Done before the object grows: else the new lines would count even if the append is refused.
+    """
     info = await store.head(ref.log_key)
-    return (info.size or 0) if info else 0
+    size = (info.size or 0) if info else 0
+    async with unit_of_work(sessions) as session:
+        await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": size})
+    return size
 
 
-async def _extend(store: ObjectFiles, ref: RunRef, size: int, lines: bytes) -> int:
-    if not lines:
-        return size
+async def _extend(store: ObjectFiles, ref: RunRef, lock: LogLock, lines: bytes) -> None:
+    size = lock.size or 0
+    new = _within_limit(size, lines)
+    if not new:
+        return
+    # Also if this is cancelled or fails unexpectedly.
+    lock.is_writing = True
     try:
-        await store.extend(ref.log_key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
-    except ObjectMissing:
-        # The object expired, or was removed: the log continues with the new lines.
-        await store.put(ref.log_key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
-        return len(lines)
-    return size + len(lines)
+        await store.extend(ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+    except ObjectStoreUnavailable as error:
+        lock.is_writing = error.may_be_applied
+        raise
+    except (ObjectMissing, ObjectTooShort):
+        lock.is_writing = False
+        raise
+    lock.size, lock.is_writing = size + len(new), False

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import select, update
 from typing_extensions import override
 
-from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import LOG_LOCK
@@ -25,7 +26,7 @@ from app.services.run_log.log_writer import MAX_LOG_BYTES, _within_limit, append
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, let_time_pass
 from tests.support.deployment.memory import forget_peak, peak_of
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_run, make_task
@@ -236,3 +237,66 @@ async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
 
     assert size == 100 * 2**20 + len(lines(1))
     assert peak_of(os.getpid()) - before < 32 * 2**20
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "timed-out"])
+async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_writer(
+    settings: Settings,
+    sessions: SessionFactory,
+    store: S3Store,
+    ref: RunRef,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_cancelled: bool,
+) -> None:
+    """Regression: the lock was handed over at once, and the late write then replaced the next writer's lines."""
+    monkeypatch.setattr(log_lock, "_WAIT_SECONDS", 0.3)
+    async with (
+        interruptible(settings.s3_endpoint_url or "") as between,
+        S3Store(settings.model_copy(update={"s3_endpoint_url": between.url})) as late,
+    ):
+        between.hold(lines(1))
+        appending = asyncio.create_task(append_lines(sessions, late, ref, lines(1)))
+        await eventually(lambda: between.has_held)
+        if is_cancelled:
+            appending.cancel()
+        else:
+            let_time_pass(monkeypatch, seconds=6)
+        with pytest.raises(asyncio.CancelledError if is_cancelled else ObjectStoreUnavailable):
+            await appending
+
+        with pytest.raises(Unavailable):
+            await append_lines(sessions, store, ref, lines(1, 2))
+        await between.resume()
+        await eventually(lambda: is_stored(store, ref, lines(1)))
+
+    clock.advance(seconds=15)
+    await append_lines(sessions, store, ref, lines(1, 2))
+    assert await read(store, ref) == lines(1, 2)
+
+
+async def is_stored(store: S3Store, ref: RunRef, content: bytes) -> bool:
+    try:
+        return await read(store, ref) == content
+    except ObjectMissing:
+        return False
+
+
+@pytest.mark.parametrize("earlier", [b"", lines(1), b"x" * 6 * 2**20 + b"\n"], ids=["none", "small", "large"])
+async def test_log_that_became_shorter_than_recorded_goes_on_with_what_is_there(
+    sessions: SessionFactory, store: S3Store, ref: RunRef, earlier: bytes
+) -> None:
+    """A log can expire, and a store can finish a write of long ago: no more than that is lost."""
+    await append_lines(sessions, store, ref, earlier + lines(2))
+    if earlier:
+        await store.put(ref.log_key, earlier, content_type="application/jsonl", tags={})
+    else:
+        await store.delete([ref.log_key])
+
+    for number in (3, 4):
+        await append_lines(sessions, store, ref, lines(number))
+
+    assert await read(store, ref) == earlier + lines(3, 4)
+    async with sessions() as session:
+        assert await session.scalar(select(RunLogState.size)) == len(earlier + lines(3, 4))

@@ -9,7 +9,7 @@ _BLOCK = 64 * 1024
 
 
 class Interruptible:
-    """A TCP proxy that forwards connections until it is set to hang (accept, stay silent), to mute or to refuse."""
+    """A TCP proxy that forwards connections until it is set to hang (accept, stay silent), hold, mute or refuse."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -23,6 +23,10 @@ class Interruptible:
         self._is_deaf = False
         # Whether something was lost since it was made deaf.
         self.has_lost = False
+        self._held: bytes | None = None
+        self._let_through = asyncio.Event()
+        # Whether a client has sent what is held back.
+        self.has_held = False
 
     @property
     def url(self) -> str:
@@ -33,6 +37,8 @@ class Interruptible:
         self._hanging = False
         self._is_muted = False
         self._is_deaf = False
+        self._held = None
+        self._let_through.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
             self._port = self._server.sockets[0].getsockname()[1]
@@ -50,6 +56,15 @@ class Interruptible:
         """Lose what clients send, and keep their connections."""
         self._is_deaf = True
         self.has_lost = False
+
+    def hold(self, content: bytes) -> None:
+        """Hold `content` back when a client has sent it, until `resume`, also if the client leaves meanwhile.
+
+        The server then performs the client's request. It must be the last one on its connection.
+        """
+        self._held = content
+        self._let_through.clear()
+        self.has_held = False
 
     async def cut(self) -> None:
         """Break all connections; new ones are forwarded."""
@@ -88,22 +103,40 @@ class Interruptible:
         behind, ahead = await asyncio.open_connection(*self._target)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, ahead, self._loses))
-                group.create_task(_copy(behind, writer, lambda: self._is_muted))
+                group.create_task(self._forward(reader, ahead))
+                group.create_task(_copy(behind, writer, lambda _: self._is_muted))
         finally:
             ahead.close()
 
+    async def _forward(self, reader: asyncio.StreamReader, ahead: asyncio.StreamWriter) -> None:
+        held: list[bytes] = []
+
+        def is_lost(block: bytes) -> bool:
+            if self._held is not None and self._held in block:
+                held.append(block)
+                self.has_held = True
+            return bool(held) or self._loses()
+
+        await _copy(reader, ahead, is_lost, ends=lambda: not held)
+        if held:
+            await self._let_through.wait()
+            ahead.write(b"".join(held))
+
 
 async def _copy(
-    source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_muted: Callable[[], bool]
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    is_lost: Callable[[bytes], bool],
+    *,
+    ends: Callable[[], bool] = lambda: True,
 ) -> None:
     with suppress(ConnectionError):
         while block := await source.read(_BLOCK):
-            if is_muted():
+            if is_lost(block):
                 continue
             sink.write(block)
             await sink.drain()
-        if sink.can_write_eof():
+        if ends() and sink.can_write_eof():
             with suppress(OSError):
                 sink.write_eof()
 
