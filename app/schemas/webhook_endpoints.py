@@ -157,7 +157,7 @@ class RecoverIn(Input):
     until: Annotated[
         datetime | None,
         Timestamp(null=True),
-        Field(description="Only events before this time; null: until now."),
+        Field(description="Only events up to this time; null: up to now."),
     ] = None
     only: Annotated[
         RecoverOnly,

@@ -5384,7 +5384,7 @@ export interface components {
             /**
              * Until
              * Format: date-time
-             * @description Only events before this time; null: until now.
+             * @description Only events up to this time; null: up to now.
              */
             until?: string | null;
             /**
