@@ -236,6 +236,20 @@ class TestUpdate:
         assert_refused(response, "Run is already cancelled")
         assert (await client.get(url)).json()["stage"] is None
 
+    async def test_run_that_is_queued_again_has_a_job_only_if_a_worker_was_requested(
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue, clock: MovableClock
+    ) -> None:
+        """Contract 13.2."""
+        clients, workers = [
+            await make(status=RunStatus.NOT_STARTED, dispatch_requested_at=asked) for asked in (None, clock())
+        ]
+        for url in (clients, workers):
+            assert (await changed(client, url, {"branch": "b"}))["status"] == "not_started"
+            assert queue.jobs == []
+            assert (await changed(client, url, {"status": "queued"}))["status"] == "queued"
+        [job] = queue.jobs
+        assert workers.endswith(job.arguments["run_id"])
+
     async def test_other_fields_stay_writable_when_a_run_is_over(
         self, client: httpx.AsyncClient, make: MakeRun
     ) -> None:
