@@ -112,7 +112,8 @@ class TryLater:
     """The outcome of a push: the push service did not accept the message, or did not respond. Send it again.
 
     `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
-    true if the message was sent but no response came: the device may show it twice if it is sent again.
+    true if the message was sent and the service did not refuse it: no response came, it cannot be read, or a server
+    had a fault. The device may show the message, and show it twice if it is sent again.
     """
 
     reason: str
@@ -130,7 +131,7 @@ class PushUnavailable(Exception):
     """A call to a push service failed as a whole, so the service has reported no outcome for any message of the call.
 
     `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
-    true if the request was sent but no response came: the service may have accepted the messages.
+    true if the request was sent and not refused, as in `TryLater`: the service may have accepted the messages.
     """
 
     def __init__(

@@ -78,7 +78,11 @@ class NotificationOut(TypedDict):
         Field(description="Seconds for which the push was deferred before it was sent.", examples=[65.0]),
     ]
     sent_at: Annotated[
-        datetime | None, Field(description="When the push service accepted the push.", examples=[None])
+        datetime | None,
+        Field(
+            description="When the push service accepted the push, or may have without saying so.",
+            examples=[None],
+        ),
     ]
     settled_at: Annotated[datetime | None, Field(description="When the final decision was made.")]
     history: Annotated[list[DecisionOut], Field(description="All decisions about the push, oldest first.")]

@@ -179,17 +179,30 @@ class TestAnySender:
         }
         assert "tba_x" not in repr(style)
 
-    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    @pytest.mark.parametrize(
+        ("status", "may_have_arrived"), [(429, False), (500, True), (502, True), (503, True), (504, True)]
+    )
     async def test_refusal_of_the_service_decides_nothing_and_names_its_wish(
-        self, sender: PushSender, push_service: PushService, status: int
+        self, sender: PushSender, push_service: PushService, status: int, *, may_have_arrived: bool
     ) -> None:
         push_service.faults.append(Fault(status, {"Retry-After": "17"}))
 
         with pytest.raises(PushUnavailable) as caught:
             await sender.send([message(), message()], Deadline())
 
-        assert (caught.value.reason, caught.value.retry_after) == (f"HTTP {status}", 17.0)
+        assert caught.value.outcome == TryLater(f"HTTP {status}", 17.0, may_have_arrived)
         assert push_service.received == []
+
+    @pytest.mark.parametrize("status", [401, 403])
+    async def test_messages_of_a_refused_access_token_did_not_arrive(
+        self, sender: PushSender, push_service: PushService, status: int
+    ) -> None:
+        push_service.faults.append(Fault(status))
+
+        with pytest.raises(PushUnavailable) as caught:
+            await sender.send([message()], Deadline())
+
+        assert caught.value.outcome == TryLater(f"HTTP {status}")
 
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": "ok"}', b"null", b"{}"])
     async def test_answer_that_cannot_be_read_decides_nothing(
@@ -197,8 +210,10 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(body=body))
 
-        with pytest.raises(PushUnavailable, match="UnreadableAnswer"):
+        with pytest.raises(PushUnavailable, match="UnreadableAnswer") as caught:
             await sender.send([message()], Deadline())
+
+        assert caught.value.may_have_arrived
 
     async def test_short_list_of_tickets_leaves_the_rest_undecided(
         self, sender: PushSender, push_service: PushService
@@ -208,7 +223,7 @@ class TestAnySender:
         outcomes = await sender.send([message() for _ in range(3)], Deadline())
 
         assert isinstance(outcomes[0], Accepted)
-        assert outcomes[1:] == [TryLater("NoTicket")] * 2
+        assert outcomes[1:] == [TryLater("NoTicket", may_have_arrived=True)] * 2
 
     @soon
     async def test_service_that_does_not_answer_decides_nothing(
@@ -298,7 +313,7 @@ async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
     first, second = await wire.send(messages, Deadline())
 
     assert isinstance(first, Accepted)
-    assert second == TryLater("HTTP 503")
+    assert second == TryLater("HTTP 503", may_have_arrived=True)
 
 
 async def test_no_more_sends_are_under_way_than_the_service_wants(

@@ -270,7 +270,7 @@ async def test_message_of_any_length_fits(
         (400, BadMessage("HTTP 400")),
         (302, BadMessage("HTTP 302")),
         (429, TryLater("HTTP 429", 30.0)),
-        (503, TryLater("HTTP 503", 30.0)),
+        (503, TryLater("HTTP 503", 30.0, may_have_arrived=True)),
     ],
 )
 async def test_answer_of_a_push_service_decides_the_outcome(

@@ -15,7 +15,14 @@ from typing_extensions import override
 
 from app.clients.deadline import Deadline
 from app.clients.expo.messages import Content, encode, wire_message
-from app.clients.expo.responses import ExpoResponse, RequestRefused, outcome_of, outcomes_of, read
+from app.clients.expo.responses import (
+    ExpoResponse,
+    RequestRefused,
+    UnreadableAnswer,
+    outcome_of,
+    outcomes_of,
+    read,
+)
 from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
@@ -132,7 +139,7 @@ class ExpoClient(PushSender, ReceiptSource):
             raise PushUnavailable(error.reason) from error
         receipts = content.get("data")
         if not isinstance(receipts, dict):
-            raise PushUnavailable("UnreadableAnswer")
+            raise UnreadableAnswer
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
     async def _post(self, path: str, content: Content) -> ExpoResponse:
@@ -148,7 +155,7 @@ class ExpoClient(PushSender, ReceiptSource):
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > _MAX_ANSWER_BYTES:
-                        raise PushUnavailable("UnreadableAnswer")
+                        raise UnreadableAnswer
         except (aiohttp.ClientError, TimeoutError) as error:
             is_sent = not isinstance(error, aiohttp.ClientConnectorError)
             raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error

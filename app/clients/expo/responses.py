@@ -41,6 +41,13 @@ class RequestRefused(Exception):
         self.reason = reason
 
 
+class UnreadableAnswer(PushUnavailable):
+    """A response of Expo without the tickets that say which messages were accepted: any of them may have been."""
+
+    def __init__(self) -> None:
+        super().__init__("UnreadableAnswer", may_have_arrived=True)
+
+
 def read(answer: ExpoResponse) -> dict[str, Any]:
     """Return the JSON object in a response of Expo.
 
@@ -54,16 +61,18 @@ def read(answer: ExpoResponse) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         content = None
     status = answer.status
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    has_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if has_fault or status == HTTPStatus.TOO_MANY_REQUESTS:
         delay = retry_after_seconds(answer.retry_after)
-        raise PushUnavailable(f"HTTP {status}", retry_after=delay)
+        # A gateway may answer 5xx for a server that has accepted the messages.
+        raise PushUnavailable(f"HTTP {status}", retry_after=delay, may_have_arrived=has_fault)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         # The operator's access token is missing or wrong. The messages are not at fault.
         raise PushUnavailable(f"HTTP {status}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise RequestRefused(_error_code(content) or f"HTTP {status}")
     if not isinstance(content, dict):
-        raise PushUnavailable("UnreadableAnswer")
+        raise UnreadableAnswer
     return content
 
 
@@ -86,17 +95,17 @@ def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
     """
     tickets = content.get("data")
     if not isinstance(tickets, list):
-        raise PushUnavailable("UnreadableAnswer")
+        raise UnreadableAnswer
     if len(tickets) < count:
         log.warning("push.short_ticket_list", messages=count, tickets=len(tickets))
     outcomes = [outcome_of(ticket) for ticket in tickets[:count]]
-    return [*outcomes, *([TryLater("NoTicket")] * (count - len(outcomes)))]
+    return [*outcomes, *([TryLater("NoTicket", may_have_arrived=True)] * (count - len(outcomes)))]
 
 
 def outcome_of(ticket: Any) -> PushOutcome:
     """Return the outcome of one message, read from its ticket or its receipt: the JSON objects with Expo's result."""
     if not isinstance(ticket, dict):
-        return TryLater("UnreadableTicket")
+        return TryLater("UnreadableTicket", may_have_arrived=True)
     if ticket.get("status") == "ok":
         ticket_id = ticket.get("id")
         return Accepted(ticket_id if _is_text(ticket_id) and len(ticket_id) <= _MAX_TICKET_LENGTH else None)

@@ -166,6 +166,9 @@ def _outcome(response: httpx.Response) -> PushOutcome:
         return Accepted()
     if status in _GONE:
         return DeadToken(f"HTTP {status}")
-    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return TryLater(f"HTTP {status}", retry_after_seconds(response.headers.get("retry-after")))
+    has_fault = status >= httpx.codes.INTERNAL_SERVER_ERROR
+    if has_fault or status == httpx.codes.TOO_MANY_REQUESTS:
+        delay = retry_after_seconds(response.headers.get("retry-after"))
+        # A gateway may answer 5xx for a server that has accepted the message.
+        return TryLater(f"HTTP {status}", delay, may_have_arrived=has_fault)
     return BadMessage(f"HTTP {status}")

@@ -145,7 +145,7 @@ async def _send(
     except Exception as error:
         # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
-        results = [TryLater(type(error).__name__)] * len(batch)
+        results = [TryLater(type(error).__name__, may_have_arrived=True)] * len(batch)
     outcomes |= zip((delivery_id for delivery_id, _ in batch), results, strict=True)
 
 

@@ -37,6 +37,8 @@ from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 
 _ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
+# A push service has accepted the notice. One that may have arrived without that does not replace another.
+_TAKEN = (NotificationDecision.SENT, NotificationDecision.DELIVERED)
 
 # The notice of the end of a run on a device, by run and device.
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
@@ -123,14 +125,14 @@ async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) ->
     rows = await _ENDS.all(session, {"run_ids": list(run_ids)})
     return {
         (row["run_id"], row["device_id"]): RunEndNotice(
-            is_sent=row["sent_at"] is not None, due_at=row["due_at"]
+            is_sent=row["decision"] in _TAKEN, due_at=row["due_at"]
         )
         for row in rows
     }
 
 
 _ENDS = Prepared(
-    select(Notification.run_id, Notification.device_id, Notification.sent_at, Notification.due_at)
+    select(Notification.run_id, Notification.device_id, Notification.decision, Notification.due_at)
     .where(
         Notification.run_id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))),
         Notification.kind.in_([constant(kind) for kind in _ENDING]),

@@ -3018,7 +3018,7 @@ export interface components {
             deferred_for: number | null;
             /**
              * Sent At
-             * @description When the push service accepted the push.
+             * @description When the push service accepted the push, or may have without saying so.
              * @example null
              */
             sent_at: string | null;

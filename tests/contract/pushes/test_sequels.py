@@ -199,7 +199,17 @@ async def test_question_that_closes_while_its_notice_is_on_the_wire_is_retracted
 
 
 @pytest.mark.parametrize(
-    ("fault", "kinds"), [(Fault(hangs=True), ["clear"]), (Fault(503), [])], ids=["timed out", "refused"]
+    ("fault", "kinds"),
+    [
+        (Fault(hangs=True), ["clear"]),
+        (Fault(503), ["clear"]),
+        (Fault(body=b"<html>"), ["clear"]),
+        (Fault(missing_tickets=1), [None, "clear"]),
+        (Fault(breaks=True), ["clear"]),
+        (Fault(429), []),
+        (Fault(401), []),
+    ],
+    ids=["timed out", "fault", "unreadable", "no ticket", "unexpected", "too many", "not allowed"],
 )
 async def test_notice_that_may_have_arrived_is_retracted(
     sessions: SessionFactory,
@@ -220,6 +230,33 @@ async def test_notice_that_may_have_arrived_is_retracted(
         clock.advance(minutes=1)
         await deliver()
     assert [message["data"].get("kind") for message in push_service.received] == kinds
+
+
+async def test_end_that_may_have_arrived_does_not_take_the_place_of_its_question(
+    sessions: SessionFactory,
+    task: Task,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Regression: the question counted as replaced, and kept its buttons if the end was given up."""
+    await ask()
+    await deliver()
+    await end_run(sessions, run)
+    push_service.faults.append(Fault(503))
+    await deliver()
+    clock.advance(hours=1)
+    push_service.faults.append(Fault(503))
+    await deliver()
+    clock.advance(minutes=1)
+    await deliver()
+
+    rows = {row.kind: history(row) for row in await notifications_of(sessions, task)}
+    assert rows["failed"][-1] == ("given_up", "HTTP 503")
+    assert rows["awaiting"] == [("sent", None), ("retracted", "withdrawn")]
+    assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
 
 
 async def test_refused_retraction_is_tried_again_and_changes_no_decision(

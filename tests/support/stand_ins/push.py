@@ -173,12 +173,18 @@ class ScriptedSender(PushSender, ReceiptSource):
             raise PushUnavailable("TimeoutError", may_have_arrived=True)
         if fault.status == 429 or fault.status >= 500:
             wish = fault.headers.get("Retry-After")
-            raise PushUnavailable(f"HTTP {fault.status}", retry_after=float(wish) if wish else None)
+            raise PushUnavailable(
+                f"HTTP {fault.status}",
+                retry_after=float(wish) if wish else None,
+                may_have_arrived=fault.status >= 500,
+            )
+        if fault.status in {401, 403}:
+            raise PushUnavailable(f"HTTP {fault.status}")
         if fault.body is not None:
-            raise PushUnavailable("UnreadableAnswer")
+            raise PushUnavailable("UnreadableAnswer", may_have_arrived=True)
         outcomes = [self._outcome(message) for message in messages]
         kept = len(outcomes) - fault.missing_tickets
-        return [*outcomes[:kept], *([TryLater("NoTicket")] * fault.missing_tickets)]
+        return [*outcomes[:kept], *([TryLater("NoTicket", may_have_arrived=True)] * fault.missing_tickets)]
 
     def _outcome(self, message: PushMessage) -> PushOutcome:
         if message.token in self.service.unreadable:
