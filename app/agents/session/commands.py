@@ -6,6 +6,7 @@ A worker implements `CommandSource` on the database. This package does not know 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
@@ -39,6 +40,43 @@ class Command:
     method: CommandMethod
     params: dict[str, Any]
     is_repeated: bool = False
+
+
+class Phase(Enum):
+    """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
+
+    PREPARING = auto()
+    # A message is there for the next turn, or on its way to the agent in the last one.
+    DELIVERING = auto()
+    WORKING = auto()
+    BETWEEN = auto()  # the next step is being decided, or people are waited for
+
+
+class Stop(Enum):
+    """The part of a run that a `cancel` or `close` ends."""
+
+    RUN = auto()  # at once, as cancelled
+    TURN = auto()
+    RESULT = auto()  # of the last turn: the run ends as cancelled
+    CONVERSATION = auto()  # with the result of its last turn
+    WAITING = auto()  # when the agent has worked on the messages that are there
+    NOTHING = auto()
+
+
+def decide_stop(command: Command, phase: Phase, *, interactive: bool) -> Stop:
+    """Return the part of an interactive or background run that a `cancel` or `close` ends in this phase."""
+    match command.method, phase, interactive:
+        case CommandMethod.CLOSE, _, _ if command.is_repeated:
+            return Stop.WAITING
+        case CommandMethod.CLOSE, Phase.BETWEEN, True:
+            return Stop.CONVERSATION
+        case CommandMethod.CANCEL, Phase.BETWEEN, _:
+            # In a background run it was sent during the turn.
+            return Stop.NOTHING if interactive else Stop.RESULT
+        case CommandMethod.CANCEL, Phase.DELIVERING | Phase.WORKING, _:
+            return Stop.TURN
+        case _:
+            return Stop.RUN
 
 
 class CommandSource(Protocol):

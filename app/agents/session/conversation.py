@@ -9,7 +9,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -20,7 +19,7 @@ from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStop
 from app.agents.session.background import BackgroundSteps, wait_unless_failed
 from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
-from app.agents.session.commands import Channel, Command, TurnPolicy
+from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
 from app.agents.session.messages import awaited_message, log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
@@ -33,21 +32,10 @@ from app.enums import CommandMethod, CommandStatus
 
 _REASON_CHARACTERS = 10_000
 _ENDED = "The run is cancelled."
-_CANCELLED = "It was cancelled before the agent's turn."
 _CLOSED_EARLY = "The agent did not wait for people, so the run is cancelled."
+_CANCELLED = "It was cancelled before the agent's turn."
 # Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
-
-
-class _Phase(Enum):
-    """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
-
-    PREPARING = auto()
-    # A message is on its way to the agent, for the next turn or in the last one.
-    DELIVERING = auto()
-    WORKING = auto()
-    BETWEEN = auto()  # the next step is being decided
-    WAITING = auto()
 
 
 class Conversation:
@@ -77,7 +65,7 @@ class Conversation:
         self._review = review
         self._is_reviewed = False
         self._taking = asyncio.Lock()
-        self._phase = _Phase.PREPARING
+        self._phase = Phase.PREPARING
         self._session: AgentSession | None = None
         self._messages: deque[Command] = deque()
         self._steering = Steering(
@@ -99,7 +87,7 @@ class Conversation:
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
         self._is_over = False
-        self._ends_with_turn = False
+        self._waits_for_people = policy.interactive
         self._failure: AgentError | None = None
         self.is_cancelled = False
 
@@ -111,7 +99,7 @@ class Conversation:
     @property
     def is_working(self) -> bool:
         """Whether the agent is working on a prompt now."""
-        return self._phase is _Phase.WORKING
+        return self._phase is Phase.WORKING
 
     async def record(self, entry: Message) -> None:
         """Count the usage that an entry from the agent reports, then write the entry to the run's log."""
@@ -174,7 +162,7 @@ class Conversation:
         failure: AgentError | None = None
         self._observer.begin_turn()
         try:
-            with self._in(_Phase.WORKING):
+            with self._in(Phase.WORKING):
                 self._steering.wake()
                 stop_reason = await self._spender.prompt(
                     session, blocks, is_cancelled=lambda: bool(self._cancels)
@@ -189,7 +177,7 @@ class Conversation:
                 f"The agent '{session.name}' could not go on: {session.last_message[:_REASON_CHARACTERS]}"
             )
         self._failure = failure
-        with self._in(_Phase.DELIVERING):
+        with self._in(Phase.DELIVERING):
             await self._questions.until_closed()
             await self._steering.end_turn()
         is_cancelled = await self._settle_cancels()
@@ -200,12 +188,12 @@ class Conversation:
         await self._channel.emit(notification_entry("_posthog/turn_complete", turn))
 
     @contextmanager
-    def _in(self, phase: _Phase) -> Iterator[None]:
+    def _in(self, phase: Phase) -> Iterator[None]:
         self._phase = phase
         try:
             yield
         finally:
-            self._phase = _Phase.BETWEEN
+            self._phase = Phase.BETWEEN
 
     async def _settle_cancels(self) -> bool:
         """Settle the `cancel` commands of a turn that is over, or was not begun; return whether there are any."""
@@ -224,14 +212,10 @@ class Conversation:
         while True:
             if self._has_message:
                 return self._messages.popleft()
-            if self._policy.interactive and is_timely and not self._is_ending:
+            if self._waits_for_people and is_timely:
                 is_timely = await self._wait_for_message(session)
             elif not await self._correct(session) and await self._end():
                 return None
-
-    @property
-    def _is_ending(self) -> bool:
-        return self._is_closed or self._ends_with_turn
 
     @property
     def _has_message(self) -> bool:
@@ -266,30 +250,24 @@ class Conversation:
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
         """Wait for a command; return False if none came in time. Raises AgentCrashed."""
-        with self._in(_Phase.WAITING):
-            # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
-            async with self._taking:
-                asked = awaited_message(self._channel, session, self._policy.human_timeout)
-                is_waiting = not (self._messages or self._is_ending)
-                is_waiting = is_waiting and await self._commands.await_message(asked)
-            if is_waiting:
-                with self._channel.time.pause(self._policy.human_timeout) as seconds:
-                    return await self._is_woken(session, seconds)
-        await self._take_commands()
-        return True
-
-    async def _is_woken(self, session: AgentSession, seconds: float) -> bool:
-        if self._messages or self._is_ending:
+        # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
+        async with self._taking:
+            asked = awaited_message(self._channel, session, self._policy.human_timeout)
+            is_waiting = self._waits_for_people and not self._messages
+            is_waiting = is_waiting and await self._commands.await_message(asked)
+        if not is_waiting:
+            await self._take_commands()
             return True
         self._wakeup.clear()
-        if await wait_unless_failed(self._wakeup, session.raise_at_end, seconds):
-            return True
-        self._commands.resume()
-        return False
+        with self._channel.time.pause(self._policy.human_timeout) as seconds:
+            is_woken = await wait_unless_failed(self._wakeup, session.raise_at_end, seconds)
+        if not is_woken:
+            self._commands.resume()
+        return is_woken
 
     async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
         """Send a message to the agent, and wait for the end of its turn."""
-        with self._in(_Phase.DELIVERING):
+        with self._in(Phase.DELIVERING):
             try:
                 blocks = await message_blocks(session, work, message, self._commands)
             except AgentError as error:
@@ -337,33 +315,37 @@ class Conversation:
                     await self._channel.consume(command)
                 else:
                     await self._channel.drop(command, "The agent does not wait for this answer any more.")
-            case CommandMethod.CANCEL:
-                await self._cancel(command)
-            case CommandMethod.CLOSE:
-                await self._close(command)
+            case CommandMethod.CANCEL | CommandMethod.CLOSE:
+                await self._stop(command)
             case _:
                 assert_never(command.method)
 
-    async def _cancel(self, command: Command) -> None:
-        if self._phase is _Phase.PREPARING:
-            await self._channel.consume(command, _ENDED)
-            self._end_cancelled()
-        elif self._is_in_turn:
-            self._cancels.append(command)
-            self._questions.cancel_all()
-            self._background.start(partial(self._leave_turn, command))
-            await self._commands.settle(command, CommandStatus.DELIVERED)
-        elif self._policy.interactive:
-            await self._channel.drop(command, "The agent was doing nothing that could be cancelled.")
-        else:
-            # The command was sent during the turn, so it overrides the result of the turn.
-            self._failure = AgentCancelled()
-            await self._channel.consume(command, _ENDED)
-
-    @property
-    def _is_in_turn(self) -> bool:
-        """Whether a turn is not over, or a message is there for the next one."""
-        return self._phase in {_Phase.DELIVERING, _Phase.WORKING} or self._has_message
+    async def _stop(self, command: Command) -> None:
+        """Obey a `cancel` or `close`."""
+        is_begun = self._phase is Phase.BETWEEN and self._has_message
+        phase = Phase.DELIVERING if is_begun else self._phase
+        match decide_stop(command, phase, interactive=self._policy.interactive):
+            case Stop.RUN:
+                is_cancel = command.method is CommandMethod.CANCEL
+                await self._channel.consume(command, _ENDED if is_cancel else _CLOSED_EARLY)
+                self._end_cancelled()
+            case Stop.TURN:
+                self._cancels.append(command)
+                self._questions.cancel_all()
+                self._background.start(partial(self._leave_turn, command))
+                await self._commands.settle(command, CommandStatus.DELIVERED)
+            case Stop.RESULT:
+                self._failure = AgentCancelled()
+                await self._channel.consume(command, _ENDED)
+            case Stop.CONVERSATION | Stop.WAITING as stop:
+                self._is_closed = self._is_closed or stop is Stop.CONVERSATION
+                self._waits_for_people = False
+                self._wakeup.set()
+                await self._channel.consume(command)
+            case Stop.NOTHING:
+                await self._channel.drop(command, "The agent was doing nothing that could be cancelled.")
+            case _ as other:
+                assert_never(other)
 
     async def _leave_turn(self, command: Command) -> None:
         """Cancel the agent's turn; end the run if the agent does not obey, or if it would end with this turn."""
@@ -372,25 +354,6 @@ class Conversation:
         await asyncio.sleep(INTERRUPT_SECONDS if self._policy.interactive else CANCEL_SECONDS)
         if command in self._cancels and (self.is_working or not self._policy.interactive):
             self._end_cancelled()
-
-    async def _close(self, command: Command) -> None:
-        if command.is_repeated:
-            self._ends_with_turn = True
-        elif self._is_closed or self._is_turn_over:
-            self._is_closed = True
-        else:
-            await self._channel.consume(command, _CLOSED_EARLY)
-            self._end_cancelled()
-            return
-        self._wakeup.set()
-        await self._channel.consume(command)
-
-    @property
-    def _is_turn_over(self) -> bool:
-        """Whether people see that the agent waits for them, or did until now."""
-        if self._has_message:
-            return False
-        return self._phase is _Phase.WAITING or (self._phase is _Phase.BETWEEN and self._policy.interactive)
 
     def _end_cancelled(self) -> None:
         self.is_cancelled = True

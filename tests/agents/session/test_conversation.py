@@ -171,11 +171,15 @@ class Room:
             try:
                 async with self.time:
                     listening = asyncio.create_task(self.talk.listen())
+                    await self.until_prepared()
                     await self.talk.hold(talk.session, talk.work, [text_block("go")])
             finally:
                 if listening is not None:
                     listening.cancel()
                     await asyncio.gather(listening, return_exceptions=True)
+
+    async def until_prepared(self) -> None:
+        """Return when the conversation may begin: at once."""
 
     async def until_waiting(self) -> None:
         await eventually(lambda: bool(self.letters.waiting_for))
