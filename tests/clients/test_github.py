@@ -7,6 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from app.clients.github.api import (
     GitHubAccess,
@@ -25,6 +29,8 @@ from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
 from tests.support.keys import rsa_pem
 from tests.support.stand_ins.github import CodeHostService, Reply, github_application
+from tests.support.stand_ins.push import trickle
+from tests.support.waiting import patient
 from tests.support.web.serving import serving
 
 TOKEN = "ghp_of_the_client"
@@ -215,6 +221,21 @@ async def test_silence_and_absence_are_reported_without_the_address(http: httpx.
                 )
             assert TOKEN not in str(raised.value)
             assert str(place) not in str(raised.value)
+
+
+async def test_answer_that_trickles_is_given_up(http: httpx.AsyncClient) -> None:
+    """Regression: the time limit began again with each byte, and a run waited for as long as its code host liked."""
+
+    async def answer(_request: Request) -> StreamingResponse:
+        return StreamingResponse(trickle())
+
+    async with (
+        serving(Starlette(routes=[Route("/{path:path}", answer)])) as url,
+        asyncio.timeout(patient(30)),
+    ):
+        client = GitHubClient(http, timeout_seconds=0.5)
+        with pytest.raises(GitHubUnavailable, match="does not answer"):
+            await client.find_pull_request(GitHubAccess(url, TOKEN), "acme/app", "b")
 
 
 def retries() -> RetryBudget:

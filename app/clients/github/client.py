@@ -1,5 +1,6 @@
 """The client of GitHub's REST API over HTTP. Does not retry: services/retrying/attempts.py."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -116,19 +117,23 @@ class GitHubClient(GitHub):
         }
         body = bytearray()
         try:
-            async with self._http.stream(
-                method,
-                url,
-                headers=headers,
-                content=None if content is None else orjson.dumps(content),
-                timeout=self._timeout_seconds,
-                follow_redirects=False,
-            ) as response:
+            # For the whole request: httpx restarts its time limit with each piece of a slow response.
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._http.stream(
+                    method,
+                    url,
+                    headers=headers,
+                    content=None if content is None else orjson.dumps(content),
+                    timeout=None,
+                    follow_redirects=False,
+                ) as response,
+            ):
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > _MAX_ANSWER_BYTES:
                         raise GitHubUnavailable(_UNREADABLE)
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
             raise GitHubUnavailable(f"The code host does not answer ({type(error).__name__}).") from error
         return response, bytes(body)
 

@@ -113,7 +113,7 @@ def expo_application(service: PushService) -> Starlette:
         service.open_sends -= 1
         fault = service.faults.popleft() if service.faults else Fault()
         if fault.trickles:
-            return StreamingResponse(_trickle())
+            return StreamingResponse(trickle())
         if fault.hangs:
             # Until the client has had enough: nothing else arrives after the body.
             await request.receive()
@@ -138,7 +138,8 @@ def expo_application(service: PushService) -> Starlette:
     )
 
 
-async def _trickle() -> AsyncGenerator[bytes, None]:
+async def trickle() -> AsyncGenerator[bytes, None]:
+    """Yield a byte now and then, without end."""
     while True:
         yield b" "
         await asyncio.sleep(0.05)
