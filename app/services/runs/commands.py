@@ -93,9 +93,9 @@ async def send_command(
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
     Only the first answer to a question is accepted; a later one, and one that does not fit, gets a response with a
-    JSON-RPC error. A `cancel` or `close` changes nothing while an earlier one is still undelivered, unless that one is
-    a `close` that is repeated for a new worker. If Redis is down, the worker finds the command at its next poll. Every
-    member who can see the run may stop it by `cancel` or `close`.
+    JSON-RPC error. A `cancel` changes nothing while an earlier `cancel` is still undelivered, and a `close` changes
+    nothing while an earlier `close` is, unless that one is repeated for a new worker. If Redis is down, the worker
+    finds the command at its next poll. Every member who can see the run may stop it by `cancel` or `close`.
 
     Raises:
         InvalidInput: the run acts with another member's GitHub account, and the command is not `cancel` or `close`.
@@ -273,7 +273,7 @@ def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None
 
 
 async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Return whether an earlier `cancel` or `close` to the run is still undelivered."""
+    """Return whether the method is `cancel` or `close`, and an earlier command of it to the run is undelivered."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(

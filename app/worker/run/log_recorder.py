@@ -131,11 +131,17 @@ class RunLog:
             self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
-        """Return a batch of complete lines that are not stored yet; a long line is a batch by itself."""
+        """Return a batch of complete lines that are not stored yet; a line longer than a batch is sent alone."""
         unsent = self._size - self._sent
         batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:
             return batch[:end]
+        length = len(batch)
+        while length < unsent:
+            piece = os.pread(self._file, _BATCH_BYTES, self._sent + length)
+            if end := piece.find(b"\n") + 1:
+                return os.pread(self._file, length + end, self._sent)
+            length += _BATCH_BYTES
         return os.pread(self._file, unsent, self._sent)
 
 

@@ -73,3 +73,26 @@ async def test_log_that_cannot_be_sent_for_an_unexpected_reason_is_not_whole() -
         await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
 
     assert not log.is_whole
+
+
+async def test_line_longer_than_a_batch_is_sent_alone() -> None:
+    """Regression: the batch was then all that was unsent, after an outage up to 200 MB in memory."""
+    batches: list[bytes] = []
+
+    async def send(lines: bytes) -> None:
+        batches.append(lines)
+
+    texts = ["first", "x" * 20 * 2**20, *["y" * 2**20] * 20]
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(lambda _: None, send, file)
+        sending = asyncio.create_task(log.keep_sending())
+        for text in texts:
+            await log.append({"text": text})
+
+        await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
+
+    lines = [orjson.dumps({"text": text}) + b"\n" for text in texts]
+    assert b"".join(batches) == b"".join(lines)
+    assert batches[:2] == lines[:2]
+    assert max(len(batch) for batch in batches[2:]) <= 8 * 2**20
+    assert len(batches) == 2 + 3
