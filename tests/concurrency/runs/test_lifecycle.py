@@ -114,7 +114,8 @@ class TestStatuses:
             assert refusal.value.body == {"error": f"Run is already {source}"}
             to = source
         else:
-            await perform(sessions, partial(set_status, run_id=run.id, status=to))
+            is_changed = await perform(sessions, partial(set_status, run_id=run.id, status=to))
+            assert is_changed is (to is not source)
         row = await stored(sessions, run)
         assert (row.status, row.latest_run_status) == (to, to)
         if source in TERMINAL_STATUSES:
