@@ -375,9 +375,8 @@ PARTS = {
 }
 
 
-def main() -> None:
-    part = sys.argv[1]
-    version = 99 if part == "other_version" else 1
+def open_session(part: str) -> dict[str, Any]:
+    """Return the session that an agent opens: with a mode and a model to choose, if these are its part."""
     session: dict[str, Any] = {"sessionId": "s"}
     if part == "options":
         session["modes"] = {"currentModeId": "default", "availableModes": [{"id": "plan", "name": "Plan"}]}
@@ -392,6 +391,13 @@ def main() -> None:
                 "options": values,
             }
         ]
+    return session
+
+
+def main() -> None:
+    part = sys.argv[1]
+    version = 99 if part == "other_version" else 1
+    session = open_session(part)
     chosen: list[object] = []
     while True:
         message = receive()
@@ -417,7 +423,11 @@ def main() -> None:
                 answer = {"result": {"stopReason": "end_turn"}}
             case "session/prompt":
                 answer = PARTS[part](message["params"]["prompt"])
-            case _:
+            case "_session/steering":
+                answer = {"result": {"outcome": "promptRequired", "reason": "noRunningTurn"}}
+                update(sessionUpdate="plan", entries=[], idle="_session/steering")
+            case method:
+                update(sessionUpdate="plan", entries=[], idle=method)
                 continue
         send({"id": message["id"], **answer})
 

@@ -79,6 +79,7 @@ class Spender:
         blocks: Sequence[ContentBlock],
         *,
         is_cancelled: Callable[[], bool] = lambda: False,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> str:
         """Send a prompt to the agent within the budget of the task; return the protocol's stop reason of the last turn.
 
@@ -88,6 +89,7 @@ class Spender:
             session: the agent's session.
             blocks: the prompt.
             is_cancelled: returns whether a person has cancelled the turn. If so, there is no second turn.
+            on_turn: called when a turn has begun: from now on the agent accepts messages for it.
 
         Raises:
             BudgetSpent: the budget is spent, before or during the turn.
@@ -101,12 +103,12 @@ class Spender:
             if is_cancelled():
                 return "cancelled"
         wrapped_up_before = self._is_wrapping_up
-        stop_reason = await self._take_turn(session, blocks)
+        stop_reason = await self._take_turn(session, blocks, on_turn)
         if stop_reason != "cancelled" or is_cancelled():
             return stop_reason
         self._require_some_left()
         if self._is_wrapping_up and not wrapped_up_before:
-            stop_reason = await self._take_turn(session, [text_block(_WRAP_UP)])
+            stop_reason = await self._take_turn(session, [text_block(_WRAP_UP)], on_turn)
             if stop_reason == "cancelled" and not is_cancelled():
                 self._require_some_left()
         return stop_reason
@@ -130,11 +132,14 @@ class Spender:
         self._is_wrapping_up = True
         await self._say(f"Nine tenths of the task's budget are used ({self._spent}).")
 
-    async def _take_turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> str:
+    async def _take_turn(
+        self, session: AgentSession, blocks: Sequence[ContentBlock], on_turn: Callable[[], None]
+    ) -> str:
         """Make the agent take a turn; an error of the watch ends it, since nothing else enforces the budget."""
         self._meter.begin_turn()
         turn = asyncio.create_task(session.prompt(blocks))
         watching = asyncio.create_task(self._watch(session))
+        on_turn()
         try:
             await asyncio.wait({turn, watching}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():

@@ -163,9 +163,8 @@ class Conversation:
         self._observer.begin_turn()
         try:
             with self._in(Phase.WORKING):
-                self._steering.wake()
                 stop_reason = await self._spender.prompt(
-                    session, blocks, is_cancelled=lambda: bool(self._cancels)
+                    session, blocks, is_cancelled=lambda: bool(self._cancels), on_turn=self._steering.wake
                 )
         except AgentFailed as error:
             stop_reason, failure = "error", error

@@ -26,6 +26,7 @@ from app.agents.session.session import AgentSession
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
+from app.run_values import Spent
 from app.shown_question import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_session import Stage
@@ -142,21 +143,23 @@ class Room:
         *,
         letters: Letters | None = None,
         review: Review | None = None,
+        spent: int = 0,  # percent of the budget
     ) -> None:
         self.letters = letters or Letters()
         self.entries: list[JSON] = []
         self.time = Time(self.letters.wait_ended)
         adapter = Adapter(name="actor", command=("actor",), install="It is here.")
-        meter = UsageMeter()
+        meter = UsageMeter(others=Spent(tokens=spent))
         self.talk = Conversation(
             Channel(self.letters, self._emit, self.time, Masker([SECRET])),
             policy,
             Observer(adapter, meter),
-            Spender(Budget(), meter, self._report),
+            Spender(Budget(tokens=100), meter, self._report),
             mode=mode,
             review=review,
         )
         self._stage = stage
+        self._updates: list[JSON] = []
 
     async def _report(self, message: str) -> None:
         raise AssertionError(message)
@@ -167,6 +170,7 @@ class Room:
     async def hold(self, part: str) -> None:
         """Lead the conversation to its end."""
         async with self._stage.play(part) as talk:
+            self._updates = talk.updates
             listening: asyncio.Task[None] | None = None
             try:
                 async with self.time:
@@ -180,6 +184,10 @@ class Room:
 
     async def until_prepared(self) -> None:
         """Return when the conversation may begin: at once."""
+
+    def reached_idle_agent(self, method: str) -> bool:
+        """Return whether a request of this method has reached the agent while it had no turn."""
+        return any(update.get("idle") == method for update in self._updates)
 
     async def until_waiting(self) -> None:
         await eventually(lambda: bool(self.letters.waiting_for))

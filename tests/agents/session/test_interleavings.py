@@ -328,6 +328,27 @@ async def test_second_of_two_messages_is_sent_into_the_turn_of_the_first(stage: 
         )
 
 
+async def test_second_of_two_messages_is_sent_into_a_turn_that_begins_with_a_word_on_the_budget(
+    stage: Stage,
+) -> None:
+    """The agent refused it, having no turn yet, and it waited for the end of the first one's turn."""
+
+    class Frugal(Room):
+        @override
+        async def _report(self, message: str) -> None:
+            assert message.startswith("Nine tenths of the task's budget are used")
+            self.letters.put(CommandMethod.USER_MESSAGE, content="end", artifact_ids=[])
+            await eventually(lambda: self.reached_idle_agent("_session/steering"))
+
+    room = Frugal(stage, TurnPolicy(), spent=95)
+    async with held(room, "take_messages") as task:
+        await task
+    assert [status for _, status, _ in room.letters.settled] == [
+        CommandStatus.DELIVERED,
+        CommandStatus.CONSUMED,
+    ]
+
+
 async def test_fault_of_a_question_that_looks_for_its_answer_ends_the_run(stage: Stage) -> None:
     """It went to the agent as an error of its request, and commands that were read with the answer were lost."""
 
