@@ -29,6 +29,7 @@ from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
+from app.shown_question import ShownQuestion
 
 _REASON_CHARACTERS = 10_000
 _ENDED = "The run is cancelled."
@@ -87,6 +88,8 @@ class Conversation:
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
         self._is_over = False
+        # The question for a message that did not come in time; it stays open until the run ends or goes on.
+        self._unanswered: ShownQuestion | None = None
         self._waits_for_people = policy.interactive
         self._failure: AgentError | None = None
         self.is_cancelled = False
@@ -236,8 +239,10 @@ class Conversation:
         if self._review is None or not self._is_to_be_reviewed:
             return False
         correction = await self._review()
+        if correction is None or not await self._stop_waiting():
+            return False
         # A command that came meanwhile decides.
-        if correction is None or self._messages or not self._is_to_be_reviewed:
+        if self._messages or not self._is_to_be_reviewed:
             return False
         self._is_reviewed = True
         await self._turn(session, [text_block(correction)])
@@ -246,6 +251,11 @@ class Conversation:
     @property
     def _is_to_be_reviewed(self) -> bool:
         return not self._is_reviewed and not self._is_closed and self._failure is None
+
+    async def _stop_waiting(self) -> bool:
+        """Close the question for a message that did not come; return False if one came at this very moment."""
+        unanswered, self._unanswered = self._unanswered, None
+        return unanswered is None or await self._commands.withdraw(unanswered.request_id)
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
         """Wait for a command; return False if none came in time. Raises AgentCrashed."""
@@ -260,6 +270,7 @@ class Conversation:
         self._wakeup.clear()
         with self._channel.time.pause(self._policy.human_timeout) as seconds:
             is_woken = await wait_unless_failed(self._wakeup, session.raise_at_end, seconds)
+        self._unanswered = None if is_woken else asked
         if not is_woken:
             self._commands.resume()
         return is_woken

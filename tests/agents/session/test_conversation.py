@@ -185,6 +185,11 @@ class Room:
     async def until_prepared(self) -> None:
         """Return when the conversation may begin: at once."""
 
+    @property
+    def turns(self) -> int:
+        """The number of turns that are over."""
+        return len([entry for entry in self.entries if entry["method"] == "_posthog/turn_complete"])
+
     def reached_idle_agent(self, method: str) -> bool:
         """Return whether a request of this method has reached the agent while it had no turn."""
         return any(update.get("idle") == method for update in self._updates)

@@ -349,6 +349,40 @@ async def test_second_of_two_messages_is_sent_into_a_turn_that_begins_with_a_wor
     ]
 
 
+@pytest.mark.parametrize("is_answered", [False, True], ids=["no message", "a message at this moment"])
+async def test_question_for_a_message_is_closed_before_a_correction(
+    stage: Stage, *, is_answered: bool
+) -> None:
+    """People saw an agent that waits for them, while it worked on the correction of its output."""
+    order: list[str] = []
+
+    class Noted(Letters):
+        @override
+        async def withdraw(self, request_id: str) -> bool:
+            assert request_id == self.asked[-1].request_id
+            order.append(f"withdrawn after turn {room.turns}")
+            if is_answered:
+                self.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=[])
+            return await super().withdraw(request_id)
+
+        @override
+        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+            order.append(f"message {status} after turn {room.turns}")
+            return await super().settle(command, status, reason)
+
+    review = Review("Again, please.")
+    review.go_on.set()
+    policy = TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.1))
+    room = Room(stage, policy, letters=Noted(), review=review)
+    async with held(room, "echo") as task:
+        if is_answered:
+            await eventually(lambda: "message consumed after turn 2" in order)
+        else:
+            await task
+            assert room.turns == 2
+    assert order[:2] == ["withdrawn after turn 1", "message delivered after turn 1"][: 1 + is_answered]
+
+
 async def test_fault_of_a_question_that_looks_for_its_answer_ends_the_run(stage: Stage) -> None:
     """It went to the agent as an error of its request, and commands that were read with the answer were lost."""
 

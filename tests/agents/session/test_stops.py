@@ -104,10 +104,6 @@ class Scene(Room):
         """Return the receipts of the commands of a method: status, and whether there is a reason."""
         return [(status, reason is not None) for of, status, reason in self.letters.settled if of is method]
 
-    @property
-    def turns(self) -> int:
-        return len([entry for entry in self.entries if entry["method"] == "_posthog/turn_complete"])
-
 
 DELIVERED, CONSUMED, DROPPED = CommandStatus.DELIVERED, CommandStatus.CONSUMED, CommandStatus.DROPPED
 

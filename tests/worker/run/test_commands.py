@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.agents.adapters.catalog import Catalog
 from app.agents.workspace import gathering
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
-from app.models import Question, Run
+from app.models import Event, Question, Run
 from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.runs import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN
@@ -23,6 +24,7 @@ from app.services.runs.commands import send_command
 from app.services.runs.recovery import recover_runs
 from app.shown_question import ShownQuestion
 from app.worker.run.command_inbox import CommandInbox
+from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import cut_once
 from tests.support.marked import processes_with
@@ -242,6 +244,26 @@ async def test_stop_reaches_the_next_worker_as_its_effect_demands(
         await stop_worker(workshop, pilot.run)
     async with inbox_of(workshop, pilot.run) as inbox:
         assert [command.is_repeated for command in await inbox.fetch()] == expected
+
+
+async def test_no_question_for_a_message_is_open_while_the_agent_corrects_its_output(
+    workshop: Workshop,
+) -> None:
+    process = workshop.context.process
+    shipped = process.catalog
+    actor = Catalog(dict(shipped.adapters) | {"actor": scripted_adapter("output")}, shipped.choices)
+    settings = process.settings.model_copy(update={"run_idle_seconds": 1})
+    shop = workshop.with_process(catalog=actor, settings=settings)
+    state = {"mode": "interactive", "runtime_adapter": "actor", "model": "m"}
+    schema = {"type": "object", "required": ["n"]}
+    pilot = Pilot(shop, await shop.queued_run("no JSON", state=state, json_schema=schema))
+    await pilot.start()
+
+    assert (await shop.read(pilot.run)).output == {"n": 1}
+    async with shop.sessions() as session:
+        types = list(await session.scalars(select(Event.type).order_by(Event.seq)))
+    closed = types.index("question.expired")
+    assert types[closed : closed + 2] == ["question.expired", "run.resumed"]
 
 
 async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Workshop) -> None:
