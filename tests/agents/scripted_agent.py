@@ -164,6 +164,11 @@ def spend(prompt: Prompt) -> Answer:
     return {"result": {"stopReason": "cancelled"}}
 
 
+def overspend(prompt: Prompt) -> Answer:
+    """Spend on, instead of finishing."""
+    return spend([{"text": "200"}] if "Wrap up now" in prompt[0]["text"] else prompt)
+
+
 def output(prompt: Prompt) -> Answer:
     """Write the structured output that the first prompt spells out; after a complaint, a good one."""
     complained = "Write the file" in prompt[0]["text"]
@@ -357,6 +362,7 @@ PARTS = {
         flood,
         talk_on,
         spend,
+        overspend,
         output,
         requests,
         requests_then_deaf,

@@ -1,18 +1,26 @@
 """Agents that spend: they are asked to wrap up, and stopped, and what they did is kept."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
+from acp.helpers import text_block
 
 from app.agents.errors import BudgetSpent, UnexpectedError
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
-from app.agents.session.budget import Budget
+from app.agents.session.budget import Budget, Spender
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
-from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
+from tests.agents.conftest import CellMaker, NoCommands, Outcome, Runner, scripted_adapter
+from tests.agents.session.test_session import Stage
 
 SPEND = scripted_adapter("spend")
+
+
+@pytest.fixture
+def stage(make_cell: CellMaker) -> Stage:
+    return Stage(make_cell)
 
 
 def prompts(outcome: Outcome) -> list[str]:
@@ -63,6 +71,38 @@ async def test_turn_that_cannot_be_kept_within_the_budget_ends(runner: Runner) -
     effects = RunEffects(emit=emit, commands=NoCommands(), meter=UsageMeter())
     with pytest.raises(UnexpectedError):
         await perform(runner.prepare("950", adapter=SPEND, budget=Budget(tokens=1000)), effects)
+
+
+class TestCancelledTurns:
+    """A person's `cancel` counts, also at the moment at which the budget ends the turn."""
+
+    @staticmethod
+    async def prompt(
+        stage: Stage, text: str, *, part: str = "spend", others: int = 0, cancel_at: str = "Nine tenths"
+    ) -> tuple[str, Sequence[str]]:
+        """Have an agent spend, and a person cancel when it is reported; return the stop reason and the prompts."""
+        is_cancelled = False
+
+        async def say(message: str) -> None:
+            nonlocal is_cancelled
+            is_cancelled = cancel_at in message
+
+        spender = Spender(Budget(tokens=1000), meter := UsageMeter(others=Spent(tokens=others)), say)
+        async with stage.play(part, see=meter.see) as talk:
+            reason = await spender.prompt(talk.session, [text_block(text)], is_cancelled=lambda: is_cancelled)
+            return reason, talk.said()
+
+    async def test_turn_that_is_cancelled_while_nine_tenths_are_reported_is_not_begun(
+        self, stage: Stage
+    ) -> None:
+        assert await self.prompt(stage, "10", others=950) == ("cancelled", [])
+
+    async def test_agent_is_not_asked_to_wrap_up_a_turn_that_a_person_cancels(self, stage: Stage) -> None:
+        assert await self.prompt(stage, "400 500") == ("cancelled", ["400 500"])
+
+    async def test_cancel_while_the_agent_wraps_up_is_no_failure_of_the_budget(self, stage: Stage) -> None:
+        spent = self.prompt(stage, "400 500", part="overspend", cancel_at="used up")
+        assert await spent == ("cancelled", ["400 500", "200"])
 
 
 async def test_money_is_counted_too(runner: Runner) -> None:

@@ -190,6 +190,10 @@ class Room:
         """The number of turns that are over."""
         return len([entry for entry in self.entries if entry["method"] == "_posthog/turn_complete"])
 
+    def said(self) -> list[str]:
+        """Return the messages of the agent."""
+        return [each["content"]["text"] for each in self._updates if each["sessionUpdate"] == "agent_message"]
+
     def reached_idle_agent(self, method: str) -> bool:
         """Return whether a request of this method has reached the agent while it had no turn."""
         return any(update.get("idle") == method for update in self._updates)

@@ -57,6 +57,21 @@ async def test_message_that_comes_during_the_review_reaches_the_agent(stage: Sta
     assert [status for _, status, _ in room.letters.settled] == ["delivered", "consumed"]
 
 
+async def test_message_that_comes_during_the_review_precedes_the_correction(stage: Stage) -> None:
+    review = Review("Again, please.")
+    room = Room(stage, TurnPolicy(), review=review)
+    async with held(room, "echo") as task:
+        await review.begun.wait()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=[])
+        await eventually(lambda: room.letters.fetched == 1)
+        review.go_on.set()
+        await task
+    said = room.said()
+    assert len(said) == 3
+    assert "more" in said[1]
+    assert "Again, please." in said[2]
+
+
 async def test_cancel_during_the_review_ends_the_run(stage: Stage) -> None:
     review = Review("Again, please.")
     room = Room(stage, TurnPolicy(), review=review)
@@ -289,6 +304,29 @@ async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_r
     assert not [entry for entry in room.entries if "more" in str(entry)], (
         "a dropped message is not logged as received"
     )
+
+
+async def test_cancel_of_a_message_that_is_not_sent_yet_does_not_reach_the_agent(stage: Stage) -> None:
+    """It has no turn: it would take the `cancel` for one of its next turn."""
+
+    class Heavy(Letters):
+        @override
+        async def files(self, ids: Sequence[str]) -> list[Attachment]:
+            if ids:
+                self.put(CommandMethod.CANCEL)
+                await eventually(lambda: any(method is CommandMethod.CANCEL for method, _, _ in self.settled))
+                await let_others_go_on()
+            return []
+
+    room = Room(stage, TurnPolicy(interactive=True), letters=Heavy())
+    async with held(room, "echo"):
+        await room.until_waiting()
+        room.letters.put(CommandMethod.USER_MESSAGE, content="one", artifact_ids=["a"])
+        await eventually(lambda: len(room.letters.waiting_for) == 2)
+        room.letters.put(CommandMethod.USER_MESSAGE, content="two", artifact_ids=[])
+        await eventually(lambda: len(room.letters.waiting_for) == 3)
+    assert "two" in room.said()[1]
+    assert not room.reached_idle_agent("session/cancel")
 
 
 async def test_question_of_a_turn_is_withdrawn_before_the_next_wait(stage: Stage) -> None:

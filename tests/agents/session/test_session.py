@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +56,15 @@ class Stage:
 
     @asynccontextmanager
     async def play(
-        self, part: str, mode: str | None = None, *, start: bool = True, writable: str = "."
+        self,
+        part: str,
+        mode: str | None = None,
+        *,
+        start: bool = True,
+        writable: str = ".",
+        see: Callable[[dict[str, Any]], None] | None = None,
     ) -> AsyncIterator[Talk]:
+        """Yield a session with an agent that plays a part; `see` is called with each of its updates."""
         self._plays += 1
         cell = self._make_cell(await find_sandbox(SandboxKind.NONE), f"play{self._plays}")
         environment = confined_environment(os.environ, cell.confinement)
@@ -79,6 +86,8 @@ class Stage:
             params = entry["notification"]["params"]
             if "update" in params:
                 updates.append(params["update"])
+                if see is not None:
+                    see(params["update"])
             else:
                 notes.append(params["message"])
 

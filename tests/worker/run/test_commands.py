@@ -266,6 +266,19 @@ async def test_no_question_for_a_message_is_open_while_the_agent_corrects_its_ou
     assert types[closed : closed + 2] == ["question.expired", "run.resumed"]
 
 
+async def test_cancel_that_the_end_of_a_conversation_drops_does_not_cancel_the_run(
+    workshop: Workshop,
+) -> None:
+    """The conversation has read it, and has decided to end: its result counts."""
+    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
+    async with inbox_of(workshop, pilot.run) as inbox:
+        await pilot.send("cancel")
+        assert len(await inbox.fetch()) == 1
+        assert await inbox.close()
+        assert not await inbox.end()
+    assert await pilot.statuses() == ["dropped"]
+
+
 async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Workshop) -> None:
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
     workshop.context.slots.limit = 4
