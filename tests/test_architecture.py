@@ -401,34 +401,37 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
     assert len(recording) > 1
 
 
-# Files in which more than constants of the service is replaced, with the reason.
+# What is replaced of the service although it is no constant, by the file of the test, with the reason.
 _REPLACED = {
-    "tests/agents/execution/test_unexpected_errors.py": "plants a defect, which no input causes",
-    "tests/agents/sandbox/test_collecting.py": "gathers the work with a program that an agent would have to smuggle in",
-    "tests/agents/sandbox/test_hostile_names.py": "fails to measure, which no known input causes",
-    "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
-    "tests/agents/execution/test_stopped.py": "gathers the work for as long as the test needs, which no input does",
-    "tests/agents/session/test_conversation.py": "cancels a turn with an error that no agent can cause",
-    "tests/agents/workspace/test_folders.py": "removes with a program that does not end, where the disk would have to hang",
-    "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",
-    "tests/worker/run/test_cancel.py": "gathers the work for as long as the test needs, which no input does",
-    "tests/worker/run/test_commands.py": "gathers the work for as long as the test needs, which no input does",
-    "tests/worker/jobs/test_execute_run.py": "removes files for as long as the test needs, which no number of files does",
-    "tests/worker/run/test_code_hosts.py": "plants a defect in the publishing of a run, and notes the order of its steps",
-    "tests/worker/run/test_store_away.py": "plants a defect in the storing of a run, where an outage is expected",
-    "tests/worker/test_worker.py": "plants a defect in the closing of a client, which no server causes",
-    "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
-    "tests/support/database/faults.py": "fails between a service's function and the commit, where no input or server can",
+    "tests/agents/execution/test_stopped.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
+    "tests/agents/execution/test_unexpected_errors.py: Workspace.push": "plants a defect, which no input causes",
+    "tests/agents/sandbox/test_collecting.py: gathering._GATHER": "gathers with a program that an agent would smuggle in",
+    "tests/agents/sandbox/test_collecting.py: output_check.module_command": "checks an output for as long as the test needs",
+    "tests/agents/sandbox/test_hostile_names.py: monitor.measure": "fails to measure, which no known input causes",
+    "tests/agents/sandbox/test_over_limit.py: gathering._GATHER": "gathers with a program that an agent would smuggle in",
+    "tests/agents/session/test_conversation.py: AgentSession.cancel": "fails with an error that no agent can cause",
+    "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
+    "tests/agents/workspace/test_hostile_workspace.py: gathering._GATHER": "gathers with a git that has been manipulated",
+    "tests/support/database/faults.py: Json.body": "fails between a service's function and the commit, as no server can",
+    "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
+    "tests/worker/jobs/test_execute_run.py: folders.remove": "removes for as long as the test needs, as no number of files does",
+    "tests/worker/run/test_cancel.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
+    "tests/worker/run/test_commands.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
+    "tests/worker/run/test_store_away.py: CommandInbox.close": "plants a defect after the agent's work, as no input does",
+    "tests/worker/test_worker.py: EventHub.aclose": "plants a defect in the closing of a client, as no server causes",
 }
 
 
 def test_tests_replace_constants_of_the_service_only() -> None:
     """Tests plant faults in servers, move clocks and lower limits, but do not replace the code under test."""
-    replaced = {path: list(_replaced_code(_module(path))) for path in _sources("tests")}
-    offences = {path.relative_to(_ROOT).as_posix(): found for path, found in replaced.items() if found}
+    replaced = {
+        f"{path.relative_to(_ROOT).as_posix()}: {name}": line
+        for path in _sources("tests")
+        for line, name in _replaced_code(_module(path))
+    }
 
-    assert {name: found for name, found in offences.items() if name not in _REPLACED} == {}
-    assert [name for name in _REPLACED if name not in offences] == [], "exceptions of no file"
+    assert {place: line for place, line in replaced.items() if place not in _REPLACED} == {}
+    assert [place for place in _REPLACED if place not in replaced] == [], "exceptions of nothing"
 
 
 @pytest.mark.parametrize(
@@ -450,8 +453,8 @@ def test_replaced_code_is_found(planted: str, *, is_found: bool) -> None:
     assert bool(list(_replaced_code(ast.parse(planted)))) is is_found
 
 
-def _replaced_code(module: ast.Module) -> Iterator[str]:
-    """Yield the names of what a module replaces of `app`, without constants."""
+def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield what a module replaces of `app`, without constants: the line, and the name with that of its owner."""
     ours = {
         alias.asname or alias.name.partition(".")[0]: _full_name(node, alias)
         for node in ast.walk(module)
@@ -470,7 +473,7 @@ def _replaced_code(module: ast.Module) -> Iterator[str]:
             first, dot, rest = owner.partition(".")
             full = f"{ours[first]}{dot}{rest}" if first in ours else None
         if full and not _is_constant(f"{full}.{name}"):
-            yield f"{node.lineno}: {owner}.{name}"
+            yield node.lineno, f"{owner}.{name}"
 
 
 def _is_constant(full_name: str) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.agents.session import session as agent_session
-from app.agents.session.commands import Command
 from app.agents.workspace import gathering
+from app.clients.redis import create_redis
 from app.clients.wakes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
@@ -19,10 +19,11 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.command_inbox import CommandInbox
+from app.worker.run import command_inbox
 from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.clock import let_time_pass
+from tests.support.deployment.processes import closed_port
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
@@ -131,17 +132,16 @@ async def test_cancel_that_no_agent_has_obeyed_cancels_a_run_that_timed_out(
     workshop: Workshop, endless: str, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was accepted before the agent's end was stored, and then only dropped: the run failed."""
-
-    async def fetch_nothing(_: CommandInbox) -> list[Command]:
-        return []
-
-    monkeypatch.setattr(CommandInbox, "fetch", fetch_nothing)
-    pilot = Pilot(with_a_minute(workshop), await workshop.queued_run(endless))
+    # No wake-up arrives, and the worker's next look is far away.
+    monkeypatch.setattr(command_inbox, "_LOOK_SECONDS", 3600)
+    away = create_redis(f"redis://127.0.0.1:{closed_port()}/0")
+    pilot = Pilot(with_a_minute(workshop), await workshop.queued_run(endless), redis=away)
     job = pilot.start()
     await until_asleep(nap)
     assert await pilot.send("cancel") == {"jsonrpc": "2.0", "result": {"queued": True}}
     let_time_pass(monkeypatch, minutes=1)
     await job
+    await away.aclose()
 
     ended = await workshop.read(pilot.run)
     assert (ended.status, ended.error_message) == (RunStatus.CANCELLED, None)

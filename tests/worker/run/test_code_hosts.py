@@ -1,21 +1,26 @@
 """Private repositories and pull requests: real worker, real git over HTTP, a code host that checks tokens."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
+from typing_extensions import override
 
+from app.clients.github.api import GitHubAccess, PullRequest
 from app.clients.github.client import GitHubClient
 from app.clients.s3.store import S3Store
+from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import PushedBranch, RunCredential
 from app.outages import DatabaseUnavailable
 from app.services.accounts.integrations import AppInstallation
+from app.services.code_hosts.credentials import CodeHosts
 from app.services.runs import credentials as run_credentials
 from tests.support.keys import rsa_key, rsa_pem
 from tests.support.stand_ins.github import Reply
@@ -311,26 +316,47 @@ async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
     assert large_files.signature not in log
 
 
+class NotingStore(S3Store):
+    """A store that notes the names of its new objects among the steps of a run."""
+
+    def __init__(self, settings: Settings, steps: list[str]) -> None:
+        super().__init__(settings)
+        self._steps = steps
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        await super().put(key, body, content_type=content_type, tags=tags)
+        self._steps.append(key.rpartition("/")[2])
+
+
+class FaultyGitHub(GitHubClient):
+    """A code host that fails in a way that nothing expects, and notes when."""
+
+    def __init__(self, http: httpx.AsyncClient, steps: list[str], error: Exception) -> None:
+        super().__init__(http)
+        self._steps = steps
+        self._error = error
+
+    @override
+    async def find_pull_request(
+        self, access: GitHubAccess, repository: str, branch: str
+    ) -> PullRequest | None:
+        self._steps.append("publish")
+        raise self._error
+
+
 @pytest.mark.parametrize("error", [ValueError("planted"), DatabaseUnavailable()])
 async def test_unexpected_fault_of_publishing_costs_nothing_else(
-    host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception
+    host: Host, github_http: httpx.AsyncClient, error: Exception
 ) -> None:
     """Regression: a run that had pushed its branch was left without an end, and failed as lost, without its files."""
     steps: list[str] = []
-    put = S3Store.put
-
-    async def store(store: S3Store, key: str, *arguments: Any, **named: Any) -> None:
-        await put(store, key, *arguments, **named)
-        steps.append(key.rpartition("/")[2])
-
-    async def fail(*_: Any) -> None:
-        steps.append("publish")
-        raise error
-
-    monkeypatch.setattr(S3Store, "put", store)
-    monkeypatch.setattr(GitHubClient, "find_pull_request", fail)
-
-    run = await host.perform(await host.integrate(token=TOKEN))
+    process = host.workshop.context.process
+    code_hosts = CodeHosts(FaultyGitHub(github_http, steps, error), process.cipher)
+    async with NotingStore(process.settings, steps) as store:
+        workshop = host.workshop.with_process(store=store)
+        workshop = replace(workshop, context=replace(workshop.context, code_hosts=code_hosts))
+        run = await replace(host, workshop=workshop).perform(await host.integrate(token=TOKEN))
 
     assert run.status == RunStatus.COMPLETED, run.error_message
     assert run.output is not None

@@ -1,18 +1,22 @@
 """The object store away at the end of a run: its result is waited for, and what is lost in the end is said."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typing_extensions import override
 
 from app.clients.s3.store import S3Store
+from app.clients.stored_objects import ObjectInfo
+from app.config import Settings
 from app.enums import RunStatus
 from app.models import Run
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import log_recorder, store_retry
+from app.worker.run import store_retry
 from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
 from tests.support.stand_ins.outage import Interruptible, interruptible
@@ -177,23 +181,41 @@ async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop)
     assert "unexpected error" in (ended.error_message or "")
 
 
+class FaultyStore(S3Store):
+    """A store that fails for objects with one suffix, in a way that nothing expects."""
+
+    def __init__(self, settings: Settings, suffix: str) -> None:
+        super().__init__(settings)
+        self._suffix = suffix
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        self._fail(key)
+        await super().put(key, body, content_type=content_type, tags=tags)
+
+    @override
+    async def head(self, key: str) -> ObjectInfo | None:
+        self._fail(key)
+        return await super().head(key)
+
+    def _fail(self, key: str) -> None:
+        if key.endswith(self._suffix):
+            raise ValueError("planted")
+
+
+async def perform_with_fault(workshop: Workshop, suffix: str) -> Run:
+    run = await workshop.queued_run(WORK)
+    async with FaultyStore(workshop.context.process.settings, suffix) as store:
+        await execute_run(workshop.with_process(store=store).arq_context, run_id=str(run.id))
+    return await workshop.read(run)
+
+
 async def test_run_keeps_its_other_files_if_one_cannot_be_stored_for_an_unexpected_reason(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop,
 ) -> None:
     """Regression: a run that had ended was left to its lease."""
-    put = S3Store.put
+    ended = await perform_with_fault(workshop, "report.txt")
 
-    async def fail_once(store: S3Store, key: str, *arguments: Any, **named: Any) -> None:
-        if key.endswith("report.txt"):
-            raise ValueError("planted")
-        await put(store, key, *arguments, **named)
-
-    monkeypatch.setattr(S3Store, "put", fail_once)
-    run = await workshop.queued_run(WORK)
-
-    await execute_run(workshop.arq_context, run_id=str(run.id))
-
-    ended = await workshop.read(run)
     assert ended.error_message == (
         "These files of the run could not be stored, and are lost: report.txt. Start the run again."
     )
@@ -202,17 +224,10 @@ async def test_run_keeps_its_other_files_if_one_cannot_be_stored_for_an_unexpect
 
 
 async def test_run_is_completed_though_its_log_cannot_be_stored_for_an_unexpected_reason(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop,
 ) -> None:
-    async def fail(*_: Any) -> None:
-        raise ValueError("planted")
+    ended = await perform_with_fault(workshop, ".jsonl")
 
-    monkeypatch.setattr(log_recorder, "append_lines", fail)
-    run = await workshop.queued_run(WORK)
-
-    await execute_run(workshop.arq_context, run_id=str(run.id))
-
-    ended = await workshop.read(run)
     assert (ended.status, ended.error_message) == (
         RunStatus.COMPLETED,
         "The end of the run's log could not be stored.",
