@@ -249,3 +249,49 @@ async def test_claim_that_fails_holds_up_no_push_of_another_claim(
     ends = await ends_of(sessions, task)
     assert ends.pop(bad.id) == ("pending", None)
     assert Counter(ends.values()) == {("sent", None): PUSHES_PER_CLAIM}
+
+
+async def test_lanes_that_fail_are_all_reported_and_hold_up_no_other(
+    process: ProcessContext,
+    engine: AsyncEngine,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    project: Project,
+    task: Task,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One error is raised for the job; each further one is logged as `push.lane_failed`."""
+    sender = SlowSender()
+    others = PUSH_LANES - 1
+    bad = await make_user(session, projects=[project])
+    # A full claim for each other lane, so that none finds all rows locked.
+    for user, count, due_at in (
+        (owner, PUSHES_PER_CLAIM, clock.now - timedelta(seconds=1)),
+        (bad, others * PUSHES_PER_CLAIM, clock.now),
+    ):
+        await make_many_pending(session, task=task, user=user, count=count)
+        await session.execute(
+            update(Notification).where(Notification.user_id == user.id).values(due_at=due_at)
+        )
+
+    async def have_failed() -> bool:
+        return bool(await session.scalar(text("SELECT last_value FROM claims")) == others)
+
+    counting = altered(engine, "CREATE SEQUENCE claims", undo="DROP SEQUENCE claims")
+    condition = f"NEW.user_id = {bad.id} AND nextval('claims') > 0"
+    async with counting, refusing_some(engine, "notifications", condition):
+        sending = asyncio.create_task(deliver(replace(process, push=dict.fromkeys(Platform, sender))))
+        await eventually(have_failed)
+        sender.may_begin.set()
+        with pytest.raises(asyncpg.RaiseError):
+            await sending
+
+    failures = [record for record in caplog.records if "push.lane_failed" in record.getMessage()]
+    # The first lane fails too, at its next claim.
+    assert [record.levelname for record in failures] == ["ERROR"] * (PUSH_LANES - 1)
+    assert Counter((await ends_of(sessions, task)).values()) == {
+        ("sent", None): PUSHES_PER_CLAIM,
+        ("pending", None): others * PUSHES_PER_CLAIM,
+    }
