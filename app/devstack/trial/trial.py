@@ -29,7 +29,7 @@ _INTERRUPTED = 130
 _POLL_SECONDS = 0.3
 _TITLE_LENGTH = 80
 # Default models, which are printed; every agent accepts others by --model.
-MODELS = {"claude": "claude-sonnet-4-6", "codex": "gpt-5.5"}
+MODELS = {"claude": "claude-sonnet-5", "codex": "gpt-5.5"}
 
 DEFAULT_PROMPT = """\
 Write a map of the repository: how many files of which kind lie in which folder.

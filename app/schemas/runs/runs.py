@@ -277,7 +277,7 @@ class RunOut(TypedDict):
         Field(description="The requested agent; null: the built-in `runbook`.", examples=["claude"]),
     ]
     provider: Annotated[str | None, Field(description="The model's provider.", examples=["anthropic"])]
-    model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-4-6"])]
+    model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-5"])]
     reasoning_effort: Annotated[
         str | None, Field(description="The requested reasoning effort.", examples=["high"])
     ]

@@ -133,7 +133,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
         "With Claude": {
             "runtime_adapter": "claude",
-            "model": "claude-sonnet-4-6",
+            "model": "claude-sonnet-5",
             "reasoning_effort": "high",
             "initial_permission_mode": "acceptEdits",
         },
