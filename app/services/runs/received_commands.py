@@ -174,10 +174,12 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
-    if not await questions.withdraw(session, [run_id], request_id=request_id):
+    closed = await questions.withdraw(session, [run_id], request_id=request_id)
+    if not closed:
         return False
+    kind = (await session.scalars(select(Question.kind).where(Question.id.in_(closed)))).one()
     await show_waiting(session, run_id)
-    withdrawn = waiting_data(waiting_key(QuestionKind.PERMISSION, request_id))
+    withdrawn = waiting_data(waiting_key(QuestionKind(kind), request_id))
     await record_for_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
     return True
 

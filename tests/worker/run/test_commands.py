@@ -261,9 +261,11 @@ async def test_no_question_for_a_message_is_open_while_the_agent_corrects_its_ou
 
     assert (await shop.read(pilot.run)).output == {"n": 1}
     async with shop.sessions() as session:
-        types = list(await session.scalars(select(Event.type).order_by(Event.seq)))
+        events = (await session.execute(select(Event.type, Event.data).order_by(Event.seq))).all()
+    types = [event.type for event in events]
     closed = types.index("question.expired")
     assert types[closed : closed + 2] == ["question.expired", "run.resumed"]
+    assert events[closed + 1].data == {"kind": "message"}
 
 
 async def test_cancel_that_the_end_of_a_conversation_drops_does_not_cancel_the_run(
