@@ -22,6 +22,7 @@ import * as settings from "./settings.mjs";
 import * as streams from "./streams.mjs";
 import * as subscriptions from "./subscriptions.mjs";
 import * as twice from "./twice.mjs";
+import * as unasked from "./unasked.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const scenes = new AsyncLocalStorage();
@@ -83,6 +84,7 @@ const ROWS = [
     ...sessions,
     ...drafts,
     ...twice,
+    ...unasked,
     ...questions,
     ...pushes,
     ...settings,

@@ -1,6 +1,6 @@
 // Where the focus is after a change: people who listen must hear where they are, and keys must mean what they meant.
 import { call, newRequest } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, cardOf } from "./browser.mjs";
 import { openRun } from "./outside.mjs";
 
 /** Wait until the focus is on what the selector finds with that text. */
@@ -94,6 +94,7 @@ export async function focusOutlivesWhatHadIt(browser, { expect, watched }) {
   await page.goto(`${base}/projects/1/inbox`);
   const card = page.locator("section", { has: page.getByRole("heading", { level: 2, name: title }) });
   const button = card.getByRole("button", { name: /^Allow/ });
+  await cardOf(page, title).waitFor();
   await button.focus();
   await page.keyboard.press("Enter");
   await card.waitFor({ state: "detached" });

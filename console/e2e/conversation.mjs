@@ -1,6 +1,6 @@
 // A run is followed and steered by keyboard alone, up to comments on its changes.
 import { newRun } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, cardOf } from "./browser.mjs";
 import { openRun, text, update } from "./outside.mjs";
 
 export async function questionIsAnsweredByKeyboard(browser, { expect, watched }) {
@@ -11,7 +11,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   ]);
   const page = await watched(browser);
   await page.goto(`${base}/projects/1/tasks/${id}`);
-  await page.getByRole("heading", { name: "Go on?" }).waitFor();
+  await cardOf(page, "Go on?").waitFor();
   const hint = page.locator("section kbd").first();
   await hint.waitFor();
   const desk = page.viewportSize();

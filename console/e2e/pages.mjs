@@ -14,6 +14,7 @@ function pathsOf(ended, draft) {
     "/projects/1/inbox",
     ...tasks,
     "/projects/1/tasks/00000000-0000-7000-8000-000000000000",
+    "/projects/1/settings/nope",
     ...panes,
     ...settings.map((name) => `/projects/1/settings/${name}`),
   ];
@@ -68,5 +69,15 @@ export async function runsBeyondTheListAreShown(browser, { expect, watched }) {
   expect((await shown()) === "An earlier run", "the oldest of 101 runs is shown");
   await page.goto(`${base}/projects/1/tasks/${id}/runs/${id}`);
   await page.getByText("There is no such run").waitFor();
+  await page.context().close();
+}
+
+export async function unknownSettingsAreNoPage(browser, { expect, watched }) {
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/settings/nope`);
+  await page.getByRole("heading", { name: "There is no such page" }).waitFor();
+  await page.getByRole("link", { name: "Devices" }).click();
+  await page.locator('[aria-current="page"]', { hasText: "Devices" }).waitFor();
+  expect(true, "an unknown page of the settings says so, beside the ways to the others");
   await page.context().close();
 }

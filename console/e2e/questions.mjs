@@ -1,6 +1,6 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
 import { call, newRequest, newTask, start } from "./api.mjs";
-import { base, until } from "./browser.mjs";
+import { base, cardOf, until } from "./browser.mjs";
 
 const FORM = {
   type: "object",
@@ -55,7 +55,7 @@ export async function answerWithoutAConnectionFails(browser, { expect, watched }
     options: [{ optionId: "once", name: "Allow", kind: "allow_once" }],
   });
   const allow = page.getByRole("button", { name: /^Allow/ });
-  await allow.waitFor();
+  await cardOf(page, "Go on?").waitFor();
   await page.context().setOffline(true);
   await allow.click();
   await page.getByText("The service is not reachable. Check your connection.").waitFor();
@@ -77,7 +77,7 @@ export async function formIsFilledIn(browser, { expect, watched, checkAccess }) 
     message: "Configure the server.",
     requestedSchema: FORM,
   });
-  await page.getByRole("textbox", { name: "Name" }).waitFor();
+  await cardOf(page, "Configure the server.").waitFor();
   await checkAccess(page, "a form");
   const send = page.locator("section form").getByRole("button", { name: "Send" });
   expect(await send.isDisabled(), "a form is not sent before what it needs is there");
@@ -114,7 +114,7 @@ export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAc
     url: "https://example.com/login?next=https://good.example",
     message: "Log in.",
   });
-  await page.getByText("The agent asks you to open a page of").waitFor();
+  await cardOf(page, "Log in.").waitFor();
   expect(
     await page.locator("strong", { hasText: /^example\.com$/ }).isVisible(),
     "the host of the page stands first",

@@ -1,6 +1,6 @@
 // A run is seen whole whatever happens to the stream.
 import { newRun } from "./api.mjs";
-import { base, openPage, until } from "./browser.mjs";
+import { base, cardOf, openPage, until } from "./browser.mjs";
 import { openCable } from "./cable.mjs";
 import { openRun, toolCall, toolEnds, toolPrints } from "./outside.mjs";
 import { startApi } from "./service.mjs";
@@ -139,7 +139,7 @@ export async function twoTabsSayThingsOnce(browser, { expect }) {
   for (const page of [first, second]) {
     await page.exposeFunction("onSaid", (text) => said.push(text));
     await page.goto(`${base}/projects/1/tasks/${id}`);
-    await page.getByRole("heading", { name: "Both tabs?" }).waitFor();
+    await cardOf(page, "Both tabs?").waitFor();
     await page.evaluate(() => {
       const messages = document.querySelector('[aria-live="polite"]');
       new MutationObserver((changes) => {

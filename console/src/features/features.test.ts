@@ -1,4 +1,6 @@
 // @vitest-environment jsdom
+import { createElement } from "react";
+import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 import type { Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
@@ -6,7 +8,8 @@ import { tasksWithSeveralRuns } from "./inbox/severalRuns";
 import { snoozeSeconds } from "./inbox/snooze";
 import { filesAtStart, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
-import { answeredText, optionForKey } from "./questions/question";
+import { Explanation } from "./questions/Explanation";
+import { answeredText, optionForKey, type Question } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { waitingMessages } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
@@ -18,9 +21,32 @@ const task = (id: string, latest_run: Run | null, created_at = "2026-01-01") =>
 
 describe("a run without changes", () => {
   it("has changed no file only if its output says so", () => {
-    const text = (output: object | null) => noChangesText(run("cancelled", {}, { output }));
+    const begun = { agent_started_at: "2026-01-01T00:00:00Z" };
+    const text = (output: object | null) => noChangesText(run("cancelled", begun, { output }));
     expect(text({ files_changed: [] })).toBe("The run changed no file.");
     expect(text(null)).toMatch(/^No changes are stored/);
+  });
+
+  it("has changed none if its agent never began", () => {
+    expect(noChangesText(run("failed"))).toBe("The run changed no file: its agent never began.");
+    expect(noChangesText(run("failed", {}, { environment: "local" }))).toMatch(/^No changes are stored/);
+  });
+});
+
+describe("an explanation", () => {
+  const explained = (...kinds: string[]) =>
+    renderToStaticMarkup(
+      createElement(Explanation, {
+        question: {
+          kind: "permission",
+          options: kinds.map((kind, index) => ({ id: `${index}`, name: `${index}`, kind })),
+        } as Question,
+      }),
+    );
+
+  it("of a question with several answers says nothing of what one allows", () => {
+    expect(explained("allow_once", "reject_once", "allow_once")).not.toMatch(/tool|allows/);
+    expect(explained("allow_once", "reject_once")).toContain("allows this once");
   });
 });
 
@@ -93,6 +119,8 @@ describe("the state of a run", () => {
     );
     const lost = { decision: "failed", reason: "worker lost" };
     expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
+    const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };
+    expect(reasonOf(run("failed", {}, lines))).toBe("Step 1 ended with exit status 3.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
   });
 });

@@ -45,6 +45,13 @@ const tools = (transcript: Transcript) =>
   transcript.items.filter((item): item is ToolItem => item.kind === "tool");
 
 describe("a run that is over", () => {
+  it("waits for no answer to a question that was withdrawn with it", () => {
+    const asked = said("_posthog/permission_request", { requestId: "q", toolCall: { title: "Go on?" } });
+    const { items } = read([asked]);
+    expect(items).toMatchObject([{ kind: "question", state: "open" }]);
+    expect(ended(items)).toMatchObject([{ kind: "question", state: "closed" }]);
+  });
+
   it("has no call that runs and no message that grows", () => {
     const call = { sessionUpdate: "tool_call", status: "in_progress", kind: "execute" };
     const { items } = read([

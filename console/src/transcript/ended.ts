@@ -6,10 +6,11 @@ export function withoutOpenCall(item: Item): Item {
   return isOpen ? { ...item, status: "cancelled" } : item;
 }
 
-/** Return the items of a run that is over. An agent that was killed leaves calls without an end: they run no more. */
+/** Return the items of a run that is over. An agent that was killed leaves calls and questions without an end. */
 export function ended(items: readonly Item[]): readonly Item[] {
   return items.map((item) => {
     if ((item.kind === "agent" || item.kind === "thought") && item.isOpen) return { ...item, isOpen: false };
+    if (item.kind === "question" && item.state === "open") return { ...item, state: "closed" };
     return withoutOpenCall(item);
   });
 }

@@ -1,17 +1,21 @@
 /**
  * Where the focus goes when another page is shown: to its heading, which is read out; on the way back to the link by
- * which the page was left. Nothing moves on the first page of a visit, which the browser itself announces.
+ * which the page was left; while a person writes, to the field of the same name. Nothing moves on the first page of a
+ * visit, which the browser itself announces.
  */
 import type { AroundNavHandler } from "wouter";
 
 let expected: "forward" | "back" | null = null;
 let path = location.pathname;
+/** The name of the text field that had the focus when the page was expected. */
+let field: string | null = null;
 /** By path of a page: the link in it that led away. */
 const leftBy = new Map<string, string>();
 
 /** Expect another page where no address changes: another run, or the sign-in. */
 export function expectPage(): void {
   expected = "forward";
+  field = document.activeElement?.closest("textarea")?.getAttribute("aria-label") ?? null;
 }
 
 /** Navigates for the router. A redirect goes on with what was expected before. */
@@ -36,6 +40,14 @@ export function arrive(heading: HTMLElement): void {
   const href = expected === "back" ? leftBy.get(path) : undefined;
   const link = href && document.querySelector<HTMLElement>(`main a[href="${CSS.escape(href)}"]`);
   expected = null;
+  const sameField =
+    field && document.querySelector<HTMLTextAreaElement>(`main textarea[aria-label="${CSS.escape(field)}"]`);
+  field = null;
+  if (sameField) {
+    sameField.focus({ preventScroll: true });
+    sameField.setSelectionRange(sameField.value.length, sameField.value.length);
+    return;
+  }
   if (link) {
     link.focus({ preventScroll: true });
     link.scrollIntoView({ block: "center" });

@@ -68,6 +68,10 @@ export function InboxPage() {
             row={row}
             isSelected={index === at}
             isOneOfSeveral={several.has(row.task.id)}
+            above={rows
+              .slice(0, index)
+              .map(({ id }) => id)
+              .join()}
           />
         ))}
       </ul>
@@ -80,9 +84,11 @@ interface ItemProps {
   isSelected: boolean;
   /** Whether the list has another run of the same task. */
   isOneOfSeveral: boolean;
+  /** The rows above it. */
+  above: string;
 }
 
-function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
+function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
   const queries = useQueryClient();
   const question = row.status === "open" ? fromRow(row) : null;
   const snooze = snoozeSeconds(row);
@@ -121,6 +127,7 @@ function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
           question={question}
           runRef={{ project: row.project_id, task: row.task.id, run: row.run.id }}
           hasKeys={isSelected}
+          above={above}
         />
       ) : (
         <p className={styles.line}>

@@ -20,6 +20,9 @@ const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd", other
 
 const ordinal = (number: number): string => `${number}${ENDINGS[plural.select(number)]}`;
 
+/** With this a message announces lines that a single line leaves out. */
+const LAST_LINES = / Its last lines:$/;
+
 /** Return why the run is in its state, or null where the state says it all. */
 export function reasonOf(run: Run | null): string | null {
   if (!run) return "No run yet";
@@ -33,7 +36,7 @@ export function reasonOf(run: Run | null): string | null {
       ? "The agent has finished its turn"
       : text(waits.tool_call?.title) || null;
   }
-  if (run.status === "failed") return run.error_message?.split("\n")[0] ?? null;
+  if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
   if (run.status === "in_progress" && typeof state.attempts === "number" && state.attempts > 1) {
     const lost = recoveryText(state.recovery) ?? "It began again";
     return `${lost} (attempt ${state.attempts})`;
@@ -97,10 +100,13 @@ export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifact
 }
 
 /** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
-export const noChangesText = (run: Run): string =>
-  outputOf(run).files_changed?.length === 0
-    ? "The run changed no file."
-    : "No changes are stored. Those of a run that was ended appear a moment later.";
+export function noChangesText(run: Run): string {
+  if (outputOf(run).files_changed?.length === 0) return "The run changed no file.";
+  // A client that performs a run says when it ends, but not when its agent begins.
+  if (run.environment !== "local" && !run.state.agent_started_at)
+    return "The run changed no file: its agent never began.";
+  return "No changes are stored. Those of a run that was ended appear a moment later.";
+}
 
 interface NewestRuns {
   count: number;

@@ -1,6 +1,6 @@
 /** What an answer means: how the service sees the question, what each option does, and what happens without one. */
 import { clockTime } from "../../ui/time";
-import type { Question } from "./question";
+import { isChoice, type Option, type Question } from "./question";
 import styles from "./questions.module.css";
 
 const EFFECTS: Record<string, string> = {
@@ -17,10 +17,16 @@ const RISKS: Record<string, string> = {
 };
 
 const KINDS: Record<Question["kind"], string> = {
-  permission: "The agent wants to use a tool, and waits for your answer.",
+  permission: "The agent asks before it goes on, and waits for your answer.",
   form: "The agent wants to know something, and waits for your answer.",
   url: "The agent wants you to open a page. The page learns your address; the agent learns only your answer.",
 };
+
+/** An option of a choice, as "maybe", allows nothing. */
+const effectOf = (option: Option, options: Option[]): string =>
+  option.kind === "allow_once" && isChoice(options)
+    ? "is what the agent gets as your answer."
+    : (EFFECTS[option.kind] ?? "is an answer of the agent's own.");
 
 export function Explanation({ question }: { question: Question }) {
   const risk = question.kind === "permission" ? RISKS[question.risk ?? ""] : undefined;
@@ -42,7 +48,7 @@ export function Explanation({ question }: { question: Question }) {
       {question.options.map((option) => (
         <div key={option.id}>
           <dt>{option.name}</dt>
-          <dd>{EFFECTS[option.kind] ?? "is an answer of the agent's own."}</dd>
+          <dd>{effectOf(option, question.options)}</dd>
         </div>
       ))}
       <div>

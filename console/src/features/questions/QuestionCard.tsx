@@ -2,13 +2,15 @@
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
 import type { RunRef } from "../../api/commands";
+import type { Answer } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
+import { useUnread } from "../../ui/unread";
 import { Explanation } from "./Explanation";
-import { isAllowing, type Option, optionForKey, type Question } from "./question";
+import { isAllowing, isChoice, type Option, optionForKey, type Question } from "./question";
 import styles from "./questions.module.css";
 import { SchemaForm } from "./SchemaForm";
 import { useAnswer } from "./useAnswer";
@@ -20,18 +22,27 @@ interface Props {
   runRef: RunRef;
   /** Whether single keys answer it; with several cards on a page none may. */
   hasKeys: boolean;
+  /** What stands above it, in a list where that can vanish and another question takes its place. */
+  above?: string;
 }
 
-export function QuestionCard({ question, runRef, hasKeys }: Props) {
+export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
   const id = useId();
   const answer = useAnswer(question, runRef);
+  // It looks as it is meanwhile: buttons that flicker would be no better to read.
+  const isUnread = useUnread(above);
+  /** Return whether the answer is given. */
+  const give = (given: Answer): boolean => {
+    if (!isUnread) answer.mutate(given);
+    return !isUnread;
+  };
   const [typed, setTyped] = useState("");
   const [isExplained, setExplained] = useState(false);
   const isRisky = question.risk === "high";
   const isBusy = answer.isPending || answer.isSuccess;
   const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
-    if (option && !isBusy && !(isLocked && isAllowing(option))) answer.mutate({ option_id: option.id });
+    if (option && !isBusy && !(isLocked && isAllowing(option))) give({ option_id: option.id });
   };
   const keys = ["a", "r", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
   const actions = keys.map((key) => [key, () => choose(optionForKey(question.options, key))] as const);
@@ -52,6 +63,7 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
       className={classes(styles.card, isRisky && styles.risky)}
       aria-labelledby={id}
       tabIndex={-1}
+      data-unread={isUnread || undefined}
       onKeyDown={explainByKey}
     >
       <header className={styles.head}>
@@ -96,7 +108,9 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
               <Button
                 key={option.id}
                 large
-                {...(option.kind === "allow_once" ? { tone: "primary" as const } : {})}
+                {...(option.kind === "allow_once" && !isChoice(question.options)
+                  ? { tone: "primary" as const }
+                  : {})}
                 disabled={isBusy || (isLocked && isAllowing(option))}
                 onClick={() => choose(option)}
               >
@@ -111,11 +125,11 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
         <SchemaForm
           schema={question.schema}
           isBusy={isBusy}
-          onSend={(content) => answer.mutate({ action: "accept", content })}
-          onDecline={() => answer.mutate({ action: "decline" })}
+          onSend={(content) => give({ action: "accept", content })}
+          onDecline={() => give({ action: "decline" })}
         />
       )}
-      {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={answer.mutate} />}
+      {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={give} />}
     </section>
   );
 }
@@ -123,7 +137,8 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
 interface PageProps {
   question: Question;
   isBusy: boolean;
-  onAnswer: (answer: { action: "accept" | "decline" }) => void;
+  /** Returns whether the answer is given. */
+  onAnswer: (answer: { action: "accept" | "decline" }) => boolean;
 }
 
 /** The host comes first: the rest of an address can say anything. */
@@ -147,8 +162,7 @@ function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
             tone="primary"
             disabled={isBusy}
             onClick={() => {
-              window.open(link, "_blank", "noopener,noreferrer");
-              onAnswer({ action: "accept" });
+              if (onAnswer({ action: "accept" })) window.open(link, "_blank", "noopener,noreferrer");
             }}
           >
             <ExternalLink size={16} aria-hidden="true" /> Open it

@@ -89,6 +89,10 @@ export function answeredText(given: GivenAnswer, options: readonly Pick<Option, 
   return `Answered${by ? ` by ${by.first_name || by.email}` : ""}${how}${name ? `: ${name}` : "."}`;
 }
 
+/** Whether the options are answers to choose from: of a permission, one allows it once. */
+export const isChoice = (options: readonly Option[]): boolean =>
+  options.filter(({ kind }) => kind === "allow_once").length > 1;
+
 export const isAllowing = (option: Option) => option.kind.startsWith("allow");
 
 /** The option that a key means: `a` allows once, `r` rejects once. */

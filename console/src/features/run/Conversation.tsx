@@ -1,6 +1,6 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useMemo } from "react";
+import { type ReactNode, useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
@@ -34,9 +34,11 @@ interface Props {
   transcript: Transcript;
   load: LoadState;
   actions: RunActions;
+  /** That there is a newer run, if the page has stayed at this one. */
+  newer: ReactNode;
 }
 
-export function Conversation({ task, run, runRef, transcript, load, actions }: Props) {
+export function Conversation({ task, run, runRef, transcript, load, actions, newer }: Props) {
   const asked = fromRun(run);
   const row = useInboxRow(run.id, asked?.key ?? null);
   const question = row ? fromRow(row) : row === null ? asked : null;
@@ -48,19 +50,23 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
   const stop = useAction({ mutationFn: () => cancelTurn(runRef), onError: sayError });
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
-  const [draft, setDraft] = useDraft(`taskbeacon.draft.${run.id}`);
+  const [draft, setDraft] = useDraft(run.id);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const canWrite = run.status === "in_progress";
   const toRun = {
     uploads: `${runPath(runRef)}/artifacts`,
-    placeholder: isIdle ? "Your turn: what next?" : "Message the agent",
+    placeholder: !canWrite
+      ? "Message the agent, once it has begun"
+      : isIdle
+        ? "Your turn: what next?"
+        : "Message the agent",
     sendLabel: "Send",
-    isBusy: false,
+    isBusy: !canWrite,
     onSend: outbox.send,
     onOption: (id: string, value: string) => option.mutate({ id, value }),
-    onStop: isIdle || question ? null : () => stop.mutate(),
+    onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
   };
   const toNextRun = {
     uploads: `/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`,
@@ -71,7 +77,6 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
     onOption: null,
     onStop: null,
   };
-  const writing = canWrite ? toRun : over ? toNextRun : null;
   return (
     <div className={styles.conversation}>
       <TranscriptView
@@ -103,16 +108,15 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
         {question && (
           <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys={row != null} />
         )}
-        {/* One for both: a person who types when the run ends goes on typing. */}
-        {writing && (
-          <Composer
-            {...writing}
-            standing={transcript.standing}
-            known={known}
-            text={draft}
-            onText={setDraft}
-          />
-        )}
+        {newer}
+        {/* One for all: a person who types when the run begins or ends goes on typing. */}
+        <Composer
+          {...(over ? toNextRun : toRun)}
+          standing={transcript.standing}
+          known={known}
+          text={draft}
+          onText={setDraft}
+        />
       </div>
     </div>
   );

@@ -1,7 +1,7 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Play, SearchX } from "lucide-react";
-import { useEffect, useMemo, useRef } from "react";
-import { Link, useSearchParams } from "wouter";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { ApiError } from "../../api/errors";
 import { fetchRun, fetchRuns, fetchTask, type RunList } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
@@ -10,6 +10,7 @@ import { Button } from "../../ui/controls";
 import { Empty, FailedPage, Loading } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
+import { takesText } from "../../ui/strayKeys";
 import { usePresence } from "../attention/presence";
 import { useProject } from "../project/project";
 import { areWhole, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
@@ -20,7 +21,8 @@ import { PANES, type PaneName, Panes } from "./Panes";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { TaskText } from "./TaskText";
-import { useRunActions } from "./useRunActions";
+import { hasDraft } from "./useDraft";
+import { isStartedHere, useRunActions } from "./useRunActions";
 import { preloadTranscript, useRunTranscript } from "./useRunTranscript";
 
 interface Props {
@@ -47,11 +49,12 @@ export default function RunPage({ taskId, runId }: Props) {
   const task = useQuery(taskQuery(project.id, taskId));
   const runs = useQuery({ queryKey: ["task", taskId, "runs"], queryFn: () => fetchRuns(project.id, taskId) });
   const latest = (task.data?.latest_run ?? null) as Run | null;
-  const isLatest = runId === null || runId === latest?.id;
-  const recent = runs.data?.results.find(({ id }) => id === runId);
+  const shownId = useShownRun(taskId, runId, latest);
+  const isLatest = shownId === null || shownId === latest?.id;
+  const recent = runs.data?.results.find(({ id }) => id === shownId);
   const older = useQuery({
-    queryKey: ["task", taskId, "run", runId],
-    queryFn: () => fetchRun(project.id, taskId, runId as string),
+    queryKey: ["task", taskId, "run", shownId],
+    queryFn: () => fetchRun(project.id, taskId, shownId as string),
     // Only the newest runs are on the list.
     enabled: !isLatest && runs.isSuccess && !recent,
   });
@@ -73,8 +76,37 @@ export default function RunPage({ taskId, runId }: Props) {
       />
     );
   if (!run) return <Draft task={task.data} />;
-  return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? { count: 1, results: [run] }} />;
+  return (
+    <RunView
+      key={run.id}
+      task={task.data}
+      run={run}
+      runs={runs.data ?? { count: 1, results: [run] }}
+      isLatest={isLatest}
+    />
+  );
 }
+
+/**
+ * Return the run to show, null for the latest: the one of the address; but a run to which the person writes stays when
+ * another device starts a new one, and gets the address.
+ */
+function useShownRun(taskId: string, runId: string | null, latest: Run | null): string | null {
+  const { href } = useProject();
+  const [, navigate] = useLocation();
+  const last = useRef<string | null>(null);
+  const before = last.current;
+  const isNew = runId === null && before !== null && before !== latest?.id;
+  const stays = isNew && !isStartedHere(latest) && isWritingTo(before) ? before : null;
+  if (!stays) last.current = runId === null ? (latest?.id ?? null) : null;
+  useEffect(() => {
+    if (stays) navigate(href(`/tasks/${taskId}/runs/${stays}`), { replace: true });
+  }, [stays, navigate, href, taskId]);
+  return stays ?? runId;
+}
+
+const isWritingTo = (run: string): boolean =>
+  hasDraft(run) || (takesText(document.activeElement) && document.activeElement?.closest("main") != null);
 
 interface NoTaskProps {
   what: "task" | "run";
@@ -131,8 +163,16 @@ function Draft({ task }: { task: Task }) {
   );
 }
 
-function RunView({ task, run, runs }: { task: Task; run: Run; runs: RunList }) {
-  const { project } = useProject();
+interface ViewProps {
+  task: Task;
+  run: Run;
+  runs: RunList;
+  isLatest: boolean;
+}
+
+function RunView({ task, run, runs, isLatest }: ViewProps) {
+  const { project, href } = useProject();
+  const [wasLatest] = useState(isLatest);
   const [search, setSearch] = useSearchParams();
   const ref = useMemo(
     () => ({ project: project.id, task: task.id, run: run.id }),
@@ -162,6 +202,14 @@ function RunView({ task, run, runs }: { task: Task; run: Run; runs: RunList }) {
           transcript={transcript}
           load={load}
           actions={actions}
+          newer={
+            wasLatest &&
+            !isLatest && (
+              <p className={styles.newer} role="status">
+                A new run has started. <Link href={href(`/tasks/${task.id}`)}>Show it</Link>
+              </p>
+            )
+          }
         />
         {shown && (
           <Panes.Side

@@ -9,6 +9,7 @@ import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useProject } from "../project/project";
+import { moveDraft } from "./useDraft";
 
 export interface RunActions {
   isBusy: boolean;
@@ -25,6 +26,11 @@ export interface RunActions {
   /** Resume the run on the page with a message, as a new run. */
   resume: (message: string, artifactIds: string[]) => void;
 }
+
+const startedHere = new Set<string>();
+
+/** Whether the run was started in this tab. */
+export const isStartedHere = (run: Run | null): boolean => run !== null && startedHere.has(run.id);
 
 /** The options of a run that another one of the same kind gets too. */
 function optionsOf(run: Run): RunRequest {
@@ -48,7 +54,13 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
   };
   const start = useAction({
     mutationFn: (body: RunRequest) => startRun(project.id, id, body),
-    onSuccess: () => {
+    onSuccess: (started) => {
+      if (started.latest_run) {
+        startedHere.add(started.latest_run.id);
+        // What was typed since belongs to the new run, which is shown at once: the person may still be typing.
+        if (run) moveDraft(run.id, started.latest_run.id);
+      }
+      queries.setQueryData(["task", id], started);
       refresh();
       expectPage();
       navigate(href(`/tasks/${id}`));

@@ -1,4 +1,6 @@
+import { SearchX } from "lucide-react";
 import { Link } from "wouter";
+import { Empty } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
@@ -16,7 +18,7 @@ const SECTIONS = [
 
 export default function SettingsPage({ section }: { section: string }) {
   const { href } = useProject();
-  const shown = SECTIONS.find(({ name }) => name === section) ?? SECTIONS[0];
+  const shown = SECTIONS.find(({ name }) => name === section);
   return (
     <main className={styles.page}>
       <PageHeading>Settings</PageHeading>
@@ -25,13 +27,19 @@ export default function SettingsPage({ section }: { section: string }) {
           <Link
             key={name}
             href={href(`/settings/${name}`)}
-            aria-current={name === shown.name ? "page" : undefined}
+            aria-current={name === shown?.name ? "page" : undefined}
           >
             {title}
           </Link>
         ))}
       </nav>
-      <shown.Section />
+      {shown ? (
+        <shown.Section />
+      ) : (
+        <Empty icon={SearchX} title="There is no such page">
+          <p>Its address is wrong.</p>
+        </Empty>
+      )}
     </main>
   );
 }
