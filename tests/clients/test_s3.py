@@ -1,8 +1,10 @@
 """The object store's client on the real server: parts, versions, tags, listings, and what fails how."""
 
 from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from app.clients.object_store import (
     ObjectMissing,
@@ -10,6 +12,7 @@ from app.clients.object_store import (
     ObjectTooShort,
     RangeNotSatisfiable,
 )
+from app.clients.s3.failures import failures
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
@@ -99,3 +102,19 @@ async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
         await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
 
     assert await read(store, key) == (b"a" * stored, None)
+
+
+def test_upload_that_is_missing_when_its_end_is_repeated_may_be_complete() -> None:
+    """Regression: it counted as a missing object, and the lines of the log were appended a second time."""
+    response = {
+        "Error": {"Code": "NoSuchUpload"},
+        "ResponseMetadata": {"HTTPStatusCode": 404, "RetryAttempts": 1},
+    }
+
+    with (
+        pytest.raises(ObjectStoreUnavailable) as raised,
+        failures("extend a log", of_object=True, writes=True),
+    ):
+        raise ClientError(cast("Any", response), "CompleteMultipartUpload")
+
+    assert raised.value.may_be_applied

@@ -31,13 +31,13 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
     try:
         yield
     except ClientError as error:
-        if of_object and status_of(error) == NOT_FOUND:
+        if of_object and status_of(error) == NOT_FOUND and not _has_vanished(error):
             raise ObjectMissing(what) from error
         if status_of(error) == _NOT_SATISFIABLE:
             raise RangeNotSatisfiable(what) from error
         raise _unavailable(what, may_be_applied=writes and _may_be_applied(error)) from error
     except NotConnected as error:
-        # A try before it had a connection at most if that broke. A server that is gone finishes no request.
+        # The server could not be reached, so it cannot be at work on an earlier try of the library either.
         raise _unavailable(what, may_be_applied=False) from error
     except (BotoCoreError, TimeoutError) as error:
         raise _unavailable(what, may_be_applied=writes) from error
@@ -51,6 +51,15 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
 
 def _unavailable(what: str, *, may_be_applied: bool) -> ObjectStoreUnavailable:
     return ObjectStoreUnavailable(f"could not {what}", may_be_applied=may_be_applied)
+
+
+def _has_vanished(error: ClientError) -> bool:
+    """Return whether a multipart upload is missing, not an object.
+
+    So a store may answer the repetition of the request that has completed the upload.
+    """
+    code: str = error.response.get("Error", {}).get("Code", "")
+    return code == "NoSuchUpload"
 
 
 def _may_be_applied(error: ClientError) -> bool:

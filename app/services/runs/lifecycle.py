@@ -13,9 +13,10 @@ Every change is one conditional UPDATE: the database decides each race, and both
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
     restart against worker     a PATCH to `queued` or `not_started` takes the run from its worker, as a cancel does: it
-                               starts no agent, and what it stores later is refused. An agent that it has started ends
-                               within seconds, or with the lease if the worker cannot be reached. The next claim does
-                               not wait for that, so two agents may act meanwhile
+                               starts no agent, and changes nothing of the run's row later. An agent that it has started
+                               ends within seconds, or with the lease if the worker cannot be reached. The next claim
+                               does not wait for that, so two agents may act meanwhile
+    restart against receipt    a command that the worker has not recorded as delivered goes to the next agent
     PATCH against PATCH        each locks the row first: both statuses are set in turn, until one of them is terminal
     start against start        one job, since its id is the run's id
     start against claim        the run is in progress: the start is refused

@@ -106,13 +106,15 @@ async def settle(
     `owner` has lost the run. The worker repeats a call if it does not know whether the commit succeeded: the second
     call returns True too.
     """
+    # Under the lock: a restart that commits meanwhile would not give the command to the next agent.
+    if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
+        return False
     is_over = status in _IS_OVER
     settled = await session.execute(
         update(RunCommand)
         .where(
             RunCommand.id == command_id,
             OPEN | ((RunCommand.status == status) & RunCommand.reason.is_not_distinct_from(reason)),
-            RunCommand.run_id.in_(select(Run.id).where(*held_by(run_id, owner))),
         )
         .values(status=status, reason=reason, settled_at=utcnow() if is_over else None)
         .returning(RunCommand.id)

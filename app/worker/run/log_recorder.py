@@ -107,18 +107,19 @@ class RunLog:
         """End `sending`, the task that runs `keep_sending`, and send the remaining entries to the stored log.
 
         If the object store is unavailable for longer than `retry` allows, or after an unexpected error, entries are
-        lost and `is_whole` becomes false; nothing is raised. The task is not cancelled, because the store could
-        complete a cancelled write later.
+        lost and `is_whole` becomes false; nothing is raised. The task is cancelled only then, because the store could
+        complete a cancelled write later, and the log stays locked for that time.
         """
         self._closing.set()
         self._changed.set()
-        await sending
-        retry.allow_final_entries()
         try:
-            await retry.call(self._send_rest)
+            async with retry.limit():
+                await sending
+                retry.allow_final_entries()
+                await retry.call(self._send_rest)
         except Exception as error:
             # The run has its other results.
-            is_outage = isinstance(error, RUN_FILES.errors)
+            is_outage = isinstance(error, (*RUN_FILES.errors, TimeoutError))
             log.warning(
                 "run_log.cut_off", bytes=self._size - self._sent, error=repr(error), exc_info=not is_outage
             )

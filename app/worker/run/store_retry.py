@@ -25,6 +25,13 @@ class StoreRetryBudget(RetryBudget):
         """Reduce the remaining time to at most 15 seconds, enough for a short outage of the store."""
         self._is_shortened = True
 
+    def limit(self) -> asyncio.Timeout:
+        """Return a context manager that ends its block after 15 seconds, with TimeoutError, if `shorten` was called.
+
+        A try in progress is ended too: it may wait for the lock of a log, which an earlier try has left to lapse.
+        """
+        return asyncio.timeout(RUN_FILES_BRIEF_SECONDS if self._is_shortened else None)
+
     def allow_final_entries(self) -> None:
         """Allow a short time again, even if none is left, so that the log can still name the files that were lost."""
         if self._until is not None and not self._is_short:

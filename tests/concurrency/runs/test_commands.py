@@ -26,6 +26,7 @@ from app.models import Question, Run, RunCommand, Task, User
 from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
+from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import received_commands
 from app.services.runs.commands import send_command
 from app.services.runs.received_commands import StepResult
@@ -34,7 +35,7 @@ from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.principals import member_of
-from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -226,4 +227,27 @@ async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory
             session, scene.run.id, owner="another", seen=None, reason="x"
         )
     assert (settled, ended) == (False, StepResult.LOST)
+    assert await commands(sessions) == [("accepted", None)]
+
+
+async def test_command_that_is_delivered_while_the_run_is_restarted_goes_to_the_next_agent(
+    sessions: SessionFactory, scene: Scene
+) -> None:
+    """Regression: it stayed `delivered` to the agent that the restart had replaced."""
+    await perform(sessions, scene.send("user_message", content="wait"))
+    async with sessions() as session:
+        command_id = (await session.scalars(select(RunCommand.id))).one()
+
+    async def restart(session: AsyncSession) -> bool:
+        await session.get_one(Run, scene.run.id, with_for_update=True)
+        return await run_lifecycle.set_status(
+            session, scene.run.id, RunStatus.QUEUED, events=RecordingEvents()
+        )
+
+    async def deliver(session: AsyncSession) -> bool:
+        return await received_commands.settle(
+            session, scene.run.id, command_id, CommandStatus.DELIVERED, owner=OWNER
+        )
+
+    assert await race(sessions, restart, deliver) == (True, False)
     assert await commands(sessions) == [("accepted", None)]

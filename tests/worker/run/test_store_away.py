@@ -168,6 +168,37 @@ async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
     assert await workshop.left_behind() == []
 
 
+async def test_worker_that_is_stopped_gives_the_run_back_though_the_store_may_still_write_its_log(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: each further try waited for the lock of the log, which the try before had left to lapse."""
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.5)
+    run = await workshop.queued_run(WORK, state={"mode": "interactive"})
+    async with SilentStore(workshop.context.process.settings) as store:
+        worker = workshop.with_process(store=store)
+        job = asyncio.create_task(execute_run(worker.arq_context, run_id=str(run.id)))
+        await eventually(store.is_asked.is_set)
+        job.cancel()
+        await asyncio.wait([job], timeout=10)
+
+    assert job.cancelled()
+    left = await workshop.read(run)
+    assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None)
+
+
+class SilentStore(S3Store):
+    """A store that does not answer when an object is written."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.is_asked = asyncio.Event()
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        self.is_asked.set()
+        await asyncio.Event().wait()
+
+
 async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop) -> None:
     run = await workshop.queued_run(WORK)
     process = workshop.context.process
