@@ -12,6 +12,7 @@ import * as conversation from "./conversation.mjs";
 import * as drafts from "./drafts.mjs";
 import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
+import * as messages from "./messages.mjs";
 import * as notices from "./notices.mjs";
 import * as pages from "./pages.mjs";
 import * as parts from "./parts.mjs";
@@ -78,6 +79,7 @@ const ROWS = [
   ...Object.entries(streams).map(([name, scene]) => ({ [name]: scene })),
   {
     ...conversation,
+    ...messages,
     ...pages,
     ...parts,
     ...arrivals,

@@ -25,7 +25,7 @@ const KEYS: [section: string, keys: [key: string, effect: string][]][] = [
     "Run",
     [
       ["i", "Write a message"],
-      ["Enter", "Send it"],
+      ["Enter", "Send it; on a touch screen: Ctrl Enter"],
       ["Shift Enter", "New line"],
       ["Esc", "Leave the field"],
       ["a", "Allow once"],

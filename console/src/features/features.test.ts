@@ -235,7 +235,7 @@ describe("messages on their way", () => {
 
   it("are shown with their receipt until the transcript has them", () => {
     const status = (entries: unknown[]) =>
-      waitingMessages([message], append(EMPTY, entries)).map((one) => one.receipt.status);
+      waitingMessages([message], append(EMPTY, entries), false).map((one) => one.receipt.status);
     expect(status([])).toEqual(["sending"]);
     expect(status([receipt("accepted")])).toEqual(["accepted"]);
     expect(status([receipt("accepted"), receipt("delivered"), shown])).toEqual([]);
@@ -243,8 +243,10 @@ describe("messages on their way", () => {
   });
 
   it("are kept by the page alone until they are sent", () => {
-    const kept = waitingMessages([{ ...message, isKept: true }], EMPTY);
-    expect(kept.map((one) => one.receipt.status)).toEqual(["kept"]);
+    const status = (isOver: boolean) =>
+      waitingMessages([{ ...message, isKept: true }], EMPTY, isOver).map((one) => one.receipt.status);
+    expect(status(false)).toEqual(["kept"]);
+    expect(status(true)).toEqual(["failed"]);
   });
 });
 

@@ -5,6 +5,7 @@ import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
+import { useMedia } from "../../ui/media";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
 import { type Choice, choicesFor, complete, completionAt } from "./completion";
 import styles from "./composer.module.css";
@@ -36,11 +37,15 @@ interface Props {
   onOption: ((id: string, value: string) => void) | null;
   /** Stops the turn; null while there is none. */
   onStop: (() => void) | null;
+  /** Whether the run waits for messages after its turn, so that one can be kept until then. */
+  canKeep: boolean;
 }
 
 export function Composer(props: Props) {
-  const { uploads, placeholder, standing, known, sendLabel, isBusy, text, onText, onSend, onOption, onStop } =
-    props;
+  const { uploads, placeholder, standing, known, sendLabel, isBusy, text, onText } = props;
+  const { onSend, onOption, onStop, canKeep } = props;
+  // The keyboard of a phone has no Shift+Enter.
+  const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(uploads);
   const target = useFileTarget(files.add);
   const area = useRef<HTMLTextAreaElement>(null);
@@ -54,7 +59,7 @@ export function Composer(props: Props) {
       text: text.trim(),
       files: sent.map(({ file }) => file.name),
       artifactIds: sent.map(({ id }) => id ?? ""),
-      isKept: isKept && onStop !== null,
+      isKept: isKept && canKeep && onStop !== null,
     });
     onText("");
     files.clear();
@@ -80,7 +85,7 @@ export function Composer(props: Props) {
         {...suggestions.field}
         placeholder={placeholder}
         rows={1}
-        enterKeyHint="send"
+        enterKeyHint={isTouch ? "enter" : "send"}
         value={text}
         onChange={(event) => {
           onText(event.target.value);
@@ -89,7 +94,7 @@ export function Composer(props: Props) {
         onSelect={(event) => suggestions.onCaret(event.currentTarget.selectionStart)}
         onKeyDown={(event) => {
           if (event.nativeEvent.isComposing || suggestions.onKey(event)) return;
-          if (event.key === "Enter" && !event.shiftKey) {
+          if (event.key === "Enter" && !event.shiftKey && (!isTouch || event.ctrlKey || event.metaKey)) {
             event.preventDefault();
             send();
           } else if (event.key === "Escape") event.currentTarget.blur();
@@ -116,11 +121,11 @@ export function Composer(props: Props) {
               </Select>
             ))}
         </div>
-        {onStop && (
+        {onStop && canKeep && (
           <Select
             className={styles.option}
             aria-label="When the agent gets the message"
-            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
+            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message, where you can change it, and sends it then if it is still open."
             value={isKept ? "kept" : "now"}
             onChange={(event) => setKept(event.target.value === "kept")}
           >

@@ -52,7 +52,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
   const [draft, setDraft] = useDraft(run.id);
   const known = useKnownFiles(transcript.items);
-  const waiting = waitingMessages(outbox.list, transcript);
+  const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const canWrite = run.status === "in_progress";
   const toRun = {
@@ -67,6 +67,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     onSend: outbox.send,
     onOption: (id: string, value: string) => option.mutate({ id, value }),
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
+    canKeep: run.state.mode === "interactive",
   };
   const toNextRun = {
     uploads: `/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`,
@@ -76,6 +77,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     onSend: ({ text, artifactIds }: Written) => actions.resume(text, artifactIds),
     onOption: null,
     onStop: null,
+    canKeep: false,
   };
   return (
     <div className={styles.conversation}>
@@ -91,7 +93,9 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
                 message={message}
                 outbox={outbox}
                 receipt={receipt}
-                isOver={over}
+                onContinue={
+                  over ? () => actions.resume(message.text, [], () => outbox.discard(message.id)) : null
+                }
                 onEdit={() => {
                   setDraft([message.text, draft].filter(Boolean).join("\n\n"));
                   outbox.discard(message.id);
@@ -159,12 +163,13 @@ interface WaitingProps {
   message: Outgoing;
   outbox: ReturnType<typeof useOutbox>;
   receipt: Receipt;
-  isOver: boolean;
+  /** Sends it as the first message of a run that continues; null while the run can take it. */
+  onContinue: (() => void) | null;
   onEdit: () => void;
   children: React.ReactNode;
 }
 
-function Waiting({ message, outbox, receipt, isOver, onEdit, children }: WaitingProps) {
+function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: WaitingProps) {
   const isKept = receipt.status === "kept";
   const files = message.files.map((name) => ({ name, size: null }));
   return (
@@ -180,8 +185,10 @@ function Waiting({ message, outbox, receipt, isOver, onEdit, children }: Waiting
           </Button>
           {/* Files stay with the message that they were sent with. */}
           {message.files.length === 0 && <Button onClick={onEdit}>Edit</Button>}
-          {!isOver && (
+          {!onContinue ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
+          ) : (
+            message.files.length === 0 && <Button onClick={onContinue}>Continue from here</Button>
           )}
         </p>
       )}

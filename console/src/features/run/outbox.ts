@@ -33,12 +33,12 @@ function read(run: string): Outgoing[] {
 export function useOutbox(ref: RunRef, isIdle: boolean) {
   const [list, setList] = useState<Outgoing[]>(() => read(ref.run));
   const change = useCallback(
-    (next: (before: Outgoing[]) => Outgoing[]) =>
-      setList((before) => {
-        const after = next(before);
-        sessionStorage.setItem(keyOf(ref.run), JSON.stringify(after));
-        return after;
-      }),
+    (next: (before: Outgoing[]) => Outgoing[]) => {
+      // Not the state, which a page that is left does not change any more.
+      const after = next(read(ref.run));
+      sessionStorage.setItem(keyOf(ref.run), JSON.stringify(after));
+      setList(after);
+    },
     [ref.run],
   );
   const deliver = useCallback(
@@ -82,17 +82,21 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
   return { list, send, deliver, discard };
 }
 
-/** The messages that the transcript does not show yet, with their receipts. */
+const KEPT: Receipt = { status: "kept", reason: "this page sends it then, if it is still open" };
+const TOO_LATE: Receipt = { status: "failed", reason: "the run has ended" };
+
+/** The messages that the transcript does not show yet, with their receipts. `isOver`: no turn of the run will end. */
 export function waitingMessages(
   list: Outgoing[],
   transcript: Transcript,
+  isOver: boolean,
 ): { message: Outgoing; receipt: Receipt }[] {
   return list.flatMap((message) => {
     const command = transcript.commandIds.get(message.id);
     if (command && transcript.places.has(`user:${command}`)) return [];
     const known = command ? transcript.receipts.get(command) : undefined;
     if (known?.status === "consumed") return [];
-    if (message.isKept) return [{ message, receipt: { status: "kept", reason: "" } }];
+    if (message.isKept) return [{ message, receipt: isOver ? TOO_LATE : KEPT }];
     const receipt: Receipt = message.problem
       ? { status: "failed", reason: message.problem }
       : (known ?? { status: "sending", reason: "" });

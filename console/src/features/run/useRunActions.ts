@@ -24,7 +24,12 @@ export interface RunActions {
   isMuted: boolean;
   mute: () => void;
   /** Resume the run on the page with a message, as a new run. */
-  resume: (message: string, artifactIds: string[]) => void;
+  resume: (message: string, artifactIds: string[], onStarted?: () => void) => void;
+}
+
+interface Start {
+  body: RunRequest;
+  onStarted?: (() => void) | undefined;
 }
 
 const startedHere = new Set<string>();
@@ -53,8 +58,9 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
   };
   const start = useAction({
-    mutationFn: (body: RunRequest) => startRun(project.id, id, body),
-    onSuccess: (started) => {
+    mutationFn: ({ body }: Start) => startRun(project.id, id, body),
+    onSuccess: (started, { onStarted }) => {
+      onStarted?.();
       if (started.latest_run) {
         startedHere.add(started.latest_run.id);
         // What was typed since belongs to the new run, which is shown at once: the person may still be typing.
@@ -99,17 +105,19 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     cancel: () => cancel.mutate(),
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => start.mutate(run ? optionsOf(run) : first),
+    retry: () => start.mutate({ body: run ? optionsOf(run) : first }),
     archive: () => archive.mutate(!task.archived),
     isMuted,
     mute: () => mute.mutate(!isMuted),
-    resume: (message, artifactIds) =>
-      start.mutate({
+    resume: (message, artifactIds, onStarted) => {
+      const body: RunRequest = {
         ...(run ? optionsOf(run) : first),
         mode: "interactive",
         ...(run ? { resume_from_run_id: run.id } : {}),
         ...(message ? { pending_user_message: message } : {}),
         ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
-      }),
+      };
+      start.mutate({ body, onStarted });
+    },
   };
 }
