@@ -10,6 +10,7 @@ import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
 import * as drafts from "./drafts.mjs";
+import * as files from "./files.mjs";
 import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
 import * as messages from "./messages.mjs";
@@ -80,6 +81,7 @@ const ROWS = [
   {
     ...conversation,
     ...messages,
+    ...files,
     ...pages,
     ...parts,
     ...arrivals,

@@ -75,6 +75,10 @@ export async function deleteTask(project: number, task_id: string): Promise<void
   });
 }
 
+/** Where files go to that the next run of a task shall have. */
+export const stagedFiles = (project: number, task: string) =>
+  `/api/projects/${project}/tasks/${task}/staged_artifacts`;
+
 export interface RunRequest {
   mode?: "interactive" | "background";
   branch?: string;

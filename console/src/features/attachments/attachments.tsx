@@ -1,52 +1,45 @@
 /** Files that go with a message: chosen, dropped or pasted, and uploaded while the message is written. */
-import { Paperclip, X } from "lucide-react";
+import { Paperclip, RotateCw, X } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { errorText } from "../../api/errors";
 import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
-
-export interface Attachment {
-  key: string;
-  file: File;
-  /** From 0 to 1. */
-  progress: number;
-  /** The artifact, once the store has the file. */
-  id: string | null;
-  problem: string | null;
-}
+import { type Attachment, LOST, useHeld } from "./held";
 
 export interface Attachments {
   list: Attachment[];
   add: (files: Iterable<File>) => void;
   remove: (key: string) => void;
+  retry: (key: string) => void;
   clear: () => void;
-  isBusy: boolean;
+  /** Whether all can be sent now. */
+  isReady: boolean;
+  uploadAll: (base: string) => Promise<string[]>;
 }
 
 /**
- * `base` says where to upload to; when it changes, the files are uploaded there again. null keeps the files until
- * `uploadAll` is called with an address.
+ * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
+ * keeps them until `uploadAll` is called with an address.
  */
-export function useAttachments(
-  base: string | null,
-): Attachments & { uploadAll: (base: string) => Promise<string[]> } {
-  const [list, setList] = useState<Attachment[]>([]);
-  const current = useRef(list);
-  current.current = list;
-  const target = useRef(base);
-  target.current = base;
-  const change = useCallback((key: string, changes: Partial<Attachment>) => {
-    setList((before) => before.map((one) => (one.key === key ? { ...one, ...changes } : one)));
-  }, []);
+export function useAttachments(storage: Storage, place: string, base: string | null): Attachments {
+  const [list, changeAll] = useHeld(storage, place);
+  const change = useCallback(
+    (key: string, changes: Partial<Attachment>) =>
+      changeAll((before) => before.map((one) => (one.key === key ? { ...one, ...changes } : one))),
+    [changeAll],
+  );
   const send = useCallback(
-    async (one: Attachment, to: string) => {
-      const show = (changes: Partial<Attachment>) => {
-        // What still comes from an upload to the earlier place does not count.
-        if (target.current === null || target.current === to) change(one.key, changes);
-      };
+    async ({ key, file }: Attachment, to: string) => {
+      // What still comes from an upload to an earlier place does not count.
+      const show = (changes: Partial<Attachment>) =>
+        changeAll((before) =>
+          before.map((one) => (one.key === key && one.base === to ? { ...one, ...changes } : one)),
+        );
+      change(key, { base: to, id: null, progress: 0 });
       try {
-        const id = await upload(to, one.file, (progress) => show({ progress }));
+        if (!file) throw new Error(LOST);
+        const id = await upload(to, file, (progress) => show({ progress }));
         show({ id, progress: 1 });
         return id;
       } catch (error) {
@@ -54,66 +47,72 @@ export function useAttachments(
         throw error;
       }
     },
-    [change],
+    [change, changeAll],
   );
-  const uploaded = useRef(base);
   useEffect(() => {
-    if (!base || uploaded.current === base) return;
-    uploaded.current = base;
-    for (const one of current.current) {
-      if (one.problem) continue;
-      change(one.key, { id: null, progress: 0 });
-      void send(one, base).catch(() => {});
-    }
-  }, [base, change, send]);
+    if (!base) return;
+    for (const one of list) if (!one.problem && one.base !== base) void send(one, base).catch(() => {});
+  }, [base, list, send]);
   const add = useCallback(
     (files: Iterable<File>) => {
       const added = [...files].map((file) => ({
         key: crypto.randomUUID(),
+        name: file.name,
         file,
+        base: null,
         progress: 0,
         id: null,
         problem:
           file.size === 0 ? "The file is empty." : file.size > MAX_FILE_BYTES ? "Larger than 30 MB." : null,
       }));
-      setList((before) => [...before, ...added]);
-      if (base) for (const one of added) if (!one.problem) void send(one, base).catch(() => {});
+      const isAgain = ({ name, problem }: Attachment) => problem && added.some((one) => one.name === name);
+      changeAll((before) => [...before.filter((one) => !isAgain(one)), ...added]);
     },
-    [base, send],
+    [changeAll],
   );
   return {
     list,
     add,
-    remove: useCallback((key) => setList((before) => before.filter((one) => one.key !== key)), []),
-    clear: useCallback(() => setList([]), []),
-    isBusy: base !== null && list.some((one) => !one.id && !one.problem),
-    uploadAll: useCallback(
-      (to) =>
-        Promise.all(current.current.filter((one) => !one.problem).map((one) => one.id ?? send(one, to))),
-      [send],
-    ),
+    remove: useCallback((key) => changeAll((before) => before.filter((one) => one.key !== key)), [changeAll]),
+    retry: useCallback((key) => change(key, { base: null, problem: null }), [change]),
+    clear: useCallback(() => changeAll(() => []), [changeAll]),
+    isReady: list.every(({ id, problem }) => !problem && (id || base === null)),
+    uploadAll: (to) => Promise.all(list.map((one) => (one.base === to && one.id) || send(one, to))),
   };
 }
 
-export function AttachmentList({ list, onRemove }: { list: Attachment[]; onRemove: (key: string) => void }) {
+export function AttachmentList({ list, remove, retry }: Pick<Attachments, "list" | "remove" | "retry">) {
   if (list.length === 0) return null;
+  const broken = list.filter(({ problem }) => problem).map(({ name }) => name);
   return (
-    <ul className={styles.list} aria-label="Files">
-      {list.map(({ key, file, progress, id, problem }) => (
-        <li key={key} className={problem ? styles.broken : undefined}>
-          <Paperclip size={14} aria-hidden="true" />
-          <span className={styles.name}>{file.name}</span>
-          {problem ? (
-            <span>{problem}</span>
-          ) : (
-            !id && progress > 0 && <progress value={progress} aria-label={`Upload of ${file.name}`} />
-          )}
-          <IconButton label={`Remove ${file.name}`} className={styles.remove} onClick={() => onRemove(key)}>
-            <X size={14} />
-          </IconButton>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={styles.list} aria-label="Files">
+        {list.map(({ key, name, file, base, progress, id, problem }) => (
+          <li key={key} className={problem ? styles.broken : undefined}>
+            <Paperclip size={14} aria-hidden="true" />
+            <span className={styles.name}>{name}</span>
+            {problem ? (
+              <span>{problem}</span>
+            ) : (
+              !id && progress > 0 && <progress value={progress} aria-label={`Upload of ${name}`} />
+            )}
+            {problem && file && base && (
+              <IconButton label={`Upload ${name} again`} className={styles.remove} onClick={() => retry(key)}>
+                <RotateCw size={14} />
+              </IconButton>
+            )}
+            <IconButton label={`Remove ${name}`} className={styles.remove} onClick={() => remove(key)}>
+              <X size={14} />
+            </IconButton>
+          </li>
+        ))}
+      </ul>
+      {broken.length > 0 && (
+        <p className={styles.waits} role="status">
+          Nothing is sent before you remove {broken.join(", ")}, or attach it again.
+        </p>
+      )}
+    </>
   );
 }
 

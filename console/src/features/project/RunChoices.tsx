@@ -37,6 +37,9 @@ export function keepDraftChoices(task: string, choices: Choices | null): void {
   else localStorage.removeItem(keyOf(task));
 }
 
+/** Under what the files of a draft are held. */
+export const draftFiles = (task: string) => `${keyOf(task)}.files`;
+
 interface Props {
   choices: Choices;
   onChange: (choices: Choices) => void;

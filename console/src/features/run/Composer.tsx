@@ -23,7 +23,9 @@ export interface Written {
 const VAGUE = /^(on|off|default)$/i;
 
 interface Props {
-  /** Where files go to. */
+  /** Under what files are held until they are sent. */
+  filesPlace: string;
+  /** Where they go to. */
   uploads: string;
   placeholder: string;
   standing: Standing;
@@ -42,23 +44,22 @@ interface Props {
 }
 
 export function Composer(props: Props) {
-  const { uploads, placeholder, standing, known, sendLabel, isBusy, text, onText } = props;
+  const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, text, onText } = props;
   const { onSend, onOption, onStop, canKeep } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
-  const files = useAttachments(uploads);
+  const files = useAttachments(sessionStorage, filesPlace, uploads);
   const target = useFileTarget(files.add);
   const area = useRef<HTMLTextAreaElement>(null);
   const [isKept, setKept] = useState(false);
   useKeys({ i: () => area.current?.focus() });
-  const isReady = (text.trim() !== "" || files.list.some(({ id }) => id)) && !files.isBusy && !isBusy;
+  const isReady = (text.trim() !== "" || files.list.length > 0) && files.isReady && !isBusy;
   const send = () => {
     if (!isReady) return;
-    const sent = files.list.filter(({ id }) => id);
     onSend({
       text: text.trim(),
-      files: sent.map(({ file }) => file.name),
-      artifactIds: sent.map(({ id }) => id ?? ""),
+      files: files.list.map(({ name }) => name),
+      artifactIds: files.list.map(({ id }) => id ?? ""),
       isKept: isKept && canKeep && onStop !== null,
     });
     onText("");
@@ -77,7 +78,7 @@ export function Composer(props: Props) {
       }}
     >
       {suggestions.list}
-      <AttachmentList list={files.list} onRemove={files.remove} />
+      <AttachmentList {...files} />
       <textarea
         ref={area}
         className={styles.text}

@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
+import { stagedFiles } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
@@ -11,6 +12,7 @@ import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
+import { filesAt, hold, uploaded } from "../attachments/held";
 import { useInboxRow } from "../inbox/useInbox";
 import { useProject } from "../project/project";
 import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
@@ -24,7 +26,7 @@ import type { LoadState } from "./runTranscript";
 import { TaskText } from "./TaskText";
 import { ReceiptLine, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
-import { useDraft } from "./useDraft";
+import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
 
 interface Props {
@@ -51,6 +53,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
   const [draft, setDraft] = useDraft(run.id);
+  const filesPlace = filesPlaceOf(run.id);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
@@ -70,7 +73,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     canKeep: run.state.mode === "interactive",
   };
   const toNextRun = {
-    uploads: `/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`,
+    uploads: stagedFiles(runRef.project, runRef.task),
     placeholder: "Continue from here: a new run with your message",
     sendLabel: "Start a run that continues from here",
     isBusy: actions.isBusy,
@@ -98,6 +101,12 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
                 }
                 onEdit={() => {
                   setDraft([message.text, draft].filter(Boolean).join("\n\n"));
+                  hold(sessionStorage, filesPlace, [
+                    ...filesAt(sessionStorage, filesPlace),
+                    ...message.files.map((name, at) =>
+                      uploaded(name, toRun.uploads, message.artifactIds[at] ?? null),
+                    ),
+                  ]);
                   outbox.discard(message.id);
                 }}
               >
@@ -116,6 +125,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer
           {...(over ? toNextRun : toRun)}
+          filesPlace={filesPlace}
           standing={transcript.standing}
           known={known}
           text={draft}
@@ -183,11 +193,11 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: Wai
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
             Discard
           </Button>
-          {/* Files stay with the message that they were sent with. */}
-          {message.files.length === 0 && <Button onClick={onEdit}>Edit</Button>}
+          <Button onClick={onEdit}>Edit</Button>
           {!onContinue ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           ) : (
+            // Files that one run has are not those of another.
             message.files.length === 0 && <Button onClick={onContinue}>Continue from here</Button>
           )}
         </p>

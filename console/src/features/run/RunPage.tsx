@@ -3,7 +3,7 @@ import { Play, SearchX } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { ApiError } from "../../api/errors";
-import { fetchRun, fetchRuns, fetchTask, type RunList } from "../../api/tasks";
+import { fetchRun, fetchRuns, fetchTask, type RunList, stagedFiles } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { Button } from "../../ui/controls";
@@ -11,9 +11,10 @@ import { Empty, FailedPage, Loading } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { takesText } from "../../ui/strayKeys";
+import { AttachButton, AttachmentList, useAttachments } from "../attachments/attachments";
 import { usePresence } from "../attention/presence";
 import { useProject } from "../project/project";
-import { areWhole, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
+import { areWhole, draftFiles, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
 import { isOver } from "../project/runState";
 import { markSeen } from "../project/seen";
 import { Conversation } from "./Conversation";
@@ -143,8 +144,12 @@ function useFreshTask(task: string, { standing }: Transcript): void {
 }
 
 function Draft({ task }: { task: Task }) {
+  const { project } = useProject();
   const [choices, choose] = useDraftChoices(task.id);
-  const actions = useRunActions(task, null, requestOf(choices));
+  const files = useAttachments(localStorage, draftFiles(task.id), stagedFiles(project.id, task.id));
+  const ids = files.list.flatMap(({ id }) => id ?? []);
+  const first = { ...requestOf(choices), ...(ids.length ? { pending_user_artifact_ids: ids } : {}) };
+  const actions = useRunActions(task, null, first, files.clear);
   useKeys({ e: actions.archive });
   return (
     <main className={styles.page}>
@@ -154,9 +159,18 @@ function Draft({ task }: { task: Task }) {
         <Empty icon={Play} title="No run yet">
           <p>A run is one attempt of an agent at this task.</p>
           <RunChoices choices={choices} onChange={choose} />
-          <Button tone="primary" onClick={actions.retry} disabled={actions.isBusy || !areWhole(choices)}>
-            Start a run
-          </Button>
+          <AttachmentList {...files} />
+          {files.list.length > 0 && <p>The files are kept for a day, and shown in this browser only.</p>}
+          <p className={styles.start}>
+            <AttachButton onAdd={files.add} />
+            <Button
+              tone="primary"
+              onClick={actions.retry}
+              disabled={actions.isBusy || !areWhole(choices) || !files.isReady}
+            >
+              Start a run
+            </Button>
+          </p>
         </Empty>
       </div>
     </main>

@@ -46,8 +46,13 @@ function optionsOf(run: Run): RunRequest {
   };
 }
 
-/** `first` are the options of the first run, while there is none. */
-export function useRunActions(task: Task, run: Run | null, first: RunRequest = {}): RunActions {
+/** `first` are the options of the first run, while there is none; `onFirst` is called when it has started. */
+export function useRunActions(
+  task: Task,
+  run: Run | null,
+  first: RunRequest = {},
+  onFirst?: () => void,
+): RunActions {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
@@ -105,7 +110,7 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     cancel: () => cancel.mutate(),
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => start.mutate({ body: run ? optionsOf(run) : first }),
+    retry: () => start.mutate(run ? { body: optionsOf(run) } : { body: first, onStarted: onFirst }),
     archive: () => archive.mutate(!task.archived),
     isMuted,
     mute: () => mute.mutate(!isMuted),

@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { useLocation } from "wouter";
-import { createTask, fetchRepositories, type RunRequest, startRun } from "../../api/tasks";
+import { createTask, fetchRepositories, type RunRequest, stagedFiles, startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
 import { useAction } from "../../ui/action";
 import { classes } from "../../ui/classes";
@@ -11,8 +11,9 @@ import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
+import { filesAt, hold } from "../attachments/held";
 import { useProject } from "../project/project";
-import { areWhole, keepDraftChoices, RunChoices, requestOf, USUAL } from "../project/RunChoices";
+import { areWhole, draftFiles, keepDraftChoices, RunChoices, requestOf, USUAL } from "../project/RunChoices";
 import styles from "./tasks.module.css";
 
 const EMPTY = { description: "", repository: "", choices: USUAL };
@@ -23,7 +24,8 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   const queries = useQueryClient();
   const [written, keep] = useKept(sessionStorage, `taskbeacon.new.${project.id}`, EMPTY);
   const { description, repository, choices } = written;
-  const files = useAttachments(null);
+  const filesPlace = `taskbeacon.new.${project.id}.files`;
+  const files = useAttachments(sessionStorage, filesPlace, null);
   const target = useFileTarget(files.add);
   const created = useRef<Task | null>(null);
   const repositories = useQuery({
@@ -38,8 +40,11 @@ export function NewTask({ onClose }: { onClose: () => void }) {
       created.current ??= await createTask(project.id, body);
       const task = created.current;
       keepDraftChoices(task.id, choices);
-      if (!starts) return task;
-      const ids = await files.uploadAll(`/api/projects/${project.id}/tasks/${task.id}/staged_artifacts`);
+      const ids = await files.uploadAll(stagedFiles(project.id, task.id));
+      if (!starts) {
+        hold(localStorage, draftFiles(task.id), filesAt(sessionStorage, filesPlace));
+        return task;
+      }
       const run: RunRequest = {
         ...requestOf(choices),
         ...(ids.length ? { pending_user_artifact_ids: ids } : {}),
@@ -50,11 +55,12 @@ export function NewTask({ onClose }: { onClose: () => void }) {
     },
     onSuccess: (task) => {
       keep(null);
+      files.clear();
       void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
       navigate(href(`/tasks/${task.id}`));
     },
   });
-  const isReady = description.trim() !== "" && areWhole(choices) && !create.isPending;
+  const isReady = description.trim() !== "" && areWhole(choices) && files.isReady && !create.isPending;
 
   return (
     <Dialog title="New task" onClose={onClose}>
@@ -81,7 +87,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
             />
           )}
         </Field>
-        <AttachmentList list={files.list} onRemove={files.remove} />
+        <AttachmentList {...files} />
         <Field
           label="Repository"
           hint="organization/repository; empty: the agent begins with an empty folder"

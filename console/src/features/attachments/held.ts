@@ -1,0 +1,78 @@
+/**
+ * Files that are not sent yet, by the place where they were attached. The page holds them in memory, so that they are there
+ * when a person comes back; of a page that is loaded again the browser has kept only names, and what was uploaded.
+ */
+import { useCallback, useSyncExternalStore } from "react";
+
+export interface Attachment {
+  key: string;
+  name: string;
+  /** null: of a page that is gone. */
+  file: File | null;
+  /** Where it was uploaded to; null: nowhere yet. */
+  base: string | null;
+  /** From 0 to 1. */
+  progress: number;
+  /** The artifact, once the store has the file. */
+  id: string | null;
+  problem: string | null;
+}
+
+/** What the browser keeps of one; `until` is in milliseconds since 1970. */
+type Kept = Pick<Attachment, "name" | "base" | "id"> & { until: number };
+
+export const LOST = "No longer attached.";
+// The service keeps a staged file for 24 hours.
+const KEPT_MS = 23 * 3600 * 1000;
+
+const NONE: Attachment[] = [];
+const held = new Map<string, Attachment[]>();
+const listeners = new Set<() => void>();
+
+/** A file that the service has, without its content. */
+export const uploaded = (name: string, base: string | null, id: string | null): Attachment => ({
+  key: crypto.randomUUID(),
+  name,
+  file: null,
+  base,
+  progress: 1,
+  id,
+  problem: id ? null : LOST,
+});
+
+function restore(storage: Storage, place: string): Attachment[] {
+  try {
+    const kept: Kept[] = JSON.parse(storage.getItem(place) ?? "[]");
+    return kept.map(({ name, base, id, until }) => uploaded(name, base, until > Date.now() ? id : null));
+  } catch {
+    return NONE;
+  }
+}
+
+export function filesAt(storage: Storage, place: string): Attachment[] {
+  const list = held.get(place) ?? restore(storage, place);
+  held.set(place, list);
+  return list;
+}
+
+export function hold(storage: Storage, place: string, list: Attachment[]): void {
+  held.set(place, list);
+  const until = Date.now() + KEPT_MS;
+  if (list.length === 0) storage.removeItem(place);
+  else storage.setItem(place, JSON.stringify(list.map(({ name, base, id }) => ({ name, base, id, until }))));
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function useHeld(storage: Storage, place: string) {
+  const list = useSyncExternalStore(subscribe, () => filesAt(storage, place));
+  const change = useCallback(
+    (next: (before: Attachment[]) => Attachment[]) => hold(storage, place, next(filesAt(storage, place))),
+    [storage, place],
+  );
+  return [list, change] as const;
+}
