@@ -41,12 +41,24 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await page.getByRole("button", { name: "Run again" }).waitFor();
   await page.locator("main header").getByText("Completed").waitFor();
   expect(true, "a run whose turn is over is finished by the button of its header, and completed");
-  await page.getByRole("button", { name: "Comment on line 2" }).click();
+  await page.getByRole("button", { name: "Comment on line 1" }).click();
   await page
     .getByRole("textbox", { name: /^Comment on/ })
     .and(page.locator(":focus"))
     .waitFor();
-  await page.keyboard.type("Say three instead.");
+  await page.keyboard.type("Say three");
+  await page.reload();
+  const comment = page.getByRole("textbox", { name: /^Comment on/ });
+  await comment.and(page.locator(":focus")).waitFor();
+  expect(
+    (await comment.inputValue()) === "Say three",
+    "a reload does not lose a comment that is being written",
+  );
+  await page.getByRole("button", { name: "One line more below" }).click();
+  await page.getByRole("textbox", { name: "Comment on lines 1 to 2" }).waitFor();
+  expect((await comment.inputValue()) === "Say three", "nor does the choice of more lines");
+  await comment.press("End");
+  await page.keyboard.type(" instead.");
   await page.keyboard.press("Control+Enter");
   await page.getByRole("button", { name: "Send to the agent" }).click();
   await page.getByText("This run continues from").waitFor();

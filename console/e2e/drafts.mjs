@@ -20,6 +20,11 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.getByLabel(/^Interactive/).uncheck();
   await page.getByRole("button", { name: "Save as draft" }).click();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Tasks", exact: true }).waitFor();
+  expect((await dialog.count()) === 0, "the way back from a new task leads to the list, without the dialog");
+  await page.goForward();
+  await page.getByRole("heading", { name: "No run yet" }).waitFor();
   const id = new URL(page.url()).pathname.split("/").at(-1);
   await page.reload();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();

@@ -150,6 +150,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
           index={0}
           file={file}
           mode="split"
+          place="comment"
           hasNumbers
           view="changed"
           onViewed={nothing}

@@ -7,20 +7,26 @@ import { classes } from "../../ui/classes";
 import { Check, IconButton } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Diff, type DiffMode } from "../../ui/diff";
+import { useKept } from "../../ui/kept";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { StatusLetter } from "./FileList";
-import { anchorOf, placeOf, placeText } from "./range";
+import { anchorOf, placeOf, placeText, type Range } from "./range";
 import type { Comment, viewOf } from "./review";
 import { useRange } from "./useRange";
 
 // A diff of more lines is opened by a click: laying it out would stop the page.
 const LONG = 1500;
 
+/** A comment that is being written. */
+const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
+
 interface Props {
   index: number;
   file: FileChange;
   mode: DiffMode;
+  /** Under what a comment is kept while it is written. */
+  place: string;
   /** Whether its lines have the numbers of the file. */
   hasNumbers: boolean;
   view: ReturnType<typeof viewOf>;
@@ -31,12 +37,13 @@ interface Props {
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
-  const { index, file, mode, hasNumbers, view, onViewed, comments, onComment, onRemove } = props;
+  const { index, file, mode, place, hasNumbers, view, onViewed, comments, onComment, onRemove } = props;
   const isLong = file.additions + file.deletions > LONG;
   const [chosen, setChosen] = useState<boolean | null>(null);
   const isOpen = chosen ?? !(view === "viewed" || isLong);
   const hunks = useMemo(() => (isOpen && file.patch ? parseHunks(file.patch) : []), [isOpen, file.patch]);
-  const range = useRange(hunks);
+  const [written, keep] = useKept(sessionStorage, `${place}.${file.path}`, NOTHING);
+  const range = useRange(hunks, written.range, (chosen) => keep(chosen && { ...written, range: chosen }));
   const { lines: picked } = range;
   // Beside an empty half nothing is easier to read.
   const isOneSided = file.additions === 0 || file.deletions === 0;
@@ -54,6 +61,8 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         {isForm && (
           <CommentForm
             place={placeText(placeOf(picked))}
+            text={written.text}
+            onText={(text) => keep({ ...written, text })}
             onExtend={range.extend}
             onCancel={range.clear}
             onSave={(text) => {

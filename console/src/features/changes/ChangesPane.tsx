@@ -125,6 +125,7 @@ export default function ChangesPane({ run, runRef, items }: Props) {
             index={index}
             file={file}
             mode={mode}
+            place={`taskbeacon.comment.${run.id}`}
             hasNumbers={over}
             view={viewOfFile(file)}
             onViewed={toggleViewed}

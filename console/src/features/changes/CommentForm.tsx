@@ -1,19 +1,19 @@
 import { ChevronDown, ChevronUp } from "lucide-react";
-import { useState } from "react";
 import { Button, IconButton, TextArea } from "../../ui/controls";
 import styles from "./changes.module.css";
 
 interface Props {
   /** What the comment is about, in words. */
   place: string;
+  text: string;
+  onText: (text: string) => void;
   /** Adds a line above or below. */
   onExtend: (by: 1 | -1) => void;
   onSave: (text: string) => void;
   onCancel: () => void;
 }
 
-export function CommentForm({ place, onExtend, onSave, onCancel }: Props) {
-  const [text, setText] = useState("");
+export function CommentForm({ place, text, onText, onExtend, onSave, onCancel }: Props) {
   const isReady = text.trim() !== "";
   return (
     <form
@@ -37,7 +37,7 @@ export function CommentForm({ place, onExtend, onSave, onCancel }: Props) {
         aria-label={`Comment on ${place}`}
         rows={3}
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => onText(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Escape") onCancel();
           else if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) onSave(text.trim());

@@ -3,8 +3,11 @@ import type { DiffLine, Hunk } from "../../text/patch";
 import { extendBy, extendTo, linesOf, type Range } from "./range";
 
 /** The lines of a file that a person has chosen to comment on: by presses, with Shift, by dragging, or step by step. */
-export function useRange(hunks: readonly Hunk[]) {
-  const [range, setRange] = useState<Range | null>(null);
+export function useRange(
+  hunks: readonly Hunk[],
+  range: Range | null,
+  setRange: (range: Range | null) => void,
+) {
   const [isDragging, setDragging] = useState(false);
   const dragStart = useRef<number | null>(null);
   useEffect(() => {
@@ -22,7 +25,7 @@ export function useRange(hunks: readonly Hunk[]) {
     isDragging,
     isPicked: ({ at }: DiffLine) => places.has(at),
     onPick: ({ at }: DiffLine, isExtending: boolean) =>
-      setRange((before) => (isExtending && before ? extendTo(hunks, before, at) : { start: at, end: at })),
+      setRange(isExtending && range ? extendTo(hunks, range, at) : { start: at, end: at }),
     onDrag: ({ at }: DiffLine, begins: boolean) => {
       if (begins) dragStart.current = at;
       else if (dragStart.current !== null) {
@@ -30,7 +33,7 @@ export function useRange(hunks: readonly Hunk[]) {
         setDragging(true);
       }
     },
-    extend: (by: 1 | -1) => setRange((before) => before && extendBy(hunks, before, by)),
+    extend: (by: 1 | -1) => setRange(range && extendBy(hunks, range, by)),
     clear: () => setRange(null),
   };
 }

@@ -57,6 +57,8 @@ export function NewTask({ onClose }: { onClose: () => void }) {
       keep(null);
       files.clear();
       void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
+      // So that the way back from the task does not open the dialog again.
+      onClose();
       navigate(href(`/tasks/${task.id}`));
     },
   });
