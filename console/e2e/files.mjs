@@ -136,3 +136,26 @@ export async function filesOfALateMessageAreAskedFor(browser, { expect, watched 
   expect(true, "for another run its file must be attached again");
   await page.context().close();
 }
+
+export async function runAgainTakesTheDraftAlong(browser, { expect, watched }) {
+  const { id, latest_run: run } = await newRun("Acceptance: a draft for the next run", [["say", "Hello."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByPlaceholder("Your turn: what next?").waitFor();
+  await page.getByLabel(FIELD).fill(CAT);
+  await attach(page, NOTES);
+  await button(page, "Send", true).waitFor();
+  await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  await button(page, "Start a run that continues from here", true).waitFor();
+  await page.getByRole("button", { name: "Run again" }).click();
+  await page.getByPlaceholder("Your turn: what next?").waitFor();
+  expect(
+    (await page.getByLabel(FIELD).inputValue()) === CAT,
+    "a text goes along to the run that was started",
+  );
+  await button(page, "Send", true).click();
+  await page.getByRole("log").getByText("Read by the agent").waitFor();
+  const given = await attachmentsOf(id);
+  expect(given.at(-1) === "notes.txt", `and so does its file (${given})`);
+  await page.context().close();
+}
