@@ -31,6 +31,24 @@ export async function keptMessageOfARunThatEndsCanStillBeSent(browser, { expect,
   await page.context().close();
 }
 
+export async function messageOfARunThatCannotStartComesBack(browser, { expect, watched }) {
+  const { id, latest_run: run } = await newRun("Acceptance: a run that cannot start", [["say", "Hello."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByPlaceholder("Your turn: what next?").waitFor();
+  await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  await page.getByPlaceholder(/^Continue from here/).fill("Go on with this.");
+  await page.route(`**/tasks/${id}/run`, (route) => route.abort());
+  await page.getByLabel(FIELD).press("Enter");
+  await page.getByText("The service is not reachable").waitFor();
+  const field = page.getByLabel(FIELD);
+  expect((await field.inputValue()) === "Go on with this.", "a message is not lost if no run can start");
+  await page.unroute(`**/tasks/${id}/run`);
+  await field.press("Enter");
+  await page.getByText("This run continues from").waitFor();
+  await page.context().close();
+}
+
 export async function backgroundRunKeepsNoMessage(browser, { expect, watched }) {
   const task = await newTask("Acceptance: messages to a background run", LONG);
   await start(task, { mode: "background" });

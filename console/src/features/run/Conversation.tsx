@@ -12,7 +12,6 @@ import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
-import { filesAt, hold, uploaded } from "../attachments/held";
 import { useInboxRow } from "../inbox/useInbox";
 import { useProject } from "../project/project";
 import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
@@ -52,8 +51,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   const stop = useAction({ mutationFn: () => cancelTurn(runRef), onError: sayError });
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
-  const [draft, setDraft] = useDraft(run.id);
-  const filesPlace = filesPlaceOf(run.id);
+  const draft = useDraft(run.id);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
@@ -77,7 +75,10 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     placeholder: "Continue from here: a new run with your message",
     sendLabel: "Start a run that continues from here",
     isBusy: actions.isBusy,
-    onSend: ({ text, artifactIds }: Written) => actions.resume(text, artifactIds),
+    onSend: (message: Written) =>
+      actions.resume(message.text, message.artifactIds, {
+        onFailed: () => draft.putBack(message, toNextRun.uploads),
+      }),
     onOption: null,
     onStop: null,
     canKeep: false,
@@ -97,16 +98,12 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
                 outbox={outbox}
                 receipt={receipt}
                 onContinue={
-                  over ? () => actions.resume(message.text, [], () => outbox.discard(message.id)) : null
+                  over
+                    ? () => actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
+                    : null
                 }
                 onEdit={() => {
-                  setDraft([message.text, draft].filter(Boolean).join("\n\n"));
-                  hold(sessionStorage, filesPlace, [
-                    ...filesAt(sessionStorage, filesPlace),
-                    ...message.files.map((name, at) =>
-                      uploaded(name, toRun.uploads, message.artifactIds[at] ?? null),
-                    ),
-                  ]);
+                  draft.putBack(message, toRun.uploads);
                   outbox.discard(message.id);
                 }}
               >
@@ -125,11 +122,11 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer
           {...(over ? toNextRun : toRun)}
-          filesPlace={filesPlace}
+          filesPlace={filesPlaceOf(run.id)}
           standing={transcript.standing}
           known={known}
-          text={draft}
-          onText={setDraft}
+          text={draft.text}
+          onText={draft.write}
         />
       </div>
     </div>

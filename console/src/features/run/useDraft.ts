@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { filesAt, hold } from "../attachments/held";
+import { filesAt, hold, uploaded } from "../attachments/held";
+import type { Written } from "./Composer";
 
 const keyOf = (run: string) => `taskbeacon.draft.${run}`;
 
@@ -20,7 +21,7 @@ export function moveDraft(from: string, to: string): void {
 }
 
 /** The text to a run that is not sent yet; it survives a reload of the tab. */
-export function useDraft(run: string): [text: string, write: (text: string) => void] {
+export function useDraft(run: string) {
   const key = keyOf(run);
   const [text, setText] = useState(() => sessionStorage.getItem(key) ?? "");
   const write = (value: string) => {
@@ -28,5 +29,12 @@ export function useDraft(run: string): [text: string, write: (text: string) => v
     if (value) sessionStorage.setItem(key, value);
     else sessionStorage.removeItem(key);
   };
-  return [text, write];
+  /** Take back a message whose files are at `base`, in front of what was written since. */
+  const putBack = (message: Written, base: string) => {
+    write([message.text, sessionStorage.getItem(key)].filter(Boolean).join("\n\n"));
+    const place = filesPlaceOf(run);
+    const files = message.files.map((name, at) => uploaded(name, base, message.artifactIds[at] ?? null));
+    hold(sessionStorage, place, [...files, ...filesAt(sessionStorage, place)]);
+  };
+  return { text, write, putBack };
 }

@@ -11,6 +11,11 @@ import { say, sayError } from "../../ui/feedback";
 import { useProject } from "../project/project";
 import { moveDraft } from "./useDraft";
 
+interface Outcome {
+  onStarted?: (() => void) | undefined;
+  onFailed?: () => void;
+}
+
 export interface RunActions {
   isBusy: boolean;
   cancel: () => void;
@@ -24,12 +29,11 @@ export interface RunActions {
   isMuted: boolean;
   mute: () => void;
   /** Resume the run on the page with a message, as a new run. */
-  resume: (message: string, artifactIds: string[], onStarted?: () => void) => void;
+  resume: (message: string, artifactIds: string[], outcome: Outcome) => void;
 }
 
-interface Start {
+interface Start extends Outcome {
   body: RunRequest;
-  onStarted?: (() => void) | undefined;
 }
 
 const startedHere = new Set<string>();
@@ -76,7 +80,10 @@ export function useRunActions(
       expectPage();
       navigate(href(`/tasks/${id}`));
     },
-    onError: sayError,
+    onError: (error, { onFailed }) => {
+      sayError(error);
+      onFailed?.();
+    },
   });
   const cancel = useAction({
     mutationFn: () => cancelRun(project.id, id, run?.id ?? ""),
@@ -114,7 +121,7 @@ export function useRunActions(
     archive: () => archive.mutate(!task.archived),
     isMuted,
     mute: () => mute.mutate(!isMuted),
-    resume: (message, artifactIds, onStarted) => {
+    resume: (message, artifactIds, outcome) => {
       const body: RunRequest = {
         ...(run ? optionsOf(run) : first),
         mode: "interactive",
@@ -122,7 +129,7 @@ export function useRunActions(
         ...(message ? { pending_user_message: message } : {}),
         ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
       };
-      start.mutate({ body, onStarted });
+      start.mutate({ body, ...outcome });
     },
   };
 }
