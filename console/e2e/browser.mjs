@@ -39,7 +39,7 @@ export async function until(what, find, patience = PATIENCE) {
 
 /** The card of a question that takes answers; one that has just appeared takes none. */
 export const cardOf = (page, title) =>
-  page.locator("section:not([data-unread])").filter({ has: page.getByRole("heading", { name: title }) });
+  page.locator('[data-unread="false"]').filter({ has: page.getByRole("heading", { name: title }) });
 
 export const SIZES = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 

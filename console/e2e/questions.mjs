@@ -77,7 +77,7 @@ export async function formIsFilledIn(browser, { expect, watched, checkAccess }) 
     message: "Configure the server.",
     requestedSchema: FORM,
   });
-  await cardOf(page, "Configure the server.").waitFor();
+  await cardOf(page, /./).waitFor();
   await checkAccess(page, "a form");
   const send = page.locator("section form").getByRole("button", { name: "Send" });
   expect(await send.isDisabled(), "a form is not sent before what it needs is there");
@@ -182,7 +182,7 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
     options: OPTIONS,
   });
   const field = page.getByLabel("Type allow to allow it");
-  await field.waitFor();
+  await cardOf(page, "Push").waitFor();
   await checkAccess(page, "a question of high risk");
   expect(
     await page.getByRole("group", { name: "What it is about" }).getByText(COMMAND).isVisible(),

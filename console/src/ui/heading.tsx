@@ -1,4 +1,4 @@
-import { type HTMLAttributes, useEffect, useRef } from "react";
+import { type HTMLAttributes, useEffect, useLayoutEffect, useRef } from "react";
 import { arrive } from "./arrival";
 
 interface Props extends HTMLAttributes<HTMLHeadingElement> {
@@ -12,7 +12,8 @@ export function PageHeading({ level: Level = "h1", children, ...rest }: Props) {
   useEffect(() => {
     document.title = `${children} · Taskbeacon`;
   }, [children]);
-  useEffect(() => {
+  // Before the next key: it may belong to a text that is being typed.
+  useLayoutEffect(() => {
     if (ref.current) arrive(ref.current);
   }, []);
   return (

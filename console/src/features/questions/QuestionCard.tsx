@@ -63,7 +63,7 @@ export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
       className={classes(styles.card, isRisky && styles.risky)}
       aria-labelledby={id}
       tabIndex={-1}
-      data-unread={isUnread || undefined}
+      data-unread={isUnread}
       onKeyDown={explainByKey}
     >
       <header className={styles.head}>

@@ -22,8 +22,8 @@ import { PANES, type PaneName, Panes } from "./Panes";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { TaskText } from "./TaskText";
-import { hasDraft } from "./useDraft";
-import { isStartedHere, useRunActions } from "./useRunActions";
+import { hasDraft, isStartedHere } from "./useDraft";
+import { useRunActions } from "./useRunActions";
 import { preloadTranscript, useRunTranscript } from "./useRunTranscript";
 
 interface Props {
@@ -98,7 +98,7 @@ function useShownRun(taskId: string, runId: string | null, latest: Run | null): 
   const last = useRef<string | null>(null);
   const before = last.current;
   const isNew = runId === null && before !== null && before !== latest?.id;
-  const stays = isNew && !isStartedHere(latest) && isWritingTo(before) ? before : null;
+  const stays = isNew && !(latest && isStartedHere(latest.id)) && isWritingTo(before) ? before : null;
   if (!stays) last.current = runId === null ? (latest?.id ?? null) : null;
   useEffect(() => {
     if (stays) navigate(href(`/tasks/${taskId}/runs/${stays}`), { replace: true });

@@ -10,8 +10,21 @@ export const filesPlaceOf = (run: string) => `taskbeacon.files.${run}`;
 export const hasDraft = (run: string): boolean =>
   sessionStorage.getItem(keyOf(run)) !== null || filesAt(sessionStorage, filesPlaceOf(run)).length > 0;
 
-/** Take the text and the files that are not sent yet along to another run. */
-export function moveDraft(from: string, to: string): void {
+/** By run that was started in this tab: the run on whose page that was, until the page of the new one is shown. */
+const startedFrom = new Map<string, string | null>();
+
+export const rememberStart = (run: string, from: string | null) => startedFrom.set(run, from);
+
+export const isStartedHere = (run: string): boolean => startedFrom.has(run);
+
+/**
+ * Take along the text and the files that were not sent where the run was started: when its page is shown and not
+ * before, since the person may still be typing there.
+ */
+function takeAlong(to: string): void {
+  const from = startedFrom.get(to);
+  if (!from) return;
+  startedFrom.set(to, null);
   hold(sessionStorage, filesPlaceOf(to), filesAt(sessionStorage, filesPlaceOf(from)));
   hold(sessionStorage, filesPlaceOf(from), []);
   const text = sessionStorage.getItem(keyOf(from));
@@ -23,7 +36,10 @@ export function moveDraft(from: string, to: string): void {
 /** The text to a run that is not sent yet; it survives a reload of the tab. */
 export function useDraft(run: string) {
   const key = keyOf(run);
-  const [text, setText] = useState(() => sessionStorage.getItem(key) ?? "");
+  const [text, setText] = useState(() => {
+    takeAlong(run);
+    return sessionStorage.getItem(key) ?? "";
+  });
   const write = (value: string) => {
     setText(value);
     if (value) sessionStorage.setItem(key, value);

@@ -9,7 +9,7 @@ import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useProject } from "../project/project";
-import { moveDraft } from "./useDraft";
+import { rememberStart } from "./useDraft";
 
 interface Outcome {
   onStarted?: (() => void) | undefined;
@@ -35,11 +35,6 @@ export interface RunActions {
 interface Start extends Outcome {
   body: RunRequest;
 }
-
-const startedHere = new Set<string>();
-
-/** Whether the run was started in this tab. */
-export const isStartedHere = (run: Run | null): boolean => run !== null && startedHere.has(run.id);
 
 /** The options of a run that another one of the same kind gets too. */
 function optionsOf(run: Run): RunRequest {
@@ -70,11 +65,7 @@ export function useRunActions(
     mutationFn: ({ body }: Start) => startRun(project.id, id, body),
     onSuccess: (started, { onStarted }) => {
       onStarted?.();
-      if (started.latest_run) {
-        startedHere.add(started.latest_run.id);
-        // What was typed since belongs to the new run, which is shown at once: the person may still be typing.
-        if (run) moveDraft(run.id, started.latest_run.id);
-      }
+      if (started.latest_run) rememberStart(started.latest_run.id, run?.id ?? null);
       queries.setQueryData(["task", id], started);
       refresh();
       expectPage();
