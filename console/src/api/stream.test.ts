@@ -78,9 +78,12 @@ describe("the stream of a page", () => {
     expect([run, ledger]).toEqual([[{ n: 1 }], ["e1"]]);
   });
 
-  it("comes back from a sleep in which nothing broke and nothing came", () => {
+  it("comes back when nothing broke and nothing came for long, as after a sleep", () => {
     latest().say("keepalive", {}, "7-1");
-    vi.advanceTimersByTime(3_600_000);
+    vi.advanceTimersByTime(50_000);
+    expect(latest().readyState).toBe(Source.CLOSED);
+    // The longest first pause.
+    vi.advanceTimersByTime(625);
     expect(placeOf(latest())).toBe("7-1");
     expect(latest().readyState).toBe(1);
   });
