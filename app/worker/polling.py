@@ -46,11 +46,17 @@ class ResilientWorker(Worker):
         await wait(self._woken, _POLL_SECONDS)
         # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
+        pause = 0.0
         try:
             await super()._poll_iteration()
         except (RedisError, OSError) as error:
             log.warning("worker.redis_unavailable", error=repr(error))
-            await asyncio.sleep(LOOP_SECONDS)
+            pause = LOOP_SECONDS
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # An error of Redis has taken the place of the cancellation, as when the worker closes its connections.
+            raise asyncio.CancelledError
+        await asyncio.sleep(pause)
 
     @override
     async def close(self) -> None:

@@ -10,7 +10,9 @@ import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import func
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
@@ -312,3 +314,31 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_ag
 
     assert (cancelled, finished) == (["hold:waiting"], ["hold:waiting"])
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_worker_stops_though_an_error_of_redis_takes_the_place_of_the_cancellation(
+    settings: Settings, redis: RedisClient
+) -> None:
+    """Regression: it polled on without its connections, and its process did not end."""
+    is_polling = asyncio.Event()
+
+    class Deaf(ResilientWorker):
+        @override
+        async def heart_beat(self) -> None:
+            is_polling.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise RedisConnectionError("Connection closed by server.") from None
+
+    async def work(ctx: Mapping[str, Any]) -> None:
+        assert ctx
+
+    worker = Deaf(changes=WakeListener(redis), functions=[func(work, name="work")], **arq_options(settings))
+    running = asyncio.create_task(worker.async_run())
+    await is_polling.wait()
+    running.cancel()
+    await worker.close()
+    await asyncio.wait([running], timeout=10)
+
+    assert running.cancelled()
