@@ -54,8 +54,9 @@ def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> 
     assert pages.build_pages(home, TerminalOutput())
     assert pages.is_built()
     assert not pages.is_wanted()
-    # What the build leaves beside its sources is none of them, nor are scenes.
+    # What the build leaves beside its sources is none of them, nor are scenes and generated types.
     (source / "node_modules" / "a.js").touch()
+    (source / "src" / "schema.d.ts").touch()
     (source / "e2e").mkdir()
     (source / "e2e" / "scene.mjs").touch()
     assert not pages.build_pages(home, TerminalOutput())

@@ -25,7 +25,7 @@ SKIP = "SKIP_CONSOLE_BUILD"
 _PLACE = Path(app.__file__ or "").absolute().parent / "web" / "console"
 _STAMP = ".source"
 # No build reads them.
-_APART = frozenset({"node_modules", "dist", "e2e"})
+_APART = frozenset({"node_modules", "dist", "e2e", "schema.d.ts"})
 
 
 def is_built() -> bool:
@@ -86,10 +86,11 @@ def _digest() -> str:
 
 def _sources(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
+        if path.name in _APART:
+            continue
         if path.is_dir():
-            if path.name not in _APART:
-                yield from _sources(path)
-        elif path.is_file():
+            yield from _sources(path)
+        else:
             yield path
 
 
