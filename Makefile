@@ -104,19 +104,14 @@ test-newest: $(STAMP) ## Test what touches libraries with the newest release of 
 mutants: $(STAMP) ## Change conditions of services and see which changes no test notices (FILES="app/services/…" TESTS="tests/…")
 	@$(PYTHON) -m checks.mutants $(FILES) $(if $(TESTS),--tests $(TESTS))
 
-# Paths that must not use the words that docs/glossary.md replaces, or begin a docstring with a pronoun.
-WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
-
 .PHONY: check
-check: $(STAMP) ## Check format, lint, types, import rules and words
+check: $(STAMP) ## Check format, lint, types, import rules, structure and the budget of lines
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PYTHON) -m checks.structure
-	@$(PYTHON) -m checks.ignores app bench checks migrations tests
-	@$(PYTHON) -m checks.words $(WORDS)
-	@$(PYTHON) -m checks.naming tests
+	@$(PYTHON) -m checks.budget
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
 	@$(PYTHON) -m app.devstack.building.scripts check build
 

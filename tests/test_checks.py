@@ -1,28 +1,29 @@
 """The checks of `make check` find what they are for."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from checks import ignores, markdown, mutants, naming, structure
+from checks import budget, markdown, mutants, structure
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def app(tmp_path: Path) -> Path:
     app = tmp_path / "app"
     for package in ("", "services", "services/tasks", "routers", "agents"):
         (app / package).mkdir(exist_ok=True)
         (app / package / "__init__.py").touch()
-    monkeypatch.setattr(structure, "APP", app)
-    monkeypatch.setattr(structure, "TESTS", tmp_path / "tests")
-    monkeypatch.setattr(structure, "EXCEPTIONS", {})
     return app
 
 
+def found(app: Path, **exceptions: str) -> list[tuple[str, str]]:
+    return list(structure.find(app.parent, exceptions=exceptions))
+
+
 PLANTED = {
-    "services/tasks/task_pages.py": ("", "repeats the name of its folder"),
-    "services/long.py": ("pass\n" * 401, "has 401 lines"),
+    "services/long.py": ("pass\n" * 601, "has 601 lines"),
     "services/many.py": ("def act(a, b, c, d, *, e, f, g): ...", "takes 7 parameters"),
     "agents/many.py": ("class A:\n    def act(self, a, b, c, d, *, e, f, g, h): ...", "takes 8 parameters"),
     "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
@@ -39,88 +40,112 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("file", PLANTED)
-def test_what_exceeds_a_limit_is_named(file: str, app: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text, finding = PLANTED[file]
-    (app / file).write_text(text)
+def test_what_exceeds_a_limit_is_named(app: Path) -> None:
+    for file, (text, finding) in PLANTED.items():
+        (app / file).write_text(text)
 
-    assert structure.main() == 1
+        [(where, what)] = found(app)
 
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"app/{file}")
-    assert finding in line
+        assert where.startswith(f"app/{file}"), file
+        assert finding in what, file
+        assert found(app, **{where: "a reason"}) == [], file
+        (app / file).unlink()
 
 
-def test_folder_with_too_many_modules_is_named(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_with_too_many_modules_are_named(app: Path, tmp_path: Path) -> None:
+    tests = tmp_path / "tests/runs"
+    tests.mkdir(parents=True)
+    (tests / "__init__.py").touch()
     for number in range(structure.MAX_MODULES + 1):
         (app / "services" / f"m{number}.py").touch()
-    for name in ("log", "log_a", "log_b", "log_c"):
-        (app / "agents" / f"{name}.py").touch()
+        (tests / f"test_m{number}.py").touch()
 
-    assert structure.main() == 1
-
-    assert capsys.readouterr().err.splitlines() == [
-        "app/agents: has 4 modules that begin with 'log': make it a folder",
-        "app/services: has 18 modules; 17 are allowed",
+    assert found(app) == [
+        ("app/services", "has 18 modules; 17 are allowed"),
+        ("tests/runs", "has 18 modules; 17 are allowed"),
     ]
 
 
-@pytest.mark.usefixtures("app")
-def test_folders_of_tests_have_the_limits_of_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("importing", "is_found"),
+    [
+        ({"services/tasks/a.py": "from app.services.tasks import small"}, True),
+        ({"services/tasks/a.py": "def act():\n    from app.services.tasks.small import act"}, True),
+        ({"routers/tasks.py": "import app.services.tasks.small"}, True),
+        ({}, False),
+        ({f"services/tasks/{name}.py": "from app.services.tasks import small" for name in "ab"}, False),
+        ({"services/tasks/a.py": "from app.services.tasks import small_too"}, False),
+    ],
+)
+def test_small_module_that_one_other_imports_is_named(
+    importing: dict[str, str], app: Path, *, is_found: bool
 ) -> None:
-    folder = tmp_path / "tests/runs"
-    folder.mkdir(parents=True)
-    for name in ("__init__", "test_run_start", *(f"test_{n}" for n in range(structure.MAX_MODULES))):
-        (folder / f"{name}.py").touch()
+    (app / "services/tasks/small.py").write_text("pass\n" * 99)
+    for name, text in importing.items():
+        (app / name).write_text(text)
 
-    assert structure.main() == 1
+    assert bool(found(app)) is is_found
+    (app / "services/tasks/small.py").write_text("pass\n" * 100)
+    assert found(app) == []
 
-    assert capsys.readouterr().err.splitlines() == [
-        "tests/runs: has 18 modules; 17 are allowed",
-        "tests/runs/test_run_start.py: repeats the name of its folder 'runs'",
+
+def test_small_module_may_be_one_of_a_list(app: Path) -> None:
+    (app / "routers/users.py").touch()
+    (app / "main.py").write_text("from app.routers import users")
+    assert found(app) == []
+
+    (app / "main.py").rename(app / "other.py")
+
+    assert found(app) == [
+        ("app/routers/users.py", "has 0 lines and is imported by app.other only: join them")
     ]
 
 
 def test_what_is_within_the_limits_passes(app: Path) -> None:
     (app / "services/ok.py").write_text("def act(self, a, b, c, d, e, f): ...\n")
 
-    assert structure.main() == 0
+    assert found(app) == []
 
 
-@pytest.mark.usefixtures("app")
-def test_unused_exception_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(structure, "EXCEPTIONS", {"app/gone.py": "a reason"})
-
-    assert structure.main() == 1
-    assert "app/gone.py" in capsys.readouterr().err
+def test_unused_exception_is_named(app: Path) -> None:
+    assert found(app, **{"app/gone.py": "a reason"}) == [
+        ("app/gone.py", "is an exception that nothing needs")
+    ]
 
 
-@pytest.mark.parametrize(
-    ("line", "is_bare"),
-    [
-        ("import a  # noqa: PLC0415", True),
-        ("import a  # noqa", True),
-        ("act(1, 2)  # noqa: S603, S607", True),
-        ("x = y  # type: ignore[arg-type]", True),
-        ("x = y  # type: ignore[arg-type]  # noqa: S108", True),
-        ("# type: ignore[misc]\nx = y  # noqa: S108", True),
-        ("x = y  # noqa: S108 - inside", False),
-        ("x = y  # type: ignore[arg-type] # as above", False),
-        ("# Loaded late.\nimport a  # noqa: PLC0415", False),
-        ('x = "# noqa"', False),
-    ],
-)
-def test_ignore_without_a_reason_is_named(
-    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_bare: bool
-) -> None:
-    module = tmp_path / "module.py"
-    module.write_text(f"pass\n{line}\n")
+def test_lines_and_docstrings_of_functions_are_counted() -> None:
+    function = 'def act():\n    """Act.\n\n    Twice.\n    """\n'
+    files = {
+        "app/a.py": f'"""Of the module."""\n\n{function}',
+        "app/page.html": "\n",
+        "console/src/a.ts": "\n\n",
+        "tests/test_a.py": function,
+    }
 
-    assert ignores.main([str(tmp_path)]) == is_bare
-    assert capsys.readouterr().err.startswith(f"{module}:") == is_bare
+    assert budget.count(files) == {
+        "app_lines": 7,
+        "app_function_docstring_lines": 4,
+        "console_source_lines": 2,
+    }
+
+
+def test_large_file_is_named_unless_it_is_a_lock() -> None:
+    files = dict.fromkeys(("docs/a.json", "requirements.lock", "console/package-lock.json"), "\n" * 1501)
+
+    assert budget.find_large({**files, "docs/b.json": "\n" * 1500}) == {"docs/a.json": 1501}
+
+
+def test_checkout_over_its_budget_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    allowed = dict.fromkeys(budget.count({}), 2)
+    lines = [f"{name} = {number}" for name, number in allowed.items()]
+    (tmp_path / "pyproject.toml").write_text("\n".join(["[tool.taskbeacon.budget]", *lines]))
+    (tmp_path / "app").mkdir()
+
+    for number in (2, 3):
+        (tmp_path / "app/a.py").write_text("pass\n" * number)
+        assert budget.main(tmp_path) == (number > 2)
+        assert f"app_lines: {number} of 2" in capsys.readouterr().out
 
 
 def test_long_lines_of_prose_are_found_outside_tables_and_code() -> None:
@@ -140,19 +165,6 @@ def test_long_lines_are_printed_except_those_of_the_contract(
 
     assert markdown.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"{tmp_path}/page.md:1: has 130 characters; 128 are allowed\n"
-
-
-def test_names_of_tests_with_too_few_words_are_found(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = ("test_it", "test_filters_are_applied", "test_filters_are_applied_together", "make_it")
-    (tmp_path / "test_filters.py").write_text("".join(f"def {name}(): ...\n" for name in names))
-    (tmp_path / "filters.py").write_text("def test_it(): ...\n")
-
-    assert naming.main([str(tmp_path)]) == 1
-    assert [line.split()[:2] for line in capsys.readouterr().err.splitlines()] == [
-        [f"{tmp_path}/test_filters.py:{number}:", name] for number, name in enumerate(names[:2], start=1)
-    ]
 
 
 def test_changes_that_no_test_noticed_are_reported() -> None:
