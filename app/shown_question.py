@@ -78,21 +78,17 @@ def waiting_for(
 ) -> dict[str, Any]:
     """Return a question as JSON for the key `waiting_for` in the state of a run.
 
-    `request_id` is the id of the question, and `since` the time at which it was opened. A form or a page has the kind
-    `permission` in that JSON, because every client can show a permission.
-    """
-    shown = {} if kind is QuestionKind.MESSAGE else {"tool_call": tool_call, "options": list(options)}
-    return {**waiting_key(kind, request_id), **shown, "since": since.isoformat()}
-
-
-def waiting_key(kind: QuestionKind, request_id: str) -> dict[str, Any]:
-    """Return the fields of the JSON `waiting_for` that identify a question: its kind and its id.
-
-    A message has no id there.
+    A form or a page has the kind `permission` there, because every client can show a permission. A message has no id.
     """
     if kind is QuestionKind.MESSAGE:
-        return {"kind": "message"}
-    return {"kind": "permission", "request_id": request_id}
+        return {"kind": "message", "since": since.isoformat()}
+    return {
+        "kind": "permission",
+        "request_id": request_id,
+        "tool_call": tool_call,
+        "options": list(options),
+        "since": since.isoformat(),
+    }
 
 
 def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:

@@ -189,6 +189,27 @@ def test_previous_release_and_this_one_see_the_same_deliveries_of_github(
     assert fetch(empty_database, "SELECT FROM github_deliveries") == []
 
 
+def test_stored_events_spell_the_ids_of_questions_as_the_inbox_does(
+    config: Config, empty_database: str
+) -> None:
+    id_ = "019ca8a0-3333-7c3e-9f62-0b5c1d2e3f40"
+
+    def stored() -> list[dict[str, object]]:
+        return [
+            orjson.loads(row["data"]) for row in fetch(empty_database, "SELECT data FROM events ORDER BY seq")
+        ]
+
+    command.upgrade(config, "0031")
+    fetch(empty_database, _RUN_OF_PREVIOUS_RELEASE)
+    for data in (f'{{"question_id": "{id_.replace("-", "")}", "kind": "form"}}', '{"kind": "message"}'):
+        columns = f"project_id, 'x', now(), '{data}' FROM runs"
+        fetch(empty_database, f"INSERT INTO events (project_id, type, occurred_at, data) SELECT {columns}")
+    command.upgrade(config, "head")
+    assert stored() == [{"question_id": id_, "kind": "form"}, {"kind": "message"}]
+    command.downgrade(config, "0031")
+    assert stored()[0]["question_id"] == id_.replace("-", "")
+
+
 def test_second_upgrade_keeps_revision_and_schema(config: Config, empty_database: str) -> None:
     command.upgrade(config, "head")
     # xmin: the transaction that wrote a row.

@@ -16,7 +16,7 @@ JsonSchema = dict[str, Any]
 _TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
 _RUN_ID = "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40"
 _ENDPOINT_ID = "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40"
-_QUESTION_ID = "019ca8a033337c3e9f620b5c1d2e3f40"
+_QUESTION_ID = "019ca8a0-3333-7c3e-9f62-0b5c1d2e3f40"
 _AT = "2026-03-01T09:30:00.123456Z"
 
 _TASK: Mapping[str, tuple[JsonSchema, Any]] = {
@@ -114,7 +114,7 @@ def _question(type_: EventType, description: str, **fields: tuple[JsonSchema, An
             "question_id": (
                 {
                     "type": "string",
-                    "description": "What an answer names, and the same as the id of the question.",
+                    "description": "The id of the question, as in the inbox.",
                 },
                 _QUESTION_ID,
             ),
@@ -192,7 +192,7 @@ _TYPES = (
         fields={
             "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
             "question_id": (
-                {"type": "string", "description": "What an answer names; absent for a message."},
+                {"type": "string", "description": "The id of the question; absent for a message."},
                 _QUESTION_ID,
             ),
         },

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import EventType
+from app.enums import EventType, QuestionKind
 from app.models import Event, Run
 from app.models.base import given_rows
 from app.services.events.ledger import insert_event_cte, publish_recorded, recorded_columns
@@ -60,13 +60,11 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
     await record_for_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
 
 
-def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of an event `run.awaiting_input` or `run.resumed`: the kind, and the id of the question.
-
-    `waiting_for` is the stored description of what the run's agent waits for. If that is a message, there is no id.
-    """
-    data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
-    return {name: value for name, value in data.items() if value is not None}
+def waiting_data(kind: QuestionKind, question_id: UUID) -> dict[str, Any]:
+    """Return the `data` of an event `run.awaiting_input` or `run.resumed`; a message has no id there."""
+    if kind is QuestionKind.MESSAGE:
+        return {"kind": "message"}
+    return {"kind": "permission", "question_id": str(question_id)}
 
 
 def _record_statement() -> Any:  # Any: a Select of many columns

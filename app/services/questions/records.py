@@ -106,7 +106,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
     )
     if kept.one_or_none() is None:
         return False
-    data = {"question_id": asked.request_id, "kind": asked.kind, "urgency": urgency}
+    data = {"question_id": str(asked.id), "kind": asked.kind, "urgency": urgency}
     await record_for_run(session, run_id, EventType.QUESTION_OPENED, [data])
     return True
 
@@ -177,12 +177,12 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the row of a run's question to which the agent gave the id `request_id`; None if there is none.
+    """Return the row of a run's question, open or closed, by its id with or without hyphens; None if there is none.
 
-    The row has all columns of `questions`. The question may be closed.
+    The row has all columns of `questions`.
     """
     statement = select(*Question.__table__.columns).where(
-        Question.run_id == run_id, Question.request_id == request_id
+        Question.run_id == run_id, Question.request_id == request_id.replace("-", "")
     )
     return (await session.execute(statement)).one_or_none()
 
@@ -236,7 +236,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
 
 def _closed_data(row: Row[Any]) -> dict[str, Any]:
     """Return the `data` of the event for a closed question: the kind of its answer, never the content."""
-    data = {"question_id": row.request_id, "kind": row.kind, "urgency": row.urgency}
+    data = {"question_id": str(row.id), "kind": row.kind, "urgency": row.urgency}
     if row.answered_via is not None:
         data["via"] = row.answered_via
         kinds = {option["id"]: option["kind"] for option in row.options}

@@ -40,9 +40,8 @@ from app.services.questions.answers import check_answer, describe_answer
 from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Intent, request_for_run
-from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
+from app.services.runs.facts import AGENT_ENDED
 from app.services.runs.received_commands import OPEN, REPEATED_REASON, show_waiting
-from app.shown_question import waiting_key
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -111,7 +110,7 @@ async def send_command(
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
     if await _has_undelivered(session, run_id, body.method):
         return _response(body, result={"queued": True})
-    if (refusal := await _take(session, caller, run_id, body, run.waiting_for)) is not None:
+    if (refusal := await _take(session, caller, run_id, body)) is not None:
         return _response(body, error=refusal)
     await follow(session, caller, task_id)
     wake_run_worker_after_commit(session, redis, run_id)
@@ -156,9 +155,8 @@ async def answer_question(
 
 async def _lock_live(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
     """Return the row of a run that has a live agent, locked. Raises NotFound or StateRefused."""
-    waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
     ended = Run.facts.has_key(AGENT_ENDED).label("ended")
-    columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
+    columns = (ended, Run.lease_expires_at, *run_authority.HOLDINGS)
     run = await lock_run(session, caller, task_id, run_id, *columns)
     if not _is_live(run):
         raise StateRefused("No active sandbox for this task run")
@@ -187,12 +185,11 @@ async def _take(
     caller: Principal,
     run_id: UUID,
     body: CommandIn,
-    waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
     """Store a command and close the question that it answers, if any; return the error if it is refused."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
-            return await _take_answer(session, caller, run_id, body, waiting_for)
+            return await _take_answer(session, caller, run_id, body)
         case CommandMethod.USER_MESSAGE:
             if await _has_too_many(session, run_id):
                 return _TOO_MANY
@@ -201,8 +198,6 @@ async def _take(
                 await _close(session, caller.user_id, awaited, _as_answer(caller, body))
                 return None
             await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
-            if waiting_for is not None and waiting_for["kind"] == "message":
-                await _record_resumed(session, run_id, waiting_for)
         case CommandMethod.SET_CONFIG_OPTION:
             if await _has_too_many(session, run_id):
                 return _TOO_MANY
@@ -217,12 +212,9 @@ async def _take_answer(
     caller: Principal,
     run_id: UUID,
     body: CommandIn,
-    waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
     question = await questions.find_question(session, run_id, body.params["request_id"])
-    if question is None:
-        return await _accept_answer_without_row(session, caller, run_id, body, waiting_for)
-    if question.status != QuestionStatus.OPEN:
+    if question is None or question.status != QuestionStatus.OPEN:
         return _NO_QUESTION
     try:
         params = check_answer(question, body.params)
@@ -230,30 +222,6 @@ async def _take_answer(
         return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
     answer = _as_answer(caller, body, params)
     return None if await _close(session, caller.user_id, question, answer) else _NO_QUESTION
-
-
-async def _accept_answer_without_row(
-    session: AsyncSession,
-    caller: Principal,
-    run_id: UUID,
-    body: CommandIn,
-    waiting_for: Mapping[str, Any] | None,
-) -> RpcError | None:
-    """Accept an answer to a question without a row, which a worker of the previous release has asked (ADR 62).
-
-    COMPATIBILITY: every question of this release has a row.
-    """
-    if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
-        return _NO_QUESTION
-    offered = [option["optionId"] for option in waiting_for["options"]]
-    if body.params["option_id"] not in offered:
-        return {
-            "code": RpcErrorCode.INVALID_PARAMS,
-            "message": f"The request offers the options {', '.join(offered)}.",
-        }
-    await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
-    await _record_resumed(session, run_id, waiting_for)
-    return None
 
 
 async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
@@ -298,14 +266,10 @@ async def _close(
     if not closed:
         return False
     await _store_command(session, user_id, question.run_id, answer, command_id=command_id)
-    key = waiting_key(QuestionKind(question.kind), question.request_id)
-    await _record_resumed(session, question.run_id, key)
+    await show_waiting(session, question.run_id)
+    data = waiting_data(QuestionKind(question.kind), question.id)
+    await record_for_run(session, question.run_id, EventType.RUN_RESUMED, [data])
     return True
-
-
-async def _record_resumed(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str, Any]) -> None:
-    await show_waiting(session, run_id)
-    await record_for_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(waiting_for)])
 
 
 async def _store_command(

@@ -21,7 +21,6 @@ from app.enums import (
     EventType,
     NotificationKind,
     QuestionKind,
-    RunStatus,
 )
 from app.models import Question, Run, RunCommand
 from app.models.base import constant
@@ -35,7 +34,7 @@ from app.services.run_log.events import own_entry
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
-from app.shown_question import ShownQuestion, waiting_key
+from app.shown_question import ShownQuestion
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
@@ -147,7 +146,8 @@ async def start_waiting(
         .where(Run.id == run_id)
         .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
     )
-    await record_for_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
+    data = waiting_data(asked.kind, asked.id)
+    await record_for_run(session, run_id, EventType.RUN_AWAITING_INPUT, [data])
     await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
@@ -181,8 +181,8 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
         return False
     kind = (await session.scalars(select(Question.kind).where(Question.id.in_(closed)))).one()
     await show_waiting(session, run_id)
-    withdrawn = waiting_data(waiting_key(QuestionKind(kind), request_id))
-    await record_for_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
+    data = waiting_data(QuestionKind(kind), closed[0])
+    await record_for_run(session, run_id, EventType.RUN_RESUMED, [data])
     return True
 
 
@@ -194,22 +194,6 @@ async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
     newest = await questions.newest_waiting_for(session, run_id)
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
-
-
-async def withdraw_forgotten(session: AsyncSession) -> int:
-    """Withdraw open questions of runs that do not wait for an answer any more; return the number of these questions.
-
-    COMPATIBILITY: processes of the previous release answer questions and end runs without changing the rows of
-    questions (ADR 62).
-    """
-    has_open = select(Question.id).where(Question.run_id == Run.id, Question.is_open())
-    waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
-    forgotten = await session.scalars(
-        select(Run.id)
-        .where(has_open.exists(), waits_for_nothing)
-        .with_for_update(key_share=True, skip_locked=True)
-    )
-    return len(await questions.withdraw(session, forgotten.all()))
 
 
 async def end_agent(

@@ -37,7 +37,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
     """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
 
     If a run fails, its open commands are dropped, and log entries about them are published to its followers and added
-    to its log. Open questions of runs that do not wait for an answer any more are withdrawn.
+    to its log.
 
     Args:
         clients: the clients of this process.
@@ -56,13 +56,10 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
             enqueue_push_delivery_after_commit(session, clients.queue, run_id)
         receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
-        withdrawn = await received_commands.withdraw_forgotten(session)
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:
         log.warning("run.agent_silent", failed=len(silent))
-    if withdrawn:
-        log.info("questions.withdrawn", count=withdrawn)
     missing = 0
     try:
         for run_id in dict.fromkeys([*requeued, *waiting]):

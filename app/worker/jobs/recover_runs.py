@@ -1,4 +1,4 @@
-"""Job that enqueues runs without a job, decides about runs without a worker, and withdraws forgotten questions."""
+"""Job that enqueues runs without a job, and decides about runs without a worker."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,8 @@ async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """Job: find runs that no worker or agent continues, and enqueue or end them.
 
     These are waiting runs without a job in the queue, runs with an expired lease, and runs of outside agents that
-    send nothing. The job also closes open questions of runs that no longer wait for an answer. A stopped worker
-    completes it within its drain: no later sweep would write to the logs of the runs that this one has failed.
+    send nothing. A stopped worker completes it within its drain: no later sweep would write to the logs of the runs
+    that this one has failed.
     """
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence

@@ -101,7 +101,7 @@ WAYS = (
     Way("resume_in_cloud", RunStatus.COMPLETED, "POST", "/runs/{run}/resume_in_cloud", {}, "perform"),
     _command("user_message", "steer", content="go"),
     _command("set_config_option", "steer", configId="mode", value="plan"),
-    _command("permission_response", "steer", requestId="r1", optionId="yes"),
+    _command("permission_response", "steer", requestId="r1", optionId="allow"),
     Way(
         "answer",
         RunStatus.IN_PROGRESS,
@@ -225,9 +225,12 @@ class Scene:
 
     async def address(self, way: Way, run: Run) -> str:
         """Return the URL of a way to the run; an answer has a question that it is about."""
-        if "{question}" not in way.path:
+        is_answer = way.name in {"answer", "permission_response"}
+        question = (
+            await make_question(self.session, task=self.task, run=run, request_id="r1") if is_answer else None
+        )
+        if question is None or "{question}" not in way.path:
             return self.url + way.path.format(run=run.id)
-        question = await make_question(self.session, task=self.task, run=run)
         return f"/api/projects/{self.project.id}{way.path.format(question=question.id)}"
 
     def body(self, way: Way, run: Run, authorship: str, environment: str) -> JSON:

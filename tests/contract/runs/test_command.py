@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
-from app.models import Run, RunCommand, Task
+from app.models import Question, Run, RunCommand, Task
 from app.services.runs.commands import MAX_OPEN
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.makers import NewTask
+from tests.support.questions import make_question
 
 JSON = dict[str, Any]
 Say = Callable[..., Awaitable[httpx.Response]]
@@ -27,12 +28,13 @@ ASKED: JSON = {
     "kind": "permission",
     "request_id": "r1",
     "tool_call": {"toolCallId": "t"},
-    "options": [
-        {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
-        {"optionId": "no", "name": "No", "kind": "reject_once"},
-    ],
+    "options": [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}],
     "since": "2026-03-01T10:00:00+00:00",
 }
+OPTIONS = [
+    {"id": "yes", "name": "Yes", "kind": "allow_once"},
+    {"id": "no", "name": "No", "kind": "reject_once"},
+]
 QUEUED = {"jsonrpc": "2.0", "result": {"queued": True}}
 ANSWER = {"requestId": "r1", "optionId": "yes"}
 
@@ -66,10 +68,13 @@ def say(client: httpx.AsyncClient, url: str) -> Say:
     return say
 
 
-async def ask(session: AsyncSession, run: Run) -> None:
+async def ask(session: AsyncSession, task: Task, run: Run, **values: Any) -> Question:
     """Have the agent wait for a person's permission."""
     state = {"mode": "interactive", "waiting_for": ASKED}
     await session.execute(update(Run).where(Run.id == run.id).values(state=state))
+    return await make_question(
+        session, task=task, run=run, **({"request_id": "r1", "options": OPTIONS} | values)
+    )
 
 
 async def kept(session: AsyncSession, run: Run) -> list[tuple[str, JSON, str]]:
@@ -138,17 +143,16 @@ class TestUserMessage:
         assert await kept(session, live) == []
 
     async def test_agent_stops_waiting_for_a_message(
-        self, say: Say, live: Run, session: AsyncSession
+        self, say: Say, live: Run, session: AsyncSession, task: Task
     ) -> None:
-        waiting = {"waiting_for": {"kind": "message", "since": "2026-03-01T10:00:00+00:00"}}
-        await session.execute(update(Run).where(Run.id == live.id).values(state=waiting))
+        _ = await ask(session, task, live, kind="message")
         await say("user_message", {"content": "x"})
-        assert await state_of(session, live) == {}
+        assert await state_of(session, live) == {"mode": "interactive"}
 
     async def test_message_answers_no_permission_request(
-        self, say: Say, live: Run, session: AsyncSession
+        self, say: Say, live: Run, session: AsyncSession, task: Task
     ) -> None:
-        await ask(session, live)
+        await ask(session, task, live)
         assert (await say("user_message", {"content": "yes"})).json() == QUEUED
         assert (await state_of(session, live))["waiting_for"] == ASKED
 
@@ -187,9 +191,9 @@ class TestCancelAndClose:
 
 class TestPermissionResponse:
     async def test_second_answer_changes_nothing_of_the_first(
-        self, say: Say, live: Run, session: AsyncSession
+        self, say: Say, live: Run, session: AsyncSession, task: Task
     ) -> None:
-        await ask(session, live)
+        await ask(session, task, live)
         answer = {**ANSWER, "customInput": "only this once", "answers": {"why": "because"}}
         first = await say("permission_response", answer, id=1)
         assert first.json() == {"jsonrpc": "2.0", "result": {"resolved": True}, "id": 1}
@@ -209,6 +213,15 @@ class TestPermissionResponse:
             )
         ]
 
+    async def test_id_may_be_spelled_as_in_the_inbox(
+        self, say: Say, live: Run, session: AsyncSession, task: Task
+    ) -> None:
+        id_ = new_id()
+        await ask(session, task, live, id=id_, request_id=id_.hex)
+        response = await say("permission_response", {**ANSWER, "requestId": str(id_)})
+        assert response.json()["result"] == {"resolved": True}
+        assert (await kept(session, live))[0][1]["request_id"] == id_.hex
+
     @pytest.mark.parametrize(
         ("answer", "message"),
         [
@@ -220,9 +233,9 @@ class TestPermissionResponse:
         ],
     )
     async def test_answer_to_nothing_is_a_json_rpc_error(
-        self, say: Say, answer: JSON, message: str, live: Run, session: AsyncSession
+        self, say: Say, answer: JSON, message: str, live: Run, session: AsyncSession, task: Task
     ) -> None:
-        await ask(session, live)
+        await ask(session, task, live)
         response = await say("permission_response", answer)
         assert (response.status_code, response.json()) == (
             200,

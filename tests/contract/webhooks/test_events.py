@@ -210,8 +210,8 @@ async def test_agent_that_waits_for_a_person(
         if row["type"].startswith("run.")
     ]
     assert waits == [
-        ("run.awaiting_input", "permission", asked),
-        ("run.resumed", "permission", asked),
+        ("run.awaiting_input", "permission", str(question.id)),
+        ("run.resumed", "permission", str(question.id)),
         ("run.awaiting_input", "message", None),
         ("run.resumed", "message", None),
     ]

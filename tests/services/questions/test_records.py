@@ -115,7 +115,7 @@ async def test_question_is_kept_as_it_was_asked(sessions: SessionFactory, live: 
     assert (row.opened_at, row.expires_at) == (asked.opened_at, asked.expires_at)
     assert (row.answer, row.answered_via, row.closed_at) == (None, None, None)
     assert await waiting_for(sessions, live) == asked.waiting_for
-    assert await events_of(sessions) == [("question.opened", asked.request_id)]
+    assert await events_of(sessions) == [("question.opened", str(asked.id))]
 
 
 async def test_detail_that_is_cut_says_so_and_is_of_high_risk(sessions: SessionFactory, live: Run) -> None:
@@ -182,7 +182,7 @@ async def test_first_answer_closes_and_others_change_nothing(sessions: SessionFa
     async with sessions() as own:
         [event] = await own.scalars(select(Event).where(Event.type == EventType.QUESTION_ANSWERED))
     assert event.data == {
-        "question_id": asked.request_id,
+        "question_id": str(asked.id),
         "kind": "permission",
         "urgency": "normal",
         "via": "rule",
@@ -216,8 +216,8 @@ async def test_question_closed_behind_its_time_has_expired(
     assert (row.status, row.closed_at) == (status, clock.now)
     assert await waiting_for(sessions, live) is None
     assert await events_of(sessions) == [
-        ("question.opened", asked.request_id),
-        (f"question.{status}", asked.request_id),
+        ("question.opened", str(asked.id)),
+        (f"question.{status}", str(asked.id)),
     ]
 
 
@@ -259,22 +259,6 @@ async def test_no_question_outlives_its_agent(
 
 def _message() -> ShownQuestion:
     return ShownQuestion(kind=QuestionKind.MESSAGE)
-
-
-@pytest.mark.parametrize("left", ["answered", "ended"])
-async def test_what_the_previous_release_closed_is_withdrawn(
-    sessions: SessionFactory, session: AsyncSession, live: Run, left: str
-) -> None:
-    asked = await ask(sessions, live, permission())
-    async with unit_of_work(sessions) as own:
-        assert await received_commands.withdraw_forgotten(own) == 0
-    changes: JSON = (
-        {"facts": Run.facts.op("-")("waiting_for")} if left == "answered" else {"status": RunStatus.CANCELLED}
-    )
-    await session.execute(update(Run).values(changes))
-    async with unit_of_work(sessions) as own:
-        assert await received_commands.withdraw_forgotten(own) == 1
-    assert (await row_of(sessions, asked)).status == QuestionStatus.WITHDRAWN
 
 
 OPENED = utcnow()
