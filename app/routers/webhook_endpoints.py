@@ -85,8 +85,9 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
 
     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
-    see when they happen. A project has at most 20 endpoints. No request is sent to the URL now: use `ping` to check
-    that it can be reached.
+    see when they happen. A member has at most 5 endpoints in a project, and a project 20 of all members. The payload
+    `full` needs the scope `task:read` too. No request is sent to the URL now: use `ping` to check that it can be
+    reached.
     """
     made = await endpoints.create_endpoint(
         call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
@@ -118,7 +119,8 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
     """Update a webhook endpoint: only the given fields change.
 
-    Disabling it cancels its pending deliveries.
+    Disabling it cancels its pending deliveries. If the endpoint gets full bodies or will get them, changes of its URL,
+    payload, event types and task filter need the scope `task:read` too.
     """
     return Json(
         await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
@@ -251,7 +253,10 @@ async def list_deliveries(
     responses=errors(403, 404, 429),
 )
 async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Return a delivery: its request, with a masked signature, and the response or error of each attempt."""
+    """Return a delivery: its request, with a masked signature, and the response or error of each attempt.
+
+    Without the scope `task:read`, the body of the request and the texts of the responses are null.
+    """
     return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
 
 

@@ -86,8 +86,9 @@ class TaskFilterIn(Input):
 
 _URL = Text(max_length=_MAX_URL)
 _URL_SHOWN = Field(
-    description="The receiver: HTTPS on port 443; where the operator has opened private networks, HTTP and other ports "
-    "too. With a host name, no user, no fragment, ASCII only.",
+    description="The receiver: HTTPS on port 443 and a host name. Where the operator has opened private networks, their "
+    "addresses and private names (without a dot, `….local`, `….internal`) may use HTTP and other ports. No user, no "
+    "fragment, ASCII only.",
     examples=["https://hooks.example.com/taskbeacon"],
 )
 _TYPES = Items(max_length=_MAX_TYPES, empty=False)
@@ -111,7 +112,7 @@ class _Fields(Input):
         Choice(of=PayloadKind, named=True),
         Field(
             description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time "
-            "of the event; above 20 kB it is cut to a thin body with `truncated`."
+            "of the event; above 20 kB it is cut to a thin body with `truncated`. `full` needs `task:read` too."
         ),
     ] = PayloadKind.THIN
     task_filter: Annotated[
@@ -311,7 +312,10 @@ class AttemptOut(TypedDict):
         int | None, Field(description="HTTP status of the response; null without a response.", examples=[200])
     ]
     response_excerpt: Annotated[
-        str | None, Field(description="The first KiB of a text response.", examples=["ok"])
+        str | None,
+        Field(
+            description="The first KiB of a text response; null without `task:read`, too.", examples=["ok"]
+        ),
     ]
     error: Annotated[DeliveryError | None, Field(examples=[None])]
     resolved_ip: Annotated[
@@ -338,7 +342,11 @@ class RequestOut(TypedDict):
         ),
     ]
     body: Annotated[
-        str, Field(description="The exact bytes that are signed and sent.", examples=['{"type":"ping",…}'])
+        str | None,
+        Field(
+            description="The exact bytes that are signed and sent; null for a key without `task:read`.",
+            examples=['{"type":"ping",…}'],
+        ),
     ]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.sender import FIXED_HEADERS
 from app.clock import utcnow
-from app.enums import DeliveryError, DeliveryStatus, EventType
+from app.enums import DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
@@ -19,6 +19,7 @@ from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
 from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
@@ -78,6 +79,8 @@ async def retrieve_delivery(
 ) -> DeliveryDetailOut:
     """Return a webhook delivery with its request and all attempts. The request is shown without secret and signature.
 
+    A caller without `task:read` gets neither the body nor the responses, in which a receiver may repeat it.
+
     Raises:
         NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
 
@@ -95,10 +98,11 @@ async def retrieve_delivery(
         .where(WebhookAttempt.delivery_id == delivery_id)
         .order_by(WebhookAttempt.n)
     )
+    is_shown = has_scope(caller, Scope.TASK_READ)
     return {
         **_out(row),
-        "request": {"headers": _headers(row), "body": row["body"]},
-        "attempts": [_attempt_out(attempt) for attempt in attempts.mappings()],
+        "request": {"headers": _headers(row), "body": row["body"] if is_shown else None},
+        "attempts": [_attempt_out(attempt, is_shown=is_shown) for attempt in attempts.mappings()],
     }
 
 
@@ -255,7 +259,7 @@ def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
     }
 
 
-def _attempt_out(row: Mapping[Any, Any]) -> AttemptOut:
+def _attempt_out(row: Mapping[Any, Any], *, is_shown: bool) -> AttemptOut:
     return {
         "n": row["n"],
         "manual": row["is_manual"],
@@ -263,7 +267,7 @@ def _attempt_out(row: Mapping[Any, Any]) -> AttemptOut:
         "duration_ms": row["duration_ms"],
         "outcome": row["outcome"],
         "status_code": row["status_code"],
-        "response_excerpt": row["response_excerpt"],
+        "response_excerpt": row["response_excerpt"] if is_shown else None,
         "error": None if row["error"] is None else DeliveryError(row["error"]),
         "resolved_ip": row["resolved_ip"],
         "next_attempt_at": row["next_attempt_at"],

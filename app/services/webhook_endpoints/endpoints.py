@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
 from app.clock import utcnow
-from app.enums import DeliveryStatus, DisabledReason, PayloadKind
+from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
@@ -26,13 +26,16 @@ from app.schemas.webhook_endpoints import (
 )
 from app.security import Cipher
 from app.services.access.principal import Principal
-from app.services.access.visibility import own_endpoint, own_endpoints
+from app.services.access.scopes import has_scope, require_scope
+from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
 
+# In a project, and of each member in it.
 _MOST_ENDPOINTS = 20
+_MOST_OF_A_MEMBER = 5
 # Including the current one: with more, the signature header would be too long for servers.
 _MOST_SECRETS = 10
 _SHOWN = (
@@ -64,13 +67,16 @@ async def create_endpoint(
     `policy` says which addresses the URL may name. `cipher` encrypts the secret that is stored.
 
     Raises:
-        InvalidInput: the URL is not allowed, an event type is unknown, or the project already has the maximum number of
-            endpoints.
+        InvalidInput: the URL is not allowed, an event type is unknown, or the caller or the project already has the
+            maximum number of endpoints.
+        PermissionDenied: the endpoint would get full bodies, and the caller's key lacks `task:read`.
 
     """
+    if body.payload is PayloadKind.FULL:
+        require_scope(caller, Scope.TASK_READ)
     check_url(body.url, policy)
     event_types = _event_types(body.event_types)
-    await _require_room(session, caller.project.id)
+    await _require_room(session, caller)
     endpoint_id, secret, now = new_id(), new_secret(), utcnow()
     await session.execute(
         insert(WebhookEndpoint).values(
@@ -136,8 +142,12 @@ async def update_endpoint(
     Raises:
         InvalidInput: the URL is not allowed, or an event type is unknown.
         NotFound: the caller has no such endpoint in the project.
+        PermissionDenied: the change decides where or which full bodies are sent, and the caller's key lacks
+            `task:read`.
 
     """
+    if not has_scope(caller, Scope.TASK_READ) and await _directs_content(session, caller, endpoint_id, body):
+        require_scope(caller, Scope.TASK_READ)
     if body.given("url"):
         check_url(body.url, policy)
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
@@ -255,14 +265,47 @@ def _disabled_values(reason: DisabledReason) -> dict[str, Any]:
     return {"enabled": False, "disabled_reason": func.coalesce(WebhookEndpoint.disabled_reason, reason)}
 
 
-async def _require_room(session: AsyncSession, project_id: int) -> None:
-    # Serialises creations in a project, so that the limit holds.
-    await session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
-    count = await session.scalar(
-        select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.project_id == project_id)
+async def _directs_content(
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, body: EndpointUpdateIn
+) -> bool:
+    """Return whether a change decides where or which words of tasks and runs are sent.
+
+    Locks the endpoint, so that its kind of payload stays and no relay stores a body meanwhile.
+    """
+    if not any(body.given(name) for name in ("url", "payload", "event_types", "task_filter")):
+        return False
+    locked = select(WebhookEndpoint.payload).where(own_endpoint(caller, endpoint_id)).with_for_update()
+    payload = await session.scalar(locked)
+    if payload is None:
+        return False
+    if PayloadKind.FULL in {payload, body.payload}:
+        return True
+    # Stored bodies go to the new URL too, and may be from the time when the endpoint was full.
+    stored = select(WebhookEndpointDelivery.id).where(
+        WebhookEndpointDelivery.endpoint_id == endpoint_id, WebhookEndpointDelivery.body.contains('"task":{')
     )
-    if (count or 0) >= _MOST_ENDPOINTS:
-        raise InvalidInput(f"A project has at most {_MOST_ENDPOINTS} webhook endpoints.", code="max_length")
+    return body.given("url") and await session.scalar(stored.limit(1)) is not None
+
+
+async def _require_room(session: AsyncSession, caller: Principal) -> None:
+    project_id = caller.project.id
+    # Serialises creations in a project, so that the limits hold.
+    await session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
+    # Those of former members, whom no member can see, take no place.
+    counts = select(func.count(), func.count().filter(WebhookEndpoint.created_by_id == caller.user_id)).where(
+        WebhookEndpoint.project_id == project_id, active_member(WebhookEndpoint.created_by_id, project_id)
+    )
+    of_all, own = (await session.execute(counts)).one()
+    if own >= _MOST_OF_A_MEMBER:
+        raise InvalidInput(
+            f"You have {own} webhook endpoints in this project; a member has at most {_MOST_OF_A_MEMBER}.",
+            code="max_length",
+        )
+    if of_all >= _MOST_ENDPOINTS:
+        raise InvalidInput(
+            f"The members of this project have {of_all} webhook endpoints together, the most that a project can have.",
+            code="max_length",
+        )
 
 
 def _event_types(texts: Sequence[str]) -> list[str]:

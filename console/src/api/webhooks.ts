@@ -23,7 +23,7 @@ export interface Attempt {
 }
 
 export interface WholeDelivery extends Omit<Delivery, "attempts"> {
-  request: { headers: Record<string, string>; body: string };
+  request: { headers: Record<string, string>; body: string | null };
   attempts: Attempt[];
 }
 

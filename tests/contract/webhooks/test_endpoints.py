@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,16 +13,25 @@ from app.clock import utcnow
 from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpoint
 from app.services.accounts.secret_rotation import encrypted_columns
-from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_page
+from tests.support.assertions import (
+    assert_error,
+    assert_invalid,
+    assert_not_found,
+    assert_page,
+    assert_permission_denied,
+    concerning,
+)
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.stand_ins.receiver import Receiver, Reply
-from tests.support.webhooks import Deliveries, record_event
+from tests.support.web.clients import in_process_client
+from tests.support.webhooks import Deliveries, make_endpoint, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
 URL = "https://hooks.example.com/taskbeacon"
 BODY = {"url": URL, "event_types": ["run.*", "task.created"]}
+_DENIED = "API key missing required scope 'task:read'"
 
 
 class TestCreate:
@@ -187,13 +197,27 @@ class TestCreate:
         body = {name: value for name, value in BODY.items() if name != missing}
         assert_invalid(await client.post(endpoints_url, json=body), missing, "required")
 
-    async def test_project_has_at_most_twenty_of_all_members_together(
-        self, client: httpx.AsyncClient, other_member: httpx.AsyncClient, endpoints_url: str
+    async def test_member_has_at_most_five_and_project_twenty(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        application: FastAPI,
+        endpoints_url: str,
     ) -> None:
-        for index in range(20):
-            maker = client if index % 2 else other_member
-            assert (await maker.post(endpoints_url, json=BODY)).status_code == 201
-        assert_invalid(await client.post(endpoints_url, json=BODY), None, "max_length")
+        """Regression: one member took all places of a project, and the others did not learn whose they were."""
+        for _ in range(5):
+            assert (await client.post(endpoints_url, json={**BODY, "enabled": False})).status_code == 201
+        detail = "You have 5 webhook endpoints in this project; a member has at most 5."
+        assert_invalid(await client.post(endpoints_url, json=BODY), None, "max_length", detail)
+        former = await make_user(session)
+        for user in [former, *[await make_user(session, projects=[project]) for _ in range(3)]]:
+            for _ in range(5):
+                await make_endpoint(session, project=project, created_by=user, url=URL)
+        user = await make_user(session, projects=[project])
+        last = in_process_client(application, headers=bearer(await make_key(session, user=user)))
+        detail = "The members of this project have 20 webhook endpoints together, the most that a project can have."
+        assert_invalid(await last.post(endpoints_url, json=BODY), None, "max_length", detail)
 
     @pytest.mark.usefixtures("deliveries")
     async def test_networks_that_the_operator_opened_may_be_named(
@@ -204,6 +228,7 @@ class TestCreate:
             "http://localhost:8123/",
             "http://[::1]:1/",
             "https://printer.local/",
+            "http://receiver.lan:8123/",
         ):
             response = await client.post(endpoints_url, json={**BODY, "url": url})
             assert response.status_code == 201, url
@@ -216,6 +241,107 @@ class TestCreate:
             assert_invalid(
                 await client.post(endpoints_url, json={**BODY, "url": url}), "url", "invalid_input"
             )
+
+    @pytest.mark.usefixtures("deliveries")
+    async def test_public_name_needs_https_also_where_a_network_is_open(
+        self, client: httpx.AsyncClient, endpoints_url: str
+    ) -> None:
+        """Regression: it was taken, and each message to it then failed with `blocked_address`."""
+        detail = "A URL with a public name must use https on port 443."
+        for url in ("http://hooks.example.com/", "https://hooks.example.com:8443/"):
+            response = await client.post(endpoints_url, json={**BODY, "url": url})
+            assert_invalid(response, "url", "invalid_input", detail)
+
+
+class TestScopes:
+    """`webhook:*` alone shows no words of tasks and runs (contract 14.4, 14.7)."""
+
+    @pytest.fixture
+    async def limited(self, session: AsyncSession, owner: User, application: FastAPI) -> httpx.AsyncClient:
+        """A key of the same user with `webhook:write` alone."""
+        key = await make_key(session, user=owner, scopes=["webhook:write"])
+        return in_process_client(application, headers=bearer(key))
+
+    async def test_full_payload_needs_task_read(
+        self, client: httpx.AsyncClient, limited: httpx.AsyncClient, endpoints_url: str
+    ) -> None:
+        assert_permission_denied(await limited.post(endpoints_url, json={**BODY, "payload": "full"}), _DENIED)
+        thin = (await limited.post(endpoints_url, json=BODY)).json()
+        url = f"{endpoints_url}/{thin['id']}"
+        assert_permission_denied(await limited.patch(url, json={"payload": "full"}), _DENIED)
+        assert (await limited.patch(url, json={"url": URL + "/b", "event_types": ["*"]})).status_code == 200
+        assert (await client.patch(url, json={"payload": "full"})).status_code == 200
+
+    async def test_full_endpoint_is_not_redirected_without_task_read(
+        self, client: httpx.AsyncClient, limited: httpx.AsyncClient, endpoints_url: str
+    ) -> None:
+        full = (await client.post(endpoints_url, json={**BODY, "payload": "full"})).json()
+        del full["secret"]
+        url = f"{endpoints_url}/{full['id']}"
+        for change in (
+            {"url": "https://other.example.com/"},
+            {"url": "https://other.example.com/", "payload": "thin"},
+            {"payload": "thin"},
+            {"event_types": ["*"]},
+            {"task_filter": None},
+        ):
+            with concerning(change):
+                assert_permission_denied(await limited.patch(url, json=change), _DENIED)
+        assert (await client.get(url)).json() == full
+        assert (await limited.patch(url, json={"description": "x", "enabled": False})).status_code == 200
+        assert (await limited.post(f"{url}/enable")).status_code == 200
+
+    async def test_stored_full_bodies_are_not_redirected_either(
+        self,
+        client: httpx.AsyncClient,
+        limited: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+    ) -> None:
+        endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=URL, payload="full")
+        created = await client.post(f"/api/projects/{project.id}/tasks", json={"title": "Confidential"})
+        assert created.status_code == 201
+        await deliveries.relay()
+        url = f"{endpoints_url}/{endpoint.id}"
+        assert (await client.patch(url, json={"payload": "thin"})).status_code == 200
+        assert_permission_denied(
+            await limited.patch(url, json={"url": "https://other.example.com/"}), _DENIED
+        )
+        (row,) = await deliveries.rows()
+        assert "Confidential" in row.body
+
+    async def test_log_of_deliveries_shows_no_body_without_task_read(
+        self,
+        client: httpx.AsyncClient,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+        receiver: Receiver,
+    ) -> None:
+        made = {**BODY, "event_types": ["*"], "url": receiver.url(), "payload": "full"}
+        url = f"{endpoints_url}/{(await client.post(endpoints_url, json=made)).json()['id']}/deliveries"
+        # A receiver may repeat what it was sent.
+        receiver.replies.append(Reply(404, body=b"Confidential"))
+        await client.post(f"/api/projects/{project.id}/tasks", json={"title": "Confidential"})
+        await deliveries.deliver()
+        (row,) = assert_page(await client.get(url), count=1)
+
+        reader = bearer(await make_key(session, user=owner, scopes=["webhook:read"]))
+        shown = await anonymous.get(f"{url}/{row['id']}", headers=reader)
+
+        assert shown.status_code == 200
+        assert "Confidential" not in shown.text
+        assert shown.json()["request"]["body"] is None
+        (attempt,) = shown.json()["attempts"]
+        assert (attempt["status_code"], attempt["response_excerpt"]) == (404, None)
+        (attempt,) = (await client.get(f"{url}/{row['id']}")).json()["attempts"]
+        assert attempt["response_excerpt"] == "Confidential"
 
 
 class TestOthers:
