@@ -16,7 +16,7 @@ from app.agents.session.tool_call_text import describe
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
-from app.forms.errors import AnswerInvalid, FormRefused
+from app.forms.errors import FormRefused
 from app.forms.form import REJECT, Form
 from app.forms.reading import read_form
 from app.ids import new_id
@@ -191,11 +191,7 @@ class Questions:
         title = questions[0]["question"] if questions else message
 
         def read(params: dict[str, Any]) -> ElicitationAnswer:
-            try:
-                action, content = form.answer(params)
-            except AnswerInvalid:
-                # COMPATIBILITY: taken by a process of the previous release, which checks less.
-                return ElicitationAnswer("decline")
+            action, content = form.answer(params)
             if action == "accept":
                 return ElicitationAnswer("accept", form.as_asked(content, asked))
             return ElicitationAnswer("cancel" if action == "cancel" else "decline")

@@ -109,9 +109,8 @@ async def _require_same_answer(
     if origin is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
         kept = row["answered_from"] or {}
-        # COMPATIBILITY: the previous release kept no option.
         own = (str(origin.notification_id), origin.option)
-        is_same = is_same and (kept.get("notification"), kept.get("option", origin.option)) == own
+        is_same = is_same and (kept.get("notification"), kept.get("option")) == own
     if not is_same:
         raise AlreadyAnswered(winner(row))
     status = await session.scalar(select(RunCommand.status).where(RunCommand.id == row["command_id"]))

@@ -1,15 +1,13 @@
 """The job that recovers runs: by the limits of the settings, and repeatable."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import QuestionStatus, RunStatus
-from app.models import Question, Run
+from app.enums import RunStatus
+from app.models import Run
 from app.services.run_log.log_lock import hold_lock
 from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.storage_keys import RunRef
@@ -17,7 +15,6 @@ from app.worker.jobs.recover_runs import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
-from tests.support.questions import make_question
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
 
@@ -86,19 +83,6 @@ async def test_run_of_an_outside_agent_may_be_silent_for_ever_if_the_setting_is_
     await recover_runs(with_settings(workshop, outside_agent_silence_seconds=0).arq_context)
 
     assert (await workshop.read(run)).status == RunStatus.IN_PROGRESS
-
-
-async def test_open_question_of_a_run_that_is_over_is_withdrawn(workshop: Workshop) -> None:
-    async with unit_of_work(workshop.sessions) as session:
-        task = await make_task(session, project=workshop.project, created_by=workshop.owner)
-        question = await make_question(session, task=task)
-        run = await session.get_one(Run, question.run_id)
-        run.status, run.completed_at = RunStatus.FAILED, utcnow() - timedelta(minutes=5)
-
-    await recover_runs(workshop.arq_context)
-
-    async with workshop.sessions() as session:
-        assert (await session.get_one(Question, question.id)).status == QuestionStatus.WITHDRAWN
 
 
 async def test_stop_of_the_worker_lets_it_log_which_commands_of_a_failed_run_were_dropped(
