@@ -1,4 +1,8 @@
-"""Rate the risk of a question about a tool call, by the rules in risk.toml (contract 15.10)."""
+"""Rate the risk of a question about a tool call, by the rules in risk.toml (contract 15.10).
+
+A heuristic that warns people of what is written plainly. It is no parser of a shell, and a command can be hidden from
+it: the sandbox confines the agent.
+"""
 
 import re
 import tomllib
@@ -20,6 +24,9 @@ _SEARCHED_IN_ALL = 100_000
 _DEEPEST = 50
 # Separates simple commands of a shell.
 _SEPARATOR = re.compile(r"[;&|\n]")
+# A shell drops these from words and inserts nothing: `r\m`, `r''m`, `r$@m`.
+_DROPPED = re.compile(r"""\\\n|['"\\]|\$[@*]""")
+_BLANK = re.compile(r"\$\{?IFS\}?")
 
 
 class _TooMuchError(Exception):
@@ -86,6 +93,7 @@ def _read(tool_call: Mapping[str, Any], *, runs_all: bool) -> _Call:
         call.add(call.keys, *names)
         if runs_all or any(_COMMAND_KEYS.search(name) for name in names):
             call.add(call.commands, text)
+            call.commands.append(_BLANK.sub(" ", _DROPPED.sub("", text)))
         if any(_PATH_KEYS.search(name) for name in names):
             call.add(call.paths, text)
     for part in (*_entries(tool_call, "locations"), *_entries(tool_call, "content")):
