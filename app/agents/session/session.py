@@ -111,6 +111,7 @@ class AgentSession:
         )
         self._stderr = Tail(_STDERR_BYTES)
         self._listener = asyncio.create_task(self._stderr.read(process.stderr))
+        self._storing = asyncio.create_task(self._transcript.store_unfinished())
         self._session_id = ""
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
@@ -328,6 +329,7 @@ class AgentSession:
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and the agent's processes, in less time if `at_once`. Can be called again."""
         grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
+        self._storing.cancel()
         try:
             with suppress(ConnectionError):
                 await self._connection.close()
@@ -336,11 +338,12 @@ class AgentSession:
                     await self._process.wait()
         finally:
             # A process counts as running until its output has been read, and the agent may still write.
-            _, _, _, _ = await asyncio.gather(
+            _ = await asyncio.gather(
                 self._close_terminals(grace),
                 self._process.stop(grace),
                 self._listener,
                 read_bounded(self._process.stdout, 0),
+                asyncio.wait([self._storing]),
             )
 
     async def _close_terminals(self, grace_seconds: float) -> None:

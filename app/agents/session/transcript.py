@@ -1,15 +1,21 @@
 """Writes an agent's updates to the log of its run (contract 13.4), and joins messages from their chunks."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from app.agents.session.transport import Message
 from app.clock import utcnow
+from app.ids import new_hex_id
 
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
 _MESSAGE_CHARACTERS = 2**20
 _REMEMBERED_TOOL_CALLS = 1000
+# What a killed worker may lose of a message: the text after this silence, or of this time if the agent goes on writing.
+_SILENCE_SECONDS = 3.0
+_LONGEST_SECONDS = 30.0
 
 
 def notification_entry(method: str, params: Message) -> Message:
@@ -25,15 +31,24 @@ class Transcript:
     """Passes an agent's updates to `emit` as log entries, and adds an entry for each complete message of the agent.
 
     The agent sends a message in chunks while it writes. Each chunk is an entry for followers of the live stream only;
-    the entry with the complete message comes after its chunks, and is also stored in the run's log.
+    the entry with the text comes after its chunks, and is also stored in the run's log. If the agent falls silent in
+    the middle of a message, `store_unfinished` adds the entry already; what follows is a further entry with the same
+    `messageId`. Chunks without a `messageId` get one.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, *, silence: float = _SILENCE_SECONDS) -> None:
         self._emit = emit
+        self._silence = silence
+        # The text of the current message that has no entry yet; `_length` is that of the whole message.
         self._pieces: list[str] = []
+        self._begun_at = self._grown_at = 0.0
+        self._has_pieces = asyncio.Event()
         self._length = 0
+        # The id that the agent gave, and the id in the entries.
+        self._given_id: object = None
         self._message_id: object = None
         self._session_id: object = None
+        self._written = ""
         self.last_message = ""
         self._tool_calls: deque[object] = deque(maxlen=_REMEMBERED_TOOL_CALLS)
         # Whether the agent repeats updates that an earlier run has logged.
@@ -42,7 +57,7 @@ class Transcript:
     async def add(self, message: Message) -> None:
         """Pass an update of the agent to the run's log.
 
-        If the update does not continue the current message, first log that message as a whole.
+        If the update does not continue the current message, first log the rest of that message.
         """
         if self.is_replay:
             return
@@ -51,17 +66,36 @@ class Transcript:
         if not isinstance(params, dict) or not isinstance(update, dict):
             return
         piece = _text_of(update) if update.get("sessionUpdate") == "agent_message_chunk" else None
-        if piece is None or update.get("messageId") != self._message_id:
+        if piece is None or update.get("messageId") != self._given_id:
             await self.flush()
         if update.get("sessionUpdate") == "tool_call":
             self._tool_calls.append(update.get("toolCallId"))
-        await self._emit(notification_entry("session/update", params))
-        if piece is not None:
-            self._message_id = update.get("messageId")
+        if piece is None:
+            await self._emit(notification_entry("session/update", params))
+            return
+        if self._message_id is None:
+            self._given_id = update.get("messageId")
+            self._message_id = new_hex_id() if self._given_id is None else self._given_id
             self._session_id = params.get("sessionId")
-            room = _MESSAGE_CHARACTERS - self._length
-            self._pieces.append(piece[:room])
-            self._length += len(piece[:room])
+        update = {**update, "messageId": self._message_id}
+        await self._emit(notification_entry("session/update", {**params, "update": update}))
+        self._grown_at = monotonic()
+        if not self._pieces:
+            self._begun_at = self._grown_at
+            self._has_pieces.set()
+        room = _MESSAGE_CHARACTERS - self._length
+        self._pieces.append(piece[:room])
+        self._length += len(piece[:room])
+
+    async def store_unfinished(self) -> None:
+        """Log the text of messages that the agent has begun and does not go on with, until cancelled."""
+        while True:
+            await self._has_pieces.wait()
+            due_at = min(self._grown_at + self._silence, self._begun_at + _LONGEST_SECONDS)
+            if (seconds := due_at - monotonic()) > 0:
+                await asyncio.sleep(seconds)
+            else:
+                await self._log_pieces()
 
     async def note(self, message: str) -> None:
         """Log a text of the service about the agent, as a progress entry."""
@@ -78,16 +112,25 @@ class Transcript:
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the whole current message, joined from its chunks, as one entry. Does nothing if there are no chunks."""
-        text = "".join(self._pieces)
+        """Log the text of the current message that has no entry yet, and end the message."""
+        await self._log_pieces()
+        self._given_id = self._message_id = None
+        self._length, self._written = 0, ""
+
+    async def _log_pieces(self) -> None:
+        # Taken before the first await: a chunk that comes meanwhile belongs to the next entry.
+        text, message_id = "".join(self._pieces), self._message_id
         self._pieces.clear()
-        self._length = 0
+        self._has_pieces.clear()
         if not text:
             return
-        self.last_message = text
-        update: Message = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
-        if self._message_id is not None:
-            update["messageId"] = self._message_id
+        self._written += text
+        self.last_message = self._written
+        update = {
+            "sessionUpdate": "agent_message",
+            "content": {"type": "text", "text": text},
+            "messageId": message_id,
+        }
         await self._emit(
             notification_entry("session/update", {"sessionId": self._session_id, "update": update})
         )

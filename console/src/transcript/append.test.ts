@@ -107,6 +107,20 @@ describe("messages of the agent", () => {
     expect(transcript.items).toHaveLength(1);
   });
 
+  it("that are stored in several entries are one, with what is not stored yet", () => {
+    const at = (seconds: number, entry: object) => ({
+      ...entry,
+      timestamp: `2026-01-01T00:00:0${seconds}.000Z`,
+    });
+    const first = [at(1, chunk("Hel", "m1")), at(4, whole("Hel", "m1"))];
+    const more = [at(5, chunk("lo", "m1"))];
+    const growing = read([...first, ...first, ...more]);
+    expect(growing.items).toMatchObject([{ text: "Hello", isOpen: true }]);
+    const done = read([at(6, whole("lo.", "m1")), ...more], growing);
+    expect(done.items).toMatchObject([{ text: "Hello.", isOpen: false }]);
+    expect(done.items).toHaveLength(1);
+  });
+
   it("leave the transcript that they were appended to as it was", () => {
     const before = read([chunk("a", "m")]);
     const copy = structuredClone(before.items);

@@ -30,6 +30,8 @@ export interface AgentItem extends Base {
   text: string;
   /** Whether more of it is expected. */
   isOpen: boolean;
+  /** The text of its entries that the log has, and the time of the last one; pieces follow. */
+  stored?: { text: string; at: string };
 }
 
 export type ToolKind =

@@ -44,21 +44,28 @@ function grow(draft: Draft, kind: AgentItem["kind"], update: Json, at: string): 
     return;
   }
   draft.close();
-  // A message that is whole already, and comes again in pieces after a reconnection.
-  if (!text || (id && draft.places.has(id))) return;
-  const item: AgentItem = { kind, id: id || draft.newId(kind), at, text, isOpen: true };
+  const known = id ? draft.find(id, kind) : null;
+  // Pieces of what is stored already come again after a reconnection; newer ones go on.
+  if (!text || (known && (!known.stored || at <= known.stored.at))) return;
+  const item: AgentItem = known
+    ? { ...known, text: known.text + text, isOpen: true }
+    : { kind, id: id || draft.newId(kind), at, text, isOpen: true };
   draft.put(item);
   draft.openId = item.id;
 }
 
-/** The whole message replaces its pieces. */
+/** A stored text takes the place of its pieces; a message may be stored in several entries. */
 function finish(draft: Draft, update: Json, at: string): void {
   const given = asText(update.messageId);
   const open = draft.openId === null ? null : draft.find(draft.openId, "agent");
   const id = given ? `agent:${given}` : (open?.id ?? draft.newId("agent"));
   const known = draft.find(id, "agent");
+  const earlier = known?.stored;
+  const piece = blockText(update.content);
   draft.close();
-  draft.put({ kind: "agent", id, at: known?.at ?? at, text: blockText(update.content), isOpen: false });
+  const isRepeated = earlier !== undefined && at <= earlier.at && earlier.text.endsWith(piece);
+  const text = isRepeated ? earlier.text : (earlier?.text ?? "") + piece;
+  draft.put({ kind: "agent", id, at: known?.at ?? at, text, isOpen: false, stored: { text, at } });
 }
 
 function userMessage(draft: Draft, update: Json, at: string): void {

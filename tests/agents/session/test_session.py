@@ -225,10 +225,10 @@ async def test_other_version_of_the_protocol_is_refused(stage: Stage) -> None:
             await talk.session.start()
 
 
-async def test_cancelling_ends_the_prompt(stage: Stage) -> None:
+async def test_words_before_a_silence_are_stored_and_cancelling_ends_the_prompt(stage: Stage) -> None:
     async with stage.play("wait_for_cancel") as talk:
         prompt = asyncio.create_task(talk.prompt())
-        await eventually(lambda: talk.updates != [])
+        await eventually(lambda: talk.said() == ["waiting"])
         await talk.session.cancel()
         async with asyncio.timeout(120):
             assert await prompt == "cancelled"
