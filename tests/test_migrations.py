@@ -122,7 +122,7 @@ def test_upgrade_that_failed_outside_of_a_transaction_can_be_repeated(
     command.check(config)
 
 
-_RUN_OF_PREVIOUS_RELEASE = """
+_RUN_OF_EARLIER_CODE = """
     WITH organization AS (
         INSERT INTO organizations (id, name, created_at) VALUES (gen_random_uuid(), 'O', now()) RETURNING id
     ), project AS (
@@ -140,74 +140,20 @@ _RUN_OF_PREVIOUS_RELEASE = """
 """
 
 
-def test_previous_release_and_this_one_see_the_same_facts_of_a_run(
-    config: Config, empty_database: str
-) -> None:
-    def stored(change: str = "") -> tuple[dict[str, object], dict[str, object]]:
-        if change:
-            fetch(empty_database, f"UPDATE runs SET {change}")  # noqa: S608 - constants, below
+def test_facts_of_earlier_runs_move_to_their_column(config: Config, empty_database: str) -> None:
+    def stored() -> tuple[dict[str, object], dict[str, object]]:
         [row] = fetch(empty_database, "SELECT state, facts FROM runs")
         return orjson.loads(row["state"]), orjson.loads(row["facts"])
 
     command.upgrade(config, "0013")
-    fetch(empty_database, _RUN_OF_PREVIOUS_RELEASE)
+    fetch(empty_database, _RUN_OF_EARLIER_CODE)
     command.upgrade(config, "head")
-
-    mode = {"mode": "background"}
-    assert stored() == ({**mode, "recovery": 1}, {"recovery": 1})
-    both = {"recovery": 1, "usage": 5}
-    assert stored("""state = state || '{"usage": 5}'""") == ({**mode, **both}, both)
-    assert stored("facts = facts - 'recovery'") == ({**mode, "usage": 5}, {"usage": 5})
-    assert stored("state = state - 'usage'") == (mode, {})
-    # This release may write to both at once.
-    at_once = """facts = '{"usage": 6}', state = state || '{"pr_url": "u"}'"""
-    assert stored(at_once) == ({**mode, "pr_url": "u", "usage": 6}, {"usage": 6})
+    assert stored() == ({"mode": "background"}, {"recovery": 1})
+    command.downgrade(config, "0032")
+    assert stored() == ({"mode": "background", "recovery": 1}, {"recovery": 1})
     command.downgrade(config, "0013")
     [row] = fetch(empty_database, "SELECT state FROM runs")
-    assert orjson.loads(row["state"]) == {**mode, "pr_url": "u", "usage": 6}
-
-
-def test_previous_release_and_this_one_see_the_same_deliveries_of_github(
-    config: Config, empty_database: str
-) -> None:
-    """The table got another name: through a view, each release ignores what the other has processed, and sweeps it."""
-
-    def process(table: str, delivery: str) -> bool:
-        new = f"INSERT INTO {table} VALUES ('{delivery}', now()) ON CONFLICT DO NOTHING RETURNING delivery_id"  # noqa: S608 - of this test alone
-        return len(fetch(empty_database, new)) == 1
-
-    command.upgrade(config, "0016")
-    assert process("webhook_deliveries", "earlier")
-    command.upgrade(config, "head")
-    assert [process(table, "earlier") for table in ("webhook_deliveries", "github_deliveries")] == [False] * 2
-    assert process("webhook_deliveries", "by the previous release")
-    assert not process("github_deliveries", "by the previous release")
-    assert process("github_deliveries", "by this one")
-    assert not process("webhook_deliveries", "by this one")
-    swept = "DELETE FROM webhook_deliveries WHERE received_at <= now() RETURNING delivery_id"
-    assert len(fetch(empty_database, swept)) == 3
-    assert fetch(empty_database, "SELECT FROM github_deliveries") == []
-
-
-def test_stored_events_spell_the_ids_of_questions_as_the_inbox_does(
-    config: Config, empty_database: str
-) -> None:
-    id_ = "019ca8a0-3333-7c3e-9f62-0b5c1d2e3f40"
-
-    def stored() -> list[dict[str, object]]:
-        return [
-            orjson.loads(row["data"]) for row in fetch(empty_database, "SELECT data FROM events ORDER BY seq")
-        ]
-
-    command.upgrade(config, "0031")
-    fetch(empty_database, _RUN_OF_PREVIOUS_RELEASE)
-    for data in (f'{{"question_id": "{id_.replace("-", "")}", "kind": "form"}}', '{"kind": "message"}'):
-        columns = f"project_id, 'x', now(), '{data}' FROM runs"
-        fetch(empty_database, f"INSERT INTO events (project_id, type, occurred_at, data) SELECT {columns}")
-    command.upgrade(config, "head")
-    assert stored() == [{"question_id": id_, "kind": "form"}, {"kind": "message"}]
-    command.downgrade(config, "0031")
-    assert stored()[0]["question_id"] == id_.replace("-", "")
+    assert orjson.loads(row["state"]) == {"mode": "background", "recovery": 1}
 
 
 def test_second_upgrade_keeps_revision_and_schema(config: Config, empty_database: str) -> None:

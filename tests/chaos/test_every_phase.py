@@ -106,7 +106,7 @@ async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
             async def is_reported() -> bool:
                 # The row hears of it once the folder is gone.
                 [row] = await site.rows()
-                return bool(row.state.get("not_stored", {}).get("files"))
+                return bool(row.facts.get("not_stored", {}).get("files"))
 
             await eventually(is_reported)
     if phase == "storing":

@@ -52,7 +52,7 @@ async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, s
     assert len(lost) + sum(run.attempts - 1 for run in again) == held > 0
     for run in lost:
         assert "worker" in (run.error_message or "")
-        assert run.state["recovery"]["decision"] == "failed"
+        assert run.facts["recovery"]["decision"] == "failed"
     for run in runs:
         if run not in lost:
             assert (run.status, run.error_message) == (RunStatus.COMPLETED, None)

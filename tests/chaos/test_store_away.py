@@ -72,6 +72,6 @@ async def test_outage_that_outlasts_the_wait_completes_nothing_and_says_so(
     files = [ARTIFACT, "changes.patch"]
     for run in await site.rows():
         if run.status == RunStatus.FAILED:
-            assert run.state["not_stored"]["files"] == files
+            assert run.facts["not_stored"]["files"] == files
             assert f"could not be stored, and are lost: {', '.join(files)}." in (run.error_message or "")
             assert '"_taskbeacon/not_stored"' in await read_log(store, run)

@@ -76,7 +76,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
 
         async def both_are_held() -> bool:
             runs = [await read(run["id"]) for run in listed]
-            return all("agent_started_at" in run.state for run in runs)
+            return all("agent_started_at" in run.facts for run in runs)
 
         await eventually(both_are_held)
         lease = (await read(first["id"])).lease_expires_at

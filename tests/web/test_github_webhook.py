@@ -131,7 +131,7 @@ async def test_failed_check_starts_a_run_that_goes_on_from_the_one_that_pushed(
     run = await hook.follow_up(answer)
     assert (run.status, run.branch, run.environment) == (RunStatus.QUEUED, "main", "cloud")
     assert run.dispatch_requested_at is not None
-    assert run.state == {
+    assert run.state | run.facts == {
         "mode": "background",
         "pr_base_branch": "main",
         # The token that came with the earlier run is forgotten.
@@ -290,7 +290,7 @@ async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
     run, sha = hook.run, SHA
     for number in (1, 2, 3):
         run = await hook.follow_up(await hook.send(payload(head_sha=sha)))
-        assert run.state["ci_follow_up"]["number"] == number
+        assert run.facts["ci_follow_up"]["number"] == number
         sha = str(number) * 40
         await hook.end(run, sha)
 
@@ -299,7 +299,7 @@ async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
     assert fourth.json()["reason"] == "The branch had 3 follow-up runs already."
     assert len(queue.jobs) == 3
     await hook.session.refresh(run)
-    assert run.state["ci_follow_up"]["refused"] == fourth.json()["reason"]
+    assert run.facts["ci_follow_up"]["refused"] == fourth.json()["reason"]
 
 
 async def test_archived_or_deleted_task_is_left_alone(hook: Hook, queue: RecordingQueue) -> None:

@@ -70,7 +70,8 @@ class Pilot:
         return await self.send(CommandMethod.PERMISSION_RESPONSE, params)
 
     async def state(self) -> JSON:
-        return (await self._workshop.read(self.run)).state
+        run = await self._workshop.read(self.run)
+        return run.state | run.facts
 
     async def until_waiting_for(self, kind: str) -> JSON:
         """Return `waiting_for` of the run, as soon as it is set."""

@@ -1,7 +1,6 @@
 """The names of what only the service writes about a run: its facts, and keys of its state.
 
-The API shows the facts (`Run.facts`) in `state`. Clients write other keys of `Run.state`. COMPATIBILITY: the database
-keeps a copy of the facts in `Run.state`, for processes of the previous release (ADR 56).
+The API shows the facts (`Run.facts`) in `state`. Clients write other keys of `Run.state` (ADR 56).
 """
 
 from typing import Any, Final

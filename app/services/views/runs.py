@@ -77,11 +77,10 @@ async def list_runs(
 def run_bytes(run: Any) -> ColumnElement[int]:
     """Return the SQL expression for the size in bytes of a run's error message and JSON columns.
 
-    `run` is the model `Run` in the statement, or an alias of it. The JSON columns are `output`, `state` and
-    `artifacts`.
+    `run` is the model `Run` in the statement, or an alias of it.
     """
-    documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
-    return text_bytes(run.error_message) + documents
+    documents = (json_bytes(column) for column in (run.output, run.state, run.facts, run.artifacts))
+    return sum(documents, start=text_bytes(run.error_message))
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:

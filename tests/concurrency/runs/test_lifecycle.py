@@ -143,7 +143,7 @@ class TestStatuses:
         else:
             # The next agent of the run has not started.
             assert gone == {WAITING_FOR, AGENT_STARTED}
-        assert FACTS & row.state.keys() == row.facts.keys()
+        assert FACTS & row.state.keys() == set()
 
     async def test_reopened_run_keeps_no_facts_of_its_earlier_end(
         self, sessions: SessionFactory, make: MakeRun
@@ -238,7 +238,7 @@ class TestStatuses:
         for _ in range(2):
             assert await perform(sessions, mark_agent_started(claimed))
             clock.advance(seconds=1)
-        assert (await stored(sessions, claimed)).state[AGENT_STARTED] == started_at
+        assert (await stored(sessions, claimed)).facts[AGENT_STARTED] == started_at
 
     async def test_older_run_does_not_change_the_tasks_latest_status(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -269,7 +269,7 @@ class TestLapsedLease:
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
         assert row.dispatch_requested_at == claimed.dispatch_requested_at
         decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[RECOVERY] == decision | {"losses": 1}
+        assert row.facts[RECOVERY] == decision | {"losses": 1}
 
     async def test_run_with_an_agent_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -282,7 +282,7 @@ class TestLapsedLease:
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert "worker" in row.error_message
         decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[RECOVERY] == decision | {"losses": 1}
+        assert row.facts[RECOVERY] == decision | {"losses": 1}
 
     @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.NOT_STARTED])
     async def test_run_that_was_restarted_is_repeated_while_its_next_agent_has_not_started(

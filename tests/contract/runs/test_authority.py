@@ -51,14 +51,6 @@ JSON = dict[str, Any]
 
 SECRET = "a-secret-between-github-and-us"
 BRANCH, SHA = "taskbeacon/tes-0-1234abcd", "a" * 40
-ASKED: JSON = {
-    "kind": "permission",
-    "request_id": "r1",
-    "tool_call": {"toolCallId": "t"},
-    "options": [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}],
-    "since": "2026-03-01T10:00:00+00:00",
-}
-
 CALLERS = ("creator", "member", "deactivated", "removed", "read_only")
 AUTHORSHIPS = ("none", "linked", "token", "bot")
 # Its owner, as seen from the creator, who asked for the run.
@@ -184,7 +176,7 @@ class Scene:
 
     def state(self, authorship: str, environment: str) -> JSON:
         """Return the state of a run that the creator asked for."""
-        state: JSON = {"mode": "background", "waiting_for": ASKED, "pending_user_message": "first"}
+        state: JSON = {"mode": "background", "pending_user_message": "first"}
         if authorship != "none":
             state["pr_authorship_mode"] = "bot" if authorship == "bot" else "user"
         if authorship in {"linked", "token"}:

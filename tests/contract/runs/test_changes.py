@@ -377,8 +377,8 @@ class TestResumeInCloud:
         status: RunStatus,
         environment: Environment,
     ) -> None:
-        state = {"mode": "background", "agent_started_at": "2026-03-01T10:00:00Z"}
-        url = await make(status=status, environment=environment, error_message="why", state=state)
+        facts = {"agent_started_at": "2026-03-01T10:00:00Z"}
+        url = await make(status=status, environment=environment, error_message="why", facts=facts)
         response = await client.post(f"{url}/resume_in_cloud")
         assert response.status_code == 200, response.text
         run = response.json()

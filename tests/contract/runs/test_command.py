@@ -70,8 +70,8 @@ def say(client: httpx.AsyncClient, url: str) -> Say:
 
 async def ask(session: AsyncSession, task: Task, run: Run, **values: Any) -> Question:
     """Have the agent wait for a person's permission."""
-    state = {"mode": "interactive", "waiting_for": ASKED}
-    await session.execute(update(Run).where(Run.id == run.id).values(state=state))
+    values_of_run = {"state": {"mode": "interactive"}, "facts": {"waiting_for": ASKED}}
+    await session.execute(update(Run).where(Run.id == run.id).values(values_of_run))
     return await make_question(
         session, task=task, run=run, **({"request_id": "r1", "options": OPTIONS} | values)
     )
@@ -85,7 +85,9 @@ async def kept(session: AsyncSession, run: Run) -> list[tuple[str, JSON, str]]:
 
 
 async def state_of(session: AsyncSession, run: Run) -> JSON:
-    state: JSON = (await session.execute(select(Run.state).where(Run.id == run.id))).scalar_one()
+    state: JSON = (
+        await session.execute(select(Run.state.op("||")(Run.facts)).where(Run.id == run.id))
+    ).scalar_one()
     return state
 
 
@@ -323,7 +325,7 @@ async def test_bad_params_are_refused(say: Say, live: Run, session: AsyncSession
         pytest.param({"status": RunStatus.COMPLETED}, id="over"),
         pytest.param({"environment": Environment.LOCAL}, id="the client's"),
         pytest.param({"lease_owner": None, "lease_expires_at": None}, id="no worker"),
-        pytest.param({"state": {"agent_ended_at": "2026-03-01T10:00:00+00:00"}}, id="agent has ended"),
+        pytest.param({"facts": {"agent_ended_at": "2026-03-01T10:00:00+00:00"}}, id="agent has ended"),
     ],
 )
 async def test_run_without_a_live_agent_takes_no_command(

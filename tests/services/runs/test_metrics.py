@@ -28,7 +28,7 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
     sessions: SessionFactory, task: Task, events: RunEvents, clock: MovableClock
 ) -> None:
     usage = {"total_tokens": 110, "cost": {"amount": 0.25, "currency": "USD"}}
-    run = await waiting(sessions, task, clock, state={"usage": usage})
+    run = await waiting(sessions, task, clock, facts={"usage": usage})
     started, waited = growth("taskbeacon_runs_started_total"), growth("taskbeacon_run_start_seconds_sum")
     ended = growth("taskbeacon_runs_ended_total", status="completed", reason="agent ended")
     lasted = growth("taskbeacon_run_end_seconds_sum", status="completed")

@@ -100,7 +100,7 @@ def _check_end(ledger: Ledger, run: Run) -> None:
         ledger.stuck.append(f"{run.id}: {run.status}, held by {run.lease_owner}, {run.attempts} attempts")
     if run.status == RunStatus.FAILED and not run.error_message:
         ledger.incomplete.append(f"{run.id}: failed without a word")
-    if "recovery" in run.state and run.state["recovery"]["decision"] == "failed":
+    if "recovery" in run.facts and run.facts["recovery"]["decision"] == "failed":
         ledger.lost.append(f"{run.id}: {run.state['recovery']['reason']}")
 
 
@@ -123,7 +123,7 @@ async def _check_result(ledger: Ledger, store: S3Store, run: Run, log: list[byte
     lacks += [f"log: {words}" for words in _WORDS if words not in text]
     if not (log and any(part in log[0] for part in _FIRST) and any(part in log[-1] for part in _LAST)):
         lacks.append(f"log of {len(log)} lines from {log[:1]} to {log[-1:]}")
-    if run.error_message is not None or "not_stored" in run.state:
+    if run.error_message is not None or "not_stored" in run.facts:
         lacks.append(f"{run.error_message} {run.state.get('not_stored')}")
     ledger.incomplete += [f"{run.id}: {lack}" for lack in lacks]
 

@@ -165,7 +165,7 @@ class Site:
         """Wait until the agents of `count` runs were started."""
 
         async def working() -> bool:
-            return sum("agent_started_at" in run.state for run in await self.rows()) >= count
+            return sum("agent_started_at" in run.facts for run in await self.rows()) >= count
 
         await eventually(working, within_seconds=_OVER_SECONDS)
 

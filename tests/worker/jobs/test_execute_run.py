@@ -221,7 +221,7 @@ async def test_state_says_what_of_the_work_was_left_out(workshop: Workshop) -> N
 
     ended = await workshop.read(run)
     assert ended.status == RunStatus.COMPLETED
-    assert ended.state["left_out"] == "Named pipes stay behind: ./pipe"
+    assert ended.facts["left_out"] == "Named pipes stay behind: ./pipe"
 
 
 async def test_run_with_an_unreadable_row_fails_and_delays_no_other(workshop: Workshop) -> None:
@@ -292,7 +292,7 @@ async def test_worker_that_is_stopped_gives_the_run_back(workshop: Workshop) -> 
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
 
     async def agent_started() -> bool:
-        return "agent_started_at" in (await workshop.read(run)).state
+        return "agent_started_at" in (await workshop.read(run)).facts
 
     await eventually(agent_started)
     job.cancel()
@@ -301,7 +301,7 @@ async def test_worker_that_is_stopped_gives_the_run_back(workshop: Workshop) -> 
 
     returned = await workshop.read(run)
     assert (returned.status, returned.lease_owner) == (RunStatus.QUEUED, None)
-    assert "agent_started_at" not in returned.state
+    assert "agent_started_at" not in returned.facts
     assert await workshop.left_behind() == []
 
 
@@ -352,4 +352,4 @@ async def test_run_is_handed_back_if_its_worker_is_stopped_before_the_claim_retu
 
     returned = await workshop.read(run)
     assert (returned.status, returned.attempts) == (RunStatus.QUEUED, 1)
-    assert returned.state["recovery"].items() >= {"reason": "worker stopped", "losses": 0}.items()
+    assert returned.facts["recovery"].items() >= {"reason": "worker stopped", "losses": 0}.items()

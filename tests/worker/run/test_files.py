@@ -93,7 +93,7 @@ async def test_lost_attachment_fails_the_run_and_names_the_file(workshop: Worksh
     ended = await workshop.read(run)
     assert ended.status == RunStatus.FAILED
     assert ended.error_message == "The attached file gone.txt does not exist any more."
-    assert "agent_started_at" not in ended.state
+    assert "agent_started_at" not in ended.facts
 
 
 @pytest.mark.parametrize("ids", [None, "text", [1, None, "unknown"], {"a": 1}])

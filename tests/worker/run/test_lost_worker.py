@@ -102,8 +102,8 @@ async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(
 
     waiting = await workshop.read(run)
     assert (waiting.status, waiting.attempts, waiting.error_message) == (RunStatus.QUEUED, 1, None)
-    assert waiting.state["recovery"].items() >= {"decision": "queued again", "reason": "worker lost"}.items()
-    assert "agent_started_at" not in waiting.state
+    assert waiting.facts["recovery"].items() >= {"decision": "queued again", "reason": "worker lost"}.items()
+    assert "agent_started_at" not in waiting.facts
 
     hanging.mend()
     await execute_run(another_worker(workshop, tmp_path / "other").arq_context, run_id=str(run.id))
@@ -115,7 +115,7 @@ async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(
     assert (ended.status, ended.attempts, ended.error_message) == (RunStatus.COMPLETED, 2, None)
     assert ended.output is not None
     assert ended.output["files_changed"] == ["hello.txt"]
-    assert "agent_started_at" in ended.state
+    assert "agent_started_at" in ended.facts
     assert (await log_of(workshop, run)).count("Starting the agent") == 1
 
 
@@ -135,7 +135,7 @@ async def test_agent_of_a_run_that_was_cancelled_in_the_clone_is_not_started(
 
     ended = await workshop.read(run)
     assert (ended.status, ended.artifacts, ended.output) == (RunStatus.CANCELLED, [], None)
-    assert "agent_started_at" not in ended.state
+    assert "agent_started_at" not in ended.facts
     log = await log_of(workshop, run)
     assert "Working from main" in log
     assert "Starting the agent" not in log
@@ -167,7 +167,7 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     assert "run.unexpected_error" not in caplog.text
     left = await workshop.read(run)
     assert (left.status, left.error_message) == (RunStatus.IN_PROGRESS, None)
-    assert "agent_started_at" not in left.state
+    assert "agent_started_at" not in left.facts
 
 
 async def test_claim_with_an_unacknowledged_commit_is_the_only_one(workshop: Workshop) -> None:

@@ -143,7 +143,7 @@ async def test_failed_checks_lead_to_three_follow_up_runs_on_the_branch_and_its_
     fourth = await report_failure(api, integration.id, "workflow_run", branch, output["head_sha"])
 
     assert (fourth["status"], fourth["run"]) == ("ignored", None)
-    assert (await host.workshop.read(run)).state["ci_follow_up"]["refused"] == fourth["reason"]
+    assert (await host.workshop.read(run)).facts["ci_follow_up"]["refused"] == fourth["reason"]
     listed = (await api.get(f"{task_url}/runs")).json()["results"]
     assert len(listed) == 4
 

@@ -114,7 +114,7 @@ class TestMessages:
 
         ended = await workshop.read(pilot.run)
         assert (ended.status, (ended.output or {})["summary"]) == (RunStatus.COMPLETED, "last words")
-        assert "agent_ended_at" in ended.state
+        assert "agent_ended_at" in ended.facts
         with pytest.raises(StateRefused, match="No active sandbox"):
             await pilot.say("too late")
 
@@ -436,7 +436,7 @@ class TestPermission:
         ended = await workshop.read(pilot.run)
         assert ended.status == RunStatus.COMPLETED, ended.error_message
         assert "+red" in await workshop.stored(ended.artifacts[0]["storage_path"])
-        assert "waiting_for" not in ended.state
+        assert "waiting_for" not in ended.facts
         [request] = await pilot.log("_posthog/permission_request")
         assert request["requestId"] == waiting["request_id"]
         assert request["options"] == waiting["options"]
@@ -475,7 +475,7 @@ class TestPermission:
         ended = await workshop.read(pilot.run)
         assert ended.status == RunStatus.COMPLETED, ended.error_message
         assert "+no" in await workshop.stored(ended.artifacts[0]["storage_path"])
-        assert "waiting_for" not in ended.state
+        assert "waiting_for" not in ended.facts
 
     async def test_cancel_gives_the_question_up(self, workshop: Workshop, make_pilot: MakePilot) -> None:
         pilot = await make_pilot(self.ASK, interactive=True)
@@ -507,7 +507,7 @@ class TestWaiting:
 
         ended = await workshop.read(pilot.run)
         assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
-        assert "waiting_for" not in ended.state
+        assert "waiting_for" not in ended.facts
         assert [each["kind"] for each in await pilot.log("_taskbeacon/waiting_for")] == ["message"]
 
     async def test_answered_question_needs_no_push_and_the_next_one_waits_for_the_cooldown(
@@ -543,7 +543,7 @@ class TestRecovery:
             await first
         returned = await workshop.read(pilot.run)
         assert (returned.status, await pilot.statuses()) == (RunStatus.QUEUED, ["accepted"])
-        assert "waiting_for" not in returned.state
+        assert "waiting_for" not in returned.facts
 
         second = pilot.start()
         await pilot.until_waiting_for("message")

@@ -85,7 +85,7 @@ async def test_result_waits_for_a_store_that_comes_back(
     assert sorted(artifact["name"] for artifact in ended.artifacts) == ["changes.patch", "report.txt"]
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
     assert log.count('"last words"') == 1
-    assert "not_stored" not in ended.state
+    assert "not_stored" not in ended.facts
     assert await workshop.left_behind() == []
 
 
@@ -102,7 +102,7 @@ async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
         "These files of the run could not be stored, and are lost: report.txt, changes.patch. "
         "The end of the run's log could not be stored. Start the run again."
     )
-    assert ended.state["not_stored"] == LOST
+    assert ended.facts["not_stored"] == LOST
     assert ended.output is not None
     assert ended.output["summary"] == "last words"
 
@@ -120,7 +120,7 @@ async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
         await job
 
     ended = await workshop.read(run)
-    assert ended.state["not_stored"] == LOST | {"log_end": False}
+    assert ended.facts["not_stored"] == LOST | {"log_end": False}
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
     assert '"_taskbeacon/not_stored","params":{"files":["report.txt","changes.patch"]}' in log
 
@@ -135,7 +135,7 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
         await job
 
     ended = await workshop.read(run)
-    assert (ended.status, ended.state["not_stored"]) == (RunStatus.CANCELLED, LOST)
+    assert (ended.status, ended.facts["not_stored"]) == (RunStatus.CANCELLED, LOST)
 
 
 async def test_run_that_is_cancelled_while_its_files_wait_gets_no_pull_request(
@@ -164,7 +164,7 @@ async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
 
     left = await workshop.read(run)
     assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None)
-    assert left.state["recovery"]["reason"] == "worker stopped"
+    assert left.facts["recovery"]["reason"] == "worker stopped"
     assert await workshop.left_behind() == []
 
 

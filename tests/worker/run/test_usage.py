@@ -46,7 +46,7 @@ async def test_usage_of_a_run_is_on_its_state(workshop: Workshop) -> None:
 
     done = await shop.read(run)
     assert done.status == RunStatus.COMPLETED, done.error_message
-    usage = done.state["usage"]
+    usage = done.facts["usage"]
     assert (usage["total_tokens"], usage["input_tokens"], usage["output_tokens"]) == (100, 90, 10)
     assert usage["cost"] == {"amount": 0.1, "currency": "USD"}
 
@@ -107,7 +107,7 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
     for run in runs:
         ended = await shop.read(run)
         assert ended.status == status, ended.error_message
-        assert ended.state["usage"]["total_tokens"] == tokens
+        assert ended.facts["usage"]["total_tokens"] == tokens
         assert logged in await shop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
@@ -143,9 +143,10 @@ async def test_smaller_one_of_the_runs_budget_and_the_operators_holds(
     workshop: Workshop, operators: int, own: int, limit: int
 ) -> None:
     shop = with_actor(workshop, task_token_budget=operators)
-    first = await shop.queued_run("30 40 done", state=STATE | {"usage": {"total_tokens": 150}})
+    first = await shop.queued_run("30 40 done", state=STATE)
     async with unit_of_work(shop.sessions) as session:
-        await session.execute(update(Run).where(Run.id == first.id).values(status=RunStatus.COMPLETED))
+        spent = {"status": RunStatus.COMPLETED, "facts": {"usage": {"total_tokens": 150}}}
+        await session.execute(update(Run).where(Run.id == first.id).values(spent))
         second = await make_run(session, task=await shop.task_of(first), state=STATE | {"token_budget": own})
         second.dispatch_requested_at = second.created_at
 
@@ -158,11 +159,12 @@ async def test_smaller_one_of_the_runs_budget_and_the_operators_holds(
 
 
 @pytest.mark.parametrize(
-    "state", [{}, {"usage": 5}, {"usage": {"total_tokens": "7", "cost": {"amount": None}}}]
+    "facts", [{}, {"usage": 5}, {"usage": {"total_tokens": "7", "cost": {"amount": None}}}]
 )
-async def test_runs_without_numbers_count_as_nothing(workshop: Workshop, state: dict[str, object]) -> None:
-    run = await workshop.queued_run("x", state={"mode": "background"} | state)
+async def test_runs_without_numbers_count_as_nothing(workshop: Workshop, facts: dict[str, object]) -> None:
+    run = await workshop.queued_run("x")
     async with unit_of_work(workshop.sessions) as session:
+        await session.execute(update(Run).where(Run.id == run.id).values(facts=facts))
         other = await make_run(session, task=await workshop.task_of(run), state={})
         spent = await spent_by_others(session, run.task_id, other.id)
 
