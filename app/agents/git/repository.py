@@ -207,7 +207,9 @@ class Repository:
         much memory or time, large files or the whole patch are left out; the field `left_out` of the result says so.
         """
         between = (base or _EMPTY_TREE, head)
-        names = await self._compare("--name-only", "--no-renames", "-z", *between)
+        # As in the patch, a renamed file is one; looking for renames may take more memory than there is.
+        names = await self._compare("--name-only", "-z", *between)
+        names = names or await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
             return Changes([], b"", truncated=False, left_out=_NO_PATCH)
         paths = names.output.decode(errors="replace").split("\0")[:-1]

@@ -127,6 +127,12 @@ async def test_clone_that_cannot_be_copied_fails_the_run_and_says_why(
     assert "cannot be copied: no space left" in outcome.failed.message
 
 
+async def test_renamed_file_is_one_changed_file(runner: Runner) -> None:
+    outcome = await runner.run("```sh\ngit mv file0.txt moved.txt\n```")
+
+    assert outcome.done.files_changed == ["moved.txt"]
+
+
 async def test_repository_that_git_itself_has_made_is_worked_on(
     runner: Runner, origin: GitFolder, tmp_path: Path
 ) -> None:
