@@ -2,13 +2,18 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import Match, SequenceMatcher
+from itertools import takewhile
 from typing import Any  # JSON
 
 import orjson
 
 # Spaces, and characters that look like spaces.
 _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
+
+# The worst texts of so many lines take 0.1 s; of longer ones, all between the first and the last change is a change.
+_COMPARED_LINES = 400
 
 
 def describe(tool_call: dict[str, Any]) -> str:
@@ -19,8 +24,8 @@ def describe(tool_call: dict[str, Any]) -> str:
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")
-    lines = _lines_of(given, known=frozenset(text for _, text in shown)) if given else []
-    lines += [_prefix_lines(mark, text) for mark, text in shown if mark or text not in lines]
+    lines = _lines_of(given, known=frozenset(text for text, _ in shown)) if given else []
+    lines += [view for text, view in shown if view and (view != text or text not in lines)]
     return _BLANK.sub(_describe_blank, "\n".join(lines))
 
 
@@ -51,22 +56,40 @@ def _words(value: Any) -> str:
 
 
 def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
-    """Yield the texts in the content of a tool call, each with the mark that begins its lines."""
+    """Yield the texts in the content of a tool call, each with what is shown of it."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "diff":
-        yield "", str(part.get("path"))
-        for mark, key in (("-", "oldText"), ("+", "newText")):
-            if isinstance(text := part.get(key), str) and text:
-                yield mark, text
+        path = str(part.get("path"))
+        old, new = (text if isinstance(text := part.get(key), str) else "" for key in ("oldText", "newText"))
+        yield from ((path, path), (old, ""), (new, "\n".join(_compare(old.splitlines(), new.splitlines()))))
         return
     content = part.get("content")
-    if isinstance(content, dict) and isinstance(text := content.get("text"), str) and text:
-        yield "", text
+    if isinstance(content, dict) and isinstance(text := content.get("text"), str):
+        yield text, text
 
 
-def _prefix_lines(mark: str, text: str) -> str:
-    return "\n".join(f"{mark} {line}" for line in text.splitlines()) if mark else text
+def _compare(old: list[str], new: list[str]) -> Iterator[str]:
+    """Yield the lines of two texts: `-` removed, `+` added. What stays is shown too: the agent says what was there."""
+    start = _count_same(old, new)
+    end = _count_same(reversed(old[start:]), reversed(new[start:]))
+    removed, added = old[start : len(old) - end], new[start : len(new) - end]
+    if len(removed) + len(added) <= _COMPARED_LINES:
+        blocks = SequenceMatcher(None, removed, added, autojunk=False).get_matching_blocks()
+    else:
+        blocks = [Match(len(removed), len(added), 0)]
+    yield from (f"  {line}" for line in new[:start])
+    left = right = 0
+    for at, place, size in blocks:
+        yield from (f"- {line}" for line in removed[left:at])
+        yield from (f"+ {line}" for line in added[right:place])
+        left, right = at + size, place + size
+        yield from (f"  {line}" for line in added[place:right])
+    yield from (f"  {line}" for line in new[len(new) - end :])
+
+
+def _count_same(lines: Iterable[str], others: Iterable[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(lines, others, strict=False)))
 
 
 def _describe_blank(blank: re.Match[str]) -> str:

