@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.notifications import (
+    MuteOut,
     NotificationPage,
     PreferencesIn,
     PreferencesOut,
@@ -66,6 +67,19 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
             call.session, call.caller, task_id, body, senders=senders, composer=composer
         )
     )
+
+
+@router.get(
+    _TASK + "/mute",
+    operation_id="tasks_mute_retrieve",
+    summary="Retrieve whether a task is muted",
+    response_description="Whether the caller gets no pushes about the task.",
+    response_model=MuteOut,
+    responses=errors(403, 404, 429),
+)
+async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
+    """Return whether the caller has muted a task."""
+    return Json({"muted": await notification_preferences.is_muted(call.session, call.caller, task_id)})
 
 
 @router.put(

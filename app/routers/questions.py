@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.questions import AnsweredOut, AnswerIn, QuestionOut, SnoozeIn
-from app.services.inbox import answering, following
-from app.web.auth import TaskWrite
+from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
+from app.services.inbox import answering, following, question_details
+from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import QuestionId, TaskId
+from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, settled
-from app.web.responses import no_content
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"
@@ -22,6 +22,22 @@ router = APIRouter(prefix="/api/projects/{project_id}", tags=["inbox"], route_cl
 
 AnswerBody = Annotated[AnswerIn, Depends(json_body(AnswerIn))]
 SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
+
+
+@router.get(
+    "/tasks/{task_id}/runs/{run_id}/questions",
+    operation_id="tasks_runs_questions_list",
+    summary="List the questions of a run",
+    response_description="The questions, the newest first.",
+    response_model=QuestionList,
+    responses=errors(403, 404, 429),
+)
+async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+    """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
+    rows = await question_details.list_questions(
+        call.session, call.caller, task_id, run_id, link=call.process.settings.task_url
+    )
+    return Json({"results": rows})
 
 
 @router.post(

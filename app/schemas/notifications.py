@@ -146,6 +146,12 @@ class QuietHoursOut(TypedDict):
     days: Annotated[list[str], Field(description="Days on which the quiet hours start: `mon` to `sun`.")]
 
 
+class MuteOut(TypedDict):
+    """Whether the caller has muted a task."""
+
+    muted: bool
+
+
 class PreferencesIn(Input):
     """Changes to the caller's notification preferences; absent fields keep their values."""
 

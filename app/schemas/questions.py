@@ -176,6 +176,12 @@ class QuestionOut(Winner):
     ]
 
 
+class QuestionList(TypedDict):
+    """The questions of a run in a response."""
+
+    results: list[QuestionOut]
+
+
 class InboxPage(TypedDict):
     """A page of questions, most urgent first, then oldest first."""
 

@@ -31,6 +31,12 @@ class FileDiff(TypedDict):
     additions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     deletions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     binary: Annotated[bool, Field(examples=[False])]
+    old_size: Annotated[
+        int | None, Field(description="Bytes of a binary file before, if the patch says so.", examples=[None])
+    ]
+    new_size: Annotated[
+        int | None, Field(description="Bytes of a binary file after, if the patch says so.", examples=[None])
+    ]
     patch: NotRequired[
         Annotated[
             str,

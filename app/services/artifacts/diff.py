@@ -115,6 +115,8 @@ def _row(file: PatchedFile) -> FileDiff:
         "additions": file.additions,
         "deletions": file.deletions,
         "binary": file.is_binary,
+        "old_size": file.sizes[0],
+        "new_size": file.sizes[1],
         "truncated": file.is_truncated,
     }
     text = file.text

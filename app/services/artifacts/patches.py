@@ -6,8 +6,11 @@ object, and refuse patches that were cut.
 """
 
 import re
+import zlib
+from base64 import b85decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 # Of one file; more is counted and left out.
 SHOWN_BYTES = 256 * 1024
@@ -20,6 +23,8 @@ _LONGEST_PATH = 4096
 # Lines of a file before its first hunk; git writes a dozen at most.
 _MOST_HEADERS = 50
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+# The head of a binary patch, and of the one back to the old file: a whole file or a delta, its size, a line of data.
+_BLOB = re.compile(rb"^(?:literal|delta) \d{1,18}\n(?:\S+\n)?", re.MULTILINE)
 _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
@@ -48,6 +53,13 @@ class PatchedFile:
         """The diff of the file, perhaps truncated; None for a binary file."""
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """The bytes of a binary file before and after, where the patch has them."""
+        heads = self._shown if self.is_binary else []
+        (old, new), (new_again, old_again) = [*map(_sizes_of, heads), (None, None), (None, None)][:2]
+        return (old_again if old is None else old), (new_again if new is None else new)
+
     def take_header(self, line: bytes, *, begins: bool) -> None:
         """Parse the next line, with its line ending, of the file's header: the lines before the first hunk.
 
@@ -61,6 +73,8 @@ class PatchedFile:
     def take_body(self, part: bytes, *, begins: bool) -> None:
         """Parse the next part of the file's hunks. `begins` is True if the part starts at the beginning of a line."""
         if self.is_binary:
+            heads = _BLOB.finditer(b"".join(self._shown) + part)
+            self._shown = [head[0] for head in islice(heads, 2)]
             return
         cut = part.find(b"\n" + _CUT)
         if cut >= 0:
@@ -152,6 +166,28 @@ class PatchReader:
             self._offset += end - at
             self._begins = data[end - 1 : end] == b"\n"
             at = end
+
+
+def _sizes_of(head: bytes) -> tuple[int | None, int | None]:
+    """Return the sizes before and after one direction of a binary patch; a delta begins with both."""
+    size, data = head.removeprefix(b"literal ").split(b"\n")[:2]
+    if not head.startswith(b"delta"):
+        return None, int(size)
+    try:
+        numbers = iter(zlib.decompressobj().decompress(b85decode(data[1:]), 20))
+    except (ValueError, zlib.error):
+        return None, None
+    return _read_size(numbers), _read_size(numbers)
+
+
+def _read_size(data: Iterator[int]) -> int | None:
+    size = 0
+    # Seven bits a byte, the lowest first.
+    for place, byte in enumerate(data):
+        size |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
+            return size
+    return None
 
 
 def _end_of_line(data: bytes, at: int) -> int:

@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy import Select, and_, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import QuestionAction, QuestionStatus
+from app.enums import QuestionAction, QuestionStatus, Scope
 from app.errors import NotFound
 from app.models import Project, Question, QuestionSnooze, Run, Task, User
 from app.models.base import literal_int
 from app.schemas.questions import QuestionOut, Winner
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.access.scopes import has_scope
+from app.services.access.visibility import VISIBLE_TASK, require_run, visibility
 from app.services.task_links import task_link
 from app.services.views.slugs import slug, slug_prefix
 from app.services.views.users import CREATOR_COLUMNS, user_basic
@@ -101,11 +102,28 @@ async def find_question(session: AsyncSession, caller: Principal, question_id: U
     return row
 
 
+async def list_questions(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, link: str
+) -> list[QuestionOut]:
+    """Return the newest 100 questions of a run, open and closed, the newest first. Raises NotFound."""
+    await require_run(session, caller, task_id, run_id)
+    rows = await _OF_RUN.all(session, {"run_id": run_id, **visibility(caller)})
+    may_write = has_scope(caller, Scope.TASK_WRITE)
+    return [question_out(row, link, may_write=may_write) for row in rows]
+
+
 _DETAILS = details_of(Question).where(VISIBLE_TASK).lateral("details")
 _QUESTION = Prepared(
     select(*QUESTION_COLUMNS, Question.request_id, Question.answered_from, Question.command_id, _DETAILS)
     .join(_DETAILS, true())
     .where(Question.id == bindparam("question_id"))
+)
+_OF_RUN = Prepared(
+    select(*QUESTION_COLUMNS, _DETAILS)
+    .join(_DETAILS, true())
+    .where(Question.run_id == bindparam("run_id"))
+    .order_by(Question.opened_at.desc(), Question.id.desc())
+    .limit(literal_int(100))
 )
 
 

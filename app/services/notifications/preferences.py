@@ -121,6 +121,13 @@ async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> 
         raise NotFound
 
 
+async def is_muted(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
+    """Return whether the caller has muted a task. Raises NotFound."""
+    await require_task(session, caller, task_id)
+    muted = select(TaskMute.task_id).where(TaskMute.user_id == caller.user_id, TaskMute.task_id == task_id)
+    return await session.scalar(muted) is not None
+
+
 async def unmute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
     """Unmute a task: the caller gets pushes about it again. Idempotent.
 

@@ -16,7 +16,7 @@ from tests.contract.inbox.conftest import INBOX
 from tests.support.assertions import assert_invalid, assert_not_authenticated, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import make_key, make_project, make_task, make_user
+from tests.support.factories import make_key, make_project, make_run, make_task, make_user
 from tests.support.questions import OPTIONS, make_question
 from tests.support.web.clients import in_process_client
 
@@ -108,6 +108,27 @@ async def test_closed_question_says_who_answered_what_and_takes_nothing(
     assert (row["answer"], row["answered_via"]) == ({"option_id": "reject"}, "console")
     assert (row["answered_by"]["id"], row["answered_at"]) == (owner.id, wire_time(clock))
     assert row["allowed_actions"] == []
+
+
+async def test_questions_of_a_run_are_its_own_the_newest_first(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, run: Run, owner: User, clock: MovableClock
+) -> None:
+    """Contract 15.13: as in the inbox, with who answered."""
+    answered = {"answer": {"option_id": "allow"}, "answered_by_id": owner.id, "answered_via": AnswerVia.CLI}
+    closed = {"closed_at": clock.now, "status": QuestionStatus.ANSWERED}
+    await make_question(session, task=task, run=run, **answered, **closed)
+    clock.advance(seconds=1)
+    await make_question(session, task=task, run=run, **closed | {"status": QuestionStatus.EXPIRED})
+    clock.advance(seconds=1)
+    await make_question(session, task=task, run=run)
+    await make_question(session, task=task, run=await make_run(session, task=task))
+
+    response = await client.get(f"/api/projects/{task.project_id}/tasks/{task.id}/runs/{run.id}/questions/")
+
+    results = response.json()["results"]
+    assert [row["status"] for row in results] == ["open", "expired", "answered"]
+    assert [row["answered_by"] and row["answered_by"]["id"] for row in results] == [None, None, owner.id]
+    assert results[2] == (await inbox(client, "?status=all"))["results"][0]
 
 
 async def test_most_urgent_comes_first_then_the_oldest(

@@ -192,8 +192,10 @@ async def test_test_push_to_a_foreign_device_is_not_found(
 async def test_muted_task_pushes_nothing_until_it_is_unmuted(
     client: httpx.AsyncClient, clock: MovableClock, task_url: str, device: PushToken, trigger: Trigger
 ) -> None:
+    assert (await client.get(f"{task_url}/mute/")).json() == {"muted": False}
     for _ in range(2):
         assert (await client.put(f"{task_url}/mute/")).status_code == 204
+    assert (await client.get(f"{task_url}/mute/")).json() == {"muted": True}
     await trigger(NotificationKind.AWAITING)
     for _ in range(2):
         assert (await client.delete(f"{task_url}/mute/")).status_code == 204

@@ -1,6 +1,7 @@
 """Patches of git, read file by file; and anything else that may be stored in place of one."""
 
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ def git(folder: Path, *arguments: str) -> bytes:
     return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True).stdout
 
 
+def noise(size: int) -> bytes:
+    return b"\0" + b"".join(sha256(b"%d" % at).digest() for at in range(size // 32 + 1))[: size - 1]
+
+
 @pytest.fixture(scope="module")
 def patch(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The patch that git itself makes of every kind of change, with the options of the worker."""
@@ -37,6 +42,8 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         "moved from.txt": b"".join(b"line %d\n" % number for number in range(20)),
         "mode.sh": b"true\n",
         "binary.bin": bytes(range(256)),
+        "large.bin": noise(4000),
+        "gone.bin": bytes(range(32)),
         "no end": b"a",
         "latin.txt": b"gr\xfc\xdfe\n",
     }.items():
@@ -48,6 +55,9 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     (folder / "moved from.txt").rename(folder / "moved to.txt")
     (folder / "mode.sh").chmod(0o755)
     (folder / "binary.bin").write_bytes(bytes(range(255, -1, -1)))
+    (folder / "large.bin").write_bytes(noise(4000) + noise(40))
+    (folder / "gone.bin").unlink()
+    (folder / "new.bin").write_bytes(b"\0" * 70)
     (folder / "no end").write_bytes(b"b")
     (folder / "latin.txt").write_bytes(b"gr\xfcn\n")
     (folder / "empty").touch()
@@ -65,6 +75,9 @@ def test_every_kind_of_change_is_read(patch: bytes) -> None:
             ("R", ("moved from.txt", "moved to.txt"), 0, 0, False),
             ("M", ("mode.sh", "mode.sh"), 0, 0, False),
             ("M", ("binary.bin", "binary.bin"), 0, 0, True),
+            ("M", ("large.bin", "large.bin"), 0, 0, True),
+            ("D", ("gone.bin", "gone.bin"), 0, 0, True),
+            ("A", ("new.bin", "new.bin"), 0, 0, True),
             ("M", ("no end", "no end"), 1, 1, False),
             ("M", ("latin.txt", "latin.txt"), 1, 1, False),
             ("A", ("empty", "empty"), 0, 0, False),
@@ -86,10 +99,26 @@ def test_texts_are_the_parts_of_the_patch(patch: bytes) -> None:
             assert begin[len(text) :].startswith("diff --git ") or begin == text
 
 
+def test_binary_files_have_their_sizes(patch: bytes) -> None:
+    assert b"\ndelta " in patch
+    assert {file.names[1]: file.sizes for file in read(patch) if file.is_binary} == {
+        "binary.bin": (256, 256),
+        "large.bin": (4000, 4040),
+        "gone.bin": (32, 0),
+        "new.bin": (0, 70),
+    }
+    head = b"diff --git a/a b/a\nGIT binary patch\n"
+    for wrong in (b"", b"delta 9\nz~~~\n", b"delta 9\nAcmZ\n", b"literal x\n"):
+        assert [file.sizes for file in read(head + wrong)] == [(None, None)]
+    assert {file.sizes for file in read(patch) if not file.is_binary} == {(None, None)}
+
+
 @pytest.mark.parametrize("step", [1, 7, 100])
 def test_chunks_make_no_difference(patch: bytes, step: int) -> None:
-    whole = [(shown(file), file.text, file.offset) for file in read(patch)]
-    assert [(shown(file), file.text, file.offset) for file in read(patch, step=step)] == whole
+    def whole(files: list[PatchedFile]) -> list[object]:
+        return [(shown(file), file.text, file.sizes, file.offset) for file in files]
+
+    assert whole(read(patch, step=step)) == whole(read(patch))
 
 
 def test_reading_goes_on_at_the_offset_of_a_file(patch: bytes) -> None:

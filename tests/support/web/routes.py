@@ -72,7 +72,9 @@ TASK_ROUTES = (
     # Published to followers, and left out of the log, because these tests have no store.
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
+    Route("GET", _RUN + "/questions", Scope.TASK_READ),
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
+    Route("GET", _TASK + "/mute", Scope.TASK_READ),
     Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("DELETE", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("PUT", _TASK + "/follow", Scope.TASK_WRITE, 204),
