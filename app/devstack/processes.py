@@ -22,15 +22,18 @@ from app.devstack import watchdog
 from app.devstack.errors import DevstackError, StopRequested
 
 _PR_SET_PDEATHSIG = 1
+_KEEP_SIZE_AND_PUNCH_HOLE = 1 | 2
 _POLL_SECONDS = 0.02
 _FORWARD_SECONDS = 0.2
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
+_CHUNK_BYTES = 65_536  # of output at a time; a line that is longer is shown in parts
 _LOG_LIMIT_BYTES = 8 * 2**20
 _STOP_GRACE_SECONDS = 10.0
 
 # Loaded before any fork: a forked child should only call it.
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
@@ -40,23 +43,28 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
     even when only the parent's thread that started this process ends. Call this function as the last step before exec:
     a later change of the user or the user namespace would cancel the request to the kernel.
     """
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before this call
 
 
 @dataclass(slots=True)
 class Child:
-    """A child process that a `Supervisor` started, and the file with its output."""
+    """A child process that a `Supervisor` started, and the file with its output.
+
+    Output to forward is in a file, not in a pipe, because a full pipe would block the child while the launcher or its
+    terminal is slow. The part that was read is given back to the system as a hole at the beginning of the file, because
+    truncating it would lose what the child writes at that moment.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     stop_signal: signal.Signals
     output: IO[bytes]
-    start: int  # where its output begins
+    start: int  # where the output begins that is still in the file
     is_forwarded: bool
     position: int = 0  # of output that was not forwarded yet
+    missed: int = 0  # bytes that were left out since lines were returned last
 
     @property
     def pid(self) -> int:
@@ -68,42 +76,53 @@ class Child:
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
-    def new_lines(self) -> list[str]:
-        """Return the complete lines that the child has written since the last call.
+    def trim(self) -> None:
+        """Leave out output that is far behind the child's newest, and free the space of what was read."""
+        missed = max(0, self._size() - self.position - _LOG_LIMIT_BYTES)
+        self.position += missed
+        self.missed += missed
+        if self.position - self.start > _LOG_LIMIT_BYTES:
+            self.start = self.position - _TAIL_BYTES
+            _libc.fallocate(self.output.fileno(), _KEEP_SIZE_AND_PUNCH_HOLE, 0, self.start)
 
-        If the log file has become too large, empty it afterwards.
-        """
+    def next_lines(self) -> list[str]:
+        """Return the next lines of the child's output, or [] if none is complete. A very long line comes in parts."""
         is_over = self.process.poll() is not None
-        content = self._read(self.position)
-        *lines, unfinished = content.split(b"\n")
-        if is_over and unfinished:
-            lines, unfinished = [*lines, unfinished], b""
-        self.position += len(content) - len(unfinished)
-        if self.position == self._size() > _LOG_LIMIT_BYTES:
-            self.output.truncate(0)
-            self.position = self.start = 0
-        return [line.decode(errors="replace") for line in lines]
+        chunk = self._read(self.position)
+        end = chunk.rfind(b"\n") + 1 or (len(chunk) if is_over or len(chunk) == _CHUNK_BYTES else 0)
+        self.position += end
+        lines = chunk[:end].decode(errors="replace").removesuffix("\n").split("\n") if end else []
+        if lines and self.missed:
+            lines.insert(0, f"… {self.missed} bytes of output were left out")
+            self.missed = 0
+        return lines
 
     def _size(self) -> int:
         return os.fstat(self.output.fileno()).st_size
 
     def _read(self, position: int) -> bytes:
         # The child has the same file position.
-        return os.pread(self.output.fileno(), self._size() - position, position)
+        return os.pread(self.output.fileno(), _CHUNK_BYTES, position)
 
 
 class Supervisor:
     """Starts child processes, watches them and ends them. As a context manager, it ends them at the end of the block.
 
-    `on_output` is called for each line of output of the children that have no log file, with the name of the child and
-    the line. Use a supervisor from the main thread only, because the kernel ends a child when the thread that started
-    the child ends.
+    `on_output` is called with the name of a child that has no log file and lines of its output, while `has_room`
+    returns True. Use a supervisor from the main thread only, because the kernel ends a child when the thread that
+    started the child ends.
     """
 
-    def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        on_output: Callable[[str, Sequence[str]], None] | None = None,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.children: list[Child] = []
         self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
+        self._has_room = has_room
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._stop_requested = False
         self._is_stopping = False
@@ -176,7 +195,7 @@ class Supervisor:
 
         """
         parent = os.getpid()
-        output = _open_log(log) if log is not None else TemporaryFile("a+b")  # noqa: SIM115 - closed at the end
+        output = _open_log(log) if log is not None else os.fdopen(os.memfd_create(name), "w+b", buffering=0)
         start = os.fstat(output.fileno()).st_size
 
         def before_exec() -> None:
@@ -233,7 +252,8 @@ class Supervisor:
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
             result.seek(0)
             printed = result.read().decode(errors="replace")
-        self._forward(child)
+        while self._forward(child):
+            pass
         self.children.remove(child)
         with child.output:
             if child.process.returncode != 0:
@@ -281,8 +301,8 @@ class Supervisor:
 
         """
         while True:
-            time.sleep(_FORWARD_SECONDS)
-            self._check(None)
+            if not self._check(None):
+                time.sleep(_FORWARD_SECONDS)
 
     def stop(self) -> None:
         """End all children in the reverse order of their start, and wait until they have ended.
@@ -311,12 +331,13 @@ class Supervisor:
             if self._is_forced or time.monotonic() > deadline:
                 child.process.kill()
                 child.process.wait()
-        self._forward(child)
+        while self._forward(child) and not self._is_forced:
+            pass
         child.output.close()
 
-    def _check(self, one_shot: Child | None) -> None:
-        for child in self.children:
-            self._forward(child)
+    def _check(self, one_shot: Child | None) -> bool:
+        """Return whether output was forwarded; then there may be more."""
+        forwarded = [self._forward(child) for child in self.children]
         if self._terminal is not None and not os.isatty(self._terminal):
             self._stop_requested = True
         if self._stop_requested:
@@ -324,11 +345,17 @@ class Supervisor:
         for child in self.children:
             if child is not one_shot and (status := child.process.poll()) is not None:
                 raise DevstackError(f"{child.name} ended (exit status {status}){child.tail()}")
+        return any(forwarded)
 
-    def _forward(self, child: Child) -> None:
-        if child.is_forwarded and self._on_output is not None:
-            for line in child.new_lines():
-                self._on_output(child.name, line)
+    def _forward(self, child: Child) -> bool:
+        if not child.is_forwarded:
+            return False
+        child.trim()
+        if self._on_output is None or not self._has_room():
+            return False
+        if lines := child.next_lines():
+            self._on_output(child.name, lines)
+        return bool(lines)
 
     def _send_to_watchdog(self, line: str) -> None:
         if self._watchdog is None:

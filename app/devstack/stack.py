@@ -31,6 +31,7 @@ _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
 _REQUEST_SECONDS = 10.0
 _BUILD_SECONDS = 900.0
+_TERMINAL_SECONDS = 0.2  # then Ctrl-C is heard, and the output waits
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
 # Frontends under development use any port of this machine.
@@ -92,7 +93,7 @@ class Stack:
 
     def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
-        self.supervisor = Supervisor(on_output=terminal.child_line)
+        self.supervisor = Supervisor(on_output=terminal.child_lines, has_room=terminal.has_room)
         self.environment: dict[str, str] = {}
         self._plan = plan
         self._terminal = terminal
@@ -349,7 +350,7 @@ def run_dev(settings: Settings) -> int:
     `settings` must have `development=True`, because the stack uses secrets that are refused otherwise. Call this in the
     main thread.
     """
-    terminal = TerminalOutput()
+    terminal = TerminalOutput(patience=_TERMINAL_SECONDS)
     stack = Stack(Plan.from_settings(settings, os.environ), terminal)
     terminal.title(f"Taskbeacon development stack in {stack.home.root}")
     with stop_on_signals(stack.supervisor):

@@ -1,14 +1,22 @@
 """Children of a launcher: readiness, output and errors, and that none outlives the launcher."""
 
 import json
+import os
+import re
+import resource
+import select
 import signal
+import subprocess
+import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.devstack.watchdog import snapshot
-from tests.devstack.launchers import ended, launcher, run_source, wait_for
+from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
 
 # One child ignores every polite signal; the other has a child in a session of its own.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()"
@@ -197,3 +205,105 @@ def test_child_with_a_launcher_that_died_before_the_kernel_knew_ends_at_once() -
     )
 
     assert answer == ["1"]
+
+
+SHOWING = """
+import os, signal, sys
+from app.devstack.errors import StopRequested
+from app.devstack.processes import Supervisor
+from app.devstack.terminal import TerminalOutput
+
+terminal = TerminalOutput(patience=0.2)
+with Supervisor(on_output=terminal.child_lines, has_room=terminal.has_room) as supervisor:
+    signal.signal(signal.SIGINT, lambda *_: supervisor.request_stop())
+    supervisor.start("api", [sys.executable, "-uc", sys.argv[1]], environment=os.environ)
+    try:
+        supervisor.run_until_stopped()
+    except StopRequested:
+        terminal.line("asked to stop")
+"""
+# After each signal more than the launcher keeps, then lines that are hard to show.
+TALKATIVE = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+lines = "".join("line %094d\\n" % number for number in range(1000))
+for burst in range(10):
+    for _ in range(100):
+        sys.stdout.write(lines)
+    sys.stdout.write("x" * 1_000_000 + f"\\n\\0\\x1b\\n{os.getpid()} end\\n")
+    sys.stdout.flush()
+    signal.sigwait({signal.SIGUSR1})
+"""
+ENDLESS = "while True: print('x' * 1000)"
+
+
+@contextmanager
+def showing(child: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A launcher that shows a child's output, and the pipe to which it does."""
+    command = [sys.executable, "-c", SHOWING, child]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment()) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.fileno()
+        finally:
+            process.kill()
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def kept_output(pid: int) -> int:
+    """The bytes of children's output that the launcher holds."""
+    files = [path for path in Path(f"/proc/{pid}/fd").iterdir() if "memfd:" in str(path.readlink())]
+    return sum(path.stat().st_blocks * 512 for path in files)
+
+
+def test_output_far_beyond_what_is_kept_costs_the_launcher_nothing() -> None:
+    """The launcher read its own holes, gigabytes of NUL, at each look."""
+    shown = bytearray()
+    with showing(TALKATIVE) as (process, pipe):
+        for burst in range(10):
+            while not shown.endswith(b"end\n"):
+                shown += os.read(pipe, 1_000_000) or b"end\n"
+            if burst < 9:
+                shown += b"\n"
+                os.kill(int(shown.split()[-2]), signal.SIGUSR1)
+        used = processor_seconds(process.pid)
+        assert not select.select([pipe], [], [], 1)[0]
+        used = processor_seconds(process.pid) - used
+        resident, kept = resident_bytes(process.pid), kept_output(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        rest = os.read(pipe, 1_000)
+
+    lines = [line.partition("│ ")[2] for line in shown.decode().splitlines()]
+    missed = sum(
+        int(found[1]) for line in lines if (found := re.fullmatch(r"… (\d+) bytes .* left out", line))
+    )
+    assert (
+        sum(len(line) + 1 for line in lines if line.startswith("line ")) + missed >= 99_900_000
+    )  # lines were cut
+    assert sum(len(line) for line in lines if set(line) == {"x"}) == 10_000_000
+    assert lines.count(r"\x00\x1b") == 10
+    assert b"\0" not in shown
+    assert rest.decode() == "asked to stop\n"
+    assert resident < 60_000_000
+    assert kept < 10_000_000
+    assert used <= 0.02
+
+
+def test_launcher_with_a_blocked_terminal_is_small_and_stops() -> None:
+    with showing(ENDLESS) as (process, _):
+        wait_for(lambda: kept_output(process.pid) > 8_000_000, seconds=60, what="a full store")
+        wait_for(lambda: kept_output(process.pid) < 8_500_000, seconds=60, what="room in the store")
+        assert resident_bytes(process.pid) < 60_000_000
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(60) == 0

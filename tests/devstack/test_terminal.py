@@ -33,7 +33,7 @@ def test_lines_between_do_not_break_a_step() -> None:
     terminal = TerminalOutput(stream)
 
     with terminal.step("API"):
-        terminal.child_line("api", "listening")
+        terminal.child_lines("api", ["listening"])
 
     assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
 
@@ -46,7 +46,7 @@ def test_nothing_is_written_without_an_output(
 
     terminal.title("Ready")
     with terminal.step("API"):
-        terminal.child_line("api", "listening")
+        terminal.child_lines("api", ["listening"])
 
     assert capfd.readouterr() == ("", "")
 
@@ -75,7 +75,7 @@ SHOWN = r"\x1b]52;c;cm0gLXJm\x07 \x1b[8m \x1b[1A\r \x9b2J \x7f \u202egnihton"
 
 
 @pytest.mark.parametrize(
-    "write", ["line", "title", "styled_line", "child_line", "table", "step", "step_done"]
+    "write", ["line", "title", "styled_line", "child_lines", "table", "step", "step_done"]
 )
 def test_control_characters_of_an_agent_are_shown_and_not_obeyed(
     monkeypatch: pytest.MonkeyPatch, write: str
@@ -88,8 +88,8 @@ def test_control_characters_of_an_agent_are_shown_and_not_obeyed(
     match write:
         case "styled_line":
             terminal.styled_line(HOSTILE, "dim")
-        case "child_line":
-            terminal.child_line("worker", HOSTILE)
+        case "child_lines":
+            terminal.child_lines("worker", [HOSTILE])
         case "table":
             terminal.table({"Branch": HOSTILE})
         case "step":
