@@ -7,7 +7,6 @@ from app.cli.database import database_failures, with_sessions
 from app.cli.settings import development_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.observability import configure_logging
 from app.services.schema_revision import database_revision, revisions_between, upgrade_schema
 
 
@@ -19,7 +18,6 @@ def migrate() -> None:
     """
     # A migration neither signs nor encrypts, so it needs no production secrets.
     settings = development_settings()
-    configure_logging(settings.log_format, settings.log_level)
     before = _revision(settings)
     with database_failures(settings):
         try:

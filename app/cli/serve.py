@@ -17,7 +17,6 @@ from app.cli.serving.listening import DealtSocket
 from app.cli.serving.loading import load_api
 from app.cli.serving.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
-from app.observability import configure_logging
 
 # Container engines kill ten seconds after the stop signal; streams are closed before that.
 _GRACEFUL_SHUTDOWN_SECONDS = 8
@@ -42,7 +41,6 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     settings = service_settings()
-    configure_logging(settings.log_format, settings.log_level)
     warn_of_unknown_variables()
     check_catalog(settings)
     check_clock_and_schema(settings)

@@ -1,4 +1,4 @@
-"""Read the settings for a command, and report their errors in one line. This module does not read variables itself."""
+"""Read the settings for a command and send its logs to standard error, or report a bad setting in one line."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.errors import CatalogInvalid
 from app.config import Settings, unknown_variables
 from app.devstack.home import running_environment
+from app.observability import configure_logging
 
 _PREFIX = "TASKBEACON_"
 
@@ -98,7 +99,7 @@ def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _build(build: Callable[[], Settings]) -> Settings:
     try:
-        return build()
+        settings = build()
     except ValidationError as error:
         # Without the values: some are secrets.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
@@ -106,6 +107,9 @@ def _build(build: Callable[[], Settings]) -> Settings:
         raise click.ClickException(f"bad settings: {text}") from error
     except SettingsError as error:
         raise click.ClickException(f"bad settings: {error}") from error
+    # Before anything is logged: standard output is for the result of the command.
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
 
 
 def _describe(location: tuple[int | str, ...], message: str) -> str:

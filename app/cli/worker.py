@@ -7,7 +7,6 @@ from app.cli.database import check_clock_and_schema
 from app.cli.privacy import hide_environment
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.config import Settings
-from app.observability import configure_logging
 from app.worker.main import run_worker
 
 
@@ -20,7 +19,6 @@ def worker() -> None:
     """
     hide_environment()
     settings = service_settings()
-    configure_logging(settings.log_format, settings.log_level)
     warn_of_unknown_variables()
     check_catalog(settings)
     check_clock_and_schema(settings)

@@ -9,6 +9,7 @@ import pytest
 
 from app.cli.settings import admin_settings
 from app.devstack.home import Home
+from tests.support.logs import kept_logging
 
 STACK = {
     "TASKBEACON_DEVELOPMENT": "true",
@@ -17,6 +18,12 @@ STACK = {
     "TASKBEACON_THROTTLE_PER_MINUTE": "0",
     "TASKBEACON_UNKNOWN": "ignored",
 }
+
+
+@pytest.fixture(autouse=True)
+def kept_logs() -> Generator[None, None, None]:
+    with kept_logging():
+        yield
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`taskbeacon admin webhooks` and `events`: what operators see of endpoints, and what they can send again."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,24 @@ def test_what_is_not_there_is_said_in_one_line(taskbeacon: Taskbeacon, command: 
     assert result.exit_code == 1
     assert result.stderr.endswith("does not exist.\n")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["remove-member", "deactivate-user"])
+def test_logs_of_a_command_are_on_standard_error(
+    taskbeacon: Taskbeacon, look: Look, project: int, user: int, command: str
+) -> None:
+    async def make(session: AsyncSession) -> None:
+        owner, of = await session.get_one(User, user), await session.get_one(Project, project)
+        await make_endpoint(session, project=of, created_by=owner, url="https://a.example.com/")
+
+    look(make)
+    of_project = ("--project", str(project)) if command == "remove-member" else ()
+
+    result = taskbeacon("admin", command, "--user", str(user), *of_project)
+
+    assert result.stdout.count("\n") == 1
+    assert json.loads(result.stdout).keys() <= {"id", "project", "user"}
+    assert "webhook.endpoint_disabled" in result.stderr
 
 
 def test_events_are_pruned_at_once(admin: Admin) -> None:
