@@ -89,6 +89,101 @@ def test_branch_comes_back_and_nothing_else_happens(checkout: Path, tmp_path: Pa
     assert not (tmp_path / "hooked").exists()
 
 
+HOSTILE = """\
+[core]
+    fsmonitor = {evil}
+    hooksPath = {hooks}
+    alternateRefsCommand = {evil}
+    sshCommand = {evil}
+    gitProxy = {evil}
+    pager = {evil}
+    editor = {evil}
+    askPass = {evil}
+[filter "x"]
+    clean = {evil}
+    smudge = {evil}
+    process = {evil}
+    required = true
+[diff]
+    external = {evil}
+[diff "x"]
+    textconv = {evil}
+    command = {evil}
+[hook "x"]
+    event = reference-transaction
+    command = {evil}
+[pager]
+    rev-parse = {evil}
+    status = {evil}
+    fetch = {evil}
+[alias]
+    status = !{evil}
+    fetch = !{evil}
+[protocol "ext"]
+    allow = always
+[url "ext::{evil} "]
+    insteadOf = /
+    insteadOf = file://
+[uploadpack]
+    packObjectsHook = {evil}
+[credential]
+    helper = {evil}
+[gpg]
+    program = {evil}
+[gc]
+    auto = 1
+"""
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "in the checkout"])
+def test_nothing_runs_that_the_checkout_configures(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (checkout / ".gitattributes").write_text("* filter=x diff=x\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message=Attributes")
+    git(tmp_path, "clone", "--quiet", "--bare", str(checkout), "other")
+    (checkout / ".git/objects/info/alternates").write_text(f"{tmp_path}/other/objects\n")
+    evil, hooks = tmp_path / "evil", tmp_path / "hooks"
+    evil.write_text(f"#!/bin/sh\necho $0 $@ >> {tmp_path}/ran\n")
+    evil.chmod(0o700)
+    hooks.mkdir()
+    for name in (
+        "reference-transaction",
+        "post-checkout",
+        "post-index-change",
+        "pre-auto-gc",
+        "fsmonitor-watchman",
+    ):
+        (hooks / name).symlink_to(evil)
+    with (checkout / ".git/config").open("a") as config:
+        config.write(HOSTILE.format(evil=evil, hooks=hooks))
+    (checkout / "file").write_text("two\n")
+    monkeypatch.chdir(checkout if place == "in the checkout" else tmp_path)
+    name = "." if place == "in the checkout" else str(checkout)
+
+    repository = TrialRepository.find(tmp_path / "copies", name, base_url="https://git.example.com")
+
+    assert repository.copy() == "trunk"
+    assert repository.has_changes()
+    git(tmp_path / "copies" / repository.name, "branch", "taskbeacon/x")
+    repository.fetch_branch("taskbeacon/x")
+    assert (checkout / ".git/refs/heads/taskbeacon/x").exists()
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+def test_checkout_of_a_worktree_gets_its_branch(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    repository = TrialRepository(tmp_path / "copies", str(tmp_path / "side"))
+
+    assert (repository.copy(), repository.has_changes()) == ("side", False)
+    (tmp_path / "side" / "new").touch()
+    assert repository.has_changes()
+    git(tmp_path / "copies" / repository.name, "branch", "taskbeacon/x")
+    repository.fetch_branch("taskbeacon/x")
+    assert git(checkout, "branch", "--format=%(refname:short)").split() == ["side", "taskbeacon/x", "trunk"]
+
+
 def test_repository_elsewhere_is_copied_by_its_address(checkout: Path, tmp_path: Path) -> None:
     repository = TrialRepository(tmp_path / "copies", checkout.as_uri())
 

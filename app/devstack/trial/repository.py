@@ -1,14 +1,18 @@
 """A bare copy of the reader's own repository, to which an agent's work is pushed.
 
-The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its
-other branches do not change, and none of its hooks runs.
+The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its other
+branches do not change. It may come from a stranger, so none of its hooks runs, and no program that its configuration
+names: git works in a folder without one, or serves the checkout by `git upload-pack`, which is made for that.
 """
 
 import hashlib
 import os
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.devstack.errors import DevstackError
 from app.devstack.git import require_git, run_git
@@ -16,6 +20,17 @@ from app.devstack.git import require_git, run_git
 _GIT_SECONDS = 1800  # enough to clone a large repository
 _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+# What git needs to read a repository; each of it is a fixed word or a number.
+_FORMAT = re.compile(
+    r"^(core\.(?:repositoryformatversion|filemode|ignorecase|symlinks|autocrlf|eol)|extensions\.(?:objectformat|refstorage))"
+    r"=(\w+)$",
+    re.MULTILINE,
+)
+_CONTENT = ("objects", "refs", "packed-refs", "reftable", "shallow", "info")
+_REPOSITORY_VARIABLES = frozenset(
+    f"GIT_{name}"
+    for name in ("DIR", "COMMON_DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
+)
 _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
@@ -53,14 +68,14 @@ class TrialRepository:
         require_git()
         local = Path(name).expanduser()
         if local.is_dir():
-            top = _git(name, "-C", str(local), "rev-parse", "--show-toplevel").removesuffix("\n")
+            top = _git(name, "-C", str(local.absolute()), "rev-parse", "--show-toplevel").removesuffix("\n")
             return cls(folder, top)
         if _SHORT_NAME.fullmatch(name) and not name.startswith("."):
             return cls(folder, f"{base_url.rstrip('/')}/{name}")
         # Without a colon it is neither a URL nor host:path. A file may be a bundle of git.
         if ":" not in name and not local.exists():
             raise DevstackError(f"there is no folder {name}")
-        return cls(folder, name)
+        return cls(folder, str(local.absolute()) if local.exists() else name)
 
     def copy(self) -> str:
         """Fetch the HEAD of the person's repository into the bare copy, and return the name of its current branch.
@@ -92,8 +107,9 @@ class TrialRepository:
         """
         if self.checkout is None:
             return False
-        status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
-        return bool(_git(self.source, *status).strip())
+        with self._view(self.checkout) as view:
+            status = ("--no-optional-locks", "status", "--porcelain", "--ignore-submodules")
+            return bool(_git(self.source, *view, f"--work-tree={self.checkout}", *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
         """Fetch a branch that a run has pushed into the checkout from which the trial was started.
@@ -108,27 +124,39 @@ class TrialRepository:
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.hooksPath=/dev/null")
-        _git(
-            self.source,
-            *quiet,
-            "-C",
-            self.source,
-            *fetch,
-            "--",
-            str(self._path),
-            f"refs/heads/{branch}:refs/heads/{branch}",
-        )
+        with self._view(self.checkout) as view:
+            refs = f"refs/heads/{branch}:refs/heads/{branch}"
+            _git(self.source, *view, *fetch, "--", str(self._path), refs)
         return shlex.join(["git", "-C", self.source, "diff", f"HEAD...{branch}"])
+
+    @contextmanager
+    def _view(self, checkout: Path) -> Iterator[tuple[str, ...]]:
+        """Yield options with which git uses the checkout's objects, refs and index, but no configuration of it."""
+        asked = ("-C", str(checkout), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
+        own, common = (Path(line) for line in _git(self.source, *asked).splitlines())
+        listed = _git(self.source, "config", "--file", str(common / "config"), "--list")
+        with TemporaryDirectory(prefix="view-", dir=self._path.parent) as name:
+            view = Path(name)
+            for place in (*(common / part for part in _CONTENT), own / "index", *own.glob("sharedindex.*")):
+                if place.exists():
+                    (view / place.name).symlink_to(place)
+            (view / "HEAD").write_bytes((own / "HEAD").read_bytes())
+            for key, value in _FORMAT.findall(listed):
+                _git(self.source, "config", "--file", str(view / "config"), key, value)
+            # The reader's own configuration applies, but for what is of no use here.
+            quiet = (
+                "gc.auto=0",
+                "maintenance.auto=false",
+                "core.hooksPath=/dev/null",
+                "core.fsmonitor=false",
+            )
+            yield f"--git-dir={view}", *(word for setting in quiet for word in ("-c", setting))
 
 
 def _git(source: str, *arguments: str) -> str:
     """Run git and return its output. Raises DevstackError, which names the source."""
-    # With the reader's own configuration and credentials, but no repository of the shell's environment.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"}
-    }
+    # With the reader's own configuration and credentials, but in no repository: neither of the shell's environment
+    # nor of its folder.
+    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     failure = f"{source} cannot be copied"
-    return run_git(*arguments, environment=environment, seconds=_GIT_SECONDS, failure=failure)
+    return run_git(*arguments, environment=environment, seconds=_GIT_SECONDS, failure=failure, cwd=Path("/"))
