@@ -25,9 +25,10 @@ from app.agents.git.mirrors import Mirrors
 from app.agents.git.pointers import Pointer, committed_pointers
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.stand_ins.github import CodeHostService, github_application
-from tests.support.stand_ins.lfs import ATTRIBUTES, LargeFileService, pointer_of
+from tests.support.stand_ins.lfs import ATTRIBUTES, LargeFileService, needs_git_lfs, pointer_of
 from tests.support.web.serving import serving
 
+pytestmark = needs_git_lfs
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 CONTENT = b"large and old\n"
 CHANGED = b"large and old\nand new\n"

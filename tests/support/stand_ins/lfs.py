@@ -1,17 +1,21 @@
 """The Git LFS part of a code host for tests: the batch API, and the objects behind URLs that are signed."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.agents.git.large_files import find_git_lfs
 from app.agents.git.pointers import Pointer
 from app.ids import new_hex_id
 
+needs_git_lfs = pytest.mark.skipif(find_git_lfs(os.environ) is None, reason="git-lfs is not installed")
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
 

@@ -24,7 +24,7 @@ from app.services.code_hosts.credentials import CodeHosts
 from app.services.runs import credentials as run_credentials
 from tests.support.keys import rsa_key, rsa_pem
 from tests.support.stand_ins.github import Reply
-from tests.support.stand_ins.lfs import ATTRIBUTES, pointer_of
+from tests.support.stand_ins.lfs import ATTRIBUTES, needs_git_lfs, pointer_of
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
 AS_USER = {"mode": "background", "pr_authorship_mode": "user"}
@@ -288,6 +288,7 @@ async def test_private_submodule_comes_by_the_same_token_and_keeps_nothing_of_it
     assert TOKEN not in log
 
 
+@needs_git_lfs
 async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
     integration = await host.integrate(token=TOKEN)
     old, new = b"large and old\n", b"large and old\nand new\n"

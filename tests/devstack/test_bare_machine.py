@@ -1,0 +1,48 @@
+"""`make test` on a machine that has python3, git, make and the basic tools of any system, and nothing else."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.devstack.launchers import clean_environment
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = (
+    "python3", "git", "make", "sh", "bash", "awk", "basename", "cat", "chmod", "cp", "cut", "date",
+    "dirname", "env", "expr", "false", "find", "grep", "gzip", "head", "id", "ln", "ls", "mkdir", "mktemp",
+    "mv", "printf", "rm", "sed", "sleep", "sort", "tail", "tar", "test", "touch", "tr", "true", "uname",
+    "wc",
+)  # fmt: skip
+# Tests that need a program of the machine, and the reason of those that cannot run without it.
+NEEDY = {
+    "tests/agents/git/test_large_files.py": "git-lfs is not installed",
+    "tests/worker/run/test_code_hosts.py::test_large_file_comes_and_goes_by_the_same_token": "git-lfs is not installed",
+    "tests/test_pooler.py": "pgbouncer is not installed",
+    "tests/e2e/test_swagger.py": "neither Chromium nor its driver is installed",
+}
+
+
+@pytest.mark.timeout(600)  # starts the servers of a suite of its own
+def test_what_the_machine_lacks_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    for name in PROGRAMS:
+        (tmp_path / name).symlink_to(shutil.which(name) or f"/no/{name}")
+    environment = clean_environment(PATH=str(tmp_path))
+    environment.pop("CI", None)
+    arguments = f"{' '.join(NEEDY)} -p no:cacheprovider --basetemp={tmp_path / 'inner'}"
+
+    done = subprocess.run(
+        ["make", "--silent", "--old-file=.venv/.installed", "test", "TEST_PROCESSES=0", f"ARGS={arguments}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    skipped = re.findall(r"^SKIPPED \[\d+\] (\S+?):\d+: (.*)$", done.stdout, re.MULTILINE)
+    for test, reason in NEEDY.items():
+        assert any(place == test.partition("::")[0] and text.startswith(reason) for place, text in skipped)
