@@ -1,12 +1,30 @@
-"""The port that `make run` passes on."""
+"""What the Makefile passes on, and what it needs."""
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.devstack.launchers import clean_environment
+
 PROJECT = Path(__file__).resolve().parents[2]
+# What any system has, beside what `make` needs.
+PROGRAMS = (
+    "python3", "git", "make", "sh", "bash", "awk", "basename", "cat", "chmod", "cp", "cut", "date",
+    "dirname", "env", "expr", "false", "find", "grep", "gzip", "head", "id", "ln", "ls", "mkdir", "mktemp",
+    "mv", "printf", "rm", "sed", "sleep", "sort", "tail", "tar", "test", "touch", "tr", "true", "uname",
+    "wc",
+)  # fmt: skip
+# Tests that need a program of the machine, and the reason of those that cannot run without it.
+NEEDY = {
+    "tests/agents/git/test_large_files.py": "git-lfs is not installed",
+    "tests/worker/run/test_code_hosts.py::test_large_file_comes_and_goes_by_the_same_token": "git-lfs is not installed",
+    "tests/test_pooler.py": "pgbouncer is not installed",
+    "tests/e2e/test_swagger.py": "neither Chromium nor its driver is installed",
+}
 
 
 @pytest.mark.parametrize(
@@ -34,3 +52,26 @@ def test_make_run_hands_on_the_port(arguments: list[str], variables: dict[str, s
     )
 
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, port, "")
+
+
+@pytest.mark.timeout(600)  # starts the servers of a suite of its own
+def test_what_the_machine_lacks_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    for name in PROGRAMS:
+        (tmp_path / name).symlink_to(shutil.which(name) or f"/no/{name}")
+    environment = clean_environment(PATH=str(tmp_path))
+    environment.pop("CI", None)
+    arguments = f"{' '.join(NEEDY)} -p no:cacheprovider --basetemp={tmp_path / 'inner'}"
+
+    done = subprocess.run(
+        ["make", "--silent", "--old-file=.venv/.installed", "test", "TEST_PROCESSES=0", f"ARGS={arguments}"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    skipped = re.findall(r"^SKIPPED \[\d+\] (\S+?):\d+: (.*)$", done.stdout, re.MULTILINE)
+    for test, reason in NEEDY.items():
+        assert any(place == test.partition("::")[0] and text.startswith(reason) for place, text in skipped)
