@@ -38,6 +38,13 @@ test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k na
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-console)
 
+# The wire and the rules behind it, without processes that take seconds to start: agents, workers, sandboxes, browsers.
+QUICK := tests/contract tests/services tests/web tests/schemas tests/forms tests/clients
+
+.PHONY: test-quick
+test-quick: $(STAMP) ## Test the API and its rules in about a minute, after each edit (ARGS="-k name" for a part)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls" $(QUICK) $(ARGS)
+
 # Held to more than the rest (`fail_under` in pyproject.toml): who sees what, the status of runs, keys and ciphers.
 STRICTLY_COVERED := app/services/access/*,app/services/runs/lifecycle.py,app/services/runs/transitions.py,app/security.py
 
