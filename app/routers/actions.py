@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
-from app.services.inbox import actions
+from app.services.inbox import answering
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, settled
@@ -40,7 +40,7 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
     question's page then asks for an API key, or for a browser that is signed in to the console.
     """
     redis = process_of(request).redis
-    return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))
+    return Json(await answering.act(session_of(request), token, body, client_of(request), redis=redis))
 
 
 @page_router.get("/{token}", include_in_schema=False)
@@ -54,6 +54,6 @@ async def show_question(request: Request, token: OpenAction) -> Response:
 
 
 @page_router.post("/{token}", include_in_schema=False)
-async def answer_question(request: Request, token: OpenAction) -> Response:
+async def submit_answer(request: Request, token: OpenAction) -> Response:
     """Answer a question with the submitted form of its HTML page, and redirect the browser back to the page."""
     return await answer_by_form(request, token)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.forms.errors import AnswerInvalid, FormRefused
-from app.forms.reading import read_form
+from app.forms import AnswerInvalid, FormRefused, read_form
 
 JSON = dict[str, Any]
 

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.forms.errors import AnswerInvalid
-from app.forms.form import Form
-from app.forms.reading import read_form
+from app.forms import AnswerInvalid, Form, read_form
 from app.web.pages.fields import content_of, fields_of
 
 

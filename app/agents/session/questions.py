@@ -16,9 +16,7 @@ from app.agents.session.tool_call_text import describe
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
-from app.forms.errors import FormRefused
-from app.forms.form import REJECT, Form
-from app.forms.reading import read_form
+from app.forms import REJECT, Form, FormRefused, read_form
 from app.ids import new_id
 from app.periodic import wait
 from app.shown_question import ShownQuestion

@@ -47,7 +47,7 @@ class RunCommand(Base):
     rpc_id: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     status: Mapped[str] = mapped_column(String(16))
     # Why it was dropped or held back, or what it ended, in words for people. If the run is repeated, it decides what
-    # becomes of the command (services/runs/received_commands.py).
+    # becomes of the command (services/runs/command_delivery.py).
     reason: Mapped[str | None] = mapped_column(Text)
     user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

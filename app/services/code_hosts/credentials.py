@@ -28,8 +28,8 @@ from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
+from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
-from app.services.runs.facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import EventType, QuestionKind
+from app.enums import EventType
 from app.models import Event, Run
 from app.models.base import given_rows
 from app.services.events.ledger import insert_event_cte, publish_recorded, recorded_columns
@@ -58,13 +58,6 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]
     await record_for_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
-
-
-def waiting_data(kind: QuestionKind, question_id: UUID) -> dict[str, Any]:
-    """Return the `data` of an event `run.awaiting_input` or `run.resumed`; a message has no id there."""
-    if kind is QuestionKind.MESSAGE:
-        return {"kind": "message"}
-    return {"kind": "permission", "question_id": str(question_id)}
 
 
 def _record_statement() -> Any:  # Any: a Select of many columns

@@ -1,67 +1,57 @@
-"""Answer questions of agents: the first answer is accepted; the error for a later one contains the first (contract 15).
+"""Answer questions of agents, as a member or by the action token in a notification (contract 15.3, 15.6).
 
-The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
+The first answer is accepted; the error for a later one contains the first. NotFound is raised for a token that is
+forged or too old, or belongs to a person who may no longer answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
-from app.enums import AnswerVia, CommandMethod, CommandStatus, FormAction, QuestionKind, QuestionStatus
-from app.errors import AlreadyAnswered, InvalidInput, QuestionChanged, QuestionClosed, StateRefused
-from app.forms.errors import AnswerInvalid
-from app.models import Question, RunCommand
+from app.enums import ActionTokens, AnswerVia, CommandStatus, QuestionRisk, QuestionStatus
+from app.errors import (
+    AlreadyAnswered,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    QuestionChanged,
+    QuestionClosed,
+    StateRefused,
+)
+from app.forms import AnswerInvalid
+from app.models import Notification, PushToken, Question, RunCommand
 from app.schemas.questions import ActionIn, AnsweredOut
+from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
-from app.services.inbox.question_details import find_question, winner
-from app.services.questions.answers import answer_form, describe_answer
-from app.services.runs.commands import GivenAnswer, OpenQuestion
-from app.services.runs.commands import answer_question as send_answer
-from app.statements import Fields
+from app.services.action_tokens import ActionClaims, read
+from app.services.enqueueing import wake_run_worker_after_commit
+from app.services.inbox.question_details import is_open, require_question, winner
+from app.services.questions.answers import Answer, Origin, read_answer
+from app.services.questions.follows import follow
+from app.services.questions.lifecycle import close_question
+from app.services.runs.authority import lock_to_steer
+from app.statements import Fields, Prepared
 
+# Any token may refuse, since that is safe.
+_REJECT = "reject_once"
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The notification and the client that an answer by action token came from. It is stored with the question."""
-
-    notification_id: UUID
-    # The place of the option that the token names; None for a page token.
-    option: int | None
-    device_id: UUID | None
-    address: str
-    user_agent: str
-
-    def kept(self) -> dict[str, Any]:
-        """Return this origin as the JSON object to store."""
-        device = None if self.device_id is None else str(self.device_id)
-        return {
-            "notification": str(self.notification_id),
-            "option": self.option,
-            "device": device,
-            "address": self.address,
-            "user_agent": self.user_agent,
-        }
+log = structlog.get_logger(__name__)
 
 
 async def answer_question(
-    session: AsyncSession,
-    caller: Principal,
-    question_id: UUID,
-    body: ActionIn,
-    *,
-    redis: RedisClient,
-    origin: Origin | None = None,
+    session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, *, redis: RedisClient
 ) -> AnsweredOut:
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
     From then on, the caller follows the task. If the question has this answer already, nothing changes, and the field
-    `repeated` of the result is true. `origin` says where an answer by action token came from; it is None for other
-    answers.
+    `repeated` of the result is true.
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
@@ -72,55 +62,62 @@ async def answer_question(
         StateRefused: the run is in another member's private environment, or has just lost its worker.
 
     """
-    row = await find_question(session, caller, question_id)
-    answer = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
-    if row["status"] != QuestionStatus.OPEN:
-        return await _require_same_answer(session, row, answer, origin)
-    if body.digest is not None and body.digest.lower() != row["digest"].hex():
-        raise QuestionChanged
-    question = OpenQuestion(row["id"], row["task_id"], row["run_id"], row["kind"], row["request_id"])
+    question = await require_question(session, caller, question_id)
+    return await _answer(session, question, body, Origin(caller, caller.answers_via), redis=redis)
+
+
+async def _answer(
+    session: AsyncSession, question: Fields, body: ActionIn, origin: Origin, *, redis: RedisClient
+) -> AnsweredOut:
     try:
-        is_first = await send_answer(session, caller, question, answer, redis=redis)
-    except StateRefused:
-        row = await find_question(session, caller, question_id)
-        if row["status"] == QuestionStatus.OPEN:
-            raise
-        # The run ended while this transaction waited for its row.
-        return await _require_same_answer(session, row, answer, origin)
-    if is_first and origin is not None:
-        kept = update(Question).where(Question.id == question_id).values(answered_from=origin.kept())
-        await session.execute(kept)
-    row = await find_question(session, caller, question_id)
-    if not is_first:
-        return await _require_same_answer(session, row, answer, origin)
-    return _answer_out(row, CommandStatus.ACCEPTED)
+        answer = read_answer(question, dict(body))
+    except AnswerInvalid as invalid:
+        attr = "__".join((invalid.field or "", *invalid.place))
+        raise InvalidInput(invalid.what, code=invalid.code, attr=attr) from None
+    if is_open(question):
+        if body.digest is not None and body.digest.lower() != question["digest"].hex():
+            raise QuestionChanged
+        caller, task_id, run_id = origin.caller, question["task_id"], question["run_id"]
+        try:
+            await lock_to_steer(session, caller, task_id, run_id)
+            closed = await close_question(session, question, answer, origin)
+        except StateRefused:
+            question = await require_question(session, caller, question["id"])
+            if is_open(question):
+                raise
+            # The run ended while this transaction waited for its row.
+        else:
+            if closed is not None:
+                await follow(session, caller, task_id)
+                wake_run_worker_after_commit(session, redis, run_id)
+                return _answer_out(closed, CommandStatus.ACCEPTED)
+            question = await require_question(session, caller, question["id"])
+    return await _require_same_answer(session, question, answer, origin)
 
 
 async def _require_same_answer(
-    session: AsyncSession, row: Fields, answer: GivenAnswer, origin: Origin | None
+    session: AsyncSession, question: Fields, answer: Answer, origin: Origin
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it equals `answer`.
-
-    Raises AlreadyAnswered or QuestionClosed otherwise.
-    """
-    if row["status"] != QuestionStatus.ANSWERED:
-        raise QuestionClosed(winner(row))
-    is_same = row["answer"] == answer.shown
-    if origin is not None:
+    """Return the answer of a closed question if it is `answer`. Raises AlreadyAnswered or QuestionClosed otherwise."""
+    if question["status"] != QuestionStatus.ANSWERED:
+        raise QuestionClosed(winner(question))
+    is_same = question["answer"] == answer.shown
+    if origin.token is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
-        kept = row["answered_from"] or {}
-        own = (str(origin.notification_id), origin.option)
-        is_same = is_same and (kept.get("notification"), kept.get("option")) == own
+        given = question["answered_from"] or {}
+        is_same = is_same and all(
+            given.get(name) == origin.token[name] for name in ("notification", "option")
+        )
     if not is_same:
-        raise AlreadyAnswered(winner(row))
-    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == row["command_id"]))
-    answered = _answer_out(row, CommandStatus(status or CommandStatus.CONSUMED))
+        raise AlreadyAnswered(winner(question))
+    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == question["command_id"]))
+    answered = _answer_out(question, CommandStatus(status or CommandStatus.CONSUMED))
     answered["repeated"] = True
     return answered
 
 
-def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
-    first = winner(row)
+def _answer_out(question: Fields, delivery: CommandStatus) -> AnsweredOut:
+    first = winner(question)
     return {
         "status": "answered",
         "answer": first["answer"],
@@ -131,52 +128,123 @@ def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
     }
 
 
-def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
-    """Check the answer in a request; return it for sending and storing. Raises InvalidInput."""
-    method, params = _command(row, body)
-    return GivenAnswer(method=method, params=params, shown=describe_answer(params), via=via)
+@dataclass(frozen=True, slots=True)
+class TokenSender:
+    """The client that sends an action token."""
+
+    address: str
+    user_agent: str
+    # Whether the request also has an API key, or a console session, of the token's person.
+    has_key: bool = False
 
 
-def _command(row: Mapping[str, Any], body: ActionIn) -> tuple[CommandMethod, dict[str, Any]]:
-    response, request = CommandMethod.PERMISSION_RESPONSE, {"request_id": row["request_id"]}
-    match QuestionKind(row["kind"]):
-        case QuestionKind.PERMISSION if body.option_id is not None:
-            offered = [option["id"] for option in row["options"]]
-            if body.option_id not in offered:
-                raise InvalidInput(
-                    f"The question offers the options {', '.join(offered)}.",
-                    code="invalid_choice",
-                    attr="option_id",
-                )
-            note = {} if body.custom_input is None else {"custom_input": body.custom_input}
-            return response, {**request, "option_id": body.option_id, **note}
-        case QuestionKind.FORM | QuestionKind.URL if body.action is not None:
-            return response, {**request, "action": body.action, **_content(row, body)}
-        case QuestionKind.MESSAGE if body.text is not None:
-            return CommandMethod.USER_MESSAGE, {"content": body.text, "artifact_ids": []}
-        case kind:
-            needed = _NEEDED[kind]
-            raise InvalidInput(f"A question of the kind {kind} takes {needed}.", attr=needed)
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A verified action token, with the question that it can answer and the person that it answers for."""
+
+    claims: ActionClaims
+    person: Principal
+    device_id: UUID | None
+    question: Fields
+    # The risk up to which a token alone answers.
+    limit: ActionTokens
+
+    @property
+    def option(self) -> Mapping[str, Any] | None:
+        """The option that the token answers with; None if it only opens the question's page. Raises QuestionChanged."""
+        place, options = self.claims.option, self.question["options"]
+        if place is None:
+            return None
+        if place >= len(options):
+            raise QuestionChanged
+        chosen: Mapping[str, Any] = options[place]
+        return chosen
+
+    @property
+    def offered(self) -> Sequence[Mapping[str, Any]]:
+        """The options that the token can choose: its own and those that reject, or all for the question's page."""
+        own, options = self.option, self.question["options"]
+        return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether the risk of the question is too high to answer it with an action token alone, without an API key."""
+        return not self.limit.covers(QuestionRisk(self.question["risk"]))
 
 
-_NEEDED = {
-    QuestionKind.PERMISSION: "option_id",
-    QuestionKind.FORM: "action",
-    QuestionKind.URL: "action",
-    QuestionKind.MESSAGE: "text",
-}
+async def open_action(
+    session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
+) -> Action:
+    """Verify an action token; return it with its question and its person. Nothing is changed.
+
+    `limit` is the highest risk of a question that a token may answer without an API key, as the operator has set it.
+    It also applies to tokens that were made under a higher limit. Above it, a page token is accepted here, but `act`
+    requires a key, and a token for one option is not found. If the risk is high, this accepts both, because `act`
+    refuses both in words that say what is missing.
+
+    Raises:
+        NotFound: the token is forged or has expired, or action tokens are switched off.
+        NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
+        NotFound: the token is for one option, and the risk of the question is above `limit` and is not high.
+
+    """
+    claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
+    if claims is None:
+        raise NotFound
+    values = {"notification_id": claims.notification_id, "question_id": claims.question_id}
+    sent = await _SENT.first(session, values)
+    person = None if sent is None else await find_member(session, sent["user_id"], sent["project_id"])
+    if sent is None or person is None:
+        raise NotFound
+    question = await require_question(session, person, claims.question_id)
+    action = Action(claims, person, sent["device_id"], question, limit)
+    if claims.option is not None and action.needs_key and question["risk"] != QuestionRisk.HIGH:
+        # High risk says for itself what it needs.
+        raise NotFound
+    return action
 
 
-def _content(row: Mapping[str, Any], body: ActionIn) -> dict[str, Any]:
-    if row["kind"] == QuestionKind.URL:
-        if body.content is not None:
-            raise InvalidInput("A question of the kind url takes no content.", attr="content")
-        return {}
-    if body.action is not FormAction.ACCEPT:
-        return {}
-    content = body.content or {}
-    try:
-        answer_form(row["detail"], row["schema"], {"action": body.action, "content": content})
-    except AnswerInvalid as invalid:
-        raise InvalidInput(invalid.what, attr="__".join(("content", *invalid.place))) from None
-    return {"content": content}
+_SENT = Prepared(
+    select(Notification.user_id, Notification.device_id, Question.project_id)
+    .join(Question, Question.run_id == Notification.run_id)
+    # A device that was unregistered, or is another person's by now, answers nothing.
+    .join(PushToken, (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id))
+    .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id"))
+)
+
+
+async def act(
+    session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
+) -> AnsweredOut:
+    """Answer the question of an action token in the name of the token's person, as `answer_question` does.
+
+    `body` is the answer; empty if the token is for one option, which is then the answer. Raises PermissionDenied if the
+    risk of the question is too high for a token without an API key.
+    """
+    claims, question, option = action.claims, action.question, action.option
+    if option is not None:
+        if body.given_ways and body.option_id not in {each["id"] for each in action.offered}:
+            raise InvalidInput("This token is for another answer.", attr="option_id")
+        body = body.model_copy(update={"option_id": body.option_id or option["id"]})
+    if is_open(question):
+        if action.needs_key and not client.has_key:
+            raise PermissionDenied(f"This question needs an API key: its risk is {question['risk']}.")
+        if claims.digest != question["digest"]:
+            raise QuestionChanged
+    token = {
+        "notification": str(claims.notification_id),
+        "option": claims.option,
+        "device": None if action.device_id is None else str(action.device_id),
+        "address": client.address,
+        "user_agent": client.user_agent,
+    }
+    origin = Origin(action.person, AnswerVia.ACTION_TOKEN, token)
+    answered = await _answer(session, question, body, origin, redis=redis)
+    log.info(
+        "question.answered_by_token",
+        question_id=str(claims.question_id),
+        user_id=action.person.user_id,
+        repeated=answered.get("repeated", False),
+        **token,
+    )
+    return answered

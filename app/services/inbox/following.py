@@ -8,14 +8,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import QuestionStatus, Scope
+from app.enums import Scope
 from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.models import Question, QuestionSnooze, TaskFollow
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import require_task
-from app.services.inbox.question_details import find_question, question_out, winner
+from app.services.inbox.question_details import is_open, question_out, require_question, winner
 from app.services.notifications import closed_questions
 from app.services.questions.follows import follow
 
@@ -57,14 +57,14 @@ async def snooze_question(
         QuestionClosed: the question is closed.
 
     """
-    row = await find_question(session, caller, question_id)
-    if row["status"] != QuestionStatus.OPEN:
+    row = await require_question(session, caller, question_id)
+    if not is_open(row):
         raise QuestionClosed(winner(row))
     until = _until(body)
     # Locked, so that a question is not snoozed after a concurrent transaction has closed it.
-    is_open = select(Question.id).where(Question.id == question_id, Question.is_open())
-    if await session.scalar(is_open.with_for_update(read=True)) is None:
-        raise QuestionClosed(winner(await find_question(session, caller, question_id)))
+    still_open = select(Question.id).where(Question.id == question_id, Question.is_open())
+    if await session.scalar(still_open.with_for_update(read=True)) is None:
+        raise QuestionClosed(winner(await require_question(session, caller, question_id)))
     snooze = insert(QuestionSnooze).values(question_id=question_id, user_id=caller.user_id, until=until)
     await session.execute(
         snooze.on_conflict_do_update(
@@ -73,7 +73,7 @@ async def snooze_question(
         )
     )
     await closed_questions.ring_after_snooze(session, question_id, caller.user_id, until)
-    row = await find_question(session, caller, question_id)
+    row = await require_question(session, caller, question_id)
     return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
 
 

@@ -89,12 +89,10 @@ _ACTIONS = [QuestionAction.ANSWER, QuestionAction.SNOOZE, QuestionAction.MUTE]
 _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None, "answered_at": None}
 
 
-async def find_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return the row of a question in the request's project, with all columns that `question_out` needs.
+async def require_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
+    """Return a question of the request's project, with all columns that `question_out` needs.
 
-    Raises:
-        NotFound: there is no such question, or the caller cannot see it.
-
+    Raises NotFound if there is no such question, or the caller cannot see it.
     """
     row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
@@ -127,20 +125,21 @@ _OF_RUN = Prepared(
 )
 
 
+def is_open(question: Fields) -> bool:
+    """Return whether a question still waited for an answer when it was read; only `close_question` can rely on it."""
+    return bool(question["status"] == QuestionStatus.OPEN)
+
+
 def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
-    """Return a question as the API shows it.
+    """Return a question, with `QUESTION_COLUMNS` and the columns of `details_of`, as the API shows it.
 
-    Args:
-        row: the question, with `QUESTION_COLUMNS` and the columns of `details_of`.
-        link: the setting `task_url`, a template for links to tasks.
-        may_write: whether the caller has the scope `task:write`.
-
+    `link` is the setting `task_url`; `may_write` says whether the caller has the scope `task:write`.
     """
-    status, url, project_id, task_id = row["status"], row["url"], row["project_id"], row["task_id"]
+    url, project_id, task_id = row["url"], row["project_id"], row["task_id"]
     return {
         "id": row["id"],
         "kind": row["kind"],
-        "status": status,
+        "status": row["status"],
         "urgency": row["urgency"],
         "risk": row["risk"],
         "digest": row["digest"].hex(),
@@ -162,7 +161,7 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
         "expires_at": row["expires_at"],
         "snoozed_until": row["snoozed_until"],
         **winner(row),
-        "allowed_actions": _ACTIONS if may_write and status == QuestionStatus.OPEN else [],
+        "allowed_actions": _ACTIONS if may_write and is_open(row) else [],
         "url": task_link(link, project_id, task_id),
     }
 

@@ -39,15 +39,23 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.clock import utcnow
 from app.db import release
-from app.enums import CodeHostKind, PrAuthorshipMode
+from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs.runs import RunIn
 from app.services import usage_gates
 from app.services.access.principal import Principal
-from app.services.access.visibility import active_member, require_run, require_task, usable_environment
-from app.services.runs.facts import (
+from app.services.access.visibility import (
+    active_member,
+    lock_run,
+    require_run,
+    require_task,
+    usable_environment,
+)
+from app.services.run_facts import (
+    AGENT_ENDED,
     AUTHORSHIP,
     CALLER_TOKEN,
     CREDENTIAL_SOURCE,
@@ -291,6 +299,34 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
         # For PERFORM the account is looked up again, unless the run still has the token of its creation.
         holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
+
+
+async def lock_to_steer(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, is_stop: bool = False
+) -> Row[Any]:
+    """Lock the row of a run with a live agent that the caller may steer; return it, with `artifacts`.
+
+    Every member who can see a run may stop it (`is_stop`).
+
+    Raises:
+        InvalidInput: the run acts with another member's GitHub account.
+        NotFound: there is no such run, or the caller cannot see it.
+        StateRefused: no worker has a live agent of the run, or the run is in another member's private environment.
+
+    """
+    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
+    run = await lock_run(session, caller, task_id, run_id, ended, Run.lease_expires_at, *HOLDINGS)
+    if (
+        run.status != RunStatus.IN_PROGRESS
+        or run.environment != Environment.CLOUD
+        or run.lease_expires_at is None
+        or run.lease_expires_at <= utcnow()
+        or run.ended
+    ):
+        raise StateRefused("No active sandbox for this task run")
+    if not is_stop:
+        await authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
+    return run
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:

@@ -29,11 +29,11 @@ from app.services.enqueueing import (
     wake_run_worker_after_commit,
 )
 from app.services.opened_clients import ServiceClients
+from app.services.run_facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Intent, authorize
-from app.services.runs.facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
 from app.services.runs.usage import reported_usage
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run

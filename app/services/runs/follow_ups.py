@@ -24,6 +24,7 @@ from app.schemas.github_webhook import WebhookOut
 from app.services import usage_gates
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.opened_clients import ServiceClients
+from app.services.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.authority import (
@@ -36,7 +37,6 @@ from app.services.runs.authority import (
     person_of,
     request_for_run,
 )
-from app.services.runs.facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3

@@ -56,11 +56,7 @@ from app.models.base import constant
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_log.events import STATE_COLUMNS, announce_state
-from app.services.runs import metrics as run_metrics
-from app.services.runs import queue as run_queue
-from app.services.runs import received_commands
-from app.services.runs.facts import (
+from app.services.run_facts import (
     AGENT_STARTED,
     FACTS,
     LEFT_OUT,
@@ -70,6 +66,10 @@ from app.services.runs.facts import (
     with_recovery,
     without_fact,
 )
+from app.services.run_log.events import STATE_COLUMNS, announce_state
+from app.services.runs import command_delivery
+from app.services.runs import metrics as run_metrics
+from app.services.runs import queue as run_queue
 from app.services.runs.queue import held_by
 from app.services.runs.transitions import claim_statement, move, open_statement, publish_status, transition
 from app.statements import Fields, Prepared
@@ -191,7 +191,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         started_at=None,
         facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT),
     )
-    await received_commands.conclude(session, run_id)
+    await command_delivery.conclude(session, run_id)
 
 
 async def claim(
@@ -310,7 +310,7 @@ async def _restart(
     moved = await transition(session, events, to, *conditions, reason=reason, facts=facts)
     if moved:
         is_interactive = mode == RunMode.INTERACTIVE
-        await received_commands.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)
+        await command_delivery.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)
     return bool(moved)
 
 
@@ -331,7 +331,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
-        await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
+        await command_delivery.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await transition(
         session,
         events,

@@ -18,7 +18,7 @@ from app.enums import RunReason
 from app.models import Run
 from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
-from app.services.runs.facts import USAGE
+from app.services.run_facts import USAGE
 from app.statements import Fields
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.

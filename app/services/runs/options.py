@@ -7,7 +7,7 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
-from app.services.runs.facts import AUTHORSHIP, SANDBOX_ENVIRONMENT
+from app.services.run_facts import AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 

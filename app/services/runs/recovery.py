@@ -21,7 +21,7 @@ from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_push_delivery_after_commit, enqueue_run
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_writer import append_lines, encode_entries
-from app.services.runs import received_commands
+from app.services.runs import command_delivery
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.storage_keys import RunRef
@@ -54,7 +54,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         failed += silent
         for run_id in failed:
             enqueue_push_delivery_after_commit(session, clients.queue, run_id)
-        receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
+        receipts = await command_delivery.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))

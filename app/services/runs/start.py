@@ -20,12 +20,12 @@ from app.services.access.visibility import lock_run, lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
+from app.services.run_facts import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
-from app.services.runs.facts import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.tasks.reading import retrieve_task
 from app.services.views.runs import retrieve_run
 

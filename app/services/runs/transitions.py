@@ -35,12 +35,12 @@ from app.models import Run, Task
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.notifications import dispatch as notifications
-from app.services.questions import records as questions
+from app.services.questions import lifecycle as questions
+from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.events import STATE_COLUMNS, announce_entries, announce_state
+from app.services.runs import command_delivery
 from app.services.runs import credentials as run_credentials
 from app.services.runs import metrics as run_metrics
-from app.services.runs import received_commands
-from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import longest_waiting
 from app.services.views.queue import position
 from app.statements import Fields
@@ -110,7 +110,7 @@ async def move(
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
         # Published before the final state, at which followers leave.
-        dropped = await received_commands.drop_open(session, ids, reason=f"The run is {to.value}.")
+        dropped = await command_delivery.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, rows)
     if is_end:

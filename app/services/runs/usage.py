@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import RunStatus
 from app.models import Run
 from app.run_values import Spent
-from app.services.runs.facts import USAGE, with_fact
+from app.services.run_facts import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared
 

@@ -37,7 +37,7 @@ from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import as_data, insert_event_cte, publish_recorded, recorded_columns
-from app.services.questions.records import leave_inboxes
+from app.services.questions.lifecycle import leave_inboxes
 from app.services.tasks.references import (
     default_github_integration,
     require_references,

@@ -13,8 +13,8 @@ from app.schemas.questions import ActionIn
 from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import require_project
 from app.services.access.scopes import require_scope
-from app.services.inbox import actions
-from app.services.inbox.actions import Action, TokenSender
+from app.services.inbox import answering
+from app.services.inbox.answering import Action, TokenSender
 from app.web.body import read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
@@ -34,7 +34,9 @@ async def _open_action(request: Request) -> Action:
     process = process_of(request)
     await throttle_address(request, process, "action")
     token, settings = request.path_params["token"], process.settings
-    return await actions.open_action(session_of(request), token, settings.secret_keys, settings.action_tokens)
+    return await answering.open_action(
+        session_of(request), token, settings.secret_keys, settings.action_tokens
+    )
 
 
 OpenAction = Annotated[Action, Depends(_open_action)]
@@ -64,7 +66,7 @@ async def answer_by_form(request: Request, action: Action) -> Response:
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
-    _ = await actions.act(session, action, _body(action, form), client, redis=redis)
+    _ = await answering.act(session, action, _body(action, form), client, redis=redis)
     return back_to_page(request)
 
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
 
-from app.forms.errors import FormRefused
-from app.forms.form import Form, FormQuestion
-from app.forms.reading import read_form
+from app.forms import Form, FormQuestion, FormRefused, read_form
 from app.schemas.fields import parse_integer
 from app.web.pages.texts import visible
 

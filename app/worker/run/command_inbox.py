@@ -22,8 +22,8 @@ from app.outages import DatabaseUnavailable
 from app.periodic import wait
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.retrying.attempts import in_transaction
-from app.services.runs import received_commands
-from app.services.runs.received_commands import StepResult
+from app.services.runs import command_delivery
+from app.services.runs.command_delivery import StepResult
 from app.shown_question import ShownQuestion
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
@@ -89,13 +89,13 @@ class CommandInbox(CommandSource):
     async def fetch(self) -> list[Command]:
         try:
             async with unit_of_work(self._sessions) as session:
-                rows = await received_commands.read_accepted(session, self._claim.run_id, after=self._seen)
+                rows = await command_delivery.read_accepted(session, self._claim.run_id, after=self._seen)
         except DatabaseUnavailable as error:
             log.warning("commands.not_read", error=repr(error))
             return []
         commands = []
         for row in rows:
-            is_repeated = row.reason == received_commands.REPEATED_REASON
+            is_repeated = row.reason == command_delivery.REPEATED_REASON
             command = Command(row.id, CommandMethod(row.method), row.params, is_repeated)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
@@ -110,7 +110,7 @@ class CommandInbox(CommandSource):
             self._worker.slots.take_back(self._claim.run_id)
         # A command that has its final receipt must not get a second one.
         is_settled = command.id in self._open and await self._do(
-            received_commands.settle, command.id, status, owner=self._owner, reason=reason
+            command_delivery.settle, command.id, status, owner=self._owner, reason=reason
         )
         if is_settled:
             await self._write_receipt(command.id, command.method, status, reason)
@@ -120,7 +120,7 @@ class CommandInbox(CommandSource):
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         if not ids:
             return []
-        artifacts = await self._do(received_commands.files_of, ids)
+        artifacts = await self._do(command_delivery.files_of, ids)
         return await fetch_attachments(
             self._worker.process.store, artifacts, self._folder, project_id=self._claim.project_id
         )
@@ -142,7 +142,7 @@ class CommandInbox(CommandSource):
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
         result = await self._do(
-            received_commands.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
+            command_delivery.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
         )
         is_waiting = _is_done(result)
         if not is_waiting:
@@ -161,7 +161,7 @@ class CommandInbox(CommandSource):
 
         """
         queue = self._worker.process.queue
-        outcome = await self._do(received_commands.notify_user, said, owner=self._owner, queue=queue)
+        outcome = await self._do(command_delivery.notify_user, said, owner=self._owner, queue=queue)
         if outcome is None:
             raise AgentStopped("The run was stopped.")
         return outcome
@@ -169,7 +169,7 @@ class CommandInbox(CommandSource):
     @override
     async def withdraw(self, request_id: str) -> bool:
         self._worker.slots.take_back(self._claim.run_id)
-        return await self._do(received_commands.stop_waiting, request_id, owner=self._owner)
+        return await self._do(command_delivery.stop_waiting, request_id, owner=self._owner)
 
     @override
     async def close(self) -> bool:
@@ -180,10 +180,10 @@ class CommandInbox(CommandSource):
         # After a wait, the work is still gathered.
         self._worker.slots.take_back(self._claim.run_id)
         return await self._do(
-            received_commands.end_agent,
+            command_delivery.end_agent,
             owner=self._owner,
             seen=seen,
-            reason=received_commands.AGENT_ENDED_REASON,
+            reason=command_delivery.AGENT_ENDED_REASON,
         )
 
     async def _do(
@@ -206,7 +206,7 @@ class CommandInbox(CommandSource):
             # The process that ended the run has published to followers; this worker writes the log.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
             dropped = await self._do(
-                received_commands.read_dropped, list(self._open), after=self._seen, since=self._began_at
+                command_delivery.read_dropped, list(self._open), after=self._seen, since=self._began_at
             )
         except Exception as error:
             # The process that ends the run settles the commands; only their receipts are missing.
@@ -238,7 +238,7 @@ class CommandInbox(CommandSource):
         if status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}:
             self._open.pop(command_id, None)
         write = by or self._log.append
-        await write(received_commands.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
+        await write(command_delivery.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
 def _is_done(result: StepResult) -> bool:

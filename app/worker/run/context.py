@@ -32,8 +32,8 @@ from app.services.code_hosts.pull_requests import PullRequestSubject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
+from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import read_claimed_run
-from app.services.runs.facts import AUTHORSHIP, USAGE
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page

@@ -14,8 +14,8 @@ from app.enums import RunReason, RunStatus
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.retrying.attempts import in_transaction
+from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.facts import LEFT_OUT, NOT_STORED
 from app.services.runs.lifecycle import RunEnd
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim

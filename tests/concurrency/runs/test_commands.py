@@ -26,10 +26,10 @@ from app.models import Question, Run, RunCommand, Task, User
 from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
+from app.services.runs import command_delivery
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs import received_commands
+from app.services.runs.command_delivery import StepResult
 from app.services.runs.commands import send_command
-from app.services.runs.received_commands import StepResult
 from app.shown_question import ShownQuestion
 from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
@@ -74,12 +74,10 @@ class Scene:
         return self.send("permission_response", requestId=self.asked.request_id, optionId=option)
 
     async def give_up(self, session: AsyncSession) -> bool:
-        return await received_commands.stop_waiting(session, self.run.id, self.asked.request_id, owner=OWNER)
+        return await command_delivery.stop_waiting(session, self.run.id, self.asked.request_id, owner=OWNER)
 
     async def end_agent(self, session: AsyncSession) -> StepResult:
-        return await received_commands.end_agent(
-            session, self.run.id, owner=OWNER, seen=0, reason="It ended."
-        )
+        return await command_delivery.end_agent(session, self.run.id, owner=OWNER, seen=0, reason="It ended.")
 
 
 @pytest.fixture
@@ -97,7 +95,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
             lease_expires_at=utcnow() + timedelta(hours=1),
         )
         asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
-        await received_commands.start_waiting(
+        await command_delivery.start_waiting(
             session, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
     caller = member_of(project, owner)
@@ -134,7 +132,7 @@ async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory,
     for _ in range(_ROUNDS):
         asked = scene.asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         async with unit_of_work(sessions) as session:
-            await received_commands.start_waiting(
+            await command_delivery.start_waiting(
                 session, scene.run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
             )
 
@@ -206,7 +204,7 @@ async def test_message_of_an_agent_is_decided_once_if_its_commit_is_not_acknowle
     message = AgentMessage(title="Half way", message="Tests pass.", urgency=Urgency.LOW)
 
     async def decide(own: AsyncSession) -> MessageOutcome | None:
-        return await received_commands.notify_user(own, run.id, message, owner=OWNER, queue=RecordingQueue())
+        return await command_delivery.notify_user(own, run.id, message, owner=OWNER, queue=RecordingQueue())
 
     outcomes = await race(sessions, decide, decide)
 
@@ -220,10 +218,10 @@ async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory
         await scene.send("user_message", content="wait")(session)
     async with unit_of_work(sessions) as session:
         command_id = (await session.scalars(select(RunCommand.id))).one()
-        settled = await received_commands.settle(
+        settled = await command_delivery.settle(
             session, scene.run.id, command_id, CommandStatus.DELIVERED, owner="another"
         )
-        ended = await received_commands.end_agent(
+        ended = await command_delivery.end_agent(
             session, scene.run.id, owner="another", seen=None, reason="x"
         )
     assert (settled, ended) == (False, StepResult.LOST)
@@ -245,7 +243,7 @@ async def test_command_that_is_delivered_while_the_run_is_restarted_goes_to_the_
         )
 
     async def deliver(session: AsyncSession) -> bool:
-        return await received_commands.settle(
+        return await command_delivery.settle(
             session, scene.run.id, command_id, CommandStatus.DELIVERED, owner=OWNER
         )
 

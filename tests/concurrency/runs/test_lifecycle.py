@@ -21,9 +21,9 @@ from app.runtime import ProcessContext
 from app.schemas.runs.runs import RunUpdateIn, StartIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
+from app.services.run_facts import AGENT_STARTED, FACTS, LEFT_OUT, NOT_STORED, RECOVERY, WAITING_FOR
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.facts import AGENT_STARTED, FACTS, LEFT_OUT, NOT_STORED, RECOVERY, WAITING_FOR
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS

@@ -2,41 +2,38 @@
 
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
     AnswerVia,
+    CommandMethod,
     RunStatus,
 )
 from app.models import (
     Notification,
     NotificationPreferences,
+    Project,
     Question,
     Run,
-    RunCommand,
     Task,
     User,
 )
-from app.services.questions import records
+from app.services.questions import lifecycle
+from app.services.questions.answers import Answer, Origin
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.devices import notifications_of
+from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
 
 
 async def answer(sessions: SessionFactory, question: Question, by: User) -> None:
     async with unit_of_work(sessions) as session:
-        command = await session.scalar(select(RunCommand.id).limit(1))
-        assert await records.close_answered(
-            session,
-            question.id,
-            answer={"option_id": "allow"},
-            user_id=by.id,
-            via=AnswerVia.API,
-            command_id=command,  # type: ignore[arg-type] # no agent waits for it here
-        )
+        caller = member_of(await session.get_one(Project, question.project_id), by)
+        given = Answer(CommandMethod.PERMISSION_RESPONSE, {"option_id": "allow"})
+        origin = Origin(caller, AnswerVia.API)
+        assert await lifecycle.close_question(session, {"id": question.id}, given, origin)
 
 
 async def end_run(sessions: SessionFactory, run: Run) -> None:

@@ -24,7 +24,7 @@ from app.models import (
 from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications import dispatch as notifications
-from app.services.questions import records
+from app.services.questions.lifecycle import withdraw
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.loops.pushes import release_held
@@ -182,7 +182,7 @@ async def test_end_of_quiet_hours_is_one_message(
             await trigger(sessions, run, NotificationKind.COMPLETED)
     # One of them needs no answer any more.
     async with unit_of_work(sessions) as own:
-        await records.withdraw(own, [questions[0].run_id])
+        await withdraw(own, [questions[0].run_id])
     assert await deliver() == 0
     clock.now = clock.now.replace(day=clock.now.day + 1, hour=7)
 

@@ -20,7 +20,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.schemas.quiet_hours import DAYS
-from app.services.questions import records
+from app.services.questions import lifecycle as questions
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
@@ -79,7 +79,7 @@ async def test_retraction_of_an_expired_question_waits_for_a_device_that_is_away
     await deliver()
     clock.advance(minutes=11)
     async with unit_of_work(sessions) as session:
-        await records.withdraw(session, [run.id])
+        await questions.withdraw(session, [run.id])
     await deliver()
     notice, clear = push_service.received
     assert (notice["ttl"], clear["ttl"]) == (600, 24 * 3600)
@@ -444,7 +444,7 @@ async def test_all_that_is_to_be_retracted_is_retracted_at_once(
     await ask()
     assert await deliver() == 101
     async with unit_of_work(sessions) as own:
-        await records.withdraw(own, [run.id])
+        await questions.withdraw(own, [run.id])
     assert await deliver() == 101
     assert len(push_service.received) == 202
 

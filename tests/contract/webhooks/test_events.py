@@ -18,7 +18,7 @@ from app.enums import QuestionKind, RunReason, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
-from app.services.runs import lifecycle, received_commands
+from app.services.runs import command_delivery, lifecycle
 from app.shown_question import ShownQuestion
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
@@ -191,13 +191,13 @@ async def test_agent_that_waits_for_a_person(
     asked = question.request_id
     for waiting_for in (question, ShownQuestion(kind=QuestionKind.MESSAGE, detail=_SECRET)):
         async with unit_of_work(sessions) as own:
-            await received_commands.start_waiting(
+            await command_delivery.start_waiting(
                 own, run.id, waiting_for, owner="worker", seen=None, queue=queue
             )
         if waiting_for is question:
             async with unit_of_work(sessions) as own:
-                assert await received_commands.stop_waiting(own, run.id, asked, owner="worker")
-                assert not await received_commands.stop_waiting(own, run.id, asked, owner="worker")
+                assert await command_delivery.stop_waiting(own, run.id, asked, owner="worker")
+                assert not await command_delivery.stop_waiting(own, run.id, asked, owner="worker")
     command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": _SECRET}}
     answer = await client.post(f"{tasks_url}/{task['id']}/runs/{run.id}/command", json=command)
     assert answer.json()["result"] == {"queued": True}

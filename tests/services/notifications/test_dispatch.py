@@ -45,8 +45,8 @@ from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.rules.notices import COOLDOWNS
 from app.services.notifications.texts import message_body
+from app.services.run_facts import AGENT_STARTED, with_fact
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.facts import AGENT_STARTED, with_fact
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered

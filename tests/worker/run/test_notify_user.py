@@ -10,7 +10,7 @@ from app.db import unit_of_work
 from app.enums import RunStatus, Urgency
 from app.models import Project, Run
 from app.run_values import AgentMessage
-from app.services.runs import received_commands
+from app.services.runs import command_delivery
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
@@ -82,6 +82,6 @@ async def test_agent_of_a_lost_run_is_not_heard(workshop: Workshop) -> None:
             await session.execute(
                 update(Run).where(Run.id == run.id).values(status=status, lease_owner="another")
             )
-            outcome = await received_commands.notify_user(session, run.id, said, owner="this", queue=queue)
+            outcome = await command_delivery.notify_user(session, run.id, said, owner="this", queue=queue)
         assert outcome is None
     assert await notifications_of(workshop.sessions, await workshop.task_of(run)) == []

@@ -19,8 +19,8 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import DELIVER_NOTIFICATIONS, wake_run_worker_after_commit
+from app.services.runs import command_delivery
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs import received_commands
 from app.services.runs.recovery import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import cut_once
@@ -396,9 +396,9 @@ class TestCancelAndClose:
             await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
         await pilot.send("cancel")
         async with unit_of_work(workshop.sessions) as session:
-            [command] = await received_commands.read_accepted(session, pilot.run.id, after=0)
+            [command] = await command_delivery.read_accepted(session, pilot.run.id, after=0)
             consumed = CommandStatus.CONSUMED
-            assert await received_commands.settle(session, pilot.run.id, command.id, consumed, owner="lost")
+            assert await command_delivery.settle(session, pilot.run.id, command.id, consumed, owner="lost")
             if end == "stopped":
                 assert await run_lifecycle.hand_back(
                     session, pilot.run.id, owner="lost", events=process.events

@@ -4,7 +4,6 @@ import json
 import time
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
@@ -16,7 +15,6 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import (
     AnswerVia,
     CommandMethod,
-    CommandStatus,
     EventType,
     QuestionKind,
     QuestionRisk,
@@ -25,14 +23,16 @@ from app.enums import (
     Urgency,
 )
 from app.ids import new_id
-from app.models import Event, Question, Run, RunCommand, Task
-from app.services.questions import records
+from app.models import Event, Project, Question, Run, RunCommand, Task, User
+from app.services.questions.answers import Answer, Origin
+from app.services.questions.lifecycle import close_question
 from app.services.questions.risk import risk_of
-from app.services.runs import lifecycle, received_commands
-from app.services.runs.received_commands import StepResult
+from app.services.runs import command_delivery, lifecycle
+from app.services.runs.command_delivery import StepResult
 from app.shown_question import DETAIL_CHARACTERS, ShownQuestion
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
+from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
 
 JSON = dict[str, Any]
@@ -61,7 +61,7 @@ def permission(**fields: Any) -> ShownQuestion:
 
 async def ask(sessions: SessionFactory, run: Run, asked: ShownQuestion) -> ShownQuestion:
     async with unit_of_work(sessions) as own:
-        result = await received_commands.start_waiting(
+        result = await command_delivery.start_waiting(
             own, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
     assert result is StepResult.DONE
@@ -143,7 +143,7 @@ async def test_digest_is_of_the_whole_call_that_is_asked_about(sessions: Session
 async def test_repeated_opening_adds_nothing(sessions: SessionFactory, live: Run) -> None:
     asked = await ask(sessions, live, permission())
     async with unit_of_work(sessions) as own:
-        await received_commands.stop_waiting(own, live.id, asked.request_id, owner=OWNER)
+        await command_delivery.stop_waiting(own, live.id, asked.request_id, owner=OWNER)
     # The worker did not hear that its first try was committed.
     await ask(sessions, live, asked)
     assert (await row_of(sessions, asked)).status == QuestionStatus.WITHDRAWN
@@ -156,52 +156,37 @@ async def test_state_shows_the_newest_question_that_is_open(sessions: SessionFac
     newer = await ask(sessions, live, permission(opened_at=older.opened_at + timedelta(seconds=1)))
     assert await waiting_for(sessions, live) == newer.waiting_for
     async with unit_of_work(sessions) as own:
-        assert await received_commands.stop_waiting(own, live.id, newer.request_id, owner=OWNER)
+        assert await command_delivery.stop_waiting(own, live.id, newer.request_id, owner=OWNER)
     assert await waiting_for(sessions, live) == older.waiting_for
 
 
-async def test_first_answer_closes_and_others_change_nothing(sessions: SessionFactory, live: Run) -> None:
+async def test_first_answer_closes_and_others_change_nothing(
+    sessions: SessionFactory, live: Run, project: Project, owner: User
+) -> None:
     asked = await ask(sessions, live, permission())
+    origin = Origin(member_of(project, owner), AnswerVia.CONSOLE, rpc_id=None)
     results = []
     for option in ("yes", "no"):
+        answer = Answer(
+            CommandMethod.PERMISSION_RESPONSE, {"request_id": asked.request_id, "option_id": option}
+        )
         async with unit_of_work(sessions) as own:
-            command_id = await _command(own, live)
-            results.append(
-                await records.close_answered(
-                    own,
-                    asked.id,
-                    answer={"option_id": option},
-                    user_id=None,
-                    via=AnswerVia.RULE,
-                    command_id=command_id,
-                )
-            )
+            closed = await close_question(own, {"id": asked.id}, answer, origin)
+            results.append(None if closed is None else (closed["answer"], closed["creator_id"]))
     row = await row_of(sessions, asked)
-    assert results == [True, False]
-    assert (row.status, row.answer, row.answered_via) == ("answered", {"option_id": "yes"}, "rule")
+    assert results == [({"option_id": "yes"}, owner.id), None]
+    assert (row.status, row.answer, row.answered_via) == ("answered", {"option_id": "yes"}, "console")
     async with sessions() as own:
+        [command] = await own.scalars(select(RunCommand))
+        assert (command.id, command.params["option_id"], command.rpc_id) == (row.command_id, "yes", None)
         [event] = await own.scalars(select(Event).where(Event.type == EventType.QUESTION_ANSWERED))
     assert event.data == {
         "question_id": str(asked.id),
         "kind": "permission",
         "urgency": "normal",
-        "via": "rule",
+        "via": "console",
         "option_kind": "allow_once",
     }
-
-
-async def _command(session: AsyncSession, run: Run) -> UUID:
-    command = RunCommand(
-        id=new_id(),
-        run_id=run.id,
-        method=CommandMethod.PERMISSION_RESPONSE,
-        params={},
-        status=CommandStatus.ACCEPTED,
-        created_at=utcnow(),
-    )
-    session.add(command)
-    await session.flush()
-    return command.id
 
 
 @pytest.mark.parametrize(("after", "status"), [(0, "withdrawn"), (60, "expired")])
@@ -211,7 +196,7 @@ async def test_question_closed_behind_its_time_has_expired(
     asked = await ask(sessions, live, permission(expires_at=clock.now + timedelta(seconds=60)))
     clock.advance(seconds=after)
     async with unit_of_work(sessions) as own:
-        assert await received_commands.stop_waiting(own, live.id, asked.request_id, owner=OWNER)
+        assert await command_delivery.stop_waiting(own, live.id, asked.request_id, owner=OWNER)
     row = await row_of(sessions, asked)
     assert (row.status, row.closed_at) == (status, clock.now)
     assert await waiting_for(sessions, live) is None
@@ -237,7 +222,7 @@ async def test_no_question_outlives_its_agent(
     async with unit_of_work(sessions) as own:
         match end:
             case "agent":
-                await received_commands.end_agent(own, live.id, owner=OWNER, seen=None, reason="It ended.")
+                await command_delivery.end_agent(own, live.id, owner=OWNER, seen=None, reason="It ended.")
             case "completed":
                 result = lifecycle.RunEnd(status=RunStatus.COMPLETED)
                 assert await lifecycle.finish(own, live.id, result, owner=OWNER, events=events)

@@ -18,20 +18,17 @@ from app.clock import utcnow
 from app.enums import (
     CommandMethod,
     CommandStatus,
-    EventType,
     NotificationKind,
-    QuestionKind,
 )
-from app.models import Question, Run, RunCommand
+from app.models import Run, RunCommand
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.enqueueing import enqueue_push_delivery_after_commit
-from app.services.events.run_ledger import record_for_run, waiting_data
 from app.services.notifications import dispatch as notifications
-from app.services.questions import records as questions
+from app.services.questions import lifecycle as questions
+from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.events import own_entry
-from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 from app.shown_question import ShownQuestion
@@ -141,13 +138,6 @@ async def start_waiting(
         return result
     if not await questions.open_question(session, run_id, asked):
         return result
-    await session.execute(
-        update(Run)
-        .where(Run.id == run_id)
-        .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
-    )
-    data = waiting_data(asked.kind, asked.id)
-    await record_for_run(session, run_id, EventType.RUN_AWAITING_INPUT, [data])
     await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
@@ -176,24 +166,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
-    closed = await questions.withdraw(session, [run_id], request_id=request_id)
-    if not closed:
-        return False
-    kind = (await session.scalars(select(Question.kind).where(Question.id.in_(closed)))).one()
-    await show_waiting(session, run_id)
-    data = waiting_data(QuestionKind(kind), closed[0])
-    await record_for_run(session, run_id, EventType.RUN_RESUMED, [data])
-    return True
-
-
-async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in the run's state.
-
-    If no question is open, remove `waiting_for` from the state. The caller holds the lock on the run's row.
-    """
-    newest = await questions.newest_waiting_for(session, run_id)
-    facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
-    await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
+    return await questions.withdraw(session, [run_id], request_id=request_id)
 
 
 async def end_agent(

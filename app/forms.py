@@ -1,0 +1,514 @@
+"""Forms that agents ask people to fill (ACP elicitation): their questions, and checks of answers (contract 15.11).
+
+Each property of the JSON Schema is one question; nested schemas and other types are refused. A text property that
+accompanies a choice, named with the suffix of Claude (`_custom`) or Codex (`_note`), holds the text that people write
+instead of a choice or in addition to it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Never  # JSON
+from urllib.parse import urlsplit
+
+import orjson
+
+REJECT = "reject"
+YES, NO = "Yes", "No"
+_SHOWN_CHARACTERS = 300
+_ANSWER_CHARACTERS = 10_000
+# The option ids that clients send when a person leaves the form.
+_LEAVING = frozenset({REJECT, "_cancel", "cancel"})
+_ACTIONS = frozenset({"accept", "decline", "cancel"})
+# The choice of Codex that stands for a free text.
+_OTHER = "None of the above"
+_CONTENT_BYTES = 64 * 2**10
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_SCHEMA_BYTES = 64 * 2**10
+_NAME_CHARACTERS = 255
+_MOST_QUESTIONS = 50
+# Of all questions together.
+_MOST_CHOICES = 500
+_COMPANIONS = ("_custom", "_note")
+_TYPES = frozenset({"string", "number", "integer", "boolean", "array"})
+_COUNTS = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
+_NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+# They change what is an answer in a way that no question shows.
+_NOT_FLAT = frozenset({"$ref", "allOf", "not", "if", "const", "properties"})
+_LISTS = frozenset({"enum", "oneOf", "anyOf"})
+_SECRET = re.compile(
+    r"\b(passwords?|passwd|passphrase|passcode|token|secrets?|credentials?|(api|access|private|ssh) ?keys?)\b"
+)
+_WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+
+
+class FormRefused(Exception):
+    """An agent's form cannot be shown to people: it is nested, malformed or too large, or it asks for a secret."""
+
+
+class AnswerInvalid(Exception):
+    """A person's answer does not fit the question. The message names the problem and the place in the form."""
+
+    def __init__(
+        self, what: str, *place: str | int, field: str | None = None, code: str = "invalid_input"
+    ) -> None:
+        """`place` is the path to the invalid value in the form's content, `field` the field of the request."""
+        self.place = tuple(str(step)[:_SHOWN_CHARACTERS] for step in place)
+        self.what = what[:_SHOWN_CHARACTERS]
+        self.field = field
+        self.code = code
+        super().__init__(f"{'__'.join(self.place)}: {self.what}" if place else self.what)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice that a person can select as the answer to one question of a form."""
+
+    value: str
+    label: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormQuestion:
+    """One field of a form, as the question that people see: made from one property of the agent's JSON Schema."""
+
+    name: str
+    text: str
+    header: str | None
+    # What else the agent says of it.
+    hint: str | None
+    # A type of JSON Schema; `array`: several choices.
+    type: str
+    choices: tuple[Choice, ...]
+    bounds: Mapping[str, Any]
+    format: str | None
+    default: Any
+    # The property for free text.
+    companion: str | None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the question in the JSON format of Claude's question tool, which clients know."""
+        options = [
+            {"label": choice.label, **({"description": choice.description} if choice.description else {})}
+            for choice in self.choices
+        ]
+        header = {"header": self.header} if self.header else {}
+        return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
+
+    def check(self, value: Any) -> None:
+        """Raise AnswerInvalid unless the value fits. A `pattern` is not applied: matching may take for ever."""
+        match self.type:
+            case "boolean":
+                if not isinstance(value, bool):
+                    raise AnswerInvalid("It is neither true nor false.", self.name)
+            case "number" | "integer":
+                _check_number(value, self.bounds, self.name, is_whole=self.type == "integer")
+            case "array":
+                _check_choices(value, {choice.value for choice in self.choices}, self.bounds, self.name)
+            case _ if self.choices:
+                _check_choice(value, {choice.value for choice in self.choices}, self.name)
+            case _:
+                _check_text(value, self.bounds, self.format, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that an agent sent: its fields (`questions`), and the names of those that must be filled (`required`)."""
+
+    questions: tuple[FormQuestion, ...]
+    required: frozenset[str]
+
+    def options(self) -> list[dict[str, Any]]:
+        """Return the choices of the first question, else Submit, and Skip as options, for clients without forms."""
+        choices = self.questions[0].choices if self.questions else ()
+        names = [choice.label for choice in choices] or ["Submit"]
+        offered = [
+            {"optionId": f"option_{place}", "name": name, "kind": "allow_once"}
+            for place, name in enumerate(names)
+        ]
+        return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
+
+    def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the action and the content with which the agent's protocol answers. Raises AnswerInvalid.
+
+        `params` has either `action` (`accept`, `decline` or `cancel`), with `content` to accept; or `option_id`, one of
+        the ids in `options`, perhaps with `custom_input`, a text for the first field, or with `answers`, which maps the
+        text of each question to its answer. The content, the values by field, is empty unless the form is accepted.
+        """
+        if (action := params.get("action")) is not None:
+            if action not in _ACTIONS:
+                raise AnswerInvalid("It is no action of a form.")
+            content = dict(params.get("content") or {}) if action == "accept" else {}
+            if action == "accept":
+                self.check(content)
+            return action, content
+        if params["option_id"] in _LEAVING:
+            return "decline", {}
+        return "accept", self._read(params)
+
+    def _read(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if _size([params.get("answers"), params.get("custom_input")]) > _CONTENT_BYTES:
+            raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
+        answers: Mapping[str, str] = params.get("answers") or {}
+        if not answers and self.questions:
+            answers = self._answer_of_option(params)
+        content: dict[str, Any] = {}
+        for question in self.questions:
+            answer = _answer_to(question, answers, is_only=len(self.questions) == 1)
+            if answer is not None and answer.strip():
+                content |= _value(question, answer.strip())
+        self.check(content)
+        return content
+
+    def _answer_of_option(self, params: Mapping[str, Any]) -> dict[str, str]:
+        first, written = self.questions[0], params.get("custom_input")
+        chosen = [
+            choice.label
+            for place, choice in enumerate(first.choices)
+            if params["option_id"] == f"option_{place}"
+        ]
+        parts = [*chosen, *([written] if written else [])]
+        return {first.text: ", ".join(parts)} if parts else {}
+
+    def check(self, content: Mapping[str, Any]) -> None:
+        """Raise AnswerInvalid for the first problem of `content`, an answer's values by field name."""
+        if _size(content) > _CONTENT_BYTES:
+            raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
+        known = {question.name: question for question in self.questions}
+        texts = {question.companion for question in self.questions if question.companion}
+        for name, value in content.items():
+            if name in known:
+                known[name].check(value)
+            elif name in texts:
+                _check_text(value, {}, None, name)
+            else:
+                raise AnswerInvalid("The form has no such field.", name)
+        if missing := sorted(self.required - content.keys()):
+            raise AnswerInvalid(f"{missing[0]} is required.")
+
+    @property
+    def shape(self) -> list[tuple[str, int, bool]]:
+        """What a form and its copy with masked secrets share, unless masking has made two names or choices equal."""
+        return [
+            (question.type, len(question.choices), question.companion is not None)
+            for question in self.questions
+        ]
+
+    def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
+        """Convert an answer to this form, in which secrets are masked, to one to the form `asked` of the same shape."""
+        given: dict[str, Any] = {}
+        for own, theirs in zip(self.questions, asked.questions, strict=True):
+            if own.name in content:
+                values = dict(zip((c.value for c in own.choices), theirs.choices, strict=True))
+                given[theirs.name] = _restore_values(content[own.name], values)
+            if own.companion and own.companion in content and theirs.companion is not None:
+                given[theirs.companion] = content[own.companion]
+        return given
+
+
+def read_form(message: str, schema: Any) -> Form:
+    """Return the form that an agent's message and JSON Schema describe. Raises FormRefused."""
+    try:
+        size = len(orjson.dumps(schema))
+    except TypeError:
+        raise FormRefused("its schema is no JSON") from None
+    if size > _SCHEMA_BYTES:
+        raise FormRefused(f"its schema is larger than {_SCHEMA_BYTES // 2**10} KiB")
+    properties = _properties(schema)
+    choices = {name: _choices_of(name, described) for name, described in properties.items()}
+    companions = {
+        name: f"{name}{ending}"
+        for name in properties
+        for ending in _COMPANIONS
+        if choices[name] and properties.get(f"{name}{ending}", {}).get("type") == "string"
+    }
+    asked = [name for name in properties if name not in companions.values()]
+    if len(asked) > _MOST_QUESTIONS or sum(map(len, choices.values())) > _MOST_CHOICES:
+        raise FormRefused(f"it has more than {_MOST_QUESTIONS} questions or {_MOST_CHOICES} choices")
+    questions: list[FormQuestion] = []
+    for name in asked:
+        described = properties[name]
+        if _is_secret(name, described, has_choices=bool(choices[name])):
+            raise FormRefused("it asks for a secret, which belongs on a page of its own")
+        header, description = _words(described, "title", name), _words(described, "description", name)
+        text = description
+        if _codex_metadata(described):
+            header, text = text, header
+        elif len(asked) == 1:
+            text = message or text
+        text = text or header or name
+        hint = description if description not in {text, header} else None
+        if any(question.text == text for question in questions):
+            text = f"{text} ({name})"
+        questions.append(
+            FormQuestion(
+                name=name,
+                text=text,
+                header=header,
+                hint=hint,
+                type=described["type"],
+                choices=choices[name],
+                bounds=dict(_bounds(name, described)),
+                format=_words(described, "format", name),
+                default=described.get("default"),
+                companion=companions.get(name),
+            )
+        )
+    return Form(tuple(questions), _read_required(schema) & properties.keys())
+
+
+def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
+    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping) or schema.get("type", "object") != "object":
+        raise FormRefused("its schema is no object with properties")
+    if schema.keys() & (_LISTS | _NOT_FLAT - {"properties"}):
+        raise FormRefused("its schema is not flat")
+    for name, described in properties.items():
+        if not name or len(name) > _NAME_CHARACTERS:
+            raise FormRefused("a property has no name, or a long one")
+        type_ = described.get("type") if isinstance(described, Mapping) else None
+        if not isinstance(type_, str) or type_ not in _TYPES or described.keys() & _NOT_FLAT:
+            _refuse(name)
+    return properties
+
+
+def _read_required(schema: Mapping[str, Any]) -> frozenset[str]:
+    required = schema.get("required") or []
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise FormRefused("its required properties are no list of names")
+    return frozenset(required)
+
+
+def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[Choice, ...]:
+    if described["type"] == "boolean":
+        return Choice(YES, YES), Choice(NO, NO)
+    is_several = described["type"] == "array"
+    listed = described.get("items") if is_several else described
+    if not isinstance(listed, Mapping) or listed.get("type", "string") != "string":
+        if is_several or described.keys() & _LISTS:
+            _refuse(name)
+        return ()
+    given = [each for each in ("oneOf", "anyOf", "enum") if each in listed]
+    if not given and not is_several:
+        return ()
+    if len(given) != 1 or not isinstance(listed[given[0]], list) or not listed[given[0]]:
+        _refuse(name)
+    choices = {choice.value: choice for choice in _choices(name, listed, listed[given[0]])}
+    return tuple(choices.values())
+
+
+def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterator[Choice]:
+    labels: list[Any] = [None] * len(options)
+    named = listed.get("enumNames")
+    if isinstance(named, list) and len(named) == len(options) and all(map(_is_text, named)):
+        labels = named
+    for place, option in enumerate(options):
+        if "enum" in listed:
+            value, label, description = option, labels[place], None
+        elif isinstance(option, Mapping) and option.keys() <= {
+            "const",
+            "title",
+            "description",
+            "type",
+            "_meta",
+        }:
+            value, label = option.get("const"), _words(option, "title", name)
+            description = _words(option, "description", name)
+        else:
+            _refuse(name)
+        if not isinstance(value, str):
+            _refuse(name)
+        yield Choice(value, label or value, description)
+
+
+def _bounds(name: str, described: Mapping[str, Any]) -> Iterator[tuple[str, int | float]]:
+    for bound in sorted((_COUNTS | _NUMBERS) & described.keys()):
+        value = described[bound]
+        kinds = int if bound in _COUNTS else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+            _refuse(name)
+        yield bound, value
+
+
+def _words(described: Mapping[str, Any], key: str, name: str) -> str | None:
+    words = described.get(key)
+    if words is not None and not isinstance(words, str):
+        _refuse(name)
+    return words or None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _codex_metadata(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = described.get("_meta")
+    of_codex = meta.get("codex") if isinstance(meta, Mapping) else None
+    return of_codex if isinstance(of_codex, Mapping) else {}
+
+
+def _is_secret(name: str, described: Mapping[str, Any], *, has_choices: bool) -> bool:
+    if described.get("format") == "password" or _codex_metadata(described).get("isSecret"):
+        return True
+    if described["type"] != "string" or has_choices:
+        return False
+    said = (_WORD_BORDER.sub(" ", text).lower() for text in (name, str(described.get("title"))))
+    return any(_SECRET.search(text) for text in said)
+
+
+def _refuse(name: str) -> Never:
+    raise FormRefused(f"its property {name[:_NAME_CHARACTERS]} is no text, number, boolean or choice")
+
+
+def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: bool) -> str | None:
+    for name in (question.text, question.name):
+        if name in answers:
+            return answers[name]
+    # A client may have shortened the text of a single question.
+    return next(iter(answers.values())) if is_only and len(answers) == 1 else None
+
+
+def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
+    match question.type:
+        case "boolean":
+            known = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
+            return {question.name: known.get(answer.lower(), answer)}
+        case "number" | "integer":
+            return {question.name: _number(answer)}
+        case "array":
+            chosen, rest = _split(question.choices, answer)
+            return _fill_properties(question, chosen, rest)
+        case _ if question.choices:
+            chosen, rest = _split(question.choices, answer, most=1)
+            return _fill_properties(question, chosen[0] if chosen else None, rest)
+        case _:
+            return {question.name: answer}
+
+
+def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
+    if rest and not chosen and _OTHER in (choice.value for choice in question.choices):
+        chosen = _OTHER
+    filled = {question.name: chosen} if chosen else {}
+    if rest:
+        if question.companion is None:
+            labels = ", ".join(choice.label for choice in question.choices)
+            raise AnswerInvalid(f"The question offers {labels}.", question.name)
+        filled[question.companion] = rest
+    return filled
+
+
+def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> tuple[list[str], str]:
+    # The values of the comma-separated labels at the start of an answer, and the rest of it.
+    left = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
+    chosen: list[str] = []
+    while answer and left and (most is None or len(chosen) < most):
+        for choice in left:
+            if answer == choice.label or answer.startswith(f"{choice.label}, "):
+                chosen.append(choice.value)
+                left.remove(choice)
+                answer = answer[len(choice.label) :].removeprefix(",").strip()
+                break
+        else:
+            break
+    return chosen, answer
+
+
+def _number(answer: str) -> Any:
+    # A text that is no JSON number is refused later.
+    if _NUMBER.fullmatch(answer) is None:
+        return answer
+    return int(answer) if answer.lstrip("-").isdigit() else float(answer)
+
+
+def _restore_values(value: Any, values: Mapping[str, Choice]) -> Any:
+    if isinstance(value, list):
+        return [_restore_values(item, values) for item in value]
+    return values[value].value if isinstance(value, str) and value in values else value
+
+
+def _size(value: Any) -> int:
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:
+        return _CONTENT_BYTES + 1
+
+
+def _check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name: str) -> None:
+    if not isinstance(value, str):
+        raise AnswerInvalid("It is no text.", name)
+    longest = min(bounds.get("maxLength", _ANSWER_CHARACTERS), _ANSWER_CHARACTERS)
+    if len(value) > longest:
+        raise AnswerInvalid(f"It is longer than {longest} characters.", name)
+    if len(value) < (shortest := bounds.get("minLength", 0)):
+        raise AnswerInvalid(f"It is shorter than {shortest} characters.", name)
+    if format_ is not None and format_ in _FORMATS and not _has_format(value, _FORMATS[format_]):
+        raise AnswerInvalid(f"It does not have the format {format_}.", name)
+
+
+def _check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: bool) -> None:
+    kinds = int if is_whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        raise AnswerInvalid("It is no integer." if is_whole else "It is no number.", name)
+    if value < (least := bounds.get("minimum", value)):
+        raise AnswerInvalid(f"It is less than {least}.", name)
+    if value > (most := bounds.get("maximum", value)):
+        raise AnswerInvalid(f"It is more than {most}.", name)
+    if "exclusiveMinimum" in bounds and value <= bounds["exclusiveMinimum"]:
+        raise AnswerInvalid(f"It is not more than {bounds['exclusiveMinimum']}.", name)
+    if "exclusiveMaximum" in bounds and value >= bounds["exclusiveMaximum"]:
+        raise AnswerInvalid(f"It is not less than {bounds['exclusiveMaximum']}.", name)
+
+
+def _check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
+    if not isinstance(value, str) or value not in offered:
+        raise AnswerInvalid("It is none of the choices.", *place)
+
+
+def _check_choices(value: Any, offered: Collection[str], bounds: Mapping[str, Any], name: str) -> None:
+    if not isinstance(value, list):
+        raise AnswerInvalid("It is no list.", name)
+    most = min(bounds.get("maxItems", len(offered)), len(offered))
+    if len(value) > most:
+        raise AnswerInvalid(f"It has more than {most} choices.", name)
+    if len(value) < (least := bounds.get("minItems", 0)):
+        raise AnswerInvalid(f"It has fewer than {least} choices.", name)
+    for place, each in enumerate(value):
+        _check_choice(each, offered, name, place)
+    if len(set(value)) < len(value):
+        raise AnswerInvalid("It has a choice twice.", name)
+
+
+def _is_email(text: str) -> bool:
+    before, _, host = text.rpartition("@")
+    return bool(before and host) and not any(character.isspace() for character in text)
+
+
+def _is_uri(text: str) -> bool:
+    parts = urlsplit(text)
+    return bool(parts.scheme and (parts.netloc or parts.path)) and not any(each.isspace() for each in text)
+
+
+def _is_date(text: str) -> bool:
+    return date.fromisoformat(text).isoformat() == text
+
+
+def _is_moment(text: str) -> bool:
+    return "T" in text.upper() and datetime.fromisoformat(text).tzinfo is not None
+
+
+_FORMATS: Mapping[str, Callable[[str], bool]] = {
+    "email": _is_email,
+    "uri": _is_uri,
+    "date": _is_date,
+    "date-time": _is_moment,
+}
+
+
+def _has_format(text: str, is_of: Callable[[str], bool]) -> bool:
+    try:
+        return is_of(text)
+    except ValueError:
+        return False

@@ -1,0 +1,335 @@
+"""Open and close questions of agents, each once, in the transaction that changes its run (contract 15).
+
+The row alone says whether a question is open. It is closed by one conditional statement, so only the first answer is
+accepted. Each opening and closing records events, and copies the newest open question to the run's facts, on the wire
+`state.waiting_for`.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, RowMapping, bindparam, case, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import (
+    TERMINAL_STATUSES,
+    CommandStatus,
+    EventType,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    Urgency,
+)
+from app.ids import new_id
+from app.models import Question, Run, RunCommand, Task, User
+from app.models.base import constant, literal_int
+from app.services.events.run_ledger import record_for_runs
+from app.services.notifications import closed_questions
+from app.services.questions.answers import Answer, Origin
+from app.services.questions.risk import risk_of
+from app.services.run_facts import WAITING_FOR, with_fact, without_fact
+from app.services.views.users import CREATOR_COLUMNS
+from app.shown_question import (
+    TITLE_CHARACTERS,
+    ShownQuestion,
+    shorten,
+    waiting_for,
+)
+from app.statements import Fields, Prepared
+
+# A question with less time than this to answer is urgent.
+_SHORT = timedelta(seconds=900)
+
+_EVENT_OF = {
+    QuestionStatus.ANSWERED: EventType.QUESTION_ANSWERED,
+    QuestionStatus.EXPIRED: EventType.QUESTION_EXPIRED,
+    QuestionStatus.WITHDRAWN: EventType.QUESTION_WITHDRAWN,
+}
+_CLOSED_COLUMNS = (
+    Question.id,
+    Question.run_id,
+    Question.kind,
+    Question.urgency,
+    Question.status,
+    Question.options,
+    Question.answer,
+    Question.answered_by_id,
+    Question.answered_via,
+    Question.closed_at,
+)
+
+
+async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
+    """Store an open question of a run's agent, with its risk and urgency, and show it in the run's state.
+
+    Return False, with nothing changed, if the question was stored before, else True. The caller holds the lock on the
+    run's row.
+    """
+    is_cut = asked.kind is QuestionKind.PERMISSION and asked.is_cut
+    risk = QuestionRisk.HIGH if is_cut else risk_of(asked.kind, asked.tool_call)
+    urgency = _urgency(asked, risk)
+    of_run = {
+        name: select(column).where(Run.id == run_id).scalar_subquery()
+        for name, column in (("project_id", Run.project_id), ("task_id", Run.task_id))
+    }
+    creator = (
+        select(Task.created_by_id).join(Run, Run.task_id == Task.id).where(Run.id == run_id, ~Task.deleted)
+    )
+    kept = await session.execute(
+        upsert(Question)
+        .values(
+            id=asked.id,
+            run_id=run_id,
+            **of_run,
+            task_creator_id=creator.scalar_subquery(),
+            request_id=asked.request_id,
+            kind=asked.kind,
+            title=asked.title[:TITLE_CHARACTERS],
+            detail=asked.shown_detail,
+            tool_call=shorten(asked.tool_call) or None,
+            options=[
+                {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}
+                for option in asked.options
+            ],
+            schema=asked.schema,
+            url=asked.url,
+            risk=risk,
+            urgency=urgency,
+            digest=_digest(asked),
+            opened_at=asked.opened_at,
+            expires_at=asked.expires_at,
+            status=QuestionStatus.OPEN,
+        )
+        # An earlier attempt may have been committed without acknowledgement.
+        .on_conflict_do_nothing(index_elements=[Question.id])
+        .returning(Question.id)
+    )
+    if kept.one_or_none() is None:
+        return False
+    data = {"question_id": str(asked.id), "kind": asked.kind, "urgency": urgency}
+    waiting = _waiting_data(asked.kind, asked.id)
+    await _set_waiting_for(session, run_id, asked.waiting_for)
+    events = ((EventType.QUESTION_OPENED, data), (EventType.RUN_AWAITING_INPUT, waiting))
+    await record_for_runs(session, [(run_id, type_, item) for type_, item in events])
+    return True
+
+
+async def close_question(
+    session: AsyncSession, question: Fields, answer: Answer, origin: Origin
+) -> Fields | None:
+    """Close an open question with its first answer, and store the command that sends the answer to the agent.
+
+    Return the closed row, with the `CREATOR_COLUMNS` of the person that answered; None, with nothing changed, if the
+    question was closed before. The caller holds the lock on the run's row.
+    """
+    values = {
+        "question_id": question["id"],
+        "now": utcnow(),
+        "user_id": origin.caller.user_id,
+        "given_command_id": new_id(),
+        "given_answer": answer.shown,
+        "given_via": origin.via,
+        "given_token": None if origin.token is None else dict(origin.token),
+        "given_method": answer.method,
+        "given_params": answer.params,
+        "given_rpc_id": origin.rpc_id,
+    }
+    closed = await _CLOSE.first(session, values)
+    if closed is not None:
+        await _announce(session, [closed], is_resumed=True)
+    return closed
+
+
+def _close_statement() -> Any:  # Any: a Select of many columns
+    def given(column: Any) -> Any:
+        return bindparam(f"given_{column}", type_=_GIVEN[column].type)
+
+    command_id, now = given("command_id"), bindparam("now", type_=Question.closed_at.type)
+    closed = (
+        update(Question)
+        .where(Question.id == bindparam("question_id"), Question.is_open())
+        .values(
+            status=constant(QuestionStatus.ANSWERED),
+            closed_at=now,
+            answer=given("answer"),
+            answered_by_id=bindparam("user_id", type_=BigInteger),
+            answered_via=given("via"),
+            answered_from=given("token"),
+            command_id=command_id,
+        )
+        .returning(*_CLOSED_COLUMNS)
+        .cte("closed")
+    )
+    sent = insert(RunCommand).from_select(
+        ["id", "run_id", "method", "params", "rpc_id", "status", "user_id", "created_at"],
+        select(
+            command_id,
+            closed.c.run_id,
+            given("method"),
+            given("params"),
+            given("rpc_id"),
+            constant(CommandStatus.ACCEPTED),
+            closed.c.answered_by_id,
+            now,
+        ),
+    )
+    person = closed.outerjoin(User, User.id == closed.c.answered_by_id)
+    return select(*closed.c, *CREATOR_COLUMNS).select_from(person).add_cte(sent.cte("sent"))
+
+
+_GIVEN = {
+    "answer": Question.answer,
+    "via": Question.answered_via,
+    "token": Question.answered_from,
+    "command_id": Question.command_id,
+    "method": RunCommand.method,
+    "params": RunCommand.params,
+    "rpc_id": RunCommand.rpc_id,
+}
+_CLOSE = Prepared(_close_statement())
+
+
+async def withdraw(
+    session: AsyncSession, run_ids: Collection[UUID], *, request_id: str | None = None
+) -> bool:
+    """Close the open questions of runs, because nothing waits for an answer any more; return whether there were any.
+
+    If `request_id` is given, only the question to which the agent gave this id is closed, and its run goes on. A
+    question past its time limit is closed as expired instead of withdrawn.
+    """
+    conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
+    if request_id is not None:
+        conditions.append(Question.request_id == request_id)
+    is_late = Question.expires_at <= utcnow()
+    closed = await session.execute(
+        update(Question)
+        .where(*conditions, Question.is_open())
+        .values(
+            closed_at=utcnow(), status=case((is_late, QuestionStatus.EXPIRED), else_=QuestionStatus.WITHDRAWN)
+        )
+        .returning(*_CLOSED_COLUMNS)
+    )
+    rows = sorted(closed.mappings(), key=lambda row: row["id"])
+    await _announce(session, rows, is_resumed=request_id is not None)
+    return bool(rows)
+
+
+async def _announce(
+    session: AsyncSession, closed: Sequence[Fields | RowMapping], *, is_resumed: bool
+) -> None:
+    """Record that questions are closed, and take back the pushes about them; show what a resumed run waits for now."""
+    if not closed:
+        return
+    events: list[tuple[UUID, EventType, Mapping[str, Any]]] = []
+    for row in closed:
+        events.append((row["run_id"], _EVENT_OF[row["status"]], _closed_data(row)))
+        if is_resumed:
+            events.append((row["run_id"], EventType.RUN_RESUMED, _waiting_data(row["kind"], row["id"])))
+    await record_for_runs(session, events)
+    await closed_questions.settle_closed(session, [row["id"] for row in closed])
+    if is_resumed:
+        await _show_waiting(session, closed[0]["run_id"])
+
+
+async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
+    """Withdraw the open questions of a task that is to be deleted; remove all its questions from its creator's inbox.
+
+    This locks those runs of the task that may ask a question, and waits for transactions that open one. Call it before
+    the task's row is locked: transactions that end a run also lock the run first.
+    """
+    is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
+    is_live = Run.status.not_in(TERMINAL_STATUSES)
+    may_ask = select(Run.id).where(Run.task_id == task_id, is_live | is_asking)
+    runs = may_ask.order_by(Run.id).with_for_update(key_share=True)
+    if run_ids := (await session.scalars(runs)).all():
+        await withdraw(session, run_ids)
+    await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))
+
+
+async def find_by_request(session: AsyncSession, run_id: UUID, request_id: str) -> Fields | None:
+    """Return a run's question, open or closed, by its id with or without hyphens; None if there is none."""
+    values = {"run_id": run_id, "request_id": request_id.replace("-", "")}
+    return await _BY_REQUEST.first(session, values)
+
+
+_OF_RUN = select(*Question.__table__.columns).where(Question.run_id == bindparam("run_id"))
+_BY_REQUEST = Prepared(_OF_RUN.where(Question.request_id == bindparam("request_id")))
+_AWAITED_MESSAGE = Prepared(
+    _OF_RUN.where(Question.is_open(), Question.kind == constant(QuestionKind.MESSAGE)).limit(literal_int(1))
+)
+_NEWEST = Prepared(
+    _OF_RUN.where(Question.is_open())
+    .order_by(Question.opened_at.desc(), Question.id.desc())
+    .limit(literal_int(1))
+)
+
+
+async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Fields | None:
+    """Return the open question by which a run's agent waits for a message; None if it waits for none."""
+    return await _AWAITED_MESSAGE.first(session, {"run_id": run_id})
+
+
+async def _show_waiting(session: AsyncSession, run_id: UUID) -> None:
+    row = await _NEWEST.first(session, {"run_id": run_id})
+    if row is None:
+        await _set_waiting_for(session, run_id, None)
+        return
+    options = [
+        {"optionId": option["id"], "name": option["name"], "kind": option["kind"]}
+        for option in row["options"]
+    ]
+    newest = waiting_for(
+        QuestionKind(row["kind"]),
+        row["request_id"],
+        tool_call=row["tool_call"] or {},
+        options=options,
+        since=row["opened_at"],
+    )
+    await _set_waiting_for(session, run_id, newest)
+
+
+async def _set_waiting_for(session: AsyncSession, run_id: UUID, newest: dict[str, Any] | None) -> None:
+    facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
+    await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
+
+
+def _waiting_data(kind: str, question_id: UUID) -> dict[str, Any]:
+    """Return the `data` of an event `run.awaiting_input` or `run.resumed`; a message has no id there."""
+    if kind == QuestionKind.MESSAGE:
+        return {"kind": "message"}
+    return {"kind": "permission", "question_id": str(question_id)}
+
+
+def _closed_data(row: Fields | RowMapping) -> dict[str, Any]:
+    """Return the `data` of the event for a closed question: the kind of its answer, never the content."""
+    data = {"question_id": str(row["id"]), "kind": row["kind"], "urgency": row["urgency"]}
+    if row["answered_via"] is not None:
+        data["via"] = row["answered_via"]
+        kinds = {option["id"]: option["kind"] for option in row["options"]}
+        if (chosen := row["answer"].get("option_id")) in kinds:
+            data["option_kind"] = kinds[chosen]
+    return data
+
+
+def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
+    if asked.kind is QuestionKind.MESSAGE:
+        return Urgency.LOW
+    is_short = asked.expires_at is not None and asked.expires_at - asked.opened_at < _SHORT
+    return Urgency.HIGH if risk is QuestionRisk.HIGH or is_short else Urgency.NORMAL
+
+
+def _digest(asked: ShownQuestion) -> bytes:
+    shown: Sequence[Any] = (
+        asked.request_id,
+        asked.tool_call,
+        list(asked.options),
+        asked.schema,
+        asked.url,
+    )
+    return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
