@@ -8,6 +8,7 @@ that requests the effect is written in the same transaction, and a sweep finds r
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -17,9 +18,9 @@ import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 from typing_extensions import override
 
 from app.config import Settings
@@ -29,8 +30,8 @@ SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 
 _HOOKS = "after_commit_hooks"
-# Key in the `info` of a session in a unit of work: the transaction that the driver has begun for it, or None.
-_TRANSACTION = "driver_transaction"
+# Key in the `info` of a session: the transaction that has been begun for it, or None.
+_TRANSACTION = "transaction"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
@@ -79,6 +80,8 @@ def create_engine(
         server_settings["plan_cache_mode"] = "force_generic_plan"
     engine = create_async_engine(
         settings.database_url,
+        # For SQLAlchemy only: transactions are begun and ended in this module.
+        isolation_level="AUTOCOMMIT",
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
@@ -123,19 +126,15 @@ def create_session_factory(
     Each session gets its own copy of `info` as its `info` dictionary.
     """
     return async_sessionmaker(
-        engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
+        engine, expire_on_commit=False, autoflush=False, sync_session_class=_UnitSession, info=dict(info)
     )
 
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Return a context manager that yields a database session, and ends its transaction after the block.
+    """Yield a database session, commit its transaction after the block, and run what `after_commit` registered.
 
-    If the block succeeds, commit, and then run the functions that `after_commit` registered. If it raises, roll back.
-
-    Raises:
-        DatabaseUnavailable: the server went away, or no connection was free in time.
-
+    If the block raises, roll back. An outage of the server is raised as DatabaseUnavailable.
     """
     session = sessions()
     session.info[_TRANSACTION] = None
@@ -143,11 +142,6 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
         try:
             yield session
             hooks = await _commit(session)
-        except BaseException:
-            session.info.pop(_HOOKS, None)
-            if session.in_transaction():
-                await session.rollback()
-            raise
         finally:
             if session.in_transaction() or session.identity_map or session.info[_TRANSACTION]:
                 # Shielded: not even a second cancellation may prevent the return of the connection.
@@ -160,38 +154,70 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
 
 async def release(session: AsyncSession) -> None:
-    """Commit the transaction of a session and return its connection to the pool.
+    """Commit a session's transaction, return its connection to the pool, and run what `after_commit` registered.
 
-    Then run the functions that `after_commit` registered. The session stays usable: its next statement begins a new
-    transaction. Call this before waiting for another server.
+    Its next statement begins another transaction. Call this before waiting for another server.
     """
     await _run(await _commit(session))
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:
-    """Register an async function that runs once after this session's transaction is committed. A rollback discards it.
-
-    If the function raises an error, the error is only logged.
-    """
+    """Register a function that runs once after this session's commit; its errors are logged only."""
     session.info.setdefault(_HOOKS, []).append(hook)
+
+
+async def fetch(
+    session: AsyncSession, sql: str, arguments: Sequence[Any], *, alone: bool
+) -> Sequence[asyncpg.Record]:
+    """Run a statement by the driver in the session's transaction, and return its rows.
+
+    The first statement begins the transaction. If it may be `alone`, it does not, and is a transaction of its own:
+    one round trip instead of three.
+
+    Raises:
+        DatabaseUnavailable: the server went away.
+        IntegrityError: a constraint refused the values.
+
+    """
+    transaction: Transaction | None = session.info[_TRANSACTION]
+    with _NamedErrors():
+        if transaction is None and not alone:
+            transaction = await greenlet_spawn(_begin, session.sync_session)
+        if transaction is not None:
+            return await _send(transaction.connection, sql, arguments)
+        connection = await greenlet_spawn(_engine_of(session.sync_session).raw_connection)
+        try:
+            return await _send(connection, sql, arguments)
+        finally:
+            connection.close()
+
+
+async def _send(
+    connection: PoolProxiedConnection, sql: str, arguments: Sequence[Any]
+) -> Sequence[asyncpg.Record]:
+    try:
+        return cast("Sequence[asyncpg.Record]", await _driver(connection).fetch(sql, *arguments))
+    except (OSError, asyncpg.InternalClientError, asyncio.CancelledError):
+        # The server may wait for the rest of a message, or perform the statement to its end, with its locks held:
+        # it is asked to cancel, for two seconds. Only in a greenlet does SQLAlchemy let the driver wait for it.
+        await greenlet_spawn(connection.invalidate)
+        raise
 
 
 async def _commit(session: AsyncSession) -> list[Hook]:
     # An unused session has nothing to end, and ending it would cost as much as a statement.
     if session.in_transaction():
         await session.commit()
-    if transaction := _take_transaction(session):
-        await transaction.commit()
+    await _end(session, "COMMIT")
     hooks: list[Hook] = session.info.pop(_HOOKS, [])
     return hooks
 
 
 async def _close(session: AsyncSession) -> None:
     await session.close()
-    if transaction := _take_transaction(session):
-        # If the rollback cannot be sent, the server rolls back when the connection closes.
-        with suppress(DatabaseUnavailable):
-            await transaction.roll_back()
+    # If the rollback cannot be sent, the server rolls back when the connection closes.
+    with suppress(DatabaseUnavailable):
+        await _end(session, "ROLLBACK")
 
 
 async def _run(hooks: list[Hook]) -> None:
@@ -206,143 +232,80 @@ async def _run(hooks: list[Hook]) -> None:
                 log.exception("db.after_commit_failed")
 
 
-class Transaction:
-    """A database transaction that the driver asyncpg begins and ends directly, which is faster than through SQLAlchemy.
-
-    A database session can use its connection (`join`), so that all statements are committed together. Call `commit` or
-    `roll_back` once at the end; both return the connection to the pool.
-    """
-
-    __slots__ = ("_connection", "_driver", "_is_joined")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._driver = cast("asyncpg.Connection", connection.connection.driver_connection)
-        self._is_joined = False
-
-    async def begin(self) -> None:
-        """Begin the transaction.
-
-        If that fails, close the connection instead of returning it to the pool.
-        """
-        try:
-            await self._driver.execute("BEGIN")
-        except BaseException:
-            self._give_up()
-            raise
-
-    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Run a statement in the transaction, and return its rows as mappings by column name.
-
-        `sql` names its values `$1`, `$2` and so on; `arguments` has these values in order.
-        """
-        try:
-            rows: Any = await self._driver.fetch(sql, *arguments)
-        except (OSError, asyncpg.InternalClientError):
-            # A rollback would be answered as little.
-            await drop(self._connection)
-            raise
-        return cast("Sequence[Mapping[str, Any]]", rows)
-
-    def join(self) -> Connection:
-        """Return the connection of this transaction, for a database session that takes part in the transaction.
-
-        The session cannot end the transaction: its BEGIN, COMMIT and ROLLBACK are not sent.
-        """
-        if not self._is_joined:
-            # SQLAlchemy sends no BEGIN, COMMIT and ROLLBACK of its own.
-            self._connection.execution_options(isolation_level="AUTOCOMMIT")
-            self._is_joined = True
-        return self._connection
-
-    async def commit(self) -> None:
-        """Commit and return the connection to the pool. If the commit fails, close the connection.
-
-        Raises:
-            DatabaseUnavailable: the server went away.
-            IntegrityError: a constraint that is checked at the commit is violated.
-
-        """
-        await self._end("COMMIT")
-
-    async def roll_back(self) -> None:
-        """Roll back, and return the connection to the pool.
-
-        If `drop` has closed the connection already, nothing is sent to the server.
-        """
-        if self._connection.invalidated:
-            self._connection.close()
-        else:
-            await self._end("ROLLBACK")
-
-    async def _end(self, statement: str) -> None:
-        try:
-            with NamedErrors():
-                await self._driver.execute(statement)
-        except BaseException:
-            self._give_up()
-            raise
-        self._connection.close()
-
-    def _give_up(self) -> None:
-        """Close the connection: its next user must not find an open transaction."""
-        self._connection.invalidate()
-        self._connection.close()
-
-
-async def drop(connection: Connection | PoolProxiedConnection) -> None:
-    """Close a database connection, even while a statement still runs on it. This takes at most two seconds.
-
-    The server is asked to cancel the statement first, because otherwise it would hold its locks until the statement
-    ends.
-    """
-    # Only in a greenlet does SQLAlchemy let the driver wait for the server.
-    await greenlet_spawn(connection.invalidate)
-
-
-class _JoiningSession(Session):
-    """A session that joins the transaction that the driver has begun for it."""
+class _UnitSession(Session):
+    """A session whose statements join the transaction of its unit of work."""
 
     @override
-    def get_bind(self, *arguments: Any, **named: Any) -> Engine | Connection:
-        transaction: Transaction | None = self.info.get(_TRANSACTION)
-        return super().get_bind(*arguments, **named) if transaction is None else transaction.join()
+    def get_bind(self, *_arguments: Any, **_named: Any) -> Connection:
+        transaction: Transaction = self.info[_TRANSACTION] or _begin(self)
+        return transaction.join(_engine_of(self))
+
+    @override
+    def begin_nested(self) -> SessionTransaction:
+        nested = super().begin_nested()
+        # SQLAlchemy would send the SAVEPOINT before its next own statement only.
+        self.connection()
+        return nested
 
 
-def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that `begin` has begun for a database session and that has not ended, or None."""
-    transaction: Transaction | None = session.info.get(_TRANSACTION)
+@dataclass(slots=True)
+class Transaction:
+    """A transaction that the driver begins and ends, in half the time of a session's own (ADR 2)."""
+
+    connection: PoolProxiedConnection
+    joined: Connection | None = None
+
+    def join(self, engine: Engine) -> Connection:
+        """Return the connection as a session uses it. Only savepoints are sent by the session."""
+        _ = _driver(self.connection)
+        if self.joined is None:
+            self.joined = Connection(engine, self.connection)
+        return self.joined
+
+
+def _begin(session: Session) -> Transaction:
+    """Begin the transaction of a session. Call this in a greenlet."""
+    with _NamedErrors():
+        connection = _engine_of(session).raw_connection()
+        try:
+            await_only(_driver(connection).execute("BEGIN"))
+        except BaseException:
+            connection.invalidate()
+            raise
+    session.info[_TRANSACTION] = transaction = Transaction(connection)
     return transaction
 
 
-async def begin(session: AsyncSession) -> Transaction | None:
-    """Begin a transaction for a database session, and return it. The session must not have a transaction.
-
-    The block of `unit_of_work` ends the transaction. For a session that `unit_of_work` has not opened, return None.
-
-    Raises:
-        DatabaseUnavailable: the server went away.
-
-    """
-    if _TRANSACTION not in session.info:
-        return None
-    with NamedErrors():
-        connection = await greenlet_spawn(cast("AsyncEngine", session.bind).sync_engine.connect)
-        transaction = Transaction(connection)
-        await transaction.begin()
-    session.info[_TRANSACTION] = transaction
-    return transaction
+async def _end(session: AsyncSession, statement: str) -> None:
+    transaction: Transaction | None = session.info[_TRANSACTION]
+    if transaction is None:
+        return
+    session.info[_TRANSACTION] = None
+    connection = transaction.connection
+    driver = _driver(connection)
+    try:
+        with _NamedErrors():
+            await driver.execute(statement)
+    except BaseException:
+        # The next user of the connection must not find an open transaction.
+        connection.invalidate()
+        raise
+    connection.close()
 
 
-def _take_transaction(session: AsyncSession) -> Transaction | None:
-    transaction = transaction_of(session)
-    if transaction is not None:
-        session.info[_TRANSACTION] = None
-    return transaction
+def _engine_of(session: Session) -> Engine:
+    return cast("Engine", session.bind)
 
 
-class NamedErrors:
-    """Context manager that converts errors of the driver asyncpg to the errors that a SQLAlchemy session would raise.
+def _driver(connection: PoolProxiedConnection) -> asyncpg.Connection:
+    if not connection.is_valid:
+        # SQLAlchemy would go on with another connection, outside of the transaction.
+        raise DatabaseUnavailable("the connection of this transaction is lost")
+    return cast("asyncpg.Connection", connection.driver_connection)
+
+
+class _NamedErrors:
+    """Convert errors of the driver to those that a SQLAlchemy session would raise.
 
     An outage of the server becomes DatabaseUnavailable, and a violated constraint becomes IntegrityError.
     """
@@ -354,10 +317,6 @@ class NamedErrors:
         """Do nothing: errors are converted at the exit."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise `DatabaseUnavailable` for an outage of the server, and `IntegrityError` for a violated constraint.
-
-        Any other error of the block is raised unchanged.
-        """
         if not isinstance(error, Exception):
             return
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):

@@ -43,6 +43,8 @@ _APART: Final = {
 _ENDPOINTS: Final = "endpoints"
 _CONSOLES: Final = "consoles"
 _INBOX: Final = "inbox"
+# The targets that are compared with `raw`.
+_CHECKOUTS: Final = ("service", "before")
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -55,6 +57,7 @@ class Options:
     connections: int
     seconds: float
     rounds: int
+    beside: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,15 @@ class Bench:
             self._settings, self._account, next(case.requests(self._account, project))
         )
         name = f"{case.name} ({project.size:,})" if case.every_size else case.name
+        if before := costs.get("before"):
+            click.echo(f"{name}: {costs['service'].server_ms / before.server_ms:.3f} of before")
         return [
             row(
                 name,
                 target,
                 cost,
                 statements=statements if target == "service" else None,
-                raw=costs.get("raw") if target == "service" else None,
+                raw=costs.get("raw") if target in _CHECKOUTS else None,
             )
             for target, cost in costs.items()
         ]
@@ -152,6 +157,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
         projects = await fill(process.sessions, connection, account, options.sizes)
     with ExitStack() as stack:
         service, raw = _start(stack, settings, folder)
+        before = options.beside and _start_service(stack, settings, folder, checkout=options.beside)
         click.echo(
             f"ready after {service.start_seconds:.2f} s, {resident_megabytes(service.pid):.0f} MB at rest; "
             f"{options.connections} connections\n"
@@ -163,6 +169,8 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
             if options.only and case.group not in options.only:
                 continue
             targets = [Target("service", service, "taskbeacon-api")]
+            if before:
+                targets.append(Target("before", before, "taskbeacon-api"))
             if case.raw:
                 targets.append(Target("raw", raw, APPLICATION_NAME, "/raw"))
             if case.floor:
@@ -180,18 +188,27 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
     return rows
 
 
-def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
-    ports = Home(folder).ports(["api", "raw"])
-    environment = environment_of(settings)
-    service = stack.enter_context(
+def _start_service(
+    stack: ExitStack, settings: Settings, folder: Path, *, checkout: Path | None = None
+) -> Running:
+    name = "before" if checkout else "api"
+    port = Home(folder).ports([name])[name]
+    return stack.enter_context(
         serving(
-            *("-m", "app.cli", "serve", "--port", str(ports["api"])),
-            port=ports["api"],
-            environment=environment,
+            *("-m", "app.cli", "serve", "--port", str(port)),
+            port=port,
+            environment=environment_of(settings),
             ready="/readyz",
-            log=folder / "api.log",
+            log=folder / f"{name}.log",
+            folder=checkout,
         )
     )
+
+
+def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
+    service = _start_service(stack, settings, folder)
+    ports = Home(folder).ports(["raw"])
+    environment = environment_of(settings)
     raw = stack.enter_context(
         serving(
             *("-m", "bench.raw", str(ports["raw"])),
@@ -216,7 +233,12 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option("--connections", default=16, show_default=True, help="How many requests are under way.")
 @click.option("--seconds", default=1.0, show_default=True, help="Length of a round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds of each row, targets in turns.")
-def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -> None:
+@click.option(
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout with the same schema, measured in turns as `before`.",
+)
+def main(only: str, tasks: str, connections: int, seconds: float, rounds: int, beside: Path | None) -> None:
     """Run the measurements of `make bench` and print one table."""
     options = Options(
         only=frozenset(name for name in only.split(",") if name),
@@ -224,6 +246,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
         connections=connections,
         seconds=seconds,
         rounds=rounds,
+        beside=beside,
     )
     # Statements are counted for requests that this process performs; its access log is of no interest.
     logging.disable(logging.CRITICAL)

@@ -27,13 +27,22 @@ class Running:
 
 @contextmanager
 def serving(
-    *arguments: str, port: int, environment: Mapping[str, str], ready: str, log: Path
+    *arguments: str,
+    port: int,
+    environment: Mapping[str, str],
+    ready: str,
+    log: Path,
+    folder: Path | None = None,
 ) -> Iterator[Running]:
-    """Run `python ARGUMENTS` as a server; yield once the path `ready` responds with success; stop it at the end."""
+    """Run `python ARGUMENTS` in `folder`; yield once the path `ready` responds with success; stop it at the end."""
     began = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, *arguments], env={**os.environ, **environment}, stdout=output, stderr=output
+            [sys.executable, *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=output,
         )
     try:
         while status_of(f"http://127.0.0.1:{port}{ready}", timeout=2) // 100 != 2:  # noqa: PLR2004 - success

@@ -1,20 +1,17 @@
 """Statements that are compiled once: alone without a transaction, or within the one that a session has begun."""
 
-import ast
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, case, column, func, literal_column, select, table, text, update
+from sqlalchemy import JSON, bindparam, case, column, func, literal_column, select, table, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-import app
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, release, unit_of_work
 from app.errors import NotFound
@@ -23,6 +20,7 @@ from app.outages import DatabaseUnavailable
 from app.statements import Prepared
 from tests.support.database.faults import Planted
 from tests.support.database.queries import recorded
+from tests.support.database.statements import prepared_statements
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_project, make_user
 from tests.support.waiting import eventually, next_round
@@ -34,12 +32,14 @@ PLANNED = Prepared(
     .select_from(table("pg_prepared_statements"))
     .where(column("statement").like("SELECT projects.id%"))
 )
-RENAME = Prepared(
+_RENAME = (
     update(Project)
     .where(Project.id == bindparam("project_id"))
     .values(name=bindparam("new_name"))
     .returning(Project.name)
 )
+RENAME = Prepared(_RENAME)
+RENAME_ALONE = Prepared(_RENAME, alone=True)
 
 
 async def rename(session: AsyncSession, project_id: int, name: str) -> None:
@@ -115,20 +115,21 @@ async def test_write_by_a_part_of_a_select_is_one_too(sessions: SessionFactory, 
 
 async def test_write_alone_is_committed_at_once(sessions: SessionFactory, project_id: int) -> None:
     async with unit_of_work(sessions) as session:
-        row = await RENAME.first_alone(session, {"project_id": project_id, "new_name": "After"})
+        row = await RENAME_ALONE.first(session, {"project_id": project_id, "new_name": "After"})
         assert row is not None
         assert await name_of(sessions, project_id) == "After"
 
 
-@pytest.mark.parametrize("write", [RENAME.all, RENAME.first_alone])
+@pytest.mark.parametrize("write", [RENAME.all, RENAME_ALONE.all])
 async def test_write_behind_another_statement_goes_with_its_transaction(
     sessions: SessionFactory, project_id: int, write: Callable[..., Awaitable[Any]]
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        assert await session.get(Project, project_id) is not None
-        await write(session, {"project_id": project_id, "new_name": "After"})
-        assert await name_of(sessions, project_id) == "Before"
-        await session.rollback()
+    with suppress(Planted):
+        async with unit_of_work(sessions) as session:
+            assert await session.get(Project, project_id) is not None
+            await write(session, {"project_id": project_id, "new_name": "After"})
+            assert await name_of(sessions, project_id) == "Before"
+            raise Planted
     assert await name_of(sessions, project_id) == "Before"
 
 
@@ -344,26 +345,24 @@ async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
     await eventually(is_none_held)
 
 
-def test_those_who_let_a_write_stand_alone_are_these() -> None:
-    """Each statement holds every condition of its write, and nothing behind it would have to take it back (ADR 44)."""
-    root = Path(app.__path__[0])
-    calls = {
-        (path.relative_to(root).as_posix(), function.name)
-        for path in root.rglob("*.py")
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(function, ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Attribute) and node.attr in {"first_alone", "perform_alone"}
+def test_writes_that_may_stand_alone_are_these() -> None:
+    """Each holds every condition of its write, and nothing behind it would have to take it back (ADR 2)."""
+    assert {name for name, statement in prepared_statements() if statement.alone} == {
+        "app.services.access.authenticate._NOTE_USE",
+        "app.services.access.authenticate._NOTE_USE_OF_SESSION",
+        "app.services.notifications.presence._BEAT",
+        "app.services.notifications.presence._BEAT_OF_STREAM",
+        "app.services.notifications.presence._REPORT",
     }
-    assert calls == {
-        ("services/notifications/presence.py", "beat"),
-        ("services/access/authenticate.py", "_note_use"),
-        ("services/runs/lifecycle.py", "extend_lease"),
-        ("services/runs/lifecycle.py", "mark_agent_started"),
-        ("services/run_log/log_lock.py", "_release"),
-        ("services/run_log/log_lock.py", "release"),
-        ("statements.py", "perform_alone"),
-    }
+
+
+def test_rows_have_the_types_of_their_columns() -> None:
+    for name, statement in prepared_statements():
+        _ = statement._sent  # compares the names
+        for field, type_ in get_type_hints(statement.row).items() if statement.row else ():
+            column = statement.statement.exported_columns[field]
+            types = {get_origin(each) or each for each in (type_, *get_args(type_))}
+            assert isinstance(column.type, JSON) or {column.type.python_type, Any} & types, f"{name}: {field}"
 
 
 async def test_what_a_session_wrote_is_seen_by_its_next_statement(

@@ -143,7 +143,7 @@ async def test_log_written_while_the_object_store_is_away_is_complete_when_it_is
 
 async def test_every_run_updates_the_status_of_its_task(site: Site) -> None:
     """The copy of the status in the tasks of this database, whatever was killed above."""
-    async with site.sessions() as session:
+    async with unit_of_work(site.sessions) as session:
         differing = (
             select(func.count())
             .select_from(Task)

@@ -33,7 +33,7 @@ async def race(
     """Return the results of both functions, where `second` began before `first` committed."""
 
     async def is_waiting() -> bool:
-        async with sessions() as session:
+        async with unit_of_work(sessions) as session:
             return bool(await session.scalar(_WAITING))
 
     async with asyncio.TaskGroup() as group, unit_of_work(sessions) as session:

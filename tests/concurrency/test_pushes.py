@@ -86,7 +86,7 @@ async def test_pushes_are_settled_while_their_question_closes(
             await delivery.settle(own, [late, early], said)
 
     async def count_waiting() -> int:
-        async with sessions() as own:
+        async with unit_of_work(sessions) as own:
             return await own.scalar(_WAITING) or 0
 
     async def are_waiting(count: int) -> bool:

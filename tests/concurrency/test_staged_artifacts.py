@@ -14,7 +14,7 @@ from typing_extensions import override
 from app.clients.s3.store import S3Store
 from app.clients.stored_objects import ObjectContent, ObjectInfo
 from app.config import Settings
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.models import Run, StagedArtifact, Task
 from app.services.storage_keys import staged_key
@@ -84,7 +84,7 @@ class WatchingStore(S3Store):
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND state = 'idle in transaction' AND pid <> pg_backend_pid()"
         )
-        async with self._sessions() as session:
+        async with unit_of_work(self._sessions) as session:
             self.waiting[call] = self.waiting.get(call, 0) + (await session.scalar(statement) or 0)
 
     @override

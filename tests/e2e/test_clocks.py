@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.config import Settings
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.runtime import open_process
@@ -45,7 +45,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
     steps = f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```"
 
     async def read(run_id: str) -> Run:
-        async with sessions() as session:
+        async with unit_of_work(sessions) as session:
             return await session.get_one(Run, run_id)
 
     async with AsyncExitStack() as stack:

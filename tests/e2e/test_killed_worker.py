@@ -108,12 +108,12 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
         await eventually(lambda: not worker.is_running)
 
     assert push_service.batches == [MESSAGES_PER_REQUEST] * MAX_PARALLEL_SENDS
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         due = select(func.count()).select_from(Notification).where(Notification.due_at <= utcnow())
         assert await session.scalar(due) == IN_FLIGHT - MAX_PARALLEL_SENDS * MESSAGES_PER_REQUEST
 
 
 async def _settled(sessions: SessionFactory) -> bool:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         left = select(func.count()).select_from(Notification).where(Notification.due_at.is_not(None))
         return await session.scalar(left) == 0

@@ -14,12 +14,13 @@ from app.services.schema_revision import (
     revisions_between,
     schema_is_current,
 )
+from tests.support.database.faults import rolled_back
 
 
 @pytest.fixture
 async def session(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
     """A transaction that is never committed: what it does to the schema is seen here alone."""
-    async with sessions() as session:
+    async with rolled_back(sessions) as session:
         yield session
 
 

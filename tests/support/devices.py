@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.ids import new_hex_id, new_id
 from app.models import Notification, Presence, PushToken, Task, User
@@ -88,7 +88,7 @@ async def make_many_pending(session: AsyncSession, *, task: Task, user: User, co
 
 async def notifications_of(sessions: SessionFactory, task: Task) -> list[Notification]:
     """Return the decisions about pushes of a task, oldest first."""
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         rows = await session.scalars(
             select(Notification)
             .where(Notification.task_id == task.id)

@@ -123,7 +123,7 @@ async def add_event(session: AsyncSession, type_: EventType, **columns: Any) -> 
 
 async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> list[WebhookAttempt]:
     """Return the attempts of a webhook delivery in their order."""
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
         return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
 
@@ -164,7 +164,7 @@ class Deliveries:
         async def relayed() -> bool:
             while await self.deliverer._relay() or await self.deliverer._recover():
                 pass
-            async with self.process.sessions() as session:
+            async with unit_of_work(self.process.sessions) as session:
                 cursor = await session.get(EventCursor, "webhooks")
                 newest = select(Event.transaction_id, Event.seq).order_by(
                     Event.transaction_id.desc(), Event.seq.desc()
@@ -179,10 +179,10 @@ class Deliveries:
     async def rows(self, **conditions: Any) -> list[WebhookEndpointDelivery]:
         """Return the webhook deliveries that meet the conditions (column values), oldest first."""
         statement = select(WebhookEndpointDelivery).filter_by(**conditions)
-        async with self.process.sessions() as session:
+        async with unit_of_work(self.process.sessions) as session:
             return list(await session.scalars(statement.order_by(WebhookEndpointDelivery.id)))
 
     async def endpoint(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         """Return a webhook endpoint as it is now in the database."""
-        async with self.process.sessions() as session:
+        async with unit_of_work(self.process.sessions) as session:
             return await session.get_one(WebhookEndpoint, endpoint.id)

@@ -114,7 +114,7 @@ class Pilot:
     async def statuses(self) -> list[str]:
         """Return the progress of each command, in order."""
         columns = select(RunCommand.status).where(RunCommand.run_id == self.run.id)
-        async with self._workshop.sessions() as session:
+        async with unit_of_work(self._workshop.sessions) as session:
             return list(await session.scalars(columns.order_by(RunCommand.position)))
 
     async def log(self, method: str) -> list[JSON]:

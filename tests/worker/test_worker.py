@@ -86,7 +86,7 @@ async def work_until_idle(workshop: Workshop, queue: ArqQueue) -> None:
 
 
 async def latest_run(workshop: Workshop, task: Task) -> Run:
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         fresh = await session.get_one(Task, task.id)
         assert fresh.latest_run_id is not None
         return await session.get_one(Run, fresh.latest_run_id)
@@ -172,7 +172,7 @@ async def test_process_closes_each_client_though_another_cannot_be_closed(
 
     opened = open_process(settings, name=name)
     process = await opened.__aenter__()
-    async with process.sessions() as session:
+    async with unit_of_work(process.sessions) as session:
         await session.execute(text("SELECT 1"))
     assert await count() == 1
     with pytest.raises(Planted):

@@ -156,14 +156,14 @@ class _Statements:
         self._in_project = _in_project(caller, bindparam("project_id", type_=Project.id.type))
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
-    def of(self, project: int | str | None) -> Prepared:
+    def of(self, project: int | str | None) -> Prepared[Any]:
         """Return the statement that finds the caller of a request that names `project`."""
         if project is None:
             return self._anywhere
         return self._in_current if project == CURRENT_PROJECT else self._in_project
 
 
-def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared:
+def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared[Any]:
     return Prepared(
         caller.add_columns(
             Project.id.label("project_id"),
@@ -267,12 +267,14 @@ _NOTE_USE = Prepared(
         ApiKey.id == bindparam("key_id"),
         or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= bindparam("stale_at")),
     )
-    .values(last_used_at=bindparam("now", type_=ApiKey.last_used_at.type))
+    .values(last_used_at=bindparam("now", type_=ApiKey.last_used_at.type)),
+    alone=True,
 )
 _NOTE_USE_OF_SESSION = Prepared(
     update(ConsoleSession)
     .where(ConsoleSession.id == bindparam("session_id"), ConsoleSession.last_used_at <= bindparam("stale_at"))
-    .values(last_used_at=bindparam("now", type_=ConsoleSession.last_used_at.type))
+    .values(last_used_at=bindparam("now", type_=ConsoleSession.last_used_at.type)),
+    alone=True,
 )
 
 
@@ -284,7 +286,7 @@ async def _note_use(session: AsyncSession, row: Fields, now: datetime) -> None:
     stale_at = now - _LAST_USED_RESOLUTION
     if row["last_used_at"] is None or row["last_used_at"] <= stale_at:
         values = {"key_id": row["key_id"], "stale_at": stale_at, "now": now}
-        await _NOTE_USE.perform_alone(session, values)
+        await _NOTE_USE.perform(session, values)
     if row.get("session_id") is not None and row["session_used_at"] <= stale_at:
         values = {"session_id": row["session_id"], "stale_at": stale_at, "now": now}
-        await _NOTE_USE_OF_SESSION.perform_alone(session, values)
+        await _NOTE_USE_OF_SESSION.perform(session, values)

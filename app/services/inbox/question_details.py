@@ -94,7 +94,7 @@ async def require_question(session: AsyncSession, caller: Principal, question_id
 
     Raises NotFound if there is no such question, or the caller cannot see it.
     """
-    row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
+    row: Fields | None = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
         raise NotFound
     return row

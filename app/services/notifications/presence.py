@@ -90,7 +90,7 @@ async def beat(
         statement = _REPORT
         values |= {"focused": focused, "seen_seq": seen_seq, **settlement_values(utcnow())}
     try:
-        seen = await statement.first_alone(session, values)
+        seen = await statement.first(session, values)
     except IntegrityError as error:
         # The task or the device was deleted between our read and our write.
         raise NotFound(_NOT_THE_CALLERS) from error
@@ -179,9 +179,9 @@ def _beat_result(task: CTE, device: CTE, *writes: CTE) -> Select[Any]:
 
 
 # The beat of clients that send no other field, the most frequent write of the service: it reads and writes the minimum.
-_BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
-_BEAT_OF_STREAM = Prepared(_beat_statement())
-_REPORT = Prepared(_report_statement())
+_BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}), alone=True)
+_BEAT_OF_STREAM = Prepared(_beat_statement(), alone=True)
+_REPORT = Prepared(_report_statement(), alone=True)
 
 
 def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:

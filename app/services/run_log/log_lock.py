@@ -41,7 +41,7 @@ _MINE = {
 _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 
-def _take_statement(insert_run: Insert) -> Prepared:
+def _take_statement(insert_run: Insert) -> Prepared[Any]:
     """Return the statement that takes the lock of a log, unless it is held; `insert_run` inserts its row."""
     return Prepared(
         insert_run.on_conflict_do_update(
@@ -137,9 +137,6 @@ async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer:
 
     async def release() -> bool:
         async with unit_of_work(sessions) as session:
-            if not lock.event_ids:
-                return await _RELEASE.first_alone(session, values) is not None
-            # Committed with the ids: neither without the other.
             is_released = await _RELEASE.first(session, values) is not None
             if is_released:
                 await note_ids(session, ref.run_id, lock.event_ids)

@@ -51,6 +51,5 @@ async def read_claimed_run(session: AsyncSession, run_id: UUID) -> Fields:
     the environment no longer exists or the run's person may not use it. The fields of the person are None if the run
     acts as no person.
     """
-    run = await _RUN.first(session, {"run": run_id})
-    assert run is not None
+    run: Fields = await _RUN.one(session, {"run": run_id})
     return run

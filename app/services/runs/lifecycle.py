@@ -221,7 +221,7 @@ async def claim(
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Extend the lease of job `owner` on a run; return False if the job has lost the run and must stop the agent."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + RUN_LEASE}
-    return await _EXTEND.first_alone(session, values) is not None
+    return await _EXTEND.first(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -231,7 +231,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     that it must not start an agent. A repeated call keeps the time of the first call.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
-    return await _MARK_STARTED.first_alone(session, values) is not None
+    return await _MARK_STARTED.first(session, values) is not None
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:

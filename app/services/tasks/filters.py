@@ -124,7 +124,7 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
+def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[Any]:
     """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
     `shape` names the conditions of the filter (`TaskFilter.shape`). It must satisfy `is_dense`. Each row also has the
@@ -134,7 +134,7 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def known_page_statement(shape: tuple[str, ...]) -> Prepared:
+def known_page_statement(shape: tuple[str, ...]) -> Prepared[Any]:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
     Each row also has as `version` a number that changes with every change to a task that the caller sees, and as
@@ -152,7 +152,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
+def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared[Any]:
     """Return the SELECT of one page of the tasks that match a filter, newest first.
 
     `shape` names the conditions of the filter (`TaskFilter.shape`). Each row also has as `version` a number that
@@ -176,7 +176,7 @@ def is_dense(shape: tuple[str, ...]) -> bool:
     return {"not internal", "not archived"} >= set(shape)
 
 
-def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
+def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared[Any]:
     """Return the SELECT of tasks, newest first, each beside the values of `looked_at`, by one snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(

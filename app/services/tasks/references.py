@@ -100,7 +100,7 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
     }
     if not any(key is not None for key in references.values()):
         return dict.fromkeys(references)
-    (owners,) = await _OWNERS.all(session, references)
+    owners: Fields = await _OWNERS.one(session, references)
     return owners
 
 

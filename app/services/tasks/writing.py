@@ -228,7 +228,7 @@ async def update_task(
 
 
 @lru_cache(maxsize=256)  # more sets of fields are possible than clients send
-def _update_statement(columns: tuple[str, ...]) -> Prepared:
+def _update_statement(columns: tuple[str, ...]) -> Prepared[Any]:
     """Return the statement that writes these columns of a task, records which changed, and selects it.
 
     The row is locked first, so that the new values are compared with the current ones.

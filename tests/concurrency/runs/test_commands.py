@@ -103,7 +103,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
 
 
 async def commands(sessions: SessionFactory) -> list[tuple[str, str | None]]:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         rows = await session.execute(
             select(RunCommand.status, RunCommand.reason).order_by(RunCommand.position)
         )
@@ -115,7 +115,7 @@ async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: 
 
     assert first["result"] == {"resolved": True}
     assert second["error"]["code"] == -32602
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         [row] = (await session.scalars(select(RunCommand))).all()
         state = (await session.get_one(Run, scene.run.id)).state
         question = await session.get_one(Question, scene.asked.id)
@@ -152,7 +152,7 @@ async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory,
             assert question.command_id == command.id
             # What waits for an agent is bounded.
             await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         assert await session.scalar(select(func.count()).select_from(RunCommand)) == _ROUNDS
 
 
@@ -233,7 +233,7 @@ async def test_command_that_is_delivered_while_the_run_is_restarted_goes_to_the_
 ) -> None:
     """Regression: it stayed `delivered` to the agent that the restart had replaced."""
     await perform(sessions, scene.send("user_message", content="wait"))
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         command_id = (await session.scalars(select(RunCommand.id))).one()
 
     async def restart(session: AsyncSession) -> bool:

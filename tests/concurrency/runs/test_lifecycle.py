@@ -71,7 +71,7 @@ async def claimed(sessions: SessionFactory, queued: Run) -> Run:
 
 async def stored(sessions: SessionFactory, run: Run) -> Row[Any]:
     """Return the run's columns and its task's copy of the status."""
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         statement = select(Run.__table__, Task.latest_run_status).join(Task, Task.id == Run.task_id)
         return (await session.execute(statement.where(Run.id == run.id))).one()
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
 from tests.support.clock import MovableClock, let_time_pass
+from tests.support.database.faults import unacknowledged_once
 from tests.support.deployment.memory import forget_peak, peak_of
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_run, make_task
@@ -152,25 +153,16 @@ async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
     settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
 ) -> None:
     """After an error its caller would send the lines again, and the log would hold them twice."""
-    async with database_in_between(settings) as (cut_off, between):
+    with ExitStack() as faults:
 
-        async def have_no_answer_come_any_more() -> None:
-            between.mute()
+        async def lose_the_next_commit() -> None:
+            lost.append(faults.enter_context(unacknowledged_once()))
 
-        async def is_committed() -> bool:
-            async with sessions() as session:
-                row = await session.get(RunLogState, ref.run_id)
-            return row is not None and row.size == len(lines(1, 2))
-
-        # From here on its statements are prepared: each is sent and done in one message.
-        await append_lines(cut_off, store, ref, lines(1))
-        async with HookedStore(settings, have_no_answer_come_any_more) as hooked:
-            appending = asyncio.create_task(append_lines(cut_off, hooked, ref, lines(2)))
-            await eventually(is_committed)
-            await between.refuse()
-            await between.resume()
-            await appending
-
+        lost: list[list[str]] = []
+        await append_lines(sessions, store, ref, lines(1))
+        async with HookedStore(settings, lose_the_next_commit) as hooked:
+            await append_lines(sessions, hooked, ref, lines(2))
+    assert lost == [["COMMIT"]]
     await append_lines(sessions, store, ref, lines(3))
     assert await read(store, ref) == lines(1, 2, 3)
 
@@ -191,7 +183,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
         with pytest.raises(DatabaseUnavailable):
             await append_lines(cut_off, hooked, ref, lines(1))
 
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
     assert until - clock.now < timedelta(seconds=log_lock._WAIT_SECONDS)
@@ -207,7 +199,7 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with log_lock.hold_lock(sessions, ref, None), sessions() as session:
+    async with log_lock.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
@@ -298,5 +290,5 @@ async def test_log_that_became_shorter_than_recorded_goes_on_with_what_is_there(
         await append_lines(sessions, store, ref, lines(number))
 
     assert await read(store, ref) == earlier + lines(3, 4)
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         assert await session.scalar(select(RunLogState.size)) == len(earlier + lines(3, 4))

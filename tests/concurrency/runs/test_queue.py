@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
@@ -58,7 +58,7 @@ async def claim(sessions: SessionFactory, run: Run, *, owner: str, limit: int = 
 
 
 async def in_progress(sessions: SessionFactory) -> list[UUID]:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         return list(await session.scalars(select(Run.id).where(Run.status == RunStatus.IN_PROGRESS)))
 
 
@@ -135,7 +135,7 @@ class TestLimit:
 
 class TestPosition:
     async def positions(self, sessions: SessionFactory, runs: list[Run]) -> list[int | None]:
-        async with sessions() as session:
+        async with unit_of_work(sessions) as session:
             rows = await session.execute(select(Run.id, queue_view.position().label("place")))
             known: dict[UUID, int | None] = {row.id: row.place for row in rows}
         return [known[run.id] for run in runs]

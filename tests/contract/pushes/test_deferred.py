@@ -32,7 +32,7 @@ from app.services.notifications.presence import sweep_expired
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from tests.support.clock import MovableClock
-from tests.support.database.faults import altered
+from tests.support.database.faults import altered, rolled_back
 from tests.support.devices import make_device, make_presence, notifications_of
 from tests.support.principals import member_of
 from tests.support.questions import make_question
@@ -582,9 +582,8 @@ async def test_push_of_a_dispatcher_that_died_after_its_claim_is_sent_once_more(
     await trigger(NotificationKind.COMPLETED)
     clock.advance(seconds=65)
     # Died before its claim was committed, then behind it.
-    async with sessions() as dying:
+    async with rolled_back(sessions) as dying:
         assert len((await claims.claim_due(dying)).deliveries) == 1
-        await dying.rollback()
     async with unit_of_work(process.sessions) as dying:
         assert len((await claims.claim_due(dying)).deliveries) == 1
     assert await deliver() == 0

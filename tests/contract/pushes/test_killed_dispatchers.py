@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.rules.deciding import PUSH_LEASE
@@ -67,7 +67,7 @@ async def dispatchers(
 ) -> AsyncGenerator[Dispatchers, None]:
     async def is_forgotten() -> bool:
         """Return whether the database knows that the process is gone: until then, its locks hold."""
-        async with sessions() as session:
+        async with unit_of_work(sessions) as session:
             backends = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
             count = await session.scalar(backends, {"name": f"taskbeacon-{APPLICATION_NAME}"})
             return bool(count == 0)

@@ -68,7 +68,7 @@ async def test_message_is_sent_to_all_devices_and_is_shown_as_said_by_the_agent(
     assert [(row["kind"], row["title"], row["body"], row["decision"]) for row in shown] == [
         ("notify_user", "Half way", "Tests pass.", "sent")
     ] * 2
-    async with sessions() as other:
+    async with unit_of_work(sessions) as other:
         assert (await other.get_one(Run, run.id)).status == RunStatus.IN_PROGRESS
 
 

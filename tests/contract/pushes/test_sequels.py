@@ -25,6 +25,7 @@ from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
 from tests.support.clock import MovableClock
+from tests.support.database.faults import rolled_back
 from tests.support.devices import make_device, notifications_of
 from tests.support.stand_ins.push import Fault, PushService
 from tests.support.waiting import eventually
@@ -484,9 +485,8 @@ async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(
     question = await ask()
     await deliver()
     await answer(sessions, question, owner)
-    async with sessions() as dying:
+    async with (unit_of_work if step == "claimed" else rolled_back)(sessions) as dying:
         assert len((await sequels.claim_sequels(dying)).deliveries) == 1
-        await (dying.commit() if step == "claimed" else dying.rollback())
     clock.advance(seconds=60)
     assert await deliver() == 1
     assert history(await only_row(sessions, task)) == [("sent", None), ("retracted", "answered")]

@@ -155,7 +155,7 @@ async def test_old_events_go_in_bounded_steps_and_readers_behind_them_get_a_gap(
     assert [event["data"]["seq"] for event in from_the_start["results"]] == [6]
     assert from_the_start["truncated"] is True
     assert (await page(sessions, principal, after=behind["next_after"]))["truncated"] is False
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         assert (await session.scalars(select(EventSnapshot.event_id))).all() == []
 
 

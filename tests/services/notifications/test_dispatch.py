@@ -49,7 +49,7 @@ from app.services.run_facts import AGENT_STARTED, with_fact
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
-from tests.support.database.faults import altered
+from tests.support.database.faults import altered, rolled_back
 from tests.support.database.queries import recorded
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task
@@ -301,7 +301,7 @@ async def test_every_combination_is_decided_as_the_contract_says(
 
         await notify(session, kind, runs)
 
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         decided: dict[UUID, list[tuple[str, str | None]]] = {run_id: [] for run_id in runs}
         for row in await session.execute(
             select(Notification.run_id, Notification.decision, Notification.reason, Notification.due_at)
@@ -438,9 +438,8 @@ async def test_run_failed_by_the_sweeper_is_notified(
 async def test_rolled_back_end_of_a_run_is_not_notified(
     sessions: SessionFactory, task: Task, run: Run
 ) -> None:
-    async with sessions() as session:
+    async with rolled_back(sessions) as session:
         assert await finish(session, run)
-        await session.rollback()
 
     assert await notifications_of(sessions, task) == []
 
@@ -457,7 +456,7 @@ async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
     async with refused, unit_of_work(sessions) as session:
         await finish(session, run)
 
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"
         # The cooldown went with the decision.
         assert (await session.scalars(select(PushCooldown.run_id))).all() == []

@@ -69,18 +69,18 @@ async def ask(sessions: SessionFactory, run: Run, asked: ShownQuestion) -> Shown
 
 
 async def row_of(sessions: SessionFactory, asked: ShownQuestion) -> Question:
-    async with sessions() as own:
+    async with unit_of_work(sessions) as own:
         return await own.get_one(Question, asked.id)
 
 
 async def waiting_for(sessions: SessionFactory, run: Run) -> Any:
-    async with sessions() as own:
+    async with unit_of_work(sessions) as own:
         return await own.scalar(select(Run.facts["waiting_for"]).where(Run.id == run.id))
 
 
 async def events_of(sessions: SessionFactory) -> list[tuple[str, str]]:
     """Return the type and the question of each event about questions."""
-    async with sessions() as own:
+    async with unit_of_work(sessions) as own:
         rows = await own.execute(
             select(Event.type, Event.data).where(Event.type.like("question.%")).order_by(Event.subject_seq)
         )
@@ -176,7 +176,7 @@ async def test_first_answer_closes_and_others_change_nothing(
     row = await row_of(sessions, asked)
     assert results == [({"option_id": "yes"}, owner.id), None]
     assert (row.status, row.answer, row.answered_via) == ("answered", {"option_id": "yes"}, "console")
-    async with sessions() as own:
+    async with unit_of_work(sessions) as own:
         [command] = await own.scalars(select(RunCommand))
         assert (command.id, command.params["option_id"], command.rpc_id) == (row.command_id, "yes", None)
         [event] = await own.scalars(select(Event).where(Event.type == EventType.QUESTION_ANSWERED))

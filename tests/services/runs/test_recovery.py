@@ -36,7 +36,7 @@ def recover(process: ProcessContext) -> Recover:
 
 
 async def status_of(sessions: SessionFactory, run: Run) -> str:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         return (await session.execute(select(Run.status).where(Run.id == run.id))).scalar_one()
 
 

@@ -15,6 +15,7 @@ from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
 from app.services.count_folding import TASK_COUNTS, fold_counts
 from app.services.tasks.counts import tasks_counted, version
+from tests.support.database.faults import rolled_back
 from tests.support.factories import make_project, make_run, make_task, make_user
 
 Counted = Callable[[User], Awaitable[dict[tuple[bool, bool], int]]]
@@ -126,9 +127,8 @@ async def test_rollback_takes_the_count_back(
     sessions: SessionFactory, project: Project, owner: User, counted: Counted, version_of: Version
 ) -> None:
     before = await version_of(owner)
-    async with sessions() as session:
+    async with rolled_back(sessions) as session:
         await make_task(session, project=project, created_by=owner)
-        await session.rollback()
 
     assert (await counted(owner))[False, False] == 0
     assert await version_of(owner) == before

@@ -31,7 +31,7 @@ async def wanted(sessions: SessionFactory, project: Project, owner: User) -> Tas
 async def found(
     sessions: SessionFactory, wanted: TaskFilter, lists: KnownLists, page: Page = FIRST
 ) -> tuple[int, list[str]]:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         count, rows = await find_page(session, wanted, page, lists)
     return count, [row["title"] for row in rows]
 

@@ -51,7 +51,7 @@ class Missed:
     async def delivered(self, endpoint: WebhookEndpoint) -> list[int]:
         """Return the numbers of the events that the endpoint has a delivery of."""
         delivery = WebhookEndpointDelivery
-        async with self._process.sessions() as session:
+        async with unit_of_work(self._process.sessions) as session:
             found = await session.scalars(
                 select(delivery.event_id).where(delivery.endpoint_id == endpoint.id)
             )

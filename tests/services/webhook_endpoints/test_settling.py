@@ -80,5 +80,5 @@ async def test_result_that_disabled_its_endpoint_does_not_disable_it_again(
 
 
 async def stored_row(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> WebhookEndpointDelivery:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         return await session.get_one(WebhookEndpointDelivery, delivery.id)

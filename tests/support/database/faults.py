@@ -1,15 +1,16 @@
 """Faults of the database and of responses, for as long as a block runs."""
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.responses import Response
 
+from app.db import SessionFactory, unit_of_work
 from app.models import Base
 from app.web.responses import Json
 
@@ -61,6 +62,15 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS
 
 class Planted(Exception):
     """The error that a planted fault raises."""
+
+
+@asynccontextmanager
+async def rolled_back(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
+    """Yield the session of a unit of work that fails at its end."""
+    with suppress(Planted):
+        async with unit_of_work(sessions) as session:
+            yield session
+            raise Planted
 
 
 @asynccontextmanager

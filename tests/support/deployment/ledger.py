@@ -13,6 +13,7 @@ from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_stream import MAX_EVENTS, read_events
 from app.clients.run_events import EventKind
 from app.clients.s3.store import S3Store
+from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task
 from app.services.storage_keys import log_key
@@ -129,7 +130,7 @@ async def _check_result(ledger: Ledger, store: S3Store, run: Run, log: list[byte
 
 
 async def _check_tasks(ledger: Ledger, site: Site) -> None:
-    async with site.sessions() as session:
+    async with unit_of_work(site.sessions) as session:
         rows = await session.execute(
             select(Task.id, Task.latest_run_status, Run.status)
             .join(Run, Run.id == Task.latest_run_id)
@@ -145,7 +146,7 @@ async def _events(redis: RedisClient, run: Run) -> list[bytes]:
 
 async def _stored_log(site: Site, store: S3Store, run: Run) -> list[bytes]:
     """Return the lines of a log that count."""
-    async with site.sessions() as session:
+    async with unit_of_work(site.sessions) as session:
         size = await session.scalar(select(RunLogState.size).where(RunLogState.run_id == run.id))
     try:
         content = await _read(store, log_key(run.project_id, run.task_id, run.id))

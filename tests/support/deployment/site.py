@@ -125,7 +125,7 @@ class Site:
 
     async def rows(self) -> list[Run]:
         """Return the runs of the project as they are now."""
-        async with self.sessions() as session:
+        async with unit_of_work(self.sessions) as session:
             return list(await session.scalars(select(Run).where(Run.project_id == self.project.id)))
 
     async def cancel(self, run: Run) -> None:

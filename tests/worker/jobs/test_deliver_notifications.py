@@ -91,7 +91,7 @@ async def only_row(sessions: SessionFactory, task: Task) -> Notification:
 
 
 async def tokens(sessions: SessionFactory) -> set[str]:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         return set(await session.scalars(select(PushToken.token)))
 
 
@@ -442,7 +442,7 @@ async def test_ten_thousand_pushes_survive_a_worker_that_is_stopped_twice(
     counts = Counter(push_service.tokens)
     assert len(counts) == 10_000
     assert set(counts.values()) == {1}
-    async with worker.sessions() as session:
+    async with unit_of_work(worker.sessions) as session:
         sent = await session.scalar(
             select(func.count()).select_from(Notification).where(Notification.decision == "sent")
         )

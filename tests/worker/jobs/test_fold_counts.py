@@ -18,6 +18,6 @@ async def test_chore_leaves_one_row_that_says_the_same(workshop: Workshop) -> No
     await fold_counts(workshop.arq_context)
 
     sums = select(func.count(), func.sum(TaskCount.tasks), func.sum(TaskCount.changes))
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         row = (await session.execute(sums.where(TaskCount.project_id == workshop.project.id))).one()
     assert tuple(row) == (1, 5, 5)

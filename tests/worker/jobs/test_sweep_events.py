@@ -42,7 +42,7 @@ async def test_chore_sweeps_adopts_and_disables(workshop: Workshop) -> None:
     await sweep_events(workshop.arq_context)
     await sweep_events(workshop.arq_context)
 
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         of_tasks = select(Event.id).where(Event.task_id == task.id)
         assert set(await session.scalars(of_tasks)) == {kept, restored}
         assert await session.scalar(select(Event.transaction_id).where(Event.id == restored)) == 0

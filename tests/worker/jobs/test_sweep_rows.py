@@ -32,7 +32,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def left(workshop: Workshop, column: Any) -> list[Any]:
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         return list(await session.scalars(select(column)))
 
 

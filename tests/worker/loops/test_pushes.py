@@ -20,7 +20,7 @@ from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
 from tests.support.clock import MovableClock
-from tests.support.database.faults import refusing, refusing_some
+from tests.support.database.faults import refusing, refusing_some, rolled_back
 from tests.support.devices import make_device, make_pending, notifications_of
 from tests.support.factories import make_user
 from tests.support.stand_ins.push import PushService
@@ -303,11 +303,10 @@ async def test_quiet_hours_of_many_people_end_at_once(
     for _ in range(55):
         await hold(session, run, task, await make_user(session, projects=[project]))
     count = select(func.count()).select_from(Notification).where(Notification.decision == HELD)
-    async with sessions() as other_worker:
+    async with rolled_back(sessions) as other_worker:
         assert await digests.release_held(other_worker) == 50
         await release_held(process)
         assert await session.scalar(count) == 50
-        await other_worker.rollback()
     for _ in range(55):
         await hold(session, run, task, await make_user(session, projects=[project]))
 

@@ -57,7 +57,7 @@ class Team:
         return await self.read(answer.json()["latest_run"]["id"])
 
     async def read(self, run_id: Any) -> Run:
-        async with self.host.workshop.sessions() as session:
+        async with unit_of_work(self.host.workshop.sessions) as session:
             return (await session.scalars(select(Run).where(Run.id == run_id))).one()
 
     async def take_over(self) -> None:
@@ -151,7 +151,7 @@ class TestAccountOfAnother:
         for is_there in (True, False):
             if not is_there:
                 await go(team, leave)
-            async with team.host.workshop.sessions() as session:
+            async with unit_of_work(team.host.workshop.sessions) as session:
                 host = await read_code_host(session, git_base_url="", run_id=run.id, state=run.state)
             assert (host.is_personal, host.encrypted_token is not None) == (True, is_there)
 

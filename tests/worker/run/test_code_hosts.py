@@ -230,7 +230,7 @@ async def test_token_of_the_request_is_used_once_and_forgotten(host: Host) -> No
 
     assert ended.status == RunStatus.COMPLETED, ended.error_message
     assert host.service.pulls[0]["author"] == "ada"
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         assert (await session.execute(select(RunCredential))).all() == []
     again = await host.perform(integration, state=state)
     assert again.status == RunStatus.FAILED
@@ -242,7 +242,7 @@ async def test_branch_is_kept_where_no_client_can_write(host: Host) -> None:
 
     run = await host.perform(integration)
 
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         kept = await session.get_one(PushedBranch, run.id)
     assert run.output is not None
     assert (kept.repository, kept.branch, kept.base_branch) == ("acme/app", run.output["head_branch"], "main")
@@ -365,5 +365,5 @@ async def test_unexpected_fault_of_publishing_costs_nothing_else(
     assert [artifact["name"] for artifact in run.artifacts] == ["changes.patch"]
     [patch] = [step for step in steps if step.endswith("changes.patch")]
     assert steps.index(patch) < steps.index("publish"), "whatever happens to the worker, the files are kept"
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         assert await session.scalar(select(PushedBranch.branch)) == run.output["head_branch"]

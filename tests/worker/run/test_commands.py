@@ -131,7 +131,7 @@ async def test_no_question_for_a_message_is_open_while_the_agent_works(
         await send_together(workshop, pilot, ("cancel", {}), ("user_message", message))
         await eventually(lambda: processes_with(other))
     assert cut
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         statuses = list(await session.scalars(select(Question.status).where(Question.run_id == pilot.run.id)))
     workshop.context.slots.limit = 4
     state, freed = await pilot.state(), workshop.context.slots.freed
@@ -260,7 +260,7 @@ async def test_no_question_for_a_message_is_open_while_the_agent_corrects_its_ou
     await pilot.start()
 
     assert (await shop.read(pilot.run)).output == {"n": 1}
-    async with shop.sessions() as session:
+    async with unit_of_work(shop.sessions) as session:
         events = (await session.execute(select(Event.type, Event.data).order_by(Event.seq))).all()
     types = [event.type for event in events]
     closed = types.index("question.expired")

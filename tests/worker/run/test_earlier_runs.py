@@ -80,7 +80,7 @@ async def test_memory_is_bounded_and_keeps_the_end(workshop: Workshop) -> None:
     store = workshop.context.process.store
     await store.put(key, lines, content_type="application/jsonl", tags={})
 
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         earlier = await earlier_runs(session, second.task_id, second.id)
     memory = await recall(store, earlier, project_id=workshop.project.id, task_id=second.task_id)
 
@@ -96,7 +96,7 @@ async def test_runs_without_logs_are_in_the_summary_too(workshop: Workshop) -> N
     first = await workshop.queued_run("x", state=STATE)
     second = await resumed(workshop, first)
 
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         earlier = await earlier_runs(session, second.task_id, second.id)
         none = await earlier_runs(session, first.task_id, first.id)
     store = workshop.context.process.store

@@ -179,7 +179,7 @@ async def test_claim_with_an_unacknowledged_commit_is_the_only_one(workshop: Wor
 
     assert lost
     assert claim is not None
-    async with workshop.sessions() as session:
+    async with unit_of_work(workshop.sessions) as session:
         held = await session.execute(
             select(Run.id, Run.lease_owner).where(Run.status == RunStatus.IN_PROGRESS)
         )

@@ -43,13 +43,13 @@ async def created_task(host: Host, api: httpx.AsyncClient, integration_id: int, 
 
 
 async def run_of(host: Host, run_id: str) -> Run:
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         return (await session.scalars(select(Run).where(Run.id == run_id))).one()
 
 
 async def rows_with(sessions: SessionFactory, secret: str) -> list[str]:
     """Return the tables that hold a secret in any row."""
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         tables = await session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         found = []
         for table in tables.all():
@@ -88,7 +88,7 @@ async def test_token_goes_from_the_request_to_git_and_is_seen_nowhere_else(
     )
     assert started.status_code == 200, started.text
     run = await run_of(host, started.json()["latest_run"]["id"])
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         kept = await session.get_one(RunCredential, run.id)
     cipher = host.workshop.context.process.cipher
     assert cipher.decrypt(kept.encrypted_token) == USER_TOKEN
@@ -102,7 +102,7 @@ async def test_token_goes_from_the_request_to_git_and_is_seen_nowhere_else(
     assert host.service.pulls[0]["author"] == "ada"
     assert lookout.found == set()
     assert "git" in lookout.looked_at
-    async with host.workshop.sessions() as session:
+    async with unit_of_work(host.workshop.sessions) as session:
         assert (await session.execute(select(RunCredential))).all() == []
     seen = [started.text, caplog.text, await host.log_of(run)]
     seen += [await host.workshop.stored(artifact["storage_path"]) for artifact in ended.artifacts]

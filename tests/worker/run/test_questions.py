@@ -59,7 +59,7 @@ class Asking:
 
     async def row(self) -> Question:
         """Return the question that is no message."""
-        async with self._workshop.sessions() as session:
+        async with unit_of_work(self._workshop.sessions) as session:
             [row] = await session.scalars(
                 select(Question).where(Question.run_id == self.pilot.run.id, Question.kind != "message")
             )

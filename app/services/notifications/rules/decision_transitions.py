@@ -179,7 +179,7 @@ def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
 
 
 @cache
-def _store_statement(names: tuple[str, ...]) -> Prepared:
+def _store_statement(names: tuple[str, ...]) -> Prepared[Any]:
     """Return the UPDATE that stores changes of these columns; callers have few combinations of columns."""
     columns = Notification.__table__.c
     types: dict[str, Any] = {name: columns[name].type for name in names}
