@@ -3,11 +3,13 @@
 Requests normally use these (CONTRIBUTING, "Queries"): building and compiling a statement takes longer than running it.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Generic, TypeVar, overload
+from types import MappingProxyType, NoneType
+from typing import Any, Generic, TypeVar, get_args, get_type_hints, overload
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
@@ -32,6 +34,10 @@ class Prepared(Generic[RowT_co]):
     does a write that may stand `alone`: it is committed at once and not rolled back by what fails later
     (`tests/test_statements.py` lists these).
 
+    `row` is a NamedTuple with a field for each column, in their order. Text becomes the member of a field's StrEnum.
+    If a field is a NamedTuple itself, the next columns are its fields, and their names may begin with its name; if it
+    can be None, it is None where its first column, a key, is NULL.
+
     Keep each object in a constant or in a cache of limited size.
     """
 
@@ -40,7 +46,6 @@ class Prepared(Generic[RowT_co]):
     @overload
     def __init__(self: "Prepared[Any]", statement: Executable, *, alone: bool = False) -> None: ...
     def __init__(self, statement: Executable, row: Any = None, *, alone: bool = False) -> None:
-        """Prepare a statement whose rows are of the NamedTuple `row`, with a field for each column, in their order."""
         self.statement: Any = statement
         self.row = row
         self.alone = alone
@@ -49,7 +54,7 @@ class Prepared(Generic[RowT_co]):
         """Run the statement with `values` (by parameter name), and return its rows."""
         sent = self._sent
         records: Any = await fetch(session, sent.sql, sent.arguments(values), alone=sent.is_alone)
-        return records if self.row is None else list(map(self.row._make, records))
+        return records if sent.read is None else list(map(sent.read, records))
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co | None:
         """Run the statement with `values` (by parameter name), and return its first row, or None if it has no row."""
@@ -68,10 +73,6 @@ class Prepared(Generic[RowT_co]):
     @cached_property
     def _sent(self) -> "_Sent":
         # Compiled at the first use, so that the start of a process does not wait for all statements.
-        if self.row is not None:
-            columns = tuple(column.name for column in self.statement.exported_columns)
-            if columns != self.row._fields:
-                raise TypeError(f"{self.row.__name__} does not have the columns {columns}")
         compiled = self.statement.compile(dialect=_DIALECT)
         return _Sent(
             str(compiled),
@@ -80,6 +81,9 @@ class Prepared(Generic[RowT_co]):
                 for name in compiled.positiontup or ()
             ],
             is_alone=self.alone or not any(map(_is_kept, iterate(self.statement))),
+            read=None
+            if self.row is None
+            else _reader(self.row, deque(column.name for column in self.statement.exported_columns)),
         )
 
 
@@ -91,6 +95,8 @@ class _Sent:
     # In the order of the driver's arguments: the name, the default, the conversion.
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
     is_alone: bool
+    # Makes a row of the driver's.
+    read: Callable[[Sequence[Any]], Any] | None
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the arguments of one call."""
@@ -111,3 +117,45 @@ def _is_kept(part: Any) -> bool:
 
 def _processor(parameter: Any) -> Any:
     return parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+
+
+def _reader(row: Any, names: deque[str], path: tuple[str, ...] = ()) -> Callable[[Sequence[Any]], Any]:
+    """Return the function that makes a `row` of the columns with the next `names`, which are taken away."""
+    vocabularies: list[tuple[int, Mapping[str, StrEnum]]] = []
+    parts: list[tuple[slice, Callable[[Sequence[Any]], Any], bool]] = []
+    width = len(names)
+    for field, annotation in get_type_hints(row).items():
+        kinds = (annotation, *get_args(annotation))
+        place = width - len(names)
+        for kind in kinds:
+            if hasattr(kind, "_fields"):
+                part = _reader(kind, names, (*path, field))
+                parts.append((slice(place, width - len(names)), part, NoneType in kinds))
+                break
+        else:
+            name = names.popleft() if names else "no column"
+            if name not in {"_".join((*path[start:], field)) for start in range(len(path) + 1)}:
+                raise TypeError(f"{row.__name__}.{field} gets {name}")
+            vocabularies += [
+                (place, {str(member): member for member in kind})
+                for kind in kinds
+                if isinstance(kind, type) and issubclass(kind, StrEnum)
+            ]
+    if not path and names:
+        raise TypeError(f"{row.__name__} has no fields for {list(names)}")
+    if not parts and not vocabularies:
+        return row._make  # type: ignore[no-any-return] # of a NamedTuple
+    # From the last: each leaves the places of those before it.
+    parts.reverse()
+
+    def read(record: Sequence[Any]) -> Any:
+        values = list(record)
+        for place, members in vocabularies:
+            # A later release may know more members.
+            values[place] = members.get(values[place], values[place])
+        for columns, make, is_optional in parts:
+            part = values[columns]
+            values[columns] = (None if is_optional and part[0] is None else make(part),)
+        return row._make(values)
+
+    return read

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import asyncpg
@@ -87,16 +88,23 @@ class Bench:
         sources = {target.name: self._requests(case, project, target) for target in targets}
         for target in targets:
             await self._send(target, sources[target.name], _WARM_UP_SECONDS)
+        ratios: dict[str, list[float]] = {}
         for _ in range(self._options.rounds):
-            for target in targets:
-                cost = await self._send(target, sources[target.name], self._options.seconds)
-                costs[target.name].add(cost)
+            spent = {
+                target.name: await self._send(target, sources[target.name], self._options.seconds)
+                for target in targets
+            }
+            for target_name, cost in spent.items():
+                costs[target_name].add(cost)
+                ratios.setdefault(target_name, []).append(spent["service"].server_ms / cost.server_ms)
         statements = await count_statements(
             self._settings, self._account, next(case.requests(self._account, project))
         )
         name = f"{case.name} ({project.size:,})" if case.every_size else case.name
-        if before := costs.get("before"):
-            click.echo(f"{name}: {costs['service'].server_ms / before.server_ms:.3f} of before")
+        if "before" in ratios:
+            # Medians of rounds: other work on the machine disturbs single ones.
+            compared = [f"{median(ratios[to]):.3f} of {to}" for to in ("before", "raw") if to in ratios]
+            click.echo(f"{name}: server time {', '.join(compared)}")
         return [
             row(
                 name,

@@ -22,7 +22,7 @@ from app.schemas.sandbox_environments import (
 from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
-from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
 
 _PLAIN = (
     "name",
@@ -197,7 +197,7 @@ def _out(row: Row[Any]) -> SandboxEnvironmentOut:
         "effective_domains": effective_domains(
             level, row.allowed_domains, include_defaults=row.include_default_domains
         ),
-        "created_by": user_basic(row._mapping),  # noqa: SLF001 - SQLAlchemy's public accessor
+        "created_by": user_of_mapping(row._mapping),  # noqa: SLF001 - SQLAlchemy's public accessor
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

@@ -24,7 +24,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
 from app.services.sweeping import delete_batch
-from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 
 SESSION_LIFETIME = timedelta(days=30)
@@ -164,9 +164,7 @@ async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessi
 
 async def _user(session: AsyncSession, caller: Principal) -> UserBasic:
     row = await session.execute(select(*CREATOR_COLUMNS).where(User.id == caller.user_id))
-    shown = user_basic(row.mappings().one())
-    assert shown is not None
-    return shown
+    return user_basic(Creator._make(row.one()))
 
 
 async def _projects(session: AsyncSession, caller: Principal) -> list[SessionProject]:

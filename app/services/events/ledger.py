@@ -7,17 +7,22 @@ because they also poll.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, bindparam, func, insert, literal_column, null, select
+import orjson
+from sqlalchemy import CTE, ColumnElement, Uuid, any_, bindparam, func, insert, literal_column, null, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import after_commit
 from app.enums import EventType, PayloadKind
-from app.models import Event, WebhookEndpoint
+from app.models import Event, EventSnapshot, Project, Run, Task, WebhookEndpoint
 from app.models.base import constant
-from app.services.events.snapshots import store_snapshots
+from app.services.access.principal import ProjectRef
+from app.services.views.runs import RunRow, run_columns, run_out
+from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
 
 # The key in a session's `info` of the function that wakes readers (`runtime.py`).
@@ -58,11 +63,17 @@ def insert_event_cte(
     )
 
 
-def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return the columns of the new events in `recorded`, a CTE made by `insert_event_cte`.
+class Recorded(NamedTuple):
+    """A new event: the `recorded_columns` of a statement that records events."""
 
-    The statement with the CTE must select these columns, because `publish_recorded` reads them.
-    """
+    event_id: UUID
+    event_task_id: UUID | None
+    event_run_id: UUID | None
+    snapshot_wanted: bool
+
+
+def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
+    """Return the columns of each `Recorded` of a CTE made by `insert_event_cte`, for `publish_recorded`."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),
@@ -85,20 +96,77 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
 
 
-async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+def _recorded_of(row: Mapping[Any, Any]) -> Recorded:
+    return Recorded(**{name: row[name] for name in Recorded._fields})
+
+
+async def publish_recorded(
+    session: AsyncSession, events: Iterable[Recorded | Mapping[Any, Any] | None]
+) -> None:
     """Store snapshots of task and run for webhooks with full bodies; wake readers of the ledger after the commit.
 
-    Call this with the result rows of each statement that contains a CTE of `insert_event_cte`.
-
-    Args:
-        session: the database session that has recorded the events and already made the changes that they report.
-        rows: the result rows, with `recorded_columns`. A row in which these columns are NULL recorded no event.
-
+    Call this for each statement that contains a CTE of `insert_event_cte`, when the changes are made.
     """
-    recorded = [row for row in rows if row["event_id"] is not None]
+    typed = [
+        event if event is None or isinstance(event, Recorded) else _recorded_of(event) for event in events
+    ]
+    recorded = [event for event in typed if event is not None and event.event_id is not None]
     if recorded:
         wake_readers(session)
-        await store_snapshots(session, recorded)
+        await _store_snapshots(session, recorded)
+
+
+async def _store_snapshots(session: AsyncSession, recorded: Iterable[Recorded]) -> None:
+    """Store a snapshot of the task and run for each new event that some webhook endpoint receives with a full body."""
+    wanted = [event for event in recorded if event.snapshot_wanted]
+    if not wanted:
+        return
+    task_ids = {"ids": [event.event_task_id for event in wanted]}
+    tasks = {found.task.id: found for found in await _TASKS.all(session, task_ids)}
+    run_ids = [event.event_run_id for event in wanted if event.event_run_id is not None]
+    runs = {run.id: run for run in await _RUNS.all(session, {"ids": run_ids})} if run_ids else {}
+    snapshots = [
+        {
+            "event_id": event.event_id,
+            "snapshot": await _snapshot(
+                tasks[event.event_task_id],
+                None if event.event_run_id is None else runs.get(event.event_run_id),
+            ),
+        }
+        for event in wanted
+        if event.event_task_id is not None
+    ]
+    await session.execute(insert(EventSnapshot), snapshots)
+
+
+class _Subject(NamedTuple):
+    task: TaskRow
+    project_id: int
+    organization_id: UUID
+    project_name: str
+
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_TASKS = Prepared(
+    select_tasks()
+    .add_columns(Project.id.label("project_id"), Project.organization_id, Project.name.label("project_name"))
+    .join(Project, Project.id == Task.project_id)
+    .where(Task.id == any_(_IDS)),
+    _Subject,
+)
+_RUNS = Prepared(select(*run_columns()).where(Run.id == any_(_IDS)), RunRow)
+
+
+async def _snapshot(subject: _Subject, run: RunRow | None) -> dict[str, Any]:
+    project = ProjectRef(subject.project_id, subject.organization_id, subject.project_name)
+    # Without links: a snapshot is stored and sent, and links work without a key.
+    snapshot: dict[str, Any] = {"task": await task_out(subject.task, project, None)}
+    if run is not None:
+        snapshot["run"] = await run_out(run, None)
+    # Encoded as for sending, so that times and ids have the form of the wire.
+    encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
+    plain: dict[str, Any] = orjson.loads(encoded)
+    return plain
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
@@ -110,14 +178,13 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
         columns: the values of `project_id`, `user_id` and `occurred_at`, and optionally `data`.
 
     """
-    row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
-    assert row is not None
+    event_id: UUID
+    (event_id,) = await _RECORD.one(session, {"type": type_, "data": {}, **columns})
     wake_readers(session)
-    event_id: UUID = row["id"]
     return event_id
 
 
-def _record_statement() -> Any:  # Any: an insert of many columns
+def _record_statement() -> ReturningInsert[UUID]:
     values: Mapping[str, Any] = {
         name: bindparam(name, None, type_=Event.__table__.c[name].type) for name in _WRITTEN
     }

@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run
 from app.models.base import given_rows
-from app.services.events.ledger import insert_event_cte, publish_recorded, recorded_columns
+from app.services.events.ledger import Recorded, insert_event_cte, publish_recorded, recorded_columns
 from app.statements import Prepared
 
 
@@ -100,4 +100,4 @@ def _record_statement() -> Any:  # Any: a Select of many columns
     return select(*recorded_columns(recorded))
 
 
-_RECORD = Prepared(_record_statement())
+_RECORD = Prepared(_record_statement(), Recorded)

@@ -18,7 +18,7 @@ from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, visibility
 from app.services.task_links import task_link
 from app.services.views.slugs import slug, slug_prefix
-from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
 from app.statements import Fields, Prepared
 
 _USER = bindparam("visible_user_id", type_=User.id.type)
@@ -175,7 +175,7 @@ def winner(row: Mapping[str, Any]) -> Winner:
         return _NO_WINNER
     return {
         "answer": row["answer"],
-        "answered_by": user_basic(row),
+        "answered_by": user_of_mapping(row),
         "answered_via": row["answered_via"],
         "answered_at": row["closed_at"],
     }

@@ -6,7 +6,7 @@ Pure: this does not use the database. The index for each condition is in `app/mo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -35,11 +35,30 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
 from app.services.tasks.counts import tasks_counted, version
 from app.services.tasks.text import escape_like, searched_number
-from app.services.views.tasks import select_tasks, tasks_within_page
+from app.services.views.tasks import TaskRow, select_tasks, tasks_within_page
 from app.statements import Prepared
 
 # More shapes are possible than clients use.
 _SHAPES_KEPT = 512
+
+
+class ListedTask(NamedTuple):
+    """A task of a page, with the number of all tasks that match the filter."""
+
+    task: TaskRow
+    total: int
+
+
+class SeenTask(NamedTuple):
+    """A task of a page, with what else the same snapshot showed; an empty page has one row without a task.
+
+    `version` changes with every change to a task that the caller sees. `total` is the number of all tasks that match
+    the filter, or None if it was not counted.
+    """
+
+    version: int
+    total: int | None
+    task: TaskRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +143,24 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[Any]:
+def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[ListedTask]:
     """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
-    `shape` names the conditions of the filter (`TaskFilter.shape`). It must satisfy `is_dense`. Each row also has the
-    number of all matching tasks as `count`.
+    `shape` names the conditions of the filter (`TaskFilter.shape`). It must satisfy `is_dense`.
     """
-    return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
+    return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("total")), ListedTask)
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def known_page_statement(shape: tuple[str, ...]) -> Prepared[Any]:
+def known_page_statement(shape: tuple[str, ...]) -> Prepared[SeenTask]:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
-    Each row also has as `version` a number that changes with every change to a task that the caller sees, and as
-    `count` the number of all tasks that match the filter with the conditions `shape` (`TaskFilter.shape`). `count` is
-    NULL unless all these conditions are about the flags `archived` and `internal`, because tasks are counted in advance
-    only by these. If none of the tasks is found, the result is one row with only these two columns.
+    `shape` names the conditions of a filter (`TaskFilter.shape`). `total` is counted if they all are about the flags
+    `archived` and `internal`, because tasks are counted in advance only by these.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
-        select(version().label("version"), count.label("count")),
+        select(version().label("version"), count.label("total")),
         tasks_within_page(
             select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
         ),
@@ -152,20 +168,16 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared[Any]:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared[Any]:
+def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared[SeenTask]:
     """Return the SELECT of one page of the tasks that match a filter, newest first.
 
-    `shape` names the conditions of the filter (`TaskFilter.shape`). Each row also has as `version` a number that
-    changes with every change to a task that the caller sees. If `counting` is True, it also has the number of all
-    matching tasks as `count`. If the page is empty, the result is one row without a task. The statement also needs the
-    parameters `offset`, and `end`, the sum of `offset` and `limit`.
+    `shape` names the conditions of the filter (`TaskFilter.shape`). `total` is counted if `counting` is True. The
+    statement also needs the parameters `offset`, and `end`, the sum of `offset` and `limit`.
     """
-    looked_at = [version().label("version")]
-    if counting:
-        conditions = (_CONDITIONS[name] for name in shape)
-        count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
-        looked_at.append(count.label("count"))
-    return _join_snapshot(select(*looked_at), _show(_select_newest(shape, limit, first=False)).order_by(None))
+    conditions = (_CONDITIONS[name] for name in shape)
+    count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
+    looked_at = select(version().label("version"), (count if counting else null()).label("total"))
+    return _join_snapshot(looked_at, _show(_select_newest(shape, limit, first=False)).order_by(None))
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
@@ -176,14 +188,17 @@ def is_dense(shape: tuple[str, ...]) -> bool:
     return {"not internal", "not archived"} >= set(shape)
 
 
-def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared[Any]:
+def _join_snapshot(
+    looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]
+) -> Prepared[SeenTask]:
     """Return the SELECT of tasks, newest first, each beside the values of `looked_at`, by one snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
         .select_from(seen)
         .outerjoin(page, true())
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
+        .order_by(page.c.created_at.desc(), page.c.id.desc()),
+        SeenTask,
     )
 
 

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.schemas.base import Page
-from app.services.tasks.filters import TaskFilter, known_page_statement, look_up_statement
-from app.statements import Fields
+from app.services.tasks.filters import SeenTask, TaskFilter, known_page_statement, look_up_statement
+from app.services.views.tasks import TaskRow
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.
 _PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -66,8 +66,8 @@ class KnownLists:
 
 async def find_page(
     session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
-) -> tuple[int, Sequence[Fields]]:
-    """Return the number of tasks that match a filter, and the rows of one page of them, newest first.
+) -> tuple[int, Sequence[TaskRow]]:
+    """Return the number of tasks that match a filter, and one page of them, newest first.
 
     The result includes all changes that were committed before the call. `lists` caches the number of tasks, and the
     task ids of each page, until a task that the caller sees changes.
@@ -75,7 +75,7 @@ async def find_page(
     known = lists.of(task_filter)
     ids = known.pages.get(page, ())
     seen = await _read_known(session, task_filter, ids)
-    version, count = seen[0]["version"], seen[0]["count"]
+    version, count = seen[0].version, seen[0].total
     async with known.lock:
         if known.version < version:
             known.start(version, count)
@@ -83,12 +83,13 @@ async def find_page(
         if page not in known.pages and (count is None or page.offset < count):
             found = await _look_up(session, task_filter, page, counting=count is None)
             if count is None:
-                count = found[0]["count"]
-                known.start(found[0]["version"], count)
-            rows = _tasks(found)
-            if found[0]["version"] == known.version:
-                known.keep(page, tuple(row["id"] for row in rows))
-            return count, rows
+                count = found[0].total
+                assert count is not None
+                known.start(found[0].version, count)
+            tasks = _tasks(found)
+            if found[0].version == known.version:
+                known.keep(page, tuple(task.id for task in tasks))
+            return count, tasks
         current = known.pages.get(page, ())
     assert count is not None
     if current != ids:
@@ -98,13 +99,13 @@ async def find_page(
 
 async def _read_known(
     session: AsyncSession, task_filter: TaskFilter, ids: Sequence[UUID]
-) -> Sequence[Fields]:
+) -> Sequence[SeenTask]:
     return await known_page_statement(task_filter.shape).all(session, {**task_filter.values, "ids": ids})
 
 
 async def _look_up(
     session: AsyncSession, task_filter: TaskFilter, page: Page, *, counting: bool
-) -> Sequence[Fields]:
+) -> Sequence[SeenTask]:
     """Read the version, the count and a page of tasks, by a query plan for these values.
 
     In a transaction that ends here, so that its lock delays no other request.
@@ -117,6 +118,5 @@ async def _look_up(
     return found
 
 
-def _tasks(rows: Sequence[Fields]) -> Sequence[Fields]:
-    """Return the rows that have a task: an empty page has one row without."""
-    return [row for row in rows if row["id"] is not None]
+def _tasks(rows: Sequence[SeenTask]) -> Sequence[TaskRow]:
+    return [row.task for row in rows if row.task is not None]

@@ -1,6 +1,8 @@
 """Read tasks: list, retrieve and summarize them (contract 5.1, 5.3, 6.2, 6.3)."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,7 +26,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
-from app.services.views.tasks import select_tasks, task_out, tasks_out
+from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
 
 
@@ -44,9 +46,11 @@ async def list_tasks(
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):
         rows = await first_page_statement(filtered.shape, page.limit).all(session, filtered.values)
-        return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
-    count, rows = await find_page(session, filtered, page, lists)
-    return count, await tasks_out(rows, caller.project, store)
+        tasks: Sequence[TaskRow] = [row.task for row in rows]
+        count = rows[0].total if rows else 0
+    else:
+        count, tasks = await find_page(session, filtered, page, lists)
+    return count, [await task_out(task, caller.project, store) for task in tasks]
 
 
 async def retrieve_task(
@@ -64,7 +68,7 @@ async def retrieve_task(
     return await task_out(row, caller.project, store)
 
 
-_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK))
+_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK), TaskRow)
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
@@ -72,7 +76,7 @@ async def list_repositories(session: AsyncSession, caller: Principal) -> list[st
 
     Tasks with the field `internal` set are left out.
     """
-    return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
+    return [repository for (repository,) in await _REPOSITORIES.all(session, visibility(caller))]
 
 
 _REPOSITORIES = Prepared(
@@ -91,29 +95,40 @@ async def summarize_tasks(
     The newest task comes first.
     """
     values = {"ids": list(ids), "limit": page.limit, "offset": page.offset, **visibility(caller)}
-    counted = await _SUMMARIES_COUNT.first(session, values)
-    count: int = counted["count"] if counted else 0
+    (count,) = await _SUMMARIES_COUNT.one(session, values)
     if page.offset >= count:
         return count, []
     summaries: list[SummaryOut] = [
         {
-            "id": row["id"],
-            "title": row["title"],
-            "repository": row["repository"],
-            "created_at": row["created_at"],
-            "updated_at": row["updated_at"],
-            "latest_run": None
-            if row["status"] is None
-            else {"status": RunStatus(row["status"]), "environment": Environment(row["environment"])},
+            "id": task.id,
+            "title": task.title,
+            "repository": task.repository,
+            "created_at": task.created_at,
+            "updated_at": task.updated_at,
+            "latest_run": task.run and {"status": task.run.status, "environment": task.run.environment},
         }
-        for row in await _SUMMARIES.all(session, values)
+        for task in await _SUMMARIES.all(session, values)
     ]
     return count, summaries
 
 
+class _RunSummary(NamedTuple):
+    status: RunStatus
+    environment: Environment
+
+
+class _Summary(NamedTuple):
+    id: UUID
+    title: str
+    repository: str | None
+    created_at: datetime
+    updated_at: datetime
+    run: _RunSummary | None
+
+
 # One array parameter: a list of parameters would need a statement for each length.
 _ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-_SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
+_SUMMARIES_COUNT = Prepared(select(func.count()).select_from(Task).where(*_ASKED_FOR))
 _SUMMARIES = Prepared(
     select(
         Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
@@ -122,5 +137,6 @@ _SUMMARIES = Prepared(
     .where(*_ASKED_FOR)
     .order_by(Task.created_at.desc(), Task.id.desc())
     .limit(bindparam("limit", type_=BigInteger))
-    .offset(bindparam("offset", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger)),
+    _Summary,
 )

@@ -1,5 +1,7 @@
 """Check that the integrations and the signal report of a task exist and may be used for it (contract 5.2)."""
 
+from typing import NamedTuple
+
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,7 +11,7 @@ from app.ids import MAX_BIGINT
 from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
 from app.services.access.principal import Principal
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 
 async def require_references(
@@ -33,11 +35,12 @@ async def require_references(
         key = getattr(body, field)
         if key is None:
             continue
-        if owners[field] is None:
+        actual = getattr(owners, field)
+        if actual is None:
             raise InvalidInput(
                 f'Invalid pk "{key}" - object does not exist.', code="does_not_exist", attr=field
             )
-        if owners[field] != owner:
+        if actual != owner:
             raise InvalidInput(refusal, attr=field)
     if not updating:
         _require_origin(body)
@@ -71,6 +74,14 @@ def require_team_integration(body: TaskIn, origin: str) -> None:
         )
 
 
+class _Owners(NamedTuple):
+    """The id of the owner of each object that a request for a task names."""
+
+    github_integration: int | None = None
+    github_user_integration: int | None = None
+    signal_report: int | None = None
+
+
 _OWNERS = Prepared(
     select(
         select(Integration.project_id)
@@ -85,12 +96,12 @@ _OWNERS = Prepared(
         .where(SignalReport.id == bindparam("signal_report"))
         .scalar_subquery()
         .label("signal_report"),
-    )
+    ),
+    _Owners,
 )
 
 
-async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
-    """Return the id of the owner of each object that a request for a task names; None without one."""
+async def _owners(session: AsyncSession, body: TaskIn) -> _Owners:
     integration = body.github_integration
     references = {
         # Larger numbers do not fit the column, so no integration has them.
@@ -99,9 +110,8 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
         "signal_report": body.signal_report,
     }
     if not any(key is not None for key in references.values()):
-        return dict.fromkeys(references)
-    owners: Fields = await _OWNERS.one(session, references)
-    return owners
+        return _Owners()
+    return await _OWNERS.one(session, references)
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:

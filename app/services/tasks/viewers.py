@@ -1,16 +1,18 @@
 """List the people who look at tasks now, for other members of the project (contract 17.10)."""
 
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import DateTime, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import Membership, Presence, Task, User
-from app.schemas.viewers import ViewerOut, ViewersOut
+from app.schemas.viewers import ViewersOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 
 _MOST = 500
@@ -24,12 +26,12 @@ async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
     """
     now: datetime = utcnow()
     rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})
-    found: list[ViewerOut] = []
-    for row in rows:
-        user = user_basic(row)
-        assert user is not None
-        found.append({"task": row["task_id"], "user": user})
-    return {"results": found}
+    return {"results": [{"task": row.task_id, "user": user_basic(row.creator)} for row in rows]}
+
+
+class _Viewer(NamedTuple):
+    task_id: UUID
+    creator: Creator
 
 
 _LOOKING = (
@@ -50,5 +52,6 @@ _LOOKING = (
 _VIEWERS = Prepared(
     select(_LOOKING.c.task_id, *CREATOR_COLUMNS)
     .join(User, User.id == _LOOKING.c.user_id)
-    .order_by(_LOOKING.c.until.desc(), _LOOKING.c.task_id, _LOOKING.c.user_id)
+    .order_by(_LOOKING.c.until.desc(), _LOOKING.c.task_id, _LOOKING.c.user_id),
+    _Viewer,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -36,7 +36,7 @@ from app.models.base import literal_int
 from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
-from app.services.events.ledger import as_data, insert_event_cte, publish_recorded, recorded_columns
+from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.questions.lifecycle import leave_inboxes
 from app.services.tasks.references import (
     default_github_integration,
@@ -44,7 +44,7 @@ from app.services.tasks.references import (
     require_team_integration,
 )
 from app.services.tasks.text import title_from_description
-from app.services.views.tasks import select_tasks, task_out
+from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
 
 # The columns of an update; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
@@ -72,6 +72,12 @@ _WRITTEN_AT_CREATION = (
 _ONE, _NONE = literal_int(1), literal_int(0)
 
 
+class _Written(NamedTuple):
+    task: TaskRow
+    # None if nothing changed.
+    recorded: Recorded | None
+
+
 async def create_task(
     session: AsyncSession, caller: Principal, body: TaskIn, *, store: SignedLinks
 ) -> TaskOut:
@@ -91,7 +97,7 @@ async def create_task(
     relationship = None
     if body.signal_report and body.origin_product is OriginProduct.SIGNAL_REPORT:
         relationship = body.signal_report_task_relationship or SignalReportRelationship.IMPLEMENTATION
-    (row,) = await _CREATE.all(
+    written = await _CREATE.one(
         session,
         {
             "id": new_id(),
@@ -116,8 +122,8 @@ async def create_task(
             "relationship": relationship,
         },
     )
-    await publish_recorded(session, [row])
-    return await task_out(row, caller.project, store)
+    await publish_recorded(session, [written.recorded])
+    return await task_out(written.task, caller.project, store)
 
 
 def _create_statement() -> Select[Any]:
@@ -191,7 +197,7 @@ def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], 
     )
 
 
-_CREATE = Prepared(_create_statement())
+_CREATE = Prepared(_create_statement(), _Written)
 
 
 async def update_task(
@@ -219,16 +225,16 @@ async def update_task(
     if body.given("archived"):
         values["archived"] = body.archived
     statement = _update_statement(tuple(values))
-    row = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
-    if row is None:
+    written = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
+    if written is None:
         raise NotFound
-    require_team_integration(body, row["origin_product"])
-    await publish_recorded(session, [row])
-    return await task_out(row, caller.project, store)
+    require_team_integration(body, written.task.origin_product)
+    await publish_recorded(session, [written.recorded])
+    return await task_out(written.task, caller.project, store)
 
 
 @lru_cache(maxsize=256)  # more sets of fields are possible than clients send
-def _update_statement(columns: tuple[str, ...]) -> Prepared[Any]:
+def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
     """Return the statement that writes these columns of a task, records which changed, and selects it.
 
     The row is locked first, so that the new values are compared with the current ones.
@@ -257,7 +263,8 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[Any]:
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))
-        .outerjoin(recorded, true())
+        .outerjoin(recorded, true()),
+        _Written,
     )
 
 
@@ -283,10 +290,11 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
     """
     await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)
-    row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
-    if row is None:
+    values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
+    recorded = await _DELETE.first(session, values)
+    if recorded is None:
         raise NotFound
-    await publish_recorded(session, [row])
+    await publish_recorded(session, [recorded])
 
 
 def _delete_statement() -> Select[Any]:
@@ -304,4 +312,4 @@ def _delete_statement() -> Select[Any]:
     return select(*recorded_columns(_event_cte(deleted, EventType.TASK_DELETED)))
 
 
-_DELETE = Prepared(_delete_statement())
+_DELETE = Prepared(_delete_statement(), Recorded)

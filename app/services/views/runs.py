@@ -1,17 +1,20 @@
 """Read runs and show them as the API does (contract 3.3)."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import SignedLinks
+from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.base import Page
 from app.schemas.runs.runs import RunOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_task, visibility
 from app.services.storage_keys import log_key
@@ -19,25 +22,34 @@ from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
 from app.statements import Prepared
 
-SHOWN_COLUMNS = (
-    Run.id,
-    Run.task_id,
-    Run.project_id,
-    Run.stage,
-    Run.branch,
-    Run.status,
-    Run.environment,
-    Run.error_message,
-    Run.output,
-    Run.state,
-    Run.facts,
-    Run.artifacts,
-    Run.created_at,
-    Run.updated_at,
-    Run.completed_at,
-    Run.attempts,
-)
-RUN_COLUMNS = (*SHOWN_COLUMNS, position(Run).label(QUEUE_POSITION))
+
+class RunRow(NamedTuple):
+    """A run with `run_columns`."""
+
+    id: UUID
+    task_id: UUID
+    project_id: int
+    stage: str | None
+    branch: str | None
+    status: RunStatus
+    environment: Environment
+    error_message: str | None
+    output: Any
+    state: dict[str, Any]
+    facts: dict[str, Any]
+    artifacts: list[ArtifactOut]
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    attempts: int
+    queue_position: int | None
+
+
+def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
+    """Return the columns of a `RunRow`, from `Run` or an alias of it, with a prefix before their names."""
+    columns = {name: getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION}
+    columns[QUEUE_POSITION] = position(run)
+    return [column.label(f"{prefix}{name}") for name, column in columns.items()]
 
 
 async def retrieve_run(
@@ -55,7 +67,7 @@ async def retrieve_run(
     return await run_out(row, store)
 
 
-_RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
+_RUN = Prepared(select(*run_columns()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN), RunRow)
 
 
 async def list_runs(
@@ -69,9 +81,9 @@ async def list_runs(
     """
     await require_task(session, caller, task_id)
     values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
-    (counted,) = await _COUNT.all(session, values)
-    rows = await _PAGE.all(session, values) if page.offset < counted["count"] else []
-    return counted["count"], [await run_out(row, store) for row in rows]
+    (count,) = await _COUNT.one(session, values)
+    rows = await _PAGE.all(session, values) if page.offset < count else []
+    return count, [await run_out(row, store) for row in rows]
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
@@ -92,7 +104,7 @@ def runs_within_page(rows: Select[Any]) -> Select[Any]:
     return within_page(rows, Run, run_bytes(Run))
 
 
-_COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
+_COUNT = Prepared(select(func.count()).where(Run.task_id == bindparam("task_id")))
 _NEWEST = (
     select(Run.id)
     .where(Run.task_id == bindparam("task_id"))
@@ -100,46 +112,38 @@ _NEWEST = (
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger))
 )
-_PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))
+_PAGE = Prepared(runs_within_page(select(*run_columns()).where(Run.id.in_(_NEWEST))), RunRow)
 
 
-async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefix: str = "") -> RunOut:
-    """Return a run as the API shows it (contract 3.3), from a row with `RUN_COLUMNS`.
-
-    Args:
-        values: the row, by column name.
-        links: signs the URL of the log. If it is None, the run is shown without that URL.
-        prefix: the text before the names of the run's columns, for example `run_` in rows of tasks.
-
-    """
-    state = values[prefix + "state"]
-    run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]
-    key = log_key(values[prefix + "project_id"], task_id, run_id)
+async def run_out(run: RunRow, links: SignedLinks | None) -> RunOut:
+    """Return a run as the API shows it (contract 3.3). `links` signs the URL of the log; None shows no URL."""
+    state = run.state
+    shown_state = state | run.facts
+    if run.queue_position:
+        shown_state[QUEUE_POSITION] = run.queue_position
+    if run.attempts:
+        shown_state[ATTEMPTS] = run.attempts
+    key = log_key(run.project_id, run.task_id, run.id)
     return {
-        "id": run_id,
-        "task": task_id,
-        "stage": values[prefix + "stage"],
-        "branch": values[prefix + "branch"],
-        "status": values[prefix + "status"],
-        "environment": values[prefix + "environment"],
+        "id": run.id,
+        "task": run.task_id,
+        "stage": run.stage,
+        "branch": run.branch,
+        "status": run.status,
+        "environment": run.environment,
         "runtime_adapter": _text(state, "runtime_adapter"),
         "provider": _text(state, "provider"),
         "model": _text(state, "model"),
         "reasoning_effort": _text(state, "reasoning_effort"),
         "log_url": None if links is None else await links.signed_url(key),
-        "error_message": values[prefix + "error_message"],
-        "output": values[prefix + "output"],
-        "state": state | values[prefix + "facts"] | _dispatch_state(values, prefix),
-        "artifacts": values[prefix + "artifacts"],
-        "created_at": values[prefix + "created_at"],
-        "updated_at": values[prefix + "updated_at"],
-        "completed_at": values[prefix + "completed_at"],
+        "error_message": run.error_message,
+        "output": run.output,
+        "state": shown_state,
+        "artifacts": run.artifacts,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "completed_at": run.completed_at,
     }
-
-
-def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    """Return the keys of a run's state for its queue position and attempts, if they have a value."""
-    return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:

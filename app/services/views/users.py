@@ -1,43 +1,48 @@
 """Show the user that created a database row as the API does, from columns of the same statement (contract 3.2)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from app.models import User
 from app.schemas.users import UserBasic
 
-_FIELDS = (
-    User.id,
-    User.uuid,
-    User.distinct_id,
-    User.first_name,
-    User.last_name,
-    User.email,
-    User.is_email_verified,
-    User.hedgehog_config,
-    User.role_at_organization,
-)
-_PREFIX = "creator_"
 
-# For a statement that is joined with `User`.
-CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
+class Creator(NamedTuple):
+    """The user that created a row; None in rows whose user was deleted."""
+
+    id: int
+    uuid: UUID
+    distinct_id: str
+    first_name: str
+    last_name: str
+    email: str
+    is_email_verified: bool | None
+    hedgehog_config: dict[str, Any] | None
+    role_at_organization: str | None
 
 
-def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
-    """Return the creator of a database row as the API shows users, from the row's `CREATOR_COLUMNS`.
+# For a statement that is joined with `User`. Its rows have a field `creator`.
+CREATOR_COLUMNS = [getattr(User, name).label(f"creator_{name}") for name in Creator._fields]
 
-    Return None if the account was deleted.
-    """
-    if values["creator_id"] is None:
-        return None
+
+def user_basic(creator: Creator) -> UserBasic:
+    """Return a user as the API shows it."""
     return {
-        "id": values["creator_id"],
-        "uuid": values["creator_uuid"],
-        "distinct_id": values["creator_distinct_id"],
-        "first_name": values["creator_first_name"],
-        "last_name": values["creator_last_name"],
-        "email": values["creator_email"],
-        "is_email_verified": values["creator_is_email_verified"],
-        "hedgehog_config": values["creator_hedgehog_config"],
-        "role_at_organization": values["creator_role_at_organization"],
+        "id": creator.id,
+        "uuid": creator.uuid,
+        "distinct_id": creator.distinct_id,
+        "first_name": creator.first_name,
+        "last_name": creator.last_name,
+        "email": creator.email,
+        "is_email_verified": creator.is_email_verified,
+        "hedgehog_config": creator.hedgehog_config,
+        "role_at_organization": creator.role_at_organization,
     }
+
+
+def user_of_mapping(row: Mapping[Any, Any]) -> UserBasic | None:
+    """Return what `user_basic` does, from a row with `CREATOR_COLUMNS` that has no type yet."""
+    if row["creator_id"] is None:
+        return None
+    return user_basic(Creator(*(row[f"creator_{name}"] for name in Creator._fields)))

@@ -29,7 +29,7 @@ from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
-from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
 
@@ -335,7 +335,7 @@ def _out(row: Mapping[Any, Any]) -> EndpointOut:
         "enabled": row["enabled"],
         "disabled_reason": None if reason is None else DisabledReason(reason),
         "created_at": row["created_at"],
-        "created_by": user_basic(row),
+        "created_by": user_of_mapping(row),
         "last_success_at": row["last_success_at"],
         "last_failure_at": row["last_failure_at"],
         "consecutive_failures": row["consecutive_failures"],

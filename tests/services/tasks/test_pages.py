@@ -32,8 +32,8 @@ async def found(
     sessions: SessionFactory, wanted: TaskFilter, lists: KnownLists, page: Page = FIRST
 ) -> tuple[int, list[str]]:
     async with unit_of_work(sessions) as session:
-        count, rows = await find_page(session, wanted, page, lists)
-    return count, [row["title"] for row in rows]
+        count, tasks = await find_page(session, wanted, page, lists)
+    return count, [task.title for task in tasks]
 
 
 async def test_list_is_looked_up_again_when_something_has_changed(
