@@ -1,6 +1,7 @@
 """The ledger: kept with the change or not at all, read without gaps whatever commits late, and swept."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,24 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import EventType
+from app.enums import EventType, RunStatus
 from app.errors import InvalidInput
-from app.models import Event, EventHorizon, EventSnapshot, Project, User
+from app.models import Event, EventHorizon, EventSnapshot, Project, Run, User
 from app.schemas.events import EventQuery
 from app.services.access.principal import Principal
 from app.services.events.catalogue import CATALOGUE, KNOWN_SELECTORS, OFFERED_SELECTORS, PING
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
+from app.services.events.run_ledger import record_for_runs
 from app.services.events.sweep import adopt_events, prune_events
 from tests.support.clock import MovableClock
-from tests.support.factories import make_task
+from tests.support.database.queries import recorded
+from tests.support.factories import make_run, make_task
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
-from tests.support.webhooks import add_event
+from tests.support.webhooks import add_event, make_endpoint
 
 
 @pytest.fixture
@@ -260,3 +263,36 @@ async def test_events_of_another_cluster_are_adopted_and_places_in_it_hold(
     resumed = await page(sessions, principal, after=behind_the_first)
     assert [event["data"]["seq"] for event in resumed["results"]] == [2, 3]
     assert resumed["truncated"] is False
+
+
+async def recording(engine: AsyncEngine, sessions: SessionFactory, runs: Sequence[Run]) -> int:
+    """Record an event of each run in one transaction, and return the number of statements."""
+    events = [(run.id, EventType.RUN_ARTIFACT_ADDED, {"artifact_id": "a"}) for run in runs]
+    async with recorded(engine) as statements, unit_of_work(sessions) as own:
+        await record_for_runs(own, events)
+    return len(statements)
+
+
+async def snapshots_of_runs(session: AsyncSession) -> dict[UUID | None, tuple[str, str]]:
+    """Return the ids of the task and of the run in the snapshot of the event of each run."""
+    rows = await session.execute(
+        select(Event.run_id, EventSnapshot.snapshot).join(EventSnapshot, EventSnapshot.event_id == Event.id)
+    )
+    return {run_id: (snapshot["task"]["id"], snapshot["run"]["id"]) for run_id, snapshot in rows}
+
+
+async def test_snapshots_of_many_events_take_the_statements_of_one(
+    engine: AsyncEngine, sessions: SessionFactory, session: AsyncSession, project: Project, owner: User
+) -> None:
+    """Regression: the recovery of many runs read two rows for each of them, one after another."""
+    await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/", payload="full")
+    runs = []
+    for _ in range(4):
+        task = await make_task(session, project=project, created_by=owner)
+        runs.append(await make_run(session, task=task, status=RunStatus.IN_PROGRESS))
+
+    one = await recording(engine, sessions, runs[:1])
+    many = await recording(engine, sessions, runs[1:])
+
+    assert many == one
+    assert await snapshots_of_runs(session) == {run.id: (str(run.task_id), str(run.id)) for run in runs}
