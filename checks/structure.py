@@ -64,7 +64,6 @@ TO_JOIN: Final = (
     "app/services/code_hosts/failed_checks.py",
     "app/services/count_folding.py",
     "app/services/events/live.py",
-    "app/services/events/snapshots.py",
     "app/services/health.py",
     "app/services/inbox/following.py",
     "app/services/notifications/badges.py",
