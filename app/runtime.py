@@ -29,6 +29,7 @@ from app.services.events import ledger
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
+from app.services.retrying.policies import PUSH_PROBES
 from app.services.streams.clients import StreamClients, StreamIntervals
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.runs import final_states
@@ -189,7 +190,11 @@ def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStac
     http = open_http(settings.expo_base_url)
     stack.push_async_callback(http.close)
     expo = ExpoClient(
-        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, rate=rate
+        http,
+        base_url=settings.expo_base_url,
+        access_token=settings.expo_access_token,
+        rate=rate,
+        probing=PUSH_PROBES,
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
@@ -206,6 +211,7 @@ def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStac
             key=VapidKey(settings.vapid_private_key),
             subject=settings.vapid_subject,
             hosts=settings.web_push_hosts,
+            probing=PUSH_PROBES,
             allow_http=settings.development,
         )
     # Only Expo returns tickets; it has one service for both platforms.

@@ -4,13 +4,15 @@ PushOutcome
 ├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts
 ├── DeadToken    the device is gone: remove its token
 ├── BadMessage   this message will never be accepted; the token stays
-└── TryLater     nothing was decided; send this message again
+├── TryLater     nothing was decided; send this message again
+└── NotSent      it waits: for the deadline of its worker, or for a service that refuses everything
 
-PushUnavailable  raised: no message of this call was decided, and other calls will fail too for now
+PushUnavailable  raised: the service answered nothing that decides about the messages or receipts of a request
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
@@ -113,18 +115,28 @@ class TryLater:
 
     `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
     true if the message was sent and the service did not refuse it: no response came, it cannot be read, or a server
-    had a fault. The device may show the message, and show it twice if it is sent again.
+    had a fault. The device may show the message, and show it twice if it is sent again. `until` is the time of the next
+    try, if the service refuses everything.
     """
 
     reason: str
     retry_after: float | None = None
     may_have_arrived: bool = False
+    until: datetime | None = None
 
 
-PushOutcome = Accepted | DeadToken | BadMessage | TryLater
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The outcome of a push: it was not sent, which is no attempt. It waits until `until`; None: it is due at once."""
 
-# The message was not sent to the service.
-NOT_REACHED = TryLater("NotReached")
+    reason: str
+    until: datetime | None = None
+
+
+PushOutcome = Accepted | DeadToken | BadMessage | TryLater | NotSent
+
+# The deadline passed before the message was sent.
+NOT_REACHED = NotSent("NotReached")
 
 
 class PushUnavailable(Exception):
@@ -154,12 +166,8 @@ class PushSender(Protocol):
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         """Send at most 100 push messages, and return their outcomes in the same order.
 
-        A message is not sent if `deadline` passes while it waits for the send rate or for the messages before it. Its
-        outcome is then `NOT_REACHED`, which is a TryLater.
-
-        Raises:
-            PushUnavailable: the call failed as a whole, and the service reported no outcome.
-
+        A message is not sent if `deadline` passes while it waits for the send rate or for the messages before it, or
+        while the service refuses everything. Failures of the service are outcomes.
         """
         ...
 

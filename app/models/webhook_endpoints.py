@@ -56,6 +56,8 @@ class WebhookEndpoint(Base):
     failing_since: Mapped[datetime | None]
     has_exhausted: Mapped[bool] = mapped_column(server_default=text("false"))
     blocked_in_a_row: Mapped[int] = mapped_column(server_default=text("0"))
+    # Until then, an endpoint that refuses everything gets no message. A person who asks for one clears it.
+    probe_at: Mapped[datetime | None]
 
 
 class WebhookEndpointDelivery(Base):

@@ -22,13 +22,13 @@ from app.clients.push import (
     PushMessage,
     PushSender,
     PushStyle,
-    PushUnavailable,
     TryLater,
     shorten,
 )
 from app.clients.redis import RedisClient, create_redis
 from app.clients.send_rate import RedisSendRate, UnlimitedRate
 from app.enums import Urgency
+from app.services.retrying.policies import PUSH_PROBES
 from tests.support.deployment.processes import closed_port
 from tests.support.devices import expo_token
 from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application
@@ -58,6 +58,7 @@ async def wire(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
             base_url=base_url,
             access_token=SecretStr("expo-secret"),
             rate=UnlimitedRate(),
+            probing=PUSH_PROBES,
             timeout_seconds=seconds,
         )
 
@@ -187,10 +188,9 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(status, {"Retry-After": "17"}))
 
-        with pytest.raises(PushUnavailable) as caught:
-            await sender.send([message(), message()], Deadline())
+        outcomes = await sender.send([message(), message()], Deadline())
 
-        assert caught.value.outcome == TryLater(f"HTTP {status}", 17.0, may_have_arrived)
+        assert outcomes == [TryLater(f"HTTP {status}", 17.0, may_have_arrived)] * 2
         assert push_service.received == []
 
     @pytest.mark.parametrize("status", [401, 403])
@@ -199,10 +199,7 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(status))
 
-        with pytest.raises(PushUnavailable) as caught:
-            await sender.send([message()], Deadline())
-
-        assert caught.value.outcome == TryLater(f"HTTP {status}")
+        assert await sender.send([message()], Deadline()) == [TryLater(f"HTTP {status}")]
 
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": "ok"}', b"null", b"{}"])
     async def test_answer_that_cannot_be_read_decides_nothing(
@@ -210,10 +207,9 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(body=body))
 
-        with pytest.raises(PushUnavailable, match="UnreadableAnswer") as caught:
-            await sender.send([message()], Deadline())
+        outcomes = await sender.send([message()], Deadline())
 
-        assert caught.value.may_have_arrived
+        assert outcomes == [TryLater("UnreadableAnswer", may_have_arrived=True)]
 
     async def test_short_list_of_tickets_leaves_the_rest_undecided(
         self, sender: PushSender, push_service: PushService
@@ -231,8 +227,7 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(hangs=True))
 
-        with pytest.raises(PushUnavailable, match="TimeoutError"):
-            await sender.send([message()], Deadline())
+        assert await sender.send([message()], Deadline()) == [TryLater("TimeoutError", may_have_arrived=True)]
 
     async def test_message_that_spoils_its_request_is_refused_alone(
         self, sender: PushSender, push_service: PushService
@@ -278,7 +273,9 @@ async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService)
         # No client keeps the cookies of a bare address.
         base_url = served.replace("127.0.0.1", "localhost")
         async with open_http(base_url) as http:
-            client = ExpoClient(http, base_url=base_url, access_token=None, rate=UnlimitedRate())
+            client = ExpoClient(
+                http, base_url=base_url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES
+            )
             for _ in range(2):
                 await client.send([message()], Deadline())
 
@@ -296,7 +293,13 @@ async def test_expo_is_asked_through_the_proxy_of_the_environment(
     async with serving(expo_application(push_service)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.replace("http://", scheme))
         async with open_http("http://expo.invalid") as http:
-            client = ExpoClient(http, base_url="http://expo.invalid", access_token=None, rate=UnlimitedRate())
+            client = ExpoClient(
+                http,
+                base_url="http://expo.invalid",
+                access_token=None,
+                rate=UnlimitedRate(),
+                probing=PUSH_PROBES,
+            )
             [outcome] = await client.send([message()], Deadline())
 
     assert isinstance(outcome, Accepted)
@@ -339,8 +342,7 @@ async def test_answer_that_trickles_is_given_up(wire: ExpoClient, push_service: 
     """Such a response would outlast the lease of its pushes."""
     push_service.faults.append(Fault(trickles=True))
 
-    with pytest.raises(PushUnavailable, match="TimeoutError"):
-        await wire.send([message()], Deadline())
+    assert await wire.send([message()], Deadline()) == [TryLater("TimeoutError", may_have_arrived=True)]
 
 
 @pytest.mark.parametrize("packing", ["identity", "gzip"])
@@ -351,8 +353,7 @@ async def test_answer_without_end_is_not_read_to_its_end(
     body = gzip.compress(endless, compresslevel=1) if packing == "gzip" else endless
     push_service.faults.append(Fault(body=body, headers={"Content-Encoding": packing}))
 
-    with pytest.raises(PushUnavailable, match="UnreadableAnswer"):
-        await wire.send([message()], Deadline())
+    assert await wire.send([message()], Deadline()) == [TryLater("UnreadableAnswer", may_have_arrived=True)]
 
 
 @pytest.mark.parametrize("text", [r"\u0000", r"a\nb", "x" * 129])
@@ -372,9 +373,8 @@ async def test_ticket_or_reason_that_cannot_be_kept_is_none(
 async def test_unreachable_service_decides_nothing() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     async with open_http(url) as http:
-        client = ExpoClient(http, base_url=url, access_token=None, rate=UnlimitedRate())
-        with pytest.raises(PushUnavailable, match="ClientConnectorError"):
-            await client.send([message()], Deadline())
+        client = ExpoClient(http, base_url=url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES)
+        assert await client.send([message()], Deadline()) == [TryLater("ClientConnectorError")]
 
 
 @pytest.mark.parametrize("character", ["x", "é", "😀", "\n", '"', "\u2028"])

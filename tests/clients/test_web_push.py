@@ -37,6 +37,7 @@ from app.clients.push import (
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
 from app.enums import Urgency
+from app.services.retrying.policies import PUSH_PROBES
 from tests.support.waiting import next_round
 from tests.support.web.serving import serving
 
@@ -113,7 +114,7 @@ def key() -> VapidKey:
 @pytest.fixture
 def sender(key: VapidKey, http: httpx.AsyncClient) -> WebPushClient:
     hosts = ("127.0.0.1", ".example.com")
-    return WebPushClient(http, key=key, subject=SUBJECT, hosts=hosts, allow_http=True)
+    return WebPushClient(http, key=key, subject=SUBJECT, hosts=hosts, probing=PUSH_PROBES, allow_http=True)
 
 
 def message(token: str, body: str = '"A task" finished') -> PushMessage:
@@ -326,7 +327,9 @@ async def test_request_that_fails_unexpectedly_makes_no_other_be_sent_again(
     """Regression: it cancelled the others, which may have been accepted, and all were sent again."""
     broken, *others = [f"{base_url}/send/{number}" for number in range(4)]
     async with httpx.AsyncClient(transport=BrokenTransport(broken)) as http:
-        sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=["127.0.0.1"], allow_http=True)
+        sender = WebPushClient(
+            http, key=key, subject=SUBJECT, hosts=["127.0.0.1"], probing=PUSH_PROBES, allow_http=True
+        )
         messages = [message(Browser(endpoint).token) for endpoint in (broken, *others)]
         outcomes = await sender.send(messages, Deadline())
 
@@ -375,7 +378,7 @@ async def test_subscription_of_no_known_host_is_never_asked(sender: WebPushClien
 async def test_plain_http_is_for_development_only(
     key: VapidKey, browser: Browser, http: httpx.AsyncClient
 ) -> None:
-    sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
+    sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",), probing=PUSH_PROBES)
     assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
 
 

@@ -13,6 +13,7 @@ import structlog
 from pydantic import SecretStr
 from typing_extensions import override
 
+from app.clients.circuit import Circuit, Probing
 from app.clients.deadline import Deadline
 from app.clients.expo.messages import Content, encode, wire_message
 from app.clients.expo.responses import (
@@ -27,11 +28,13 @@ from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,
+    NotSent,
     PushMessage,
     PushOutcome,
     PushSender,
     PushUnavailable,
     ReceiptSource,
+    TryLater,
 )
 from app.clients.send_rate import SendRate
 
@@ -88,6 +91,7 @@ class ExpoClient(PushSender, ReceiptSource):
         base_url: str,
         access_token: SecretStr | None,
         rate: SendRate,
+        probing: Probing,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
@@ -96,6 +100,7 @@ class ExpoClient(PushSender, ReceiptSource):
         if access_token is not None:
             self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
         self._rate = rate
+        self._circuit = Circuit("expo", probing)
         # For the whole request, however slowly the answer arrives.
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
@@ -105,30 +110,38 @@ class ExpoClient(PushSender, ReceiptSource):
         assert len(messages) <= MAX_MESSAGES
         # Before waiting for a slot, which is held only while sending.
         content = encode([wire_message(message) for message in messages])
-        async with self._slots:
-            if not await self._rate.take(len(messages), deadline):
-                return [NOT_REACHED] * len(messages)
-            answer = await self._post(_SEND, content)
         try:
-            return outcomes_of(read(answer), len(messages))
+            async with self._slots:
+                outcomes = await self._send_once(content, len(messages), deadline)
         except RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
+        else:
+            return outcomes if isinstance(outcomes, list) else [outcomes] * len(messages)
         # Expo refuses a whole request for one message that it cannot read: halve the request until that message is
         # alone.
         middle = len(messages) // 2
         return [
             outcome
             for half in (messages[:middle], messages[middle:])
-            for outcome in await self._send_half(half, deadline)
+            for outcome in await self.send(half, deadline)
         ]
 
-    async def _send_half(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        try:
-            return await self.send(messages, deadline)
-        except PushUnavailable as error:
-            # Not raised: the other half may have its tickets already.
-            return [error.outcome] * len(messages)
+    async def _send_once(
+        self, content: Content, count: int, deadline: Deadline
+    ) -> list[PushOutcome] | TryLater | NotSent:
+        if (held := self._circuit.hold()) is not None:
+            return held
+        if not await self._rate.take(count, deadline):
+            return NOT_REACHED
+
+        async def request() -> list[PushOutcome] | TryLater:
+            try:
+                return outcomes_of(read(await self._post(_SEND, content)), count)
+            except PushUnavailable as error:
+                return error.outcome
+
+        return await self._circuit.call(request)
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:

@@ -7,6 +7,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -15,6 +18,7 @@ from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
+from app.clients.circuit import Circuits, Probing
 from app.clients.deadline import Deadline
 from app.clients.guarded_http import CONNECT_SECONDS
 from app.clients.http_client import retry_after_seconds
@@ -60,6 +64,7 @@ class WebPushClient(PushSender):
         http: the HTTP client, which the caller closes.
         key: the private key with which this server identifies itself to push services.
         subject: a contact of the operator for push services: a `mailto:` or `https:` URL.
+        probing: how often a push service that refuses everything is tried.
         hosts: the host names of permitted push services. A name with a leading dot permits its subdomains.
         allow_http: whether push services without TLS are also permitted, for development.
         timeout_seconds: the time limit of one request.
@@ -73,6 +78,7 @@ class WebPushClient(PushSender):
         key: VapidKey,
         subject: str,
         hosts: Sequence[str],
+        probing: Probing,
         allow_http: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
@@ -81,6 +87,7 @@ class WebPushClient(PushSender):
         self._subject = subject
         self._timeout_seconds = timeout_seconds
         self._services = PermittedServices(hosts, allow_http=allow_http)
+        self._circuits = Circuits(probing)
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
     @override
@@ -91,44 +98,53 @@ class WebPushClient(PushSender):
         return [_failure(each) if isinstance(each, BaseException) else each for each in results]
 
     async def _send(self, message: PushMessage, deadline: Deadline) -> PushOutcome:
-        async with self._slots:
-            if deadline.is_past:
-                return NOT_REACHED
-            try:
-                # In a thread: elliptic curves take a millisecond, too long for the event loop.
-                request = await asyncio.to_thread(self._encrypt, message)
-            except NotASubscription:
-                return DeadToken("NotASubscription")
-            except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
-                log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
-                return BadMessage("EncryptionFailed")
-            try:
-                # For the whole request: httpx restarts its time limit with each piece of a slow response.
-                async with asyncio.timeout(self._timeout_seconds):
-                    response = await self._http.send(
-                        self._http.build_request(
-                            "POST",
-                            request.endpoint,
-                            content=request.body,
-                            headers=request.headers,
-                            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-                        ),
-                        stream=True,
-                        follow_redirects=False,
-                    )
-            # UnicodeError: httpx decodes hosts that begin with `xn--`, also in redirects that it does not follow.
-            except (httpx.InvalidURL, UnicodeError):
-                return DeadToken("NotASubscription")
-            except (httpx.HTTPError, TimeoutError) as error:
-                is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                return TryLater(type(error).__name__, may_have_arrived=is_sent)
-            await _discard(response)
+        try:
+            subscription = self._services.read_subscription(message.token)
+            circuit = self._circuits.of(urlsplit(subscription["endpoint"]).hostname or "")
+            async with self._slots:
+                if deadline.is_past:
+                    return NOT_REACHED
+                if (held := circuit.hold()) is not None:
+                    return held
+                try:
+                    # In a thread: elliptic curves take a millisecond, too long for the event loop.
+                    request = await asyncio.to_thread(self._encrypt, message, subscription)
+                except NotASubscription:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
+                    log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
+                    return BadMessage("EncryptionFailed")
+                return await circuit.call(partial(self._post, request))
+        except NotASubscription:
+            return DeadToken("NotASubscription")
+
+    async def _post(self, request: _Request) -> PushOutcome:
+        try:
+            # For the whole request: httpx restarts its time limit with each piece of a slow response.
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._http.send(
+                    self._http.build_request(
+                        "POST",
+                        request.endpoint,
+                        content=request.body,
+                        headers=request.headers,
+                        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+                    ),
+                    stream=True,
+                    follow_redirects=False,
+                )
+        # UnicodeError: httpx decodes hosts that begin with `xn--`, also in redirects that it does not follow.
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise NotASubscription from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            return TryLater(type(error).__name__, may_have_arrived=is_sent)
+        await _discard(response)
         return _outcome(response)
 
-    def _encrypt(self, message: PushMessage) -> _Request:
+    def _encrypt(self, message: PushMessage, subscription: dict[str, Any]) -> _Request:
         fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=browser_content)
         content = orjson.dumps(browser_content(fitting))
-        subscription = self._services.read_subscription(message.token)
         endpoint = subscription["endpoint"]
         try:
             body = WebPusher(subscription).encode(content)["body"]

@@ -42,9 +42,9 @@ from app.services.retrying.attempts import by_halves
 from app.services.retrying.policies import PUSH_SECONDS
 from app.statements import Fields, Prepared
 
-# An hour of failures takes a third of these claims (`PUSH`). If its results are lost, a push is claimed again when its
-# lease ends, and given up after an hour too: each claim sends it once more.
-MOST_CLAIMS = int(PUSH_SECONDS / PUSH_LEASE.total_seconds())
+# An hour of failures takes fewer claims (`PUSH`, `PUSH_PROBES`). If its results are lost, a push is claimed again when
+# its lease ends, and given up after two hours: each claim sends it once more.
+MOST_CLAIMS = int(2 * PUSH_SECONDS / PUSH_LEASE.total_seconds())
 
 # What is decided about claimed pushes: those to send now, and the changes to store for others.
 Decided = tuple[list[Delivery], list[Change]]

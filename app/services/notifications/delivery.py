@@ -1,7 +1,7 @@
 """Send pushes to the push services and store the results. The pushes were claimed before (claims.py)."""
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -25,14 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.deadline import Deadline
 from app.clients.push import (
-    NOT_REACHED,
     Accepted,
     BadMessage,
     DeadToken,
+    NotSent,
     PushMessage,
     PushOutcome,
     PushSender,
-    PushUnavailable,
     TryLater,
 )
 from app.clock import utcnow
@@ -139,9 +138,6 @@ async def _send(
     results: Sequence[PushOutcome]
     try:
         results = await sender.send([message for _, message in batch], deadline)
-    except PushUnavailable as error:
-        log.warning("push.unavailable", reason=error.reason, messages=len(batch))
-        results = [error.outcome] * len(batch)
     except Exception as error:
         # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
@@ -190,6 +186,8 @@ class End(NamedTuple):
     is_first: bool = True
     # The push service did not confirm it, but the device may show it, so it must be retracted too.
     may_be_shown: bool = False
+    # Whether there was no attempt: the push waits, and its claim does not count.
+    is_uncounted: bool = False
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
@@ -199,11 +197,12 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
         case Accepted(ticket=ticket):
             # Without a ticket there will be no receipt.
             return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
-        case TryLater(reason=reason, may_have_arrived=may_have_arrived):
+        case TryLater(reason=reason) | NotSent(reason=reason):
             gives_up = now - delivery.since >= timedelta(seconds=PUSH_SECONDS)
             decision = NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING
-            may_be_shown = may_have_arrived and is_first
-            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first, may_be_shown)
+            may_be_shown = is_first and isinstance(outcome, TryLater) and outcome.may_have_arrived
+            is_uncounted = isinstance(outcome, NotSent)
+            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first, may_be_shown, is_uncounted)
         case DeadToken(reason=reason) | BadMessage(reason=reason):
             return End(
                 NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], is_final=True, is_first=is_first
@@ -213,11 +212,14 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
     """Return the parameters that store these results: shared values once, others as lists in one order."""
     is_taken = end.decision in _TAKEN.values()
+    # The history of a notice that was sent has only the attempts at what follows it.
+    is_shown = end.is_first or end.is_final or not end.is_uncounted
     follow_ups = [_follow_up_at(delivery, now) for delivery, _ in results] if is_taken else []
     return {
         "decision": end.decision,
         "reason": end.reason,
-        "entry": [entry(end.decision, end.reason, now)],
+        "entry": [entry(end.decision, end.reason, now)] if is_shown else [],
+        "uncounted": int(end.is_uncounted),
         "sent_at": now if is_taken or end.may_be_shown else None,
         "receipt_due_at": now + RECEIPT_AFTER if is_taken and not end.is_final else None,
         "settled_at": now if end.is_final else None,
@@ -261,6 +263,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     }
     entries = bindparam("entry", type_=JSONB)
     is_taken = common["sent_at"].is_not(None)
+    attempts = Notification.attempts - bindparam("uncounted", type_=Notification.attempts.type)
     move = decision_update(common["decision"], common["reason"], entries)
     statement = update(Notification).where(
         Notification.id == given.c.id, Notification.attempts == given.c.attempts
@@ -275,6 +278,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
                 Notification.receipt_due_at: common["receipt_due_at"],
                 Notification.settled_at: common["settled_at"],
                 Notification.ticket_id: given.c.ticket_id,
+                Notification.attempts: attempts,
                 Notification.due_at: given.c.due_at,
                 Notification.follow_up_at: func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
             }
@@ -285,6 +289,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
         | {
             Notification.sent_at: func.coalesce(common["sent_at"], Notification.sent_at),
             Notification.ticket_id: func.coalesce(given.c.ticket_id, Notification.ticket_id),
+            Notification.attempts: attempts,
             Notification.receipt_due_at: func.coalesce(common["receipt_due_at"], Notification.receipt_due_at),
             Notification.settled_at: func.coalesce(common["settled_at"], Notification.settled_at),
             Notification.follow_up_at: case(
@@ -310,12 +315,16 @@ _SETTLE_SEQUEL = Prepared(_settle_statement(is_sequel=True))
 
 
 def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime) -> datetime | None:
-    if end.decision is not NotificationDecision.RETRYING or not isinstance(outcome, TryLater):
+    if end.decision is not NotificationDecision.RETRYING:
         return None
-    if outcome is NOT_REACHED:
-        # At once: no push service asked for a delay, and another worker may be free.
-        return now
-    return now + timedelta(seconds=PUSH.delay(delivery.attempts, outcome.retry_after))
+    match outcome:
+        case TryLater(retry_after=retry_after, until=None):
+            return now + timedelta(seconds=PUSH.delay(delivery.attempts, retry_after))
+        case TryLater(until=until) | NotSent(until=until):
+            # At once, if no push service asked for a delay: another worker may be free.
+            return until or now
+        case _:
+            return None
 
 
 def _sent_at(delivery: Delivery, now: datetime) -> datetime:
@@ -325,21 +334,23 @@ def _sent_at(delivery: Delivery, now: datetime) -> datetime:
 
 
 def _record(results: Sequence[_Outcome], now: datetime) -> None:
-    counts: Counter[tuple[str, str]] = Counter()
+    """Count the outcomes, and log each kind of failure once: many pushes fail together."""
+    alike: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
     for delivery, outcome in results:
         if isinstance(outcome, Accepted):
-            counts["Accepted", ""] += 1
+            alike["Accepted", ""].append(delivery)
             _DELAY.observe((now - delivery.since).total_seconds())
         else:
-            name = type(outcome).__name__
-            counts[name, outcome.reason] += 1
-            if outcome is not NOT_REACHED:
-                log.warning(
-                    "push.not_accepted",
-                    notification_id=str(delivery.id),
-                    device_id=str(delivery.device_id),
-                    outcome=name,
-                    reason=outcome.reason,
-                )
-    for labels, count in counts.items():
-        _OUTCOMES.labels(*labels).inc(count)
+            alike[type(outcome).__name__, outcome.reason].append(delivery)
+    for (name, reason), deliveries in alike.items():
+        _OUTCOMES.labels(name, reason).inc(len(deliveries))
+        if name not in {Accepted.__name__, NotSent.__name__}:
+            log.warning(
+                "push.not_accepted",
+                outcome=name,
+                reason=reason,
+                pushes=len(deliveries),
+                # One of them.
+                notification_id=str(deliveries[0].id),
+                device_id=str(deliveries[0].device_id),
+            )

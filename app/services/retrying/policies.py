@@ -9,9 +9,11 @@ Waiting for the lock of a log (`services/run_log/log_lock.py`) is not a retry, a
 
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from math import inf
 from typing import Final
 
+from app.clients.circuit import Probing
 from app.clients.github.api import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
 from app.errors import Unavailable
@@ -83,12 +85,16 @@ RUN_FILES_BRIEF_SECONDS: Final = 15.0
 # A push, for an hour from its event: after that it is of no use any more.
 PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
 PUSH_SECONDS: Final = 3600.0
+# Of a push service, by each process; all that waits is sent within a minute of its return.
+PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
 # A webhook delivery: ten attempts in about 75 hours (Standard Webhooks 1.0.0).
 _HOUR = 3600.0
 WEBHOOK: Final = RetrySchedule(
     (5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR), jitter=1.2
 )
 WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
+# Of a webhook endpoint, by all workers together.
+WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 
 # Losses of a run's worker, each before the agent has started: the last of them fails the run.
 RUN_LOSSES: Final = 3

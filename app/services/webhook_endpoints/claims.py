@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
     text,
     true,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -37,6 +38,7 @@ from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
+from app.services.webhook_endpoints.health import FAILING_AFTER
 from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Fields, Prepared
 
@@ -47,9 +49,7 @@ WEBHOOK_LEASE = timedelta(seconds=60)
 # An endpoint that answers: its attempts share the cost of a claim and of a settlement.
 PER_ANSWERING_ENDPOINT = 16
 PER_ENDPOINT = 4
-# An endpoint with this many failures in a row: all endpoints of a project may hang, and must not take the turns of
-# others.
-FAILING_AFTER = 4
+# An endpoint that refuses everything is only probed.
 PER_FAILING_ENDPOINT = 1
 # A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
 # sends its message once more.
@@ -78,9 +78,9 @@ class Claimed:
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
     """Claim up to `limit` due webhook deliveries, and return them. A claim lasts for `WEBHOOK_LEASE`.
 
-    An endpoint has at most 16 claimed deliveries at the same time if its last attempt succeeded, 1 if the last four
-    attempts failed, else 4. The last `RESERVED` deliveries of `limit` are not given to endpoints that have
-    `PER_ENDPOINT` already. Concurrent calls wait for each other.
+    An endpoint has at most 16 claimed deliveries at the same time if its last attempt succeeded, else 4. If the last
+    four attempts failed, it has one, and none before the time of its next probe. The last `RESERVED` deliveries of
+    `limit` are not given to endpoints that have `PER_ENDPOINT` already. Concurrent calls wait for each other.
 
     A claim counts as an attempt. If the worker is lost before it has stored the result of the last attempt, the
     delivery is claimed up to `LOST_ATTEMPTS` more times. After that, it ends without a further attempt, and is not
@@ -171,6 +171,10 @@ _IS_DUE = and_(
 )
 
 
+def _is_failing() -> ColumnElement[bool]:
+    return WebhookEndpoint.consecutive_failures >= literal_int(FAILING_AFTER)
+
+
 def _candidates() -> CTE:
     """Return the due deliveries, as many of each endpoint as can be under way, with their place at the endpoint."""
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
@@ -183,18 +187,30 @@ def _candidates() -> CTE:
     answers = and_(endpoint.consecutive_failures == 0, endpoint.last_success_at.is_not(None))
     most = case(
         (answers, literal_int(PER_ANSWERING_ENDPOINT)),
-        (endpoint.consecutive_failures < literal_int(FAILING_AFTER), literal_int(PER_ENDPOINT)),
-        else_=literal_int(PER_FAILING_ENDPOINT),
+        (_is_failing(), literal_int(PER_FAILING_ENDPOINT)),
+        else_=literal_int(PER_ENDPOINT),
     )
+    own = select(delivery.id, delivery.due_at).where(delivery.endpoint_id == endpoint.id, _IS_DUE)
     # The limit is a constant: the planner takes any other for a large one, and sorts all that are due.
-    due = (
-        select(delivery.id, delivery.due_at)
-        .where(delivery.endpoint_id == endpoint.id, _IS_DUE)
-        .correlate(endpoint)
+    oldest = (
+        own.where(~_is_failing())
         .order_by(delivery.due_at, delivery.id)
         .limit(literal_int(PER_ANSWERING_ENDPOINT))
-        .lateral("due")
     )
+    # What a person asked for; else in turns the first message, so that it has all its attempts in time, and the last
+    # one, so that an endpoint that refuses some messages for good gets others.
+    is_first = endpoint.consecutive_failures % literal_int(2) == literal_int(0)
+    age = func.extract("epoch", delivery.created_at)
+    probe = (
+        own.where(
+            _is_failing(),
+            or_(endpoint.probe_at.is_(None), endpoint.probe_at <= _NOW),
+            under_way.c.count.is_(None),
+        )
+        .order_by(delivery.is_manual.desc(), case((is_first, age), else_=-age))
+        .limit(literal_int(PER_FAILING_ENDPOINT))
+    )
+    due = union_all(*(each.correlate(endpoint, under_way) for each in (oldest, probe))).lateral("due")
     # Which attempt under way of its endpoint it would be.
     place = func.coalesce(under_way.c.count, 0) + func.row_number().over(
         partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
@@ -283,7 +299,9 @@ def _next_statement() -> Any:  # Any: a Select of one column
         .limit(1)
         .lateral("free")
     )
-    first_free = select(func.min(free.c.due_at)).select_from(endpoint).join(free, true()).scalar_subquery()
+    # Of an endpoint that refuses everything, at its next probe. NULL: at once.
+    free_at = func.greatest(free.c.due_at, endpoint.probe_at)
+    first_free = select(func.min(free_at)).select_from(endpoint).join(free, true()).scalar_subquery()
     held_until = func.greatest(delivery.due_at, delivery.leased_until)
     first_held = select(func.min(held_until)).where(_CLAIMED).scalar_subquery()
     return select(func.least(first_free, first_held).label("due_at"))

@@ -136,6 +136,7 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
     The delivery is attempted only once. The function does not check that the endpoint exists.
     """
     delivery_id, now = new_id(), utcnow()
+    await _probe_now(session, WebhookEndpoint.id == endpoint_id)
     await session.execute(
         insert(WebhookEndpointDelivery).values(
             id=delivery_id,
@@ -187,6 +188,7 @@ async def schedule_redelivery(
     """
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == constant(DeliveryStatus.PENDING)
+    await _probe_now(session, WebhookEndpoint.id.in_(select(delivery.endpoint_id).where(condition)))
     asked = await session.execute(
         update(delivery)
         .where(condition)
@@ -203,6 +205,16 @@ async def schedule_redelivery(
     return row
 
 
+async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> None:
+    """Let the next message to an endpoint go at once, also if the endpoint refuses everything."""
+    await session.execute(
+        update(WebhookEndpoint)
+        .where(condition, WebhookEndpoint.probe_at.is_not(None))
+        .values(probe_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
     """Check that a webhook endpoint of the caller is enabled; lock its row against changes until the transaction ends.
 
@@ -215,7 +227,7 @@ async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id:
         await session.execute(
             select(WebhookEndpoint.enabled)
             .where(own_endpoint(caller, endpoint_id))
-            .with_for_update(read=True)
+            .with_for_update(key_share=True)
         )
     ).one_or_none()
     if row is None:

@@ -56,7 +56,13 @@ _SHOWN = (
 )
 _PLAIN = ("url", "description", "payload")
 # The columns of an endpoint that has never failed.
-_FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": False, "blocked_in_a_row": 0}
+_FORGIVEN = {
+    "consecutive_failures": 0,
+    "failing_since": None,
+    "has_exhausted": False,
+    "blocked_in_a_row": 0,
+    "probe_at": None,
+}
 
 
 async def create_endpoint(

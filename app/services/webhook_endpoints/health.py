@@ -7,7 +7,10 @@ from typing import Any
 
 from app.clients.webhooks.sender import AttemptResult
 from app.enums import DeliveryError, DisabledReason
+from app.services.retrying.policies import WEBHOOK_PROBES
 
+# An endpoint with this many failures in a row is taken to refuse everything.
+FAILING_AFTER = 4
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
 
@@ -17,7 +20,8 @@ class Health:
     """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
 
     `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success, and when the
-    endpoint is enabled. `has_exhausted` is True if a message failed in all of its attempts.
+    endpoint is enabled. `has_exhausted` is True if a message failed in all of its attempts. `probe_at` is the time
+    before which an endpoint that refuses everything gets no message; None: it gets them as they fall due.
     """
 
     last_success_at: datetime | None
@@ -26,6 +30,7 @@ class Health:
     failing_since: datetime | None
     has_exhausted: bool
     blocked_in_a_row: int
+    probe_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> "Health":
@@ -40,13 +45,16 @@ class Health:
         if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
         is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
+        failing_since = self.failing_since or now
+        is_failing = self.consecutive_failures + 1 >= FAILING_AFTER
         return replace(
             self,
             last_failure_at=now,
             consecutive_failures=self.consecutive_failures + 1,
-            failing_since=self.failing_since or now,
+            failing_since=failing_since,
             has_exhausted=self.has_exhausted or exhausted,
             blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
+            probe_at=WEBHOOK_PROBES.next_at(failing_since, now) if is_failing else None,
         )
 
     def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:

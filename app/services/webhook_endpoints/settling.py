@@ -1,5 +1,6 @@
 """Store the results of webhook attempts: in the log, the delivery, and the health of the endpoint."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
-from app.enums import AttemptOutcome, DeliveryStatus, DisabledReason
+from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
@@ -88,6 +89,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     # Last: what fails before this is settled again, and counts once.
     for claimed, result, end in counted:
         _measure(claimed, result, end)
+    _log_failures(counted)
 
 
 async def _lock(
@@ -164,14 +166,24 @@ def _measure(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | N
     _DURATION.observe(result.duration.total_seconds())
     if end is not None and end["status"] is not DeliveryStatus.PENDING:
         _NEEDED.observe(claimed.n)
-    if result.error is not None:
+
+
+def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> None:
+    """Log each kind of failure of an endpoint once: many messages fail together."""
+    alike: dict[tuple[UUID, DeliveryError, int | None], list[Claimed]] = defaultdict(list)
+    for claimed, result, _ in attempts:
+        if result.error is not None:
+            alike[claimed.endpoint_id, result.error, result.status_code].append(claimed)
+    for (endpoint_id, error, status_code), failed in alike.items():
         log.info(
             "webhook.not_taken",
-            endpoint_id=str(claimed.endpoint_id),
-            delivery_id=str(claimed.id),
-            attempt=claimed.n,
-            error=result.error,
-            status_code=result.status_code,
+            endpoint_id=str(endpoint_id),
+            error=error,
+            status_code=status_code,
+            messages=len(failed),
+            # One of them.
+            delivery_id=str(failed[0].id),
+            attempt=failed[0].n,
         )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from app.clients.deadline import Deadline
-from app.clients.push import PushOutcome, TryLater
+from app.clients.push import NotSent, PushOutcome, TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, sequels
@@ -92,8 +92,9 @@ async def _claim_send_settle(
         composer = Composer.of(process.settings)
         outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
         await _settle(process, claimed, outcomes)
+    is_refused = bool(outcomes) and all(isinstance(each, TryLater | NotSent) for each in outcomes.values())
+    if outcomes and not is_refused:
         log.info("push.claim_delivered", size=len(claimed))
-    is_refused = bool(outcomes) and all(isinstance(outcome, TryLater) for outcome in outcomes.values())
     return len(claimed), not is_full or is_refused
 
 

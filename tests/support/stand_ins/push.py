@@ -24,7 +24,6 @@ from app.clients.push import (
     PushMessage,
     PushOutcome,
     PushSender,
-    PushUnavailable,
     ReceiptSource,
     TryLater,
 )
@@ -56,6 +55,8 @@ class PushService:
     batches: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
+    # The failure of each request, also behind those of `faults`.
+    always: Fault = field(default_factory=Fault)
     # Tokens of devices that are gone, of messages that are refused, and tokens that spoil their whole
     # request.
     dead: set[str] = field(default_factory=set)
@@ -99,6 +100,17 @@ def _refusal(answer: dict[str, Any]) -> PushOutcome:
     return DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
 
 
+def _failure(fault: Fault) -> TryLater | None:
+    """Return the outcome of each message of a request that fails as a whole."""
+    if fault.hangs:
+        return TryLater("TimeoutError", may_have_arrived=True)
+    if fault.status != 200:
+        wish = fault.headers.get("Retry-After")
+        has_fault = fault.status >= 500
+        return TryLater(f"HTTP {fault.status}", float(wish) if wish else None, may_have_arrived=has_fault)
+    return None if fault.body is None else TryLater("UnreadableAnswer", may_have_arrived=True)
+
+
 def expo_application(service: PushService) -> Starlette:
     """Return an application with Expo's two routes, as far as a sender needs them."""
 
@@ -111,7 +123,7 @@ def expo_application(service: PushService) -> Starlette:
         if service.delay_seconds:
             await asyncio.sleep(service.delay_seconds)
         service.open_sends -= 1
-        fault = service.faults.popleft() if service.faults else Fault()
+        fault = service.faults.popleft() if service.faults else service.always
         if fault.trickles:
             return StreamingResponse(trickle())
         if fault.hangs:
@@ -167,22 +179,11 @@ class ScriptedSender(PushSender, ReceiptSource):
         service.patience.append(deadline.seconds_left)
         service.batches.append(len(messages))
         _ = await service.may_answer.wait()
-        fault = service.faults.popleft() if service.faults else Fault()
+        fault = service.faults.popleft() if service.faults else service.always
         if fault.breaks:
             raise RuntimeError("nobody thought of this")
-        if fault.hangs:
-            raise PushUnavailable("TimeoutError", may_have_arrived=True)
-        if fault.status == 429 or fault.status >= 500:
-            wish = fault.headers.get("Retry-After")
-            raise PushUnavailable(
-                f"HTTP {fault.status}",
-                retry_after=float(wish) if wish else None,
-                may_have_arrived=fault.status >= 500,
-            )
-        if fault.status in {401, 403}:
-            raise PushUnavailable(f"HTTP {fault.status}")
-        if fault.body is not None:
-            raise PushUnavailable("UnreadableAnswer", may_have_arrived=True)
+        if (failure := _failure(fault)) is not None:
+            return [failure] * len(messages)
         outcomes = [self._outcome(message) for message in messages]
         kept = len(outcomes) - fault.missing_tickets
         return [*outcomes[:kept], *([TryLater("NoTicket", may_have_arrived=True)] * fault.missing_tickets)]

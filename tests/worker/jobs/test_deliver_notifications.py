@@ -19,6 +19,7 @@ from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
+from app.services.retrying.policies import PUSH_PROBES
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from tests.support.clock import MovableClock
@@ -40,7 +41,12 @@ async def expo(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
     """The real client, on a real socket."""
     async with serving(expo_application(push_service)) as base_url, open_http(base_url) as http:
         yield ExpoClient(
-            http, base_url=base_url, access_token=None, rate=UnlimitedRate(), timeout_seconds=seconds
+            http,
+            base_url=base_url,
+            access_token=None,
+            rate=UnlimitedRate(),
+            probing=PUSH_PROBES,
+            timeout_seconds=seconds,
         )
 
 

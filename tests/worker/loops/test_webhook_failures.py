@@ -1,9 +1,12 @@
 """Faults of receivers: they are retried, logged and counted, and finally disable an endpoint."""
 
 import asyncio
+from datetime import timedelta
 
+import httpx
+import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
@@ -15,10 +18,13 @@ from app.models import (
     Project,
     Task,
     User,
+    WebhookAttempt,
     WebhookEndpoint,
 )
 from app.runtime import ProcessContext
-from app.services.webhook_endpoints.claims import PER_ENDPOINT
+from app.services.retrying.policies import WEBHOOK_PROBES
+from app.services.webhook_endpoints.claims import PER_ENDPOINT, next_due
+from app.services.webhook_endpoints.health import FAILING_AFTER
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender
@@ -137,15 +143,147 @@ async def test_endpoint_that_is_blocked_twenty_times_running_is_disabled(
     deliveries: Deliveries,
     clock: MovableClock,
 ) -> None:
-    """All at one instant: no retry comes between."""
-    assert clock.now
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="https://10.0.0.1/")
-    for _ in range(20):
-        assert (await deliveries.endpoint(endpoint)).enabled
+    while (await deliveries.endpoint(endpoint)).enabled:
         await record_event(sessions, task)
         await deliveries.deliver()
+        clock.advance(seconds=WEBHOOK_PROBES.longest.total_seconds())
 
     assert (await deliveries.endpoint(endpoint)).disabled_reason == DisabledReason.BLOCKED_ADDRESS
+    assert await session.scalar(select(func.count()).select_from(WebhookAttempt)) == 20
     assert await session.scalar(select(Event.data["reason"].astext).order_by(Event.seq.desc()).limit(1)) == (
         "blocked_address"
     )
+
+
+async def pass_time(deliveries: Deliveries, clock: MovableClock, **duration: float) -> None:
+    """Let a worker send what falls due for some time; skip the time without any."""
+    end = clock.now + timedelta(**duration)
+    while clock.now < end:
+        await deliveries.send_due()
+        async with deliveries.process.sessions() as session:
+            due_at = await next_due(session)
+        clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))
+
+
+async def test_receiver_that_refuses_everything_is_probed_and_gets_all_after_its_return(
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    scripted: Deliveries,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: two hundred messages were two hundred requests, look-ups of a name, and lines of the log."""
+    caplog.set_level("INFO")
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(200):
+        await make_delivery(session, endpoint)
+    receiver.always = Reply(503)
+
+    await pass_time(scripted, clock, hours=1)
+
+    assert len(receiver.messages) <= 25
+    assert caplog.text.count("webhook.not_taken") <= len(receiver.messages)
+    assert sum(row.attempts for row in await scripted.rows()) == len(receiver.messages)
+    receiver.always = None
+    await pass_time(scripted, clock, minutes=5, seconds=1)
+    # All but those that wait for their next attempt.
+    rows = await scripted.rows()
+    assert {row.status for row in rows if row.attempts < 3} == {"delivered"}
+
+
+async def test_receiver_that_stays_away_is_disabled_after_five_days_however_much_waits(
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    scripted: Deliveries,
+    clock: MovableClock,
+) -> None:
+    """The first message has its ten attempts in time, though others wait: each second probe is for it."""
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    receiver.always = Reply(503)
+    began = clock.now
+    made = [began + timedelta(milliseconds=number) for number in range(60)]
+    first, *_ = [await make_delivery(session, endpoint, created_at=moment) for moment in made]
+
+    async def probe() -> None:
+        clock.now = max(clock.now, (await scripted.endpoint(endpoint)).probe_at or clock.now)
+        await scripted.send_due()
+
+    [row] = await scripted.rows(id=first.id)
+    while row.status == "pending":
+        clock.now = max(clock.now, row.due_at)
+        await probe()
+        await probe()
+        attempts = row.attempts
+        [row] = await scripted.rows(id=first.id)
+        assert row.attempts > attempts
+    assert (row.status, row.attempts) == ("failed", 10)
+    assert (await scripted.endpoint(endpoint)).enabled
+    clock.now = began + timedelta(days=5)
+    await probe()
+
+    assert (await scripted.endpoint(endpoint)).disabled_reason == DisabledReason.NO_SUCCESS
+    assert {each.status for each in await scripted.rows()} == {"failed", "cancelled"}
+
+
+async def test_receiver_that_refuses_some_messages_for_good_gets_the_others(
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    scripted: Deliveries,
+    clock: MovableClock,
+) -> None:
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(50):
+        await make_delivery(session, endpoint)
+    receiver.always = Reply(400)
+    await pass_time(scripted, clock, minutes=10)
+
+    good = await make_delivery(session, endpoint)
+    receiver.on_message = lambda message: setattr(
+        receiver, "always", None if message.id == str(good.event_id) else Reply(400)
+    )
+    await pass_time(scripted, clock, minutes=10, seconds=2)
+
+    [row] = await scripted.rows(id=good.id)
+    assert (row.status, row.attempts) == ("delivered", 1)
+
+
+@pytest.mark.parametrize("what", ["ping", "redeliver", "enable"])
+async def test_person_who_asks_for_a_message_waits_for_no_probe(
+    client: httpx.AsyncClient,
+    endpoints_url: str,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    clock: MovableClock,
+    what: str,
+) -> None:
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    old = await make_delivery(session, endpoint, status="failed")
+    for _ in range(10):
+        await make_delivery(session, endpoint)
+    receiver.always = Reply(503)
+    await deliveries.send_due()
+    sent = len(receiver.messages)
+    assert sent == FAILING_AFTER
+    assert (await deliveries.endpoint(endpoint)).probe_at == clock.now + WEBHOOK_PROBES.shortest
+    receiver.always = None
+
+    action = f"deliveries/{old.id}/redeliver" if what == "redeliver" else what
+    response = await client.post(f"{endpoints_url}/{endpoint.id}/{action}/")
+    assert response.is_success, response.text
+    await deliveries.send_due()
+
+    assert len(receiver.messages) > sent
+    if what == "redeliver":
+        assert receiver.messages[sent].id == str(old.event_id)
+    if what == "ping":
+        assert b'"ping"' in receiver.messages[sent].body

@@ -28,13 +28,13 @@ from app.models import (
 from app.services.events.cursor import SETTLED
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import (
-    FAILING_AFTER,
     PER_ANSWERING_ENDPOINT,
     PER_ENDPOINT,
     RESERVED,
     WEBHOOK_LEASE,
     claim_due,
 )
+from app.services.webhook_endpoints.health import FAILING_AFTER
 from app.services.webhook_endpoints.relay import relay_events
 from app.worker.loops import webhooks
 from tests.support.clock import MovableClock

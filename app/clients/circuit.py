@@ -1,0 +1,110 @@
+"""Whether a destination takes requests: one that refuses everything is tried by one request at a time, a probe.
+
+The state is that of this process, and is lost with it. Webhook endpoints have theirs in the database, for all workers.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from app.clients.push import NotSent, TryLater
+from app.clock import utcnow
+
+Result = TypeVar("Result")
+
+# Failures in a row after which a destination is taken to refuse everything.
+OPEN_AFTER = 3
+# While a probe is under way, the others look again after this time.
+_PROBE_TIME = timedelta(seconds=2)
+# A message that failed as the probe is due a little later than those that wait, so that another one is the next probe.
+_TURN = timedelta(seconds=2)
+_MOST_CIRCUITS = 1000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """How often a destination that refuses everything is tried: after as long as it has failed, within two limits."""
+
+    shortest: timedelta
+    longest: timedelta
+
+    def next_at(self, failing_since: datetime, now: datetime) -> datetime:
+        """Return the time of the next probe of a destination that has just failed."""
+        return now + min(max(now - failing_since, self.shortest), self.longest)
+
+
+class Circuit:
+    """One destination: closed while it takes requests, open after `OPEN_AFTER` failures in a row until a success."""
+
+    def __init__(self, name: str, probing: Probing) -> None:
+        self._name = name
+        self._probing = probing
+        self._failures = 0
+        self._failing_since = utcnow()
+        self._reason = ""
+        # None: closed.
+        self._probe_at: datetime | None = None
+        self._is_probed = False
+
+    def hold(self) -> NotSent | None:
+        """Return the outcome of a message that must wait for a probe; None if the message may be sent now."""
+        now = utcnow()
+        if self._probe_at is None or (self._probe_at <= now and not self._is_probed):
+            return None
+        return NotSent(self._reason, until=max(self._probe_at, now + _PROBE_TIME))
+
+    async def call(self, request: Callable[[], Awaitable[Result]]) -> Result | TryLater | NotSent:
+        """Make a request unless it must wait. A request that returns `TryLater` has failed; an error counts as neither.
+
+        The first request after the time of a probe is the probe.
+        """
+        if (held := self.hold()) is not None:
+            return held
+        is_probe = self._is_probed = self._probe_at is not None
+        try:
+            result = await request()
+        finally:
+            if is_probe:
+                self._is_probed = False
+        if isinstance(result, TryLater):
+            return self._fail(result)
+        if self._probe_at is not None:
+            away = utcnow() - self._failing_since
+            log.info("destination.back", destination=self._name, away_seconds=away.total_seconds())
+        self._failures, self._probe_at = 0, None
+        return result
+
+    def _fail(self, outcome: TryLater) -> TryLater:
+        now = utcnow()
+        if self._failures == 0:
+            self._failing_since = now
+        self._failures += 1
+        self._reason = outcome.reason
+        if self._failures < OPEN_AFTER:
+            return outcome
+        if self._probe_at is None:
+            log.warning("destination.away", destination=self._name, reason=outcome.reason)
+        requested = now + timedelta(seconds=outcome.retry_after or 0)
+        self._probe_at = max(self._probing.next_at(self._failing_since, now), requested)
+        return replace(outcome, until=self._probe_at + _TURN)
+
+
+class Circuits:
+    """The circuits of several destinations, such as the hosts of push services. Those used last are kept."""
+
+    def __init__(self, probing: Probing) -> None:
+        self._probing = probing
+        self._circuits: dict[str, Circuit] = {}
+
+    def of(self, name: str) -> Circuit:
+        """Return the circuit of a destination."""
+        circuit = self._circuits.pop(name, None) or Circuit(name, self._probing)
+        self._circuits[name] = circuit
+        if len(self._circuits) > _MOST_CIRCUITS:
+            del self._circuits[next(iter(self._circuits))]
+        return circuit

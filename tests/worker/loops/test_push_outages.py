@@ -1,0 +1,205 @@
+"""A push service that refuses everything: it is probed, what waits loses nothing, and the log has one line a batch."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
+
+from app.clients.circuit import OPEN_AFTER
+from app.clients.deadline import Deadline
+from app.clients.expo.client import ExpoClient, open_http
+from app.clients.push import Accepted, NotSent, PushMessage, PushOutcome, TryLater
+from app.clients.send_rate import UnlimitedRate
+from app.clients.web_push.client import WebPushClient
+from app.clients.web_push.vapid import VapidKey
+from app.db import SessionFactory
+from app.enums import Platform
+from app.models import Notification, Task, User
+from app.runtime import ProcessContext
+from app.services.retrying.policies import PUSH_PROBES, PUSH_SECONDS
+from app.worker.context import PUSH_LANES
+from app.worker.jobs.deliver_notifications import deliver_due
+from tests.clients.test_web_push import Browser
+from tests.support.clock import MovableClock
+from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
+from tests.support.stand_ins.push import Fault, PushService, expo_application
+from tests.support.web.serving import serving
+
+# Fewer than the ten thousand that were measured: the requests do not grow with them.
+WAITING = 600
+AWAY = Fault(503)
+
+
+@pytest.fixture
+async def workers(
+    process: ProcessContext, push_service: PushService
+) -> AsyncGenerator[list[ProcessContext], None]:
+    """Two workers, each with a client of its own."""
+    async with AsyncExitStack() as opened:
+        base_url = await opened.enter_async_context(serving(expo_application(push_service)))
+        made = []
+        for _ in range(2):
+            http = await opened.enter_async_context(open_http(base_url))
+            expo = ExpoClient(
+                http, base_url=base_url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES
+            )
+            made.append(replace(process, push={Platform.IOS: expo, Platform.ANDROID: expo}))
+        yield made
+
+
+async def work(workers: list[ProcessContext], clock: MovableClock, seconds: int) -> None:
+    """Let workers look for due pushes for some time, as their loops do each second; skip the seconds without any."""
+    end = clock.now + timedelta(seconds=seconds)
+    while clock.now < end:
+        for worker in workers:
+            await deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
+        async with workers[0].sessions() as session:
+            due_at = await session.scalar(select(func.min(Notification.due_at)))
+        clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))
+
+
+async def attempts(sessions: SessionFactory) -> Counter[int]:
+    async with sessions() as session:
+        return Counter(await session.scalars(select(Notification.attempts)))
+
+
+async def test_service_that_is_away_for_ten_minutes_is_probed_and_all_is_sent_after_it(
+    workers: list[ProcessContext],
+    session: AsyncSession,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    clock.now = task.created_at
+    await make_many_pending(session, task=task, user=owner, count=WAITING)
+    push_service.always = AWAY
+
+    await work(workers, clock, 600)
+
+    assert len(push_service.batches) <= 60
+    counted = await attempts(sessions)
+    sent = sum(push_service.batches)
+    assert sum(n * count for n, count in counted.items()) == sent
+    push_service.always = Fault()
+    await work(workers, clock, 60)
+
+    assert len(caplog.records) <= 200
+    ends = Counter(row.decision for row in await notifications_of(sessions, task))
+    assert ends == {"sent": WAITING}
+    assert set(Counter(push_service.tokens).values()) == {1}
+
+
+async def test_one_push_is_sent_within_a_minute_of_the_return(
+    workers: list[ProcessContext],
+    session: AsyncSession,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+) -> None:
+    await make_pending(session, task=task, device=await make_device(session, user=owner))
+    push_service.always = AWAY
+    await work(workers, clock, 1200)
+    push_service.always = Fault()
+
+    await work(workers, clock, 60)
+
+    [row] = await notifications_of(sessions, task)
+    assert row.decision == "sent"
+
+
+async def test_push_that_waits_for_an_hour_is_given_up(
+    workers: list[ProcessContext],
+    session: AsyncSession,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+) -> None:
+    for _ in range(3):
+        await make_pending(session, task=task, device=await make_device(session, user=owner))
+    push_service.always = AWAY
+
+    await work(workers[:1], clock, int(PUSH_SECONDS) + 60)
+
+    rows = await notifications_of(sessions, task)
+    assert {(row.decision, row.reason) for row in rows} == {("given_up", "HTTP 503")}
+    # Each reason is in the history once, however long it waited.
+    assert {len(row.history) for row in rows} == {2}
+
+
+class Hosts(httpx.AsyncBaseTransport):
+    """The push services of browsers, by host: the number of requests, and whether it is away."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.away: set[str] = set()
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests[request.url.host] += 1
+        status = 503 if request.url.host in self.away else 201
+        return httpx.Response(status, stream=httpx.ByteStream(b""))
+
+
+@pytest.fixture
+async def hosts() -> Hosts:
+    return Hosts()
+
+
+@pytest.fixture
+async def browsers(hosts: Hosts) -> AsyncGenerator[WebPushClient, None]:
+    async with httpx.AsyncClient(transport=hosts) as http:
+        key = VapidKey(VapidKey.generate())
+        yield WebPushClient(
+            http, key=key, subject="mailto:a@b.example", hosts=[".example"], probing=PUSH_PROBES
+        )
+
+
+def message(host: str) -> PushMessage:
+    return PushMessage(Browser(f"https://{host}/send").token, "Taskbeacon", "Hello", {})
+
+
+async def send(sender: WebPushClient, *hosts: str) -> list[PushOutcome]:
+    return await sender.send([message(host) for host in hosts], Deadline())
+
+
+async def test_push_services_of_browsers_are_probed_each_by_itself(
+    browsers: WebPushClient, hosts: Hosts, clock: MovableClock
+) -> None:
+    hosts.away = {"a.example"}
+    failed = [*await send(browsers, "a.example"), *await send(browsers, "a.example")]
+    assert failed == [TryLater("HTTP 503", may_have_arrived=True)] * (OPEN_AFTER - 1)
+    [last] = await send(browsers, "a.example")
+    assert isinstance(last, TryLater)
+    assert last.until
+    assert last.until > clock.now
+
+    held, other = await send(browsers, "a.example", "b.example")
+
+    assert isinstance(held, NotSent)
+    assert (held.reason, other) == ("HTTP 503", Accepted())
+    assert held.until == clock.now + PUSH_PROBES.shortest
+    assert hosts.requests == {"a.example": OPEN_AFTER, "b.example": 1}
+    clock.advance(seconds=5)
+    outcomes = await send(browsers, *["a.example"] * 5)
+    assert hosts.requests["a.example"] == OPEN_AFTER + 1
+    assert Counter(type(each) for each in outcomes) == {TryLater: 1, NotSent: 4}
+    hosts.away = set()
+    clock.advance(seconds=5)
+    await send(browsers, "a.example")
+    assert await send(browsers, *["a.example"] * 5) == [Accepted()] * 5
