@@ -75,7 +75,6 @@ TO_JOIN: Final = (
     "app/services/tasks/counts.py",
     "app/services/tasks/viewers.py",
     "app/services/webhook_endpoints/admin.py",
-    "app/services/webhook_endpoints/health.py",
     "app/services/webhook_endpoints/relay.py",
     "app/services/webhook_endpoints/sweep.py",
     "app/services/webhook_endpoints/urls.py",

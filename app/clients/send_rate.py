@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from app.clients.deadline import Deadline
+from app.clients.push import Deadline
 from app.clients.redis import RedisClient
 
 # Returns the microseconds until the reserved slot; -1, without a reservation, if that is beyond the caller's limit.

@@ -11,12 +11,12 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from app.clients.deadline import Deadline
 from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
+    Deadline,
     DeadToken,
     PushAction,
     PushMessage,

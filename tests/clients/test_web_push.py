@@ -22,11 +22,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.deadline import Deadline
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
+    Deadline,
     DeadToken,
     PushAction,
     PushMessage,

@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from app.clients.circuit import Circuit, Probing
-from app.clients.deadline import Deadline
 from app.clients.expo.messages import Content, encode, wire_message
 from app.clients.expo.responses import (
     ExpoResponse,
@@ -28,6 +27,7 @@ from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,
+    Deadline,
     NotSent,
     PushMessage,
     PushOutcome,

@@ -19,13 +19,13 @@ from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
 from app.clients.circuit import Circuits, Probing
-from app.clients.deadline import Deadline
 from app.clients.guarded_http import CONNECT_SECONDS
 from app.clients.http_client import retry_after_seconds
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
+    Deadline,
     DeadToken,
     PushMessage,
     PushOutcome,

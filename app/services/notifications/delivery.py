@@ -23,10 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.deadline import Deadline
 from app.clients.push import (
     Accepted,
     BadMessage,
+    Deadline,
     DeadToken,
     NotSent,
     PushMessage,

@@ -6,8 +6,7 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.deadline import Deadline
-from app.clients.push import Accepted, PushSender
+from app.clients.push import Accepted, Deadline, PushSender
 from app.clock import utcnow
 from app.db import release
 from app.enums import NotificationDecision, NotificationKind, Platform

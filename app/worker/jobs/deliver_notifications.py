@@ -10,8 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from app.clients.deadline import Deadline
-from app.clients.push import NotSent, PushOutcome, TryLater
+from app.clients.push import Deadline, NotSent, PushOutcome, TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, sequels

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.deadline import Deadline
 from app.clients.expo.messages import wire_content
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
+    Deadline,
     DeadToken,
     PushMessage,
     PushOutcome,

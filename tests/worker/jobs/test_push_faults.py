@@ -14,8 +14,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typing_extensions import override
 
-from app.clients.deadline import Deadline
-from app.clients.push import NOT_REACHED, Accepted, PushMessage, PushOutcome, PushSender
+from app.clients.push import NOT_REACHED, Accepted, Deadline, PushMessage, PushOutcome, PushSender
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import NotificationDecision, Platform

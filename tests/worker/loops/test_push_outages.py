@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.circuit import OPEN_AFTER
-from app.clients.deadline import Deadline
 from app.clients.expo.client import ExpoClient, open_http
-from app.clients.push import Accepted, NotSent, PushMessage, PushOutcome, TryLater
+from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
 from app.clients.send_rate import UnlimitedRate
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
