@@ -329,7 +329,7 @@ class AgentSession:
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and the agent's processes, in less time if `at_once`. Can be called again."""
         grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
-        self._storing.cancel()
+        self._transcript.stop()
         try:
             with suppress(ConnectionError):
                 await self._connection.close()
@@ -343,7 +343,7 @@ class AgentSession:
                 self._process.stop(grace),
                 self._listener,
                 read_bounded(self._process.stdout, 0),
-                asyncio.wait([self._storing]),
+                self._storing,
             )
 
     async def _close_terminals(self, grace_seconds: float) -> None:

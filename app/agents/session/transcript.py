@@ -8,6 +8,7 @@ from time import monotonic
 from app.agents.session.transport import Message
 from app.clock import utcnow
 from app.ids import new_hex_id
+from app.periodic import wait
 
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
@@ -43,6 +44,9 @@ class Transcript:
         self._pieces: list[str] = []
         self._begun_at = self._grown_at = 0.0
         self._has_pieces = asyncio.Event()
+        self._is_stopped = asyncio.Event()
+        # Entries are logged in the order of the updates, also while one waits for the log.
+        self._order = asyncio.Lock()
         self._length = 0
         # The id that the agent gave, and the id in the entries.
         self._given_id: object = None
@@ -65,9 +69,13 @@ class Transcript:
         update = params.get("update") if isinstance(params, dict) else None
         if not isinstance(params, dict) or not isinstance(update, dict):
             return
+        async with self._order:
+            await self._add(params, update)
+
+    async def _add(self, params: Message, update: Message) -> None:
         piece = _text_of(update) if update.get("sessionUpdate") == "agent_message_chunk" else None
         if piece is None or update.get("messageId") != self._given_id:
-            await self.flush()
+            await self._end_message()
         if update.get("sessionUpdate") == "tool_call":
             self._tool_calls.append(update.get("toolCallId"))
         if piece is None:
@@ -88,14 +96,23 @@ class Transcript:
         self._length += len(piece[:room])
 
     async def store_unfinished(self) -> None:
-        """Log the text of messages that the agent has begun and does not go on with, until cancelled."""
-        while True:
+        """Log the text of messages that the agent has begun and does not go on with, until `stop`."""
+        while not self._is_stopped.is_set():
             await self._has_pieces.wait()
-            due_at = min(self._grown_at + self._silence, self._begun_at + _LONGEST_SECONDS)
-            if (seconds := due_at - monotonic()) > 0:
-                await asyncio.sleep(seconds)
-            else:
-                await self._log_pieces()
+            if await wait(self._is_stopped, max(0.0, self._due_at - monotonic())):
+                return
+            async with self._order:
+                if self._due_at <= monotonic():
+                    await self._log_pieces()
+
+    def stop(self) -> None:
+        """End `store_unfinished`, after an entry that it is logging now."""
+        self._is_stopped.set()
+        self._has_pieces.set()
+
+    @property
+    def _due_at(self) -> float:
+        return min(self._grown_at + self._silence, self._begun_at + _LONGEST_SECONDS)
 
     async def note(self, message: str) -> None:
         """Log a text of the service about the agent, as a progress entry."""
@@ -113,12 +130,15 @@ class Transcript:
 
     async def flush(self) -> None:
         """Log the text of the current message that has no entry yet, and end the message."""
+        async with self._order:
+            await self._end_message()
+
+    async def _end_message(self) -> None:
         await self._log_pieces()
         self._given_id = self._message_id = None
         self._length, self._written = 0, ""
 
     async def _log_pieces(self) -> None:
-        # Taken before the first await: a chunk that comes meanwhile belongs to the next entry.
         text, message_id = "".join(self._pieces), self._message_id
         self._pieces.clear()
         self._has_pieces.clear()

@@ -17,9 +17,15 @@ class Log:
 
     def __init__(self) -> None:
         self.updates: list[JSON] = []
+        self.is_waiting = False
+        # Whether the log takes entries.
+        self.is_free = asyncio.Event()
+        self.is_free.set()
         self.transcript = Transcript(self._emit, silence=0.05)
 
     async def _emit(self, entry: JSON) -> None:
+        self.is_waiting = not self.is_free.is_set()
+        await self.is_free.wait()
         self.updates.append(entry["notification"]["params"]["update"])
 
     async def hear(self, text: str, message_id: str | None = None) -> None:
@@ -43,8 +49,8 @@ async def log() -> AsyncIterator[Log]:
     log = Log()
     storing = asyncio.create_task(log.transcript.store_unfinished())
     yield log
-    storing.cancel()
-    await asyncio.wait([storing])
+    log.transcript.stop()
+    await storing
 
 
 async def test_message_is_stored_once_when_the_agent_falls_silent_in_it(log: Log) -> None:
@@ -83,3 +89,15 @@ async def test_message_without_an_id_gets_one_for_all_its_parts(log: Log) -> Non
     assert [text for _, text in log.stored] == ["a", "b", "c"]
     assert (ids[0] == ids[1], ids[1] == ids[2]) == (True, False)
     assert [update["messageId"] for update in log.updates] == [*ids[:1] * 4, *ids[2:] * 2]
+
+
+async def test_entry_that_waits_for_the_log_is_neither_lost_nor_overtaken(log: Log) -> None:
+    await log.hear("a", "m")
+    log.is_free.clear()
+    await eventually(lambda: log.is_waiting)
+    others = [asyncio.create_task(log.hear("b", "m")), asyncio.create_task(log.transcript.flush())]
+    log.transcript.stop()
+    log.is_free.set()
+    await asyncio.gather(*others)
+    assert log.stored == [("m", "a"), ("m", "b")]
+    assert [update["content"]["text"] for update in log.updates] == ["a", "a", "b", "b"]
