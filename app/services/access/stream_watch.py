@@ -17,7 +17,7 @@ from app.db import SessionFactory, unit_of_work
 from app.periodic import every
 from app.services.access.authenticate import find_open_sessions, find_valid_keys
 from app.services.access.principal import Principal
-from app.services.access.visibility import find_visible_runs
+from app.services.access.visibility import find_memberships, find_visible_runs
 
 # With the queries, less than the second that contract 6.4 and 17.5 allow.
 _LOOK_SECONDS = 0.5
@@ -53,8 +53,8 @@ class StreamWatch:
 
         Args:
             sessions: the database.
-            caller: the reader of the stream. They lose access if their console session ends, or their key is revoked or
-                expires.
+            caller: the reader of the stream. They lose access if their console session ends, their key is revoked or
+                expires, or they leave the project that the request named, if it named one.
             run_ids: the runs that the stream follows. The caller also loses access if one is no longer visible to them.
             end: the function that ends the stream.
 
@@ -90,18 +90,23 @@ class StreamWatch:
 
 async def _refused(session: AsyncSession, streams: Collection[_Stream]) -> Collection[_Stream]:
     """Return the streams among these that a new request of their caller would not get."""
-    session_ids = {id_ for stream in streams if (id_ := stream.caller.session_id)}
-    key_ids = {id_ for stream in streams if (id_ := stream.caller.key_id)}
+    callers = [stream.caller for stream in streams]
+    session_ids = {id_ for caller in callers if (id_ := caller.session_id)}
+    key_ids = {id_ for caller in callers if (id_ := caller.key_id)}
     followed = {(stream.caller.user_id, run_id) for stream in streams for run_id in stream.run_ids}
+    user_ids = {caller.user_id for caller in callers}
+    project_ids = {caller.named_project.id for caller in callers if caller.named_project}
     open_sessions = await find_open_sessions(session, session_ids) if session_ids else set[UUID]()
     valid_keys = await find_valid_keys(session, key_ids) if key_ids else set[UUID]()
     visible = await find_visible_runs(session, followed) if followed else set[tuple[int, UUID]]()
+    members = await find_memberships(session, user_ids, project_ids) if project_ids else {}
 
     def may_read(stream: _Stream) -> bool:
         caller = stream.caller
         return (
             caller.key_id in valid_keys
             and (caller.session_id is None or caller.session_id in open_sessions)
+            and (caller.named_project is None or (caller.user_id, caller.named_project.id) in members)
             and all((caller.user_id, run_id) in visible for run_id in stream.run_ids)
         )
 

@@ -25,6 +25,8 @@ def opened(
     match request.param:
         case "project":
             return following(api, events)
+        case "project's inbox":
+            return following(api, events, topics="inbox")
         case "inbox":
             return following(api, "/api/users/@me/inbox")
         case "run":
@@ -47,6 +49,17 @@ async def test_stream_ends_with_the_key(
                 await session.execute(update(ApiKey).values(expires_at=utcnow()))
             case _:
                 await session.execute(update(User).where(User.id == owner.id).values(is_active=False))
+        assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
+
+
+@pytest.mark.parametrize("opened", ["project", "project's inbox"], indirect=True)
+async def test_stream_of_a_project_ends_with_the_membership(
+    opened: AbstractAsyncContextManager[StreamReader], session: AsyncSession, owner: User
+) -> None:
+    """Regression: a stream without a run stayed open, silent, until its life was over."""
+    async with opened as stream:
+        assert stream.response.status_code == 200
+        await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
 
 

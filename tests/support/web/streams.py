@@ -59,9 +59,10 @@ class StreamReader:
     async def rest(self) -> list[StreamEvent]:
         """Return all events up to the end of the stream, keepalives aside."""
         taken: list[StreamEvent] = []
-        while (event := await self.next()) is not None:
-            if event.name != "keepalive":
-                taken.append(event)
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while (event := await self.next()) is not None:
+                if event.name != "keepalive":
+                    taken.append(event)
         return taken
 
     async def _next(self, lines: AsyncIterator[str]) -> StreamEvent | None:
