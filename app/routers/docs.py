@@ -1,20 +1,39 @@
 """Routes of the OpenAPI document and of Swagger UI, which loads nothing from other servers."""
 
+import json
+from html import escape
+
 from fastapi import APIRouter, Request
-from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.web.console.files import is_built
 from app.web.openapi.published import publish
 
-# The page may load from this service only. Swagger UI needs inline styles and an inline script.
+# The page may load from this service only. Swagger UI needs inline styles.
 _CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; worker-src blob:; connect-src 'self'"
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; worker-src blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="{root}/docs/static/swagger-ui.css">
+<link rel="icon" href="{root}/docs/static/favicon.png">
+<div id="swagger-ui"></div>
+<script src="{root}/docs/static/swagger-ui-bundle.js"></script>
+<script src="{root}/docs/explorer.js" data-document="{root}/openapi.json"></script>
+</html>
+"""
 
 _EXPLORER = {
+    "dom_id": "#swagger-ui",
+    "deepLinking": True,
+    "showExtensions": True,
+    "showCommonExtensions": True,
     "persistAuthorization": True,
     "tryItOutEnabled": True,
     "displayRequestDuration": True,
@@ -45,17 +64,17 @@ async def describe(request: Request) -> Response:
 @router.get("/docs", include_in_schema=False)
 async def explore(request: Request) -> HTMLResponse:
     """Return the HTML page of Swagger UI, which shows the OpenAPI document of this service."""
-    root = _root(request)
-    page = get_swagger_ui_html(
-        openapi_url=f"{root}/openapi.json",
-        title=request.app.title,
-        swagger_js_url=f"{root}/docs/static/swagger-ui-bundle.js",
-        swagger_css_url=f"{root}/docs/static/swagger-ui.css",
-        swagger_favicon_url=f"{root}/docs/static/favicon.png",
-        swagger_ui_parameters=_EXPLORER,
+    page = _PAGE.format(title=escape(request.app.title), root=escape(_root(request)))
+    return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})
+
+
+@router.get("/docs/explorer.js", include_in_schema=False)
+async def explorer() -> Response:
+    """Return the script that starts Swagger UI. It is no part of the page, whose policy refuses inline scripts."""
+    script = (
+        f"SwaggerUIBundle({{...{json.dumps(_EXPLORER)}, url: document.currentScript.dataset.document}});\n"
     )
-    page.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
-    return page
+    return Response(script, media_type="text/javascript")
 
 
 def _root(request: Request) -> str:

@@ -21,10 +21,8 @@ _RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
 _SEND_SECONDS = 3600
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
     # If a browser shows the file anyway, it runs no scripts and loads nothing.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    "Cache-Control": "private, no-cache",
     "Accept-Ranges": "bytes",
 }
 

@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: the optional trailing slash, HEAD, request ids, the access log and its metrics.
+"""Pure ASGI middleware: the optional trailing slash, HEAD, headers, request ids, the access log and its metrics.
 
 The outermost layer also turns an unexpected error into the envelope, logged once with its request id.
 """
@@ -35,6 +35,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 # The status that proxies log for a client that disconnected early; it is never sent.
 _CLIENT_GONE = 499
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+# Of every response that does not set them itself. A cache asks again each time: the answer may be another one for
+# another key or cookie, or after the end of either.
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"Authorization, Cookie"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +91,7 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Middleware that gives each request an id, and counts and logs its response.
+    """Middleware that gives each request an id, its response the headers for caches, and counts and logs it.
 
     It also answers unexpected errors with the status 500, without details.
     """
@@ -109,13 +116,13 @@ class ObservabilityMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = list(message.get("headers", ()))
+                own = {name for name, _ in headers}
+                headers += [header for header in _HEADERS if header[0] not in own]
+                headers.append((b"x-request-id", request_id.encode()))
                 # The rest of the caller's request limit, if the request was counted (`throttling.py`).
-                limit_headers = scope.get("state", {}).get("rate_limit", ())
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                    *limit_headers,
-                ]
+                headers += scope.get("state", {}).get("rate_limit", ())
+                message["headers"] = headers
             await send(message)
 
         structlog.contextvars.clear_contextvars()

@@ -40,7 +40,7 @@ def exploring(program: str, driver: str, profile: Path) -> "Iterator[Explorer]":
     options.binary_location = program
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     browser = Chrome(options, ChromeService(driver))
     try:
         yield Explorer(browser)
@@ -93,6 +93,11 @@ class Explorer:
                 "documentURL"
             ].startswith("chrome:"):
                 yield message["params"]["request"]["url"]
+
+    def complaints(self) -> list[str]:
+        """Return the messages of the browser's console about what the page's policy refused."""
+        entries = self._browser.get_log("browser")  # type: ignore[no-untyped-call] # Selenium leaves it bare
+        return [entry["message"] for entry in entries if "Content Security Policy" in entry["message"]]
 
     def _shown(self, selector: str) -> WebElement:
         return self._wait.until(

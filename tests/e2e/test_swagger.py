@@ -66,6 +66,7 @@ def test_person_creates_and_runs_a_task_in_the_browser_and_nothing_comes_from_ou
     assert status == 200
     assert log.startswith('{"type":"notification"')
 
+    assert explorer.complaints() == []
     urls = list(explorer.requested_urls())
     assert f"{base_url}/openapi.json" in urls
     origins = {urlsplit(url)[:2] for url in urls if not url.startswith(("data:", "blob:"))}

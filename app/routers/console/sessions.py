@@ -16,8 +16,6 @@ from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _SESSION = "/session"
-_UNKEPT = {"Cache-Control": "no-store"}
-
 router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRoute)
 
 SignInBody = Annotated[SignIn, Depends(json_body(SignIn))]
@@ -40,7 +38,8 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
     refused with 403 if a page of another site sent it, or if it uses http and the host is not localhost.
     """
     opened, secret = await console_sessions.open_session(session_of(request), body, browser)
-    return Json(opened, 201, {**_UNKEPT, "Set-Cookie": new_cookie(request, secret)})
+    headers = {"Cache-Control": "no-store", "Set-Cookie": new_cookie(request, secret)}
+    return Json(opened, 201, headers)
 
 
 @router.get(
@@ -53,7 +52,7 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
 )
 async def retrieve_session(call: ConsoleUser) -> Json:
     """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
-    return Json(await console_sessions.show_session(call.session, call.caller), headers=_UNKEPT)
+    return Json(await console_sessions.show_session(call.session, call.caller))
 
 
 @router.delete(

@@ -78,7 +78,7 @@ async def read_logs(
     """
     text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
     return StreamingResponse(text, media_type=media_type, headers=headers)
 
 

@@ -125,7 +125,6 @@ def _tags(request: Request) -> set[str]:
 def _headers(settings: Settings) -> dict[str, str]:
     return {
         "Content-Security-Policy": content_security_policy(settings),
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
 

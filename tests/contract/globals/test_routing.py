@@ -53,6 +53,22 @@ async def test_head_answers_as_get_without_the_body(
             assert asked.headers["content-length"] == str(len(got.content))
 
 
+async def test_caches_ask_again_and_browsers_guess_no_type(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, project: Project, task: Task, run: Run
+) -> None:
+    """A cookie may have authenticated a request (contract 2.8, 17.3); logs are words of agents."""
+    urls = [
+        route.url(project=project.id, task=task.id, run=run.id) for route in ROUTES if route.method == "GET"
+    ]
+    log = f"/api/projects/{project.id}/tasks/{task.id}/runs/{run.id}/logs"
+    for caller, url in [*((client, url) for url in [*urls, log]), (anonymous, urls[0]), (client, "/nothing")]:
+        headers = (await caller.get(url)).headers
+        with concerning(url):
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == ("no-cache" if "logs" in url else "private, no-cache")
+            assert headers["vary"].endswith("Authorization, Cookie")
+
+
 async def test_head_of_an_error_has_its_status(anonymous: httpx.AsyncClient, tasks_url: str) -> None:
     response = await anonymous.head(tasks_url)
     assert (response.status_code, response.content) == (403, b"")
@@ -157,6 +173,8 @@ class TestCors:
             name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")
         }
         sent = {name for name in response.headers if name.startswith("x-") or name == "server-timing"}
+        # For the browser itself.
+        sent.discard("x-content-type-options")
         assert {"x-total-count", "x-filtered-count", "x-matching-count", "x-has-more"} <= sent
         assert sent | {"idempotent-replayed", "retry-after", "content-disposition"} <= exposed
 

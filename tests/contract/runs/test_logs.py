@@ -185,7 +185,7 @@ class TestLogs:
             with concerning(accept):
                 assert response.text == '{"n":1}\n'
                 assert response.headers["content-type"] == answered
-                assert response.headers["vary"] == "Accept"
+                assert response.headers["vary"] == "Accept, Authorization, Cookie"
 
     async def test_chain_is_read_oldest_first(
         self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: S3Store
