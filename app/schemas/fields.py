@@ -33,10 +33,13 @@ _UUID = re.compile(
 _ECHO_LIMIT = 200
 
 
-def fail(code: str, text: str) -> PydanticCustomError:
-    """Return the error to raise for an invalid field. Its code and its text are those of the contract."""
+def fail(code: str, text: str, *below: str | int) -> PydanticCustomError:
+    """Return the error to raise for an invalid field. Its code and its text are those of the contract.
+
+    `below` is the path from the field to the invalid value, if the field takes an object or a list.
+    """
     # The text is passed in the context, since Pydantic would interpret braces in a template.
-    return PydanticCustomError(code, "{text}", {"text": text})
+    return PydanticCustomError(code, "{text}", {"text": text, "below": below})
 
 
 def parse_integer(value: Any) -> int | None:

@@ -1,16 +1,19 @@
 """Bodies about push notifications: decisions about pushes, users' preferences, and test pushes."""
 
-from datetime import datetime
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, override
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
+from app.quiet_hours import DAYS, QuietHours
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Boolean, Choice, Integer, Items, Uuid
-from app.schemas.quiet_hours import QuietHours, QuietHoursField
+from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail
+from app.schemas.fields import Field as InputField
 
 
 class WatchedBy(TypedDict):
@@ -152,6 +155,83 @@ class MuteOut(TypedDict):
     muted: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _QuietHours(InputField):
+    """A field that takes quiet hours as an object: start and end as times of day, a time zone, and days of the week."""
+
+    @override
+    def parse(self, value: Any) -> QuietHours:
+        if not isinstance(value, dict):
+            raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
+        return QuietHours(
+            start=_time(value, "start"),
+            end=_time(value, "end"),
+            timezone=_zone(value),
+            days=_days(value),
+        )
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        clock = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+        return {
+            "type": "object",
+            "required": ["start", "end", "timezone"],
+            "properties": {
+                "start": {**clock, "example": "22:00"},
+                "end": {
+                    **clock,
+                    "description": "End of the quiet hours; on the next day unless later than `start`.",
+                    "example": "07:00",
+                },
+                "timezone": {
+                    "type": "string",
+                    "description": "IANA name of the time zone.",
+                    "example": "Europe/Berlin",
+                },
+                "days": {
+                    "type": ["array", "null"],
+                    "items": {"type": "string", "enum": list(DAYS)},
+                    "description": "Days on which the quiet hours start; default: all.",
+                },
+            },
+        }
+
+
+def _time(value: dict[str, Any], name: str) -> time:
+    text = _required(value, name)
+    try:
+        local = time.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        local = None
+    if local is None or f"{local:%H:%M}" != text:
+        raise fail("invalid_input", f"`{name}` must be a time of day in the form HH:MM.", name)
+    return local
+
+
+def _zone(value: dict[str, Any]) -> str:
+    try:
+        return ZoneInfo(_required(value, "timezone")).key
+    # Zoneinfo reads an unknown name as a path, so other errors are possible too.
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError, AttributeError):
+        text = "`timezone` must be the IANA name of a zone, such as Europe/Berlin."
+        raise fail("invalid_input", text, "timezone") from None
+
+
+def _required(value: dict[str, Any], name: str) -> Any:
+    if name not in value:
+        raise fail("required", "This field is required.", name)
+    return value[name]
+
+
+def _days(value: dict[str, Any]) -> tuple[str, ...]:
+    days = value.get("days")
+    if days is None:
+        return DAYS
+    if not isinstance(days, list) or not days or not all(day in DAYS for day in days):
+        raise fail("invalid_choice", f"`days` must be a list of some of: {', '.join(DAYS)}.", "days")
+    return tuple(day for day in DAYS if day in days)
+
+
 class PreferencesIn(Input):
     """Changes to the caller's notification preferences; absent fields keep their values."""
 
@@ -168,7 +248,7 @@ class PreferencesIn(Input):
     notify_user: Annotated[bool, Boolean(), Field(description="Whether to push messages of agents.")] = True
     quiet_hours: Annotated[
         QuietHours | None,
-        QuietHoursField(null=True),
+        _QuietHours(null=True),
         Field(description="The times without pushes; null: none."),
     ] = None
     allow_during_quiet: Annotated[

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, override
 
 from app.enums import ArtifactType
 from app.schemas.base import Input
-from app.schemas.fields import Choice, Integer, Items, Text
+from app.schemas.fields import Choice, Integer, Items, Text, fail
 
 _MAX_ITEMS = 100
 MAX_BYTES = 30 * 1024 * 1024
@@ -41,14 +40,11 @@ class ArtifactItems(Items):
     @override
     def _check(self, value: Any) -> Any:
         if value == []:
-            raise PydanticCustomError("invalid_input", "At least one artifact is required")
+            raise fail("invalid_input", "At least one artifact is required")
         if value is not None and not isinstance(value, list):
             # A list of objects reports its own error as the error of a nested field (contract 2.4).
-            raise PydanticCustomError(
-                "not_a_list",
-                'Expected a list of items but got type "{received}".',
-                {"received": type(value).__name__, "below": ("non_field_errors",)},
-            )
+            text = f'Expected a list of items but got type "{type(value).__name__}".'
+            raise fail("not_a_list", text, "non_field_errors")
         return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
 
 

@@ -215,7 +215,7 @@ def _below(error: ValidationError) -> PydanticCustomError:
     code, text = first["type"], first["msg"]
     if code == "missing":
         code, text = "required", "This field is required."
-    return PydanticCustomError(code, "{text}", {"text": text, "below": first["loc"]})
+    return fail(code, text, *first["loc"])
 
 
 class RpcError(TypedDict):

@@ -10,8 +10,8 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, PushText, Urgency
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
+from app.quiet_hours import QuietHours
 from app.schemas.notifications import PreferencesIn, PreferencesOut
-from app.schemas.quiet_hours import QuietHours
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 from app.services.notifications.rules.settling import IS_HELD

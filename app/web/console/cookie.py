@@ -32,6 +32,8 @@ def session_secret(request: Request) -> str | None:
     if "cookie" not in request.headers:
         return None
     name = _name(request)
+    # Of two of this name the last: browsers send those with longer paths first, and ours is for `/`. Only over plain
+    # http, on loopback, another server can plant one.
     secret = request.cookies.get(name) if name else None
     if not secret:
         return None

@@ -86,6 +86,7 @@ _EVENT = {
 }
 _QUESTION_EVENT = {**_EVENT, **CATALOGUE[EventType.QUESTION_OPENED].example}
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_NOT_SECURE = InvalidInput("A URL with a public name must use https on port 443.", attr="url")
 _DISABLED = InvalidInput("The endpoint is disabled; enable it first.")
 
 
@@ -372,8 +373,8 @@ REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
         ),
         (ArtifactNotFound(),),
     ),
-    "webhook_endpoints_create": (InvalidInput("The URL must use https on port 443.", attr="url"),),
-    "webhook_endpoints_partial_update": (InvalidInput("The URL must use https on port 443.", attr="url"),),
+    "webhook_endpoints_create": (_NOT_SECURE,),
+    "webhook_endpoints_partial_update": (_NOT_SECURE,),
     "webhook_endpoints_recover_create": (_DISABLED,),
     "webhook_endpoints_deliveries_redeliver_create": (_DISABLED,),
     "webhooks_github_create": (

@@ -142,6 +142,19 @@ async def test_cookie_does_not_travel_in_the_clear(browser: Browser, key: str, s
     assert_not_authenticated(await plain.get(SESSION, headers=cookie), 401)
 
 
+async def test_of_two_cookies_that_of_the_whole_site_counts(browser: Browser, key: str) -> None:
+    """Another server on the loopback can plant one for a path; browsers send longer paths first."""
+    page = browser("http://localhost:8000")
+    await page.post(SESSION, json={"api_key": key}, headers=OWN_PAGE)
+    own = page.cookies["taskbeacon"]
+    page.cookies.clear()
+    for cookies, status in (
+        (f"taskbeacon=planted; taskbeacon={own}", 200),
+        (f"taskbeacon={own}; taskbeacon=x", 401),
+    ):
+        assert (await page.get(SESSION, headers={"Cookie": cookies})).status_code == status
+
+
 async def test_only_the_hash_of_the_cookie_is_kept(
     page: httpx.AsyncClient, key: str, session: AsyncSession, caplog: pytest.LogCaptureFixture
 ) -> None:

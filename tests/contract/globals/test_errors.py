@@ -2,14 +2,15 @@
 
 import itertools
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -17,6 +18,9 @@ from app.db import create_engine, create_session_factory
 from app.enums import OriginProduct
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
+from app.schemas.fields import Field
+from app.web.errors.validation import first_error
+from app.web.openapi.document import describe_routes, reader_of
 from tests.support.assertions import (
     assert_error,
     assert_invalid,
@@ -372,3 +376,46 @@ async def test_reserved_origin_is_refused(client: httpx.AsyncClient, tasks_url: 
         "invalid_input",
         "origin_product 'image_builder' is reserved for image-builder sessions",
     )
+
+
+# Not even a text, in a list of lists: no field of an object takes it.
+WRONG: Any = [[None]]
+
+
+def fields_within(model: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each field of each object in a body, as errors name it, and a body in which it is wrong."""
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation]
+        for kind in kinds:
+            kinds += get_args(kind)
+        objects = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        inner = {each: WRONG for kind in objects for each in kind.model_fields}
+        for rule in field.metadata:
+            # A field that takes an object by itself reports the first error alone.
+            if isinstance(rule, Field):
+                inner |= {
+                    each: described.get("example")
+                    for each, described in rule.json_schema().get("properties", {}).items()
+                }
+        for each in inner:
+            value = inner | {each: WRONG}
+            is_list = list in map(get_origin, kinds)
+            yield (
+                f"{name}__0__{each}" if is_list else f"{name}__{each}",
+                {name: [value] if is_list else value},
+            )
+
+
+def test_error_within_an_object_names_the_field(shared_application: FastAPI) -> None:
+    """Keys are joined by `__` (contract 2.4), in the bodies of all routes."""
+    models = {reader.model for route in describe_routes(shared_application) if (reader := reader_of(route))}
+    checked = set()
+    for model in models:
+        for attr, body in fields_within(model):
+            checked.add(attr)
+            with concerning(f"{model.__name__}: {attr}"), pytest.raises(ValidationError) as refused:
+                model.model_validate(body)
+            named = {str(first_error([error]).attr) for error in refused.value.errors(include_url=False)}
+            # Of a list, the item is named too.
+            assert any(f"{name}__".startswith(f"{attr}__") for name in named), (model, attr)
+    assert {"quiet_hours__timezone", "task_filter__repository", "artifacts__0__size"} <= checked

@@ -18,8 +18,8 @@ from app.models import (
     Task,
     User,
 )
+from app.quiet_hours import DAYS
 from app.runtime import ProcessContext
-from app.schemas.quiet_hours import DAYS
 from app.services.questions import lifecycle as questions
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver

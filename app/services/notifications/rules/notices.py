@@ -46,7 +46,7 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
-from app.schemas.quiet_hours import QuietHours
+from app.quiet_hours import QuietHours
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
 from app.statements import Fields, Prepared
 

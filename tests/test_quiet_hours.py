@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.schemas.quiet_hours import QuietHours
+from app.quiet_hours import QuietHours
 
 BERLIN = "Europe/Berlin"
 NIGHT = QuietHours(time(22), time(7), BERLIN)

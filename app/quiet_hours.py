@@ -1,0 +1,70 @@
+"""Quiet hours: a daily period in a time zone in which pushes are held back (contract 16)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+# In the order of `date.weekday`.
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A daily period without pushes, from `start` to `end` in a time zone.
+
+    If `end` is not later than `start`, the period ends on the next day. `days` are the days of the week on which it
+    starts.
+    """
+
+    start: time
+    end: time
+    timezone: str
+    days: Sequence[str] = DAYS
+
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> "QuietHours":
+        """Return the quiet hours from the JSON object that `as_stored` has returned."""
+        return cls(
+            start=time.fromisoformat(stored["start"]),
+            end=time.fromisoformat(stored["end"]),
+            timezone=stored["timezone"],
+            days=tuple(stored["days"]),
+        )
+
+    def as_stored(self) -> dict[str, Any]:
+        """Return the quiet hours as a JSON object, in the form that the database stores and the API returns."""
+        return {
+            "start": f"{self.start:%H:%M}",
+            "end": f"{self.end:%H:%M}",
+            "timezone": self.timezone,
+            "days": list(self.days),
+        }
+
+    @property
+    def is_whole_day(self) -> bool:
+        """Whether the quiet hours last 24 hours, so that those of the next day follow without a gap."""
+        return self.start == self.end
+
+    def end_at(self, now: datetime) -> datetime | None:
+        """Return the end of the quiet hours that contain `now`, as a UTC datetime, or None if no quiet hours do."""
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        ends = (self._end_of(day, now) for day in (today - _DAY, today))
+        return max((end for end in ends if end is not None), default=None)
+
+    def _end_of(self, day: date, now: datetime) -> datetime | None:
+        """Return the end of the quiet hours that start on `day`, if they contain `now`."""
+        if DAYS[day.weekday()] not in self.days:
+            return None
+        end = self._instant(day + _DAY if self.end <= self.start else day, self.end)
+        return end if self._instant(day, self.start) <= now < end else None
+
+    def _instant(self, day: date, local: time) -> datetime:
+        """Return the instant of a time of day.
+
+        At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change
+        for a skipped time.
+        """
+        return datetime.combine(day, local, ZoneInfo(self.timezone)).astimezone(UTC)
