@@ -12,11 +12,11 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
+from app.clients.object_store import ObjectStore
 from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.s3.store import S3Store
 from app.clients.send_rate import RedisSendRate, UnlimitedRate
 from app.config import Settings
 from app.db import create_engine, create_session_factory
@@ -118,7 +118,7 @@ async def open_process(
             sessions=sessions,
             redis=redis,
             queue=queue,
-            store=await opened.enter_async_context(S3Store(settings)),
+            store=await opened.enter_async_context(ObjectStore(settings)),
             events=events,
             cipher=Cipher(settings.secret_keys),
             hub=hub,

@@ -46,8 +46,6 @@ TO_JOIN: Final = (
     "app/cli/serving/application.py",
     "app/cli/serving/listening.py",
     "app/clients/expo/messages.py",
-    "app/clients/s3/bucket.py",
-    "app/clients/s3/clients.py",
     "app/clients/web_push/messages.py",
     "app/clients/web_push/subscriptions.py",
     "app/config/pushes.py",

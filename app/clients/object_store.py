@@ -1,27 +1,60 @@
-"""Protocols for object storage, and its errors; the implementation on S3 is in `s3`.
+"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients.
 
-ObjectStoreUnavailable     the store did not respond in time, or refused; the same call may work in a moment
-ObjectMissing              there is no object under this key
-ObjectTooShort             the object has fewer bytes than are to be kept
-RangeNotSatisfiable        the requested range begins after the object's end
+URLs and forms are signed for the public host (contract 8.2); the service itself uses the internal one. Only reading,
+writing and listing load aioboto3: at the start of a process that would take 0.2 s and 25 MB, although most API
+processes never read or write an object. Signing and the health check do without.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlencode
 
-from app.clients.stored_objects import ListedObject, ObjectContent, ObjectInfo, SignedForm
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+from app.clients.s3_signing import UrlSigner
+from app.clock import utcnow
+from app.config import Settings
 from app.outages import Outage
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"
 STAGED_DAYS = 1
 KEPT_DAYS = 30
+LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
+_RULE_PREFIX = "taskbeacon-ttl-"
+
 # Of the URL of an object.
 URL_LIFETIME = timedelta(hours=1)
-LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
+_URL_REUSED_FOR = timedelta(minutes=55)
+_URLS_KEPT = 20_000
+_CHECK_LIFETIME = timedelta(minutes=5)
+
+# Small calls have this time limit, so that an outage becomes an error and not a hanging request.
+_SECONDS = 5.0
+_SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
+_STREAMS = 100
+# Open downloads hold a connection each; some must remain for small calls.
+_CONNECTIONS = _STREAMS + 50
+# The smallest part that S3 accepts, except for the last one.
+_SMALLEST_PART = 5 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 class ObjectStoreUnavailable(Outage):
@@ -49,20 +82,114 @@ class RangeNotSatisfiable(Exception):
     """The requested byte range begins after the end of the object."""
 
 
-class ObjectFiles(Protocol):
-    """The interface for reading and writing single objects. Every method may raise ObjectStoreUnavailable."""
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """The metadata of a stored object. `size` is in bytes; None if the store does not report it."""
+
+    size: int | None
+    content_type: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a listing of the bucket shows it: key, size in bytes and time of the last change."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedForm:
+    """An HTML form with which clients upload a file to one object key, any number of times until the form expires.
+
+    The client sends `fields` unchanged, before the file, by POST to `url`.
+    """
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectContent:
+    """A stored object, or a part of one, opened for reading.
+
+    `size` is the number of bytes to read. `content_range` is the part that is read, in the format of HTTP's
+    Content-Range, or None if the whole object is read.
+    """
+
+    size: int
+    content_range: str | None
+    etag: str
+    chunks: AsyncIterator[bytes]
+
+
+class S3Clients(NamedTuple):
+    """Two clients of aioboto3: one for requests to the S3 server, one that signs for the host that clients reach."""
+
+    internal: Any
+    public: Any
+
+
+class ObjectStore:
+    """An S3 bucket. An async context manager, which closes the connections when its block ends.
+
+    Every method may raise ObjectStoreUnavailable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.bucket = settings.s3_bucket
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._clients: S3Clients | None = None
+        self._streams = asyncio.Semaphore(_STREAMS)
+        self._urls: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._internal = _signer(settings, settings.s3_endpoint_url)
+        self._public = _signer(settings, settings.s3_signing_endpoint_url)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def clients(self) -> S3Clients:
+        """Return the clients of aioboto3. The first call loads the library and opens them."""
+        async with self._opening:
+            if self._clients is None:
+                opened = await asyncio.to_thread(_open_clients, self._settings)
+                self._clients = await self._stack.enter_async_context(opened)
+        return self._clients
+
+    @asynccontextmanager
+    async def _calling(
+        self, what: str, *, seconds: float = _SECONDS, of_object: bool = False, writes: bool = False
+    ) -> AsyncGenerator[Any, None]:
+        client = (await self.clients()).internal
+        with failures(what, of_object=of_object, writes=writes):
+            async with asyncio.timeout(seconds):
+                yield client
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
-        """Store an object under a key. It replaces the object that already has this key.
-
-        Args:
-            key: the key.
-            body: the content, or the file that contains it.
-            content_type: the media type.
-            tags: the tags of the object. The bucket's expiry rules read them to decide when the object expires.
-
-        """
-        ...
+        """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
+        request = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "ContentType": content_type,
+            "Tagging": urlencode(tags),
+        }
+        # A file that the worker has just written to a local disk.
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
+        async with self._calling(
+            f"store {key}", seconds=_SECONDS + size / _SLOWEST_UPLOAD, writes=True
+        ) as client:
+            if isinstance(body, bytes):
+                await client.put_object(Body=body, **request)
+            else:
+                with body.open("rb") as file:
+                    await client.put_object(Body=file, **request)
 
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
@@ -70,112 +197,338 @@ class ObjectFiles(Protocol):
         """Replace the object under `key` by its first `size` bytes followed by `tail`.
 
         A concurrent reader gets the old object or the new one, never a mixture. If two calls for one key run at the
-        same time, one change is lost, so callers need a lock. An error of the store with `may_be_applied` does not end
-        the call for the store: it may still replace the object.
-
-        Raises:
-            ObjectMissing: there is no object under this key.
-            ObjectTooShort: the object has fewer than `size` bytes; nothing was changed.
-
+        same time, one change is lost, so callers need a lock. An error with `may_be_applied` does not end the call for
+        the store: it may still replace the object. ObjectMissing and ObjectTooShort have changed nothing.
         """
-        ...
+        if size < _SMALLEST_PART:
+            # Too small for a part: read it and join it here.
+            kept = await self._read_start(key, size) if size else b""
+            await self.put(key, kept + tail, content_type=content_type, tags=tags)
+            return
+        # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
+        info = await self.head(key)
+        if info is None:
+            raise ObjectMissing(key)
+        if (info.size or 0) < size:
+            raise ObjectTooShort(key)
+        target = {"Bucket": self.bucket, "Key": key}
+        seconds = _SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD
+        async with self._calling(f"extend {key}", seconds=seconds, of_object=True, writes=True) as client:
+            upload = await client.create_multipart_upload(
+                **target, ContentType=content_type, Tagging=urlencode(tags)
+            )
+            part = {**target, "UploadId": upload["UploadId"]}
+            try:
+                kept_part = await client.upload_part_copy(
+                    **part, PartNumber=1, CopySource=target, CopySourceRange=f"bytes=0-{size - 1}"
+                )
+                added = await client.upload_part(**part, PartNumber=2, Body=tail)
+                etags = (kept_part["CopyPartResult"]["ETag"], added["ETag"])
+                parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+                await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
+            except BaseException:
+                # Best effort: parts of an unfinished upload are never part of the object.
+                with suppress(Exception):
+                    async with asyncio.timeout(_SECONDS):
+                        await client.abort_multipart_upload(**part)
+                raise
+
+    async def _read_start(self, key: str, size: int) -> bytes:
+        try:
+            async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
+                start = b"".join([chunk async for chunk in content.chunks])
+        except RangeNotSatisfiable as error:
+            # An empty object.
+            raise ObjectTooShort(key) from error
+        if len(start) < size:
+            raise ObjectTooShort(key)
+        return start
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Return the metadata of the object under a key; None if there is no such object."""
-        ...
+        try:
+            async with self._calling(f"look up {key}", of_object=True) as client:
+                answer = await client.head_object(Bucket=self.bucket, Key=key)
+        except ObjectMissing:
+            return None
+        return ObjectInfo(
+            size=answer.get("ContentLength"),
+            content_type=answer.get("ContentType", ""),
+            modified_at=answer["LastModified"],
+        )
 
-    def open(
+    @asynccontextmanager
+    async def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
-    ) -> AbstractAsyncContextManager[ObjectContent]:
-        """Return a context manager that opens an object for reading, and closes it at the end of the block.
+    ) -> AsyncGenerator[ObjectContent, None]:
+        """Open an object for reading, and close it at the end of the block.
 
-        Args:
-            key: the key.
-            byte_range: the part to read, in the format of HTTP's Range (`bytes=0-99`), or None for the whole object.
-            if_match: an ETag, or None. If the object has another ETag, `byte_range` is ignored: the whole object is
-                opened.
-
-        Raises:
-            ObjectMissing: there is no object under this key.
-            RangeNotSatisfiable: the part begins after the end of the object.
-
+        `byte_range` is the part to read, in the format of HTTP's Range (`bytes=0-99`). If the object has another ETag
+        than `if_match`, the whole object is opened. May raise ObjectMissing and RangeNotSatisfiable.
         """
-        ...
+        request = {"Bucket": self.bucket, "Key": key}
+        if byte_range is not None:
+            request["Range"] = byte_range
+            if if_match is not None:
+                request["IfMatch"] = if_match
+        async with self._stream():
+            async with self._calling(f"read {key}", of_object=True) as client:
+                try:
+                    answer = await client.get_object(**request)
+                except ClientError as error:
+                    if _status_of(error) != HTTPStatus.PRECONDITION_FAILED:
+                        raise
+                    # Another version than that of which the reader has a part (RFC 9110, 13.1.5).
+                    answer = await client.get_object(Bucket=self.bucket, Key=key)
+            body = answer["Body"]
+            # Not `as`: the context manager returns the bare response, without the check of the length.
+            async with body:
+                yield ObjectContent(
+                    size=answer["ContentLength"],
+                    content_range=answer.get("ContentRange"),
+                    etag=answer.get("ETag", ""),
+                    chunks=_chunks(key, body),
+                )
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncGenerator[None, None]:
+        # Slow readers cannot take every connection.
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await self._streams.acquire()
+        except TimeoutError:
+            raise ObjectStoreUnavailable("too many objects are being read") from None
+        try:
+            yield
+        finally:
+            self._streams.release()
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace all tags of a stored object.
+        """Replace all tags of a stored object; raise ObjectMissing if there is none."""
+        pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
+        async with self._calling(f"tag {key}", of_object=True) as client:
+            await client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": pairs})
 
-        Raises:
-            ObjectMissing: there is no object under this key.
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
+        request: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix}
+        while True:
+            async with self._calling(f"list {prefix}") as client:
+                page = await client.list_objects_v2(**request)
+            yield [
+                ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
+                for item in page.get("Contents", ())
+            ]
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
 
+    async def delete(self, keys: Sequence[str]) -> int:
+        """Delete the objects under at most 1000 keys; return how many of these keys have no object afterwards."""
+        objects = [{"Key": key} for key in keys]
+        async with self._calling("remove objects") as client:
+            answer = await client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+        return len(keys) - len(answer.get("Errors", ()))
+
+    async def write_lifecycle(self, days: Sequence[int]) -> bool:
+        """Set the bucket's expiry rules, one for each number of days; return False if they were set already.
+
+        A rule deletes the objects that are that old and have that number as the value of their tag `ttl_days`. Rules
+        that the service did not write stay unchanged.
         """
-        ...
-
-
-class SignedLinks(Protocol):
-    """The interface for signing URLs and forms, with which clients download and upload objects by themselves.
-
-    Every method may raise ObjectStoreUnavailable.
-    """
+        ours = [_rule(number) for number in days]
+        async with self._calling("write the bucket's rules") as client:
+            try:
+                answer = await client.get_bucket_lifecycle_configuration(Bucket=self.bucket)
+                present: list[dict[str, Any]] = answer.get("Rules", [])
+            except ClientError as error:
+                if _status_of(error) != HTTPStatus.NOT_FOUND:
+                    raise
+                present = []
+            foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
+            wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}
+            if wanted == {
+                rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in present if rule not in foreign
+            }:
+                return False
+            await client.put_bucket_lifecycle_configuration(
+                Bucket=self.bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+            )
+        return True
 
     async def signed_url(self, key: str) -> str:
         """Return a signed URL from which a client can GET an object. The URL is valid for an hour after it was signed.
 
         Calls in the first 55 minutes of that hour return the same URL, so that clients can cache the object.
         """
-        ...
+        now = utcnow()
+        known = self._urls.get(key)
+        if known is not None and now - known[1] < _URL_REUSED_FOR:
+            return known[0]
+        url = await self._sign(key, URL_LIFETIME, {})
+        self._urls[key] = (url, now)
+        self._urls.move_to_end(key)
+        if len(self._urls) > _URLS_KEPT:
+            self._urls.popitem(last=False)
+        return url
 
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a new signed URL from which a client can GET an object, valid for `lifetime`.
+        """Return a new signed URL to GET an object with these headers Content-Disposition and Content-Type."""
+        overrides = {"response-content-disposition": disposition, "response-content-type": content_type}
+        return await self._sign(key, lifetime, overrides)
 
-        The response has the headers Content-Disposition and Content-Type with the values given here.
-        """
-        ...
+    async def _sign(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
+        if self._public is not None:
+            return self._public.sign(key, lifetime, parameters=overrides)
+        return await self.sign_by_library(key, lifetime, overrides)
+
+    async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
+        """Return a URL to GET an object, signed by aioboto3, with `overrides` as further query parameters."""
+        parameters = {name.title().replace("-", ""): value for name, value in overrides.items()}
+        clients = await self.clients()
+        with failures(f"sign a URL of {key}"):
+            url: str = await clients.public.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self.bucket, "Key": key, **parameters},
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
+        return url
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
-        """Return a form with which a client can upload an object of at most `max_bytes`, valid for `lifetime`.
-
-        Another upload with the form replaces the object.
-        """
-        ...
-
-
-class StoreHealth(Protocol):
-    """The interface for checking whether the object store can be used."""
+        """Return a form with which a client can upload an object, and replace it until the form expires."""
+        clients = await self.clients()
+        with failures(f"sign a form for {key}"):
+            form = await clients.public.generate_presigned_post(
+                self.bucket,
+                key,
+                Conditions=[["content-length-range", 0, max_bytes]],
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
+        return SignedForm(url=form["url"], fields=form["fields"])
 
     async def check(self) -> None:
-        """Check that the bucket responds. Raises ObjectStoreUnavailable if it does not."""
-        ...
+        """Check that the bucket responds."""
+        if self._internal is None:
+            async with self._calling("find the bucket") as client:
+                await client.head_bucket(Bucket=self.bucket)
+            return
+        url = self._internal.sign("", _CHECK_LIFETIME, method="HEAD")
+        try:
+            async with asyncio.timeout(_SECONDS):
+                status = await asyncio.to_thread(_head, url)
+        except (HTTPClientError, TimeoutError):
+            # Without the error's own message, which contains the URL.
+            raise ObjectStoreUnavailable("could not reach the object store") from None
+        if status != HTTPStatus.OK:
+            raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
 
 
-class Bucket(Protocol):
-    """The interface for listing and deleting the objects of the bucket, and for the rules of their expiry.
+def _open_clients(settings: Settings) -> AbstractAsyncContextManager[S3Clients]:
+    """Load aioboto3, and return a context manager that opens its clients. Blocks: it reads files."""
+    import aioboto3  # noqa: PLC0415 - see above
+    from aiobotocore.config import AioConfig  # noqa: PLC0415
+    from aiobotocore.session import get_session  # noqa: PLC0415
 
-    Every method may raise ObjectStoreUnavailable.
+    library = get_session()
+    for description in ("service-2", "endpoint-rule-set-1"):
+        library.get_component("data_loader").load_service_model("s3", description)
+    session = aioboto3.Session(botocore_session=library)
+    secret = settings.s3_secret_access_key
+    options: dict[str, Any] = {
+        "aws_access_key_id": settings.s3_access_key_id,
+        "aws_secret_access_key": secret.get_secret_value() if secret else None,
+        "region_name": settings.s3_region,
+        "config": AioConfig(
+            signature_version="s3v4",
+            # Servers other than Amazon's use the bucket in the path, not in the host name.
+            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+            connect_timeout=2,
+            read_timeout=20,
+            retries={"max_attempts": 2, "mode": "standard"},
+            max_pool_connections=_CONNECTIONS,
+        ),
+    }
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[S3Clients, None]:
+        async with (
+            session.client("s3", endpoint_url=settings.s3_endpoint_url, **options) as internal,
+            session.client("s3", endpoint_url=settings.s3_signing_endpoint_url, **options) as public,
+        ):
+            yield S3Clients(internal, public)
+
+    return opened()
+
+
+@contextmanager
+def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Iterator[None]:
+    """Turn exceptions of the S3 library into those of the object store; "could not `what`" is their message.
+
+    With `of_object` the status 404 means that the object is missing; else it is a failure of the store. With `writes`
+    the store may apply the operation even though it failed here.
     """
+    try:
+        yield
+    except ClientError as error:
+        # Not so where an upload is missing: a store may answer so to the repetition of the request that completed it.
+        has_vanished = error.response.get("Error", {}).get("Code") == "NoSuchUpload"
+        if of_object and _status_of(error) == HTTPStatus.NOT_FOUND and not has_vanished:
+            raise ObjectMissing(what) from error
+        if _status_of(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise RangeNotSatisfiable(what) from error
+        # A gateway may answer 5xx for a server that goes on; the library may have repeated a request without answer.
+        is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        may_be_applied = is_repeated or _status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
+        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes and may_be_applied) from error
+    except NotConnected as error:
+        # The server could not be reached, so it cannot be at work on an earlier try of the library either.
+        raise ObjectStoreUnavailable(f"could not {what}") from error
+    except (BotoCoreError, TimeoutError) as error:
+        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
+    except Exception as error:
+        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
 
-    def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
-        ...
-
-    async def delete(self, keys: Sequence[str]) -> int:
-        """Delete the objects under at most 1000 keys.
-
-        Return the number of these keys that have no object afterwards. Keys that had none before are counted too.
-        """
-        ...
-
-    async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the bucket's expiry rules, one for each number of days in `days`.
-
-        A rule deletes the objects that are that old and have that number as the value of their tag `ttl_days`. Rules
-        that the service did not write stay unchanged. Return True if the rules were written, and False if they were set
-        already.
-        """
-        ...
+        if isinstance(error, HttpError):
+            raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
+        raise
 
 
-class Storage(ObjectFiles, SignedLinks, StoreHealth, Bucket, Protocol):
-    """The object store with all its operations: those of ObjectFiles, SignedLinks, StoreHealth and Bucket."""
+def _status_of(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
+
+
+async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
+    with failures(f"read {key}"):
+        async for chunk in body.iter_chunks(_CHUNK_BYTES):
+            yield chunk
+
+
+def _rule(days: int) -> dict[str, Any]:
+    return {
+        "ID": f"{_RULE_PREFIX}{days}",
+        "Status": "Enabled",
+        "Filter": {"Tag": {"Key": TTL_TAG, "Value": str(days)}},
+        "Expiration": {"Days": days},
+    }
+
+
+def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
+    """Return the URL signer for an S3 host. None if only the library can find out the host or the key (on Amazon)."""
+    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
+    if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
+        return None
+    return UrlSigner(endpoint, settings.s3_bucket, region=settings.s3_region, key_id=key_id, secret=secret)
+
+
+def _head(url: str) -> int:
+    # By the HTTP library that comes with signing.
+    session = URLLib3Session(timeout=_SECONDS, proxies=get_environ_proxies(url))
+    try:
+        return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
+    finally:
+        session.close()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import structlog
 
-from app.clients.object_store import StoreHealth
+from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def check_readiness(
-    sessions: SessionFactory, redis: RedisClient, store: StoreHealth
+    sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
     """Return the state of the database, Redis and the object store, and whether all three are ready.
 
@@ -59,6 +59,6 @@ async def _redis(redis: RedisClient) -> str:
     return _OK
 
 
-async def _object_store(store: StoreHealth) -> str:
+async def _object_store(store: ObjectStore) -> str:
     await store.check()
     return _OK

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.agents.adapters.catalog import Catalog, load_catalog
-from app.clients.object_store import Storage
+from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
 from app.clients.run_events import RunEvents
@@ -24,7 +24,7 @@ class ServiceClients:
     sessions: SessionFactory
     redis: RedisClient
     queue: JobQueue
-    store: Storage
+    store: ObjectStore
     events: RunEvents
     # Encrypts the secrets that the service must read back.
     cipher: Cipher

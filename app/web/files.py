@@ -11,8 +11,7 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.clients.object_store import ObjectFiles, ObjectMissing, RangeNotSatisfiable
-from app.clients.stored_objects import ObjectContent
+from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 
@@ -34,7 +33,7 @@ class StoredFile(Response):
     given ETag, and otherwise the whole file.
     """
 
-    def __init__(self, request: Request, store: ObjectFiles, file: DownloadableFile) -> None:
+    def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
         self._store = store
         self._file = file
         self._range, self._if_match = _requested_range(request)

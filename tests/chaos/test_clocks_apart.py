@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.shifted_clock import taskbeacon_ahead
 from tests.support.deployment.site import Site, work
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 
 async def test_machines_with_clocks_apart_lose_and_double_nothing(
-    site: Site, store: S3Store, push_service: PushService
+    site: Site, store: ObjectStore, push_service: PushService
 ) -> None:
     ahead, behind = taskbeacon_ahead(APART), taskbeacon_ahead(-APART)
     accepted: list[UUID] = []

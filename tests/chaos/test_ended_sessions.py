@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.ids import new_hex_id
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import Site, work
@@ -57,7 +57,7 @@ class Load:
 
 
 async def test_ended_sessions_cost_no_answer_but_503_and_no_run(
-    site: Site, store: S3Store, push_service: PushService
+    site: Site, store: ObjectStore, push_service: PushService
 ) -> None:
     worker = site.start_worker(TASKBEACON_WORKER_CONCURRENCY="4")
     await site.wait_until_logged(worker, "worker.started")

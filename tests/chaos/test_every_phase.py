@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.enums import RunStatus
 from app.models import Run
 from tests.fixtures.worker import Repositories
@@ -69,7 +69,7 @@ async def in_phase(site: Site, phase: str, go_on: Path) -> AsyncGenerator[tuple[
 @pytest.mark.parametrize("phase", PHASES)
 async def test_run_of_a_worker_that_is_stopped_is_given_back_and_completed_by_the_next(
     site: Site,
-    store: S3Store,
+    store: ObjectStore,
     push_service: PushService,
     repositories: Repositories,
     phase: str,
@@ -94,7 +94,7 @@ async def test_run_of_a_worker_that_is_stopped_is_given_back_and_completed_by_th
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
-    site: Site, store: S3Store, push_service: PushService, phase: str, tmp_path: Path
+    site: Site, store: ObjectStore, push_service: PushService, phase: str, tmp_path: Path
 ) -> None:
     async with in_phase(site, phase, tmp_path / "go-on") as (run, worker):
         await site.cancel(run)
@@ -122,7 +122,7 @@ async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
 
 
 async def test_worker_that_starts_beside_another_takes_nothing_from_it(
-    site: Site, store: S3Store, push_service: PushService, tmp_path: Path
+    site: Site, store: ObjectStore, push_service: PushService, tmp_path: Path
 ) -> None:
     """Two on one machine, with one home: what is live there is not cleared away."""
     go_on = tmp_path / "go-on"

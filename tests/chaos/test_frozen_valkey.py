@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.own_servers import OwnServers
 from tests.support.deployment.site import Site, work
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 
 async def test_frozen_valkey_delays_runs_and_loses_none(
-    site: Site, servers: OwnServers, store: S3Store, push_service: PushService
+    site: Site, servers: OwnServers, store: ObjectStore, push_service: PushService
 ) -> None:
     accepted = [run.id for run in await site.queue_runs(RUNS, work())]
     async with site.api() as api:

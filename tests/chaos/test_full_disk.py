@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.enums import RunStatus
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import Site, work
@@ -38,7 +38,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_runs_on_a_full_disk_end_with_words_and_later_ones_complete(
-    site: Site, store: S3Store, push_service: PushService, disk: Path
+    site: Site, store: ObjectStore, push_service: PushService, disk: Path
 ) -> None:
     worker = site.start_worker(
         TASKBEACON_WORKSPACES=str(disk / "workspaces"), TASKBEACON_WORKER_CONCURRENCY="1"

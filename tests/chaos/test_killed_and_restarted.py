@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
-from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
@@ -31,7 +31,7 @@ EMPTIED = 100
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 
-async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, store: S3Store) -> None:
+async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, store: ObjectStore) -> None:
     await site.queue_runs(KILLED, "```sh\nsleep 0.3\n```\n```say\ndone\n```")
     workers = [site.start_worker(), site.start_worker()]
 
@@ -119,7 +119,7 @@ async def test_restart_of_the_database_fails_no_run(site: Site, servers: OwnServ
 
 
 async def test_log_written_while_the_object_store_is_away_is_complete_when_it_is_back(
-    site: Site, store: S3Store, tmp_path: Path
+    site: Site, store: ObjectStore, tmp_path: Path
 ) -> None:
     go_on, done = tmp_path / "go-on", tmp_path / "done"
     steps = f"```say\nbefore\n```\n```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done; touch {done}\n```\n"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import Site, work
 from tests.support.stand_ins.push import PushService
@@ -15,7 +15,9 @@ AT_A_TIME = 10
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 
-async def test_all_runs_complete_ten_at_a_time(site: Site, store: S3Store, push_service: PushService) -> None:
+async def test_all_runs_complete_ten_at_a_time(
+    site: Site, store: ObjectStore, push_service: PushService
+) -> None:
     runs = await site.queue_runs(RUNS, work())
     worker = site.start_worker(TASKBEACON_WORKER_CONCURRENCY=str(AT_A_TIME))
     await site.wait_until_over(RUNS)

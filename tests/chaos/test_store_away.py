@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.enums import RunStatus
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import ARTIFACT, Site, read_log, work
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 
 async def test_outage_of_15_seconds_across_the_ends_of_runs_loses_nothing(
-    site: Site, store: S3Store, push_service: PushService, tmp_path: Path
+    site: Site, store: ObjectStore, push_service: PushService, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     runs = await site.queue_runs(RUNS, work(until=go_on))
@@ -43,7 +43,7 @@ async def test_outage_of_15_seconds_across_the_ends_of_runs_loses_nothing(
 
 
 async def test_outage_that_outlasts_the_wait_completes_nothing_and_says_so(
-    site: Site, store: S3Store, push_service: PushService, tmp_path: Path
+    site: Site, store: ObjectStore, push_service: PushService, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     lost = await site.queue_runs(4, work(until=go_on))

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
@@ -18,7 +18,7 @@ def bucket() -> Generator[str, None, None]:
     name = f"sweep-{new_hex_id()}"
 
     async def do(method: str) -> None:
-        async with S3Store(Settings()) as store:
+        async with ObjectStore(Settings()) as store:
             await getattr((await store.clients()).internal, method)(Bucket=name)
 
     asyncio.run(do("create_bucket"))

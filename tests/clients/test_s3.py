@@ -8,12 +8,12 @@ from botocore.exceptions import ClientError
 
 from app.clients.object_store import (
     ObjectMissing,
+    ObjectStore,
     ObjectStoreUnavailable,
     ObjectTooShort,
     RangeNotSatisfiable,
+    failures,
 )
-from app.clients.s3.failures import failures
-from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port
@@ -22,7 +22,7 @@ CONTENT = b"0123456789"
 
 
 @pytest.fixture
-async def key(store: S3Store) -> AsyncGenerator[str, None]:
+async def key(store: ObjectStore) -> AsyncGenerator[str, None]:
     """An object below a prefix of this test's own, under a name that needs quoting everywhere."""
     key = f"tests/{new_hex_id()}/é$& +א '\"<>;#?%41&amp;.txt"
     await store.put(key, CONTENT, content_type="text/plain", tags={"ttl_days": "1", "other": "a b&c"})
@@ -30,12 +30,12 @@ async def key(store: S3Store) -> AsyncGenerator[str, None]:
     await store.delete([key])
 
 
-async def read(store: S3Store, key: str, **part: str) -> tuple[bytes, str | None]:
+async def read(store: ObjectStore, key: str, **part: str) -> tuple[bytes, str | None]:
     async with store.open(key, **part) as content:
         return b"".join([chunk async for chunk in content.chunks]), content.content_range
 
 
-async def test_object_is_described_and_read_whole(store: S3Store, key: str) -> None:
+async def test_object_is_described_and_read_whole(store: ObjectStore, key: str) -> None:
     info = await store.head(key)
     assert info is not None
     assert (info.size, info.content_type) == (10, "text/plain")
@@ -43,20 +43,20 @@ async def test_object_is_described_and_read_whole(store: S3Store, key: str) -> N
     assert await read(store, key) == (CONTENT, None)
 
 
-async def test_part_is_read_alone(store: S3Store, key: str) -> None:
+async def test_part_is_read_alone(store: ObjectStore, key: str) -> None:
     assert await read(store, key, byte_range="bytes=2-4") == (b"234", "bytes 2-4/10")
     with pytest.raises(RangeNotSatisfiable):
         await read(store, key, byte_range="bytes=10-")
 
 
-async def test_part_of_another_version_is_the_whole(store: S3Store, key: str) -> None:
+async def test_part_of_another_version_is_the_whole(store: ObjectStore, key: str) -> None:
     async with store.open(key) as content:
         version = content.etag
     assert await read(store, key, byte_range="bytes=0-1", if_match=version) == (b"01", "bytes 0-1/10")
     assert await read(store, key, byte_range="bytes=0-1", if_match='"other"') == (CONTENT, None)
 
 
-async def test_missing_object_is_no_outage(store: S3Store) -> None:
+async def test_missing_object_is_no_outage(store: ObjectStore) -> None:
     missing = f"tests/{new_hex_id()}"
     assert await store.head(missing) is None
     with pytest.raises(ObjectMissing):
@@ -65,7 +65,7 @@ async def test_missing_object_is_no_outage(store: S3Store) -> None:
         await store.tag(missing, {"ttl_days": "1"})
 
 
-async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: S3Store, key: str) -> None:
+async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: ObjectStore, key: str) -> None:
     prefix = key.rpartition("/")[0]
     pages = [page async for page in store.pages(prefix)]
     assert [(listed.key, listed.size) for page in pages for listed in page] == [(key, 10)]
@@ -75,7 +75,7 @@ async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: S3S
 
 
 async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings) -> None:
-    async with S3Store(settings.model_copy(update={"s3_bucket": f"none-{new_hex_id()}"})) as store:
+    async with ObjectStore(settings.model_copy(update={"s3_bucket": f"none-{new_hex_id()}"})) as store:
         with pytest.raises(ObjectStoreUnavailable):
             await store.put("a", b"a", content_type="text/plain", tags={})
         with pytest.raises(ObjectStoreUnavailable):
@@ -84,7 +84,7 @@ async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings
 
 async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
     away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"}
-    async with S3Store(settings.model_copy(update=away)) as store:
+    async with ObjectStore(settings.model_copy(update=away)) as store:
         with pytest.raises(ObjectStoreUnavailable):
             await store.head("a")
         with pytest.raises(ObjectStoreUnavailable):
@@ -93,7 +93,7 @@ async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
 
 @pytest.mark.parametrize("stored", [0, 9, 5 * 2**20])
 async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
-    store: S3Store, key: str, stored: int
+    store: ObjectStore, key: str, stored: int
 ) -> None:
     """Regression: a short start was joined with the new part."""
     await store.put(key, b"a" * stored, content_type="text/plain", tags={})

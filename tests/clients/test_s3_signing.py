@@ -6,9 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.object_store import URL_LIFETIME
-from app.clients.s3.signing import UrlSigner
-from app.clients.s3.store import S3Store
+from app.clients.object_store import URL_LIFETIME, ObjectStore
+from app.clients.s3_signing import UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
 
@@ -31,7 +30,7 @@ def signer(settings: Settings) -> UrlSigner:
 
 
 @pytest.fixture
-async def key(store: S3Store) -> AsyncGenerator[str, None]:
+async def key(store: ObjectStore) -> AsyncGenerator[str, None]:
     key = f"tests/{new_hex_id()}/{NAMES[1]}"
     await store.put(key, CONTENT, content_type="text/plain", tags={})
     yield key
@@ -48,7 +47,7 @@ async def in_one_second(ours: Callable[[], str], library: Callable[[], Awaitable
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_url_is_the_one_of_the_library(store: S3Store, signer: UrlSigner, name: str) -> None:
+async def test_url_is_the_one_of_the_library(store: ObjectStore, signer: UrlSigner, name: str) -> None:
     ours, theirs = await in_one_second(
         lambda: signer.sign(name, URL_LIFETIME), lambda: store.sign_by_library(name, URL_LIFETIME, {})
     )
@@ -57,7 +56,7 @@ async def test_url_is_the_one_of_the_library(store: S3Store, signer: UrlSigner, 
 
 
 async def test_url_with_another_disposition_is_the_one_of_the_library(
-    store: S3Store, signer: UrlSigner
+    store: ObjectStore, signer: UrlSigner
 ) -> None:
     lifetime = timedelta(minutes=5)
     parameters = {"response-content-disposition": DISPOSITION, "response-content-type": "a/b; c=d"}
@@ -71,7 +70,7 @@ async def test_url_with_another_disposition_is_the_one_of_the_library(
 
 
 async def test_url_opens_this_object_for_reading_only(
-    store: S3Store, key: str, http: httpx.AsyncClient
+    store: ObjectStore, key: str, http: httpx.AsyncClient
 ) -> None:
     url = await store.signed_url(key)
 
@@ -81,7 +80,7 @@ async def test_url_opens_this_object_for_reading_only(
 
 
 async def test_download_has_the_disposition_and_type_that_were_signed(
-    store: S3Store, key: str, http: httpx.AsyncClient
+    store: ObjectStore, key: str, http: httpx.AsyncClient
 ) -> None:
     url = await store.signed_download(
         key, disposition=DISPOSITION, content_type="application/json", lifetime=timedelta(minutes=1)
@@ -102,7 +101,7 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", settings.s3_access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings.s3_secret_access_key.get_secret_value())
     keyless = settings.model_copy(update={"s3_access_key_id": None, "s3_secret_access_key": None})
-    async with S3Store(keyless) as store:
+    async with ObjectStore(keyless) as store:
         await store.check()
         url = await store.signed_url(key)
         assert await store.signed_url(key) == url
@@ -112,14 +111,14 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
 
 async def test_on_amazon_the_library_finds_the_host(settings: Settings) -> None:
     amazon = {"s3_endpoint_url": None, "s3_public_endpoint_url": None, "s3_region": "eu-central-1"}
-    async with S3Store(settings.model_copy(update=amazon)) as store:
+    async with ObjectStore(settings.model_copy(update=amazon)) as store:
         url = httpx.URL(await store.signed_url("a/b"))
 
     assert (url.host, url.path) == (f"{settings.s3_bucket}.s3.amazonaws.com", "/a/b")
 
 
 async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, key: str) -> None:
-    async with S3Store(settings) as store:
+    async with ObjectStore(settings) as store:
 
         def opened() -> object:
             return store._clients

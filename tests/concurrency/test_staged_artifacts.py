@@ -11,8 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.s3.store import S3Store
-from app.clients.stored_objects import ObjectContent, ObjectInfo
+from app.clients.object_store import ObjectContent, ObjectInfo, ObjectStore
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
@@ -71,7 +70,7 @@ async def test_files_added_to_a_run_at_once_are_all_in_its_manifest(
     assert sorted(entry["name"] for entry in manifest) == names
 
 
-class WatchingStore(S3Store):
+class WatchingStore(ObjectStore):
     """A store that notes, whenever it is asked, how many transactions wait for it."""
 
     def __init__(self, settings: Settings, sessions: SessionFactory) -> None:

@@ -5,8 +5,7 @@ from collections import Counter
 import click
 
 from app.cli.admin.transaction import Output, Upkeep, upkeep
-from app.clients.object_store import ObjectStoreUnavailable
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.services.artifacts import sweep as artifact_sweep
 
 
@@ -21,7 +20,7 @@ async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Output:
     """
     listed: list[artifact_sweep.SweptObject] = []
     try:
-        async with S3Store(job.settings) as store:
+        async with ObjectStore(job.settings) as store:
             sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run, listed=listed)
     except ObjectStoreUnavailable as error:
         raise click.ClickException(f"the object store does not answer: {error}") from error

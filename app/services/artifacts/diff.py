@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectFiles, ObjectMissing, RangeNotSatisfiable
+from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
 from app.db import release
 from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, NotFound
@@ -34,7 +34,7 @@ async def read_diff(
     run_id: UUID,
     cursor: int,
     *,
-    store: ObjectFiles,
+    store: ObjectStore,
 ) -> DiffOut:
     """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
 
@@ -90,7 +90,7 @@ def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
     return None
 
 
-async def _files(store: ObjectFiles, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
+async def _files(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
     reader = PatchReader(offset)
     byte_range = f"bytes={offset}-" if offset else None
     try:

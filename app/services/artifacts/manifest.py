@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, ObjectFiles, SignedLinks
+from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import release
 from app.enums import ArtifactType
@@ -60,7 +60,7 @@ async def prepare_uploads(
     run_id: UUID,
     body: PrepareIn,
     *,
-    store: SignedLinks,
+    store: ObjectStore,
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file that a client wants to upload to a run.
 
@@ -89,7 +89,7 @@ async def finalize_uploads(
     run_id: UUID,
     body: FinalizeIn,
     *,
-    store: ObjectFiles,
+    store: ObjectStore,
 ) -> list[ArtifactOut]:
     """Check files that a client has uploaded, and add all or none of them to the run's manifest; return their entries.
 
@@ -128,7 +128,7 @@ async def add_inline(
     run_id: UUID,
     body: InlineIn,
     *,
-    store: ObjectFiles,
+    store: ObjectStore,
 ) -> list[ArtifactOut]:
     """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest.
 
@@ -159,7 +159,7 @@ async def presign_download(
     run_id: UUID,
     storage_path: str,
     *,
-    store: SignedLinks,
+    store: ObjectStore,
 ) -> SignedUrlOut:
     """Return a signed URL to download one of the run's files. For an hour, the URL works without an API key.
 
@@ -222,7 +222,7 @@ class NewArtifact:
     source: str
 
 
-async def store_run_artifact(store: ObjectFiles, ref: RunRef, file: NewArtifact) -> ArtifactOut:
+async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest.
 
     Raises:

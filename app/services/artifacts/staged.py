@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectFiles, SignedLinks
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
@@ -28,7 +28,7 @@ from app.services.storage_keys import is_staged_path, staged_key
 
 
 async def prepare_uploads(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file that a client wants to upload for a task.
 
@@ -51,7 +51,7 @@ async def prepare_uploads(
 
 
 async def finalize_uploads(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectFiles
+    session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectStore
 ) -> list[ArtifactOut]:
     """Check files that a client has uploaded for a task, and store an entry for each or for none; return the entries.
 
@@ -180,7 +180,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 
 
 def keep_artifacts(
-    session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
+    session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
     """Change when the object store deletes files that a run has taken over: after `KEPT_DAYS`, not `STAGED_DAYS`.
 
@@ -191,7 +191,7 @@ def keep_artifacts(
 
 
 def _tag_after_commit(
-    session: AsyncSession, store: ObjectFiles, project_id: int, paths: Sequence[str]
+    session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]
 ) -> None:
     async def tag() -> None:
         await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))

@@ -22,8 +22,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, Bucket, ObjectStoreUnavailable
-from app.clients.stored_objects import ListedObject
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
@@ -77,7 +76,7 @@ class _Known:
     attached: frozenset[str]
 
 
-async def write_lifecycle(bucket: Bucket) -> None:
+async def write_lifecycle(bucket: ObjectStore) -> None:
     """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3).
 
     If the object store does not support such rules, nothing changes. Failures are only logged.
@@ -91,7 +90,7 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 async def sweep_artifacts(
     sessions: SessionFactory,
-    bucket: Bucket,
+    bucket: ObjectStore,
     *,
     dry_run: bool,
     listed: list[SweptObject] | None = None,
@@ -121,7 +120,7 @@ async def sweep_artifacts(
     return sweep
 
 
-async def _pages(bucket: Bucket) -> AsyncIterator[Sequence[ListedObject]]:
+async def _pages(bucket: ObjectStore) -> AsyncIterator[Sequence[ListedObject]]:
     async for page in bucket.pages(ARTIFACTS_PREFIX):
         # Keys of another form are not ours.
         ours = [listed for listed in page if owner_of_key(listed.key) is not None]

@@ -10,8 +10,13 @@ from datetime import timedelta
 
 import structlog
 
-from app.clients.object_store import ObjectFiles, ObjectMissing, ObjectStoreUnavailable, SignedLinks
-from app.clients.stored_objects import ObjectInfo, SignedForm
+from app.clients.object_store import (
+    ObjectInfo,
+    ObjectMissing,
+    ObjectStore,
+    ObjectStoreUnavailable,
+    SignedForm,
+)
 from app.clock import utcnow
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
@@ -57,7 +62,7 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 
 
 async def prepare_uploads(
-    store: SignedLinks, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
+    store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file, with a new id and a new storage path. Nothing is stored.
 
@@ -70,7 +75,7 @@ async def prepare_uploads(
     return [await _prepare(store, item, key_of) for item in items]
 
 
-async def _prepare(store: SignedLinks, item: PrepareItem, key_of: Callable[[str, str], str]) -> PreparedOut:
+async def _prepare(store: ObjectStore, item: PrepareItem, key_of: Callable[[str, str], str]) -> PreparedOut:
     artifact_id = new_hex_id()
     key = key_of(artifact_id, item.name)
     form = await _sign(store, key, item.size + FORM_OVERHEAD)
@@ -87,7 +92,7 @@ async def _prepare(store: SignedLinks, item: PrepareItem, key_of: Callable[[str,
     }
 
 
-async def _sign(store: SignedLinks, key: str, max_bytes: int) -> SignedForm:
+async def _sign(store: ObjectStore, key: str, max_bytes: int) -> SignedForm:
     try:
         return await store.signed_form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
     except ObjectStoreUnavailable as error:
@@ -96,7 +101,7 @@ async def _sign(store: SignedLinks, key: str, max_bytes: int) -> SignedForm:
 
 
 async def measure_uploads(
-    store: ObjectFiles,
+    store: ObjectStore,
     items: Sequence[FinalizeItem],
     *,
     is_path: Callable[[FinalizeItem], bool],
@@ -147,7 +152,7 @@ def _measure(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -
     return Upload(item, info.size, content_type[:255])
 
 
-async def _heads(store: ObjectFiles, keys: Sequence[str]) -> list[ObjectInfo | None]:
+async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | None]:
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def head(key: str) -> ObjectInfo | None:
@@ -163,7 +168,7 @@ async def _heads(store: ObjectFiles, keys: Sequence[str]) -> list[ObjectInfo | N
     return [head.result() for head in heads]
 
 
-async def tag_objects(store: ObjectFiles, keys: Iterable[str], tags: Mapping[str, str]) -> None:
+async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
     """Set `tags` on the objects with these keys in the object store. Failures are only logged.
 
     The call returns after a short time limit, even if some objects are not tagged yet.

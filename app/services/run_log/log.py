@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectFiles, ObjectMissing
+from app.clients.object_store import ObjectMissing, ObjectStore
 from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
@@ -139,7 +139,7 @@ async def _append(
 
 
 async def read_text(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectFiles
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> AsyncGenerator[bytes, None]:
     """Return an iterator over the whole log of a run, as bytes of JSON lines. A line may be split between two pieces.
 
@@ -203,7 +203,7 @@ async def read_page(
     run_id: UUID,
     query: LogQuery,
     *,
-    store: ObjectFiles,
+    store: ObjectStore,
 ) -> LogPage:
     """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes.
 
@@ -298,7 +298,7 @@ async def _chain_logs(
     )
 
 
-async def _pieces(store: ObjectFiles, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
     for stored in logs:
         if stored.size == 0:
             continue
@@ -315,7 +315,7 @@ async def _pieces(store: ObjectFiles, logs: Sequence[_StoredLog]) -> AsyncGenera
             yield b"\n"
 
 
-async def _lines(store: ObjectFiles, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+async def _lines(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
     rest: list[bytes] = []
     async with aclosing(_pieces(store, logs)) as pieces:
         async for piece in pieces:

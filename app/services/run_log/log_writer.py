@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, update
 
 from app.clients.object_store import (
     LOG_TAGS,
-    ObjectFiles,
     ObjectMissing,
+    ObjectStore,
     ObjectStoreUnavailable,
     ObjectTooShort,
 )
@@ -71,7 +71,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
 
 async def append_lines(
     sessions: SessionFactory,
-    store: ObjectFiles,
+    store: ObjectStore,
     ref: RunRef,
     lines: bytes,
     *,
@@ -103,7 +103,7 @@ async def append_lines(
 
 async def append_events(
     sessions: SessionFactory,
-    store: ObjectFiles,
+    store: ObjectStore,
     ref: RunRef,
     events: Sequence[LogEvent],
     *,
@@ -130,7 +130,7 @@ async def append_events(
 
 
 async def append_numbered(
-    sessions: SessionFactory, store: ObjectFiles, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """Append numbered stream events to a run's log, each once, even if other requests send the same events.
 
@@ -167,7 +167,7 @@ async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[Lo
 
 
 async def _write(
-    sessions: SessionFactory, store: ObjectFiles, ref: RunRef, lock: LogLock, lines: bytes
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes
 ) -> None:
     if not lines:
         return
@@ -194,7 +194,7 @@ def _within_limit(size: int, lines: bytes) -> bytes:
     return note if size + len(note) <= MAX_LOG_BYTES else b""
 
 
-async def _note_stored_size(sessions: SessionFactory, store: ObjectFiles, ref: RunRef) -> int:
+async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: RunRef) -> int:
     """Record the size of the stored object as valid, and return it.
 
     Done before the object grows: else the new lines would count even if the append is refused.
@@ -206,7 +206,7 @@ async def _note_stored_size(sessions: SessionFactory, store: ObjectFiles, ref: R
     return size
 
 
-async def _extend(store: ObjectFiles, ref: RunRef, lock: LogLock, lines: bytes) -> None:
+async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) -> None:
     size = lock.size or 0
     new = _within_limit(size, lines)
     if not new:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import SignedLinks
+from app.clients.object_store import ObjectStore
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
@@ -36,7 +36,7 @@ async def list_tasks(
     query: TaskListQuery,
     page: Page,
     *,
-    store: SignedLinks,
+    store: ObjectStore,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
     """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
@@ -54,7 +54,7 @@ async def list_tasks(
 
 
 async def retrieve_task(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
 ) -> TaskOut:
     """Return a task as the API shows it, if the caller sees it.
 

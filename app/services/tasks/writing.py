@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import SignedLinks
+from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.enums import EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound
@@ -79,7 +79,7 @@ class _Written(NamedTuple):
 
 
 async def create_task(
-    session: AsyncSession, caller: Principal, body: TaskIn, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
     """Create a task in the caller's project and return it as the API shows it (contract 5.2).
 
@@ -201,7 +201,7 @@ _CREATE = Prepared(_create_statement(), _Written)
 
 
 async def update_task(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
     """Change the given fields of a task and return the task; concurrent updates of different fields are both kept.
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import SignedLinks
+from app.clients.object_store import ObjectStore
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
@@ -53,7 +53,7 @@ def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
 
 
 async def retrieve_run(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> RunOut:
     """Return a run as the API shows it. The caller must see its task.
 
@@ -71,7 +71,7 @@ _RUN = Prepared(select(*run_columns()).join(Task, Task.id == Run.task_id).where(
 
 
 async def list_runs(
-    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: SignedLinks
+    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: ObjectStore
 ) -> tuple[int, list[RunOut]]:
     """Return the number of a task's runs, and one page of them, newest first. The caller must see the task.
 
@@ -115,7 +115,7 @@ _NEWEST = (
 _PAGE = Prepared(runs_within_page(select(*run_columns()).where(Run.id.in_(_NEWEST))), RunRow)
 
 
-async def run_out(run: RunRow, links: SignedLinks | None) -> RunOut:
+async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
     """Return a run as the API shows it (contract 3.3). `links` signs the URL of the log; None shows no URL."""
     state = run.state
     shown_state = state | run.facts

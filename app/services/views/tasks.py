@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import SignedLinks
+from app.clients.object_store import ObjectStore
 from app.enums import OriginProduct
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
@@ -71,7 +71,7 @@ def tasks_within_page(rows: Select[Any]) -> Select[Any]:
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 
-async def task_out(row: TaskRow, project: ProjectRef, links: SignedLinks | None) -> TaskOut:
+async def task_out(row: TaskRow, project: ProjectRef, links: ObjectStore | None) -> TaskOut:
     """Return a task as the API shows it (contract 3.1). `links` signs the URL of its run's log; None shows no URL."""
     return {
         "id": row.id,

@@ -17,8 +17,8 @@ from app.agents.session.usage import value_at
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
 from app.clients.object_store import (
     KEPT_DAYS,
-    ObjectFiles,
     ObjectMissing,
+    ObjectStore,
     ObjectStoreUnavailable,
     RangeNotSatisfiable,
 )
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 async def recall(
-    store: ObjectFiles, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
+    store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
     """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs.
 
@@ -66,7 +66,7 @@ async def recall(
     return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else None
 
 
-async def _end_of(store: ObjectFiles, key: str) -> list[Any]:
+async def _end_of(store: ObjectStore, key: str) -> list[Any]:
     """Return the last entries of a log."""
     content = b""
     try:
@@ -110,7 +110,7 @@ def _line(who: str, text: Any) -> str | None:
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
 
 
-async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
+async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
     """Store the agent's conversation, a local file, in the object store, so that a later run can resume it.
 
     Does nothing if there is no file. An error is only logged, after all retries.
@@ -129,7 +129,7 @@ async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: S
 
 
 async def fetch_session(
-    store: ObjectFiles, *, project_id: int, task_id: UUID, run_id: UUID
+    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
     """Return the agent's conversation that was stored with a run.
 

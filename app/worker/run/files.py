@@ -12,7 +12,7 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
 from app.agents.workspace.folders import FolderRemover, open_folder
-from app.clients.object_store import KEPT_DAYS, ObjectFiles, ObjectMissing, ObjectStoreUnavailable
+from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
@@ -76,7 +76,7 @@ async def open_exchange(root: Path, run_id: UUID, remover: FolderRemover) -> Asy
 
 
 async def fetch_attachments(
-    store: ObjectFiles, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
+    store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
     """Copy files attached to a run from the object store to the local `folder`; return the copies.
 
@@ -93,7 +93,7 @@ async def fetch_attachments(
     return attachments
 
 
-async def _fetch_patiently(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Attachment:
+async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
     try:
         return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, folder))
     except ObjectStoreUnavailable as error:
@@ -103,7 +103,7 @@ async def _fetch_patiently(store: ObjectFiles, artifact: ArtifactOut, folder: Pa
         ) from error
 
 
-async def _fetch(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Attachment:
+async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
     name, path, size = safe_name(artifact["name"]), folder / artifact["id"], 0
     try:
         async with store.open(artifact["storage_path"]) as content:
@@ -120,7 +120,7 @@ async def _fetch(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Att
 
 
 async def store_artifacts(
-    store: ObjectFiles, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
     """Store the files in the local folder `outbox` and the patch in the object store, as artifacts of a run.
 

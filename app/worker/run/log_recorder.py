@@ -11,7 +11,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
-from app.clients.object_store import ObjectFiles
+from app.clients.object_store import ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
 from app.periodic import wait
@@ -149,7 +149,7 @@ class RunLog:
 @asynccontextmanager
 async def open_log(
     sessions: SessionFactory,
-    store: ObjectFiles,
+    store: ObjectStore,
     ref: RunRef,
     *,
     events: RunEvents,

@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import select, update
 from typing_extensions import override
 
-from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.errors import Unavailable
@@ -48,13 +47,13 @@ def ref(run: Run) -> RunRef:
 
 
 @pytest.fixture
-async def unreachable_store(settings: Settings) -> AsyncGenerator[S3Store, None]:
+async def unreachable_store(settings: Settings) -> AsyncGenerator[ObjectStore, None]:
     nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"})
-    async with S3Store(nowhere) as store:
+    async with ObjectStore(nowhere) as store:
         yield store
 
 
-class HookedStore(S3Store):
+class HookedStore(ObjectStore):
     """A store that has something happen when a log is about to grow."""
 
     def __init__(self, settings: Settings, hook: Callable[[], Awaitable[None]]) -> None:
@@ -69,7 +68,7 @@ class HookedStore(S3Store):
         await super().extend(key, size, tail, content_type=content_type, tags=tags)
 
 
-async def read(store: S3Store, ref: RunRef) -> bytes:
+async def read(store: ObjectStore, ref: RunRef) -> bytes:
     async with store.open(ref.log_key) as content:
         return b"".join([chunk async for chunk in content.chunks])
 
@@ -78,7 +77,9 @@ def lines(*numbers: int) -> bytes:
     return encode_entries([{"n": number} for number in numbers])
 
 
-async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: S3Store, ref: RunRef) -> None:
+async def test_concurrent_appends_lose_no_line(
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef
+) -> None:
     async def write(writer: int) -> None:
         for turn in range(4):
             await append_lines(
@@ -95,7 +96,7 @@ async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: 
 
 
 async def test_worker_and_client_write_to_the_same_log(
-    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, tmp_path: Path
 ) -> None:
     async with open_log(
         sessions,
@@ -116,7 +117,7 @@ async def test_worker_and_client_write_to_the_same_log(
 
 
 async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
-    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     # It had stored its lines and died before it could say so; its client got no response and sends them again.
@@ -128,7 +129,7 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
 
 
 async def test_outage_of_the_store_adds_nothing_and_releases_the_lock(
-    sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: RunRef
+    sessions: SessionFactory, store: ObjectStore, unreachable_store: ObjectStore, ref: RunRef
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     with pytest.raises(ObjectStoreUnavailable):
@@ -150,7 +151,7 @@ async def database_in_between(
 
 
 async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
-    settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
+    settings: Settings, sessions: SessionFactory, store: ObjectStore, ref: RunRef
 ) -> None:
     """After an error its caller would send the lines again, and the log would hold them twice."""
     with ExitStack() as faults:
@@ -170,7 +171,7 @@ async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
 async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_than_it_waits(
     settings: Settings,
     sessions: SessionFactory,
-    store: S3Store,
+    store: ObjectStore,
     ref: RunRef,
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -194,7 +195,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
 
 
 async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
-    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
@@ -212,7 +213,7 @@ def test_full_log_takes_a_note_instead() -> None:
 
 
 async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
-    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, tmp_path: Path
 ) -> None:
     file = tmp_path / "log.jsonl"
     with file.open("wb") as lines_of_old:
@@ -235,7 +236,7 @@ async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
 async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_writer(
     settings: Settings,
     sessions: SessionFactory,
-    store: S3Store,
+    store: ObjectStore,
     ref: RunRef,
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -246,7 +247,7 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
     monkeypatch.setattr(log_lock, "_WAIT_SECONDS", 0.3)
     async with (
         interruptible(settings.s3_endpoint_url or "") as between,
-        S3Store(settings.model_copy(update={"s3_endpoint_url": between.url})) as late,
+        ObjectStore(settings.model_copy(update={"s3_endpoint_url": between.url})) as late,
     ):
         between.hold(lines(1))
         appending = asyncio.create_task(append_lines(sessions, late, ref, lines(1)))
@@ -268,7 +269,7 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
     assert await read(store, ref) == lines(1, 2)
 
 
-async def is_stored(store: S3Store, ref: RunRef, content: bytes) -> bool:
+async def is_stored(store: ObjectStore, ref: RunRef, content: bytes) -> bool:
     try:
         return await read(store, ref) == content
     except ObjectMissing:
@@ -277,7 +278,7 @@ async def is_stored(store: S3Store, ref: RunRef, content: bytes) -> bool:
 
 @pytest.mark.parametrize("earlier", [b"", lines(1), b"x" * 6 * 2**20 + b"\n"], ids=["none", "small", "large"])
 async def test_log_that_became_shorter_than_recorded_goes_on_with_what_is_there(
-    sessions: SessionFactory, store: S3Store, ref: RunRef, earlier: bytes
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, earlier: bytes
 ) -> None:
     """A log can expire, and a store can finish a write of long ago: no more than that is lost."""
     await append_lines(sessions, store, ref, earlier + lines(2))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.models import Run, StagedArtifact, Task
 from tests.support.assertions import assert_invalid, concerning
@@ -43,7 +43,7 @@ def assert_refused(response: httpx.Response, error: str) -> None:
 class Stage:
     """Traces of the finalised files of a task: rows, and tags of objects."""
 
-    def __init__(self, session: AsyncSession, store: S3Store, task: Task) -> None:
+    def __init__(self, session: AsyncSession, store: ObjectStore, task: Task) -> None:
         self._session = session
         self._store = store
         self._task = task
@@ -60,7 +60,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(session: AsyncSession, store: S3Store, task: Task) -> Stage:
+def stage(session: AsyncSession, store: ObjectStore, task: Task) -> Stage:
     return Stage(session, store, task)
 
 
@@ -75,7 +75,7 @@ class TestPrepare:
     """Contract 6.1 and 3.5."""
 
     async def test_answer_has_the_form_and_nothing_is_stored(
-        self, client: httpx.AsyncClient, url: str, task: Task, stage: Stage, store: S3Store
+        self, client: httpx.AsyncClient, url: str, task: Task, stage: Stage, store: ObjectStore
     ) -> None:
         prepared = await prepare(client, url, name="a/b/notes.txt", source="web")
         key = f"tasks/artifacts/team_{task.project_id}/task_{task.id}/staged/{prepared['id']}/notes.txt"
@@ -162,7 +162,7 @@ class TestForm:
 
     @pytest.mark.walls
     async def test_file_beyond_the_announced_size_or_with_another_key_is_refused(
-        self, client: httpx.AsyncClient, url: str, store: S3Store
+        self, client: httpx.AsyncClient, url: str, store: ObjectStore
     ) -> None:
         prepared = await prepare(client, url, size=10)
         assert (await upload(prepared, b"x" * (10 + 65536 + 1))).status_code == 400
@@ -179,7 +179,9 @@ class TestForm:
         tampered = base64.b64encode(orjson.dumps(policy)).decode()
         assert (await upload(prepared, policy=tampered)).status_code == 403
 
-    async def test_expired_form_is_refused(self, client: httpx.AsyncClient, url: str, store: S3Store) -> None:
+    async def test_expired_form_is_refused(
+        self, client: httpx.AsyncClient, url: str, store: ObjectStore
+    ) -> None:
         prepared = await prepare(client, url)
         form = await store.signed_form(
             prepared["storage_path"], max_bytes=100, lifetime=timedelta(seconds=-1)
@@ -221,7 +223,7 @@ class TestFinalize:
         assert entry.expires_at == clock() + timedelta(hours=24)
 
     async def test_real_size_counts_and_the_stores_type_where_none_is_given(
-        self, client: httpx.AsyncClient, url: str, store: S3Store
+        self, client: httpx.AsyncClient, url: str, store: ObjectStore
     ) -> None:
         item = await uploaded(client, url, b"four", size=100, content_type="")
         [finished] = (await finalize(client, url, item)).json()["artifacts"]

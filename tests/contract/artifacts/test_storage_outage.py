@@ -9,8 +9,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import Storage
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.models import Run, StagedArtifact
 from tests.support.assertions import assert_error
@@ -30,10 +29,10 @@ async def shared_server(settings: Settings) -> AsyncGenerator[Interruptible, Non
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_store(settings: Settings, shared_server: Interruptible) -> AsyncGenerator[Storage, None]:
+async def shared_store(settings: Settings, shared_server: Interruptible) -> AsyncGenerator[ObjectStore, None]:
     """A store behind a server that can fail; clients upload past it, to the public host."""
     behind = {"s3_endpoint_url": shared_server.url, "s3_public_endpoint_url": settings.s3_endpoint_url}
-    async with S3Store(settings.model_copy(update=behind)) as store:
+    async with ObjectStore(settings.model_copy(update=behind)) as store:
         yield store
 
 
@@ -47,7 +46,7 @@ async def server(shared_server: Interruptible) -> AsyncGenerator[Interruptible, 
 
 
 @pytest.fixture
-def object_store(shared_store: Storage) -> Storage:
+def object_store(shared_store: ObjectStore) -> ObjectStore:
     """The store behind `server`, in place of the one of all tests."""
     return shared_store
 

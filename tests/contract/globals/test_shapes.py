@@ -8,8 +8,7 @@ from uuid import UUID
 
 import httpx
 
-from app.clients.object_store import LOG_TAGS
-from app.clients.s3.store import S3Store
+from app.clients.object_store import LOG_TAGS, ObjectStore
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
 from app.services.storage_keys import log_key
@@ -201,7 +200,7 @@ async def test_malformed_state_shows_nothing_instead_of_failing(
 
 
 async def test_log_url_is_signed_for_an_hour_and_stays_the_same_for_55_minutes(
-    client: httpx.AsyncClient, store: S3Store, task: Task, run: Run, task_url: str, clock: MovableClock
+    client: httpx.AsyncClient, store: ObjectStore, task: Task, run: Run, task_url: str, clock: MovableClock
 ) -> None:
     """Contract 3.3: clients may cache it. No credential is needed to read the log: the signature is one."""
 

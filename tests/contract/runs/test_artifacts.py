@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.ids import new_id
 from app.models import Run, Task
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
@@ -258,7 +258,7 @@ class TestDownload:
         assert_invalid(await client.post(f"{url}/download", json={}), "storage_path", "required")
 
     async def test_file_with_a_deleted_object_is_not_found(
-        self, client: httpx.AsyncClient, url: str, store: S3Store
+        self, client: httpx.AsyncClient, url: str, store: ObjectStore
     ) -> None:
         entry = await add(client, url)
         await store.delete([entry["storage_path"]])

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.models import Run, Task
 from app.services.artifacts.patches import SHOWN_BYTES
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
@@ -173,7 +173,7 @@ async def test_invalid_cursor_is_refused(client: httpx.AsyncClient, run_url: str
 
 
 async def test_patch_that_was_removed_is_not_found(
-    client: httpx.AsyncClient, store: S3Store, run_url: str
+    client: httpx.AsyncClient, store: ObjectStore, run_url: str
 ) -> None:
     entry = await store_patch(client, run_url, PATCH)
     await store.delete([entry["storage_path"]])

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import LOG_TAGS, ObjectStoreUnavailable, Storage
-from app.clients.s3.store import S3Store
+from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run
@@ -60,13 +59,13 @@ async def entries_of(client: httpx.AsyncClient, url: str) -> list[JSON]:
     return [orjson.loads(line) for line in response.text.splitlines()]
 
 
-async def store_log(store: Storage, run: Run, text: bytes) -> None:
+async def store_log(store: ObjectStore, run: Run, text: bytes) -> None:
     key = log_key(run.project_id, run.task_id, run.id)
     await store.put(key, text, content_type="application/jsonl", tags=LOG_TAGS)
 
 
 async def test_what_a_refused_append_left_in_the_store_is_not_read(
-    client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
 ) -> None:
     await append(client, url, {"n": 1})
     key, size = log_key(run.project_id, run.task_id, run.id), len(b'{"n":1}\n')
@@ -79,7 +78,7 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
     assert await entries_of(client, url) == [{"n": 1}, {"n": 2}]
 
 
-class UnsigningStore(S3Store):
+class UnsigningStore(ObjectStore):
     """A store without credentials when a URL is to be signed, which happens on Amazon."""
 
     @override
@@ -89,7 +88,7 @@ class UnsigningStore(S3Store):
 
 class TestAnswerThatFails:
     @pytest.fixture
-    async def object_store(self, settings: Settings) -> AsyncGenerator[Storage, None]:
+    async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
         async with UnsigningStore(settings) as store:
             yield store
 
@@ -122,14 +121,14 @@ class TestAppend:
         assert await entries_of(client, url) == []
 
     async def test_log_that_was_there_before_is_continued(
-        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+        self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         await store_log(store, run, b'{"old":1}\n')
         await append(client, url, {"new": 2})
         assert await entries_of(client, url) == [{"old": 1}, {"new": 2}]
 
     async def test_log_that_has_expired_begins_again(
-        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+        self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         await append(client, url, {"n": 1})
         await store.delete([log_key(run.project_id, run.task_id, run.id)])
@@ -138,7 +137,7 @@ class TestAppend:
         assert await entries_of(client, url) == [{"n": 2}, {"n": 3}]
 
     async def test_large_log_grows_without_being_read(
-        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+        self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         """Beyond the smallest part of an upload the store copies within itself."""
         line = b'{"x":"' + b"x" * 1014 + b'"}\n'
@@ -188,7 +187,7 @@ class TestLogs:
                 assert response.headers["vary"] == "Accept, Authorization, Cookie"
 
     async def test_chain_is_read_oldest_first(
-        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: S3Store
+        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: ObjectStore
     ) -> None:
         oldest = await new_run()
         silent = await new_run(state={"resume_from_run_id": str(oldest.id)})
@@ -200,7 +199,7 @@ class TestLogs:
         assert await entries_of(client, f"{task_url}/runs/{oldest.id}") == [{"n": 1}, {"n": 2}]
 
     async def test_chain_ends_after_ten_runs(
-        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: S3Store
+        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: ObjectStore
     ) -> None:
         chain = [await new_run()]
         for _ in range(11):
@@ -295,13 +294,13 @@ class TestSessionLogs:
         assert entries == [event("a")]
 
     async def test_lines_other_than_objects_do_not_count(
-        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+        self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         await store_log(store, run, b'{"n":1}\n\n{"n":\n[1]\n  {"n":2}  \n{"n":3}')
         assert await self.page(client, url) == ([{"n": 1}, {"n": 2}, {"n": 3}], (3, 3, 3, "false"))
 
     async def test_page_of_large_entries_ends_early_and_the_next_goes_on(
-        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+        self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         lines = [b'{"n":%d,"x":"%b"}\n' % (n, b"x" * 3 * 2**20) for n in range(8)]
         await store_log(store, run, b"".join(lines))

@@ -18,11 +18,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.cli.serving.protocol import StreamingProtocol
 from app.clients.event_hub import EventHub
-from app.clients.object_store import Storage
+from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
-from app.clients.s3.store import S3Store
 from app.clients.subscriptions import MAX_QUEUED_BYTES
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -198,8 +197,10 @@ class TestStoreAway:
             yield server
 
     @pytest.fixture
-    async def object_store(self, settings: Settings, server: Interruptible) -> AsyncGenerator[Storage, None]:
-        async with S3Store(settings.model_copy(update={"s3_endpoint_url": server.url})) as store:
+    async def object_store(
+        self, settings: Settings, server: Interruptible
+    ) -> AsyncGenerator[ObjectStore, None]:
+        async with ObjectStore(settings.model_copy(update={"s3_endpoint_url": server.url})) as store:
             yield store
 
     async def test_follower_hears_before_it_is_stored_and_of_a_gap_if_it_is_not(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus
@@ -29,7 +29,7 @@ from tests.support.factories import make_run, make_staged_artifact
 
 
 @pytest.fixture
-def bucket(own_bucket: S3Store) -> S3Store:
+def bucket(own_bucket: ObjectStore) -> ObjectStore:
     return own_bucket
 
 
@@ -46,7 +46,7 @@ RunSweep = Callable[..., Awaitable[Swept]]
 
 
 @pytest.fixture
-def sweep(sessions: SessionFactory, bucket: S3Store) -> RunSweep:
+def sweep(sessions: SessionFactory, bucket: ObjectStore) -> RunSweep:
     async def run(*, dry_run: bool = False) -> Swept:
         listed: list[SweptObject] = []
         swept = await sweep_artifacts(sessions, bucket, dry_run=dry_run, listed=listed)
@@ -61,7 +61,7 @@ def _now(clock: MovableClock) -> None:
     clock.now = datetime.now(UTC)
 
 
-async def put(bucket: S3Store, key: str) -> str:
+async def put(bucket: ObjectStore, key: str) -> str:
     await bucket.put(key, b"hello", content_type="text/plain", tags={})
     return key
 
@@ -74,12 +74,12 @@ def run_path(run: Run) -> str:
     return run_artifact_key(run.project_id, run.task_id, run.id, artifact_id=new_hex_id(), name="a.txt")
 
 
-async def list_keys(bucket: S3Store) -> set[str]:
+async def list_keys(bucket: ObjectStore) -> set[str]:
     return {listed.key async for page in bucket.pages("") for listed in page}
 
 
 async def test_expired_entry_goes_with_its_object(
-    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     await make_staged_artifact(session, task=task, path=path)
@@ -118,7 +118,7 @@ async def test_many_expired_entries_go_in_batches(
 
 
 async def test_staged_file_that_waits_stays_however_old_its_object_is(
-    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     clock.advance(days=3)
@@ -131,7 +131,7 @@ async def test_staged_file_that_waits_stays_however_old_its_object_is(
 
 
 async def test_upload_that_was_not_finalised_goes_after_a_day(
-    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     run = await make_run(session, task=task)
     orphans = {
@@ -152,7 +152,7 @@ async def test_upload_that_was_not_finalised_goes_after_a_day(
 
 @pytest.mark.parametrize("status", list(RunStatus))
 async def test_attached_file_is_never_taken(
-    bucket: S3Store,
+    bucket: ObjectStore,
     sweep: RunSweep,
     session: AsyncSession,
     task: Task,
@@ -172,7 +172,7 @@ async def test_attached_file_is_never_taken(
 
 
 async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay(
-    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     run = await make_run(session, task=task, status=RunStatus.COMPLETED)
     path, log = run_path(run), log_key(run.project_id, run.task_id, run.id)
@@ -193,7 +193,7 @@ async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
 async def test_deleted_task_with_a_live_run_keeps_its_files(
-    bucket: S3Store,
+    bucket: ObjectStore,
     sweep: RunSweep,
     session: AsyncSession,
     task: Task,
@@ -212,7 +212,7 @@ async def test_deleted_task_with_a_live_run_keeps_its_files(
 
 
 async def test_dry_run_lists_what_would_go_and_removes_nothing(
-    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     await make_staged_artifact(session, task=task, path=path)
@@ -230,7 +230,7 @@ async def test_dry_run_lists_what_would_go_and_removes_nothing(
     "key", ["tasks/artifacts/readme.txt", "tasks/artifacts/team_1/task_x/staged/a/b", "elsewhere/file"]
 )
 async def test_what_is_not_ours_is_left_alone(
-    bucket: S3Store, sweep: RunSweep, clock: MovableClock, key: str
+    bucket: ObjectStore, sweep: RunSweep, clock: MovableClock, key: str
 ) -> None:
     await put(bucket, key)
     clock.advance(days=1000)
@@ -239,7 +239,7 @@ async def test_what_is_not_ours_is_left_alone(
     assert await list_keys(bucket) == {key}
 
 
-async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(bucket: S3Store) -> None:
+async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(bucket: ObjectStore) -> None:
     days = {"Expiration": {"Days": 90}}
     foreign = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "backups/"}, **days}
     client = (await bucket.clients()).internal

@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 from typing_extensions import override
 
+from app.clients.object_store import ObjectStore
 from app.clients.run_events import RunEvents
-from app.clients.s3.store import S3Store
 from app.db import SessionFactory, unit_of_work
 from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id
@@ -151,7 +151,7 @@ async def test_log_of_a_failed_run_says_which_commands_were_dropped(
     """Without the store the sweep goes on; followers got the receipts already."""
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
         settings = process.settings.model_copy(update={"s3_endpoint_url": between.url})
-        async with S3Store(settings) as store:
+        async with ObjectStore(settings) as store:
             if away:
                 await between.refuse()
             await recover_runs(replace(process, store=store))

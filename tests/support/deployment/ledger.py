@@ -8,11 +8,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import select
 
-from app.clients.object_store import ObjectMissing
+from app.clients.object_store import ObjectMissing, ObjectStore
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_stream import MAX_EVENTS, read_events
 from app.clients.run_events import EventKind
-from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task
@@ -52,7 +51,7 @@ class Ledger:
 
 async def take_stock(
     site: Site,
-    store: S3Store,
+    store: ObjectStore,
     *,
     accepted: Collection[UUID],
     pushes: PushService | None = None,
@@ -110,7 +109,7 @@ def _note_repeats(ledger: Ledger, run: Run, what: str, lines: Iterable[bytes]) -
     ledger.doubled += [f"{run.id}: {what} {line[:200]!r}" for line in repeated]
 
 
-async def _check_result(ledger: Ledger, store: S3Store, run: Run, log: list[bytes]) -> None:
+async def _check_result(ledger: Ledger, store: ObjectStore, run: Run, log: list[bytes]) -> None:
     lacks: list[str] = []
     names = sorted(artifact["name"] for artifact in run.artifacts)
     if names != _RESULT:
@@ -144,7 +143,7 @@ async def _events(redis: RedisClient, run: Run) -> list[bytes]:
     return [event.data for event in events if event.kind is EventKind.ENTRY]
 
 
-async def _stored_log(site: Site, store: S3Store, run: Run) -> list[bytes]:
+async def _stored_log(site: Site, store: ObjectStore, run: Run) -> list[bytes]:
     """Return the lines of a log that count."""
     async with unit_of_work(site.sessions) as session:
         size = await session.scalar(select(RunLogState.size).where(RunLogState.run_id == run.id))
@@ -158,6 +157,6 @@ async def _stored_log(site: Site, store: S3Store, run: Run) -> list[bytes]:
     return lines
 
 
-async def _read(store: S3Store, key: str) -> bytes:
+async def _read(store: ObjectStore, key: str) -> bytes:
     async with store.open(key) as content:
         return b"".join([chunk async for chunk in content.chunks])

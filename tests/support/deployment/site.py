@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 from sqlalchemy import ColumnElement, func, select, update
 
+from app.clients.object_store import ObjectStore
 from app.clients.queue import ArqQueue
 from app.clients.redis import create_redis
-from app.clients.s3.store import S3Store
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -204,7 +204,7 @@ class Site:
             return len(changed.all())
 
 
-async def read_log(store: S3Store, run: Run) -> str:
+async def read_log(store: ObjectStore, run: Run) -> str:
     """Return the text of a run's log in the object store."""
     async with store.open(log_key(run.project_id, run.task_id, run.id)) as content:
         return b"".join([chunk async for chunk in content.chunks]).decode()

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
 from app.services.storage_keys import staged_key
@@ -23,7 +23,7 @@ def _now(clock: MovableClock) -> None:
     clock.now = datetime.now(UTC)
 
 
-async def stage(session: AsyncSession, bucket: S3Store, task: Task) -> str:
+async def stage(session: AsyncSession, bucket: ObjectStore, task: Task) -> str:
     """Make a staged file, and return its key."""
     key = staged_key(task.project_id, task.id, artifact_id=new_hex_id(), name="a.txt")
     await bucket.put(key, b"hello", content_type="text/plain", tags={})
@@ -31,12 +31,12 @@ async def stage(session: AsyncSession, bucket: S3Store, task: Task) -> str:
     return key
 
 
-async def keys(bucket: S3Store) -> list[str]:
+async def keys(bucket: ObjectStore) -> list[str]:
     return [listed.key async for page in bucket.pages("") for listed in page]
 
 
 async def test_job_deletes_expired_files_and_writes_the_rules_of_the_bucket(
-    workshop: Workshop, own_bucket: S3Store, session: AsyncSession, task: Task, clock: MovableClock
+    workshop: Workshop, own_bucket: ObjectStore, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     job = workshop.with_process(store=own_bucket)
     await stage(session, own_bucket, task)
@@ -55,7 +55,7 @@ async def test_job_deletes_expired_files_and_writes_the_rules_of_the_bucket(
 
 async def test_outage_of_the_store_is_a_warning_and_the_next_job_deletes_the_files(
     workshop: Workshop,
-    own_bucket: S3Store,
+    own_bucket: ObjectStore,
     session: AsyncSession,
     task: Task,
     clock: MovableClock,
@@ -64,7 +64,7 @@ async def test_outage_of_the_store_is_a_warning_and_the_next_job_deletes_the_fil
     await stage(session, own_bucket, task)
     clock.advance(hours=25)
     away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}", "s3_bucket": own_bucket.bucket}
-    async with S3Store(workshop.context.process.settings.model_copy(update=away)) as store:
+    async with ObjectStore(workshop.context.process.settings.model_copy(update=away)) as store:
         await sweep_artifacts(workshop.with_process(store=store).arq_context)
 
     assert caplog.text.count("artifacts.not_swept") == 1

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from app.clients.github.api import GitHubAccess, PullRequest
 from app.clients.github.client import GitHubClient
-from app.clients.s3.store import S3Store
+from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
@@ -317,7 +317,7 @@ async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
     assert large_files.signature not in log
 
 
-class NotingStore(S3Store):
+class NotingStore(ObjectStore):
     """A store that notes the names of its new objects among the steps of a run."""
 
     def __init__(self, settings: Settings, steps: list[str]) -> None:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from typing_extensions import override
 
-from app.clients.s3.store import S3Store
-from app.clients.stored_objects import ObjectInfo
+from app.clients.object_store import ObjectInfo, ObjectStore
 from app.config import Settings
 from app.enums import RunStatus
 from app.models import Run
@@ -55,7 +54,7 @@ async def performing(workshop: Workshop, *, wait: int, **task: Any) -> AsyncGene
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
         changes = {"s3_endpoint_url": between.url, "worker_store_wait_seconds": wait}
         settings = process.settings.model_copy(update=changes)
-        async with S3Store(settings) as store:
+        async with ObjectStore(settings) as store:
             await between.refuse()
             worker = workshop.with_process(settings=settings, store=store)
             yield CutOff(
@@ -186,7 +185,7 @@ async def test_worker_that_is_stopped_gives_the_run_back_though_the_store_may_st
     assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None)
 
 
-class SilentStore(S3Store):
+class SilentStore(ObjectStore):
     """A store that does not answer when an object is written."""
 
     def __init__(self, settings: Settings) -> None:
@@ -212,7 +211,7 @@ async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop)
     assert "unexpected error" in (ended.error_message or "")
 
 
-class FaultyStore(S3Store):
+class FaultyStore(ObjectStore):
     """A store that fails for objects with one suffix, in a way that nothing expects."""
 
     def __init__(self, settings: Settings, suffix: str) -> None:

@@ -1,1 +1,0 @@
-"""The object store, on any server that speaks S3."""
