@@ -78,8 +78,6 @@ TO_JOIN: Final = (
     "app/services/webhook_endpoints/urls.py",
     "app/web/coalescing.py",
     "app/web/console/sign_in.py",
-    "app/web/openapi/bodies.py",
-    "app/web/openapi/published.py",
     "app/web/proxies.py",
     "app/web/task_body.py",
     "app/worker/run/lease.py",

@@ -28,7 +28,7 @@ Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
     summary="Answer a question with an action token",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
-    responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
 )
 async def act(request: Request, token: OpenAction, body: Body) -> Json:
     """Answer a question with the action token of its notification; no API key is needed.

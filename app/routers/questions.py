@@ -46,7 +46,7 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json
     summary="Answer a question",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
-    responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
 )
 async def answer_question(
     call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
@@ -70,7 +70,7 @@ async def answer_question(
     summary="Snooze a question",
     response_description="The question, which stays in the inbox.",
     response_model=QuestionOut,
-    responses=errors(400, 403, 404, 409, 410, 413, 415, 429) | settled(410),
+    responses=errors(400, 403, 404, 409, 413, 415, 429) | settled(410),
 )
 async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep

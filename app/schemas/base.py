@@ -1,6 +1,7 @@
 """Base classes for request bodies and queries, and types of the pages of a list and of the links between them."""
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +19,8 @@ class Input(BaseModel):
     """Base class of request bodies and queries. Unknown and read-only keys are ignored (contract 2.5)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
+    # Of a body, for its description: by what they show.
+    examples: ClassVar[Mapping[str, Any]] = {}
 
     def given(self, field: str) -> bool:
         """Return whether the client sent the field. Return False if it was left out and so has its default."""

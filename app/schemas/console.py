@@ -1,7 +1,7 @@
 """Bodies that open console sessions, and the published form of these (contract 17)."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -17,6 +17,11 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of api_key and code.")
 
 class SignIn(Input):
     """The credential that opens a console session: an API key, or the code of a login link."""
+
+    examples: ClassVar = {
+        "With an API key": {"api_key": "phx_…"},
+        "With a login link": {"code": "The part of the link after #"},
+    }
 
     api_key: Annotated[
         str | None,

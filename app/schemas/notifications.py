@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +14,8 @@ from app.quiet_hours import DAYS, QuietHours
 from app.schemas.base import Input, PageLink
 from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail
 from app.schemas.fields import Field as InputField
+
+_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 
 
 class WatchedBy(TypedDict):
@@ -105,6 +107,8 @@ class NotificationPage(TypedDict):
 
 class PushTestIn(Input):
     """A request for a test push to one of the caller's devices."""
+
+    examples: ClassVar = {"The device last seen": {}, "A certain device": _DEVICE}
 
     device_id: Annotated[
         UUID | None, Uuid(), Field(description="Default: the caller's most recently seen device.")
@@ -209,8 +213,9 @@ def _time(value: dict[str, Any], name: str) -> time:
 
 
 def _zone(value: dict[str, Any]) -> str:
+    name = _required(value, "timezone")
     try:
-        return ZoneInfo(_required(value, "timezone")).key
+        return ZoneInfo(name).key
     # Zoneinfo reads an unknown name as a path, so other errors are possible too.
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError, AttributeError):
         text = "`timezone` must be the IANA name of a zone, such as Europe/Berlin."
@@ -234,6 +239,15 @@ def _days(value: dict[str, Any]) -> tuple[str, ...]:
 
 class PreferencesIn(Input):
     """Changes to the caller's notification preferences; absent fields keep their values."""
+
+    examples: ClassVar = {
+        "No pushes about cancelled runs": {"cancelled": False},
+        "Quiet hours at night, and no titles": {
+            "quiet_hours": {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"},
+            "allow_during_quiet": ["high"],
+            "push_text": "generic",
+        },
+    }
 
     completed: Annotated[bool, Boolean(), Field(description="Whether to push when a run is completed.")] = (
         True

@@ -1,7 +1,7 @@
 """Bodies that register devices for pushes (contract 6.5), and report which tasks they show (5.6, 5.7)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -21,8 +21,14 @@ _WHICH = "Id of the device, as its registration answered it, or of a console ses
 _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
 
 
+_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
+_EXAMPLE = "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"
+
+
 class PushTokenIn(Input):
     """A device to register for pushes."""
+
+    examples: ClassVar = {"A phone": {"token": _EXAMPLE, "platform": "ios"}}
 
     token: Annotated[
         str,
@@ -44,6 +50,8 @@ class PushTokenIn(Input):
 
 class UnregisterIn(Input):
     """A device to unregister from pushes."""
+
+    examples: ClassVar = {"A phone": {"token": _EXAMPLE}}
 
     token: Annotated[str, _TOKEN, Field(description="The token that the device was registered with.")]
 
@@ -80,6 +88,8 @@ class VapidPublicKeyOut(TypedDict):
 class PresenceIn(Input):
     """A report that a device shows the task now; it is valid for 60 seconds."""
 
+    examples: ClassVar = {"A device": _DEVICE}
+
     device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
     focused: Annotated[
         bool,
@@ -98,6 +108,8 @@ class PresenceIn(Input):
 
 class PresenceLeaveIn(Input):
     """A report that a device no longer shows the task."""
+
+    examples: ClassVar = {"A device": _DEVICE}
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
 

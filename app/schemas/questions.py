@@ -1,7 +1,7 @@
 """Questions of agents: their published form, and the bodies that answer and snooze them (contract 15)."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, NotRequired, Self
+from typing import Annotated, Any, ClassVar, Literal, NotRequired, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -30,6 +30,9 @@ _MAX_NOTE = 10_000
 _MAX_OPTION = 255
 _DIGEST = 64
 _AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and text.")
+
+
+_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class InboxQuery(QueryInput):
@@ -200,6 +203,11 @@ class InboxPage(TypedDict):
 class ActionIn(Input):
     """An answer to a question, sent with an action token. It is empty if the token itself names the chosen option."""
 
+    examples: ClassVar = {
+        "A token that names an option": {},
+        "A token of a page": {"option_id": "allow"},
+    }
+
     digest: Annotated[
         str | None,
         Text(max_length=_DIGEST, null=True),
@@ -248,6 +256,14 @@ class ActionIn(Input):
 class AnswerIn(ActionIn):
     """An answer to a question. The question's kind decides which one of `option_id`, `action` and `text` it has."""
 
+    examples: ClassVar = {
+        "Allow once": {"option_id": "allow", "digest": _EXAMPLE},
+        "Reject, with a reason": {"option_id": "reject", "custom_input": "Deploy to staging first."},
+        "Fill in a form": {"action": "accept", "content": {"question_0": "Blue"}},
+        "Decline a form, or to open a page": {"action": "decline"},
+        "Send the next message": {"text": "Now write the tests."},
+    }
+
     @model_validator(mode="after")
     def _require_answer(self) -> Self:
         if self.given_ways != 1:
@@ -270,6 +286,10 @@ class AnsweredOut(Winner):
 
 class SnoozeIn(Input):
     """A request to suspend notifications about a question: either `until` a time, or for a number of `seconds`."""
+
+    examples: ClassVar = {
+        "For an hour": {"seconds": 3600},
+    }
 
     until: Annotated[
         datetime | None,

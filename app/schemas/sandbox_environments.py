@@ -7,7 +7,7 @@ Names and shape follow the reference's own `sandbox_environments`, to which the 
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -142,11 +142,29 @@ class _Fields(Input):
 class SandboxEnvironmentIn(_Fields):
     """A request for a new sandbox environment: the hosts and environment variables that agents of its runs get."""
 
+    examples: ClassVar = {
+        "Additional hosts and a secret, shared with the project": {
+            "name": "Web app",
+            "network_access_level": "custom",
+            "allowed_domains": ["registry.npmjs.org", "*.example.com"],
+            "repositories": ["taskbeacon/taskbeacon"],
+            "environment_variables": {"STAGING_TOKEN": "s3cret"},
+            "private": False,
+        },
+        "Package registries and code hosts, private": {"name": "Mine"},
+        "No network access": {"name": "Offline", "network_access_level": "none", "private": False},
+    }
+
     name: Annotated[str, _NAME, _NAMED]
 
 
 class SandboxEnvironmentUpdateIn(_Fields):
     """A request to change a sandbox environment; absent fields keep their values."""
+
+    examples: ClassVar = {
+        "Share with the project": {"private": False},
+        "Replace the variables": {"environment_variables": {"STAGING_TOKEN": "s3cret"}},
+    }
 
     name: Annotated[str | None, _NAME, _NAMED] = None
 

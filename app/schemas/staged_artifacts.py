@@ -1,7 +1,7 @@
 """Bodies that prepare and finalise uploads of files, for a run or its next one (contract 5.9, 6.1)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import TypedDict, override
@@ -28,6 +28,11 @@ ContentType = Annotated[
     Field(description="Media type of the file.", examples=["image/png"]),
 ]
 StoragePath = Annotated[str, Text(max_length=500), Field(description="The `storage_path` of the file.")]
+
+
+_FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+_FILE = {"name": "screenshot.png", "type": "user_attachment", "content_type": "image/png"}
+_PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,8 @@ class PrepareItem(Input):
 class PrepareIn(Input):
     """A request for signed upload forms: the descriptions of the files that a client wants to upload."""
 
+    examples: ClassVar = {"A screenshot": {"artifacts": [{**_FILE, "size": 48213}]}}
+
     artifacts: Annotated[
         list[PrepareItem], ArtifactItems(), Field(description="Files to upload, in the order of the answer.")
     ]
@@ -115,6 +122,8 @@ class FinalizeItem(Input):
 
 class FinalizeIn(Input):
     """The files that a client has uploaded with signed forms; all of them are accepted, or none."""
+
+    examples: ClassVar = {"A screenshot": {"artifacts": [{**_FILE, "id": _FILE_ID, "storage_path": _PATH}]}}
 
     artifacts: Annotated[
         list[FinalizeItem],

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -26,6 +26,19 @@ from app.schemas.runs.runs import RunOut
 from app.schemas.users import UserBasic
 
 _MAX_SUMMARIES = 5000
+
+
+_RUNBOOK = """\
+Write a page that says hello.
+
+```file path=docs/hello.md
+# Hello
+```
+
+```sh
+grep -q Hello docs/hello.md
+```
+"""
 
 
 class Archived(StrEnum):
@@ -58,6 +71,22 @@ class _Origin(Choice):
 
 class TaskIn(Input):
     """The writable fields of a task. Every field is optional; an update changes only the given fields."""
+
+    examples: ClassVar = {
+        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
+        "A minimal task": {"description": "Fix the typo on the login page."},
+        "A task in a repository, with a structured result": {
+            "title": "Count the tests",
+            "description": "Count the test functions of this repository.",
+            "repository": "taskbeacon/taskbeacon",
+            "json_schema": {
+                "type": "object",
+                "properties": {"tests": {"type": "integer"}},
+                "required": ["tests"],
+            },
+        },
+        "Archive (update)": {"archived": True},
+    }
 
     title: Annotated[
         str,
@@ -262,6 +291,8 @@ class RepositoriesOut(TypedDict):
 
 class SummariesIn(Input):
     """A request for summaries of the tasks with the given ids."""
+
+    examples: ClassVar = {"Two tasks": {"ids": [f"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f4{n}" for n in range(2)]}}
 
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],

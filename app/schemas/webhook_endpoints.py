@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -127,6 +127,19 @@ class _Fields(Input):
 class EndpointIn(_Fields):
     """The fields of a new webhook endpoint."""
 
+    examples: ClassVar = {
+        "Ended runs, and questions": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["run.completed", "run.failed", "run.cancelled", "question.*"],
+        },
+        "All events of the caller's own tasks, with full bodies": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["*"],
+            "payload": "full",
+            "task_filter": {"created_by": "me"},
+        },
+    }
+
     url: Annotated[str, _URL, _URL_SHOWN]
     event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN]
 
@@ -134,12 +147,22 @@ class EndpointIn(_Fields):
 class EndpointUpdateIn(_Fields):
     """Changes to a webhook endpoint; absent fields keep their values."""
 
+    examples: ClassVar = {
+        "Change the URL": {"url": "https://hooks.example.com/new"},
+        "Disable": {"enabled": False},
+    }
+
     url: Annotated[str, _URL, _URL_SHOWN] = ""
     event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN] = []  # noqa: RUF012 - pydantic copies defaults
 
 
 class RotateIn(Input):
     """A request to replace the secret of a webhook endpoint, and the time for which the old secret stays valid."""
+
+    examples: ClassVar = {
+        "A day with both": {},
+        "At once": {"expire_old_after_seconds": 0},
+    }
 
     expire_old_after_seconds: Annotated[
         int,
@@ -153,6 +176,15 @@ class RecoverIn(Input):
 
     The messages are selected by the time of their event and the result of their delivery.
     """
+
+    examples: ClassVar = {
+        "Failed deliveries": {"since": "2026-03-01T00:00:00Z"},
+        "All events missed within an hour": {
+            "since": "2026-03-01T10:00:00Z",
+            "until": "2026-03-01T11:00:00Z",
+            "only": "all",
+        },
+    }
 
     since: Annotated[datetime, Timestamp(), Field(description="Only events from this time on.")]
     until: Annotated[

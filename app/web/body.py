@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api_limits import BODY_BYTES, BODY_BYTES_PER_SECOND, BODY_SECONDS, DRAINED_BYTES, JSON_DEPTH
@@ -23,11 +23,12 @@ from app.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from app.schemas.base import Input
 from app.web.errors.validation import first_error
 
 _CACHED = "taskbeacon.body"
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Input)
 
 
 class BodyReader:
@@ -36,7 +37,7 @@ class BodyReader:
     The OpenAPI document shows this model as the body of the route's requests.
     """
 
-    def __init__(self, model: type[BaseModel]) -> None:
+    def __init__(self, model: type[Input]) -> None:
         self.model = model
 
     async def __call__(self, request: Request) -> Any:

@@ -29,8 +29,9 @@ class UnitRoute(APIRoute):
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, response_model: Any = None, **options: Any
     ) -> None:
-        super().__init__(path, endpoint, response_model=None, **options)
         self._described = {"response_model": response_model or None, **options}
+        # For requests without the models of responses: each takes time to build.
+        super().__init__(path, endpoint, response_model=None, **{**options, "responses": None})
 
     def describe(self) -> APIRoute:
         """Return a copy of this route for the OpenAPI document. It has the `response_model`, and serves no requests."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import TypedDict, override
@@ -11,6 +11,8 @@ from app.schemas.base import Input
 from app.schemas.fields import Choice, JsonSchema, fail
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
+
+_PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
 
 
 class ContentEncoding(StrEnum):
@@ -53,6 +55,21 @@ class InlineItem(Input):
 class InlineIn(Input):
     """Files to store on a run: all of them are stored, or none. For larger files prepare an upload."""
 
+    examples: ClassVar = {
+        "A text file": {"artifacts": [{"name": "plan.md", "type": "plan", "content": "1. Say hello."}]},
+        "A binary file": {
+            "artifacts": [
+                {
+                    "name": "dot.gif",
+                    "type": "output",
+                    "content": "R0lGODlhAQABAAAAACw=",
+                    "content_encoding": "base64",
+                    "content_type": "image/gif",
+                }
+            ]
+        },
+    }
+
     artifacts: Annotated[
         list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")
     ]
@@ -60,6 +77,8 @@ class InlineIn(Input):
 
 class PathIn(Input):
     """A request for one file of a run, by its `storage_path`."""
+
+    examples: ClassVar = {"A file of the run": {"storage_path": _PATH}}
 
     storage_path: StoragePath
 

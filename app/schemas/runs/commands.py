@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, NotRequired, Self
+from typing import Annotated, Any, ClassVar, NotRequired, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -28,6 +28,13 @@ _BLOCKS: Mapping[str, tuple[str, ...]] = {
     "resource_link": ("name", "uri"),
     "resource": (),
 }
+
+
+_FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+
+
+def _command(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
 
 
 class JsonRpcVersion(StrEnum):
@@ -172,6 +179,26 @@ _PARAMS: Mapping[CommandMethod, type[Input]] = {
 
 class CommandIn(Input):
     """A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` belong to it."""
+
+    examples: ClassVar = {
+        "A message": _command("user_message", content="Keep the old page, too."),
+        "A message with a file of the run": _command(
+            "user_message", content="Like in this picture.", artifact_ids=[_FILE_ID]
+        ),
+        "A message of content blocks": _command(
+            "user_message",
+            content=[
+                {"type": "text", "text": "Follow this guide:"},
+                {"type": "resource_link", "name": "guide", "uri": "https://docs.example.com/guide"},
+            ],
+        ),
+        "Cancel the turn": _command("cancel"),
+        "End the conversation": _command("close"),
+        "Answer a permission request": _command(
+            "permission_response", requestId="0f3c9d1b7a5e4c2d8b6a4f2e1d3c5b7a", optionId="allow_once"
+        ),
+        "Set an option": _command("set_config_option", configId="mode", value="plan"),
+    }
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
     method: Annotated[

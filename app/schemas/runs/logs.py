@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -14,6 +14,23 @@ _MAX_ENTRIES = 10_000
 _MAX_PAGE = 5000
 _WORDS = Text(max_length=5000, blank_is_absent=True)
 _MAX_OFFSET = 2**53
+
+
+_LOG_ENTRY = {
+    "type": "notification",
+    "timestamp": "2026-03-01T10:00:07.250Z",
+    "notification": {
+        "jsonrpc": "2.0",
+        "method": "session/update",
+        "params": {
+            "sessionId": "s1",
+            "update": {
+                "sessionUpdate": "agent_message",
+                "content": {"type": "text", "text": "The page says hello now."},
+            },
+        },
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +46,8 @@ class _Entries(Items):
 
 class AppendIn(Input):
     """Entries to append to the log of a run."""
+
+    examples: ClassVar = {"A message of the agent": {"entries": [_LOG_ENTRY]}}
 
     entries: Annotated[
         list[Annotated[dict[str, Any], JsonObject()]],

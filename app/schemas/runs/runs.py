@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -34,6 +34,17 @@ _MAX_PARTS = 100
 
 class RunIn(Input):
     """The options of a new run; an empty body selects all defaults. Null is refused except for `branch`."""
+
+    examples: ClassVar = {
+        "All defaults": {},
+        "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
+        "With Claude": {
+            "runtime_adapter": "claude",
+            "model": "claude-sonnet-5",
+            "reasoning_effort": "high",
+            "initial_permission_mode": "acceptEdits",
+        },
+    }
 
     mode: Annotated[
         RunMode,
@@ -129,6 +140,11 @@ class _Ignored(InputField):
 class RunCreateIn(RunIn):
     """The options of a run that is created without being started: those of `RunIn` without `resume_from_run_id`."""
 
+    examples: ClassVar = {
+        "Performed by the client": {},
+        "Performed by a worker, later": {"environment": "cloud", "branch": "main"},
+    }
+
     environment: Annotated[
         Environment,
         Choice(of=Environment),
@@ -144,6 +160,11 @@ class RunCreateIn(RunIn):
 class StartIn(Input):
     """A message and files for the agent of a run that is to be started."""
 
+    examples: ClassVar = {
+        "With the options of its creation": {},
+        "With a message": {"pending_user_message": "Keep the change small."},
+    }
+
     pending_user_message: Annotated[
         str | None,
         Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
@@ -158,6 +179,12 @@ class StartIn(Input):
 
 class RunUpdateIn(Input):
     """Changes to a run; absent fields keep their values."""
+
+    examples: ClassVar = {
+        "Report progress": {"status": "in_progress", "stage": "testing"},
+        "Cancel": {"status": "cancelled"},
+        "Change the state": {"state": {"mode": "interactive"}, "state_remove_keys": ["snapshot_external_id"]},
+    }
 
     status: Annotated[
         RunStatus | None,
@@ -197,6 +224,8 @@ class RunUpdateIn(Input):
 class SetOutputIn(Input):
     """The new output of a run. If the body has no key `output`, the whole body is the output (contract 13.11)."""
 
+    examples: ClassVar = {"A result": {"output": {"tests": 42}}}
+
     output: Annotated[
         Any, Json(null=True), Field(description="Replaces the output; must satisfy the task's `json_schema`.")
     ] = None
@@ -209,6 +238,8 @@ class SetOutputIn(Input):
 
 class RelayIn(Input):
     """A message of an agent to relay to a chat outside the service. It is written to the log of the agent's run."""
+
+    examples: ClassVar = {"A message": {"text": "The page says hello now."}}
 
     text: Annotated[str, Text(max_length=_MAX_RELAYED), Field(description="The message.")]
     text_parts: Annotated[

@@ -1,24 +1,23 @@
 """Build the OpenAPI document of the API, `/openapi.json`.
 
-This adds bodies and scopes, which FastAPI cannot see because dependencies read them. Texts come from `groups`, errors
-from `errors`, examples from `examples` and from the fields of the schemas.
+This adds bodies and scopes, which FastAPI cannot see because dependencies read them. Texts come from `groups`, shared
+errors from `errors`, examples from the schemas.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, TypeAdapter
 
+from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
-from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, Gate, examples_of_errors
-from app.web.openapi.examples import ANSWERS, BODIES
+from app.web.openapi.errors import shared_errors
 from app.web.pagination import read_limit, read_page
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -26,31 +25,13 @@ from app.web.unit_route import UnitRoute
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
 _FOREIGN_SCHEMAS = ("HTTPValidationError", "ValidationError")
-_FIRST_ERROR_STATUS = 400
+_REFERENCE = "#/components/schemas/{model}"
 # Dependencies that read parameters themselves.
 _READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
     read_page: ("limit", "offset"),
     read_limit: ("limit",),
     read_key: (HEADER,),
 }
-_RETRY_AFTER = {
-    "Retry-After": {
-        "description": "Seconds to wait before the next request.",
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
-# Examples for fields without an example.
-_SAMPLES = {
-    "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
-    "date-time": "2026-03-01T10:00:00.123456Z",
-    "uri": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
-    "string": "text",
-    "integer": 1,
-    "number": 12.5,
-    "boolean": True,
-    "null": None,
-}
-
 Dependency = TypeVar("Dependency")
 
 
@@ -75,7 +56,7 @@ def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
             yield route
 
 
-def gate_of(route: APIRoute) -> Gate | None:
+def gate_of(route: APIRoute) -> ScopeGate | RunTokenGate | ConsoleGate | None:
     """Return the dependency that checks the credential of a route's requests, or None if they need no credential."""
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
@@ -107,11 +88,10 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         contact=groups.CONTACT,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
+    document["components"]["responses"] = shared_errors()
     schemas = document["components"]["schemas"]
     for name in _FOREIGN_SCHEMAS:
         schemas.pop(name, None)
-    for body in BODIES_OF_ERRORS:
-        _add_schema(body.__name__, TypeAdapter(body).json_schema(ref_template=REFERENCE), schemas)
     document["components"]["securitySchemes"] = {
         groups.SECURITY_SCHEME_NAME: groups.SECURITY_SCHEME,
         groups.RUN_SCHEME_NAME: groups.RUN_SCHEME,
@@ -178,36 +158,6 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
         operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
     if reader is not None:
         operation["requestBody"] = _request_body(reader.model, schemas)
-    _complete_answers(operation, route, schemas)
-
-
-def _complete_answers(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
-    gate, reader = gate_of(route), reader_of(route)
-    model = reader.model if reader else _query_model(route)
-    for status, response in operation["responses"].items():
-        shown: Mapping[str, Any] = {}
-        if int(status) >= _FIRST_ERROR_STATUS:
-            shown = examples_of_errors(
-                operation["operationId"], gate, model, int(status), has_body=reader is not None
-            )
-        for media_type, content in response.get("content", {}).items():
-            # A file has no example.
-            if int(status) < _FIRST_ERROR_STATUS and media_type != "*/*":
-                answer = ANSWERS.get(operation["operationId"])
-                content["example"] = _sample(content["schema"], schemas) if answer is None else answer
-            if shown:
-                content["examples"] = _name_examples(shown)
-            if "anyOf" in content["schema"]:
-                # FastAPI's own words, by which generated clients name the type.
-                words = operation["operationId"].replace("_", " ").title()
-                content["schema"] = {**content["schema"], "title": f"Response {status} {words}"}
-        if status == "429":
-            response["headers"] = _RETRY_AFTER
-
-
-def _query_model(route: APIRoute) -> type[BaseModel] | None:
-    kinds = (parameter.field_info.annotation for parameter in route.dependant.query_params)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
@@ -225,53 +175,21 @@ def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
         operation["parameters"] = parameters
 
 
-def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template=REFERENCE)
+def _request_body(model: type[Input], schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=_REFERENCE)
     is_required = bool(schema.get("required"))
-    _add_schema(model.__name__, schema, schemas, has_defaults=False)
+    for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():
+        # Generated clients send published defaults. In an update an absent field keeps its value, so a default would
+        # overwrite fields that the caller did not name (ADR 50). If a default matters, the description names it.
+        for field in described.get("properties", {}).values():
+            field.pop("default", None)
+        schemas[name] = described
     content = {
-        "schema": {"$ref": REFERENCE.format(model=model.__name__)},
-        "examples": _name_examples(BODIES[model]),
+        "schema": {"$ref": _REFERENCE.format(model=model.__name__)},
+        "examples": {
+            f"example{number}": {"summary": summary, "value": value}
+            for number, (summary, value) in enumerate(model.examples.items(), start=1)
+        },
     }
     # An empty body is `{}` (contract 2.5), which is enough where no field is required.
     return {"required": is_required, "content": {Json.media_type: content}}
-
-
-def _add_schema(
-    name: str, schema: dict[str, Any], schemas: dict[str, Any], *, has_defaults: bool = True
-) -> None:
-    """Add to the document a schema and those it refers to; schemas of bodies have no field defaults.
-
-    Generated clients send published defaults. In an update an absent field keeps its value, so a default
-    would overwrite fields that the caller did not name (ADR 50). If a default matters, the field's
-    description names it.
-    """
-    for each, described in {name: schema, **schema.pop("$defs", {})}.items():
-        for field in () if has_defaults else described.get("properties", {}).values():
-            field.pop("default", None)
-        schemas[each] = described
-
-
-def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return an example value for a JSON Schema, made of the examples of its fields."""
-    match schema:
-        case {"examples": [example, *_]} | {"const": example} | {"enum": [example, *_]}:
-            return example
-        case {"$ref": str(reference)}:
-            return _sample(schemas[reference.rpartition("/")[2]], schemas)
-        case {"anyOf": [first, *_]}:
-            return _sample({"format": schema.get("format", ""), **first}, schemas)
-        case {"type": "object"}:
-            return {name: _sample(field, schemas) for name, field in schema.get("properties", {}).items()}
-        case {"items": items}:
-            return [_sample(items, schemas)]
-        case _:
-            return _SAMPLES.get(schema.get("format", ""), _SAMPLES.get(schema.get("type", "null")))
-
-
-def _name_examples(examples: Any) -> dict[str, Any]:
-    """Return examples in OpenAPI's form: by an identifier, each with its summary."""
-    return {
-        f"example{number}": {"summary": summary, "value": value}
-        for number, (summary, value) in enumerate(examples.items(), start=1)
-    }

@@ -15,6 +15,7 @@ class Description:
 
     def __init__(self, app: FastAPI) -> None:
         self.document: dict[str, Any] = app.openapi()
+        self._responses: dict[str, Any] = self.document["components"]["responses"]
         self._components = _strict(self.document["components"])
         self._paths = [
             (route.path_regex, route.path_format, {method.lower() for method in route.methods or ()})
@@ -30,6 +31,11 @@ class Description:
                 found: dict[str, Any] = self.document["paths"][described][method]
                 return found
         return None
+
+    def response(self, described: dict[str, Any]) -> dict[str, Any]:
+        """Return a response of an operation as the document describes it, itself or by reference."""
+        name = described.get("$ref", "").rpartition("/")[2]
+        return self._responses[name] if name else described
 
     def violations(self, value: Any, schema: dict[str, Any]) -> list[str]:
         """Return the violations of a schema of the document by a value."""
@@ -47,7 +53,7 @@ class Description:
         assert status in operation["responses"], (
             f"{operation['operationId']} answered {status}: {response.text}"
         )
-        described = operation["responses"][status].get("content")
+        described = self.response(operation["responses"][status]).get("content")
         if not described:
             assert response.content == b""
             assert "content-type" not in response.headers
