@@ -54,7 +54,6 @@ class AnswerInvalid(Exception):
     def __init__(
         self, what: str, *place: str | int, field: str | None = None, code: str = "invalid_input"
     ) -> None:
-        """`place` is the path to the invalid value in the form's content, `field` the field of the request."""
         self.place = tuple(str(step)[:_SHOWN_CHARACTERS] for step in place)
         self.what = what[:_SHOWN_CHARACTERS]
         self.field = field

@@ -72,7 +72,6 @@ def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
 
 
 def _payload(token: str) -> bytes:
-    """Return the bytes of the claims in an action token, not verified; empty if the text is no token."""
     if not token.isascii() or len(token) > _MOST_CHARACTERS or not token.startswith(ACTION_TOKEN_PREFIX):
         return b""
     text = token.removeprefix(ACTION_TOKEN_PREFIX).partition(".")[0]

@@ -35,10 +35,6 @@ async def claim_key(
 
     Return None if the key is free: the caller then performs the request and calls `store_response` before the commit.
     If an earlier request of the last day has used the key, return the stored response to it.
-
-    Raises:
-        IdempotencyConflict: the key was used for a request with another hash.
-
     """
     now = utcnow()
     fresh = {"request_hash": request_hash, "status": 0, "body": b"", "created_at": now}
@@ -66,10 +62,6 @@ async def find_response(
     """Return the stored response to the request of the last day that used this idempotency key; None if there is none.
 
     This does not wait for a request that is still running.
-
-    Raises:
-        IdempotencyConflict: the key was used for a request with another hash.
-
     """
     return await _find(session, caller, key, request_hash=request_hash, now=utcnow())
 

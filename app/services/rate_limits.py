@@ -71,9 +71,7 @@ class RateLimiter:
         `bucket` names what the request is counted for, such as a user or an address. `now` is the wall-clock time in
         seconds. The request must be refused if the quota has a `retry_after`.
 
-        Raises:
-            RedisError, OSError: Redis does not respond; the caller should then allow the request.
-
+        Raises RedisError, OSError.
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
         for window in windows:
@@ -103,7 +101,6 @@ class RateLimiter:
 
 
 async def _sync(redis: RedisClient, windows: Sequence[_Window], now: float) -> None:
-    """Add the pending counts of these windows to Redis, and read those of all processes, at once."""
     async with redis.pipeline(transaction=False) as pipeline:
         for window in windows:
             pipeline.incrby(window.key, window.pending)

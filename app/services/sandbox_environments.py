@@ -84,12 +84,7 @@ async def list_environments(
 async def retrieve_environment(
     session: AsyncSession, caller: Principal, environment_id: UUID
 ) -> SandboxEnvironmentOut:
-    """Return a sandbox environment that the caller sees, without the values of its variables.
-
-    Raises:
-        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
-
-    """
+    """Return a sandbox environment that the caller sees, without the values of its variables."""
     statement = _select(caller).where(SandboxEnvironment.id == environment_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -105,13 +100,7 @@ async def update_environment(
     *,
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
-    """Change the given fields of a sandbox environment and return it. Runs that start after this use the new values.
-
-    Raises:
-        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
-        InvalidInput: the caller would make the environment private, but did not create it.
-
-    """
+    """Change the given fields of a sandbox environment and return it. Runs that start after this use the new values."""
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("environment_variables"):
         values["encrypted_variables"] = _encrypt(cipher, body.environment_variables)
@@ -137,10 +126,6 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
     """Delete a sandbox environment with its variables.
 
     Waiting runs that use the sandbox environment will fail instead of running without it.
-
-    Raises:
-        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
-
     """
     gone = await session.execute(
         delete(SandboxEnvironment)

@@ -73,9 +73,7 @@ async def schema_is_current(session: AsyncSession) -> bool:
 async def require_current_schema(sessions: SessionFactory) -> None:
     """Check that the database's schema fits this release. The API and the worker call this before they start.
 
-    Raises:
-        OutdatedSchema: the database lacks revisions of this release.
-
+    Raises OutdatedSchema.
     """
     async with unit_of_work(sessions) as session:
         if not await schema_is_current(session):
@@ -100,9 +98,7 @@ def upgrade_schema(database_url: str) -> None:
     Concurrent calls wait for each other. The function runs its own event loop, so call it from synchronous code or a
     thread.
 
-    Raises:
-        CommandError: alembic reports that the database is at a revision that this release does not know.
-
+    Raises CommandError.
     """
     from alembic import command  # noqa: PLC0415 - as above
 
@@ -111,7 +107,6 @@ def upgrade_schema(database_url: str) -> None:
 
 @lru_cache(maxsize=1)
 def _known_revisions() -> tuple[Revision, ...]:
-    """Return all schema revisions of this release, newest first."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
     scripts = ScriptDirectory.from_config(migration_config(""))

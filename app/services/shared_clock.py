@@ -35,9 +35,7 @@ async def synchronise(sessions: SessionFactory) -> None:
 
     Each call synchronises again.
 
-    Raises:
-        DatabaseUnavailable: the database did not answer.
-
+    Raises DatabaseUnavailable.
     """
     async with unit_of_work(sessions) as session:
         readings = [await _read(session) for _ in range(_READINGS)]
@@ -57,10 +55,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
     From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
     requests to the object store are signed with its time. A difference over five seconds is logged as a warning.
 
-    Raises:
-        ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.
-        DatabaseUnavailable: the database did not answer.
-
+    Raises ClockSkewed, DatabaseUnavailable.
     """
     await synchronise(sessions)
     skew = machine_skew()
@@ -77,9 +72,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
     """Synchronise with the database's clock now, and every half minute until the block ends.
 
-    Raises:
-        DatabaseUnavailable: the database did not answer the first time. Later outages are only logged.
-
+    Raises DatabaseUnavailable.
     """
     await synchronise(sessions)
     async with repeating(_EVERY_SECONDS, partial(_keep, sessions), event="clock.not_synchronised"):

@@ -65,10 +65,6 @@ async def open_gates(
     """Open the usage gates that the settings name, and yield them; close them when the block ends.
 
     The sequence is empty if the setting `usage_gate` is not set.
-
-    Raises:
-        UsageGateInvalid: the object that `usage_gate` names cannot be loaded.
-
     """
     gates: list[UsageGate] = []
     async with AsyncExitStack() as stack:
@@ -93,10 +89,6 @@ async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user
     A gate that raises an error or takes longer than five seconds allows the run. `user_id` is the user who asks for the
     run. It is None for a follow-up run of a task that no longer has a creator. Call this while no database connection
     is held.
-
-    Raises:
-        UsageLimitExceeded: the project has exceeded a limit.
-
     """
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)

@@ -42,11 +42,7 @@ async def read_diff(
     the page before. If the run has no patch, the page has no files. No database connection is held while the object
     store is read.
 
-    Raises:
-        ArtifactNotFound: the stored patch does not exist any more.
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer.
-
+    Raises ObjectStoreUnavailable.
     """
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)
@@ -82,7 +78,6 @@ async def _find_run(
 
 
 def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
-    """Return the storage path of a run's patch, the newest output `changes.patch`; None if there is none."""
     for entry in reversed(artifacts):
         if entry["name"] == PATCH_NAME and entry["type"] == ArtifactType.OUTPUT:
             path: str = entry["storage_path"]

@@ -66,11 +66,7 @@ async def prepare_uploads(
 
     The client then sends each file with its form to the object store. Nothing is stored by this call.
 
-    Raises:
-        InvalidInput: a file is too large for its type.
-        NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the client of the object store could not sign the forms.
-
+    Raises StateRefused.
     """
     artifact_uploads.require_sizes(body.artifacts)
     await _manifest(session, caller, task_id, run_id)
@@ -95,11 +91,7 @@ async def finalize_uploads(
 
     For a file that is in the manifest already, only its size is updated.
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer; nothing has changed.
-        StateRefused: a file was not uploaded, is too large or belongs to another run, or the run has too many files.
-
+    Raises ObjectStoreUnavailable, StateRefused.
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
     await release(session)
@@ -132,12 +124,7 @@ async def add_inline(
 ) -> list[ArtifactOut]:
     """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest.
 
-    Raises:
-        InvalidInput: a file is not base64, or too large for its type.
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer; the manifest has not changed.
-        StateRefused: the run has too many files.
-
+    Raises ObjectStoreUnavailable, StateRefused.
     """
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
@@ -161,13 +148,7 @@ async def presign_download(
     *,
     store: ObjectStore,
 ) -> SignedUrlOut:
-    """Return a signed URL to download one of the run's files. For an hour, the URL works without an API key.
-
-    Raises:
-        ArtifactNotFound: the run has no file with this storage path.
-        NotFound: there is no such run, or the caller cannot see it.
-
-    """
+    """Return a signed URL to download one of the run's files. For an hour, the URL works without an API key."""
     manifest = await _manifest(session, caller, task_id, run_id)
     entry = next((entry for entry in manifest if entry["storage_path"] == storage_path), None)
     if entry is None:
@@ -186,13 +167,7 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Return the file with this storage path for download, from the run or from a run that it resumes (contract 9.2).
-
-    Raises:
-        ArtifactNotFound: none of these runs has the file.
-        NotFound: there is no such run, or the caller cannot see it.
-
-    """
+    """Return the file with this storage path for download, from the run or one that it resumes (contract 9.2)."""
     await _manifest(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.artifacts)
     entry = func.jsonb_array_elements(chain.c.artifacts, type_=JSONB).column_valued(
@@ -225,9 +200,7 @@ class NewArtifact:
 async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest.
 
-    Raises:
-        ObjectStoreUnavailable: the object store did not answer.
-
+    Raises ObjectStoreUnavailable.
     """
     artifact_id = new_hex_id()
     key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
@@ -301,10 +274,7 @@ async def _manifest(
 async def _enter(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ArtifactOut]
 ) -> list[ArtifactOut]:
-    """Add entries to a run's manifest, its row locked; return the whole manifest.
-
-    A file that is already entered keeps its entry and its time; only its measurements are updated.
-    """
+    """Add entries to a run's manifest, its row locked; return the whole manifest."""
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
     manifest = _require((await session.execute(locked)).scalar_one_or_none())
     merged = {entry["storage_path"]: entry for entry in manifest}

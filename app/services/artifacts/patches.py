@@ -169,7 +169,6 @@ class PatchReader:
 
 
 def _sizes_of(head: bytes) -> tuple[int | None, int | None]:
-    """Return the sizes before and after one direction of a binary patch; a delta begins with both."""
     size, data = head.removeprefix(b"literal ").split(b"\n")[:2]
     if not head.startswith(b"delta"):
         return None, int(size)
@@ -195,7 +194,6 @@ def _end_of_line(data: bytes, at: int) -> int:
 
 
 def _names(line: bytes) -> tuple[str, str]:
-    """Return the old and the new path in a `diff --git` line; later lines correct them where they differ."""
     if line.startswith(b'"'):
         end = re.match(rb'"(?:[^"\\]|\\.)*"', line)
         old = end[0] if end else line
@@ -206,7 +204,6 @@ def _names(line: bytes) -> tuple[str, str]:
 
 
 def _path(name: bytes, *, prefix: bytes = b"") -> str:
-    """Decode the path of a file as git writes it in a patch: odd characters are quoted, a tab may follow."""
     name = name.removesuffix(b"\t")
     if name.startswith(b'"') and name.endswith(b'"') and len(name) > 1:
         name = _ESCAPE.sub(_unescape, name[1:-1])

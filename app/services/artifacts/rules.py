@@ -42,13 +42,6 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
     """Return the error message if a file is larger than the limit for its kind; None if it is not.
 
     The limit is lower for a PDF that a person attaches to a run.
-
-    Args:
-        name: the name of the file, for the message. A file with the suffix `.pdf` is a PDF.
-        size: the size of the file in bytes.
-        type_: the artifact type, a value of `ArtifactType` such as `user_attachment`.
-        content_type: the media type, such as `application/pdf`, or an empty text.
-
     """
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF

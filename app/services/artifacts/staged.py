@@ -34,11 +34,7 @@ async def prepare_uploads(
 
     The client then sends each file with its form to the object store. Nothing is stored by this call.
 
-    Raises:
-        InvalidInput: a file is too large for its type.
-        NotFound: there is no such task, or the caller cannot see it.
-        StateRefused: the client of the object store could not sign the forms.
-
+    Raises StateRefused.
     """
     artifact_uploads.require_sizes(body.artifacts)
     await require_task(session, caller, task_id)
@@ -57,11 +53,7 @@ async def finalize_uploads(
 
     For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again.
 
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer; nothing has changed.
-        StateRefused: a file was not uploaded, is too large, or belongs to another task.
-
+    Raises ObjectStoreUnavailable, StateRefused.
     """
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
@@ -151,10 +143,6 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
     Delete the staged files' database entries, and return the entries for the run's manifest: in the order of `ids`,
     with each id once (contract 5.8). The caller adds them to the run. The caller holds the lock on the task's row: if
     two runs request the same file, the first to get the lock gets the file. A rollback restores the deleted entries.
-
-    Raises:
-        RunRefused: some ids are unknown, expired or of another task; the error names them.
-
     """
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:

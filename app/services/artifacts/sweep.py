@@ -97,12 +97,10 @@ async def sweep_artifacts(
 ) -> Sweep:
     """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
 
-    With `dry_run`, nothing is deleted: the result counts the expired entries that would be deleted, but no files.
-    The files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given.
+    With `dry_run`, nothing is deleted: the result counts the expired entries that would be deleted, but no files. The
+    files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given.
 
-    Raises:
-        ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.
-
+    Raises ObjectStoreUnavailable.
     """
     sweep = Sweep()
     async for page in _pages(bucket):
@@ -169,7 +167,6 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
 
 
 def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
-    """Return a listed object with the reason to remove it; None to keep it."""
     owner = owner_of_key(listed.key)
     assert owner is not None
     task_id, now = owner[1], utcnow()

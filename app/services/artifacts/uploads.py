@@ -49,12 +49,7 @@ class Upload:
 
 
 def require_sizes(items: Sequence[PrepareItem]) -> None:
-    """Check the announced sizes of files against the limits for their types (contract 6.1).
-
-    Raises:
-        InvalidInput: a file is too large; the message names the first one.
-
-    """
+    """Check the announced sizes of files against the limits for their types (contract 6.1)."""
     for index, item in enumerate(items):
         error = size_error(item.name, item.size, type_=item.type, content_type=item.content_type or "")
         if error is not None:
@@ -68,9 +63,7 @@ async def prepare_uploads(
 
     `key_of` takes the new id and the name of a file, and returns its storage path.
 
-    Raises:
-        StateRefused: the client of the object store could not sign the forms.
-
+    Raises StateRefused.
     """
     return [await _prepare(store, item, key_of) for item in items]
 
@@ -110,19 +103,7 @@ async def measure_uploads(
 ) -> list[Upload]:
     """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9).
 
-    Args:
-        store: the object store. It is asked about ten files at a time.
-        items: the files as the client names them.
-        is_path: returns whether the service has made the storage path of an item.
-        wrong_path: the message of the error for a storage path that the service has not made.
-        claimed: the storage paths of files that an earlier call has accepted. Any other file must have been uploaded
-            within the last 23 hours, because a sweep may soon delete it.
-
-    Raises:
-        ObjectStoreUnavailable: the object store did not answer.
-        StateRefused: a storage path was not made by the service, or a file is missing, too large, or too old and not in
-            `claimed`.
-
+    Raises ObjectStoreUnavailable, StateRefused.
     """
     # Items after the first wrong path cannot be the first failure.
     asked = []

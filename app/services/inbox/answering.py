@@ -53,14 +53,7 @@ async def answer_question(
     From then on, the caller follows the task. If the question has this answer already, nothing changes, and the field
     `repeated` of the result is true.
 
-    Raises:
-        NotFound: there is no such question, or the caller cannot see it.
-        InvalidInput: the answer does not fit the question, or the run acts with another member's GitHub account.
-        AlreadyAnswered: the question has another answer already.
-        QuestionChanged: the question is no longer as it was shown to the caller.
-        QuestionClosed: the question was withdrawn or has expired.
-        StateRefused: the run is in another member's private environment, or has just lost its worker.
-
+    Raises StateRefused.
     """
     question = await require_question(session, caller, question_id)
     return await _answer(session, question, body, Origin(caller, caller.answers_via), redis=redis)
@@ -98,7 +91,6 @@ async def _answer(
 async def _require_same_answer(
     session: AsyncSession, question: Fields, answer: Answer, origin: Origin
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it is `answer`. Raises AlreadyAnswered or QuestionClosed otherwise."""
     if question["status"] != QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(question))
     is_same = question["answer"] == answer.shown
@@ -177,16 +169,10 @@ async def open_action(
 ) -> Action:
     """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk of a question that a token may answer without an API key, as the operator has set it.
-    It also applies to tokens that were made under a higher limit. Above it, a page token is accepted here, but `act`
+    `limit` is the highest risk of a question that a token may answer without an API key, as the operator has set it. It
+    also applies to tokens that were made under a higher limit. Above it, a page token is accepted here, but `act`
     requires a key, and a token for one option is not found. If the risk is high, this accepts both, because `act`
     refuses both in words that say what is missing.
-
-    Raises:
-        NotFound: the token is forged or has expired, or action tokens are switched off.
-        NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
-        NotFound: the token is for one option, and the risk of the question is above `limit` and is not high.
-
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:

@@ -21,23 +21,13 @@ from app.services.questions.follows import follow
 
 
 async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Make the caller follow a task, so that its questions appear in their inbox. Idempotent.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Make the caller follow a task, so that its questions appear in their inbox. Idempotent."""
     if not await follow(session, caller, task_id):
         raise NotFound
 
 
 async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Make the caller stop following a task of another person, so that its questions leave their inbox. Idempotent.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Make the caller stop following a task of another person, so that its questions leave their inbox. Idempotent."""
     await require_task(session, caller, task_id)
     await session.execute(
         delete(TaskFollow).where(TaskFollow.task_id == task_id, TaskFollow.user_id == caller.user_id)
@@ -50,12 +40,6 @@ async def snooze_question(
     """Send the caller no pushes about a question until the time in `body`; return the question.
 
     The question stays in the caller's inbox. `link` is the setting `task_url`.
-
-    Raises:
-        InvalidInput: the time is not within the next 24 hours.
-        NotFound: there is no such question, or the caller cannot see it.
-        QuestionClosed: the question is closed.
-
     """
     row = await require_question(session, caller, question_id)
     if not is_open(row):

@@ -105,7 +105,6 @@ async def list_inbox(
 
 
 def _count_columns() -> tuple[Any, Any]:
-    """Return the columns `count` and `open_count` of the inbox for a SELECT of questions."""
     return (
         func.count().filter(_WANTED).label("count"),
         func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
@@ -113,7 +112,6 @@ def _count_columns() -> tuple[Any, Any]:
 
 
 def _open_counts_of_own() -> Select[Any]:
-    """Return the SELECT of `count` and `open_count` for the caller's own tasks, from the stored sums."""
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(

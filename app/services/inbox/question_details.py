@@ -52,11 +52,6 @@ def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
     These are details of its task, run and project, of the person who answered, and the time until which the user
     `visible_user_id` (a parameter of the statement) has snoozed it. The SELECT returns one row, or none if the task
     does not exist.
-
-    Args:
-        question: `Question`, or the columns of a subquery with the columns of `Question`.
-        is_open: whether the question is known to be open. If so, the row has no columns about the person who answered.
-
     """
     columns: list[Any] = [
         QuestionSnooze.until.label("snoozed_until"),

@@ -92,7 +92,6 @@ def _answer_form(question: Fields, params: Mapping[str, Any], content: Any) -> t
 
 
 def _text_of(content: Any) -> str:
-    """Join the text blocks of a message."""
     if isinstance(content, list):
         return "\n".join(block["text"] for block in content if block.get("type") == "text")
     return content or ""

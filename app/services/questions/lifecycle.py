@@ -223,7 +223,6 @@ async def withdraw(
 async def _announce(
     session: AsyncSession, closed: Sequence[Fields | RowMapping], *, is_resumed: bool
 ) -> None:
-    """Record that questions are closed, and take back the pushes about them; show what a resumed run waits for now."""
     if not closed:
         return
     events: list[tuple[UUID, EventType, Mapping[str, Any]]] = []
@@ -300,14 +299,12 @@ async def _set_waiting_for(session: AsyncSession, run_id: UUID, newest: dict[str
 
 
 def _waiting_data(kind: str, question_id: UUID) -> dict[str, Any]:
-    """Return the `data` of an event `run.awaiting_input` or `run.resumed`; a message has no id there."""
     if kind == QuestionKind.MESSAGE:
         return {"kind": "message"}
     return {"kind": "permission", "question_id": str(question_id)}
 
 
 def _closed_data(row: Fields | RowMapping) -> dict[str, Any]:
-    """Return the `data` of the event for a closed question: the kind of its answer, never the content."""
     data = {"question_id": str(row["id"]), "kind": row["kind"], "urgency": row["urgency"]}
     if row["answered_via"] is not None:
         data["via"] = row["answered_via"]

@@ -108,7 +108,6 @@ def _entries(tool_call: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _texts(value: Any, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each text in the input of a tool call, with the names on its path; a list of texts is one."""
     if levels == 0:
         raise _TooMuchError
     match value:

@@ -39,15 +39,7 @@ _LARGE = ("output", "error_message")
 def announce_state(
     session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
 ) -> None:
-    """Publish the state of a run to its followers after the session's transaction commits.
-
-    Args:
-        session: the database session that has changed the run.
-        events: the publisher.
-        row: the run as it is now, with `STATE_COLUMNS`.
-        opened: whether this is the first event of the run.
-
-    """
+    """Publish the state of a run to its followers after the session's transaction commits."""
     kind = EventKind.ENDED if row["status"] in TERMINAL_STATUSES else EventKind.STATE
     data = state_event(row)
 

@@ -91,12 +91,7 @@ async def take_events(
 
     The number of the last accepted event is added to the message of any `AppError`, unless the error has its own body.
 
-    Raises:
-        AppError: any failure of `batches`.
-        EventsMissing: the number of an event does not follow the one before; the earlier events were accepted.
-        ObjectStoreUnavailable, Unavailable: the log could not be written; the current batch was not accepted.
-        StateRefused: the run has ended.
-
+    Raises AppError, ObjectStoreUnavailable, Unavailable, StateRefused.
     """
     seq, is_answered = 0, False
     try:
@@ -161,7 +156,6 @@ async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:
 
 
 async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
-    """Record that a run's events are complete up to `seq`; False if it was recorded, or the run is over."""
     completing = (
         update(RunLogState)
         .where(

@@ -52,16 +52,11 @@ async def append_log(
     Concurrent writers take turns. Entries are published while the object store still writes; if storing them fails, a
     gap is published (ADR 28).
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer; nothing was added.
-        Unavailable: other writers kept the log locked; nothing was added.
-
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     run: RunOut | None = None
 
     async def read() -> None:
-        """Read the answer before storing: a failure afterwards would report an error for entries that were added."""
         nonlocal run
         run = await retrieve_run(session, caller, task_id, run_id, store=clients.store)
         await release(session)
@@ -85,11 +80,7 @@ async def relay_message(
 
     The message is not sent to a chat, since this service has none: the result always has the status `skipped`.
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer; nothing was added.
-        Unavailable: other writers kept the log locked; nothing was added.
-
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
@@ -146,10 +137,7 @@ async def read_text(
     The logs of the runs that it resumes come first, oldest first. The first piece is read before the function returns,
     so that the function itself raises these errors.
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer.
-
+    Raises ObjectStoreUnavailable.
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
@@ -209,10 +197,7 @@ async def read_page(
 
     Every call reads these logs as a whole. Lines that are not JSON objects are skipped.
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        ObjectStoreUnavailable: the object store did not answer.
-
+    Raises ObjectStoreUnavailable.
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
@@ -284,7 +269,6 @@ class _StoredLog(NamedTuple):
 async def _chain_logs(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[_StoredLog]:
-    """Return the logs of the run and of the runs it resumes, oldest first."""
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
     rows = await session.execute(

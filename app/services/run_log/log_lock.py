@@ -105,12 +105,7 @@ async def hold_lock(
     the next writer overwrites them. The same if the block failed while `is_writing` of the lock: another writer's lines
     would be lost if the store replaced the object after them. If `caller` is None, visibility is not checked.
 
-    Raises:
-        DatabaseUnavailable: the lock could not be taken or released; nothing was added to the log.
-        NotFound: the caller cannot see the run.
-        Unavailable: other writers kept the log locked, or the lock expired before its release; nothing was added to the
-            log.
-
+    Raises DatabaseUnavailable, Unavailable.
     """
     writer = new_hex_id()
     lock = await _wait(sessions, ref, caller, writer)

@@ -82,18 +82,7 @@ async def append_lines(
     Lines that would exceed the maximum size of a log are replaced by one line that says so. The function waits for the
     log's lock. It holds no database connection while it waits or while the object store works.
 
-    Args:
-        sessions: the database with the lock.
-        store: the object store with the log.
-        ref: the run that the log belongs to.
-        lines: the lines to append.
-        caller: the caller, who must see the run. None stands for the service itself, which may write to any log.
-
-    Raises:
-        NotFound: the caller cannot see the run.
-        ObjectStoreUnavailable: the object store did not answer; nothing was added.
-        Unavailable: other writers kept the log locked; nothing was added.
-
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     if not lines:
         return
@@ -116,11 +105,7 @@ async def append_events(
     `when_locked` with the new events before it stores them, so that no other writer can insert lines before them. Lines
     that would exceed the maximum size of a log are replaced by one line that says so.
 
-    Raises:
-        NotFound: the caller cannot see the run.
-        ObjectStoreUnavailable: the object store did not answer; nothing was added.
-        Unavailable: other writers kept the log locked; nothing was added.
-
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
@@ -138,10 +123,7 @@ async def append_numbered(
     before, by their number or their `event_id`, are skipped. If a number is missing, the events after it are not
     accepted. An event without a line is accepted, but does not appear in the log.
 
-    Raises:
-        ObjectStoreUnavailable: the object store did not answer; nothing was added.
-        Unavailable: other writers kept the log locked; nothing was added.
-
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, None) as lock:
         after = lock.accepted_seq

@@ -144,11 +144,6 @@ async def require_task_allowance(
 
     Call this before any row is locked: it commits the session's transaction, so that no connection is held while the
     gates decide.
-
-    Raises:
-        NotFound: there is no such task or run, or the caller cannot see it.
-        UsageLimitExceeded: the project is over a limit.
-
     """
     if not gates:
         return
@@ -163,11 +158,7 @@ async def require_task_allowance(
 async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
     """Decide which GitHub account and sandbox environment a run may use for this request, and return them.
 
-    Raises:
-        InvalidInput: the run would act with a GitHub account that is not the asker's, or the asker has no account.
-        RunRefused: the asker may not use the sandbox environment.
-        StateRefused: the request only steers an existing run, and the asker may not use that run's sandbox environment.
-
+    Raises StateRefused.
     """
     account = await _account(session, request)
     environment_id, is_private = await _environment(session, request)
@@ -181,10 +172,6 @@ async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authori
 
 
 async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[str, str]:
-    """Return the keys of the run's state that name the GitHub account to act with (contract 13.3).
-
-    They are empty unless the run acts for a person.
-    """
     if request.authorship != PrAuthorshipMode.USER:
         return {}
     if request.brings_token:
@@ -220,7 +207,6 @@ async def _has_integration(session: AsyncSession, request: AuthorityRequest) -> 
 
 
 async def _environment(session: AsyncSession, request: AuthorityRequest) -> tuple[UUID | None, bool]:
-    """Return the sandbox environment of the run, and whether it is private to the asker (contract 5.8 step 7, 9.2)."""
     if request.environment_id is None:
         return None, False
     is_it = SandboxEnvironment.id == request.environment_id
@@ -280,14 +266,7 @@ HOLDINGS: tuple[Any, ...] = (
 
 
 def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
-    """Return the request to `authorize` for something that a person asks of an existing run.
-
-    Args:
-        intent: what is asked: to follow the run up, to have a worker perform it, or to steer it.
-        asker_id: the user who asks; None if no person asks.
-        run: a row with the columns `HOLDINGS` of the run and its task.
-
-    """
+    """Return the request to `authorize` for something that a person asks of an existing run."""
     return AuthorityRequest(
         intent=intent,
         project_id=run.project_id,
@@ -308,11 +287,7 @@ async def lock_to_steer(
 
     Every member who can see a run may stop it (`is_stop`).
 
-    Raises:
-        InvalidInput: the run acts with another member's GitHub account.
-        NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: no worker has a live agent of the run, or the run is in another member's private environment.
-
+    Raises StateRefused.
     """
     ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     run = await lock_run(session, caller, task_id, run_id, ended, Run.lease_expires_at, *HOLDINGS)
@@ -365,10 +340,6 @@ async def freeze_task(
 
 
 def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
-    """Return a subquery of the current columns `_WORDS` of a task, as the snapshot for `Run.asked_task`.
-
-    The snapshot may have megabytes; it does not leave the database.
-    """
     pairs = [part for word in _WORDS for part in (cast(word.key, Text), word)]
     return select(func.jsonb_build_object(*pairs, type_=JSONB)).where(Task.id == task_id).scalar_subquery()
 

@@ -67,13 +67,7 @@ async def update_run(
     `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of the same
     name.
 
-    Raises:
-        InvalidInput: the change affects the agent, and the run acts with another member's GitHub account.
-        NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the run has ended with another status than the body gives, the state or output would be too large,
-            or the change affects an agent in another member's private environment; nothing has changed.
-        UsageLimitExceeded: the change would make workers perform the run, and the project is over its limit.
-
+    Raises StateRefused.
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(
@@ -98,28 +92,18 @@ async def update_run(
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Return whether a worker was requested for a run, so that it is not performed by its client."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
-    """Return whether a change affects the agent of the run, now or when the run begins.
-
-    To end a run does not count: any member may.
-    """
     keys = {*(body.state or ()), *(body.state_remove_keys or ())}
     begins = body.status is not None and body.status not in TERMINAL_STATUSES
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
 async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`.
-
-    Raises:
-        StateRefused: the new state or output is too large. The row is written all the same: the caller must roll back.
-
-    """
+    """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`. Raises StateRefused."""
     sizes: list[ColumnElement[int]] = []
     if "state" in values:
         sizes.append(_STATE_BYTES)
@@ -154,7 +138,6 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
 
 
 def _merge_output(added: dict[str, Any]) -> Any:
-    """Return the SQL expression for a run's output with these keys set; one that is no object is replaced."""
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
     return case((is_object, Run.output.op("||")(new)), else_=new)
@@ -170,11 +153,7 @@ async def set_output(
 ) -> RunOut:
     """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11).
 
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the output is too large or does not satisfy the schema, or the schema is invalid.
-        Throttled: too many outputs of the project wait for their check.
-
+    Raises StateRefused.
     """
     await require_run(session, caller, task_id, run_id)
     schema = await session.scalar(select(Task.json_schema).where(Task.id == task_id))

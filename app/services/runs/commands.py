@@ -82,7 +82,6 @@ def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]
 
 
 async def _take(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Origin) -> RpcError | None:
-    """Store a command and close the question that it answers, if any; return the error if it is refused."""
     if body.method is CommandMethod.PERMISSION_RESPONSE:
         question = await questions.find_by_request(session, run_id, body.params["request_id"])
         if question is None:

@@ -66,10 +66,6 @@ async def require_follow_up_allowance(
     """Check that every usage gate allows the follow-up run that this failed check would start, if it would start one.
 
     Call this before any row is locked: it commits the session's transaction.
-
-    Raises:
-        UsageLimitExceeded: the project is over a limit.
-
     """
     pushed = await _find_push(session, check) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
@@ -156,10 +152,6 @@ async def _decide(
 
 
 async def _find_push(session: AsyncSession, check: FailedCheck) -> Row[Any] | None:
-    """Return the latest push to a failed check's branch; None if no run pushed it.
-
-    If an integration's secret signed the report, only pushes with that integration count.
-    """
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
         select(*columns)

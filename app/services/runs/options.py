@@ -30,10 +30,6 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
     """Check that the options of a request for a run are consistent with each other (contract 9.3).
 
     `catalog` has the agents that a run may request, with their permission modes.
-
-    Raises:
-        InvalidInput: a field is missing or does not fit the others; the error names the field.
-
     """
     adapter = catalog.choice(body.runtime_adapter)
     if body.runtime_adapter is not None and adapter is None:
@@ -118,10 +114,6 @@ def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
     """Check that the model in a run's state supports its reasoning effort (contract 5.8, step 5).
 
     `catalog` has the agents that a run may request, with the models and efforts that they support.
-
-    Raises:
-        InvalidInput: the model does not support this effort.
-
     """
     effort, model = state.get("reasoning_effort"), state.get("model")
     adapter = catalog.choice(state.get("runtime_adapter"))

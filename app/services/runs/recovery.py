@@ -38,14 +38,6 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
     If a run fails, its open commands are dropped, and log entries about them are published to its followers and added
     to its log.
-
-    Args:
-        clients: the clients of this process.
-        limit: the maximum number of runs of a project that workers perform at a time; further runs stay waiting. A
-            value of 0 stands for no limit.
-        silence: a run fails if its agent outside our workers has reported nothing for this long. If it is None, no run
-            fails for this reason.
-
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:
@@ -74,10 +66,6 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
 
 async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write log entries about dropped commands to the log of a run without a worker.
-
-    Followers have them already.
-    """
     try:
         await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:

@@ -42,12 +42,6 @@ async def require_new_run_allowance(
     """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
 
     Call this before creating the run. It may commit the session's transaction, because the gates may send requests.
-
-    Raises:
-        InvalidInput: the options contradict each other.
-        NotFound: there is no such task, or the caller cannot see it.
-        UsageLimitExceeded: the project is over its usage limit.
-
     """
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
@@ -70,12 +64,6 @@ async def start_cloud_run(
 
     See contract 5.8. A task may have several active runs. If the queue does not answer, a sweep puts the run on the
     queue later.
-
-    Raises:
-        InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
-        NotFound: there is no such task, or the caller cannot see it.
-        RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
-
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
     enqueue_run_after_commit(session, clients.queue, run_id)
@@ -92,12 +80,6 @@ async def create_run(
     """Create a queued run without a worker, and return it (contract 6.4, 13.1).
 
     The client performs the run, or requests a worker later.
-
-    Raises:
-        InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
-        NotFound: there is no such task, or the caller cannot see it.
-        RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
-
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
@@ -146,7 +128,6 @@ async def _create(
 
 
 async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
-    """Return the state of the new run: the inherited keys, overridden by the request (contract 9.1, 9.2)."""
     state: dict[str, Any] = {}
     if body.resume_from_run_id is not None:
         previous = (
@@ -174,13 +155,7 @@ async def start_run(
     It is safe to repeat this until a worker has begun. The run acts with the caller's GitHub account. It uses the task
     as it is now, or the snapshot of a run that acts with the caller's own account or environment.
 
-    Raises:
-        InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run, or the caller cannot see it.
-        RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
-        StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
-        UsageLimitExceeded: the project is over its usage limit.
-
+    Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
@@ -229,13 +204,7 @@ async def resume_in_cloud(
     The run acts with the caller's GitHub account. It uses the task as it is now, or the snapshot of a run that acts
     with the caller's own account or environment.
 
-    Raises:
-        InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run, or the caller cannot see it.
-        RunRefused: the caller may not use the run's environment.
-        StateRefused: the run is a cloud run that has not ended.
-        UsageLimitExceeded: the project is over its usage limit.
-
+    Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)

@@ -46,10 +46,6 @@ async def issue_token(
     """Return a signed token that gives access to one run, valid for a day.
 
     The first call makes and stores the key that signs tokens; `secrets` are the secret keys that encrypt it.
-
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-
     """
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
@@ -77,21 +73,7 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Check a run token for the run in a request's path; return the run. The token's user must still see the run.
-
-    Args:
-        session: a database session.
-        token: the token from the request.
-        project: the id of the project in the path, or `CURRENT_PROJECT` for the token's project.
-        task_id: the task in the path.
-        run_id: the run in the path.
-        secrets: the secret keys that encrypt the signing key.
-
-    Raises:
-        NotFound: the token is for another run, or its user cannot see the run any more.
-        RunTokenInvalid: this service did not sign the token, or the token has expired.
-
-    """
+    """Check a run token for the run in a request's path; return the run. The token's user must still see the run."""
     claims = await _read_claims(session, token, secrets)
     named = claims["team_id"] if project == CURRENT_PROJECT else project
     if (claims["run_id"], claims["task_id"], claims["team_id"]) != (str(run_id), str(task_id), named):
@@ -136,7 +118,6 @@ async def _read_key(session: AsyncSession) -> Row[str, str] | None:
 
 
 async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
-    """Make and store the key that signs run tokens, unless another process did so; return the stored key."""
     await release(session)
     pem = await asyncio.to_thread(_new_private_key)
     await session.execute(

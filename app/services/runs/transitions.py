@@ -184,18 +184,7 @@ def move_statement(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Select[Any]:
-    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows.
-
-    Args:
-        to: the new status.
-        conditions: conditions that select the runs.
-        now: the time of the change, as a value or a bound parameter.
-        event: the type of the event to record, or None for no event. `run.started` is recorded only for the first claim
-            of a run.
-        reason: the reason of a failure, for the event.
-        values: further columns to write.
-
-    """
+    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows."""
     moved = (
         update(Run)
         .where(*conditions)
@@ -254,7 +243,6 @@ def claim_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 def _moved_values(to: RunStatus, now: Any, event: EventType | None, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns that a change to the status `to` writes, with the further `values` of this change."""
     values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
     if to is RunStatus.IN_PROGRESS:
         is_first = case((Run.started_at.is_(None), 1), else_=0)

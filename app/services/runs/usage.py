@@ -47,7 +47,6 @@ async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, An
 
 
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
-    """Return the SQL expression for the number at a path in a run's facts; NULL where there is none."""
     value = Run.facts[path]
     return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
 

@@ -191,7 +191,6 @@ def is_dense(shape: tuple[str, ...]) -> bool:
 def _join_snapshot(
     looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]
 ) -> Prepared[SeenTask]:
-    """Return the SELECT of tasks, newest first, each beside the values of `looked_at`, by one snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
@@ -203,7 +202,6 @@ def _join_snapshot(
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter uses only the flags by which the table `task_counts` counts tasks."""
     return _FLAGS.keys() >= set(shape)
 
 
@@ -217,10 +215,7 @@ def _show(page: Select[Any]) -> Select[Any]:
 
 
 def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
-    """Return the SELECT of the ids of one page of tasks: each audience in its index order, then merged.
-
-    `audience IN (…)` would lose the order of the index and sort all visible tasks.
-    """
+    # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
     branches = [
         select(Task.id, Task.created_at)

@@ -56,12 +56,7 @@ async def list_tasks(
 async def retrieve_task(
     session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
 ) -> TaskOut:
-    """Return a task as the API shows it, if the caller sees it.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Return a task as the API shows it, if the caller sees it."""
     row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
     if row is None:
         raise NotFound

@@ -21,10 +21,6 @@ async def require_references(
 
     A signal report is a record of the project that a task can name as its origin. `updating` is True if the request
     changes an existing task. The fields about the origin are then not checked against each other.
-
-    Raises:
-        InvalidInput: one of them does not exist, belongs to another project or user, or does not fit the task's origin.
-
     """
     owners = await _owners(session, body)
     for field, owner, refusal in (
@@ -47,7 +43,6 @@ async def require_references(
 
 
 def _require_origin(body: TaskIn) -> None:
-    """Check the fields of a new task about its origin against each other; an update ignores these fields."""
     from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
     if body.signal_report_task_relationship is not None:
         if body.signal_report is None:
@@ -63,10 +58,6 @@ def require_team_integration(body: TaskIn, origin: str) -> None:
     """Check that a task from a signal report does not use a personal integration of the caller (contract 5.2).
 
     `origin` is the task's `origin_product`. If it is not `signal_report`, nothing is checked.
-
-    Raises:
-        InvalidInput: the task uses a personal integration.
-
     """
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(

@@ -85,11 +85,6 @@ async def create_task(
 
     The task gets the next number of the project; concurrent creations leave no gap (contract 10.1). A task without a
     title gets one from its description. The event `task.created` is recorded in the same statement.
-
-    Raises:
-        InvalidInput: `body` names an integration or a signal report (a finding about a product) that does not exist or
-            may not be used.
-
     """
     await require_references(session, caller, body)
     now = utcnow()
@@ -184,7 +179,6 @@ def _create_statement() -> Select[Any]:
 
 
 def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
-    """Return a CTE that records an event of this type for each written task."""
     return insert_event_cte(
         source,
         type_,
@@ -203,13 +197,7 @@ _CREATE = Prepared(_create_statement(), _Written)
 async def update_task(
     session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
-    """Change the given fields of a task and return the task; concurrent updates of different fields are both kept.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it. This is checked first.
-        InvalidInput: an integration that `body` refers to does not exist, or the caller may not use it.
-
-    """
+    """Change the given fields of a task and return the task; concurrent updates of different fields are both kept."""
     try:
         await require_references(session, caller, body, updating=True)
     except InvalidInput:
@@ -269,7 +257,6 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
 
 
 def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
-    """Return the SQL expression for the names of the task's fields that got new values."""
     fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
     names = [
         case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))
@@ -283,10 +270,6 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
     """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5).
 
     Its runs and logs stay in the database, and its number is not used again.
-
-    Raises:
-        NotFound: there is no such task, the caller cannot see it, or it is deleted already.
-
     """
     await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)

@@ -29,12 +29,6 @@ def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[
     """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
 
     If there are any rows, at least one is returned. Sizes are measured without fetching the texts.
-
-    Args:
-        rows: the SELECT to limit.
-        of: the entity of the rows, with `created_at` and `id`.
-        size: the SQL expression for the size of a row in bytes.
-
     """
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")

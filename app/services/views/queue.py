@@ -25,10 +25,6 @@ def position(run: Any = Run) -> ColumnElement[int | None]:
 
 
 def _ahead_of(run: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the number of runs that wait before `run`.
-
-    The same statement may insert that run, and does not see its row.
-    """
     ahead = aliased(Run)
     place = (tuple_(ahead.dispatch_requested_at, ahead.id), tuple_(run.dispatch_requested_at, run.id))
     counted = (

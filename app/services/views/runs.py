@@ -55,12 +55,7 @@ def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
 async def retrieve_run(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> RunOut:
-    """Return a run as the API shows it. The caller must see its task.
-
-    Raises:
-        NotFound: the task is not visible to the caller, or the run is not one of its runs.
-
-    """
+    """Return a run as the API shows it. The caller must see its task."""
     row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
         raise NotFound
@@ -73,12 +68,7 @@ _RUN = Prepared(select(*run_columns()).join(Task, Task.id == Run.task_id).where(
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: ObjectStore
 ) -> tuple[int, list[RunOut]]:
-    """Return the number of a task's runs, and one page of them, newest first. The caller must see the task.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Return the number of a task's runs, and one page of them, newest first. The caller must see the task."""
     await require_task(session, caller, task_id)
     values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
     (count,) = await _COUNT.one(session, values)

@@ -68,9 +68,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
     """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated.
 
-    Raises:
-        AgentStopped: the worker has lost its claim on the run.
-
+    Raises AgentStopped.
     """
     is_held = await in_transaction(
         worker.process.sessions,

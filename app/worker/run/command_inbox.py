@@ -53,7 +53,6 @@ class CommandInbox(CommandSource):
     """
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
-        """Prepare to accept commands; the files of messages are copied to `folder`."""
         self._worker = worker
         self._sessions = worker.process.sessions
         self._owner = claim.owner
@@ -156,9 +155,7 @@ class CommandInbox(CommandSource):
 
         The decision is stored here; a job sends the push later.
 
-        Raises:
-            AgentStopped: the worker has lost its claim on the run.
-
+        Raises AgentStopped.
         """
         queue = self._worker.process.queue
         outcome = await self._do(command_delivery.notify_user, said, owner=self._owner, queue=queue)
@@ -192,7 +189,6 @@ class CommandInbox(CommandSource):
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Perform a step of the run in a transaction, with retries while the database is unavailable."""
         return await in_transaction(
             self._sessions, lambda session: step(session, self._claim.run_id, *args, **kwargs)
         )
@@ -242,10 +238,6 @@ class CommandInbox(CommandSource):
 
 
 def _is_done(result: StepResult) -> bool:
-    """Return True if the step was done, False if a new command came first.
-
-    Raises AgentStopped if the run was lost.
-    """
     if result is StepResult.LOST:
         raise AgentStopped("The run was stopped.")
     return result is StepResult.DONE

@@ -84,13 +84,6 @@ async def read_context(
     """Return the context of a claimed run, and the data with which its work is published at the code host.
 
     The files attached to the run are copied to the folder `exchange.attachments`.
-
-    Raises:
-        AttachmentUnavailable: an attached file cannot be fetched.
-        EnvironmentUnavailable: the run's sandbox environment was deleted or cannot be read.
-        RepositoryNotFound: the name of the run's repository is not valid.
-        UnknownAdapter: the catalog does not have the run's agent any more.
-
     """
     settings = worker.process.settings
     rows = await in_transaction(
@@ -226,7 +219,6 @@ def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> PullRequestSub
 
 
 def _author(rows: _Rows) -> Author:
-    """Return the author of commits: the person that the run acts for (contract 5.8)."""
     run = rows.run
     if rows.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or run["email"] is None:
         return Author()
@@ -237,10 +229,6 @@ def _author(rows: _Rows) -> Author:
 def _select_attachments(
     state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]
 ) -> tuple[ArtifactOut, ...]:
-    """Return the run's files that its state names for the agent; unknown names are ignored.
-
-    Clients write the state too, so the names may be wrong.
-    """
     ids = state.get("pending_user_artifact_ids")
     known = {artifact["id"]: artifact for artifact in artifacts}
     wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []

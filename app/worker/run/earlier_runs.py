@@ -45,9 +45,7 @@ async def recall(
 ) -> str | None:
     """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs.
 
-    Raises:
-        ObjectStoreUnavailable: a log cannot be read.
-
+    Raises ObjectStoreUnavailable.
     """
     lines: list[str | None] = []
     for run_id, status, error, message in earlier:
@@ -67,7 +65,6 @@ async def recall(
 
 
 async def _end_of(store: ObjectStore, key: str) -> list[Any]:
-    """Return the last entries of a log."""
     content = b""
     try:
         async with store.open(key, byte_range=f"bytes=-{_READ_BYTES}") as part:
@@ -88,10 +85,6 @@ def _parse(line: bytes) -> Any:
 
 
 def _summary_of(entry: Any) -> str | None:
-    """Return a line that summarizes a log entry; None for an entry that is left out, or malformed.
-
-    Clients write to logs too, so an entry may be malformed.
-    """
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":

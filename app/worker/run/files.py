@@ -81,10 +81,6 @@ async def fetch_attachments(
     """Copy files attached to a run from the object store to the local `folder`; return the copies.
 
     The objects in the store are also tagged, so that they expire later. A short outage of the store is retried.
-
-    Raises:
-        AttachmentUnavailable: a file is missing or too large, or the store stayed unavailable.
-
     """
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]

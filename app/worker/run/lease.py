@@ -38,9 +38,7 @@ async def hold_lease(
     `owner` is the name under which the worker holds the claim (`Claim.owner`). Yields an event that is set when the
     lease is lost. The block then has a minute to finish; no error is raised if it does.
 
-    Raises:
-        LeaseLost: the lease was lost and the block did not finish in time, so it was cancelled.
-
+    Raises LeaseLost.
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()

@@ -132,7 +132,6 @@ class RunLog:
             self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
-        """Return a batch of complete lines that are not stored yet; a line longer than a batch is sent alone."""
         unsent = self._size - self._sent
         batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:

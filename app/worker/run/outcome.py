@@ -96,10 +96,6 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
 
 
 def _decide(report: RunReport) -> RunEnd:
-    """Return the end of the run by the agent's work alone.
-
-    The output of a task with a JSON schema is the structured output alone.
-    """
     work, result = report.work, report.result
     state = {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result and result.left_out else {}
     if isinstance(work, RunResult):
@@ -129,11 +125,6 @@ def reason_of(error: AgentError) -> RunReason:
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
-    """Return the end with the stored files, and the names of the files that were not stored.
-
-    A run with missing files is never completed, even if its work succeeded; the agent's own error message is
-    kept.
-    """
     end = replace(end, artifacts=report.stored.artifacts)
     files = report.stored.missing
     if not files and report.log_is_whole:

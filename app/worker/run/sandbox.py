@@ -41,11 +41,6 @@ class RunSandbox:
 
         The returned level is never wider than `settings.network_ceiling`, the limit that the operator has set. If the
         level was lowered, `note` of the result says so.
-
-        Raises:
-            EnvironmentUnavailable: the environment was deleted or is private to another person. Without its rules the
-                agent could reach more hosts.
-
         """
         if self.environment_id is None:
             asked, domains = settings.agent_network, TRUSTED_DOMAINS
@@ -68,12 +63,7 @@ class RunSandbox:
         )
 
     def variables(self, cipher: Cipher) -> dict[str, str]:
-        """Return the environment variables that the sandbox environment defines for the agent, decrypted.
-
-        Raises:
-            EnvironmentUnavailable: a value cannot be decrypted.
-
-        """
+        """Return the environment variables that the sandbox environment defines for the agent, decrypted."""
         try:
             return {name: cipher.decrypt(value) for name, value in self.encrypted_variables.items()}
         except DecryptionError:

@@ -34,14 +34,11 @@ log = structlog.get_logger(__name__)
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     """Perform a claimed run, and store its log, artifacts and conversation. Return a report about the run.
 
-    `lost` is set when the worker has lost its claim on the run, for example because the run was cancelled. The agent,
-    a push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the
-    run fails, the error is in the report and is not raised.
+    `lost` is set when the worker has lost its claim on the run, for example because the run was cancelled. The agent, a
+    push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the run
+    fails, the error is in the report and is not raised.
 
-    Raises:
-        DatabaseUnavailable, SQLAlchemyError: the run is not ended. When its lease expires, it is repeated if its
-            agent had not started, else it fails.
-
+    Raises DatabaseUnavailable, SQLAlchemyError.
     """
     try:
         return await _work_and_store(worker, claim, lost)
@@ -84,7 +81,6 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
 async def _run_agent(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> tuple[RunReport, Publication | None]:
-    """Run the agent; return a report about its work, and what publishes the work, which is None without a result."""
     async with CommandInbox(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)

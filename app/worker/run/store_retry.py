@@ -13,7 +13,6 @@ class StoreRetryBudget(RetryBudget):
     """The time for which a worker may retry to store the files of a run, counted from the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
-        """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
         super().__init__(RUN_FILES)
         self._seconds = seconds
         self._cut_short = cut_short

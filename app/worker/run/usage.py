@@ -21,15 +21,7 @@ _NOT_NOTED = "usage.not_noted"
 async def record_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Store the usage of a run every few seconds during the block, and once at its end. Errors are logged, not raised.
-
-    Args:
-        sessions: opens database sessions.
-        claim: the claimed run.
-        meter: counts the usage.
-        is_shared: whether the runs of the task share a budget. The usage of the others is then read into the meter.
-
-    """
+    """Store the usage of a run every few seconds during the block, and once at its end; errors are logged."""
     noted = meter.report()
 
     async def note() -> None:
