@@ -2,6 +2,7 @@
 
 Untrusted programs can reach this server, so it accepts little: one request per connection, bounded in size
 and time, by POST to one path, with the token of this run. An accepted request is one message for protocol.py.
+A connection that has not shown the token takes no place of one that has; of many, the oldest is closed for the newest.
 """
 
 import asyncio
@@ -22,9 +23,12 @@ PATH = "/mcp"
 BODY_BYTES = 64 * 1024
 _HEAD_BYTES = 16 * 1024
 _CHUNK_BYTES = 16 * 1024
+# Connections that have shown the token, and others.
 _CONNECTIONS = 16
+_STRANGERS = 64
+# The time to send the message, with the token; then for its answer.
 _READ_SECONDS = 20.0
-_SECONDS = 60.0
+_ANSWER_SECONDS = 40.0
 _DRAINED_BYTES = 2**20
 _DRAIN_SECONDS = 0.2
 
@@ -50,12 +54,15 @@ def new_token() -> str:
 
 
 @asynccontextmanager
-async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
+async def serve_tools(
+    tools: Tools, token: str, *, stranger_seconds: float = 5.0
+) -> AsyncIterator[ToolServer]:
     """Serve the tools of one agent on a port of the loopback until the block ends; yield the server's address.
 
-    Requests need `token` as their bearer token. When the block ends, the port and all connections are closed.
+    Requests need `token` as their bearer token; a connection has `stranger_seconds` to show it, or to send all that is
+    refused. When the block ends, the port and all connections are closed.
     """
-    served = _Server(tools, token)
+    served = _Server(tools, token, stranger_seconds)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:
         yield ToolServer(server.sockets[0].getsockname()[1], token)
@@ -73,23 +80,32 @@ class _Refused(Exception):
 
 
 class _Server:
-    def __init__(self, tools: Tools, token: str) -> None:
+    def __init__(self, tools: Tools, token: str, stranger_seconds: float) -> None:
         self._tools = tools
+        self._stranger_seconds = stranger_seconds
         self._expected = f"Bearer {token}".encode()
-        self._connections: set[asyncio.Task[None]] = set()
+        self._admitted: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}  # the oldest first
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection; connections beyond a limit are closed."""
-        if len(self._connections) >= _CONNECTIONS:
-            writer.close()
-            return
+        """Serve a connection; of too many that have not shown the token, the oldest is closed."""
         task = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._strangers[task] = None
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._strangers.pop(task, None)
+            self._admitted.discard(task)
+            writer.close()  # also of a task that was cancelled before it began
+
+        task.add_done_callback(end)
+        if len(self._strangers) > _STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.cancel()
 
     async def aclose(self) -> None:
         """End all connections to the tool server."""
-        tasks = list(self._connections)
+        tasks = [*self._strangers, *self._admitted]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -97,30 +113,28 @@ class _Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         try:
-            async with asyncio.timeout(_SECONDS):
-                answer = await self._answer(connection, reader)
+            async with asyncio.timeout(self._stranger_seconds) as limit:
+                try:
+                    message = await self._read(connection, reader, limit)
+                except _Refused as refused:
+                    answer = refused.answer
+                except h11.RemoteProtocolError as error:
+                    await _drain(reader)
+                    answer = refusal(error.error_status_hint, "this is no request of HTTP/1.1")
+                else:
+                    _extend(limit, _ANSWER_SECONDS)
+                    answer = await self._tools.answer(message)
                 writer.write(_encode(connection, answer))
                 await writer.drain()
         except OSError as error:  # TimeoutError is one
             log.debug("tools.connection_failed", error=type(error).__name__)
         except Exception:
             log.exception("tools.unexpected_error")
-        finally:
-            writer.close()
 
-    async def _answer(self, connection: h11.Connection, reader: asyncio.StreamReader) -> Answer:
-        try:
-            async with asyncio.timeout(_READ_SECONDS):
-                message = await self._read(connection, reader)
-        except _Refused as refused:
-            return refused.answer
-        except h11.RemoteProtocolError as error:
-            await _drain(reader)
-            return refusal(error.error_status_hint, "this is no request of HTTP/1.1")
-        return await self._tools.answer(message)
-
-    async def _read(self, connection: h11.Connection, reader: asyncio.StreamReader) -> bytes:
-        """Return the message in the body of an HTTP request. Raises _Refused.
+    async def _read(
+        self, connection: h11.Connection, reader: asyncio.StreamReader, limit: asyncio.Timeout
+    ) -> bytes:
+        """Return the message in the body of a request; extend the limit if the request has the token.
 
         Even a refused body is read to its end, unless it is huge: if the connection were closed earlier, the
         client could lose the answer.
@@ -132,7 +146,7 @@ class _Server:
             if event is h11.NEED_DATA:
                 connection.receive_data(await reader.read(_CHUNK_BYTES))
             elif isinstance(event, h11.Request):
-                refused = self._refusal(event)
+                refused = self._admit(dict(event.headers), limit) or _refusal(event)
                 if b"transfer-encoding" in dict(event.headers):
                     # A body in pieces of a byte each would cost the worker seconds.
                     await _drain(reader)
@@ -151,29 +165,37 @@ class _Server:
             else:
                 raise ConnectionResetError
 
-    def _refusal(self, request: h11.Request) -> _Refused | None:
-        headers = dict(request.headers)
-        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        version = headers.get(b"mcp-protocol-version", VERSIONS[0].encode()).decode("latin-1")
-        checks = (
-            # Checked first, so that a client without the token learns nothing else.
-            (
-                hmac.compare_digest(headers.get(b"authorization", b""), self._expected),
-                _Refused(401, "the token is missing or wrong, or its run has ended"),
-            ),
-            (b"origin" not in headers, _Refused(403, "this server is not for web pages")),
-            (request.target == PATH.encode(), _Refused(404, f"there is only {PATH}")),
-            (
-                request.method == b"POST",
-                _Refused(405, "only POST is allowed: this server begins nothing itself"),
-            ),
-            (kind == b"application/json", _Refused(415, "the body must be application/json")),
-            (
-                version in VERSIONS,
-                _Refused(400, f"the protocol's version must be one of {', '.join(VERSIONS)}"),
-            ),
-        )
-        return next((refused for is_met, refused in checks if not is_met), None)
+    def _admit(self, headers: dict[bytes, bytes], limit: asyncio.Timeout) -> _Refused | None:
+        """Give the connection a place and more time if it has shown the token."""
+        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+            return _Refused(401, "the token is missing or wrong, or its run has ended")
+        if len(self._admitted) >= _CONNECTIONS:
+            return _Refused(429, f"there are {_CONNECTIONS} other calls at this time")
+        task = asyncio.current_task()
+        if task in self._strangers:  # else it is being closed
+            del self._strangers[task]
+            self._admitted.add(task)
+            _extend(limit, _READ_SECONDS)
+        return None
+
+
+def _extend(limit: asyncio.Timeout, seconds: float) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+def _refusal(request: h11.Request) -> _Refused | None:
+    """Return why a request with the token is refused all the same."""
+    headers = dict(request.headers)
+    kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    version = headers.get(b"mcp-protocol-version", VERSIONS[0].encode()).decode("latin-1")
+    checks = (
+        (b"origin" not in headers, 403, "this server is not for web pages"),
+        (request.target == PATH.encode(), 404, f"there is only {PATH}"),
+        (request.method == b"POST", 405, "only POST is allowed: this server begins nothing itself"),
+        (kind == b"application/json", 415, "the body must be application/json"),
+        (version in VERSIONS, 400, f"the protocol's version must be one of {', '.join(VERSIONS)}"),
+    )
+    return next((_Refused(status, message) for is_met, status, message in checks if not is_met), None)
 
 
 def _encode(connection: h11.Connection, answer: Answer) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
 from app.run_values import AgentMessage, MessageOutcome
 from tests.agents.conftest import Outcome, Runner, find_sandbox, scripted_adapter
+from tests.support.waiting import eventually
 
 JSON = dict[str, Any]
 SECRET = "hunter2-hunter2"
@@ -311,10 +313,50 @@ async def test_token_opens_the_tools_of_its_own_run_only_and_while_it_runs(perso
             await request(second.port, second.token)
 
 
-async def test_silent_connections_are_bounded_and_end_with_the_server(person: Person) -> None:
-    async with serve_tools(Tools(person.notify, str), "token") as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(16)]
-        assert await request(server.port, "token") in {"", "ConnectionResetError"}
-    for reader, writer in silent:
+async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Read to the end of a connection."""
+    with suppress(ConnectionResetError):
         assert await reader.read() == b""
-        writer.close()
+    writer.close()
+    return True
+
+
+async def test_silent_connections_block_no_call_and_end_with_the_server(person: Person) -> None:
+    """Any process of the machine can open some: sixteen kept the agent from its tools for twenty seconds."""
+    async with serve_tools(Tools(person.notify, str), "token") as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(80)]
+        assert await request(server.port, "token") == "HTTP/1.1 200 "
+        assert await request(server.port, "wrong") == "HTTP/1.1 401 "
+        # The oldest made place for the newest.
+        assert all([await closed(*each) for each in silent[:16]])
+    assert all([await closed(*each) for each in silent[16:]])
+
+
+async def test_connection_without_the_token_ends_soon(person: Person) -> None:
+    async with serve_tools(Tools(person.notify, str), "token", stranger_seconds=0.2) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await closed(reader, writer)
+        # The head counts, and what is refused.
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(
+            b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nAuthorization: Bearer wrong\r\n\r\n"
+        )
+        assert await closed(reader, writer)
+
+
+async def test_calls_at_a_time_are_bounded_for_the_holder_of_the_token(person: Person) -> None:
+    head = (
+        b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer token\r\n"
+    )
+    async with serve_tools(Tools(person.notify, str), "token", stranger_seconds=60) as server:
+
+        async def is_answered(status: int) -> bool:
+            return await request(server.port, "token") == f"HTTP/1.1 {status} "
+
+        waiting = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(16)]
+        for _, writer in waiting:
+            writer.write(head + b"Content-Length: 9\r\n\r\n")
+        await eventually(lambda: is_answered(429))
+        for _, writer in waiting:
+            writer.close()
+        await eventually(lambda: is_answered(200))
