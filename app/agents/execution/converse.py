@@ -65,7 +65,7 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
         open_network(
             context.network,
             model_url=service.url(context.environment) if service else None,
-            kind=context.sandbox.kind,
+            sandbox=context.sandbox,
             folder=run.workspace.folder,
             report=partial(run.progress, "network"),
             tools=Service("127.0.0.1", tools.port) if tools else None,

@@ -24,6 +24,7 @@ from pathlib import Path
 from app.agents.errors import SandboxUnavailable
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Report, Service
 from app.agents.sandbox.policy import Gateway
+from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox
 from app.enums import AgentNetwork, SandboxKind
 from app.shielded import shielded
 
@@ -60,7 +61,7 @@ async def open_network(
     rules: NetworkRules,
     *,
     model_url: str | None,
-    kind: SandboxKind,
+    sandbox: Sandbox,
     folder: Path,
     report: Report,
     tools: Service | None = None,
@@ -70,21 +71,25 @@ async def open_network(
     Args:
         rules: the network level, and the hosts for it.
         model_url: the URL of the server of the agent's model; None if the agent needs no such server.
-        kind: the kind of the agent's sandbox.
+        sandbox: the agent's.
         folder: a folder of the run for the socket of the proxy; the agent sees the socket only.
         report: is called with messages for people, for example about refused connections.
         tools: the server of the agent's tools, on the worker's loopback; None if the agent gets no tools.
 
     Raises:
-        SandboxUnavailable: this kind of sandbox cannot enforce the level, and the operator does not accept that.
+        SandboxUnavailable: the sandbox cannot enforce the level, and the operator does not accept that; or the level
+            is FULL, and the agent could be root for servers of the machine.
 
     """
     if rules.note:
         await report(rules.note)
+    kind = sandbox.kind
     allowance = _allowance(rules, model_url)
     if allowance is None:
         level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
-        await report(_describe(level, kind))
+        if level is AgentNetwork.FULL:
+            _require_own_names(sandbox)
+        await report(_describe(level, sandbox))
         if tools is not None and level is AgentNetwork.NONE and kind is SandboxKind.BUBBLEWRAP:
             async with _serve_proxy(Allowance(services=[tools]), kind, folder, report) as gateway:
                 yield Network(level, gateway, has_tools=True)
@@ -135,16 +140,24 @@ def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
             return None
 
 
-def _describe(level: AgentNetwork, kind: SandboxKind) -> str:
+def _describe(level: AgentNetwork, sandbox: Sandbox) -> str:
     if level is AgentNetwork.FULL:
         return "Network: full, everything that the worker reaches"
-    match kind:
-        case SandboxKind.NONE:
-            return "Network: none asked for, but without a sandbox nothing keeps the agent from it"
-        case SandboxKind.LANDLOCK:
-            return "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"
-        case _:
-            return "Network: none"
+    if sandbox.kind is SandboxKind.NONE:
+        return "Network: none asked for, but without a sandbox nothing keeps the agent from it"
+    if sandbox.kind is SandboxKind.LANDLOCK and sandbox.landlock_abi < ABI_WITH_PORTS:
+        return "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"
+    return "Network: none"
+
+
+def _require_own_names(sandbox: Sandbox) -> None:
+    """Refuse the network of the machine to agents that its servers on abstract sockets would take for root."""
+    has_names = sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.landlock_abi < ABI_WITH_SCOPES
+    if has_names and os.geteuid() == 0:
+        raise SandboxUnavailable(
+            "A worker that is root gives no agent the network level 'full' before Linux 6.12: the agent could connect "
+            "as root to abstract UNIX sockets of the machine. Run the worker as an ordinary user."
+        )
 
 
 async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Report) -> None:

@@ -1,5 +1,8 @@
 """The sandbox without bubblewrap: confines a command, watches over it, and ends the processes that it leaves.
 
+At the network level `full` it also puts bubblewrap, which it becomes, into a domain of Landlock: names of abstract
+sockets belong to the network, and servers of the machine may trust those that connect by them.
+
 Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
 in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as
 JSON (`null`: no confinement), then the command.
@@ -35,7 +38,7 @@ _KILL_PAUSE_SECONDS = 0.01
 _CREATE_RULESET = 444
 _RESTRICT_SELF = 446
 _CREATE_RULESET_VERSION = 1
-_SCOPE_SIGNAL = 2
+_SCOPE_NAMES, _SCOPE_SIGNAL = 1, 2
 _VERSION_WITH_SCOPES = 6
 
 
@@ -54,11 +57,8 @@ def _give_up_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _keep_signals_inside() -> bool:
-    """Confine the signals of this process and its future descendants to these processes.
-
-    Return whether the kernel refuses them other processes from now on.
-    """
+def _enter_scope(scope: int) -> bool:
+    """Enter a domain of Landlock that restricts no files and no network; return whether the kernel has such scopes."""
     if sys.platform != "linux":
         return False
     call = ctypes.CDLL(None).syscall
@@ -66,14 +66,22 @@ def _keep_signals_inside() -> bool:
     version = ctypes.c_ulong(_CREATE_RULESET_VERSION)
     if call(_CREATE_RULESET, None, ctypes.c_ulong(0), version) < _VERSION_WITH_SCOPES:
         return False
-    handled = (ctypes.c_uint64 * 3)(0, 0, _SCOPE_SIGNAL)  # files, network, scopes
+    handled = (ctypes.c_uint64 * 3)(0, 0, scope)  # files, network, scopes
     size, none = ctypes.c_ulong(ctypes.sizeof(handled)), ctypes.c_ulong(0)
     ruleset = call(_CREATE_RULESET, ctypes.byref(handled), size, none)
     if ruleset < 0:
         return False
-    entered = call(_RESTRICT_SELF, ctypes.c_long(ruleset), none) == 0
+    entered = bool(call(_RESTRICT_SELF, ctypes.c_long(ruleset), none) == 0)
     os.close(ruleset)
-    return entered and _is_refused(os.getppid())
+    return entered
+
+
+def _keep_signals_inside() -> bool:
+    """Confine the signals of this process and its future descendants to these processes.
+
+    Return whether the kernel refuses them other processes from now on.
+    """
+    return _enter_scope(_SCOPE_SIGNAL) and _is_refused(os.getppid())
 
 
 def _is_refused(process: int) -> bool:
@@ -190,9 +198,16 @@ def _become(command: list[str]) -> NoReturn:
 def main() -> NoReturn:
     """Start the command confined by Landlock, wait for its end, kill its remaining descendants, exit with its status.
 
-    The arguments of the program are the Landlock rules as JSON (`null` for no confinement) and the command.
+    The arguments of the program are the Landlock rules as JSON (`null` for no confinement) and the command. With
+    `scope` instead of rules this process becomes the command, which can connect to no abstract socket outside.
     """
-    rules, command = json.loads(sys.argv[1]), sys.argv[2:]
+    command = sys.argv[2:]
+    if sys.argv[1] == "scope":
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without it only root may enter a domain
+        if not _enter_scope(_SCOPE_NAMES):
+            raise OSError("the kernel does not keep abstract sockets from the agent")
+        _become(command)
+    rules = json.loads(sys.argv[1])
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without it only root may enter a domain

@@ -112,7 +112,7 @@ class ResourceMonitor:
         while not self._excess:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                usage = await asyncio.to_thread(measure, self._pids(), _PROCESSES)
+                usage = await asyncio.to_thread(measure, self._pids(), _PROCESSES, enough=policy.memory_bytes)
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import structlog
+from landlockpy import abi_version
 
 from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
@@ -37,7 +38,9 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
     reasons: dict[str, str] = {}
     for kind in kinds:
         program = _find_bubblewrap() if kind is SandboxKind.BUBBLEWRAP else None
-        sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
+        sandbox = Sandbox(
+            kind=kind, policy=policy, program=program, private=private, landlock_abi=abi_version()
+        )
         reason = await _try(sandbox)
         if reason is None:
             return _choose(sandbox)

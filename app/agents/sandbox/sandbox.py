@@ -81,6 +81,8 @@ _KERNEL_FILES_TO_READ = (Path("/proc"), Path("/sys/devices/system/cpu"))
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 _FILTER = system_call_filter(among_others=False)
 HAS_FILTER = _FILTER is not None
+# Versions of Landlock's interface: from Linux 6.7 on it knows ports, from 6.12 on signals and names of sockets.
+ABI_WITH_PORTS, ABI_WITH_SCOPES = 4, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class Sandbox:
     program: Path | None = None  # of bubblewrap
     # Private paths below /opt, which is too large to be listed at each start.
     private: tuple[Path, ...] = ()
+    landlock_abi: int = 0  # of the kernel; 0 for none
 
     async def start(
         self,
@@ -227,15 +230,20 @@ class Sandbox:
         filter_descriptor: int | None,
     ) -> list[str]:
         if self.program is not None:
-            return bubblewrap_arguments(
-                self.program,
-                confinement,
-                network=network,
-                gateway=gateway,
-                private=private,
-                info_descriptor=info_descriptor,
-                filter_descriptor=filter_descriptor,
-            )
+            # Names of sockets belong to a network, and this one is the machine's.
+            shares_names = network and self.landlock_abi >= ABI_WITH_SCOPES
+            return [
+                *([_PYTHON, "-I", "-S", str(_LAUNCHER), "scope"] if shares_names else []),
+                *bubblewrap_arguments(
+                    self.program,
+                    confinement,
+                    network=network,
+                    gateway=gateway,
+                    private=private,
+                    info_descriptor=info_descriptor,
+                    filter_descriptor=filter_descriptor,
+                ),
+            ]
         if self.kind is SandboxKind.LANDLOCK:
             rules = self._landlock_rules(confinement, private, network=network, gateway=gateway)
             return [sys.executable, "-I", str(_LAUNCHER), json.dumps(rules)]

@@ -3,8 +3,8 @@
 bubblewrap and Landlock protect paths. This filter refuses calls that bypass both: keyrings, io_uring (no
 filter sees its requests), user namespaces, unusual socket families, and memory that no limit counts. Under
 Landlock an agent runs among the other processes of its user; there the filter also refuses calls that act on
-other processes, and shared names. ptrace stays allowed, since both confine it and debuggers and leak checkers
-of an agent's own programs need it.
+other processes, and on shared objects by name or id. ptrace stays allowed, since both confine it and debuggers
+and leak checkers of an agent's own programs need it.
 """
 
 import errno
@@ -25,8 +25,13 @@ _NUMBERS = {
     "io_uring_setup": (425, 425),
     "ioprio_set": (251, 30),
     "keyctl": (250, 219),
+    "landlock_create_ruleset": (444, 444),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "msgctl": (71, 187),
     "msgget": (68, 186),
+    "msgrcv": (70, 188),
+    "msgsnd": (69, 189),
     "perf_event_open": (298, 241),
     "prlimit64": (302, 261),
     "request_key": (249, 218),
@@ -34,10 +39,15 @@ _NUMBERS = {
     "sched_setattr": (314, 274),
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
+    "semctl": (66, 191),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
     "setns": (308, 268),
     "setpriority": (141, 140),
     "setsockopt": (54, 208),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "shmget": (29, 194),
     "socket": (41, 198),
     "unshare": (272, 97),
@@ -101,6 +111,8 @@ _EVERYWHERE: dict[str, _Check] = {
     "clone": _if(_ANY_BIT, 0, _NEW_USER),
     # Its flags are in memory, which a filter cannot read; the C library falls back to `clone`.
     "clone3": _always(errno.ENOSYS),
+    # As if the kernel had no Landlock: rules are memory that no limit counts, 4.5 MB for a set of 65,536 ports.
+    "landlock_create_ruleset": _always(errno.ENOSYS),
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
     "shmget": _if(_GREATER, 1, _SEGMENT_BYTES, errno.ENOSPC),
@@ -115,10 +127,12 @@ _AMONG_OTHERS: dict[str, _Check] = {
     "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
     # A Unix socket with a path may be the service's; Landlock cannot restrict which one is connected to.
     "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
-    **dict.fromkeys(("shmget", "mq_open"), _always(errno.EACCES)),
+    **dict.fromkeys(("mq_open", "mq_unlink", "shmget"), _always(errno.EACCES)),
+    # By id, which /proc/sysvipc lists, they act on objects that others made.
+    **dict.fromkeys(
+        ("shmat", "shmctl", "msgrcv", "msgsnd", "msgctl", "semop", "semtimedop", "semctl"), _always()
+    ),
 }
-
-
 # Other protocols would bypass Landlock's rules for TCP: UDP, but also the streams of MPTCP and SCTP.
 _ONLY_TCP: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT),

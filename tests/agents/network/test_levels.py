@@ -1,6 +1,7 @@
 """Reach of an agent at each network level: real runs, real sandboxes, servers on the machine's loopback."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,8 +11,9 @@ import pytest
 
 from app.agents.adapters.adapter import ModelService
 from app.agents.errors import SandboxUnavailable
-from app.agents.network.network import NetworkRules
+from app.agents.network.network import NetworkRules, open_network
 from app.agents.network.proxy import Service
+from app.agents.sandbox.sandbox import Sandbox
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, find_sandbox
 
@@ -163,6 +165,53 @@ async def test_full_is_the_network_of_the_worker(walled: Runner, database: Model
     assert outcome.done
     assert database.visits == 1
     assert network_messages(outcome) == ["Network: full, everything that the worker reaches"]
+
+
+@pytest.mark.walls
+@pytest.mark.parametrize("landlock_abi", [5, 6])
+async def test_full_before_linux_6_12_is_not_for_a_worker_that_is_root(
+    walled: Runner, tmp_path: Path, landlock_abi: int
+) -> None:
+    """Servers of the machine on abstract sockets would take the agent for root."""
+    messages: list[str] = []
+
+    async def report(message: str) -> None:
+        messages.append(message)
+
+    opening = open_network(
+        NetworkRules(level=AgentNetwork.FULL),
+        model_url=None,
+        sandbox=replace(walled.context.sandbox, landlock_abi=landlock_abi),
+        folder=tmp_path,
+        report=report,
+    )
+    if landlock_abi == 5 and os.geteuid() == 0:
+        with pytest.raises(SandboxUnavailable, match=r"before Linux 6\.12"):
+            await opening.__aenter__()
+    else:
+        async with opening as network:
+            assert network.level is AgentNetwork.FULL
+        assert messages == ["Network: full, everything that the worker reaches"]
+
+
+@pytest.mark.parametrize(
+    ("landlock_abi", "said"),
+    [(3, "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"), (4, "Network: none")],
+)
+async def test_landlock_says_what_it_cannot_keep(tmp_path: Path, landlock_abi: int, said: str) -> None:
+    messages: list[str] = []
+
+    async def report(message: str) -> None:
+        messages.append(message)
+
+    async with open_network(
+        NetworkRules(),
+        model_url=None,
+        sandbox=Sandbox(kind=SandboxKind.LANDLOCK, landlock_abi=landlock_abi),
+        folder=tmp_path,
+        report=report,
+    ):
+        assert messages == [said]
 
 
 async def test_server_of_the_agents_own_is_reached_without_the_proxy(walled: Runner) -> None:

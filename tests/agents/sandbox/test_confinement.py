@@ -20,7 +20,7 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.agents.sandbox.sandbox import ABI_WITH_SCOPES, Sandbox, Streams, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 from tests.support.marked import processes_with
@@ -224,15 +224,24 @@ async def test_loopback_is_reached_only_with_the_network(cell: Cell) -> None:
         assert "hello" not in output
 
 
+@pytest.mark.parametrize("network", [AgentNetwork.NONE, AgentNetwork.FULL])
 async def test_abstract_sockets_of_the_service_are_out_of_reach(
-    cell: Cell, open_cell: Cell, tmp_path: Path
+    cell: Cell, open_cell: Cell, tmp_path: Path, network: AgentNetwork
 ) -> None:
+    """Also where the network is the machine's: servers there trust the user that connects, which may be root."""
+    if network is AgentNetwork.FULL and cell.sandbox.landlock_abi < ABI_WITH_SCOPES:
+        pytest.skip("this kernel cannot")
     name = f"\0taskbeacon-{tmp_path.name}-{os.getpid()}"
     server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), name)
     async with server:
         connect = ("python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({name!r})")
         assert (await open_cell.run(*connect))[0] == 0
-        assert (await cell.run(*connect))[0] != 0
+        assert (await cell.run(*connect, network=network))[0] != 0
+        # Its own are not.
+        own = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('\\0own'); s.listen(); {0}.connect('\\0own')"
+        own = own.format("socket.socket(socket.AF_UNIX)")
+        if cell.sandbox.kind is SandboxKind.BUBBLEWRAP:
+            assert await cell.run("python3", "-c", own, network=network) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,28 @@
 """Attempts to get out of the sandbox, made by real runs: all fail, and the run's log holds what was tried.
 
-What the attempts are is in escapes.py. As an ordinary user they are made by tests/agents/test_ordinary_user.py.
+The program is that of `taskbeacon agents --check`, which tests/sandbox/test_attempts.py tests itself. As an ordinary
+user they are made by tests/agents/test_ordinary_user.py.
 """
 
-import asyncio
 import json
 import os
 import shlex
-import shutil
-import sys
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.agents.errors import SandboxUnavailable
+from app.agents.inspection.sandbox_check import PROBE, stand_ins
+from app.agents.inspection.sandbox_probe import ATTEMPTS
 from app.agents.network.network import NetworkRules
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox
-from tests.agents.sandbox import escapes
 from tests.support.marked import processes_with
 
 pytestmark = pytest.mark.walls
 
 SECRET = "s3cret-of-the-service"
-PROGRAM = Path(escapes.__file__).read_text()
-
-
-async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"hello")
-    await writer.drain()
-    writer.close()
 
 
 @pytest.fixture
@@ -47,39 +36,12 @@ async def walled(runner: Runner) -> Runner:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, walled: Runner) -> AsyncIterator[dict[str, str]]:
-    """Targets outside the sandbox: a service with a secret, its servers, and the files of another run."""
+def foreign(walled: Runner) -> Path:
+    """A file with a secret in the workspace of another run."""
     other = walled.context.files.root.parent / "elsewhere" / "other" / "work"
-    hidden = tmp_path / "hidden"
-    for folder in (other, hidden):
-        folder.mkdir(parents=True)
+    other.mkdir(parents=True)
     (other / "file").write_text(SECRET)
-    (hidden / "dev.json").write_text(SECRET)
-    short = Path(tempfile.mkdtemp(prefix="tb-"))  # the path of a socket is short
-    service = await asyncio.create_subprocess_exec("sleep", "600", env={**os.environ, "KEY": SECRET})
-    abstract = f"taskbeacon-{service.pid}"
-    async with AsyncExitStack() as stack:
-        stack.callback(shutil.rmtree, short)
-        port_server = await stack.enter_async_context(await asyncio.start_server(greet, "0.0.0.0", 0))  # noqa: S104 - on all addresses
-        await stack.enter_async_context(await asyncio.start_unix_server(greet, "\0" + abstract))
-        await stack.enter_async_context(await asyncio.start_unix_server(greet, str(short / "s")))
-        yield {
-            "secret": SECRET,
-            "pid": str(service.pid),
-            "port": str(port_server.sockets[0].getsockname()[1]),
-            "abstract": abstract,
-            "socket": str(short / "s"),
-            "file": str(other / "file"),
-            "hidden": str(hidden),
-        }
-        service.kill()
-        await service.wait()
-
-
-def results(text: str) -> dict[str, str]:
-    """Return the result of each attempt."""
-    lines = [line for line in text.splitlines() if ": " in line]
-    return {name: result for name, _, result in (line.rpartition(": ") for line in lines)}
+    return other / "file"
 
 
 def output_of(outcome: Outcome) -> str:
@@ -90,36 +52,28 @@ def output_of(outcome: Outcome) -> str:
     return "".join(block.get("content", {}).get("text", "") for block in blocks)
 
 
-async def test_attempts_are_sound_where_nothing_is_in_the_way(world: dict[str, str], tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, escapes.__file__, json.dumps(world), "sound"),
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    printed, _ = await process.communicate()
-
-    assert results(printed.decode()) == dict.fromkeys(escapes.SOUND_OUTSIDE, "ESCAPED")
-
-
 @pytest.mark.parametrize("level", [AgentNetwork.NONE, AgentNetwork.TRUSTED])
 async def test_escapes_are_refused_and_stand_in_the_log(
-    walled: Runner, world: dict[str, str], level: AgentNetwork
+    walled: Runner, foreign: Path, level: AgentNetwork
 ) -> None:
-    # Not by a file of the workspace: this very text is what the log shows of the step too.
-    command = f"python3 escapes.py {shlex.quote(json.dumps(world))}"
-    outcome = await walled.run(
-        f"```file path=escapes.py\n{PROGRAM}\n```\n```sh\n{command}\n```",
-        hidden=[Path(world["hidden"])],
-        network=NetworkRules(level=level, domains=["example.com"]),
-    )
+    async with stand_ins() as (root, targets):
+        targets["file"] = str(foreign)
+        # Not by a file of the workspace: this very text is what the log shows of the step too.
+        outcome = await walled.run(
+            f"```file path=escapes.py\n{PROBE.read_text()}\n```\n"
+            f"```sh\npython3 escapes.py {shlex.quote(json.dumps(targets))}\n```",
+            hidden=[root / "shown" / "hidden"],
+            network=NetworkRules(level=level, domains=["example.com"]),
+        )
     assert outcome.done
-    made = results(output_of(outcome))
-    assert set(made) >= set(escapes.ATTEMPTS)
-    assert [name for name in escapes.ATTEMPTS if not made[name].startswith("refused")] == []
+    printed = output_of(outcome)
+    made, _ = json.JSONDecoder().raw_decode(printed, printed.index('{"'))
+    assert len(made) >= len(ATTEMPTS) - 3
+    assert [name for name, obstacle in made.items() if obstacle is None] == []
 
 
-async def test_tricks_on_the_proxy_are_refused_and_reported(walled: Runner, world: dict[str, str]) -> None:
-    port = world["port"]
+async def test_tricks_on_the_proxy_are_refused_and_reported(walled: Runner) -> None:
+    port = 8  # of nothing
     targets = [
         f"127.0.0.1:{port}",
         f"2130706433:{port}",
@@ -157,16 +111,14 @@ async def test_tricks_on_the_proxy_are_refused_and_reported(walled: Runner, worl
     assert sum("was refused" in message for message in messages) == len(targets)
 
 
-async def test_links_out_of_the_workspace_lead_nowhere(
-    walled: Runner, world: dict[str, str], tmp_path: Path
-) -> None:
+async def test_links_out_of_the_workspace_lead_nowhere(walled: Runner, foreign: Path, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     artifacts = ".taskbeacon/artifacts"
     outcome = await walled.run(
-        f"```sh\nln -s {world['file']} {artifacts}/a.txt; ln -s {Path(world['file']).parent} {artifacts}/folder\n"
-        f"ln -s /proc/self/environ {artifacts}/environ; ln -s {world['file']} .taskbeacon/output.json\n"
-        f"ln -s {world['file']} tracked; echo fine > {artifacts}/fine.txt\n```",
+        f"```sh\nln -s {foreign} {artifacts}/a.txt; ln -s {foreign.parent} {artifacts}/folder\n"
+        f"ln -s /proc/self/environ {artifacts}/environ; ln -s {foreign} .taskbeacon/output.json\n"
+        f"ln -s {foreign} tracked; echo fine > {artifacts}/fine.txt\n```",
         outbox=outbox,
     )
     kept = {path.name: path.read_text() for path in outbox.rglob("*") if path.is_file()}

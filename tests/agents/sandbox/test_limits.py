@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import landlockpy
 import pytest
 
 from app.agents.errors import (
@@ -374,6 +375,42 @@ MAPPING = (
     "    libc.mmap(None, size, 1, 1, descriptor, 0)",
     "    os.close(descriptor)",
 )
+
+
+MAPPINGS = (
+    "libc.mprotect.argtypes = [ctypes.c_void_p, long, ctypes.c_int]",
+    "for _ in range(20):",
+    "    if os.fork() == 0:",
+    "        libc.prctl(4, {dumpable}, 0, 0, 0)",
+    "        at = libc.mmap(None, 65_000 * 4096, 0, 0x4022, -1, 0)",
+    "        for page in range(0, 65_000, 2): libc.mprotect(at + page * 4096, 4096, 1)",
+    "        time.sleep(20)",
+)
+
+
+@in_each_sandbox
+@pytest.mark.parametrize("dumpable", [1, 0], ids=["seen", "hidden"])
+async def test_mappings_count_as_memory_of_the_kernel(limited: Runner, dumpable: int) -> None:
+    """Nothing in them is touched: 41 processes of 10 MB each took 600 MB from the machine."""
+    lines = (line.format(dumpable=dumpable) for line in MAPPINGS)
+    said = await over(limited, python("mappings", "import time", *MAPPING, *lines, "time.sleep(20)"))
+
+    assert said == "The run used more than 256 MiB of memory."
+
+
+@pytest.mark.parametrize("sandbox", [*CONFINING, SandboxKind.NONE], indirect=True)
+async def test_sets_of_rules_count_as_memory_or_cannot_be_made(limited: Runner) -> None:
+    """A hundred sets of 65,536 ports took 450 MB from the machine."""
+    make = (
+        "handled = (ctypes.c_uint64 * 2)(0, 1)",
+        "kept = [libc.syscall(444, handled, 16, 0) for _ in range(60)]",
+    )
+    if limited.context.sandbox.kind is SandboxKind.NONE and landlockpy.supported():
+        said = await over(limited, python("rules", "import time", *MAPPING, *make, "time.sleep(20)"))
+        assert said == "The run used more than 256 MiB of memory."
+    else:
+        outcome = await limited.run(python("rules", *MAPPING, *make, "assert set(kept) == {-1}"))
+        assert outcome.done
 
 
 @pytest.mark.parametrize("limited", [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK], indirect=True)
