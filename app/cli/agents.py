@@ -68,8 +68,6 @@ def _policy(settings: Settings) -> SandboxPolicy:
 
 
 def _check(settings: Settings, *, as_json: bool) -> int:
-    """Print which parts of the sandbox hold for this user on this machine; return an exit status."""
-
     async def try_all() -> tuple[Sandbox, list[Attempt]]:
         sandbox = await probe(_policy(settings))
         return sandbox, await check_sandbox(sandbox)

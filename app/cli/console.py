@@ -54,7 +54,6 @@ def console(key: UUID | None, mask: str | None) -> None:
 
 
 def _stack(settings: Settings) -> dict[str, Any]:  # Any: JSON
-    """Return the description of the development stack if it runs here, with the database of the settings."""
     home = Home(settings.home)
     stack = read_json(home.dev_json) if home.is_running() else {}
     # Their drivers may be named differently.

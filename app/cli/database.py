@@ -69,7 +69,6 @@ def database_failures(settings: Settings) -> Iterator[None]:
 
 
 def _address(settings: Settings) -> str:
-    """Return the address of the database, without the password."""
     url = make_url(settings.database_url)
     return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
 

@@ -37,13 +37,7 @@ def warn_of_unknown_variables() -> None:
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the catalog of agents, read from the file that the settings name.
-
-    Raises:
-        click.ClickException: the catalog is invalid. The program then prints one line on standard error and exits with
-            status 1.
-
-    """
+    """Return the catalog of agents, read from the file that the settings name."""
     try:
         return load_catalog(settings.agent_catalog)
     except CatalogInvalid as error:

@@ -104,9 +104,8 @@ class EventHub:
     async def _reconcile(self, name: str) -> None:
         """Subscribe to a channel that has followers, or unsubscribe from one that has none; repeatable.
 
-        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one.
-        The next follower or check repeats a command that failed or was lost: a channel is connected once
-        Redis has confirmed it.
+        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one. The next
+        follower or look repeats a command that was lost: a channel is connected once Redis has confirmed it.
         """
         async with self._commanding:
             if self._pubsub is None:
@@ -118,7 +117,6 @@ class EventHub:
                     await command(name)
 
     async def _read(self) -> None:
-        """Read messages from the Redis connection, and open a new one after each failure."""
         while True:
             await self._has_channels.wait()
             try:
@@ -159,7 +157,6 @@ class EventHub:
                 await channel.catch_up(self._redis)
 
     async def _look(self) -> None:
-        """Find at intervals the followed runs that ended while Redis was away or were deleted."""
         while True:
             await self._has_channels.wait()
             await asyncio.sleep(self._look_seconds)

@@ -43,13 +43,6 @@ def create_guarded_client(
 
     If it cannot connect to one address of a host, or not in time, it tries the next; at most three. Its requests may
     raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and NameNotFound.
-
-    Args:
-        policy: says whether the service may connect to an IP address.
-        keepalive: the maximum number of idle connections that stay open. With 0, each request opens a connection, so
-            that the address is checked for each request.
-        names: the function that resolves host names; tests replace it.
-
     """
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),
@@ -108,7 +101,6 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return transport
 
     async def _close_surplus(self) -> None:
-        """Close the connections to the hosts that were used longest ago, unless a request of theirs is under way."""
         surplus = [host for host in list(self._transports)[:-_HOSTS] if not self._transports[host].under_way]
         for transport in [self._transports.pop(host) for host in surplus]:
             await transport.http.aclose()
@@ -154,7 +146,6 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _pin(request: httpx.Request, address: str) -> httpx.Request:
-    """Return a request with one address as its host; `Host` and the name in TLS stay those of the URL."""
     # Not `url.host`, which httpx has decoded.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)

@@ -19,12 +19,7 @@ class NameNotFound(httpx.ConnectError):
 
 
 def system_names(host: str, port: int) -> Sequence[str]:
-    """Return the IP addresses of a host from the system's resolver, without duplicates. Blocks the thread.
-
-    Raises:
-        OSError: the look-up failed.
-
-    """
+    """Return the IP addresses of a host from the system's resolver, without duplicates. Blocks the thread."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

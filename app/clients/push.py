@@ -211,10 +211,6 @@ class ReceiptSource(Protocol):
         """Return the final outcomes of at most 1000 accepted messages, by ticket.
 
         The result has no entry for a ticket if the service does not have the final outcome.
-
-        Raises:
-            PushUnavailable: the service does not respond, refuses the request, or sends a response that cannot be read.
-
         """
         ...
 

@@ -40,13 +40,6 @@ class JobQueue(Protocol):
         """Add a job to a queue and wake a worker. Return True if it was added.
 
         Return False, and change nothing, if a job with the same id is queued or running.
-
-        Args:
-            job: the name of the job.
-            job_id: its id, derived from the database row that the job is about.
-            arguments: its arguments, as JSON.
-            queue_name: the queue.
-
         """
         ...
 

@@ -44,10 +44,6 @@ async def messages_of(subscription: PubSub, *, silence: float) -> AsyncGenerator
 
     Redis is pinged after `silence` seconds without a message, because neither end notices when a firewall drops the
     connection.
-
-    Raises:
-        RedisError: the connection failed, or Redis sent nothing for `silence` seconds after a ping.
-
     """
     is_pinged = False
     while True:

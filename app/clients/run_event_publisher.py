@@ -131,7 +131,6 @@ class RedisRunEvents(RunEvents):
         await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     def _release(self, up_to: int) -> None:
-        """Resume the callers of `settle` that wait for this event or an earlier one."""
         still_settling = []
         for number, settled in self._settling:
             if number > up_to:

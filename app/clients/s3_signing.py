@@ -36,15 +36,7 @@ class UrlSigner:
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
     ) -> str:
-        """Return a signed URL for a request about one object.
-
-        Args:
-            key: the key of the object, which need not exist. An empty key means the bucket itself.
-            lifetime: how long the URL is valid from now on, in whole seconds.
-            method: the HTTP method of the request.
-            parameters: further query parameters of the URL, such as `response-content-type`; None means no parameters.
-
-        """
+        """Return a signed URL for a request about one object."""
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url
         if parameters:
             url += f"?{urlencode(parameters, quote_via=quote, safe='-._~')}"

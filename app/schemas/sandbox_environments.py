@@ -33,7 +33,6 @@ _DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9
 
 
 def _check_domain(text: str) -> str:
-    """Return a host name, optionally after `*.`, in the form used for comparison."""
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     try:
         domain = wildcard + name.lower().removesuffix(".").encode("idna").decode("ascii")

@@ -44,15 +44,7 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the route.
-
-        Raises:
-            AuthenticationError: there is no valid credential.
-            NotFound: there is no such project.
-            PermissionDenied: the caller lacks the scope or the membership.
-            Throttled: the request limit is reached.
-
-        """
+        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the route."""
         caller = await self._authenticate(request)
         if self.in_project:
             require_project(caller)
@@ -158,13 +150,7 @@ class ConsoleGate:
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the console session, check the request limit, and return the `Call` for the route.
-
-        Raises:
-            AuthenticationError: there is no cookie, or its session has ended.
-            Throttled: the request limit is reached.
-
-        """
+        """Authenticate the console session, check the request limit, and return the `Call` for the route."""
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)
@@ -181,13 +167,7 @@ class RunTokenGate:
     """
 
     async def __call__(self, request: Request) -> RunRef:
-        """Authenticate the token and return its run. Afterwards the request uses no database connection.
-
-        Raises:
-            AuthenticationError: there is no valid token.
-            NotFound: the token belongs to another run.
-
-        """
+        """Authenticate the token and return its run. Afterwards the request uses no database connection."""
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")

@@ -41,16 +41,7 @@ class BodyReader:
         self.model = model
 
     async def __call__(self, request: Request) -> Any:
-        """Return the request's body as a validated instance of the model.
-
-        Raises:
-            MalformedBody: the body is not JSON, or cannot be stored.
-            BodyTooLarge: the body is too large.
-            RequestTimeout: the body did not arrive in time.
-            UnsupportedMediaType: the Content-Type is not JSON.
-            InvalidInput: a field is invalid; only the first invalid field is reported.
-
-        """
+        """Return the request's body as a validated instance of the model."""
         data = await read_json(request)
         if data is None:
             raise InvalidInput("No data provided", code="null")
@@ -75,13 +66,6 @@ async def read_json(request: Request) -> Any:
     """Return the request's body as parsed JSON. An empty body is returned as `{}`.
 
     The body is read once per request. Later calls return the same value or raise the same error.
-
-    Raises:
-        MalformedBody: the body is not JSON, or is nested too deeply.
-        BodyTooLarge: the body is too large.
-        RequestTimeout: the body did not arrive in time.
-        UnsupportedMediaType: the Content-Type is not JSON.
-
     """
     if _CACHED not in request.scope:
         try:
@@ -105,12 +89,7 @@ async def _read_json(request: Request) -> Any:
 
 
 def load_json(raw: bytes) -> Any:
-    """Parse a JSON text that is nested at most 200 levels deep, and return its data.
-
-    Raises:
-        MalformedBody: the text is not JSON, or is nested too deeply.
-
-    """
+    """Parse a JSON text that is nested at most 200 levels deep, and return its data."""
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -121,19 +100,7 @@ def load_json(raw: bytes) -> Any:
 
 
 async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the bytes of a request's body.
-
-    Args:
-        request: the request.
-        limit: the maximum number of bytes.
-        seconds: the time limit in seconds. It is extended by one second for each 32 KiB that arrive.
-
-    Raises:
-        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB are read before the error is raised, because many
-            clients read no response before they have sent the body.
-        RequestTimeout: the body did not arrive in time.
-
-    """
+    """Return the bytes of a request's body."""
     chunks: list[bytes] = []
     size = 0
     began = asyncio.get_running_loop().time()

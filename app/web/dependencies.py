@@ -49,12 +49,7 @@ def call_of(request: Request) -> Call:
 
 
 def path_uuid(request: Request, name: str) -> UUID:
-    """Return the path parameter `name` of a request as a UUID.
-
-    Raises:
-        NotFound: the parameter is no UUID. The status is 404 and not 400, as for an unknown id (contract 2.1).
-
-    """
+    """Return the path parameter `name` of a request as a UUID."""
     parsed = parse_uuid(request.path_params[name])
     if parsed is None:
         raise NotFound
@@ -66,14 +61,7 @@ _BESIDE_TASKS = frozenset({"repositories", "summaries"})
 
 
 def task_id_of(request: Request) -> UUID:
-    """Return the id of the task in the request's path.
-
-    Raises:
-        MethodNotAllowed: the path has a fixed name instead of an id, such as `tasks/summaries`, and does not accept the
-            request's method (contract 2.1).
-        NotFound: the id is no UUID.
-
-    """
+    """Return the id of the task in the request's path."""
     name = request.path_params["task_id"]
     if name in _BESIDE_TASKS and request.scope["path"].endswith(name):
         raise MethodNotAllowed(request.method)

@@ -33,12 +33,6 @@ async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEven
 
     The generator ends after the body, after the line that says that the events are complete, or after a minute without
     data. If a line is invalid, the events before it are yielded, and then the error is raised.
-
-    Raises:
-        BodyTooLarge: the body is too large.
-        InvalidInput: a line is not a numbered event, or there are too many lines. The error gives the line's number.
-        MalformedBody: a line is not JSON, or too long. The error gives the line's number.
-
     """
     batch = _Batch()
     chunks = request.stream()

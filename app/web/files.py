@@ -43,12 +43,7 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the stored object and send it (ASGI). After an hour the transfer is aborted.
-
-        Raises:
-            ArtifactNotFound: the object store has no such object.
-
-        """
+        """Open the stored object and send it (ASGI). After an hour the transfer is aborted."""
         try:
             async with (
                 asyncio.timeout(_SEND_SECONDS),
@@ -89,7 +84,6 @@ class StoredFile(Response):
 
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:
-    """Return the byte range that a request asks for, and the version (ETag) that it must belong to."""
     byte_range = request.headers.get("range", "").strip()
     if not _RANGE.fullmatch(byte_range):
         return None, None

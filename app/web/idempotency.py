@@ -44,16 +44,8 @@ class Once:
     ) -> Response:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
-        Args:
-            work: performs the request. It must not commit, because its effect and the key are stored in one
-                transaction.
-            status_code: the status of the response, if the request is performed.
-            first: called before `work`, unless the request was performed already. It may commit. If None, only `work`
-                is called.
-
-        Raises:
-            IdempotencyConflict: the key was used with another request.
-
+        `work` must not commit: its effect and the key are stored in one transaction. `first` may; it is called before
+        `work`, unless the request was performed already.
         """
         if not self._key:
             if first is not None:
@@ -81,7 +73,6 @@ def _replay(kept: StoredResponse) -> Response:
 
 
 async def _hash(request: Request, caller: Principal) -> str:
-    """Return a hash of the method, path and body, to detect different requests with one key."""
     # A path may name a project in two ways.
     path = request.scope["path"].split("/")
     path[path.index("projects") + 1] = str(caller.project.id)
@@ -97,10 +88,6 @@ async def read_key(request: Request) -> Once:
 
     For a request without the header, it returns a `Once` that performs the request each time. The function must run
     after the dependency that authorises the caller.
-
-    Raises:
-        InvalidInput: the key is too long, or contains unprintable characters.
-
     """
     text = request.headers.get(HEADER, "").strip()
     if len(text) > _MAX_KEY_LENGTH:

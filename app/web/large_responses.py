@@ -35,19 +35,9 @@ class LargeResponses:
         self._wait_seconds = wait_seconds
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
-        """Send a large response. If too many are being sent, wait first.
+        """Send a large response. If too many are being sent, wait first, then send it, or with `may_refuse` refuse it.
 
-        Args:
-            start: the ASGI message with the status and the headers.
-            body: the whole body.
-            send: the ASGI function that sends messages to the client.
-            may_refuse: whether to raise Unavailable after some seconds of waiting. If false, the response is then sent
-                in any case, because it reports a change that was made.
-
-        Raises:
-            ClientDisconnect: the client read too slowly, so the response was aborted.
-            Unavailable: too many responses were being sent; nothing of this one was sent.
-
+        A response that reports a change must not be refused.
         """
         async with self._slot(may_refuse=may_refuse):
             try:

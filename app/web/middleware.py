@@ -163,7 +163,6 @@ class ObservabilityMiddleware:
 
 @cache
 def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Return the metric series of a method, route and status, cached: the library's look-up is slow."""
     return _REQUESTS.labels(method, route, status), _SECONDS.labels(method, route)
 
 

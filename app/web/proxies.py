@@ -36,11 +36,8 @@ class TrustedProxies:
 
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return a request's headers with the valid forwarded host, if there is one, as `host`.
-
-    Of several hosts the last counts: the nearest proxy added it, while clients may have sent the others.
-    """
     forwarded = [value for name, value in headers if name == b"x-forwarded-host"]
+    # Of several the last counts: the nearest proxy added it, while clients may have sent the others.
     host = forwarded[-1].rpartition(b",")[2].strip() if forwarded else b""
     if not _HOST.fullmatch(host):
         return headers

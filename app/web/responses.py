@@ -66,7 +66,6 @@ class Json(Response):
 
 
 def _encode(value: Any) -> str:
-    """Encode the driver's own subclass of UUID, which orjson does not know."""
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} does not belong into an answer")

@@ -32,10 +32,6 @@ async def throttle(
 
     The response gets headers with the number of remaining requests. If Redis is unavailable, the request is not
     counted.
-
-    Raises:
-        Throttled: the limit of the current minute or hour is used up.
-
     """
     limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
     if not limits:
@@ -60,10 +56,6 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
     """Count one request of a client without a key against the limit of the client's IP address.
 
     Requests with different `purpose` are counted separately. If Redis is unavailable, the request is not counted.
-
-    Raises:
-        Throttled: the address has sent too many requests with this purpose in this minute.
-
     """
     bucket = f"{purpose}:{address_of(request)}"
     try:

@@ -11,7 +11,6 @@ from app.services.accounts import inventory
 
 
 def _page(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options `--limit` and `--offset` to a command that lists rows."""
     limit = click.option(
         "--limit",
         type=click.IntRange(1, inventory.MAX_LIMIT),

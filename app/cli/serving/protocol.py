@@ -221,7 +221,6 @@ class StreamingProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: AppError) -> None:
-        """Answer with an error if it is this request's turn, and close; further data is discarded."""
         self._is_refused = True
         self._stop_clock()
         if self._is_busy and not self.cycle.more_body:
@@ -245,7 +244,6 @@ class StreamingProtocol(HttpToolsProtocol):
 
 
 def _abandon(cycle: RequestResponseCycle) -> None:
-    """Signal the application that the client of its request is gone."""
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()

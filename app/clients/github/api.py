@@ -94,10 +94,6 @@ class GitHub(Protocol):
         """Create and return an access token for an installation of a GitHub App. The host decides how long it is valid.
 
         `private_key` is the private key of the App, as PEM.
-
-        Raises:
-            GitHubError: the host refused the request or did not answer.
-
         """
         ...
 
@@ -113,12 +109,7 @@ class GitHub(Protocol):
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        """Create a pull request and return it.
-
-        Raises:
-            GitHubRefused: the branch already has an open pull request.
-
-        """
+        """Create a pull request and return it."""
         ...
 
     async def update_pull_request(

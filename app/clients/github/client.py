@@ -89,10 +89,6 @@ class GitHubClient(GitHub):
         return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
 
     async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
-        """Send a request and return the JSON of its response.
-
-        Redirects of moved repositories are followed on the same host.
-        """
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
@@ -146,7 +142,6 @@ def _pulls(repository: str) -> str:
 
 
 def _answer(response: httpx.Response, body: bytes) -> Any:
-    """Return the JSON of a GitHub response, or raise the GitHubError for its status."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -183,7 +178,6 @@ def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
 
 
 def _reason(answer: Any) -> str:
-    """Return the bounded explanation of an error in a GitHub response: its message and its list of errors."""
     if not isinstance(answer, dict):
         return ""
     parts = [answer.get("message")]

@@ -92,7 +92,6 @@ class WebhookClient(WebhookSender):
         )
 
     async def _read_excerpt(self, response: httpx.Response) -> str | None:
-        """Return the beginning of a text response, and close the response; errors here are ignored."""
         read = bytearray()
         try:
             async with asyncio.timeout(self._answer_seconds):
@@ -126,7 +125,6 @@ def error_of(status: int) -> DeliveryError | None:
 
 
 def _classify(failure: BaseException) -> DeliveryError:
-    """Return the kind of an error of sending: timeouts first, as a timeout in TLS contains TLS errors."""
     chain = list(_causes(failure))
     if any(isinstance(cause, BlockedAddress) for cause in chain):
         return DeliveryError.BLOCKED_ADDRESS

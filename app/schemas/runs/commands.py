@@ -237,7 +237,6 @@ class CommandIn(Input):
 
 
 def _below(error: ValidationError) -> PydanticCustomError:
-    """Return the first failure inside `params` as a failure of `params`, with its path."""
     first = error.errors(include_url=False)[0]
     code, text = first["type"], first["msg"]
     if code == "missing":

@@ -48,18 +48,6 @@ async def authenticate(
     """Return the principal that an API key belongs to, with the project that the request names.
 
     Whether the caller may use this project is not checked here, but by `require_project`.
-
-    Args:
-        session: the database session of the request.
-        secret: the API key in plain text.
-        place: the part of the request that contained the key, such as `body`. The error message names it.
-        project: the id of the project in the path, `CURRENT_PROJECT` for the user's current project, or None if the
-            path names none. If there is no such project, the principal has none.
-        cache: the principals authenticated within the last second. If it is None, always ask the database.
-
-    Raises:
-        AuthenticationFailed: the key is unknown, revoked or expired, or its user is inactive.
-
     """
     return await _authenticate(
         session,
@@ -81,18 +69,6 @@ async def authenticate_session(
     """Return the principal of a console session, with the project that the request names.
 
     Whether the caller may use this project is not checked here, but by `require_project`.
-
-    Args:
-        session: the database session of the request.
-        secret: the value of the console session's cookie.
-        project: the id of the project in the path, `CURRENT_PROJECT` for the user's current project, or None if the
-            path names none. If there is no such project, the principal has none.
-        cache: the principals authenticated within the last second. If it is None, always ask the database.
-
-    Raises:
-        SessionEnded: the console session is unknown or has expired, its API key is revoked or expired, or its user is
-            inactive.
-
     """
     return await _authenticate(
         session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()

@@ -43,29 +43,14 @@ class CallerCache(Generic[Caller]):
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
-        """Return the cached caller of a request; None if there is no entry or the entry has expired.
-
-        Args:
-            secret_hash: the hash of the API key, or of the console session's cookie.
-            project: the project in the path of the request, by its id or as `@current`; None if the path names none.
-
-        """
+        """Return the cached caller of a request; None if there is no entry or the entry has expired."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None
         return known[1]
 
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
-        """Cache the caller that was authenticated for a request.
-
-        Args:
-            secret_hash: the hash of the API key, or of the console session's cookie.
-            project: the project in the path of the request, by its id or as `@current`; None if the path names none.
-            caller: the authenticated caller.
-            asked_at: the value that `now()` returned before the database was asked. The lifetime of the entry begins
-                then.
-
-        """
+        """Cache the caller that was authenticated for a request."""
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()

@@ -61,13 +61,7 @@ class Principal:
 
 
 def require_project(principal: Principal) -> ProjectRef:
-    """Return the project that the request names, if the caller may use it (contract 2.1, 2.3).
-
-    Raises:
-        NotFound: there is no such project.
-        PermissionDenied: the caller is no member, or the key is limited to other projects or organizations.
-
-    """
+    """Return the project that the request names, if the caller may use it (contract 2.1, 2.3)."""
     project = principal.named_project
     if project is None:
         raise NotFound("Project not found.")

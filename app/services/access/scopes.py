@@ -10,12 +10,7 @@ from app.services.access.principal import Principal
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
-    """Check that the caller's API key has `scope`; `task:write` includes `task:read` (contract 2.3).
-
-    Raises:
-        PermissionDenied: the key lacks the scope.
-
-    """
+    """Check that the caller's API key has `scope`; `task:write` includes `task:read` (contract 2.3)."""
     if not has_scope(principal, scope):
         raise PermissionDenied(f"API key missing required scope '{scope}'")
 

@@ -50,14 +50,6 @@ class StreamWatch:
         """Until the block ends, call `end` within a second after the caller loses access to the stream.
 
         `end` may be called more than once.
-
-        Args:
-            sessions: the database.
-            caller: the reader of the stream. They lose access if their console session ends, their key is revoked or
-                expires, or they leave the project that the request named, if it named one.
-            run_ids: the runs that the stream follows. The caller also loses access if one is no longer visible to them.
-            end: the function that ends the stream.
-
         """
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)
@@ -89,7 +81,6 @@ class StreamWatch:
 
 
 async def _refused(session: AsyncSession, streams: Collection[_Stream]) -> Collection[_Stream]:
-    """Return the streams among these that a new request of their caller would not get."""
     callers = [stream.caller for stream in streams]
     session_ids = {id_ for caller in callers if (id_ := caller.session_id)}
     key_ids = {id_ for caller in callers if (id_ := caller.key_id)}

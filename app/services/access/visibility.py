@@ -38,12 +38,7 @@ Memberships = Mapping[tuple[int, int], UUID]
 
 
 def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
-    """Return the two values of `Task.audience` with which a user sees a task: the one for everyone, and the user's own.
-
-    Args:
-        user_id: the user's id, or a column or bound parameter that contains it.
-
-    """
+    """Return the two values of `Task.audience` with which a user sees a task: that of everyone, and their own."""
     return literal_int(EVERYONE), user_id
 
 
@@ -140,12 +135,7 @@ def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElem
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
-    """Check that a task exists and the caller sees it.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Check that a task exists and the caller sees it."""
     if await _SEEN_TASK.first(session, {"task_id": task_id, **visibility(principal)}) is None:
         raise NotFound
 
@@ -157,10 +147,6 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
     """Return a task that the caller sees; lock its row against other writers until the transaction ends.
 
     The columns `description` and `json_schema` are not loaded.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
     """
     statement = (
         select(Task)
@@ -177,12 +163,7 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
 
 
 async def require_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> None:
-    """Check that a run of a task exists and the caller sees it.
-
-    Raises:
-        NotFound: the task is not visible to the caller, or the run is not one of its runs.
-
-    """
+    """Check that a run of a task exists and the caller sees it."""
     values = {"task_id": task_id, "run_id": run_id, **visibility(principal)}
     if await _SEEN_RUN.first(session, values) is None:
         raise NotFound
@@ -205,12 +186,7 @@ async def find_visible_runs(
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
-    """Return the id of the task that a run belongs to, if the caller sees the task.
-
-    Raises:
-        NotFound: there is no such run, or the caller cannot see it.
-
-    """
+    """Return the id of the task that a run belongs to, if the caller sees the task."""
     row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
     if row is None:
         raise NotFound
@@ -229,10 +205,6 @@ async def lock_run(
     """Lock the row of a run that the caller sees, until the transaction ends; return some of its columns.
 
     The result has `status`, `environment`, `artifacts`, and the columns passed as `columns`.
-
-    Raises:
-        NotFound: the task is not visible to the caller, or the run is not one of its runs.
-
     """
     statement = (
         select(Run.status, Run.environment, Run.artifacts, *columns)
@@ -257,11 +229,6 @@ def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
 
     A run may use the shared environments of its project. A run that acts as a person may also use that person's private
     environments in the project, while they are an active member of it.
-
-    Args:
-        project_id: the run's project, as an id or a column.
-        person_id: the person as whom the run acts, as an id or a column. If it is None, the run acts as no person.
-
     """
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
     is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
@@ -329,12 +296,7 @@ _MEMBERSHIPS = Prepared(
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Check that a sandbox environment of the request's project is shared, or is the caller's own.
-
-    Raises:
-        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
-
-    """
+    """Check that a sandbox environment of the request's project is shared, or is the caller's own."""
     found = select(SandboxEnvironment.id).where(
         SandboxEnvironment.id == environment_id, visible_environment(principal)
     )
@@ -358,11 +320,6 @@ def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]
 
 
 async def require_endpoint(session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
-    """Check that the caller created this webhook endpoint in the request's project.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project.
-
-    """
+    """Check that the caller created this webhook endpoint in the request's project."""
     if await session.scalar(select(WebhookEndpoint.id).where(own_endpoint(principal, endpoint_id))) is None:
         raise NotFound

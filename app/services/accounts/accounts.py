@@ -32,12 +32,7 @@ _DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
 
 
 async def create_organization(session: AsyncSession, name: str) -> Organization:
-    """Add an organization and return it. Names are not unique: a second call adds a second organization.
-
-    Raises:
-        InvalidInput: the name is empty or too long.
-
-    """
+    """Add an organization and return it. Names are not unique: a second call adds a second organization."""
     organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
     session.add(organization)
     await session.flush()
@@ -50,11 +45,6 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     Without `organization_id`, the project belongs to the organization with the name `DEFAULT_ORGANIZATION`, which is
     created when first needed. Another organization is never chosen by default, because API keys that are limited to
     that organization would then be valid for the new project.
-
-    Raises:
-        InvalidInput: the name is empty or too long.
-        NotFound: there is no such organization.
-
     """
     name = clean_name(name, attr="name")
     if organization_id is None:
@@ -77,13 +67,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
-    """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1).
-
-    Raises:
-        InvalidInput: the name is empty or too long.
-        NotFound: there is no such project.
-
-    """
+    """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1)."""
     project: Project | None = await session.scalar(
         update(Project)
         .where(Project.id == project_id)
@@ -99,10 +83,6 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
     """Set the maximum detail of push texts about a project's tasks; return the project.
 
     If `most` is None, there is no limit. If a person prefers less detail than the limit, their preference applies.
-
-    Raises:
-        NotFound: there is no such project.
-
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
@@ -116,10 +96,6 @@ async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool
     """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks.
 
     Return the project.
-
-    Raises:
-        NotFound: there is no such project.
-
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
@@ -142,11 +118,6 @@ async def create_user(
 
     The first project becomes the user's current one (`@current`); without projects the user has none. Of two concurrent
     calls with the same address, the second waits for the first and then fails.
-
-    Raises:
-        InvalidInput: a field is not valid, or an account has this address in any letter case.
-        NotFound: a project does not exist.
-
     """
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
@@ -180,10 +151,6 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
     """Make a user a member of a project. Idempotent.
 
     The project becomes the user's current one if the user has none.
-
-    Raises:
-        NotFound: there is no such user or project.
-
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
@@ -204,10 +171,6 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
     If the project was the user's current one, the user has no current project from then on. The user's tasks stay;
     their webhook endpoints in the project are disabled.
-
-    Raises:
-        NotFound: there is no such user or project.
-
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
@@ -226,10 +189,6 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
     """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2).
 
     The user's data is kept. A repeated call changes nothing.
-
-    Raises:
-        NotFound: there is no such user.
-
     """
     found = await session.scalar(
         update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
@@ -240,24 +199,14 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:
-    """Delete a user with their API keys and memberships. Their tasks stay, and become visible to the whole project.
-
-    Raises:
-        NotFound: there is no such user, for example because they were deleted before.
-
-    """
+    """Delete a user with their API keys and memberships. Their tasks stay, and become visible to the whole project."""
     found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
     if found is None:
         raise _unknown("User", user_id)
 
 
 async def require_user(session: AsyncSession, user_id: int) -> User:
-    """Return a user; lock its row against deletion until the transaction ends.
-
-    Raises:
-        NotFound: there is no such user.
-
-    """
+    """Return a user; lock its row against deletion until the transaction ends."""
     user = await session.scalar(
         select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
     )
@@ -267,24 +216,12 @@ async def require_user(session: AsyncSession, user_id: int) -> User:
 
 
 async def require_projects(session: AsyncSession, project_ids: Sequence[int]) -> None:
-    """Check that all projects exist; lock their rows against deletion until the transaction ends.
-
-    Raises:
-        InvalidInput: there are more than a hundred ids.
-        NotFound: a project does not exist; the error names the first one.
-
-    """
+    """Check that all projects exist; lock their rows against deletion until the transaction ends."""
     await _require_all(session, Project.id, project_ids, name="project")
 
 
 async def require_organizations(session: AsyncSession, organization_ids: Sequence[UUID]) -> None:
-    """Check that all organizations exist; lock their rows against deletion until the transaction ends.
-
-    Raises:
-        InvalidInput: there are more than a hundred ids.
-        NotFound: an organization does not exist; the error names the first one.
-
-    """
+    """Check that all organizations exist; lock their rows against deletion until the transaction ends."""
     await _require_all(session, Organization.id, organization_ids, name="organization")
 
 

@@ -50,14 +50,7 @@ async def create_api_key(
     label: str = "",
     limits: KeyLimits = KeyLimits(),
 ) -> IssuedKey:
-    """Create an API key for a user and return it with its value, which no later call returns (contract 2.3).
-
-    Raises:
-        NotFound: the user, a project or an organization does not exist.
-        InvalidInput: a scope is unknown, there is no scope, the label is too long, the user is deactivated, or the
-            expiry is past.
-
-    """
+    """Create an API key for a user and return it with its value, which no later call returns (contract 2.3)."""
     granted = _known_scopes(scopes)
     label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
     project_ids = tuple(dict.fromkeys(limits.project_ids))
@@ -88,12 +81,7 @@ async def create_api_key(
 
 
 async def find_by_value(session: AsyncSession, value: str) -> UUID:
-    """Return the id of the API key that has this value, given in plain text.
-
-    Raises:
-        NotFound: there is no such key.
-
-    """
+    """Return the id of the API key that has this value, given in plain text."""
     found = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(value)))
     if found is None:
         raise NotFound("There is no such key.")
@@ -101,13 +89,7 @@ async def find_by_value(session: AsyncSession, value: str) -> UUID:
 
 
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
-    """Return the id of the only API key with this mask, the shortened form that lists show. Revoked keys are ignored.
-
-    Raises:
-        NotFound: there is no such key.
-        InvalidInput: several keys have this mask.
-
-    """
+    """Return the id of the only API key with this mask (the form that lists show). Revoked keys are ignored."""
     found = list(
         await session.scalars(
             select(ApiKey.id).where(ApiKey.mask == mask, ApiKey.revoked_at.is_(None)).limit(2)
@@ -121,12 +103,7 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
-    """Revoke an API key permanently. If it is revoked already, the time of the first revocation stays.
-
-    Raises:
-        NotFound: there is no such key.
-
-    """
+    """Revoke an API key permanently. If it is revoked already, the time of the first revocation stays."""
     found = await session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)

@@ -46,11 +46,6 @@ async def open_session(
 
     `body` contains either an API key or the code of a login link. The database stores only a hash of the cookie's
     value.
-
-    Raises:
-        AuthenticationFailed: the API key is unknown, revoked or expired, or its user is inactive.
-        SessionEnded: the code is unknown, used or expired, or its API key is no longer valid.
-
     """
     secret = new_session_secret()
     if body.api_key is not None:
@@ -82,10 +77,6 @@ def _new_session(key_id: UUID, browser: Browser, secret: str) -> ConsoleSession:
 
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
-    """Turn a login link into a console session.
-
-    One statement, so that the second of two browsers finds no such code.
-    """
     now = utcnow()
     opened = await session.scalar(
         update(ConsoleSession)
@@ -109,11 +100,6 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
     """Return the code of a new login link. Within a minute, it can open one console session for the API key.
 
     The database stores only a hash of the code.
-
-    Raises:
-        NotFound: there is no such key.
-        InvalidInput: the key is revoked or expired.
-
     """
     now = utcnow()
     key = (
@@ -141,12 +127,7 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
 
 
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
-    """Return the console session that authenticated this request, with its user and the user's projects.
-
-    Raises:
-        SessionEnded: the console session has ended since the request was authenticated.
-
-    """
+    """Return the console session that authenticated this request, with its user and the user's projects."""
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)
     row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
     if row is None:
@@ -217,12 +198,7 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
-    """End one of the caller's console sessions: delete it, with its device.
-
-    Raises:
-        NotFound: the caller has no such console session.
-
-    """
+    """End one of the caller's console sessions: delete it, with its device."""
     own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)
     ended = await session.scalar(
         delete(ConsoleSession)

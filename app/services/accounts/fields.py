@@ -23,12 +23,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 def clean_name(value: str, *, attr: str) -> str:
-    """Check a required name of 1 to 255 characters and return it trimmed.
-
-    Raises:
-        InvalidInput: the name is not valid; the error names the field `attr`.
-
-    """
+    """Check a required name of 1 to 255 characters and return it trimmed."""
     name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
     if not name:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -36,12 +31,7 @@ def clean_name(value: str, *, attr: str) -> str:
 
 
 def clean_label(value: str, *, attr: str, limit: int) -> str:
-    """Check an optional text of at most `limit` characters and return it trimmed, perhaps empty.
-
-    Raises:
-        InvalidInput: the text is not valid; the error names the field `attr`.
-
-    """
+    """Check an optional text of at most `limit` characters and return it trimmed, perhaps empty."""
     label = _keepable(value, attr).strip()
     if len(label) > limit:
         raise InvalidInput(
@@ -51,12 +41,7 @@ def clean_label(value: str, *, attr: str, limit: int) -> str:
 
 
 def clean_email(value: str) -> str:
-    """Check an e-mail address and return it trimmed; its letter case stays.
-
-    Raises:
-        InvalidInput: the address is not valid.
-
-    """
+    """Check an e-mail address and return it trimmed; its letter case stays."""
     email = clean_label(value, attr="email", limit=_EMAIL_LENGTH)
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InvalidInput("Enter a valid email address.", attr="email")
@@ -64,12 +49,7 @@ def clean_email(value: str) -> str:
 
 
 def clean_token(value: str, *, attr: str = "token") -> str:
-    """Check a token that is sent in an HTTP header, one word of printable ASCII, and return it trimmed.
-
-    Raises:
-        InvalidInput: the token is not valid; the error names the field `attr`.
-
-    """
+    """Check a token that is sent in an HTTP header, one word of printable ASCII, and return it trimmed."""
     token = clean_label(value, attr=attr, limit=_TOKEN_LENGTH)
     if not token:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -82,10 +62,6 @@ def clean_app_number(value: str, *, attr: str) -> str:
     """Check the id of a GitHub App (a number or a client id), or of an installation of it, and return it trimmed.
 
     The id becomes part of a URL's path.
-
-    Raises:
-        InvalidInput: the id is not valid; the error names the field `attr`.
-
     """
     number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
@@ -94,12 +70,7 @@ def clean_app_number(value: str, *, attr: str) -> str:
 
 
 def clean_private_key(value: str) -> str:
-    """Check a private RSA key in PEM form, as GitHub makes one for an App, and return it trimmed.
-
-    Raises:
-        InvalidInput: the text is no RSA key, or the key is encrypted.
-
-    """
+    """Check a private RSA key in PEM form, as GitHub makes one for an App, and return it trimmed."""
     text = clean_label(value, attr="private_key", limit=_PEM_LENGTH)
     try:
         key = load_pem_private_key(text.encode(), password=None)
@@ -111,13 +82,7 @@ def clean_private_key(value: str) -> str:
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
-    """Check a URL that is stored and shown in plain text, and return it trimmed.
-
-    Raises:
-        InvalidInput: the URL is not valid, has none of these schemes, or contains credentials; the error names the
-            field `attr`.
-
-    """
+    """Check a URL that is stored and shown in plain text, and return it trimmed."""
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)
     try:
         parts = urlsplit(url)

@@ -65,11 +65,6 @@ async def create_integration(
     """Add an integration, which gives a project access to a code host, and return it.
 
     `cipher` encrypts the secrets that are stored. A project may have several integrations of the same kind.
-
-    Raises:
-        NotFound: there is no such project.
-        InvalidInput: a value is not valid for its field, or both a token and an installation are given.
-
     """
     if new.token is not None and new.installation is not None:
         raise InvalidInput("Give a token or an App installation, not both.", attr="token")
@@ -96,11 +91,6 @@ async def create_user_integration(
 
     `kind` is a value of `CodeHostKind`. `cipher` encrypts the token that is stored. If `token` is None, the integration
     is stored without a token, and runs cannot use it.
-
-    Raises:
-        NotFound: there is no such user.
-        InvalidInput: the kind or the token is not valid.
-
     """
     integration = UserIntegration(
         id=new_id(),
@@ -116,13 +106,7 @@ async def create_user_integration(
 
 
 async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
-    """Add a signal report and return it: a titled record in a project that new tasks can name as their origin.
-
-    Raises:
-        NotFound: there is no such project.
-        InvalidInput: the title is too long.
-
-    """
+    """Add a signal report and return it: a titled record in a project that new tasks can name as their origin."""
     report = SignalReport(
         id=new_id(),
         project_id=project_id,

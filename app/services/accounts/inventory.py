@@ -125,12 +125,7 @@ async def list_integrations(
 
 
 async def show_user(session: AsyncSession, user_id: int) -> Listing:
-    """Return a user as a mapping, with the ids of the user's projects.
-
-    Raises:
-        NotFound: there is no such user.
-
-    """
+    """Return a user as a mapping, with the ids of the user's projects."""
     user = await _one(session, select(*_USER).where(User.id == user_id), f"User {user_id}")
     projects = await session.scalars(
         select(Membership.project_id).where(Membership.user_id == user_id).order_by(Membership.project_id)
@@ -139,12 +134,7 @@ async def show_user(session: AsyncSession, user_id: int) -> Listing:
 
 
 async def show_project(session: AsyncSession, project_id: int) -> Listing:
-    """Return a project as a mapping, with the ids of its members.
-
-    Raises:
-        NotFound: there is no such project.
-
-    """
+    """Return a project as a mapping, with the ids of its members."""
     project = await _one(session, select(*_PROJECT).where(Project.id == project_id), f"Project {project_id}")
     members = await session.scalars(
         select(Membership.user_id)
@@ -156,22 +146,12 @@ async def show_project(session: AsyncSession, project_id: int) -> Listing:
 
 
 async def show_key(session: AsyncSession, key_id: UUID) -> Listing:
-    """Return an API key as a mapping, without its value.
-
-    Raises:
-        NotFound: there is no such key.
-
-    """
+    """Return an API key as a mapping, without its value."""
     return dict(await _one(session, select(*_KEY).where(ApiKey.id == key_id), f"Key {key_id}"))
 
 
 async def show_integration(session: AsyncSession, integration_id: int) -> Listing:
-    """Return an integration as a mapping, without its secrets.
-
-    Raises:
-        NotFound: there is no such integration.
-
-    """
+    """Return an integration as a mapping, without its secrets."""
     statement = select(*_INTEGRATION).where(Integration.id == integration_id)
     return dict(await _one(session, statement, f"Integration {integration_id}"))
 

@@ -160,10 +160,6 @@ def clone_url(base_url: str, repository: str) -> str:
     """Return the URL from which to clone a repository at the code host with the URL `base_url`.
 
     `repository` has the form `organization/repository`.
-
-    Raises:
-        RepositoryNotFound: the name could lead outside the base URL, or git could take it as an option.
-
     """
     parts = repository.split("/")
     if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
@@ -188,12 +184,7 @@ class CodeHosts:
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
-        """Decrypt a stored credential.
-
-        Raises:
-            RepositoryAccessDenied: no secret key of the service decrypts the value.
-
-        """
+        """Decrypt a stored credential."""
         try:
             return self._cipher.decrypt(value)
         except DecryptionError as error:
@@ -206,11 +197,6 @@ class CodeHosts:
         """Return a token for the installation of a GitHub App.
 
         It is the cached token or, if there is none or it expires soon, a new one.
-
-        Raises:
-            RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.
-            RepositoryUnreachable: GitHub does not respond.
-
         """
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
@@ -247,14 +233,7 @@ class HostAccess:
     is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
-        """Return the token for the API of the code host; None if the run has no credential.
-
-        Raises:
-            RepositoryAccessDenied: the owner of the credential is no longer an active member of the project, GitHub
-                refuses, or the token was deleted or cannot be decrypted.
-            RepositoryUnreachable: GitHub does not respond.
-
-        """
+        """Return the token for the API of the code host; None if the run has no credential."""
         host = self.host
         if host.is_personal and not await self.is_member_still():
             raise RepositoryAccessDenied(
@@ -270,13 +249,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return the credential for git commands; None if the run has no credential.
-
-        Raises:
-            RepositoryAccessDenied: the owner of the credential is no longer an active member of the project, GitHub
-                refuses, or the token was deleted or cannot be decrypted.
-            RepositoryUnreachable: GitHub does not respond.
-
-        """
+        """Return the credential for git commands; None if the run has no credential."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

@@ -18,13 +18,6 @@ def read_failed_check(event: str, payload: Any, integration_id: int | None = Non
     """Return the failed check that a GitHub event reports for a branch that this service pushed.
 
     Return None if the event reports no failed check, or the check is of another branch or of a branch in a fork.
-
-    Args:
-        event: the kind of event, as in the header `X-GitHub-Event`.
-        payload: the parsed body of the event.
-        integration_id: the integration with the secret that signed the event. If it is None, the service's own secret
-            signed it.
-
     """
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None
@@ -55,7 +48,6 @@ def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _text(parent: dict[str, Any], key: str) -> str:
-    """Return the text at a key, "" if that is no text or the database could not store it."""
     value = parent.get(key)
     if not isinstance(value, str) or len(value) > _LONGEST or "\x00" in value:
         return ""

@@ -58,14 +58,7 @@ async def receive_github(
 
     If the event reports a failed check of a branch that a run pushed, a follow-up run is started. A repeated delivery
     is ignored, even if it arrives at the same time as the first. `secret` is the service's own webhook secret, or None
-    if the service has none.
-
-    Raises:
-        PermissionDenied: the signature is wrong, or no secret is configured.
-        InvalidInput: the delivery has no id.
-        MalformedBody: the signed body is not JSON.
-        UsageLimitExceeded: a usage gate refuses the follow-up run. The delivery is not recorded: GitHub may repeat it.
-
+    if the service has none. A delivery that a usage gate refuses is not recorded: GitHub may repeat it.
     """
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:

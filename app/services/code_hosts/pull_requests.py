@@ -154,7 +154,6 @@ async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: Run
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:
-    """Return our section of a pull request's text: summary, changed files and task, all of bounded length."""
     summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
     files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]
     left_out = len(result.files_changed) - len(files)

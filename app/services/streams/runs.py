@@ -82,12 +82,7 @@ class FollowedRun:
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return a run for a client to follow. If `device_id` is given, record that this device shows the run's task.
-
-    Raises:
-        NotFound: the caller cannot see the run, or the device is not one of the caller's.
-
-    """
+    """Return a run for a client to follow. If `device_id` is given, record that this device shows the run's task."""
     statement = (
         select(*STATE_COLUMNS).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
     )
@@ -114,13 +109,6 @@ async def follow(
     """Yield the live stream of a run for one client.
 
     Until the block ends, the client's device counts as showing the task.
-
-    Args:
-        run: the run to follow.
-        start: the event after which the stream starts, or another place where it starts.
-        clients: the clients of this process.
-        topic: the `topic` to name in gaps, for a stream with several topics. If it is None, gaps name no topic.
-
     """
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
@@ -247,7 +235,6 @@ class RunFollower:
             is_collecting = True
 
     async def _begin(self) -> RunEvent | None:
-        """Find the event to start after; return a gap if events before it are missing."""
         ends = await read_ends(self._redis, self._run.id)
         if self._start is Start.LATEST:
             self._last = ends and ends[1].id
@@ -286,7 +273,6 @@ class RunFollower:
                     return
 
     def _advance(self, events: Iterable[RunEvent]) -> Sequence[RunEvent]:
-        """Return the events that the client does not have yet, with a gap wherever some are missing."""
         new: list[RunEvent] = []
         for event in events:
             if event.id is not None:
@@ -313,7 +299,6 @@ class RunFollower:
         return self._gap(id_.number - last.number - 1 if id_.epoch == last.epoch else None, id_)
 
     def _with_link(self, event: RunEvent) -> RunEvent:
-        """Return an event as the client gets it: with the URL of the run's log if data is missing."""
         match event.kind:
             case EventKind.GAP:
                 return self._gap(orjson.loads(event.data)["lost"], None, id_=event.id)

@@ -84,20 +84,7 @@ class _Gap(NamedTuple):
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
 ) -> FollowedTopics:
-    """Return the topics of a live stream of a project, each with its start position (contract 14).
-
-    Args:
-        session: reads the runs and the end of the ledger.
-        caller: the person that follows.
-        topics: a comma-separated list of `tasks`, `inbox` and `run:<id>`. None or an empty text stands for `tasks`.
-        last_id: the last id that the client got from an earlier stream. If it is None, the ledger is followed from now
-            on, and runs from their beginning.
-
-    Raises:
-        InvalidInput: there is no such topic, or there are too many.
-        NotFound: there is no such run, or the caller cannot see it.
-
-    """
+    """Return the topics of a live stream of a project, each with its start position (contract 14)."""
     names = list(dict.fromkeys(word.strip() for word in (topics or TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:
         raise InvalidInput(f"At most {_MOST_TOPICS} topics.", code="max_length", attr="topics")
@@ -154,7 +141,6 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the positions of the ledger and of runs in a frame's id, and whether it is no id of ours."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")
@@ -304,7 +290,6 @@ class TopicFollower:
         return ";".join(self._places.values()).encode()
 
     async def _supervise(self, reading: Callable[[], Awaitable[bool]]) -> None:
-        """Read a topic; end the stream if more events may follow in it."""
         is_complete = False
         try:
             is_complete = await reading()
@@ -335,7 +320,6 @@ class TopicFollower:
                     self._read_to = max(self._read_to, batch.end)
 
     async def _read_pages(self, ledger: FollowedLedger, end: Cursor) -> None:
-        """Queue the ledger events after the position read so far, page by page, up to a position."""
         is_more = self._topics.is_ledger_resumed or self._read_to < end
         while is_more:
             async with self._clients.ledger.reading(self._clients.sessions) as session:

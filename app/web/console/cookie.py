@@ -23,11 +23,6 @@ def session_secret(request: Request) -> str | None:
     """Return the secret in the console's cookie, or None if the request has no such cookie.
 
     The result is None, too, if the connection is neither encrypted nor to localhost.
-
-    Raises:
-        PermissionDenied: the request changes something, and its headers do not show that the console's own page sent
-            it.
-
     """
     if "cookie" not in request.headers:
         return None
@@ -46,32 +41,18 @@ def refuse_other_sites(request: Request) -> None:
     """Refuse a sign-in request that a page of another site sent.
 
     If the headers of the request do not show which site sent it, it is not refused.
-
-    Raises:
-        PermissionDenied: a page of another site sent the request.
-
     """
     if _is_from_own_page(request) is False:
         raise PermissionDenied("Signing in must be asked for by the console's own page.")
 
 
 def new_cookie(request: Request, secret: str) -> str:
-    """Return the value of the Set-Cookie header that signs a browser in to the console session with this secret.
-
-    Raises:
-        PermissionDenied: the connection is neither encrypted nor to localhost.
-
-    """
+    """Return the value of the Set-Cookie header that signs a browser in to the console session with this secret."""
     return _cookie(request, secret, int(SESSION_LIFETIME.total_seconds()))
 
 
 def no_cookie(request: Request) -> str:
-    """Return the value of the Set-Cookie header that deletes the console's cookie and so signs the browser out.
-
-    Raises:
-        PermissionDenied: the connection is neither encrypted nor to localhost.
-
-    """
+    """Return the value of the Set-Cookie header that deletes the console's cookie and so signs the browser out."""
     return _cookie(request, "", 0)
 
 

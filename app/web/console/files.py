@@ -56,10 +56,6 @@ def send_file(request: Request, path: str) -> Response:
 
     If there is no file at the path, the response is the HTML page of the console. If the console is not built, the
     response says so and has the status 404. If the client has the current file already, the status is 304.
-
-    Raises:
-        NotFound: the path is below `assets/` and this build has no such file.
-
     """
     headers = _headers(process_of(request).settings)
     if not is_built():
@@ -100,7 +96,6 @@ def _find(path: str) -> Path | None:
 
 
 def _variant(file: Path, accepted: str) -> tuple[Path, str]:
-    """Return a file's smallest form that the client accepts, and its encoding; "" for the file itself."""
     taken = set(_names(accepted))
     for encoding, suffix in _ENCODINGS:
         compressed = file.with_name(file.name + suffix)
@@ -141,7 +136,6 @@ def content_security_policy(settings: Settings) -> str:
 
 @lru_cache(maxsize=16)
 def _store(endpoint: str | None, bucket: str, region: str) -> str:
-    """Return the sources of signed URLs for the policy; without a configured endpoint, Amazon's two forms."""
     if endpoint is None:
         host = f"s3.{region}.amazonaws.com"
         return f"https://{host} https://{bucket}.{host} https://{bucket}.s3.amazonaws.com"

@@ -91,13 +91,11 @@ async def _request_refused(_request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
-    """Respond to FastAPI's validation errors, which concern the query: dependencies read bodies and paths."""
     assert isinstance(error, RequestValidationError)
     return envelope(first_error(error.errors(), skip=1))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    """Respond to errors of Starlette's router: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     if error.status_code == MethodNotAllowed.status:
         allowed = _allowed_methods(request)
@@ -115,10 +113,6 @@ async def _outage(_request: Request, error: Exception) -> Response:
 
 
 async def _driver_error(_request: Request, error: Exception) -> Response:
-    """Respond to a driver's error that is an outage, or about a value that cannot be stored.
-
-    Re-raise others.
-    """
     if is_outage(error):
         return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
     if is_value_refused(error):
@@ -133,7 +127,6 @@ def _unavailable(server: str, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> frozenset[str]:
-    """Return the methods of all routes of the request's path; Starlette names only those of the first."""
     allowed = {"OPTIONS"}
     path = None
     for route in request.app.routes:

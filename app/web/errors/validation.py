@@ -7,13 +7,7 @@ from app.errors import InvalidInput
 
 
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
-    """Return the first of Pydantic's errors, as the error that is reported to the client.
-
-    Args:
-        errors: Pydantic's errors, in the order in which the fields are declared.
-        skip: how many leading parts of an error's location do not name a field, such as FastAPI's "query".
-
-    """
+    """Return the first of Pydantic's errors, as the error that is reported to the client."""
     error = errors[0]
     # A field may report an error of a nested value that has no location of its own in the input.
     below = error.get("ctx", {}).get("below", ())

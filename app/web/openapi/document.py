@@ -107,7 +107,6 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _webhook(known: CataloguedType) -> dict[str, Any]:
-    """Return the OpenAPI operation of the request that sends an event to a webhook endpoint."""
     schema = {name: part for name, part in known.schema.items() if name != "$schema"}
     headers = (
         ("webhook-id", "Id of the event, the same for every delivery attempt."),
@@ -161,7 +160,6 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
 
 
 def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
-    """Add to an operation the parameters of its path, and those that FastAPI does not know."""
     read = (name for call in _calls(route.dependant) for name in _READ_BY.get(call, ()))
     known = operation.get("parameters", [])
     for parameter in known:

@@ -69,16 +69,7 @@ _RETRY_AFTER = {
 def errors(
     *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
 ) -> Responses:
-    """Return the argument `responses` of a route: a description of its error responses, by status (contract 2.4).
-
-    Args:
-        statuses: the statuses of the route's errors. The statuses 500 and 503 are added.
-        refusals: schemas of the other bodies, besides `{type, code, detail, attr}`, that an error with the status
-            `refusal_status` may have.
-        refusal_status: the status of errors that may have such a body.
-        usage_gate: whether the route answers 429, with a body for this case, if the project is over its usage limit.
-
-    """
+    """Return the argument `responses` of a route: a description of its error responses, by status (contract 2.4)."""
     documented: Responses = {status: _shared(status) for status in (*statuses, _SERVER_ERROR, 503)}
     if refusals:
         documented[refusal_status] = _own(_ERRORS[refusal_status][0], *refusals)

@@ -56,12 +56,6 @@ async def answer_by_form(request: Request, action: Action) -> Response:
     """Answer a question with the form that its HTML page has submitted, and return a redirect to the page.
 
     `action` is the verified action token of the page, with the question.
-
-    Raises:
-        PermissionDenied: the question needs an API key or a console session, and there is no valid one.
-        InvalidInput: the answer is not valid.
-        QuestionSettled: the question is answered or closed already.
-
     """
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis

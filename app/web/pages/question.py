@@ -108,14 +108,7 @@ class Page:
 def page_of_question(
     row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
 ) -> Page:
-    """Return the data of a question's HTML page.
-
-    Args:
-        row: the question's database row, with columns of its task and project.
-        options: the options that the page offers.
-        asks_for_key: whether the page has a field for an API key.
-
-    """
+    """Return the data of a question's HTML page."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
@@ -183,10 +176,6 @@ def answer_in_words(row: Mapping[str, Any]) -> str:
 
 
 def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
-    """Return two lists of buttons for a question's options: the two safe ones, refusal first; the others.
-
-    Only a safe one looks like the main answer.
-    """
     match kind:
         case QuestionKind.PERMISSION:
             firsts = [
@@ -208,7 +197,6 @@ def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[
 
 
 def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
-    """Return the button of an option. `allowing` is its look if it allows something."""
     said = visible(option["name"])
     label = _OPTIONS.get(option["kind"]) or said
     return Button(

@@ -33,7 +33,6 @@ def render(page: Any, *, status: int = 200) -> Response:
 
 @cache
 def _load_template() -> tuple[Any, str, str]:
-    """Return the template `page.html`, its style, and a Content-Security-Policy that allows that alone."""
     # The import is expensive, and most processes render no page.
     from mako.template import Template  # noqa: PLC0415
 
