@@ -35,9 +35,9 @@ from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.web.errors.handlers import install_error_handlers
-from app.web.large_responses import LargeResponses
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
+from app.web.responses import LargeResponses
 
 # The URLs, by the module that has them, and in the order in which requests are matched: the most requested first.
 ROUTERS = (

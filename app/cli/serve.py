@@ -1,11 +1,14 @@
 """`taskbeacon serve`: the API under uvicorn."""
 
 import signal
+import socket
 import sys
 from types import FrameType
+from typing import Any
 
 import click
 import uvicorn
+from typing_extensions import override
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
@@ -13,7 +16,6 @@ from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_clock_and_schema
 from app.cli.port import Port
 from app.cli.privacy import hide_environment, start_tracker
-from app.cli.serving.listening import DealtSocket
 from app.cli.serving.loading import load_api
 from app.cli.serving.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
@@ -75,3 +77,35 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
+
+
+class DealtSocket(socket.socket):
+    """A bound socket that reserves a port for several processes. It does not listen.
+
+    If it is sent to another process by pickle, that process gets a new socket that is bound to the same port. If the
+    reserving socket listened too, the kernel would give it a share of the connections, which no process accepts.
+    """
+
+    @classmethod
+    def of(cls, bound: socket.socket) -> "DealtSocket":
+        """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
+
+        `bound` must have been bound exclusively, so that a port in use by another program was refused.
+        """
+        dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
+        # With it any service could bind the port until one of the processes listens.
+        dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return dealt
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _bind, (self.family, self.getsockname())
+
+
+def _bind(family: int, address: Any) -> socket.socket:
+    beside = socket.socket(family, socket.SOCK_STREAM)
+    beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    beside.bind(address)
+    return beside

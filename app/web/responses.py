@@ -1,17 +1,89 @@
 """Responses of routes: plain data is encoded to JSON once."""
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
-from fastapi import Response
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
-from app.api_limits import LARGE_RESPONSE_BYTES
-from app.web.large_responses import LargeResponses
+from app.api_limits import (
+    LARGE_RESPONSE_BYTES,
+    LARGE_RESPONSE_WAIT_SECONDS,
+    LARGE_RESPONSES,
+    RESPONSE_BYTES_AT_ONCE,
+    RESPONSE_BYTES_PER_SECOND,
+    RESPONSE_SECONDS,
+)
+from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.errors import ArtifactNotFound, Unavailable
+from app.services.artifacts.manifest import DownloadableFile
+
+
+class LargeResponses:
+    """Sends the JSON responses of a process that are larger than 1 MiB, at most `slots` of them at the same time.
+
+    Further responses wait until one has been sent, up to `wait_seconds`. After that, the response to a read is refused
+    with 503, and any other response is sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int = LARGE_RESPONSES,
+        wait_seconds: float = LARGE_RESPONSE_WAIT_SECONDS,
+        seconds: float = RESPONSE_SECONDS,
+        bytes_per_second: int = RESPONSE_BYTES_PER_SECOND,
+    ) -> None:
+        self._slots = asyncio.Semaphore(slots)
+        self._wait_seconds = wait_seconds
+        self._seconds = seconds
+        self._bytes_per_second = bytes_per_second
+
+    async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
+        """Send a large response. If too many are being sent, wait first, then send it, or with `may_refuse` refuse it.
+
+        A response that reports a change must not be refused.
+        """
+        async with self._slot(may_refuse=may_refuse):
+            try:
+                async with asyncio.timeout(self._seconds + len(body) / self._bytes_per_second):
+                    await _send_in_pieces(start, body, send)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+    @asynccontextmanager
+    async def _slot(self, *, may_refuse: bool) -> AsyncGenerator[None, None]:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            if may_refuse:
+                raise Unavailable(
+                    "Too many large answers are being sent. Please try again in a moment."
+                ) from None
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
+async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
+    await send(start)
+    for begin in range(0, len(body), RESPONSE_BYTES_AT_ONCE):
+        end = begin + RESPONSE_BYTES_AT_ONCE
+        # The server waits here until the client has read most of the earlier pieces.
+        await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})
+
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -74,3 +146,82 @@ def _encode(value: Any) -> str:
 def no_content() -> Response:
     """Return a response with the status 204, which has no body and no content type (contract 2.1)."""
     return Response(status_code=204)
+
+
+# One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).
+_RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
+_ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
+_SEND_SECONDS = 3600
+_HEADERS = {
+    # If a browser shows the file anyway, it runs no scripts and loads nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Accept-Ranges": "bytes",
+}
+
+
+class StoredFile(Response):
+    """A response with a file from object storage. The file is sent in chunks, and is never completely in memory.
+
+    A client can request a range of bytes by `Range`. With `If-Range`, it gets the range only if the file still has the
+    given ETag, and otherwise the whole file.
+    """
+
+    def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
+        self._store = store
+        self._file = file
+        self._range, self._if_match = _requested_range(request)
+        # Attributes that Starlette expects of a response with an unknown body.
+        self.status_code = 200
+        self.background = None
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Open the stored object and send it (ASGI). After an hour the transfer is aborted."""
+        try:
+            async with (
+                asyncio.timeout(_SEND_SECONDS),
+                self._store.open(
+                    self._file.storage_path, byte_range=self._range, if_match=self._if_match
+                ) as content,
+            ):
+                await self._send(content, send)
+        except RangeNotSatisfiable:
+            await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
+        except ObjectMissing:
+            # The object has expired or was removed by hand; the entry remains.
+            raise ArtifactNotFound from None
+
+    async def _send(self, content: ObjectContent, send: Send) -> None:
+        headers = {
+            **_HEADERS,
+            "Content-Type": self._file.content_type,
+            "Content-Disposition": self._file.disposition,
+            "Content-Length": str(content.size),
+        }
+        if content.etag:
+            headers["ETag"] = content.etag
+        if content.content_range is not None:
+            headers["Content-Range"] = content.content_range
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200 if content.content_range is None else 206,
+                "headers": [
+                    (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+                ],
+            }
+        )
+        async for chunk in content.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _requested_range(request: Request) -> tuple[str | None, str | None]:
+    byte_range = request.headers.get("range", "").strip()
+    if not _RANGE.fullmatch(byte_range):
+        return None, None
+    version = request.headers.get("if-range")
+    if version is None:
+        return byte_range, None
+    # A date is not precise enough, and a weak tag is not allowed here: such clients get the whole file.
+    return (byte_range, version) if _ETAG.fullmatch(version) else (None, None)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.cli.serving.listening import DealtSocket
+from app.cli.serve import DealtSocket
 
 _CLIENTS = 64
 

@@ -20,7 +20,7 @@ from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.failed_checks import read_failed_check
+from app.services.code_hosts.github_webhook import read_failed_check
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from app.routers import health
-from app.web.coalescing import Coalesced
+from app.routers.health import Coalesced
 
 pytestmark = pytest.mark.walls
 

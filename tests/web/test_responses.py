@@ -9,9 +9,7 @@ from starlette.types import Message
 
 from app.api_limits import LARGE_RESPONSE_BYTES, RESPONSE_BYTES_AT_ONCE
 from app.errors import Unavailable
-from app.web import large_responses
-from app.web.large_responses import LargeResponses
-from app.web.responses import Json
+from app.web.responses import Json, LargeResponses
 from tests.support.waiting import next_round
 
 pytestmark = pytest.mark.walls
@@ -100,10 +98,8 @@ async def test_who_finds_no_place_may_come_again() -> None:
     assert other.body == BODY
 
 
-async def test_client_that_takes_too_long_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_responses, "RESPONSE_SECONDS", 0.01)
-    monkeypatch.setattr(large_responses, "RESPONSE_BYTES_PER_SECOND", 2**30)
-    large = LargeResponses(slots=1)
+async def test_client_that_takes_too_long_gives_its_place_back() -> None:
+    large = LargeResponses(slots=1, seconds=0.01, bytes_per_second=2**30)
     slow, other = Client(), Client()
     with pytest.raises(ClientDisconnect):
         await large.send(START, BODY, slow.send, may_refuse=True)

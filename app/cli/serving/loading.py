@@ -53,6 +53,11 @@ def load_api() -> "ASGIApp":
         from app.cli.privacy import hide_environment  # noqa: PLC0415
 
         hide_environment()  # first: the rest takes a second
-        from app.cli.serving.application import create_logging_app  # noqa: PLC0415 - as above
+        from app.config import get_settings  # noqa: PLC0415 - as above
+        from app.main import create_app  # noqa: PLC0415
+        from app.observability import configure_logging  # noqa: PLC0415
+        from app.web.proxies import TrustedProxies  # noqa: PLC0415
 
-        return create_logging_app()
+        settings = get_settings()
+        configure_logging(settings.log_format, settings.log_level)
+        return TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)

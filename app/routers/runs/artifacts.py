@@ -11,9 +11,8 @@ from app.services.artifacts import manifest as run_artifacts
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
-from app.web.files import StoredFile
 from app.web.openapi.errors import errors
-from app.web.responses import Json
+from app.web.responses import Json, StoredFile
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
