@@ -16,6 +16,7 @@ from sqlalchemy import CheckConstraint
 from app.models import Base
 from app.services.schema_revision import migration_config
 from tests.fixtures.database import Databases
+from tests.support.database.schema_changes import Schema, breaking_changes, read_schema
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
 _OUTSIDE_OF_TRANSACTIONS = [
@@ -198,3 +199,126 @@ def test_revision_states_purpose_locks_and_compatibility(revision: Script) -> No
 
 def test_there_is_one_head() -> None:
     assert len([revision for revision in _REVISIONS if revision.is_head]) == 1
+
+
+# The revision of the first release: those up to it had no release before them (migrations/README.md).
+FIRST_RELEASE = "0033"
+
+
+def breaking(config: Config, url: str) -> dict[str, list[str]]:
+    """Return the changes of each later revision that may break the release before it and that it does not explain."""
+    command.upgrade(config, FIRST_RELEASE)
+    scripts = ScriptDirectory.from_config(config)
+    found: dict[str, list[str]] = {}
+    before = asyncio.run(look(url))
+    for script in reversed(list(scripts.iterate_revisions("heads", FIRST_RELEASE))):
+        command.upgrade(config, script.revision)
+        after = asyncio.run(look(url))
+        changes = list(breaking_changes(before, after))
+        if changes and not re.search(r"^Contract: \w{3,}", script.module.__doc__ or "", re.MULTILINE):
+            found[script.revision] = changes
+        before = after
+    return found
+
+
+async def look(url: str) -> Schema:
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return await read_schema(connection)
+    finally:
+        await connection.close()
+
+
+def test_no_revision_breaks_the_release_before_it(config: Config, empty_database: str) -> None:
+    assert breaking(config, empty_database) == {}
+
+
+_PLANTED = """{explanation}
+from alembic import op
+
+revision = "planted"
+down_revision = {head!r}
+branch_labels = depends_on = None
+
+
+def upgrade() -> None:
+    op.drop_column("tasks", "title_manually_set")
+"""
+
+
+@pytest.mark.parametrize(
+    ("docstring", "found"),
+    [
+        ("Previous release: reads it.", ["tasks.title_manually_set is gone"]),
+        ("Contract: nothing has read it since 1.1.0.", None),
+    ],
+)
+def test_planted_revision_is_found_unless_it_ends_what_no_release_uses(
+    config: Config, empty_database: str, tmp_path: Path, docstring: str, found: list[str] | None
+) -> None:
+    planted = _PLANTED.format(
+        explanation=f'"""Drop a column.\n\n{docstring}\n"""', head=_REVISIONS[0].revision
+    )
+    (tmp_path / "planted.py").write_text(planted)
+    versions = Path(str(config.get_main_option("script_location"))) / "versions"
+    config.set_main_option("version_locations", f"{versions}:{tmp_path}")
+
+    assert breaking(config, empty_database) == ({"planted": found} if found else {})
+
+
+_HARMFUL = (
+    ("DROP TABLE presence", "presence is gone"),
+    ("ALTER TABLE presence RENAME TO watchers", "presence is gone"),
+    ("ALTER TABLE tasks RENAME internal TO hidden", "tasks.internal is gone"),
+    ("ALTER TABLE tasks ADD colour text NOT NULL", "tasks.colour is required, without a default"),
+    ("ALTER TABLE runs ALTER branch SET NOT NULL", "runs.branch is required, without a default"),
+    ("ALTER TABLE runs ALTER facts DROP DEFAULT", "runs.facts has no default any more"),
+    (
+        "ALTER TABLE runs ALTER branch TYPE varchar(9)",
+        "runs.branch was character varying(255) and is character varying(9)",
+    ),
+    (
+        "ALTER TABLE tasks ADD CONSTRAINT ck_t CHECK (title <> 'x') NOT VALID",
+        "ck_t is new, or refuses more: ",
+    ),
+    (
+        "ALTER TABLE runs DROP CONSTRAINT ck_runs_status, ADD CONSTRAINT ck_runs_status CHECK (status IN ('queued'))",
+        "ck_runs_status is new, or refuses more: ",
+    ),
+    ("CREATE UNIQUE INDEX uq_t ON tasks (project_id, title)", "uq_t is new, or refuses more: "),
+    ("CREATE UNIQUE INDEX uq_t ON tasks (lower(title))", "uq_t is new, or refuses more: "),
+    (
+        "ALTER TABLE runs ADD CONSTRAINT fk_r FOREIGN KEY (branch) REFERENCES alembic_version",
+        "fk_r is new, or refuses more: ",
+    ),
+)
+_HARMLESS = (
+    "CREATE TABLE colours (id int PRIMARY KEY, name text NOT NULL UNIQUE CHECK (name <> ''))",
+    "ALTER TABLE tasks ADD colour text, ADD CONSTRAINT ck_t CHECK (colour <> 'x')",
+    "ALTER TABLE tasks ADD colour text NOT NULL DEFAULT ''",
+    "ALTER TABLE tasks ADD number bigint GENERATED ALWAYS AS IDENTITY",
+    "ALTER TABLE tasks ALTER title DROP NOT NULL",
+    "CREATE INDEX ix_t ON tasks (title)",
+    "DROP INDEX ix_runs_task_id_created_at; ALTER TABLE runs DROP CONSTRAINT ck_runs_status",
+    "ALTER TABLE runs DROP CONSTRAINT ck_runs_environment, ADD CONSTRAINT ck_runs_environment CHECK (environment IN ('local', 'cloud', 'moon'))",
+)
+
+
+async def test_changes_that_may_break_the_release_before_are_told_from_others(database_url: str) -> None:
+    async def changes(statement: str) -> list[str]:
+        transaction = connection.transaction()
+        await transaction.start()
+        before = await read_schema(connection)
+        await connection.execute(statement)
+        found = list(breaking_changes(before, await read_schema(connection)))
+        await transaction.rollback()
+        return found
+
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        for statement, expected in _HARMFUL:
+            assert any(found.startswith(expected) for found in await changes(statement)), statement
+        for statement in _HARMLESS:
+            assert await changes(statement) == [], statement
+    finally:
+        await connection.close()
