@@ -59,23 +59,16 @@ TO_JOIN: Final = (
     "app/services/count_folding.py",
     "app/services/events/live.py",
     "app/services/health.py",
-    "app/services/inbox/following.py",
     "app/services/notifications/badges.py",
     "app/services/notifications/history.py",
     "app/services/notifications/user_pushes.py",
-    "app/services/questions/counts.py",
     "app/services/runs/claimed_run.py",
     "app/services/runs/recovery.py",
-    "app/services/tasks/counts.py",
-    "app/services/tasks/viewers.py",
     "app/services/webhook_endpoints/admin.py",
     "app/services/webhook_endpoints/relay.py",
     "app/services/webhook_endpoints/sweep.py",
     "app/services/webhook_endpoints/urls.py",
     "app/web/proxies.py",
-    "app/worker/run/lease.py",
-    "app/worker/run/sandbox.py",
-    "app/worker/run/usage.py",
 )
 
 

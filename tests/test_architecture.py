@@ -318,8 +318,7 @@ _RULES = {
         {
             "app/models/tasks.py": "the column and its indexes",
             "app/services/access/visibility.py": "the rule",
-            "app/services/tasks/counts.py": "sums the counts of the audiences that the rule names",
-            "app/services/tasks/filters.py": "reads the audiences that the rule names one by one, each by its index",
+            "app/services/tasks/filters.py": "reads the audiences that the rule names one by one, and sums their counts",
             "app/services/webhook_endpoints/matching.py": "selects the audience that it passes to the rule",
         },
     ),

@@ -29,7 +29,7 @@ from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.run.lease import hold_lease
+from app.worker.run.claim import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
 from tests.support.database.faults import failing_once, refusing

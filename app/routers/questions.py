@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
-from app.services.inbox import answering, following, question_details
+from app.services.inbox import answering, questions
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import QuestionId, RunId, TaskId
@@ -34,7 +34,7 @@ SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
 )
 async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
-    rows = await question_details.list_questions(
+    rows = await questions.list_questions(
         call.session, call.caller, task_id, run_id, link=call.process.settings.task_url
     )
     return Json({"results": rows})
@@ -77,7 +77,7 @@ async def snooze_question(
 ) -> Response:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
     return await once(
-        lambda: following.snooze_question(
+        lambda: questions.snooze_question(
             call.session, call.caller, question_id, body, link=call.process.settings.task_url
         )
     )
@@ -97,7 +97,7 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
 
     Pushes still go to the task's creator only.
     """
-    await following.follow_task(call.session, call.caller, task_id)
+    await questions.follow_task(call.session, call.caller, task_id)
     return no_content()
 
 
@@ -112,5 +112,5 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Remove the questions of a followed task from the caller's inbox."""
-    await following.unfollow_task(call.session, call.caller, task_id)
+    await questions.unfollow_task(call.session, call.caller, task_id)
     return no_content()

@@ -32,7 +32,7 @@ from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.inbox.question_details import is_open, require_question, winner
+from app.services.inbox.questions import is_open, require_question, winner
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.follows import follow
 from app.services.questions.lifecycle import close_question

@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     func,
     or_,
     select,
@@ -30,8 +31,7 @@ from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
-from app.services.inbox.question_details import QUESTION_COLUMNS, details_of, question_out
-from app.services.questions.counts import sum_questions
+from app.services.inbox.questions import QUESTION_COLUMNS, details_of, question_out
 from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
@@ -46,6 +46,16 @@ _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
 _ORDER = (Question.rank, Question.opened_at, Question.id)
+
+
+def sum_questions(*conditions: Any) -> Any:  # Any: an expression
+    """Return the SQL expression for the number of open questions.
+
+    It is a sum over the rows of `QuestionCount` that meet all of the conditions.
+    """
+    total = func.sum(QuestionCount.questions)
+    # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
+    return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)
 
 
 def own(*columns: Any) -> Select[Any]:

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    ScalarSelect,
     Select,
     Uuid,
     and_,
     any_,
     bindparam,
+    cast,
     false,
     func,
     null,
@@ -33,13 +35,43 @@ from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
-from app.services.tasks.counts import tasks_counted, version
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import TaskRow, select_tasks, tasks_within_page
 from app.statements import Prepared
 
 # More shapes are possible than clients use.
 _SHAPES_KEPT = 512
+
+
+# The values are those of `access.visibility`.
+_SEEN = (
+    TaskCount.project_id == bindparam("visible_project_id"),
+    TaskCount.audience.in_(audiences_of(bindparam("visible_user_id", type_=BigInteger))),
+)
+
+
+def version() -> ScalarSelect[int]:
+    """Return the SQL expression for the version of the caller's view of tasks, a number that never falls.
+
+    It is the number of changes so far to tasks that the caller sees or has seen: while it stays the same, so do all
+    task lists of the caller. The statement needs the parameters of `visibility`.
+    """
+    return _sum(TaskCount.changes)
+
+
+def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions.
+
+    The number is computed from the stored counts `TaskCount`, so the conditions may use only the flags in it. The
+    statement needs the parameters of `visibility`.
+    """
+    return _sum(TaskCount.tasks, *conditions)
+
+
+def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    # PostgreSQL adds up to `numeric`, which would arrive as a Decimal.
+    total = cast(func.coalesce(func.sum(column), 0), BigInteger)
+    return select(total).where(*_SEEN, *conditions).scalar_subquery()
 
 
 class ListedTask(NamedTuple):

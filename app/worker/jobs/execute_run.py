@@ -15,8 +15,7 @@ import structlog
 from app.services.enqueueing import enqueue_next_run, remove_run_job
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.run.claim import Claim, claim_run, hand_back
-from app.worker.run.lease import LeaseLost, hold_lease
+from app.worker.run.claim import Claim, LeaseLost, claim_run, hand_back, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.stages import perform_run
 

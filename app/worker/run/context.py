@@ -1,26 +1,32 @@
 """Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any  # JSON
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
+from app.agents.network.domains import TRUSTED_DOMAINS
+from app.agents.network.network import NetworkRules
+from app.agents.network.proxy import Service
 from app.agents.session.budget import Budget
 from app.agents.session.commands import TurnPolicy
 from app.clients.object_store import ObjectStoreUnavailable
-from app.enums import PrAuthorshipMode, RunMode
+from app.config import Settings
+from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
-from app.security import Cipher
+from app.security import Cipher, DecryptionError
 from app.services.code_hosts.credentials import (
     CodeHost,
     HostAccess,
@@ -36,6 +42,7 @@ from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
+from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields
@@ -44,12 +51,86 @@ from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
 from app.worker.run.publication import Publication
-from app.worker.run.sandbox import run_sandbox
 
 _SHORT_ID_LENGTH = 8
 _LONGEST_OPTION = 1000
 
 log = structlog.get_logger(__name__)
+
+
+_LEVELS = {
+    NetworkAccessLevel.NONE: AgentNetwork.NONE,
+    NetworkAccessLevel.MODEL_ONLY: AgentNetwork.MODEL_ONLY,
+    NetworkAccessLevel.TRUSTED: AgentNetwork.TRUSTED,
+    NetworkAccessLevel.CUSTOM: AgentNetwork.TRUSTED,
+    NetworkAccessLevel.FULL: AgentNetwork.FULL,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSandbox:
+    """The network level, hosts and encrypted variables of the sandbox environment that a run names.
+
+    If the run names none, `environment_id` and `level` are None, and `network` uses the settings of the service.
+    `level` is also None if the sandbox environment was deleted or belongs to another person.
+    """
+
+    environment_id: UUID | None = None  # None if the run names no environment
+    level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone
+    domains: tuple[str, ...] = ()
+    encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def network(self, settings: Settings) -> NetworkRules:
+        """Return the network level and hosts of the sandbox environment; if the run has none, those of the settings.
+
+        The returned level is never wider than `settings.network_ceiling`, the limit that the operator has set. If the
+        level was lowered, `note` of the result says so.
+        """
+        if self.environment_id is None:
+            asked, domains = settings.agent_network, TRUSTED_DOMAINS
+        elif self.level is None:
+            raise EnvironmentUnavailable(
+                "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
+                "another one."
+            )
+        else:
+            asked, domains = _LEVELS[self.level], self.domains
+        level = asked.at_most(settings.network_ceiling)
+        capped = f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
+        return NetworkRules(
+            level=level,
+            # A level lowered from `full` has no list of domains.
+            domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
+            services=[Service.parse(text) for text in settings.agent_network_services],
+            unenforced=settings.agent_network_unenforced,
+            note=capped if level is not asked else "",
+        )
+
+    def variables(self, cipher: Cipher) -> dict[str, str]:
+        """Return the environment variables that the sandbox environment defines for the agent, decrypted."""
+        try:
+            return {name: cipher.decrypt(value) for name, value in self.encrypted_variables.items()}
+        except DecryptionError:
+            raise EnvironmentUnavailable(
+                "The variables of the run's sandbox environment cannot be decrypted: the secret that they were kept "
+                "with is not among TASKBEACON_SECRET_KEYS any more. Enter them again."
+            ) from None
+
+
+def run_sandbox(row: Fields) -> RunSandbox:
+    """Return the sandbox environment of a run. `row` is the run's row, as `read_claimed_run` returns it."""
+    if row["network_access_level"] is None:
+        return RunSandbox(environment_id=row["sandbox_environment_id"])
+    level = NetworkAccessLevel(row["network_access_level"])
+    domains = effective_domains(
+        level, row["allowed_domains"], include_defaults=row["include_default_domains"]
+    )
+    return RunSandbox(
+        environment_id=row["sandbox_environment_id"],
+        level=level,
+        domains=tuple(domains),
+        encrypted_variables=row["encrypted_variables"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Performs a claimed run in stages: read its context, run its agent, store its files, publish the work."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -14,8 +15,11 @@ from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.result import RunResult
 from app.agents.session.usage import UsageMeter
+from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
+from app.periodic import attempt, repeating
 from app.services.run_log.events import own_entry
+from app.services.runs.usage import note_usage, spent_by_others
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
 from app.worker.run.command_inbox import CommandInbox
@@ -26,7 +30,6 @@ from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
 from app.worker.run.publication import Publication
 from app.worker.run.store_retry import StoreRetryBudget
-from app.worker.run.usage import record_usage
 
 log = structlog.get_logger(__name__)
 
@@ -113,3 +116,35 @@ def _failure_report(error: Exception) -> RunReport:
     else:
         log.error("run.unexpected_error", exc_info=error)
     return RunReport(work=as_agent_error(error))
+
+
+_PAUSE_SECONDS = 3.0
+_NOT_NOTED = "usage.not_noted"
+
+
+@asynccontextmanager
+async def record_usage(
+    sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
+) -> AsyncGenerator[None, None]:
+    """Store the usage of a run every few seconds during the block, and once at its end; errors are logged."""
+    noted = meter.report()
+
+    async def note() -> None:
+        nonlocal noted
+        report = meter.report()
+        if report is None or report == noted:
+            return
+        async with unit_of_work(sessions) as session:
+            await note_usage(session, claim.run_id, report, owner=claim.owner)
+        noted = report
+
+    async def see_others() -> None:
+        async with unit_of_work(sessions) as session:
+            meter.see_others(await spent_by_others(session, claim.task_id, claim.run_id))
+
+    seeing = repeating(_PAUSE_SECONDS, see_others, event="usage.of_others_not_read")
+    try:
+        async with repeating(_PAUSE_SECONDS, note, event=_NOT_NOTED), seeing if is_shared else nullcontext():
+            yield
+    finally:
+        await attempt(note, event=_NOT_NOTED)

@@ -20,7 +20,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import command_inbox
-from app.worker.run.lease import hold_lease
+from app.worker.run.claim import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.clock import let_time_pass
 from tests.support.deployment.processes import closed_port

@@ -16,7 +16,7 @@ from app.models import Run, SandboxEnvironment
 from app.security import Cipher
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.sandbox import RunSandbox
+from app.worker.run.context import RunSandbox
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment
 

@@ -15,9 +15,9 @@ from app.models import Event, Run
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import usage as usage_notes
+from app.worker.run import stages
 from app.worker.run.claim import Claim
-from app.worker.run.usage import record_usage
+from app.worker.run.stages import record_usage
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_reads
@@ -93,7 +93,7 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tokens: int, status: RunStatus, logged: str
 ) -> None:
     """Neither uses it up alone, and neither reports more: each agent waits until it is ended."""
-    monkeypatch.setattr(usage_notes, "_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(stages, "_PAUSE_SECONDS", 0.05)
     shop = with_actor(workshop, task_token_budget=1000)
     first = await shop.queued_run(str(tokens), state=STATE)
     async with unit_of_work(shop.sessions) as session:
@@ -117,7 +117,7 @@ async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(usage_notes, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(stages, "_PAUSE_SECONDS", 0.01)
     run = await workshop.queued_run("x")
     async with unit_of_work(workshop.sessions) as session:
         held = {"status": RunStatus.IN_PROGRESS, "lease_owner": "job"}
