@@ -299,7 +299,7 @@ _HARMLESS = (
     "ALTER TABLE tasks ADD number bigint GENERATED ALWAYS AS IDENTITY",
     "ALTER TABLE tasks ALTER title DROP NOT NULL",
     "CREATE INDEX ix_t ON tasks (title)",
-    "DROP INDEX ix_runs_task_id_created_at; ALTER TABLE runs DROP CONSTRAINT ck_runs_status",
+    "DROP INDEX ix_runs_stage; ALTER TABLE runs DROP CONSTRAINT ck_runs_status",
     "ALTER TABLE runs DROP CONSTRAINT ck_runs_environment, ADD CONSTRAINT ck_runs_environment CHECK (environment IN ('local', 'cloud', 'moon'))",
 )
 
