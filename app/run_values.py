@@ -36,10 +36,7 @@ class MessageOutcome:
     devices: int = 0
 
     def answer(self) -> dict[str, Any]:
-        """Return the outcome as a JSON object for the agent: `decision`, and either `devices` or `reason`.
-
-        A push that is still being sent has the decision "sent", like one that was sent.
-        """
+        """Return the outcome as a JSON object for the agent: `decision`, and either `devices` or `reason`."""
         if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}

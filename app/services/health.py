@@ -20,10 +20,7 @@ log = structlog.get_logger(__name__)
 async def check_readiness(
     sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
-    """Return the state of the database, Redis and the object store, and whether all three are ready.
-
-    Each state is "ok" or an error text. All three are checked concurrently, within three seconds.
-    """
+    """Return the state of the database, Redis and the object store, and whether all three are ready."""
     database, redis_state, object_store = await asyncio.gather(
         _state("database", _database(sessions)),
         _state("redis", _redis(redis)),

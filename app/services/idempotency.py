@@ -59,10 +59,7 @@ async def claim_key(
 async def find_response(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> StoredResponse | None:
-    """Return the stored response to the request of the last day that used this idempotency key; None if there is none.
-
-    This does not wait for a request that is still running.
-    """
+    """Return the stored response to the last day's request with this idempotency key; None if there is none."""
     return await _find(session, caller, key, request_hash=request_hash, now=utcnow())
 
 

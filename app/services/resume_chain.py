@@ -50,10 +50,7 @@ def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
 
 
 async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
-    """Return the runs that a run resumes, oldest first; empty if there are none.
-
-    The last one is the run that this run resumes directly. Each of the others is resumed by the one after it.
-    """
+    """Return the runs that a run resumes, oldest first; empty if there are none."""
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
     rows = await session.execute(

@@ -45,11 +45,7 @@ _COLUMNS = (
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Store a new sandbox environment of the caller in the request's project, and return it.
-
-    It is a named set of network rules and environment variables for the sandboxes of runs. `cipher` encrypts the values
-    of its variables.
-    """
+    """Store a new sandbox environment of the caller in the request's project, and return it."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(

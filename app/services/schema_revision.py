@@ -71,10 +71,7 @@ async def schema_is_current(session: AsyncSession) -> bool:
 
 
 async def require_current_schema(sessions: SessionFactory) -> None:
-    """Check that the database's schema fits this release. The API and the worker call this before they start.
-
-    Raises OutdatedSchema.
-    """
+    """Check that the database's schema fits this release. The API and the worker call this before they start."""
     async with unit_of_work(sessions) as session:
         if not await schema_is_current(session):
             raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")
@@ -96,9 +93,7 @@ def upgrade_schema(database_url: str) -> None:
     """Upgrade the database to the newest schema revision of this release, if it is not there already.
 
     Concurrent calls wait for each other. The function runs its own event loop, so call it from synchronous code or a
-    thread.
-
-    Raises CommandError.
+    thread. Raises CommandError.
     """
     from alembic import command  # noqa: PLC0415 - as above
 

@@ -31,12 +31,7 @@ class ClockSkewed(Exception):
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the database's clock. From then on, `app.clock.utcnow` returns the database's time.
-
-    Each call synchronises again.
-
-    Raises DatabaseUnavailable.
-    """
+    """Read the database's clock. From then on, `app.clock.utcnow` returns the database's time."""
     async with unit_of_work(sessions) as session:
         readings = [await _read(session) for _ in range(_READINGS)]
     adopt(min(readings, key=lambda reading: reading.error))
@@ -53,9 +48,8 @@ async def require_machine_time(sessions: SessionFactory) -> None:
     """Make `app.clock.utcnow` return the database's time, and check that this machine's clock differs little from it.
 
     From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
-    requests to the object store are signed with its time. A difference over five seconds is logged as a warning.
-
-    Raises ClockSkewed, DatabaseUnavailable.
+    requests to the object store are signed with its time. A difference over five seconds is logged as a warning. Raises
+    ClockSkewed, DatabaseUnavailable.
     """
     await synchronise(sessions)
     skew = machine_skew()
@@ -70,10 +64,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 
 @asynccontextmanager
 async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
-    """Synchronise with the database's clock now, and every half minute until the block ends.
-
-    Raises DatabaseUnavailable.
-    """
+    """Synchronise with the database's clock now, and every half minute until the block ends."""
     await synchronise(sessions)
     async with repeating(_EVERY_SECONDS, partial(_keep, sessions), event="clock.not_synchronised"):
         yield

@@ -62,10 +62,7 @@ class UsageGateInvalid(Exception):
 async def open_gates(
     settings: Settings, sessions: SessionFactory
 ) -> AsyncGenerator[Sequence[UsageGate], None]:
-    """Open the usage gates that the settings name, and yield them; close them when the block ends.
-
-    The sequence is empty if the setting `usage_gate` is not set.
-    """
+    """Open the usage gates that the settings name, and yield them; close them when the block ends."""
     gates: list[UsageGate] = []
     async with AsyncExitStack() as stack:
         if settings.usage_gate:

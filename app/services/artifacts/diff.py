@@ -40,9 +40,7 @@ async def read_diff(
 
     `cursor` is the byte offset in the patch at which the page begins: 0 for the first page, then the field `next` of
     the page before. If the run has no patch, the page has no files. No database connection is held while the object
-    store is read.
-
-    Raises ObjectStoreUnavailable.
+    store is read. Raises ObjectStoreUnavailable.
     """
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)

@@ -62,12 +62,7 @@ async def prepare_uploads(
     *,
     store: ObjectStore,
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file that a client wants to upload to a run.
-
-    The client then sends each file with its form to the object store. Nothing is stored by this call.
-
-    Raises StateRefused.
-    """
+    """Return a signed upload form for each file that a client wants to upload to a run. Raises StateRefused."""
     artifact_uploads.require_sizes(body.artifacts)
     await _manifest(session, caller, task_id, run_id)
     await release(session)
@@ -89,9 +84,7 @@ async def finalize_uploads(
 ) -> list[ArtifactOut]:
     """Check files that a client has uploaded, and add all or none of them to the run's manifest; return their entries.
 
-    For a file that is in the manifest already, only its size is updated.
-
-    Raises ObjectStoreUnavailable, StateRefused.
+    For a file that is in the manifest already, only its size is updated. Raises ObjectStoreUnavailable, StateRefused.
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
     await release(session)
@@ -122,10 +115,7 @@ async def add_inline(
     *,
     store: ObjectStore,
 ) -> list[ArtifactOut]:
-    """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest.
-
-    Raises ObjectStoreUnavailable, StateRefused.
-    """
+    """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest."""
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
     await release(session)
@@ -198,10 +188,7 @@ class NewArtifact:
 
 
 async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
-    """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest.
-
-    Raises ObjectStoreUnavailable.
-    """
+    """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest."""
     artifact_id = new_hex_id()
     key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
     # Clients with a signed URL get the type from the store; it comes from a client and may be any text.

@@ -61,10 +61,7 @@ class PatchedFile:
         return (old_again if old is None else old), (new_again if new is None else new)
 
     def take_header(self, line: bytes, *, begins: bool) -> None:
-        """Parse the next line, with its line ending, of the file's header: the lines before the first hunk.
-
-        A very long line is passed in several pieces: `begins` is True for its first piece only.
-        """
+        """Parse the next line, with its line ending, of the file's header: the lines before the first hunk."""
         if begins:
             self._take_header(line.rstrip(b"\r\n"))
         self._show(line)

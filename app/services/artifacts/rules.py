@@ -39,10 +39,7 @@ def tags(days: int, project_id: int) -> dict[str, str]:
 
 
 def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | None:
-    """Return the error message if a file is larger than the limit for its kind; None if it is not.
-
-    The limit is lower for a PDF that a person attaches to a run.
-    """
+    """Return the error message if a file is larger than the limit for its kind; None if it is not."""
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
     limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES
@@ -54,28 +51,19 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
 
 
 def guess_content_type(name: str) -> str:
-    """Return the media type that a file name's suffix stands for.
-
-    Return `application/octet-stream` if the suffix is unknown or stands for a compressed file.
-    """
+    """Return the media type that a file name's suffix stands for."""
     guessed, encoding = _TYPES.guess_type(name, strict=False)
     return guessed if guessed and encoding is None else _OCTETS
 
 
 def served_content_type(content_type: str) -> str:
-    """Return the Content-Type header for the download of a file that was declared with the media type `content_type`.
-
-    Parameters such as a charset are removed. A type that is not valid in a header becomes `application/octet-stream`.
-    """
+    """Return the Content-Type header for the download of a file with this declared media type."""
     media_type = _media_type(content_type)
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else _OCTETS
 
 
 def content_disposition(name: str, content_type: str) -> str:
-    """Return the Content-Disposition header for the download of a file; `name` may contain any characters (RFC 6266).
-
-    The header lets browsers display plain text and images. It makes them save every other file.
-    """
+    """Return the Content-Disposition header for the download of a file of any name (RFC 6266)."""
     kind = "inline" if served_content_type(content_type) in _SHOWN_INLINE else "attachment"
     plain = "".join(
         character if " " <= character <= "~" and character not in '"\\%/' else "_" for character in name

@@ -30,12 +30,7 @@ from app.services.storage_keys import is_staged_path, staged_key
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file that a client wants to upload for a task.
-
-    The client then sends each file with its form to the object store. Nothing is stored by this call.
-
-    Raises StateRefused.
-    """
+    """Return a signed upload form for each file that a client wants to upload for a task. Raises StateRefused."""
     artifact_uploads.require_sizes(body.artifacts)
     await require_task(session, caller, task_id)
     await release(session)
@@ -51,9 +46,8 @@ async def finalize_uploads(
 ) -> list[ArtifactOut]:
     """Check files that a client has uploaded for a task, and store an entry for each or for none; return the entries.
 
-    For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again.
-
-    Raises ObjectStoreUnavailable, StateRefused.
+    For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again. Raises
+    ObjectStoreUnavailable, StateRefused.
     """
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)

@@ -77,10 +77,7 @@ class _Known:
 
 
 async def write_lifecycle(bucket: ObjectStore) -> None:
-    """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3).
-
-    If the object store does not support such rules, nothing changes. Failures are only logged.
-    """
+    """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3)."""
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
             log.info("artifacts.lifecycle_written")
@@ -98,9 +95,8 @@ async def sweep_artifacts(
     """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
 
     With `dry_run`, nothing is deleted: the result counts the expired entries that would be deleted, but no files. The
-    files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given.
-
-    Raises ObjectStoreUnavailable.
+    files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given. Raises
+    ObjectStoreUnavailable.
     """
     sweep = Sweep()
     async for page in _pages(bucket):

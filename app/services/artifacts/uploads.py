@@ -59,12 +59,7 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 async def prepare_uploads(
     store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file, with a new id and a new storage path. Nothing is stored.
-
-    `key_of` takes the new id and the name of a file, and returns its storage path.
-
-    Raises StateRefused.
-    """
+    """Return a signed upload form for each file, with a new id and a new storage path. Nothing is stored."""
     return [await _prepare(store, item, key_of) for item in items]
 
 
@@ -101,10 +96,7 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9).
-
-    Raises ObjectStoreUnavailable, StateRefused.
-    """
+    """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9)."""
     # Items after the first wrong path cannot be the first failure.
     asked = []
     for item in items:
@@ -150,10 +142,7 @@ async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | N
 
 
 async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Set `tags` on the objects with these keys in the object store. Failures are only logged.
-
-    The call returns after a short time limit, even if some objects are not tagged yet.
-    """
+    """Set `tags` on the objects with these keys in the object store. Failures are only logged."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> None:

@@ -51,9 +51,7 @@ async def answer_question(
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
     From then on, the caller follows the task. If the question has this answer already, nothing changes, and the field
-    `repeated` of the result is true.
-
-    Raises StateRefused.
+    `repeated` of the result is true. Raises StateRefused.
     """
     question = await require_question(session, caller, question_id)
     return await _answer(session, question, body, Origin(caller, caller.answers_via), redis=redis)

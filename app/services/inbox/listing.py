@@ -49,20 +49,14 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def sum_questions(*conditions: Any) -> Any:  # Any: an expression
-    """Return the SQL expression for the number of open questions.
-
-    It is a sum over the rows of `QuestionCount` that meet all of the conditions.
-    """
+    """Return the SQL expression for the number of open questions."""
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return a SELECT of `columns` for the questions about tasks that the caller created, in any project.
-
-    The statement needs the parameters of `visibility_anywhere`.
-    """
+    """Return a SELECT of `columns` for the questions about tasks that the caller created, in any project."""
     return (
         select(*columns)
         .select_from(Question)
@@ -71,10 +65,7 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return a SELECT of `columns` for the questions about other people's tasks that the caller follows.
-
-    The statement needs the parameters of `visibility_anywhere`.
-    """
+    """Return a SELECT of `columns` for the questions about other people's tasks that the caller follows."""
     return (
         select(*columns)
         .select_from(Question)

@@ -52,12 +52,7 @@ QUESTION_COLUMNS = (
 
 
 def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of the details of a question that are stored in other tables than `questions`.
-
-    These are details of its task, run and project, of the person who answered, and the time until which the user
-    `visible_user_id` (a parameter of the statement) has snoozed it. The SELECT returns one row, or none if the task
-    does not exist.
-    """
+    """Return a correlated SELECT of the details of a question that are stored in other tables than `questions`."""
     columns: list[Any] = [
         QuestionSnooze.until.label("snoozed_until"),
         Task.title.label("task_title"),
@@ -90,10 +85,7 @@ _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None,
 
 
 async def require_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return a question of the request's project, with all columns that `question_out` needs.
-
-    Raises NotFound if there is no such question, or the caller cannot see it.
-    """
+    """Return a question of the request's project, with all columns that `question_out` needs."""
     row: Fields | None = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
         raise NotFound
@@ -131,10 +123,7 @@ def is_open(question: Fields) -> bool:
 
 
 def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
-    """Return a question, with `QUESTION_COLUMNS` and the columns of `details_of`, as the API shows it.
-
-    `link` is the setting `task_url`; `may_write` says whether the caller has the scope `task:write`.
-    """
+    """Return a question, with `QUESTION_COLUMNS` and the columns of `details_of`, as the API shows it."""
     url, project_id, task_id = row["url"], row["project_id"], row["task_id"]
     return {
         "id": row["id"],
@@ -167,10 +156,7 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer that closed a question, with the person who gave it, the way in which it arrived, and its time.
-
-    All fields are None if the question was not answered.
-    """
+    """Return the answer that closed a question, with its person, way and time; all None without an answer."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
@@ -206,10 +192,7 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 async def snooze_question(
     session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
 ) -> QuestionOut:
-    """Send the caller no pushes about a question until the time in `body`; return the question.
-
-    The question stays in the caller's inbox. `link` is the setting `task_url`.
-    """
+    """Send the caller no pushes about a question until the time in `body`; return the question."""
     row = await require_question(session, caller, question_id)
     if not is_open(row):
         raise QuestionClosed(winner(row))

@@ -103,9 +103,6 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids.
-
-    By these ids, repeated events of an agent are recognized. An event that is repeated after the deletion is not.
-    """
+    """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
     ended = select(Run.id).where(Run.completed_at <= utcnow() - _LIFETIME)
     return await delete_batch(session, RunEventId, RunEventId.run_id.in_(ended))

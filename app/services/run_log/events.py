@@ -83,10 +83,7 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish log entries to the followers of their runs, after the session's transaction commits.
-
-    Each item is the id of a run and a log entry of that run.
-    """
+    """Publish log entries to the followers of their runs, after the session's transaction commits."""
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return
@@ -108,20 +105,14 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Publish log entries to the followers of a run; do not wait for the result.
-
-    Parts of streamed messages are published too. Entries of a type that only the service may publish are left out.
-    """
+    """Publish log entries to the followers of a run; do not wait for the result."""
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Publish a gap to the followers of a run, so that they read its log again.
-
-    This is needed if the followers got events that could not be added to the log.
-    """
+    """Publish a gap to the followers of a run, so that they read its log again."""
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 

@@ -90,7 +90,6 @@ async def take_events(
     so that an agent that lost the response can stop.
 
     The number of the last accepted event is added to the message of any `AppError`, unless the error has its own body.
-
     Raises AppError, ObjectStoreUnavailable, Unavailable, StateRefused.
     """
     seq, is_answered = 0, False

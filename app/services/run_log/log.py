@@ -50,9 +50,7 @@ async def append_log(
     """Append entries to a run's log and publish them to the run's followers; return the run.
 
     Concurrent writers take turns. Entries are published while the object store still writes; if storing them fails, a
-    gap is published (ADR 28).
-
-    Raises ObjectStoreUnavailable, Unavailable.
+    gap is published (ADR 28). Raises ObjectStoreUnavailable, Unavailable.
     """
     run: RunOut | None = None
 
@@ -76,12 +74,7 @@ async def relay_message(
     body: RelayIn,
     clients: ServiceClients,
 ) -> RelayOut:
-    """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7).
-
-    The message is not sent to a chat, since this service has none: the result always has the status `skipped`.
-
-    Raises ObjectStoreUnavailable, Unavailable.
-    """
+    """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7)."""
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
     await _append(clients, RunRef(caller.project.id, task_id, run_id), [entry], caller)
@@ -135,9 +128,7 @@ async def read_text(
     """Return an iterator over the whole log of a run, as bytes of JSON lines. A line may be split between two pieces.
 
     The logs of the runs that it resumes come first, oldest first. The first piece is read before the function returns,
-    so that the function itself raises these errors.
-
-    Raises ObjectStoreUnavailable.
+    so that the function itself raises these errors. Raises ObjectStoreUnavailable.
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
@@ -176,10 +167,7 @@ class LogPage:
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Append a log entry, given as a line of JSON, to `entries`.
-
-        The caller counts it in `total` and `matching`, and adds no entry if the page is full: this is not checked here.
-        """
+        """Append a log entry, given as a line of JSON, to `entries`."""
         self.entries.append(line)
         self._bytes += len(line)
 
@@ -193,12 +181,7 @@ async def read_page(
     *,
     store: ObjectStore,
 ) -> LogPage:
-    """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes.
-
-    Every call reads these logs as a whole. Lines that are not JSON objects are skipped.
-
-    Raises ObjectStoreUnavailable.
-    """
+    """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes."""
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
     page, matches = LogPage(), _Filter(query)

@@ -103,9 +103,8 @@ async def hold_lock(
 
     If the lock cannot be released, it expires by itself. Readers ignore lines beyond the stored size of the log, and
     the next writer overwrites them. The same if the block failed while `is_writing` of the lock: another writer's lines
-    would be lost if the store replaced the object after them. If `caller` is None, visibility is not checked.
-
-    Raises DatabaseUnavailable, Unavailable.
+    would be lost if the store replaced the object after them. If `caller` is None, visibility is not checked. Raises
+    DatabaseUnavailable, Unavailable.
     """
     writer = new_hex_id()
     lock = await _wait(sessions, ref, caller, writer)

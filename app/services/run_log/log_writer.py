@@ -41,26 +41,17 @@ log = structlog.get_logger(__name__)
 
 
 def with_line(entry: Mapping[str, Any]) -> LogEvent:
-    """Return an entry as a `LogEvent`, with its line for the run's log.
-
-    The line is empty if the entry is a part of a message that is being streamed: the log gets the whole message later.
-    """
+    """Return an entry as a `LogEvent`, with its line for the run's log."""
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Encode log entries as JSON lines, without the parts of messages that are being streamed (contract 13.4).
-
-    The whole message follows in its own entry.
-    """
+    """Encode log entries as JSON lines, without the parts of messages that are being streamed (contract 13.4)."""
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 
 def is_chunk(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry is a part of an agent message that is being streamed (contract 13.4).
-
-    Such entries are published but not logged.
-    """
+    """Return whether an entry is a part of an agent message that is being streamed (contract 13.4)."""
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
         return False
@@ -80,9 +71,8 @@ async def append_lines(
     """Append whole lines to a run's log: all of them or none.
 
     Lines that would exceed the maximum size of a log are replaced by one line that says so. The function waits for the
-    log's lock. It holds no database connection while it waits or while the object store works.
-
-    Raises ObjectStoreUnavailable, Unavailable.
+    log's lock. It holds no database connection while it waits or while the object store works. Raises
+    ObjectStoreUnavailable, Unavailable.
     """
     if not lines:
         return
@@ -103,9 +93,8 @@ async def append_events(
 
     Events with an `event_id` that the log already has are skipped. The function waits for the log's lock. It then calls
     `when_locked` with the new events before it stores them, so that no other writer can insert lines before them. Lines
-    that would exceed the maximum size of a log are replaced by one line that says so.
-
-    Raises ObjectStoreUnavailable, Unavailable.
+    that would exceed the maximum size of a log are replaced by one line that says so. Raises ObjectStoreUnavailable,
+    Unavailable.
     """
     async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
@@ -121,9 +110,8 @@ async def append_numbered(
 
     Return the number of the last accepted event, and the events that are new to the run. Events that were accepted
     before, by their number or their `event_id`, are skipped. If a number is missing, the events after it are not
-    accepted. An event without a line is accepted, but does not appear in the log.
-
-    Raises ObjectStoreUnavailable, Unavailable.
+    accepted. An event without a line is accepted, but does not appear in the log. Raises ObjectStoreUnavailable,
+    Unavailable.
     """
     async with hold_lock(sessions, ref, None) as lock:
         after = lock.accepted_seq

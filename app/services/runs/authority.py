@@ -156,10 +156,7 @@ async def require_task_allowance(
 
 
 async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
-    """Decide which GitHub account and sandbox environment a run may use for this request, and return them.
-
-    Raises StateRefused.
-    """
+    """Decide which GitHub account and sandbox environment a run may use for this request, and return them."""
     account = await _account(session, request)
     environment_id, is_private = await _environment(session, request)
     is_user = account.get(AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
@@ -238,10 +235,7 @@ def _unauthorized(detail: str) -> InvalidInput:
 def request_for_new_run(
     caller: Principal, task: Task, body: RunIn, state: Mapping[str, Any], environment_id: UUID | None
 ) -> AuthorityRequest:
-    """Return the request by which `authorize` decides whether and how the caller may create a run. Nothing is checked.
-
-    `body` is the caller's request; `state` and `environment_id` are the state and sandbox environment of the new run.
-    """
+    """Return the request by which `authorize` decides whether and how the caller may create a run."""
     return AuthorityRequest(
         intent=Intent.CREATE,
         project_id=task.project_id,
@@ -285,9 +279,7 @@ async def lock_to_steer(
 ) -> Row[Any]:
     """Lock the row of a run with a live agent that the caller may steer; return it, with `artifacts`.
 
-    Every member who can see a run may stop it (`is_stop`).
-
-    Raises StateRefused.
+    Every member who can see a run may stop it (`is_stop`). Raises StateRefused.
     """
     ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     run = await lock_run(session, caller, task_id, run_id, ended, Run.lease_expires_at, *HOLDINGS)
@@ -345,10 +337,7 @@ def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
 
 
 def frozen_or_current(column: Any) -> ColumnElement[Any]:
-    """Return the SQL expression for a column of a task, with the value that the run's snapshot of the task has.
-
-    If the run has no snapshot, it is the task's current value. The statement must select from `Run` and `Task`, joined.
-    """
+    """Return the SQL expression for a column of a task, with the value that the run's snapshot of the task has."""
     kept = Run.asked_task[column.key]
     if not isinstance(column.type, JSON):
         kept = cast(kept.astext, column.type)
@@ -357,18 +346,12 @@ def frozen_or_current(column: Any) -> ColumnElement[Any]:
 
 
 def person_of() -> ColumnElement[int]:
-    """Return the SQL expression for the id of the person that a run acts for, in a statement with `Run` and `Task`.
-
-    Runs of the first releases have no `asked_by_id`; they act for the task's creator.
-    """
+    """Return the SQL expression for the id of the person that a run acts for, in a statement with `Run` and `Task`."""
     return func.coalesce(Run.asked_by_id, Task.created_by_id, type_=BigInteger)
 
 
 def person(run: Row[Any]) -> int | None:
-    """Return the id of the person that a run acts for: the one who asked for the run, else the creator of its task.
-
-    Return None if neither is known any more. `run` is a row with the columns in `HOLDINGS`.
-    """
+    """Return the id of the person that a run acts for: the one who asked for the run, else the creator of its task."""
     asked_by_id: int | None = run.asked_by_id
     created_by_id: int | None = run.created_by_id
     return created_by_id if asked_by_id is None else asked_by_id

@@ -65,9 +65,7 @@ async def update_run(
     """Change the given fields of a run and return the run.
 
     `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of the same
-    name.
-
-    Raises StateRefused.
+    name. Raises StateRefused.
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(
@@ -151,10 +149,7 @@ async def set_output(
     output: Any,
     clients: ServiceClients,
 ) -> RunOut:
-    """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11).
-
-    Raises StateRefused.
-    """
+    """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11)."""
     await require_run(session, caller, task_id, run_id)
     schema = await session.scalar(select(Task.json_schema).where(Task.id == task_id))
     if schema is not None:

@@ -45,11 +45,6 @@ _RUN = Prepared(
 
 
 async def read_claimed_run(session: AsyncSession, run_id: UUID) -> Fields:
-    """Return the fields of a claimed run, and those of its task, project, person and sandbox environment.
-
-    `state` includes the facts of the run. The fields of the sandbox environment are None if the run names none, or if
-    the environment no longer exists or the run's person may not use it. The fields of the person are None if the run
-    acts as no person.
-    """
+    """Return the fields of a claimed run, and those of its task, project, person and sandbox environment."""
     run: Fields = await _RUN.one(session, {"run": run_id})
     return run

@@ -63,10 +63,7 @@ class StepResult(Enum):
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return the commands to a run that no agent has received yet and that have a position after `after`, oldest first.
-
-    At most a thousand are returned.
-    """
+    """Return the oldest thousand commands to a run that no agent has received yet, with a position after `after`."""
     statement = (
         select(
             RunCommand.id,
@@ -191,11 +188,7 @@ async def end_agent(
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
-    """Drop the open commands of runs, in the transaction that ends these runs or their agents.
-
-    Return a pair of the run's id and a log entry for each dropped command, in the order in which the commands were
-    sent.
-    """
+    """Drop the open commands of runs, in the transaction that ends these runs or their agents."""
     dropped = await session.execute(
         update(RunCommand)
         .where(RunCommand.run_id.in_(run_ids), OPEN)
@@ -209,11 +202,7 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports the progress of a command.
-
-    `method` is the method of the command. `rpc_id` is the JSON-RPC id from its sender. `reason` says why the
-    command was dropped, if it was.
-    """
+    """Return the log entry that reports the progress of a command."""
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason

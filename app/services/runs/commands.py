@@ -56,9 +56,8 @@ async def send_command(
     Only the first answer to a question is accepted; a later one, and one that does not fit, gets a response with a
     JSON-RPC error. A `cancel` changes nothing while an earlier `cancel` is still undelivered, and a `close` changes
     nothing while an earlier `close` is, unless that one is repeated for a new worker. If Redis is down, the worker
-    finds the command at its next poll.
-
-    Raises as `lock_to_steer`, and StateRefused if the run lacks a file that the command names.
+    finds the command at its next poll. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that the
+    command names.
     """
     run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in _STOPS)
     if body.method is CommandMethod.USER_MESSAGE:

@@ -63,10 +63,7 @@ class FailedCheck:
 async def require_follow_up_allowance(
     session: AsyncSession, check: FailedCheck, gates: Sequence[UsageGate]
 ) -> None:
-    """Check that every usage gate allows the follow-up run that this failed check would start, if it would start one.
-
-    Call this before any row is locked: it commits the session's transaction.
-    """
+    """Check that every usage gate allows the follow-up run. Commits: call it before any row is locked."""
     pushed = await _find_push(session, check) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
@@ -81,10 +78,7 @@ async def require_follow_up_allowance(
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
-    """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response.
-
-    The body says which run was started, or why none was.
-    """
+    """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response."""
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")

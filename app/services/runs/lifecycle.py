@@ -142,9 +142,8 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
     Return True if the status was changed. If the run has this status already, change nothing and return False. The
     caller holds the lock on the run's row. A run that is moved back to `queued` or `not_started` starts from the
-    beginning, as after `hand_back`; the caller also puts a job on the queue if it waits for a worker.
-
-    Raises StateRefused.
+    beginning, as after `hand_back`; the caller also puts a job on the queue if it waits for a worker. Raises
+    StateRefused.
     """
     change = _restart if status in _BEFORE_START else transition
     if await change(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):

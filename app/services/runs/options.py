@@ -27,10 +27,7 @@ _INHERITED = (
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
-    """Check that the options of a request for a run are consistent with each other (contract 9.3).
-
-    `catalog` has the agents that a run may request, with their permission modes.
-    """
+    """Check that the options of a request for a run are consistent with each other (contract 9.3)."""
     adapter = catalog.choice(body.runtime_adapter)
     if body.runtime_adapter is not None and adapter is None:
         raise InvalidInput(
@@ -55,10 +52,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state that a run inherits from the state `previous` of the run that it resumes.
-
-    Malformed values are left out.
-    """
+    """Return the state that a run inherits from the state `previous` of the run that it resumes."""
     inherited = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
@@ -78,10 +72,7 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the entries that a request sets in a run's state (contract 9.1).
-
-    Options that the request omits have no entry.
-    """
+    """Return the entries that a request sets in a run's state (contract 9.1)."""
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,
@@ -102,19 +93,13 @@ def requested_state(body: RunIn) -> dict[str, Any]:
 
 
 def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """Return a run's state with the field `provider`, the provider of the models of the run's agent, such as `openai`.
-
-    If the adapter of the agent does not determine it, return the same state.
-    """
+    """Return a run's state with the `provider` of its agent's models, such as `openai`."""
     adapter = catalog.choice(state.get("runtime_adapter"))
     return state | {"provider": adapter.provider} if adapter and adapter.provider else state
 
 
 def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
-    """Check that the model in a run's state supports its reasoning effort (contract 5.8, step 5).
-
-    `catalog` has the agents that a run may request, with the models and efforts that they support.
-    """
+    """Check that the model in a run's state supports its reasoning effort (contract 5.8, step 5)."""
     effort, model = state.get("reasoning_effort"), state.get("model")
     adapter = catalog.choice(state.get("runtime_adapter"))
     if effort is None or adapter is None or model is None:

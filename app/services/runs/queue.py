@@ -47,10 +47,7 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Wait until no other transaction is claiming runs of this run's project; keep others waiting until this one ends.
-
-    In this way, each transaction counts all runs that earlier ones have claimed.
-    """
+    """Wait until no other transaction claims runs of the run's project, and keep others waiting until this one ends."""
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)
@@ -58,10 +55,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return an SQL condition for queries of runs: workers perform fewer than `limit` runs of the row's project now.
-
-    `limit` is a number or a bound parameter.
-    """
+    """Return an SQL condition for queries of runs: workers perform fewer than `limit` runs of the row's project now."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 
@@ -103,10 +97,7 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 
 
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
-    """Return the SQL conditions that select a run only while the job `owner` holds it.
-
-    Each argument is a value or a bound parameter.
-    """
+    """Return the SQL conditions that select a run only while the job `owner` holds it."""
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
 
 

@@ -34,11 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
-
-    If a run fails, its open commands are dropped, and log entries about them are published to its followers and added
-    to its log.
-    """
+    """Recover all runs that have lost their job or their worker; return the number of jobs that were enqueued."""
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)

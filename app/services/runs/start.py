@@ -77,10 +77,7 @@ async def create_run(
     body: RunCreateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Create a queued run without a worker, and return it (contract 6.4, 13.1).
-
-    The client performs the run, or requests a worker later.
-    """
+    """Create a queued run without a worker, and return it (contract 6.4, 13.1)."""
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
@@ -153,9 +150,7 @@ async def start_run(
     """Request a worker for an existing cloud run, which only a worker performs; return the task of the run.
 
     It is safe to repeat this until a worker has begun. The run acts with the caller's GitHub account. It uses the task
-    as it is now, or the snapshot of a run that acts with the caller's own account or environment.
-
-    Raises StateRefused.
+    as it is now, or the snapshot of a run that acts with the caller's own account or environment. Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
@@ -202,9 +197,7 @@ async def resume_in_cloud(
     """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
 
     The run acts with the caller's GitHub account. It uses the task as it is now, or the snapshot of a run that acts
-    with the caller's own account or environment.
-
-    Raises StateRefused.
+    with the caller's own account or environment. Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)

@@ -43,10 +43,7 @@ _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
 ) -> ConnectionTokenOut:
-    """Return a signed token that gives access to one run, valid for a day.
-
-    The first call makes and stores the key that signs tokens; `secrets` are the secret keys that encrypt it.
-    """
+    """Return a signed token that gives access to one run, valid for a day."""
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
     kept = await _read_key(session) or await _make_key(session, cipher)

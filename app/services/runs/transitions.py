@@ -130,10 +130,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 
 
 def open_statement() -> Select[Any]:
-    """Return the statement that creates a queued run as its task's latest run, and records the event `run.queued`.
-
-    The statement returns the run's row. `lifecycle.open_run` supplies its parameters.
-    """
+    """Return the statement that creates a queued run as its task's latest run, and records the event `run.queued`."""
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
     # read in the same microsecond or differ a little (contract 9.4).
@@ -221,10 +218,7 @@ def move_statement(
 
 
 def claim_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """Return the statement that claims the run that has waited longest in a project, if `conditions` are met.
-
-    It returns the run's row, or none. `lifecycle.claim` supplies its parameters.
-    """
+    """Return the statement that claims the run that has waited longest in a project, if `conditions` are met."""
     # A waiting run is queued, so this transition is allowed.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
     return move_statement(
@@ -263,10 +257,7 @@ def _moved_values(to: RunStatus, now: Any, event: EventType | None, values: dict
 def record_status(
     runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: RunReason | None = None
 ) -> CTE:
-    """Return a CTE that records an event about the new status of each row of `runs` that meets `conditions`.
-
-    `reason` becomes the `error_type` of a failure.
-    """
+    """Return a CTE that records an event about the new status of each row of `runs` that meets `conditions`."""
     error_type = literal(reason.error_type, Text()) if event is EventType.RUN_FAILED and reason else null()
     data = as_data(
         status=runs.c.status,

@@ -30,10 +30,7 @@ _COST = (USAGE, "cost", "amount")
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Store the tokens and cost that a run has used so far; return whether they were stored.
-
-    They are stored if the job `owner` holds the run or the run was cancelled.
-    """
+    """Store the tokens and cost that a run has used so far; return whether they were stored."""
     noted = await session.execute(
         update(Run)
         .where(

@@ -51,20 +51,12 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the SQL expression for the version of the caller's view of tasks, a number that never falls.
-
-    It is the number of changes so far to tasks that the caller sees or has seen: while it stays the same, so do all
-    task lists of the caller. The statement needs the parameters of `visibility`.
-    """
+    """Return the SQL expression for the version of the caller's view of tasks, a number that never falls."""
     return _sum(TaskCount.changes)
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions.
-
-    The number is computed from the stored counts `TaskCount`, so the conditions may use only the flags in it. The
-    statement needs the parameters of `visibility`.
-    """
+    """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions."""
     return _sum(TaskCount.tasks, *conditions)
 
 
@@ -176,20 +168,13 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[ListedTask]:
-    """Return the SELECT of the first `limit` tasks that match a filter, newest first.
-
-    `shape` names the conditions of the filter (`TaskFilter.shape`). It must satisfy `is_dense`.
-    """
+    """Return the SELECT of the first `limit` tasks that match a filter, newest first."""
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("total")), ListedTask)
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...]) -> Prepared[SeenTask]:
-    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
-
-    `shape` names the conditions of a filter (`TaskFilter.shape`). `total` is counted if they all are about the flags
-    `archived` and `internal`, because tasks are counted in advance only by these.
-    """
+    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first."""
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
@@ -201,11 +186,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared[SeenTask]:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared[SeenTask]:
-    """Return the SELECT of one page of the tasks that match a filter, newest first.
-
-    `shape` names the conditions of the filter (`TaskFilter.shape`). `total` is counted if `counting` is True. The
-    statement also needs the parameters `offset`, and `end`, the sum of `offset` and `limit`.
-    """
+    """Return the SELECT of one page of the tasks that match a filter, newest first."""
     conditions = (_CONDITIONS[name] for name in shape)
     count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
     looked_at = select(version().label("version"), (count if counting else null()).label("total"))
@@ -213,10 +194,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter with the conditions `shape` (`TaskFilter.shape`) matches most tasks.
-
-    Its newest tasks are then among the newest rows of the table.
-    """
+    """Return whether a filter with the conditions `shape` (`TaskFilter.shape`) matches most tasks."""
     return {"not internal", "not archived"} >= set(shape)
 
 

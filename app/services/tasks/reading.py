@@ -43,10 +43,7 @@ async def list_tasks(
     store: ObjectStore,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
-    """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
-
-    Only tasks that the caller sees are counted and returned. `lists` caches pages until a task changes.
-    """
+    """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1)."""
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):
         rows = await first_page_statement(filtered.shape, page.limit).all(session, filtered.values)
@@ -71,10 +68,7 @@ _TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_T
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
-    """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2).
-
-    Tasks with the field `internal` set are left out.
-    """
+    """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2)."""
     return [repository for (repository,) in await _REPOSITORIES.all(session, visibility(caller))]
 
 
@@ -89,10 +83,7 @@ _REPOSITORIES = Prepared(
 async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], page: Page
 ) -> tuple[int, list[SummaryOut]]:
-    """Return how many of the tasks with these ids the caller sees, and one page of their summaries (contract 6.3).
-
-    The newest task comes first.
-    """
+    """Return how many of the tasks with these ids the caller sees, and one page of their summaries (contract 6.3)."""
     values = {"ids": list(ids), "limit": page.limit, "offset": page.offset, **visibility(caller)}
     (count,) = await _SUMMARIES_COUNT.one(session, values)
     if page.offset >= count:
@@ -145,11 +136,7 @@ _MOST = 500
 
 
 async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
-    """Return the people who look at tasks that the caller sees: at most 500 pairs of a task and a user.
-
-    The pair that was reported last comes first. A person looks at a task while one of their devices shows it with
-    focus. Former members are left out.
-    """
+    """Return the people who look at tasks that the caller sees: at most 500 pairs of a task and a user."""
     now: datetime = utcnow()
     rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})
     return {"results": [{"task": row.task_id, "user": user_basic(row.creator)} for row in rows]}

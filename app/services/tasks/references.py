@@ -17,11 +17,7 @@ from app.statements import Prepared
 async def require_references(
     session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
 ) -> None:
-    """Check the integrations and the signal report that a request for a task refers to.
-
-    A signal report is a record of the project that a task can name as its origin. `updating` is True if the request
-    changes an existing task. The fields about the origin are then not checked against each other.
-    """
+    """Check the integrations and the signal report that a request for a task refers to."""
     owners = await _owners(session, body)
     for field, owner, refusal in (
         ("github_integration", caller.project.id, "Integration must belong to the same team"),
@@ -55,10 +51,7 @@ def _require_origin(body: TaskIn) -> None:
 
 
 def require_team_integration(body: TaskIn, origin: str) -> None:
-    """Check that a task from a signal report does not use a personal integration of the caller (contract 5.2).
-
-    `origin` is the task's `origin_product`. If it is not `signal_report`, nothing is checked.
-    """
+    """Check that a task from a signal report does not use a personal integration of the caller (contract 5.2)."""
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(
             "Signal report tasks use the team GitHub integration.", attr="github_user_integration"
@@ -106,10 +99,7 @@ async def _owners(session: AsyncSession, body: TaskIn) -> _Owners:
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return the SQL subquery for the id of a project's first GitHub integration, the default of new tasks.
-
-    The value is NULL if the project has none.
-    """
+    """Return the SQL subquery for the id of a project's first GitHub integration, the default of new tasks."""
     return (
         select(Integration.id)
         .where(Integration.project_id == project_id, Integration.kind == CodeHostKind.GITHUB)

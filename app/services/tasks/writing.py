@@ -267,10 +267,7 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5).
-
-    Its runs and logs stay in the database, and its number is not used again.
-    """
+    """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5)."""
     await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)
     values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}

@@ -16,20 +16,14 @@ def text_bytes(column: Any) -> ColumnElement[int]:
 
 
 def json_bytes(column: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL.
-
-    For small documents, this is the size as stored. Larger ones, which may be stored compressed, are measured as text.
-    """
+    """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL."""
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
-
-    If there are any rows, at least one is returned. Sizes are measured without fetching the texts.
-    """
+    """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")
     measured = rows.add_columns(before).subquery()

@@ -77,20 +77,13 @@ async def list_runs(
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size in bytes of a run's error message and JSON columns.
-
-    `run` is the model `Run` in the statement, or an alias of it.
-    """
+    """Return the SQL expression for the size in bytes of a run's error message and JSON columns."""
     documents = (json_bytes(column) for column in (run.output, run.state, run.facts, run.artifacts))
     return sum(documents, start=text_bytes(run.error_message))
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest runs in `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
-
-    The size of a run is that of its texts and documents. If there are any runs, at least one is returned. `rows` is a
-    SELECT from `Run` with the columns `created_at` and `id`.
-    """
+    """Return a SELECT of the newest runs in `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
     return within_page(rows, Run, run_bytes(Run))
 
 

@@ -63,11 +63,7 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest tasks in `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
-
-    The size of a task is that of its texts and documents, and of those of its latest run. If there are any tasks, at
-    least one is returned. `rows` is made from `select_tasks`.
-    """
+    """Return a SELECT of the newest tasks in `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 

@@ -74,10 +74,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
-    """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated.
-
-    Raises AgentStopped.
-    """
+    """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated."""
     is_held = await in_transaction(
         worker.process.sessions,
         lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
@@ -125,9 +122,7 @@ async def hold_lease(
     """Extend the lease of a claimed run until the block ends: at intervals, and at once when the run changes.
 
     `owner` is the name under which the worker holds the claim (`Claim.owner`). Yields an event that is set when the
-    lease is lost. The block then has a minute to finish; no error is raised if it does.
-
-    Raises LeaseLost.
+    lease is lost. The block then has a minute to finish; no error is raised if it does. Raises LeaseLost.
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()

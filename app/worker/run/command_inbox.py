@@ -151,12 +151,7 @@ class CommandInbox(CommandSource):
         return is_waiting
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Decide whether the agent's message `said` is pushed to the creator of its task; return the decision.
-
-        The decision is stored here; a job sends the push later.
-
-        Raises AgentStopped.
-        """
+        """Decide whether the agent's message `said` is pushed to the creator of its task; return the decision."""
         queue = self._worker.process.queue
         outcome = await self._do(command_delivery.notify_user, said, owner=self._owner, queue=queue)
         if outcome is None:

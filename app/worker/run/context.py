@@ -162,10 +162,7 @@ class _Rows:
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
-    """Return the context of a claimed run, and the data with which its work is published at the code host.
-
-    The files attached to the run are copied to the folder `exchange.attachments`.
-    """
+    """Return the context of a claimed run, and the data with which its work is published at the code host."""
     settings = worker.process.settings
     rows = await in_transaction(
         worker.process.sessions, partial(_read, claim=claim, git_base_url=settings.git_base_url)

@@ -43,10 +43,7 @@ log = structlog.get_logger(__name__)
 async def recall(
     store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs.
-
-    Raises ObjectStoreUnavailable.
-    """
+    """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs."""
     lines: list[str | None] = []
     for run_id, status, error, message in earlier:
         lines.append(_line("Person", message))
@@ -104,10 +101,7 @@ def _line(who: str, text: Any) -> str | None:
 
 
 async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store the agent's conversation, a local file, in the object store, so that a later run can resume it.
-
-    Does nothing if there is no file. An error is only logged, after all retries.
-    """
+    """Store the agent's conversation, a local file, in the object store, so that a later run can resume it."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     key = session_key(ref.project_id, ref.task_id, ref.run_id)
@@ -124,11 +118,7 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 async def fetch_session(
     store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
-    """Return the agent's conversation that was stored with a run.
-
-    Return None if it is missing, unreadable or too large, or if the object store is unavailable. The agent then
-    starts a new conversation.
-    """
+    """Return the agent's conversation that was stored with a run."""
     packed = b""
     try:
         async with store.open(session_key(project_id, task_id, run_id)) as content:

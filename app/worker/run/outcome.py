@@ -117,10 +117,7 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    """Return the reason that the API gives for a run that failed with this error.
-
-    It belongs to the class of the error, or to the nearest base class that has a reason.
-    """
+    """Return the reason that the API gives for a run that failed with this error."""
     return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 

@@ -39,9 +39,7 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
 
     `lost` is set when the worker has lost its claim on the run, for example because the run was cancelled. The agent, a
     push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the run
-    fails, the error is in the report and is not raised.
-
-    Raises DatabaseUnavailable, SQLAlchemyError.
+    fails, the error is in the report and is not raised. Raises DatabaseUnavailable, SQLAlchemyError.
     """
     try:
         return await _work_and_store(worker, claim, lost)
