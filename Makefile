@@ -5,12 +5,8 @@ MAKEFLAGS += --no-builtin-rules
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
-# INSTALLER=pip: without uv.
-export INSTALLER
 PYTHON := .venv/bin/python
-# Everything; and what `make run` and `make demo` need, without developer tools.
 STAMP := .venv/.installed
-RUN_STAMP := .venv/.installed-run
 HAS_VENV := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # Asked only when something must be installed.
 find_python = for python in python3 python3.13 python3.12 python3.11; do \
@@ -21,12 +17,12 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: $(RUN_STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
+demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
 	@$(PYTHON) -m app.cli demo
 
 .PHONY: run
 run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
-run: $(RUN_STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
+run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
 # Tests wait for processes and servers: one more than there are processors keeps those busy. Each loads the suite for
@@ -80,7 +76,7 @@ test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or d
 
 .PHONY: agents
 agents: AGENTS = claude codex
-agents: $(RUN_STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
+agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
 	@$(PYTHON) -m app.devstack.agents $(AGENTS)
 
 .PHONY: test-agents
@@ -88,7 +84,7 @@ test-agents: $(STAMP) ## Test with the real agents that `make agents` installed,
 	@$(PYTHON) -m pytest -m real_agents -n auto $(ARGS)
 
 .PHONY: console
-console: $(RUN_STAMP) ## Build the console, which `make run` does too (with Node from PyPI if there is none)
+console: $(STAMP) ## Build the console, which `make run` does too (with Node from PyPI if there is none)
 	@$(PYTHON) -m app.devstack.building.pages
 
 .PHONY: client-tools
@@ -156,7 +152,7 @@ migration: $(STAMP) ## Draft a migration from the difference of models and schem
 	@$(PYTHON) -m app.devstack.migration "$(m)"
 
 .PHONY: openapi
-openapi: $(RUN_STAMP) ## Write the API description to openapi.json
+openapi: $(STAMP) ## Write the API description to openapi.json
 	@$(PYTHON) -m app.cli openapi > openapi.json
 
 .PHONY: clean
@@ -164,11 +160,9 @@ clean: ## Remove the environment and the caches of the tools; the data in .taskb
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): SET = all
-$(RUN_STAMP): SET = run
-$(STAMP) $(RUN_STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml
 	@python=$$($(find_python)); \
 	if [ -z "$$python" ]; then \
 		echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; \
 	fi; \
-	exec "$$python" app/devstack/bootstrap.py $(SET)
+	exec "$$python" app/devstack/bootstrap.py

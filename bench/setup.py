@@ -1,6 +1,6 @@
-"""The first `make demo` of a fresh clone with empty caches, and the set-up by uv and by pip, in turns.
+"""The set-up and the first `make demo` of a fresh clone with empty caches.
 
-Before them `make run` of the clone, until it prints a link that signs in to the console: with the set-up and
+Before the demo `make run` of the clone, until it prints a link that signs in to the console: with the set-up and
 the build of the console, and once more.
 
 python -m bench.setup [--turns 3]
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).parents[1]
-_RUN_STAMP = ".venv/.installed-run"
+_STAMP = ".venv/.installed"
 
 
 def main() -> None:
@@ -26,22 +26,19 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     turns: int = parser.parse_args().turns
     seconds: dict[str, list[float]] = {
-        "set-up by uv": [],
+        "set-up": [],
         "make run to the console, set-up included": [],
         "make run to the console, again": [],
         "make demo, set-up included": [],
-        "set-up by pip": [],
     }
     for turn in range(turns):
         with tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-            clone = _clone(Path(folder) / "uv")
-            by_uv = _time("make", _RUN_STAMP, folder=clone)
-            seconds["set-up by uv"].append(by_uv)
-            seconds["make run to the console, set-up included"].append(by_uv + _time_to_console(clone))
+            clone = _clone(Path(folder) / "clone")
+            set_up = _time("make", _STAMP, folder=clone)
+            seconds["set-up"].append(set_up)
+            seconds["make run to the console, set-up included"].append(set_up + _time_to_console(clone))
             seconds["make run to the console, again"].append(_time_to_console(clone))
-            seconds["make demo, set-up included"].append(by_uv + _time("make", "demo", folder=clone))
-            by_pip = _time("make", _RUN_STAMP, "INSTALLER=pip", folder=_clone(Path(folder) / "pip"))
-            seconds["set-up by pip"].append(by_pip)
+            seconds["make demo, set-up included"].append(set_up + _time("make", "demo", folder=clone))
         shown = ", ".join(f"{name} {times[-1]:.1f} s" for name, times in seconds.items())
         sys.stdout.write(f"turn {turn + 1}: {shown}\n")
     for name, times in seconds.items():

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.devstack.bootstrap import pip_configuration, uv_environment
+from app.devstack.bootstrap import uv_environment
 from app.devstack.building import packages
 from app.devstack.building.npm import Npm
 from app.devstack.building.pages import build_pages
@@ -75,7 +75,7 @@ def built_console(terminal: TerminalOutput) -> tuple[str, Npm]:
 
 def _install(folder: Path, supervisor: Supervisor, terminal: TerminalOutput) -> Path:
     """Install a wheel of the checkout with the locked packages, and return its program. Raises DevstackError."""
-    environment = uv_environment(pip_configuration() or {}, os.environ)
+    environment = uv_environment()
 
     def run(name: str, *command: str) -> None:
         supervisor.run(

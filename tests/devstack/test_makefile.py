@@ -43,7 +43,7 @@ def test_make_run_hands_on_the_port(arguments: list[str], variables: dict[str, s
     show = "PYTHON=sh -c 'echo $$TASKBEACON_PORT'"
 
     done = subprocess.run(
-        ["make", "--silent", "--old-file=.venv/.installed-run", "run", show, *arguments],
+        ["make", "--silent", "--old-file=.venv/.installed", "run", show, *arguments],
         cwd=PROJECT,
         env=environment,
         capture_output=True,

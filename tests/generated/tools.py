@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.devstack.bootstrap import pip_configuration, uv_environment
+from app.devstack.bootstrap import uv_environment
 from tests.support.deployment.home import developers_home
 
 _LOCKS = Path(__file__).parent / "locks"
@@ -77,8 +77,7 @@ class ClientTools:
 
     def _uv(self, *arguments: str) -> None:
         """Run uv with what pip is configured to use: its index, certificates and proxy."""
-        environment = uv_environment(pip_configuration() or {}, self.environment)
-        self._run([sys.executable, "-m", "uv", "--quiet", *arguments], environment)
+        self._run([sys.executable, "-m", "uv", "--quiet", *arguments], {**uv_environment(), **self.environment})
 
     def _run(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         subprocess.run(command, cwd=self.folder, env=environment or self.environment, check=True, timeout=600)
