@@ -16,6 +16,7 @@ from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.deployment.command_line import run_taskbeacon
 from tests.support.deployment.processes import closed_port
 from tests.support.deployment.shifted_clock import taskbeacon_ahead
+from tests.support.logs import kept_logging
 
 UNKNOWN_ID = str(2**62)
 ORGANIZATION = ("admin", "create-organization", "--name", "Acme")
@@ -203,7 +204,8 @@ def test_fault_of_ours_is_one_line_without_details(
 ) -> None:
     command = click.command()(transactional(operation))  # type: ignore[arg-type] # one of the two above
 
-    result = CliRunner().invoke(command, env={"TASKBEACON_DATABASE_URL": cli_database_url})
+    with kept_logging():
+        result = CliRunner().invoke(command, env={"TASKBEACON_DATABASE_URL": cli_database_url})
 
     assert words in refusal(result)
     assert "a secret" not in result.stderr
