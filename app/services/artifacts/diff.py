@@ -28,13 +28,7 @@ _PAGE_FILES = 1000
 
 
 async def read_diff(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    cursor: int,
-    *,
-    store: ObjectStore,
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, cursor: int, *, store: ObjectStore
 ) -> DiffOut:
     """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
 

@@ -86,11 +86,7 @@ async def write_lifecycle(bucket: ObjectStore) -> None:
 
 
 async def sweep_artifacts(
-    sessions: SessionFactory,
-    bucket: ObjectStore,
-    *,
-    dry_run: bool,
-    listed: list[SweptObject] | None = None,
+    sessions: SessionFactory, bucket: ObjectStore, *, dry_run: bool, listed: list[SweptObject] | None = None
 ) -> Sweep:
     """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
 

@@ -72,9 +72,7 @@ def followed(*columns: Any) -> Select[Any]:
         .join(TaskFollow, TaskFollow.task_id == Question.task_id)
         .join(Task, Task.id == Question.task_id)
         .where(
-            TaskFollow.user_id == _USER,
-            Question.task_creator_id.is_distinct_from(_USER),
-            VISIBLE_ANYWHERE,
+            TaskFollow.user_id == _USER, Question.task_creator_id.is_distinct_from(_USER), VISIBLE_ANYWHERE
         )
     )
 

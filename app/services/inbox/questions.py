@@ -67,8 +67,7 @@ def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
         .join(Run, Run.id == question.run_id)
         .join(Project, Project.id == question.project_id)
         .outerjoin(
-            QuestionSnooze,
-            and_(QuestionSnooze.question_id == question.id, QuestionSnooze.user_id == _USER),
+            QuestionSnooze, and_(QuestionSnooze.question_id == question.id, QuestionSnooze.user_id == _USER)
         )
         .where(Task.id == question.task_id)
         .correlate_except(Task, Run, Project, QuestionSnooze, User)

@@ -35,12 +35,7 @@ from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS
-from app.shown_question import (
-    TITLE_CHARACTERS,
-    ShownQuestion,
-    shorten,
-    waiting_for,
-)
+from app.shown_question import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.statements import Fields, Prepared
 
 # A question with less time than this to answer is urgent.
@@ -322,11 +317,5 @@ def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
 
 
 def _digest(asked: ShownQuestion) -> bytes:
-    shown: Sequence[Any] = (
-        asked.request_id,
-        asked.tool_call,
-        list(asked.options),
-        asked.schema,
-        asked.url,
-    )
+    shown: Sequence[Any] = (asked.request_id, asked.tool_call, list(asked.options), asked.schema, asked.url)
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()

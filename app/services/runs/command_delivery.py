@@ -15,11 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import JobQueue
 from app.clock import utcnow
-from app.enums import (
-    CommandMethod,
-    CommandStatus,
-    NotificationKind,
-)
+from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Run, RunCommand
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome

@@ -102,11 +102,7 @@ def ignore(reason: str) -> WebhookOut:
 
 
 async def _decide(
-    session: AsyncSession,
-    check: FailedCheck,
-    pushed: Row[Any],
-    task: Row[Any],
-    clients: ServiceClients,
+    session: AsyncSession, check: FailedCheck, pushed: Row[Any], task: Row[Any], clients: ServiceClients
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -128,11 +124,7 @@ async def _decide(
     failure = await session.scalar(
         upsert(CiFailure)
         .values(
-            id=new_id(),
-            task_id=task.id,
-            branch=check.branch,
-            head_sha=check.head_sha,
-            created_at=utcnow(),
+            id=new_id(), task_id=task.id, branch=check.branch, head_sha=check.head_sha, created_at=utcnow()
         )
         .on_conflict_do_nothing()
         .returning(CiFailure.id)

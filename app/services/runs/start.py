@@ -33,11 +33,7 @@ _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
 
 
 async def require_new_run_allowance(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: RunIn,
-    clients: ServiceClients,
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
 ) -> None:
     """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
 
@@ -54,11 +50,7 @@ def _environment_of(body: RunIn) -> Environment:
 
 
 async def start_cloud_run(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: RunIn,
-    clients: ServiceClients,
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
 ) -> TaskOut:
     """Create a cloud run, which a worker performs, and request a worker after the commit; return the run's task.
 
@@ -71,11 +63,7 @@ async def start_cloud_run(
 
 
 async def create_run(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: RunCreateIn,
-    clients: ServiceClients,
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunCreateIn, clients: ServiceClients
 ) -> RunOut:
     """Create a queued run without a worker, and return it (contract 6.4, 13.1)."""
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
@@ -188,11 +176,7 @@ def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
 
 
 async def resume_in_cloud(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    clients: ServiceClients,
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, clients: ServiceClients
 ) -> RunOut:
     """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
 

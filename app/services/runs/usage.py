@@ -33,10 +33,7 @@ async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, An
     """Store the tokens and cost that a run has used so far; return whether they were stored."""
     noted = await session.execute(
         update(Run)
-        .where(
-            Run.id == run_id,
-            or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED),
-        )
+        .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
         .values(facts=with_fact(USAGE, dict(usage)))
         .returning(Run.id)
     )

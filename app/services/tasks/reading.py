@@ -5,15 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    DateTime,
-    Uuid,
-    any_,
-    bindparam,
-    func,
-    select,
-)
+from sqlalchemy import BigInteger, DateTime, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -151,8 +143,7 @@ _LOOKING = (
     select(Presence.task_id, Presence.user_id, func.max(Presence.expires_at).label("until"))
     .join(Task, Task.id == Presence.task_id)
     .join(
-        Membership,
-        (Membership.project_id == Presence.project_id) & (Membership.user_id == Presence.user_id),
+        Membership, (Membership.project_id == Presence.project_id) & (Membership.user_id == Presence.user_id)
     )
     .where(
         Presence.expires_at > bindparam("now", type_=DateTime(timezone=True)), Presence.focused, VISIBLE_TASK

@@ -143,9 +143,7 @@ def _create_statement() -> Select[Any]:
     )
     integration = func.coalesce(columns["github_integration_id"], default_github_integration(project_id))
     source = select(
-        *({**columns, "github_integration_id": integration}).values(),
-        numbered.c.task_number,
-        _ONE,
+        *({**columns, "github_integration_id": integration}).values(), numbered.c.task_number, _ONE
     )
     inserted = (
         insert(Task)

@@ -226,8 +226,7 @@ async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _R
 
 def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
     return worker.code_hosts.access(
-        host,
-        lambda: in_transaction(worker.process.sessions, lambda session: is_member_still(session, host)),
+        host, lambda: in_transaction(worker.process.sessions, lambda session: is_member_still(session, host))
     )
 
 

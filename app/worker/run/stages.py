@@ -55,12 +55,7 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
     retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
     async with open_exchange(settings.workspaces_path, claim.run_id, worker.remover) as exchange:
         async with open_log(
-            process.sessions,
-            store,
-            claim.ref,
-            events=process.events,
-            file=exchange.log,
-            retry=retry,
+            process.sessions, store, claim.ref, events=process.events, file=exchange.log, retry=retry
         ) as run_log:
             report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
