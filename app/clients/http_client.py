@@ -24,11 +24,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 def create_http_client(
     *, limits: httpx.Limits = _LIMITS, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> httpx.AsyncClient:
-    """Return an HTTP client that keeps connections open and stores no cookies; the caller closes it.
-
-    `limits` are the maximum numbers of connections, and of idle ones. `timeout_seconds` limits each step of a request,
-    such as connecting; a single request can have another timeout.
-    """
+    """Return an HTTP client that stores no cookies; `timeout_seconds` limits each step of a request."""
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())
 
@@ -40,11 +36,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def retry_after_seconds(header: str | None, *, longest: float = _LONGEST_RETRY_AFTER_SECONDS) -> float | None:
-    """Return the delay in seconds that the value of a Retry-After header requests, at most `longest`.
-
-    The value is a number of seconds or a date; a date in the past gives 0. Return None if `header` is None or is
-    neither a number nor a date.
-    """
+    """Return the delay in seconds that the value of a Retry-After header requests, at most `longest`."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), longest)

@@ -133,10 +133,7 @@ class S3Clients(NamedTuple):
 
 
 class ObjectStore:
-    """An S3 bucket. An async context manager, which closes the connections when its block ends.
-
-    Every method may raise ObjectStoreUnavailable.
-    """
+    """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable."""
 
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket

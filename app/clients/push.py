@@ -164,10 +164,7 @@ class PushUnavailable(Exception):
 
 
 class Deadline:
-    """A point in time after which no new step of some work may begin. A step in progress is not interrupted.
-
-    The deadline is `seconds` from its creation; by default it never passes. `expire` makes it pass at once.
-    """
+    """A point in time after which no new step of some work may begin. A step in progress is not interrupted."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds
@@ -208,10 +205,7 @@ class ReceiptSource(Protocol):
     """The interface to a push service that can be asked later whether the messages that it accepted have arrived."""
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return the final outcomes of at most 1000 accepted messages, by ticket.
-
-        The result has no entry for a ticket if the service does not have the final outcome.
-        """
+        """Return the final outcomes of at most 1000 accepted messages, by ticket."""
         ...
 
 

@@ -29,10 +29,7 @@ _KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
-    """The interface to the queue of jobs for workers, which `ArqQueue` implements.
-
-    A job carries ids only; the work to do is stored in the database.
-    """
+    """The interface to the queue of jobs for workers, which `ArqQueue` implements."""
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME

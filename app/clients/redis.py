@@ -18,10 +18,7 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 
 
 def create_pool(url: str) -> BlockingConnectionPool:
-    """Return a pool of at most 32 Redis connections.
-
-    If all are in use, a caller waits up to two seconds for one, and then the redis library raises a ConnectionError.
-    """
+    """Return a pool of at most 32 Redis connections, for one of which a caller waits up to two seconds."""
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,

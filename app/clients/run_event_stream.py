@@ -54,10 +54,7 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the two Redis keys of a run's live stream.
-
-    The first has the events. The second has the number of the last event that each writing process has sent.
-    """
+    """Return the two Redis keys of a run's live stream."""
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
@@ -67,10 +64,7 @@ def channel_of(run_id: UUID) -> str:
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the first arguments of APPEND_SCRIPT, the Redis script that appends events to the live stream of a run.
-
-    The caller adds the number, kind and data of each event. `writer` identifies the process that sends the events.
-    """
+    """Return the first arguments of APPEND_SCRIPT, the Redis script that appends events to the live stream of a run."""
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
 
@@ -83,10 +77,7 @@ def parse_message(message: bytes) -> RunEvent:
 async def read_events(
     redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
 ) -> list[RunEvent]:
-    """Return up to `count` events of a run's Redis stream, oldest first, beginning with the first one after `after`.
-
-    If `after` is None, begin with the oldest event that Redis has.
-    """
+    """Return up to `count` events of a run's Redis stream, oldest first, beginning with the first one after `after`."""
     start = "-" if after is None else f"({after}"
     return _parse(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
 

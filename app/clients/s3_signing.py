@@ -18,10 +18,7 @@ _SERVICE = "s3"
 
 
 class UrlSigner:
-    """Signs URLs for one S3 bucket on the server at the URL `endpoint`.
-
-    The name of the bucket is in the path of the signed URLs.
-    """
+    """Signs URLs for one S3 bucket on the server at the URL `endpoint`."""
 
     def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
         self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"

@@ -38,19 +38,12 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Wait at most `within` seconds until Redis has confirmed the subscription to the run's events.
-
-        Return True once it is confirmed, and False if it is not confirmed in time or the follower has ended.
-        """
+        """Wait at most `within` seconds until Redis has confirmed the subscription to the run's events."""
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
 
     def collect(self, *, after: EventId | None) -> None:
-        """Begin to queue live events for `take`.
-
-        `after` is the last event that the follower has already read; that event and earlier ones are not queued. None
-        means that the follower has read no event.
-        """
+        """Begin to queue live events for `take`: those after the last one that the follower has read, if any."""
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
 
@@ -71,10 +64,7 @@ class Subscription:
         self.wake()
 
     def offer(self, event: RunEvent) -> None:
-        """Queue a live event for `take`.
-
-        If the queue is full, the follower is too slow: empty the queue and end the follower.
-        """
+        """Queue a live event for `take`. A follower with a full queue is too slow: it loses its queue and ends."""
         if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
             log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
             self._queued, self._queued_bytes = [], 0
@@ -156,10 +146,7 @@ class Channel:
             follower.offer(event)
 
     async def catch_up(self, redis: RedisClient) -> None:
-        """Read from Redis the events that the followers have missed, and queue them for the followers.
-
-        These are the run's events after the last one that the followers received.
-        """
+        """Read from Redis the events that the followers have missed, and queue them for the followers."""
         while self.collecting or self.last is not None:
             missed = await read_events(redis, self.run_id, after=self.last, count=_CATCH_UP_EVENTS)
             for event in missed:
@@ -168,10 +155,7 @@ class Channel:
                 return
 
     def end(self, *, is_run_deleted: bool = False) -> None:
-        """End all followers of the run. Their `take` still returns the events that are queued.
-
-        `is_run_deleted` says whether they end because the run was deleted; each follower has it as an attribute.
-        """
+        """End all followers of the run. Their `take` still returns the events that are queued."""
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted
             follower.end()

@@ -49,17 +49,11 @@ class WakeListener:
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
-        """Return a context manager that yields an `asyncio.Event`, which is set at every change of the run.
-
-        The caller clears the event before it waits again.
-        """
+        """Yield an `asyncio.Event` that is set at every change of the run; clear it before you wait again."""
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
-        """Return a context manager that yields an `asyncio.Event`, which is set at every wake of the topic.
-
-        The caller clears the event before it waits again.
-        """
+        """Yield an `asyncio.Event` that is set at every wake of the topic; clear it before you wait again."""
         return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager

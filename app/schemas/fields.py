@@ -65,10 +65,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the time in a text in ISO 8601, as a UTC datetime. Return None for any other value.
-
-    A text without a time zone means UTC.
-    """
+    """Return the time in a text in ISO 8601, as a UTC datetime. Return None for any other value."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -81,10 +78,7 @@ def parse_timestamp(value: Any) -> datetime | None:
 
 
 def has_null_character(value: Any) -> bool:
-    """Return whether any string in a JSON value contains the character NUL. Names of fields are checked too.
-
-    PostgreSQL cannot store this character.
-    """
+    """Return whether any string in a JSON value contains the character NUL. Names of fields are checked too."""
     pending = [value]
     while pending:
         item = pending.pop()
@@ -101,10 +95,7 @@ def has_null_character(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(ABC):
-    """Base class of the input fields of request bodies and queries.
-
-    A field either accepts null or refuses it, and converts any other value by `parse`.
-    """
+    """Base class of the input fields of request bodies and queries."""
 
     null: bool = False
 
@@ -285,10 +276,7 @@ class Choice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChoice(Field):
-    """A field that takes a name from a set that operators can extend.
-
-    The field checks only the length of the name; a service checks that the name is in the set.
-    """
+    """A field that takes a name from a set that operators can extend."""
 
     max_length: int
 
@@ -306,10 +294,7 @@ class OpenChoice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey(Field):
-    """A field that takes the integer key of another database row. "" is treated as null.
-
-    The field does not check that the row exists; a service does.
-    """
+    """A field that takes the integer key of another database row. "" is treated as null."""
 
     @override
     def parse(self, value: Any) -> int | None:
@@ -329,10 +314,7 @@ class ForeignKey(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUuid(Field):
-    """A field that takes the UUID key of another database row. "" is treated as null.
-
-    The field does not check that the row exists; a service does.
-    """
+    """A field that takes the UUID key of another database row. "" is treated as null."""
 
     @override
     def parse(self, value: Any) -> UUID | None:

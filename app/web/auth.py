@@ -32,11 +32,7 @@ _NO_PROJECT = 0
 
 
 class ScopeGate:
-    """A dependency of routes that admits callers with an API key or a console session that has the scope `scope`.
-
-    If `in_project`, the caller must also be a member of the project in the path. If `is_throttled`, the request is
-    counted against the request limits.
-    """
+    """A dependency of routes that admits callers with an API key or a console session that has the scope `scope`."""
 
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
         self.scope = scope
@@ -90,10 +86,7 @@ def _cookie(request: Request) -> str:
 
 
 async def _key(request: Request) -> tuple[str, str] | None:
-    """Return the API key of a request and its place: header, body or query (contract 2.2).
-
-    None without a key.
-    """
+    """Return the API key of a request and its place: header, body or query (contract 2.2)."""
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
@@ -141,10 +134,7 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """A dependency of routes that admits requests with the cookie of a console session. It checks no scope.
-
-    Requests with an API key instead of the cookie are refused.
-    """
+    """A dependency of routes that admits requests with the cookie of a console session. It checks no scope."""
 
     in_project = False
     is_throttled = True
@@ -161,10 +151,7 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:
-    """A dependency of routes that admits requests with a run token, for the run that the path names (contract 6.4).
-
-    Requests with an API key instead of the token are refused.
-    """
+    """A dependency of routes that admits requests with a run token, for the run that the path names (contract 6.4)."""
 
     async def __call__(self, request: Request) -> RunRef:
         """Authenticate the token and return its run. Afterwards the request uses no database connection."""

@@ -32,10 +32,7 @@ Model = TypeVar("Model", bound=Input)
 
 
 class BodyReader:
-    """A dependency of routes that reads a JSON body and validates it with the Pydantic model `model`.
-
-    The OpenAPI document shows this model as the body of the route's requests.
-    """
+    """A dependency of routes that reads a JSON body and validates it with the Pydantic model `model`."""
 
     def __init__(self, model: type[Input]) -> None:
         self.model = model
@@ -54,19 +51,12 @@ class BodyReader:
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """Return a dependency that reads a JSON body and returns it as a validated instance of `model`.
-
-    If the body is invalid, the dependency raises the AppError for its fault: MalformedBody, BodyTooLarge,
-    RequestTimeout, UnsupportedMediaType or InvalidInput.
-    """
+    """Return a dependency that reads a JSON body and returns it as a validated instance of `model`."""
     return BodyReader(model)
 
 
 async def read_json(request: Request) -> Any:
-    """Return the request's body as parsed JSON. An empty body is returned as `{}`.
-
-    The body is read once per request. Later calls return the same value or raise the same error.
-    """
+    """Return the request's body as parsed JSON. An empty body is returned as `{}`."""
     if _CACHED not in request.scope:
         try:
             request.scope[_CACHED] = await _read_json(request)

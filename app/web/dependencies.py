@@ -40,10 +40,7 @@ def session_of(request: Request) -> AsyncSession:
 
 
 def call_of(request: Request) -> Call:
-    """Return the `Call` of a request, which the dependency that authorises the caller (a `ScopeGate`) has stored.
-
-    Use this function only in dependencies that run after it.
-    """
+    """Return the `Call` of a request, which the dependency that authorises the caller (a `ScopeGate`) has stored."""
     call: Call = request.state.call
     return call
 

@@ -25,10 +25,7 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs a request once for its Idempotency-Key. A repetition of the request gets the stored response.
-
-    A request without a key is performed each time.
-    """
+    """Performs a request once for its Idempotency-Key. A repetition of the request gets the stored response."""
 
     def __init__(self, request: Request, call: Call, key: str) -> None:
         self._request = request
@@ -84,11 +81,7 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return the `Once` that performs a request once for its Idempotency-Key. The function is a dependency of routes.
-
-    For a request without the header, it returns a `Once` that performs the request each time. The function must run
-    after the dependency that authorises the caller.
-    """
+    """Return the `Once` of a request; a dependency that runs after the one that authorises the caller."""
     text = request.headers.get(HEADER, "").strip()
     if len(text) > _MAX_KEY_LENGTH:
         raise InvalidInput(

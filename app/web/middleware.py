@@ -47,10 +47,7 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Middleware that serves a request to `/path/` like one to `/path`.
-
-    It does not redirect, because clients would lose the body or the credential of their request (contract 2.1).
-    """
+    """Middleware that serves a request to `/path/` like one to `/path`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -91,19 +88,13 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Middleware that gives each request an id, its response the headers for caches, and counts and logs it.
-
-    It also answers unexpected errors with the status 500, without details.
-    """
+    """Middleware that gives each request an id, its response the headers for caches, and counts and logs it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI), then count and log its response.
-
-        An unexpected error is logged, and answered with 500.
-        """
+        """Serve one request (ASGI), then count and log its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

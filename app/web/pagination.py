@@ -26,11 +26,7 @@ class PageRequest:
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the JSON body of this page of the list: `count`, `next`, `previous` and `results`.
-
-        `count` is the number of rows of the whole list. `results` may have fewer rows than requested, because a page of
-        large rows ends early. The link `next` then leads to the row after the last one in `results`.
-        """
+        """Return the JSON body of this page of the list: `count`, `next`, `previous` and `results`."""
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
         return {
@@ -48,10 +44,7 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the maximum number of results that a request asks for by `limit`.
-
-    If `limit` is missing or invalid, return the default. If it is too large, return the largest permitted number.
-    """
+    """Return the maximum number of results that a request asks for by `limit`."""
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 

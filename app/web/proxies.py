@@ -24,10 +24,7 @@ class TrustedProxies:
         self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI) with the host, scheme and address that its trusted proxy reported.
-
-        Connections other than HTTP are not changed.
-        """
+        """Serve one request (ASGI) with the host, scheme and address that its trusted proxy reported."""
         if scope["type"] == "http":
             client = scope.get("client")
             if client is not None and client[0] in self._others.trusted_hosts:

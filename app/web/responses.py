@@ -89,10 +89,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
-    """A JSON response in the formats of the contract (2.8). For example, times are in UTC and end with `Z`.
-
-    `content` is encoded without validation, when `body` is first read or the response is sent.
-    """
+    """A JSON response in the formats of the contract (2.8). For example, times are in UTC and end with `Z`."""
 
     media_type = "application/json"
 
@@ -119,10 +116,7 @@ class Json(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode the response and send it (ASGI).
-
-        For a large response this raises the errors of `LargeResponses.send`.
-        """
+        """Encode the response and send it (ASGI)."""
         body = self.body
         start: Message = {
             "type": "http.response.start",
@@ -160,11 +154,7 @@ _HEADERS = {
 
 
 class StoredFile(Response):
-    """A response with a file from object storage. The file is sent in chunks, and is never completely in memory.
-
-    A client can request a range of bytes by `Range`. With `If-Range`, it gets the range only if the file still has the
-    given ETag, and otherwise the whole file.
-    """
+    """A response with a file from object storage. The file is sent in chunks, and is never completely in memory."""
 
     def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
         self._store = store

@@ -39,10 +39,7 @@ _OPEN = Gauge("taskbeacon_open_streams", "Live streams that clients follow throu
 
 
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
-    """Return the argument `responses` of a route that sends a live stream.
-
-    `duration` is part of the published description and says how long the stream lasts, such as "for 15 minutes".
-    """
+    """Return the argument `responses` of a route that sends a live stream."""
     return {
         200: {
             "description": f"Server-sent events, {duration}.",
@@ -69,11 +66,7 @@ class FrameSource(Protocol):
 
 
 class EventStream(Response):
-    """A response that is a live stream of server-sent events.
-
-    It lasts until the source ends, the client disconnects or the caller loses access. The source is opened when the
-    response begins, and closed when the response ends.
-    """
+    """A response that is a live stream of server-sent events."""
 
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
         super().__init__(status_code=200)
@@ -82,10 +75,7 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames (ASGI) until the source ends, the client disconnects, or the caller loses access.
-
-        For a HEAD request, send the headers only.
-        """
+        """Send frames (ASGI) until the source ends, the client disconnects, or the caller loses access."""
         scope[IS_ENDLESS] = True
         async with self._source as source, self._watch_caller(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})

@@ -28,11 +28,7 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request against the request limits of its project if `in_project`, and otherwise of its user.
-
-    The response gets headers with the number of remaining requests. If Redis is unavailable, the request is not
-    counted.
-    """
+    """Count one request against the request limits of its project if `in_project`, and otherwise of its user."""
     limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
     if not limits:
         return
@@ -53,10 +49,7 @@ async def throttle(
 
 
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client without a key against the limit of the client's IP address.
-
-    Requests with different `purpose` are counted separately. If Redis is unavailable, the request is not counted.
-    """
+    """Count one request of a client without a key against the limit of the client's IP address."""
     bucket = f"{purpose}:{address_of(request)}"
     try:
         now = utcnow().timestamp()

@@ -39,11 +39,7 @@ class UnitRoute(APIRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests, which performs each request with one database session.
-
-        The session's transaction is committed before the response is sent. If the handler raises an error, it is rolled
-        back.
-        """
+        """Return the handler of the route's requests, which performs each request with one database session."""
         gates = gates_of(self.endpoint)
         handle = super().get_route_handler() if gates is None else _behind(gates, self.endpoint)
 
@@ -60,10 +56,7 @@ class UnitRoute(APIRoute):
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return the dependencies of a route's function by parameter name, in the order of the parameters.
-
-    Return None if a parameter is not a dependency, or if a dependency has any parameter other than the request.
-    """
+    """Return the dependencies of a route's function by parameter name, in the order of the parameters."""
     gates: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():
         gate = next((part for part in get_args(parameter.annotation) if isinstance(part, Depends)), None)

@@ -21,10 +21,7 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later.
-
-    `retry_after` is the delay in seconds that the host requests, or None if it requests none.
-    """
+    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -83,27 +80,18 @@ class NewPullRequest:
 
 
 class GitHub(Protocol):
-    """The interface to GitHub hosts, which `GitHubClient` implements. Each operation may raise a GitHubError.
-
-    A repository is named by `owner/name`.
-    """
+    """The interface to GitHub hosts, which `GitHubClient` implements. Each operation may raise a GitHubError."""
 
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
     ) -> InstallationToken:
-        """Create and return an access token for an installation of a GitHub App. The host decides how long it is valid.
-
-        `private_key` is the private key of the App, as PEM.
-        """
+        """Create and return an access token for an installation of a GitHub App, whose private key is given as PEM."""
         ...
 
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
-        """Return the open pull request from this branch of the repository, or None if there is none.
-
-        Pull requests from branches of forks are not found.
-        """
+        """Return the open pull request from this branch of the repository, or None if there is none."""
         ...
 
     async def create_pull_request(

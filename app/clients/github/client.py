@@ -40,10 +40,7 @@ _DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubClient(GitHub):
-    """Sends requests to GitHub's REST API over HTTP. A failed request is not repeated.
-
-    The caller closes the HTTP client `http`.
-    """
+    """Sends requests to GitHub's REST API over HTTP. A failed request is not repeated."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http

@@ -38,12 +38,7 @@ _NO_TLS_FAILURES = (
 
 
 class WebhookClient(WebhookSender):
-    """Sends webhook messages, each in a separate request.
-
-    The HTTP client `http` must come from `create_guarded_client`, which refuses forbidden addresses; the caller closes
-    it. Each request has at most `total_seconds` until the status of the response arrives, and then at most
-    `answer_seconds` until the body has arrived.
-    """
+    """Sends webhook messages by a client of `create_guarded_client`, which refuses forbidden addresses."""
 
     def __init__(
         self,

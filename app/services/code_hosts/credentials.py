@@ -69,11 +69,7 @@ class CodeHost:
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
-    """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any.
-
-    `state` is the run's state, which names the credential. `git_base_url` is the URL of the code host for tasks without
-    an integration.
-    """
+    """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any."""
     columns: list[Any] = [
         Task.project_id,
         person_of().label("person_id"),
@@ -116,10 +112,7 @@ async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
 
 
 async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
-    """Return the encrypted token of a GitHub account that the run's person linked; None without one.
-
-    It is the account that the task names, or else the one linked first.
-    """
+    """Return the encrypted token of a GitHub account that the run's person linked; None without one."""
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
@@ -157,10 +150,7 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return the URL from which to clone a repository at the code host with the URL `base_url`.
-
-    `repository` has the form `organization/repository`.
-    """
+    """Return the URL from which to clone a repository at the code host with the URL `base_url`."""
     parts = repository.split("/")
     if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
         raise RepositoryNotFound(f"The repository {repository} does not exist.")
@@ -176,11 +166,7 @@ class CodeHosts:
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
-        """Return an object that gives one run access to its code host.
-
-        The object calls `is_member_still` before each use of a personal credential. If the answer is False, it raises
-        RepositoryAccessDenied.
-        """
+        """Return the access of one run, which ends when the owner of a personal credential is no member any more."""
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
@@ -194,10 +180,7 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token for the installation of a GitHub App.
-
-        It is the cached token or, if there is none or it expires soon, a new one.
-        """
+        """Return a token for the installation of a GitHub App."""
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:
@@ -223,10 +206,7 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """The access of one run to its code host.
-
-    It looks up the token for each use, because tokens of GitHub Apps expire after an hour.
-    """
+    """The access of one run to its code host. Tokens of GitHub Apps expire, so each use looks for one."""
 
     hosts: CodeHosts
     host: CodeHost

@@ -77,10 +77,7 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Delete a batch of stored ids of requests from GitHub's webhook that GitHub can no longer repeat.
-
-    Return the number of deleted ids.
-    """
+    """Delete a batch of stored ids of requests from GitHub's webhook that GitHub can no longer repeat."""
     return await delete_batch(session, GithubDelivery, GithubDelivery.received_at <= utcnow() - _REMEMBERED)
 
 
@@ -128,10 +125,7 @@ _NAME_LENGTH = 100
 
 
 def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
-    """Return the failed check that a GitHub event reports for a branch that this service pushed.
-
-    Return None if the event reports no failed check, or the check is of another branch or of a branch in a fork.
-    """
+    """Return the failed check that a GitHub event reports for a branch that this service pushed."""
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None
     check, repository = _object(payload, event), _object(payload, "repository")

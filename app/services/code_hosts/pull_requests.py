@@ -49,10 +49,7 @@ class PullRequestSubject:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestResult:
-    """The pull request of a run, or the error because of which it has none.
-
-    Both fields are None if the run was to have no pull request.
-    """
+    """The pull request of a run, or why it has none; both None if it was to have none."""
 
     pull_request: PullRequest | None = None
     error: str | None = None

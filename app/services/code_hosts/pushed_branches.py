@@ -28,11 +28,7 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Store the branch that a run pushed. It replaces a branch that was stored for the same run before.
-
-    The pull request in `pushed`, if there is one, is stored with the branch. If it is another than the stored one, the
-    event `run.pull_request_opened` is recorded too.
-    """
+    """Store the branch that a run pushed. It replaces a branch that was stored for the same run before."""
     values = {
         "task_id": task_id,
         "integration_id": pushed.integration_id,

@@ -20,10 +20,7 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def session_secret(request: Request) -> str | None:
-    """Return the secret in the console's cookie, or None if the request has no such cookie.
-
-    The result is None, too, if the connection is neither encrypted nor to localhost.
-    """
+    """Return the secret in the console's cookie, or None if the request has no such cookie."""
     if "cookie" not in request.headers:
         return None
     name = _name(request)
@@ -38,10 +35,7 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Refuse a sign-in request that a page of another site sent.
-
-    If the headers of the request do not show which site sent it, it is not refused.
-    """
+    """Refuse a sign-in request that a page of another site sent."""
     if _is_from_own_page(request) is False:
         raise PermissionDenied("Signing in must be asked for by the console's own page.")
 
@@ -65,10 +59,7 @@ def _cookie(request: Request, value: str, seconds: int) -> str:
 
 
 def _name(request: Request) -> str | None:
-    """Return the name of the console's cookie on this connection.
-
-    None if the connection may not carry one.
-    """
+    """Return the name of the console's cookie on this connection."""
     if request.scope["scheme"] == "https":
         return _SECURE_NAME
     return _LOCAL_NAME if _is_loopback(request) else None

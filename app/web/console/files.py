@@ -52,11 +52,7 @@ def is_built() -> bool:
 
 
 def send_file(request: Request, path: str) -> Response:
-    """Return a response with the console's file at a path, compressed if the client accepts that.
-
-    If there is no file at the path, the response is the HTML page of the console. If the console is not built, the
-    response says so and has the status 404. If the client has the current file already, the status is 304.
-    """
+    """Return a response with the console's file at a path, compressed if the client accepts that."""
     headers = _headers(process_of(request).settings)
     if not is_built():
         return HTMLResponse(_NOT_BUILT, 404, headers={**headers, "Cache-Control": "no-store"})
@@ -79,10 +75,7 @@ def send_file(request: Request, path: str) -> Response:
 
 
 def _find(path: str) -> Path | None:
-    """Return the built file at a URL path; None if there is none.
-
-    Files outside the build folder are never returned.
-    """
+    """Return the built file at a URL path; None if there is none."""
     if not path or "\0" in path:
         return None
     file = Path(os.path.normpath(FOLDER / path))

@@ -37,10 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Register the handlers that turn expected errors, outages and invalid queries into HTTP responses.
-
-    Unexpected errors are not handled here but by `ObservabilityMiddleware`.
-    """
+    """Register the handlers that turn expected errors, outages and invalid queries into HTTP responses."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestRefused, _request_refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -51,10 +48,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def envelope(error: AppError, *, status: int | None = None) -> Response:
-    """Return the response to an expected error, with the body `{type, code, detail, attr}`.
-
-    Its status is `status`, or the error's own status if `status` is None.
-    """
+    """Return the response to an expected error, with the body `{type, code, detail, attr}`."""
     return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
 

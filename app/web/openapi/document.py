@@ -36,10 +36,7 @@ Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make FastAPI's `app.openapi()` return the complete OpenAPI document.
-
-    The document is built at the first call and then kept.
-    """
+    """Make FastAPI's `app.openapi()` return the complete OpenAPI document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

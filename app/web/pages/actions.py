@@ -43,20 +43,13 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return a description of the client that sent a request with an action token. It is stored with the answer.
-
-    It consists of the client's IP address, its user agent and `has_key`. `has_key` says whether the request also has an
-    API key, or a console session, of the token's person.
-    """
+    """Return a description of the client that sent a request with an action token. It is stored with the answer."""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question with the form that its HTML page has submitted, and return a redirect to the page.
-
-    `action` is the verified action token of the page, with the question.
-    """
+    """Answer a question with the form that its HTML page has submitted, and return a redirect to the page."""
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))

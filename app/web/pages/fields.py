@@ -36,10 +36,7 @@ class FormField:
 
 
 def form_of(question: Mapping[str, Any]) -> Form | None:
-    """Return the form that an agent's question asks a person to fill, or None if its schema is not supported.
-
-    `question` is the question's database row.
-    """
+    """Return the form that an agent's question asks a person to fill, or None if its schema is not supported."""
     try:
         return read_form(question["detail"], question["schema"] or {})
     except FormRefused:
@@ -52,11 +49,7 @@ def fields_of(form: Form) -> list[FormField]:
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Convert the submitted fields of an HTML form to an answer: a value for each field name of the agent's form.
-
-    `form` is the agent's form. `sent` has the submitted texts by the names of the HTML fields. An empty field is left
-    out of the answer.
-    """
+    """Convert the submitted fields of an HTML form to an answer: a value for each field name of the agent's form."""
     content: dict[str, Any] = {}
     for question in form.questions:
         if texts := _sent(sent, question.name):

@@ -138,10 +138,7 @@ def page_of_question(
 
 
 def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the data of an HTML page about an error: a link is not valid, or an answer was refused.
-
-    `has_question` says whether the page links back to the question.
-    """
+    """Return the data of an HTML page about an error: a link is not valid, or an answer was refused."""
     return Page(heading=title, text=text, has_way_back=has_question)
 
 
@@ -162,10 +159,7 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
 
 
 def answer_in_words(row: Mapping[str, Any]) -> str:
-    """Return a text for people, such as "Allowed once", that describes the answer that closed a question.
-
-    `row` is the question's database row.
-    """
+    """Return a text for people, such as "Allowed once", that describes the answer that closed a question."""
     answer: Mapping[str, Any] = row["answer"] or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]

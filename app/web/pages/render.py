@@ -21,10 +21,7 @@ PRIVATE_HEADERS: Mapping[str, str] = {
 
 
 def render(page: Any, *, status: int = 200) -> Response:
-    """Return an HTML response: the template `page.html`, which all pages share, filled with the data `page`.
-
-    `page` is a `Page` about a question or an error.
-    """
+    """Return an HTML response: the template `page.html`, which all pages share, filled with the data `page`."""
     template, css, policy = _load_template()
     return HTMLResponse(
         template.render(page=page, css=css), status, headers={"Content-Security-Policy": policy}

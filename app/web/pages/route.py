@@ -34,11 +34,7 @@ class ActionRoute(UnitRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests.
-
-        The handler adds headers to each response that keep the URL private, because the URL contains the token: caches
-        and search engines do not store it, and browsers do not send it to other sites.
-        """
+        """Return the handler of the route's requests."""
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:
@@ -75,9 +71,6 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Return a redirect to the question's page, as the response to a submitted form.
-
-    After it, a reload of the page does not submit the form again.
-    """
+    """Return a redirect to the question's page, as the response to a submitted form."""
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

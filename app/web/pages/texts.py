@@ -10,10 +10,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(value: Any) -> str:
-    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character.
-
-    If `value` is None, return "".
-    """
+    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character."""
     return "".join(map(_escape, "" if value is None else str(value)))
 
 
