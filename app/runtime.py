@@ -11,13 +11,13 @@ from typing_extensions import override
 from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
-from app.clients.ledger_wakes import LedgerWakes
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.send_rate import RedisSendRate, UnlimitedRate
+from app.clients.wakes import LedgerWakes
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.enums import Platform

@@ -27,7 +27,7 @@ from fastapi import FastAPI, Request, Response
 from redis.asyncio import Redis
 from typing_extensions import override
 
-from app.clients.ledger_wakes import LedgerWakes
+from app.clients.wakes import LedgerWakes
 from app.clock import utcnow
 from app.config import get_settings
 from app.ids import new_id

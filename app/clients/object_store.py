@@ -20,18 +20,54 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
+from pydantic import SecretStr
 
-from app.clients.s3_signing import UrlSigner
 from app.clock import utcnow
 from app.config import Settings
 from app.outages import Outage
+
+_SERVICE = "s3"
+
+
+class UrlSigner:
+    """Signs URLs for one S3 bucket on a server, by the library's own algorithm but without its client.
+
+    That takes a tenth of the time, and the URLs are identical (tests/clients/test_s3_signing.py).
+    """
+
+    def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
+        self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
+        self._region = region
+        self._credentials = ReadOnlyCredentials(key_id, secret.get_secret_value(), None)
+
+    def sign(
+        self,
+        key: str,
+        lifetime: timedelta,
+        *,
+        method: str = "GET",
+        parameters: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return a signed URL for a request about one object."""
+        url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url
+        if parameters:
+            url += f"?{urlencode(parameters, quote_via=quote, safe='-._~')}"
+        request = AWSRequest(method=method, url=url)
+        S3SigV4QueryAuth(
+            self._credentials, _SERVICE, self._region, expires=int(lifetime.total_seconds())
+        ).add_auth(request)
+        signed: str = request.url
+        return signed
+
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"

@@ -9,9 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import create_redis
-from app.clients.wakes import wake
+from app.clients.wakes import LEDGER, wake
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import DeliveryStatus, EventType

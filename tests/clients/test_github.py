@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from app.clients.github.api import (
+from app.clients.github import (
     GitHubAccess,
+    GitHubClient,
     GitHubDenied,
     GitHubError,
     GitHubMissing,
@@ -22,7 +23,6 @@ from app.clients.github.api import (
     NewPullRequest,
     PullRequest,
 )
-from app.clients.github.client import GitHubClient
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.clients.ledger_wakes import LEDGER, LedgerWakes
 from app.clients.redis import RedisClient
+from app.clients.wakes import LEDGER, LedgerWakes
 from tests.support.waiting import eventually
 
 

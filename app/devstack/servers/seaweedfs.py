@@ -139,7 +139,7 @@ class SeaweedFS:
 
         """
         # Loaded here, because it takes long and the servers start meanwhile.
-        from app.clients.s3_signing import UrlSigner  # noqa: PLC0415
+        from app.clients.object_store import UrlSigner  # noqa: PLC0415
 
         signer = UrlSigner(
             self.url,

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER
-from app.clients.github.api import GitHub, GitHubError, GitHubUnavailable
+from app.clients.github import GitHubClient, GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
@@ -160,7 +160,7 @@ def clone_url(base_url: str, repository: str) -> str:
 class CodeHosts:
     """The access of a worker process to code hosts. It decrypts credentials and caches tokens of GitHub Apps."""
 
-    def __init__(self, github: GitHub, cipher: Cipher) -> None:
+    def __init__(self, github: GitHubClient, cipher: Cipher) -> None:
         self.github = github
         self._cipher = cipher
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}

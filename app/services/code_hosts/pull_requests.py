@@ -14,9 +14,9 @@ import structlog
 from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit, notification_entry
-from app.clients.github.api import (
-    GitHub,
+from app.clients.github import (
     GitHubAccess,
+    GitHubClient,
     GitHubError,
     GitHubRefused,
     NewPullRequest,
@@ -62,7 +62,7 @@ class PullRequestResult:
 
 
 async def open_pull_request(
-    github: GitHub,
+    github: GitHubClient,
     access: HostAccess,
     subject: PullRequestSubject,
     result: RunResult,
@@ -101,7 +101,7 @@ async def _report(emit: Emit, message: str) -> None:
 class _RetryingHost:
     """The requests to GitHub for one pull request, which share one retry budget."""
 
-    def __init__(self, github: GitHub, access: GitHubAccess) -> None:
+    def __init__(self, github: GitHubClient, access: GitHubAccess) -> None:
         self._github = github
         self._access = access
         self._budget = RetryBudget(CODE_HOST)

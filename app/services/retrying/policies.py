@@ -14,7 +14,7 @@ from math import inf
 from typing import Final
 
 from app.clients.circuit import Probing
-from app.clients.github.api import GitHubUnavailable
+from app.clients.github import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable

@@ -16,8 +16,7 @@ from typing import Never
 import structlog
 from prometheus_client import Gauge
 
-from app.clients.ledger_wakes import LEDGER
-from app.clients.wakes import WakeListener
+from app.clients.wakes import LEDGER, WakeListener
 from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
-from app.clients.github.api import GitHub
+from app.clients.github import GitHubClient
 from app.services.code_hosts.credentials import HostAccess
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord
@@ -21,7 +21,7 @@ class Publication:
     subject: PullRequestSubject
 
     async def publish(
-        self, github: GitHub, result: RunResult, emit: Emit
+        self, github: GitHubClient, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
         """Create or update the pull request for a run's pushed branch. `emit` writes progress to the run's log.
 

@@ -11,9 +11,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import RedisClient
-from app.clients.wakes import WakeListener, wake
+from app.clients.wakes import LEDGER, WakeListener, wake
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import (

@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import RedisClient
-from app.clients.wakes import WakeListener, wake
+from app.clients.wakes import LEDGER, WakeListener, wake
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType

@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
 from typing_extensions import override
 
-from app.clients.github.api import GitHubAccess, PullRequest
-from app.clients.github.client import GitHubClient
+from app.clients.github import GitHubAccess, GitHubClient, PullRequest
 from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.db import unit_of_work

@@ -1,8 +1,15 @@
-"""The client of GitHub's REST API over HTTP. Does not retry: services/retrying/attempts.py."""
+"""The client of GitHub's REST API over HTTP, and its errors. It does not retry: services/retrying/attempts.py.
+
+GitHubError            `message` is a sentence for people, without any secret
+├── GitHubUnavailable  no answer, a fault of the host, or a rate limit: the same request may work later
+├── GitHubDenied       the credential is refused, or lacks a permission
+├── GitHubMissing      no such repository, pull request or installation, or not for this credential
+└── GitHubRefused      the host refuses the request itself
+"""
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,19 +17,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import jwt
 import orjson
-from typing_extensions import override
 
-from app.clients.github.api import (
-    GitHub,
-    GitHubAccess,
-    GitHubDenied,
-    GitHubMissing,
-    GitHubRefused,
-    GitHubUnavailable,
-    InstallationToken,
-    NewPullRequest,
-    PullRequest,
-)
 from app.clients.http_client import retry_after_seconds
 from app.clock import utcnow
 
@@ -39,17 +34,84 @@ _LONGEST_URL = 2000
 _DEFAULT_PAUSE_SECONDS = 60.0
 
 
-class GitHubClient(GitHub):
-    """Sends requests to GitHub's REST API over HTTP. A failed request is not repeated."""
+class GitHubError(Exception):
+    """Base class: a request to a GitHub host failed. `message` is a sentence for people, without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class GitHubUnavailable(GitHubError):
+    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GitHubDenied(GitHubError):
+    """The GitHub host refuses the credential, or the credential lacks a permission."""
+
+
+class GitHubMissing(GitHubError):
+    """The repository, pull request or installation does not exist, or the credential cannot see it."""
+
+
+class GitHubRefused(GitHubError):
+    """The GitHub host refuses the request because of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubAccess:
+    """The URL of a GitHub host's API, and the token for requests to it."""
+
+    api_url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationToken:
+    """An access token of a GitHub App for one installation of the App. It expires at `expires_at`, in UTC."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as the GitHub host reports it. `url` is its web page, `body` its description."""
+
+    number: int
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPullRequest:
+    """A pull request to create.
+
+    The fields have the names of GitHub's API: `head` is the branch to merge into `base`.
+    """
+
+    title: str
+    body: str
+    head: str
+    base: str
+    draft: bool = True
+
+
+class GitHubClient:
+    """Sends requests to GitHub's REST API. Each operation may raise a GitHubError."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
         self._timeout_seconds = timeout_seconds
 
-    @override
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
     ) -> InstallationToken:
+        """Return a new token of an installation of a GitHub App, whose private key is given as PEM."""
         now = utcnow()
         claims = {"iat": now - _JWT_LEEWAY, "exp": now + _JWT_LIFETIME, "iss": app_id}
         access = GitHubAccess(api_url, jwt.encode(claims, private_key, algorithm="RS256"))
@@ -61,10 +123,10 @@ class GitHubClient(GitHub):
         except (KeyError, TypeError, ValueError) as error:
             raise GitHubUnavailable(_UNREADABLE) from error
 
-    @override
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
+        """Return the open pull request from this branch of the repository itself, or None if there is none."""
         owner = repository.partition("/")[0]
         query = f"?state=open&head={quote(f'{owner}:{branch}', safe='')}"
         answer = await self._ask(access, "GET", f"{_pulls(repository)}{query}")
@@ -72,16 +134,16 @@ class GitHubClient(GitHub):
             raise GitHubUnavailable(_UNREADABLE)
         return _pull_request(answer[0]) if answer else None
 
-    @override
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
+        """Create a pull request and return it."""
         return _pull_request(await self._ask(access, "POST", _pulls(repository), asdict(wanted)))
 
-    @override
     async def update_pull_request(
         self, access: GitHubAccess, repository: str, number: int, *, body: str
     ) -> PullRequest:
+        """Replace the description of a pull request, and return the pull request."""
         path = f"{_pulls(repository)}/{number}"
         return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
 
