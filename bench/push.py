@@ -348,7 +348,7 @@ def _run() -> dict[str, Any]:
         unlimited = settings.model_copy(
             update={"expo_base_url": expo.base_url, "expo_messages_per_second": 0}
         )
-        # On the loop of a worker (ADR 40), not on uvloop.
+        # On the loop of a worker (ADR 9), not on uvloop.
         return asyncio.run(_measure(unlimited, expo))
 
 

@@ -1,4 +1,4 @@
-"""Count requests against rate limits that all processes share through Redis (ADR 21).
+"""Count requests against rate limits that all processes share through Redis (ADR 11).
 
 Each process counts requests in memory first, and adds several of them to Redis in one round trip: this takes 0.01 ms of
 processor time for each request, instead of 0.15 ms. A process holds back at most a fiftieth of a limit, so that with

@@ -1,7 +1,7 @@
 """Clients that other people's generators make of `/openapi.json`: strictly typed, and changing what they name alone.
 
 Needs `make client-tools`. A default in the body of an update would be sent by these clients, and overwrite what the
-caller did not mention (ADR 50).
+caller did not mention (ADR 12).
 """
 
 import asyncio

@@ -50,7 +50,7 @@ async def append_log(
     """Append entries to a run's log and publish them to the run's followers; return the run.
 
     Concurrent writers take turns. Entries are published while the object store still writes; if storing them fails, a
-    gap is published (ADR 28). Raises ObjectStoreUnavailable, Unavailable.
+    gap is published (ADR 13). Raises ObjectStoreUnavailable, Unavailable.
     """
     run: RunOut | None = None
 

@@ -175,7 +175,7 @@ def _request_body(model: type[Input], schemas: dict[str, Any]) -> dict[str, Any]
     is_required = bool(schema.get("required"))
     for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():
         # Generated clients send published defaults. In an update an absent field keeps its value, so a default would
-        # overwrite fields that the caller did not name (ADR 50). If a default matters, the description names it.
+        # overwrite fields that the caller did not name (ADR 12). If a default matters, the description names it.
         for field in described.get("properties", {}).values():
             field.pop("default", None)
         schemas[name] = described
