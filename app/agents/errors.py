@@ -51,10 +51,7 @@ _UNFINISHED = {
 
 
 class AgentError(Exception):
-    """A run cannot be completed. `message` is for people: a sentence, sometimes followed by output of a program.
-
-    `partial` is the result of the agent's work up to the error; None if there is no work to keep.
-    """
+    """A run cannot be completed. `message` is for people; `partial` is the work to keep, if there is any."""
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
         super().__init__(message)
@@ -81,10 +78,7 @@ class UnknownAdapter(AgentError):
 
 
 class CatalogInvalid(AgentError):
-    """The operator's catalog of agents cannot be read or has a wrong entry.
-
-    A process that reads this catalog does not start.
-    """
+    """The operator's catalog of agents cannot be read or has a wrong entry; no process starts with it."""
 
 
 class AgentNotInstalled(AgentError):
@@ -96,10 +90,7 @@ class AgentFailed(AgentError):
 
 
 def unfinished(stop_reason: str) -> AgentFailed | None:
-    """Return the failure of a turn that the agent ended early, for the stop reason in its response.
-
-    Return None if this reason is no failure, such as `end_turn`.
-    """
+    """Return the failure that a turn's stop reason means; None if it is none, such as `end_turn`."""
     message = _UNFINISHED.get(stop_reason)
     return None if message is None else AgentFailed(message)
 
@@ -113,10 +104,7 @@ class AgentCrashed(AgentError):
 
 
 class SessionLost(AgentCrashed):
-    """The agent's process ended while it resumed an earlier conversation.
-
-    The caller can start the agent again with a new conversation.
-    """
+    """The agent ended while it resumed an earlier conversation. It can be started again with a new one."""
 
 
 class AgentTimedOut(AgentError):
@@ -128,10 +116,7 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The worker stopped the agent before it had finished, because the worker may no longer perform the run.
-
-    The run was cancelled, or the worker has lost its claim on the run in another way.
-    """
+    """The worker stopped the agent: the run was cancelled, or the worker has lost its claim on it."""
 
 
 class AgentCancelled(AgentError):
@@ -154,11 +139,7 @@ class SandboxUnavailable(AgentError):
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment that a run names cannot be used: it was deleted, is private, or cannot be decrypted.
-
-    A sandbox environment is a stored set of network rules and environment variables. A private one is of use only to
-    the runs of its creator.
-    """
+    """The sandbox environment that a run names cannot be used: it was deleted, is private, or cannot be decrypted."""
 
 
 class PathRefused(AgentError):

@@ -13,10 +13,7 @@ _SHORTEST = 8
 
 
 class Masker:
-    """Replaces known secrets by `***` in texts and JSON values.
-
-    Secrets of fewer than eight characters are not replaced: they may be common words.
-    """
+    """Replaces known secrets by `***` in texts and JSON; not those below eight characters, which may be words."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: a secret may contain another.
@@ -53,11 +50,7 @@ class Masker:
 
 
 class FolderHider(Masker):
-    """Hides the folders of a run on the worker in texts and JSON values that clients see.
-
-    Paths below `work`, the agent's working folder, become relative to `work`. `home`, the agent's home folder, becomes
-    `~`. Other paths below `folder`, the folder of the run, become relative to `folder`.
-    """
+    """Hides folders of the worker from clients: paths become relative to `work`, to `~` for `home`, or to `folder`."""
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:
         super().__init__(())

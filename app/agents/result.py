@@ -21,10 +21,7 @@ class RunResult:
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     def mask(self, masker: Masker) -> Self:
-        """Return a copy in which the run's secrets are replaced in all texts except the patch.
-
-        The patch is not changed, because a patch with replaced text could not be applied any more.
-        """
+        """Return a copy with secrets masked, but for the patch, which could not be applied any more."""
         return replace(
             self,
             summary=masker.text(self.summary),

@@ -22,10 +22,10 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def module_command(module: str, *, libraries: bool = False) -> tuple[str, ...]:
-    """Return the command line that runs a module of this package in a new Python process. It also works in a sandbox.
+    """Return the command line that runs a module of this package, also in a sandbox.
 
-    With `libraries` the module can import installed libraries. Without, it can import only this package and the
-    standard library, and starts faster. A folder `app` in the current folder is never imported by mistake.
+    Without `libraries` it imports only this package and the standard library, and starts faster. A folder `app` in the
+    current folder is never imported by mistake.
     """
     site = () if libraries else ("-S",)
     return (sys.executable, "-I", *site, "-c", _START, str(_PACKAGE), module)

@@ -15,10 +15,7 @@ _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 async def read_bounded(
     stream: "asyncio.StreamReader | None", limit: int, on_overflow: Callable[[], None] | None = None
 ) -> tuple[bytes, bool]:
-    """Read `stream` to its end. Return its first `limit` bytes, and whether there were more.
-
-    If `stream` is None, return no bytes and False. `on_overflow` is called once, at the first byte beyond the limit.
-    """
+    """Return the first `limit` bytes and whether there were more, at which `on_overflow` is called; read to the end."""
     kept = bytearray()
     truncated = False
     while stream is not None and (chunk := await stream.read(_CHUNK)):
@@ -53,10 +50,6 @@ class Tail:
 
 
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
-    """Return the last lines of a program's output, where most programs explain a failure.
-
-    They are at most `count` lines and `limit` characters, without empty lines. If there are none, return "it said
-    nothing".
-    """
+    """Return the last lines that are not empty, where most programs explain a failure; at most `limit` characters."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])[-limit:] or "it said nothing"

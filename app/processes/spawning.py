@@ -37,10 +37,9 @@ async def spawn(
     start_new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program and return its process; the parameters are those of `asyncio.create_subprocess_exec`.
+    """Start a program. If the caller is cancelled meanwhile, it is killed. Raises OSError.
 
-    `limit` is the maximum length in bytes of a line that can be read from its output. If the caller is cancelled
-    during the start, the program is killed. Raises OSError if the program cannot be started.
+    `limit` is the most bytes in a line that can be read from its output.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -74,21 +73,16 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """Kill a program that leads an operating-system session of its own, and all other processes of that session.
-
-    Wait until the program has ended. If it has not after 30 seconds, an error is logged and the call returns all the
-    same. Output that was not read is dropped.
-    """
+    """Kill a program that leads a session, and the session; wait for its end, up to 30 s. Its output is dropped."""
     _kill(process, in_session=True)
     await _end(process)
 
 
 async def wait_for_end(process: Process) -> int:
-    """Wait for the end of a program that was sent SIGKILL, and return its exit status.
+    """Wait for a program that was sent SIGKILL; its output can be read for two seconds, then it is dropped.
 
-    For two seconds, other code can still read its output; then the rest is dropped. If the program has not ended 30
-    seconds later, for example because a disk does not respond, an error is logged and the status of a killed program
-    is returned. Before Python 3.12.4, the end is noticed only when all output has been read.
+    If it has not ended 30 seconds later (a disk does not respond), log an error and return the status of a killed
+    program. Before Python 3.12.4 the end is noticed only when all output has been read.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):

@@ -90,21 +90,17 @@ def _mode_rule(value: object) -> object:
 
 
 class EffortRule(_Data):
-    """The reasoning efforts that some models of an agent support, in rising order.
-
-    `models` is a regular expression for the whole name of a model.
-    """
+    """The efforts of some models, rising; `models` is a regular expression for the whole name of a model."""
 
     models: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_compiles)]
     efforts: Annotated[tuple[ReasoningEffort, ...], Field(max_length=10)]
 
 
 class HomeFile(_Data):
-    """A file to write into the agent's home folder before the agent starts. `path` is relative to that folder.
+    """A file to write into the agent's home before the agent starts; `path` is relative to the home.
 
-    `content` can have placeholders such as `${model}`. The value is an option of the run, or an environment variable
-    that the agent may see. It is escaped for a quoted string of JSON or TOML. A line is left out if one of its
-    placeholders has no value.
+    `content` can have placeholders such as `${model}`, escaped for a quoted string of JSON or TOML. A line is left out
+    if one of its placeholders has no value.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -112,21 +108,14 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """An authentication method that the agent offers.
-
-    The worker requests it from the agent if the environment variable with the name in `needs` is set.
-    """
+    """An authentication method to request if the environment variable `needs` is set."""
 
     method: Word
     needs: VariableName
 
 
 class FailureMark(_Data):
-    """The mark by which an agent reports a failed turn: a session update that has the value `equals` in its `_meta`.
-
-    `meta` is the path of that value: the keys below the field `_meta`, joined by dots. The mark is for agents that
-    return the same stop reason after a failed turn as after a successful one.
-    """
+    """The mark of a failed turn: a session update with `equals` at the path `meta`, with dots, in its `_meta`."""
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
@@ -144,10 +133,7 @@ class ModelService(_Data):
 
 
 class AgentOptions(_Data):
-    """The options that a run requests for its agent: model, reasoning effort and permission mode.
-
-    If an option is None, the agent uses its default.
-    """
+    """The model, effort and permission mode that a run requests; None for the agent's default."""
 
     model: str | None = None
     effort: str | None = None
@@ -155,10 +141,7 @@ class AgentOptions(_Data):
 
 
 class Adapter(_Data):
-    """The description of one agent: how to start it, and how it receives the options of a run.
-
-    The agent speaks the Agent Client Protocol on its standard input and output.
-    """
+    """How to start one agent, which speaks the Agent Client Protocol, and how it receives the options of a run."""
 
     name: AdapterName
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=_MOST)]
@@ -222,20 +205,12 @@ class Adapter(_Data):
         return ()
 
     def conveys(self, option: str) -> bool:
-        """Return whether the agent receives an option at its start, by an environment variable or a file in its home.
-
-        `option` is `model`, `effort` or `mode`.
-        """
+        """Return whether the agent receives `model`, `effort` or `mode` at its start, by a variable or file."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the agent's own mode and file access for the permission mode in `options`.
-
-        If the run requests no permission mode, or one that the adapter does not know, return the rule of the
-        adapter's default mode. Return None if there is no default mode; the agent then starts in a mode of its own
-        choice.
-        """
+        """Return the agent's own mode and file access for the mode in `options`, or its default's; None if neither."""
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
                 return rule
@@ -250,21 +225,12 @@ class Adapter(_Data):
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return the secrets that must not appear in any output of the agent.
-
-        They are the values of all variables in `environment` that the agent may see, except for the variable with the
-        URL of the models' server.
-        """
+        """Return the values of all variables that the agent may see, but the URL of the models' server."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.filter_environment(environment).items() if name != public]
 
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables for the agent's process.
-
-        They are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
-        own variables (`settings`). Placeholders in these are replaced by the run's options and by variables that the
-        agent may see. A variable is left out if one of its placeholders has no value.
-        """
+        """Return the variables of the agent's process: the worker's that it may see, and `settings`, filled in."""
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.filter_environment(environment) | {
@@ -272,11 +238,7 @@ class Adapter(_Data):
         }
 
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the contents of the files to write into the agent's home folder, by path relative to the home.
-
-        Placeholders in the contents are replaced by the run's options, and by the variables of `environment` (the
-        worker's) that the agent may see.
-        """
+        """Return the contents of the files for the agent's home, filled in, by path relative to it."""
         quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(
@@ -294,7 +256,6 @@ class Adapter(_Data):
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str | None:
-    """Return a text with its placeholders replaced by values; None if one of them has no value."""
     missing = False
 
     def value(match: re.Match[str]) -> str:

@@ -49,24 +49,12 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter that a client of the API requests by `name`.
-
-        Return None if there is no such adapter, if clients may not request it, or if `name`, which may be any JSON
-        value, is no text.
-        """
+        """Return the adapter that a client requests by `name`, which may be any JSON; None if it may not."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """Return the catalog of agents: the adapters of this release, and the operator's file at `path` if it is not None.
-
-    The file can add adapters, replace single fields of the release's adapters, and name further adapters that clients
-    of the API may request.
-
-    Raises:
-        CatalogInvalid: the file cannot be read, or an entry is not valid; the message names the entry.
-
-    """
+    """Return the adapters of this release, changed by the operator's file at `path`. Raises CatalogInvalid."""
     given = _read(path) if path else {}
     try:
         return _merge(given)

@@ -28,18 +28,7 @@ class Installed:
 
 
 def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Path | None = None) -> Installed:
-    """Find the program of an agent on this machine; return its command and the folders that it must be able to read.
-
-    Args:
-        adapter: the description of the agent.
-        environment: the worker's environment variables; PATH is searched.
-        agents: the folder in which `make agents` installs agents; it is searched before PATH. If None, only PATH is
-            searched.
-
-    Raises:
-        AgentNotInstalled: the program or its interpreter is missing; the message says how to install it.
-
-    """
+    """Find the program of an agent, in the folder `agents` before PATH. Raises AgentNotInstalled."""
     name, *arguments = adapter.command
     program = _find(name, environment, agents and agents / _SCRIPTS)
     if program is None:

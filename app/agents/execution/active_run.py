@@ -40,21 +40,14 @@ class ActiveRun:
     summary: str = ""  # the agent's last message
 
     async def progress(self, step: str, message: str) -> None:
-        """Write a progress message to the run's log.
-
-        `step` names the step: `clone`, `agent`, `collect` and the like.
-        """
+        """Write a progress message to the run's log; `step` is `clone`, `agent`, `collect` and the like."""
         log.info("run.step", step=step, detail=message)
         await self.effects.emit(
             notification_entry("_taskbeacon/progress", {"step": step, "message": message})
         )
 
     async def source(self) -> Source | None:
-        """Return the remote repository of the run with a new credential; None if the run has no repository.
-
-        The credential that the clone used may have expired. Raises RepositoryError if no new credential can be
-        obtained.
-        """
+        """Return the remote with a new credential, since the clone's may have expired. Raises RepositoryError."""
         source, credential = self.context.repository.source, self.context.repository.credential
         if source is None or credential is None or not source.remote.is_http:
             return source
@@ -68,16 +61,10 @@ class ActiveRun:
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's resource limits during a block that gathers the work of the ended agent.
+        """Enforce the limits while the ended agent's work is gathered, with twice the disk.
 
-        The limit on disk space is doubled, because the gathered work may take as much space as the agent's own files.
-
-        Raises:
-            AgentOverLimit: the run exceeded a limit. Its processes were ended, and the block was cancelled.
-            AgentStopped: the run was stopped, and the block was cancelled because it did not end within two seconds of
-                the stop. If the run had been stopped before the block began, the block has ten seconds from its
-                beginning.
-
+        Raises AgentOverLimit, and AgentStopped if the block does not end within two seconds of a stop. A run that was
+        stopped before has ten seconds.
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
         stop = self.effects.stop
@@ -90,10 +77,7 @@ class ActiveRun:
 
 @asynccontextmanager
 async def until_stopped(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel the block as soon as `stop` is set; if it is set at the start, the block does not begin.
-
-    Raises AgentStopped in both cases, also if the block was complete at that moment.
-    """
+    """Cancel the block when `stop` is set. Raises AgentStopped, also if the block was complete at that moment."""
     if stop.is_set():
         raise AgentStopped(_STOPPED)
     async with _limit_after_stop(stop, 0):
@@ -102,7 +86,6 @@ async def until_stopped(stop: asyncio.Event) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _limit_after_stop(stop: asyncio.Event, seconds: float) -> AsyncIterator[None]:
-    """Cancel the block `seconds` after `stop` is set, and raise AgentStopped."""
     limit = asyncio.timeout(None)
 
     async def shorten() -> None:

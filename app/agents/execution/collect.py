@@ -22,15 +22,7 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy the agent's artifacts and its conversation out of the workspace, to the paths that the run context names.
-
-    These are `files.outbox`, a folder for artifacts, and `files.session_file`, a file for the packed conversation. If
-    one of them is None, that copy is not made. Artifacts that cannot be copied are named in the run's log.
-
-    Raises:
-        OSError: the disk is full.
-
-    """
+    """Copy artifacts and conversation to the paths that the context names; log what cannot be. Raises OSError."""
     files = run.context.files
     if files.outbox is not None and run.is_prepared:
         left_out = await asyncio.to_thread(take_artifacts, run.workspace.work, files.outbox, run.masker.text)
@@ -41,20 +33,13 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Gather the agent's work; return the result of the run, and the hash of the commit to push.
-
-    The result names no pushed branch, because nothing is pushed yet. The hash is None if the agent changed nothing.
-    Raises an AgentError if the work cannot be gathered.
-    """
+    """Gather the work; return the result, and the commit to push, None if nothing changed. Raises AgentError."""
     collected = await _gather(run)
     return _result(run, collected), collected.head
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return as much of a failed run's work as can be gathered; None if the run failed before its clone was ready.
-
-    Raises nothing: an error becomes a note in the result, because the run's own error is the one to report.
-    """
+    """Return what can be gathered of a failed run's work. Raises nothing: the run's own error is the one to report."""
     if not run.is_prepared:
         return None
     try:
@@ -102,13 +87,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
 
 
 async def read_structured(run: ActiveRun) -> Any | None:
-    """Return the structured output that the agent wrote, any JSON value; None if the agent wrote none.
-
-    Raises:
-        OutputInvalid: the output cannot be read or does not match the task's JSON schema, or it is missing although
-            there is a schema.
-
-    """
+    """Return the structured output, None if there is none and no schema. Raises OutputInvalid."""
     context, workspace = run.context, run.workspace
     schema = context.agent.json_schema
     output = await asyncio.to_thread(read_output, workspace.work)
@@ -125,11 +104,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
 
 
 async def find_correction(run: ActiveRun) -> str | None:
-    """Check the run's structured output; return a prompt that asks the agent to correct it, or None if it is valid.
-
-    Also return None if the task has no JSON schema, or if the agent is the built-in one, which cannot correct its
-    output.
-    """
+    """Return a prompt that asks the agent to correct its structured output; None if there is nothing to correct."""
     agent = run.context.agent
     if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:
         return None

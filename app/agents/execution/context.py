@@ -61,10 +61,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """The limits of a run in time, tokens and money, and the usage so far.
-
-    The limits on memory, processes and disk are in the policy of the sandbox.
-    """
+    """The limits of a run in time, tokens and money, and the usage so far; memory and the like are the sandbox's."""
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
@@ -103,10 +100,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """The functions by which a run in progress acts outside its workspace, and the signal that stops the run.
-
-    The functions write to the run's log, send notifications to people, and receive people's commands.
-    """
+    """How a run in progress acts outside its workspace, and the signal that stops it."""
 
     emit: Emit  # takes one log entry
     stop: asyncio.Event = field(

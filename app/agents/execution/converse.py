@@ -53,11 +53,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
 
 
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
-    """Open the network of a run, start its agent, and hold the conversation to its end.
-
-    If the agent ends while it resumes an earlier conversation, it is started again and begins a new conversation.
-    Raises an AgentError if the work fails.
-    """
+    """Open the network, start the agent, and converse to the end; a lost earlier conversation begins again."""
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
     async with (
@@ -91,7 +87,6 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
 
 @asynccontextmanager
 async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
-    """Serve the service's tools to the agent during the block; yields None if the run has no tools."""
     notify, context = run.effects.notify_user, run.context
     if notify is None or not context.may_notify or context.agent.adapter.name == DEFAULT_ADAPTER:
         yield None
@@ -115,7 +110,6 @@ def _describe_server(tools: ToolServer) -> HttpMcpServer:
 async def _talk(
     run: ActiveRun, conversation: Conversation, network: Network, tools: ToolServer | None
 ) -> None:
-    """Start one agent process, and converse with it to the end."""
     work = run.workspace.work
     session = await _launch(run, conversation, network)
     try:
@@ -132,10 +126,6 @@ async def _talk(
 
 
 async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
-    """Start an agent process, and return the session with it.
-
-    Raises SandboxUnavailable, and errors of `before_agent`.
-    """
     context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
     confinement = workspace.confinement(
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
@@ -201,7 +191,6 @@ def _prepare_home(run: ActiveRun) -> None:
 
 
 async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None) -> bool:
-    """Open the agent's session; return whether it resumes an earlier conversation."""
     agent = run.context.agent
     rule = agent.adapter.authenticate
     is_resumed = await session.start(
@@ -219,7 +208,6 @@ async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None
 
 
 async def _choose(run: ActiveRun, session: AgentSession) -> None:
-    """Set the options that the run requests; log those that the agent does not offer."""
     adapter, options = run.context.agent.adapter, run.context.agent.options
     mode = adapter.mode_rule(options)
     choices = (

@@ -44,16 +44,9 @@ log = structlog.get_logger(__name__)
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """Perform a run, from the clone to the pushed branch; return its result.
 
-    When this function returns or raises, all processes of the run have ended, and its folders are deleted or handed to
-    the remover. It can be called again for the same run; the new branch then replaces the branch that the earlier call
-    pushed. When `effects.stop` is set, a push in progress is ended; a branch that the code host has taken by then stays
-    there. CancelledError passes through.
-
-    Raises:
-        AgentError: the run failed; `partial` has the work up to the error. It is an UnexpectedError if a defect of this
-            service ended the work.
-        DatabaseUnavailable: a function in `effects` raised it. The work is not kept.
-
+    At its end all processes have ended, and the folders are deleted or handed to the remover. It can be called again:
+    the new branch replaces the earlier. At `effects.stop` a push in progress is ended; the code host may have taken the
+    branch. Raises AgentError, with the work so far as `partial`, and DatabaseUnavailable of an effect.
     """
     agent, files = context.agent, context.files
     installed = find_installed(agent.adapter, context.environment, agent.programs)
@@ -108,7 +101,6 @@ async def _work_then_collect(run: ActiveRun) -> RunResult:
 
 
 async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
-    """Clone and converse, within the wall-clock limit; return the error that ended the work, or None."""
     conversation = open_conversation(run)
     watching: list[asyncio.Task[None]] = []
     try:
@@ -141,7 +133,6 @@ async def _end_when_stopped(run: ActiveRun) -> None:
 
 
 def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
-    """Return the error of a run that was stopped or has reached its time limit."""
     if run.effects.stop.is_set():
         return AgentStopped("The run was stopped.")
     if conversation.is_cancelled:
@@ -154,10 +145,6 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
 
 
 def _as_failure(error: Exception) -> AgentError:
-    """Return the error that a run fails with after any exception, and log an unexpected exception.
-
-    Raises DatabaseUnavailable if that is the exception, because then the end of the run cannot be stored either.
-    """
     if isinstance(error, DatabaseUnavailable):
         raise error
     if not isinstance(error, AgentError):
@@ -166,10 +153,6 @@ def _as_failure(error: Exception) -> AgentError:
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
-    """Push the run's commits, if any; return the result with the name of the branch.
-
-    Raises a RepositoryError.
-    """
     source = await run.source() if head is not None else None
     if source is None or head is None:
         return result

@@ -8,15 +8,7 @@ from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 
 async def prepare(run: ActiveRun) -> None:
-    """Clone the repository of a run into its workspace, and copy the attached files there.
-
-    If the run has no repository, the clone is an empty repository.
-
-    Raises:
-        RepositoryError: the repository cannot be cloned.
-        WorkspaceBroken: an attached file cannot be copied.
-
-    """
+    """Clone the repository or make an empty one; copy the attached files there. Raises AgentError."""
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
@@ -42,7 +34,6 @@ async def prepare(run: ActiveRun) -> None:
 
 
 async def _report_large_files(run: ActiveRun) -> None:
-    """Log the number of Git LFS files that were fetched, and those left out; nothing if there are none."""
     found = run.workspace.large_files
     if found is None:
         if run.workspace.base.sha is not None and await asyncio.to_thread(uses_lfs, run.workspace.work):

@@ -63,20 +63,7 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy the agent's artifacts from the workspace `work` into the folder `outbox`.
-
-    Each copy has its own subfolder, named by the number of the artifact: `000/<masked name>`, `001/<masked name>`.
-    Return one text for each artifact that was not copied, with its name and the reason, such as its size.
-
-    Args:
-        work: the workspace; its content is untrusted.
-        outbox: an existing, empty folder outside of the workspace.
-        mask: replaces secrets in a name.
-
-    Raises:
-        OSError: the disk is full.
-
-    """
+    """Copy the artifacts from `work` to `outbox`, as `000/<masked name>`; return why some were not. Raises OSError."""
     taker = _Taker(outbox, mask)
     try:
         folder = _open_artifacts(work)

@@ -23,26 +23,14 @@ _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 
 def read_file(root: Path, path: str, limit: int) -> bytes:
-    """Return the first `limit` bytes of a regular file in the untrusted folder `root`.
-
-    Raises:
-        PathRefused: the path leads out of the folder, or is no regular file.
-        OSError: the file does not exist or cannot be read.
-
-    """
+    """Return the first `limit` bytes of a regular file in the untrusted `root`. Raises PathRefused, OSError."""
     with open_file(root, path) as file:
         return file.read(limit)
 
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
-    """Yield a regular file in the untrusted folder `root`, open for reading. It is closed when the block ends.
-
-    Raises:
-        PathRefused: the path leads out of the folder, or is no regular file.
-        OSError: the file does not exist or cannot be opened.
-
-    """
+    """Yield a regular file in the untrusted `root`, open for reading. Raises PathRefused, OSError."""
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=False) as folder:
         descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
@@ -57,13 +45,7 @@ def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
 
 
 def write_file(root: Path, path: str, content: bytes) -> None:
-    """Create or replace a file in the untrusted folder `root`; create its parent folders.
-
-    Raises:
-        PathRefused: the path leads out of the folder, or is no regular file.
-        OSError: the file cannot be written.
-
-    """
+    """Create or replace a file in the untrusted `root`, with its parents. Raises PathRefused, OSError."""
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=True) as folder:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o666, dir_fd=folder)
@@ -74,20 +56,13 @@ def write_file(root: Path, path: str, content: bytes) -> None:
 
 
 def make_folder(root: Path, path: str) -> None:
-    """Create a folder in the untrusted folder `root`, with its parents. Does nothing if it exists.
-
-    Raises:
-        PathRefused: the path leads out of the folder, or passes something that is no folder.
-        OSError: the folder cannot be created.
-
-    """
+    """Create a folder in the untrusted `root`, with its parents, if it is not there. Raises PathRefused, OSError."""
     with _folder(root, _steps(root, path), path, create=True):
         pass
 
 
 @contextmanager
 def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Iterator[int]:
-    """Yield a descriptor of the folder that a path leads to, opened step by step."""
     current = os.open(root.resolve(), _FOLDER)
     try:
         for step in steps:
@@ -107,7 +82,6 @@ def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Ite
 
 
 def _steps(root: Path, path: str) -> tuple[str, ...]:
-    """Return the names that lead from the folder to the target of a path, without a link among them."""
     if not path or "\0" in path or len(path) > _LONGEST_PATH:
         raise PathRefused("A path must have 1 to 4096 characters, none of them NUL.")
     base = root.resolve()

@@ -35,11 +35,7 @@ NOTHING_LENT = LentCredential({})
 
 @contextmanager
 def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
-    """Yield the environment variables and file descriptors that give one git process a credential.
-
-    Git may send the credential only to the server `origin`, which is scheme, host and port. When the block ends, a
-    git process that still runs keeps access to the credential; no other process can get it.
-    """
+    """Yield variables and file descriptors that give one git process a credential, for the server `origin` alone."""
     descriptor = os.memfd_create("taskbeacon-credential")
     try:
         lines = (origin, credential.user, credential.password)

@@ -92,10 +92,7 @@ _FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The exit status, output and error output of a git command that has ended.
-
-    `truncated` is true if git was ended because its output exceeded the limit.
-    """
+    """The result of a git command; `truncated` if it was ended because its output was too long."""
 
     code: int
     output: bytes
@@ -116,10 +113,7 @@ class Remote:
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Return the remote of a URL. User name and password in an http(s) URL become its credential.
-
-        Any other URL stays as it is, without a credential.
-        """
+        """Return the remote of a URL; user name and password in an http(s) URL become its credential."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
@@ -140,20 +134,13 @@ class Remote:
         return urlsplit(self.url).scheme in ("http", "https")
 
     def lend(self) -> AbstractContextManager[LentCredential]:
-        """Return a context manager that gives the credential to one git process.
-
-        It yields environment variables and file descriptors for the process; both are empty if the remote has no
-        credential.
-        """
+        """Return a context manager with the variables and file descriptors that give one git process the credential."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return `text` with the credential replaced by `[redacted]`.
-
-        This includes each encoding of the credential that a code host could return.
-        """
+        """Replace the credential in `text`, in each encoding that a code host could return."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password
@@ -191,23 +178,10 @@ class Git:
         memory: int = _MEMORY,
         file_bytes: int | None = None,
     ) -> Result:
-        """Run a git command, wait for its end and return its result, even if its exit status is not 0.
+        """Run a git command to its end, whatever its exit status. Raises RepositoryUnreachable after `timeout`.
 
-        Args:
-            arguments: the arguments of git, without the word `git`.
-            timeout: the time limit.
-            remote: the remote repository that the command connects to, with its credential; None for a local command.
-            limit: the maximum number of bytes of output. If git writes more, it is ended and the result is truncated.
-            text: standard input.
-            held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this
-                worker is killed.
-            memory: the maximum memory in bytes of each git process. A process that needs more fails.
-            file_bytes: the maximum size in bytes of a file that git writes; None for no limit.
-
-        Raises:
-            RepositoryUnreachable: the time limit passed.
-            RepositoryError: git is not installed.
-
+        `limit` bounds the output in bytes, `memory` each process, `file_bytes` each file that git writes. `held` are
+        descriptors of locks, which stay locked until git ends, even if this worker is killed.
         """
         environment = self._environment()
         if shutil.which("git", path=environment.get("PATH")) is None:
@@ -236,12 +210,7 @@ class Git:
         return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
-        """Run a git command that needs no network; return its output as text.
-
-        Raises:
-            RepositoryError: the command failed or took longer than `timeout`.
-
-        """
+        """Run a local git command; return its output as text. Raises RepositoryError."""
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")

@@ -76,12 +76,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The point in the remote repository from which the agent's work starts, and the branch for the result.
+    """The commit `sha` of the branch `start` from which the work starts, and the branch that it is to be merged into.
 
-    `sha` is the commit to start from, on the branch `start`. `branch` is the branch that the work is to be merged into.
-    `sha` is None until the commit is known, and if the remote repository is empty. `leftover` is the commit that the
-    branch of the run, which it will push, already has at the code host from an earlier attempt or run; "" if there is
-    no such branch.
+    `sha` is None until it is known, and for an empty repository. `leftover` is the commit that the run's own branch has
+    at the code host from an earlier attempt or run, else "".
     """
 
     branch: str | None = None  # the branch that the work is to be merged into
@@ -93,15 +91,7 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Ask the code host for the commit to start from, and for that of `push_branch`; return them as a `Base`.
-
-    `push_branch` is the branch that the run will push; it need not exist.
-
-    Raises:
-        BranchNotFound: the requested branch does not exist, or none was requested and there is no default branch.
-        RepositoryError: the code host cannot be reached or refuses; the subclass names the cause.
-
-    """
+    """Ask for the commit to start from, and for that of `push_branch`. Raises BranchNotFound, RepositoryError."""
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
         raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
@@ -120,21 +110,7 @@ async def look_up(git: Git, source: Source, push_branch: str) -> Base:
 
 
 async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:
-    """Fetch one branch from the code host into a bare repository; return the hash of its commit.
-
-    In a partial clone, the files of that commit are fetched too.
-
-    Args:
-        git: runs in the bare repository.
-        source: the remote repository, and how much of it to fetch.
-        start: the name of the branch.
-        held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this worker
-            is killed.
-
-    Raises:
-        RepositoryError: the branch could not be fetched; the subclass names the cause.
-
-    """
+    """Fetch a branch into a bare repository, its files too if the clone is partial; return its commit."""
     options = ["--depth", str(source.depth)] if source.depth else []
     place = source.remote.url
     if source.filter:
@@ -157,7 +133,6 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
 
 
 async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
-    """Fetch the files of one commit that a partial clone has left out, while there is a credential."""
     listed = await git.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )
@@ -181,7 +156,6 @@ async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) 
 async def _list_heads(
     git: Git, remote: Remote, branch: str | None, push_branch: str
 ) -> tuple[dict[str, str], str | None]:
-    """Return the commits of HEAD and of requested branches of a remote, and its default branch."""
     wanted = ["HEAD", *(f"refs/heads/{name}" for name in (branch, push_branch) if name)]
     result = await git.run(
         "ls-remote", "--symref", "--", remote.url, *wanted, timeout=_LOOK_UP, remote=remote
@@ -202,10 +176,7 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    """Return whether git accepts a name for a branch, by the rules of `git check-ref-format`.
-
-    The program would cost a process per run.
-    """
+    """By the rules of `git check-ref-format`, which would cost a process per run."""
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts
@@ -225,15 +196,7 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
-    """Raise the RepositoryError that fits the error output of a failed git command. Never returns.
-
-    Args:
-        result: the result of the command.
-        remote: the remote repository; its URL is in the message.
-        what: the rest of the message after the URL, if the output fits no known cause.
-        otherwise: the error to raise in that case.
-
-    """
+    """Raise the RepositoryError that fits the output of a failed git command, else `otherwise`."""
     if remote.credential is not None and _ASKED.search(result.errors):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _FAILURES:

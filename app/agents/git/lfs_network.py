@@ -30,17 +30,10 @@ async def limit_lfs_network(
     *,
     is_public_address: Callable[[str], bool] = is_public,
 ) -> AsyncIterator[Sequence[str]]:
-    """Yield git settings with which git-lfs reaches only the host of the repository and public addresses.
+    """Yield git settings by which git-lfs reaches only the host of the repository and public addresses.
 
-    The settings name a proxy of the worker, which runs until the block ends. In three cases no settings are yielded, so
-    git-lfs is not limited: the URL of the repository is not http or https, its host is itself in a private network, or
-    `environment` names a proxy of the operator, which then decides what git-lfs reaches.
-
-    Args:
-        remote: the remote repository.
-        environment: the worker's environment variables.
-        is_public_address: decides whether an IP address is public; tests replace it.
-
+    There are none, so no limit, for a URL that is not http(s), a host in a private network, and where the operator has
+    a proxy.
     """
     own = Service.parse(remote.url) if remote.is_http else None
     has_proxy = any(environment.get(name) for name in _PROXIES)
@@ -57,7 +50,6 @@ async def limit_lfs_network(
 
 
 async def _has_address(service: Service, condition: Callable[[str], bool]) -> bool:
-    """Return whether an address of the host meets the condition; True, the safe answer, if none is known."""
     connector = SystemConnector()
     try:
         return any(map(condition, await connector.resolve(service.host, service.port)))
@@ -68,4 +60,4 @@ async def _has_address(service: Service, condition: Callable[[str], bool]) -> bo
 
 
 async def _ignore(_refusal: str) -> None:
-    """Drop a refusal: git-lfs itself reports hosts that it could not reach."""
+    pass

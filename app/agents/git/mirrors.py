@@ -51,10 +51,7 @@ class MirrorUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BorrowedObjects:
-    """The git objects of a local mirror, which the clones of one run read.
-
-    The mirror stays locked until this object is passed to `Mirrors.give_back` or `Mirrors.discard`.
-    """
+    """The objects of a mirror that the clones of one run read; it stays locked until `give_back` or `discard`."""
 
     objects: Path
     shallow: bytes  # content of git's file `shallow`; empty: the history is complete
@@ -69,10 +66,7 @@ class BorrowedObjects:
 
 
 class Mirrors:
-    """The local mirrors of remote repositories in the folder `root`, which take at most about `max_bytes` together.
-
-    Runs read git objects from the mirrors, so that a fetch transfers new objects only.
-    """
+    """The local mirrors of remote repositories below `root`, of about `max_bytes`, by which a fetch transfers less."""
 
     def __init__(self, root: Path, environment: Mapping[str, str], *, max_bytes: int) -> None:
         self._root = root
@@ -80,19 +74,9 @@ class Mirrors:
         self._max_bytes = max_bytes
 
     async def lend(self, source: Source, base: Base) -> BorrowedObjects:
-        """Lock a mirror for reading, fetch the base commit into the mirror if needed, and return the mirror's objects.
+        """Lock a mirror for reading, with the base commit, and return its objects.
 
-        Call `look_up` before, which proves that the run may read the repository. When the run no longer reads the
-        objects, pass them to `give_back` or `discard`.
-
-        Args:
-            source: the remote repository, and how much of it to fetch.
-            base: the branch and commit that the work starts from; there must be a commit.
-
-        Raises:
-            MirrorUnusable: the mirror is busy or damaged.
-            RepositoryError: the code host refuses or cannot be reached.
-
+        Call `look_up` before, which proves that the run may read it. Raises MirrorUnusable, RepositoryError.
         """
         assert base.start is not None
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,11 +107,7 @@ class Mirrors:
             raise
 
     async def give_back(self, borrowed: BorrowedObjects) -> None:
-        """Release the lock of a mirror.
-
-        If the run added objects to the mirror, also delete the least recently used mirrors until the remaining ones
-        fit the size limit. Errors are logged, not raised.
-        """
+        """Unlock a mirror; if it has grown, delete the least recently used ones over the size. Errors are logged."""
         os.close(borrowed.lock)
         if not borrowed.grew:
             return
@@ -143,7 +123,6 @@ class Mirrors:
         await asyncio.to_thread(self._remove, borrowed.objects.parent)
 
     async def _held(self, folder: Path, start: str) -> str | None:
-        """Return the commit of a branch if the mirror has it with all its objects, else None."""
         if not (folder / "HEAD").exists():
             return None
         git = Git(folder, self._environment)
@@ -179,7 +158,6 @@ class Mirrors:
             os.close(alone)
 
     def _shrink(self) -> None:
-        """Remove the least recently used mirrors until the rest is within the limit."""
         for path in self._root.glob(f"*{_GONE}-*"):
             shutil.rmtree(path, ignore_errors=True)
         mirrors = [
@@ -196,7 +174,6 @@ class Mirrors:
                 log.info("mirror.evicted", folder=path.name, bytes=size)
 
     def _remove(self, folder: Path) -> bool:
-        """Remove a mirror that is not in use; return False if it is in use."""
         alone = _try_alone(folder)
         if alone is None:
             return False
@@ -211,7 +188,6 @@ class Mirrors:
 
 
 def _key(source: Source) -> str:
-    """Return the folder name of a mirror: one per remote, depth and filter, which decide its contents."""
     text = "\0".join((source.remote.url, str(source.depth), source.filter))
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -221,7 +197,6 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 async def _lock(path: Path, kind: int, seconds: float) -> int:
-    """Return a descriptor that holds a file lock. Raises TimeoutError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(seconds):
@@ -238,7 +213,6 @@ async def _lock(path: Path, kind: int, seconds: float) -> int:
 
 
 def _try_alone(folder: Path) -> int | None:
-    """Return a descriptor that locks a mirror exclusively; None if it is in use."""
     descriptor = os.open(_beside(folder, ".use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,7 +223,6 @@ def _try_alone(folder: Path) -> int | None:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove the lock files and unfinished packs of a git that was killed."""
     for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/*.lock"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

@@ -16,10 +16,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
-    """Create an empty git repository in `git_folder`, which must be empty or missing. HEAD names `branch`.
-
-    If the repository is not bare, `git_folder` is its `.git`, and its work tree is the folder around `git_folder`.
-    """
+    """Create an empty repository with HEAD at `branch`; if not bare, the folder around it is the work tree."""
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs"):
         (git_folder / name).mkdir()
@@ -31,10 +28,7 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
 
 
 def add_settings(git_folder: Path, *sections: Section) -> None:
-    """Append settings to the configuration of a git repository.
-
-    A section consists of its name, as in the file (`core`, `remote "origin"`), and pairs of key and value.
-    """
+    """Append sections, each a name as in the file and pairs of key and value, to a configuration."""
     with (git_folder / "config").open("a", encoding="utf-8") as file:
         for name, settings in sections:
             file.write(f"[{name}]\n")
@@ -50,10 +44,7 @@ def write_ref(git_folder: Path, ref: str, sha: str) -> None:
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit that the file of a git ref contains; None if the file is missing or contains no commit.
-
-    The file is missing if git has packed the refs, or stores them in another format. Then only git can read the ref.
-    """
+    """Return the commit in the file of a ref; None if there is none, or if only git can read it (packed refs)."""
     try:
         content = (git_folder / ref).read_text()
     except OSError:

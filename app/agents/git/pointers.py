@@ -58,12 +58,7 @@ class Entry:
 
 
 async def checked_out_pointers(git: Git) -> list[Entry]:
-    """Return the files of a fresh clone that are Git LFS pointers, both by `.gitattributes` and by their content.
-
-    Raises:
-        RepositoryError: git failed, or there are too many files.
-
-    """
+    """Return the files of a fresh clone that are pointers by `.gitattributes` and content. Raises RepositoryError."""
     listed = await git.run(
         "ls-files", "-z", "--stage", "--", ":(top,attr:filter=lfs)", timeout=_LOCAL, limit=_LIST_BYTES
     )
@@ -78,15 +73,7 @@ async def checked_out_pointers(git: Git) -> list[Entry]:
 
 
 async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Pointer, str]:
-    """Return the Git LFS pointers that the commits after `base` up to `head` add, each with one of its paths.
-
-    If `base` is None, all commits up to `head` are examined. `.gitattributes` is ignored, because it may differ
-    between these commits.
-
-    Raises:
-        RepositoryError: git failed, or there are too many objects.
-
-    """
+    """Return the pointers that the commits after `base` add, each with a path. Raises RepositoryError."""
     listed = await git.run(
         *(
             "rev-list",
@@ -110,7 +97,6 @@ async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Poin
 
 
 async def _pointers(git: Git, blobs: Iterable[str]) -> Mapping[str, Pointer]:
-    """Return the Git LFS pointers among git objects, by object name; skips objects that are not here."""
     sizes = await _cat(git, "--batch-check", blobs)
     small = []
     for line in sizes.decode().splitlines():

@@ -52,10 +52,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The files that a run changed, and the patch from the commit it started from to its last commit.
-
-    If `truncated` is true, the end of the patch is missing.
-    """
+    """The files that a run changed, and the patch, whose end is missing if `truncated`."""
 
     files: list[str]
     patch: bytes
@@ -64,10 +61,7 @@ class Changes:
 
 
 class Repository:
-    """The worker's own bare git repository of one run. It is fetched from the code host, and pushed back from here.
-
-    No agent can reach it.
-    """
+    """The worker's own bare repository of one run, which no agent can reach."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -81,37 +75,18 @@ class Repository:
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Ask the code host for the commit to start from, and for that of `push_branch`; return them as a `Base`.
-
-        `push_branch` is the branch that the run will push; it need not exist. Raises a RepositoryError that names the
-        cause.
-        """
+        """Ask for the commit to start from, and for that of `push_branch`. Raises RepositoryError."""
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
-        """Fetch the branch that the work starts from; return `base` with the fetched commit as `base.sha`.
-
-        `base` is the result of `look_up`; `base.start` names the branch. `source` is the remote repository, with the
-        depth and filter of the fetch. If `base.start` is None, because the remote repository is empty, nothing is
-        fetched and `base` is returned unchanged. Raises RepositoryError.
-        """
+        """Fetch the branch that the work starts from, if any; return `base` with its commit. Raises RepositoryError."""
         if base.start is None:
             return base
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
-        """Create the branch that the work starts from, and read its git objects from a mirror instead of fetching them.
-
-        Return `base` with the commit of that branch.
-
-        Args:
-            borrowed: the objects of the mirror, and the commit of the branch. The mirror must stay locked as long as
-                this repository is in use.
-            source: the remote repository that the mirror is a copy of.
-            base: names the branch, as its `start`.
-
-        """
+        """Create the branch on the objects of a mirror, which must stay locked; return `base` with its commit."""
         assert base.start is not None
         _borrow(self.folder, borrowed.objects, borrowed.shallow)
         self._borrowed_objects = borrowed
@@ -124,19 +99,7 @@ class Repository:
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Create the agent's clone in the folder `work` and check the files out, on the new branch `branch`.
-
-        The clone shares no file with this repository, so the agent cannot change this repository. If this repository
-        reads git objects from a mirror, the clone reads them from the mirror too.
-
-        Args:
-            work: the folder of the clone.
-            base: the commit to check out; without a commit, the clone stays empty.
-            branch: the branch to create.
-            source: the remote repository; None if the clone shall have no remote.
-            author: the author of the agent's commits.
-
-        """
+        """Create the agent's clone in `work` on the new branch `branch`; it shares no file with this repository."""
         git_folder = work / ".git"
         make_repository(git_folder, branch=branch, is_bare=False)
         if source is not None:
@@ -163,11 +126,7 @@ class Repository:
         await where.output(*checkout, timeout=TRANSFER)
 
     async def make_collection(self, folder: Path, base: str | None) -> None:
-        """Create the scratch repository in `folder` in which the agent's commits and files are gathered.
-
-        The scratch repository reads the objects of this repository. Its branch starts at the commit `base`. If `base`
-        is None, the branch has no commit.
-        """
+        """Create the scratch repository, on these objects, in which the agent's commits and files are gathered."""
         make_repository(folder, branch=COLLECTED)
         if base is not None:
             write_ref(folder, f"refs/heads/{COLLECTED}", base)
@@ -182,15 +141,7 @@ class Repository:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
-        """Import the agent's commits from a bundle file; return the hash of the commit that `ref` names in the bundle.
-
-        Return None if git has not stored the imported ref as a file that contains a commit. The import then counts as
-        failed.
-
-        Raises:
-            WorkspaceBroken: the bundle cannot be read, does not contain `ref`, or has a malformed object.
-
-        """
+        """Import the agent's commits; return the commit of `ref`, None if git kept none. Raises WorkspaceBroken."""
         check = ("-c", "fetch.fsckObjects=true")
         refspec = f"+{ref}:{_RESULT_REF}"
         result = await self._git.run(
@@ -201,10 +152,9 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the changed files and the patch from the commit `base` to the commit `head`.
+        """Return files and patch from `base` (None: an empty tree) to `head`, both limited in size.
 
-        If `base` is None, compare with an empty tree. Both results are limited in size. If the comparison takes too
-        much memory or time, large files or the whole patch are left out; the field `left_out` of the result says so.
+        Where this takes too much memory or time, large files or the whole patch are left out; `left_out` says so.
         """
         between = (base or _EMPTY_TREE, head)
         # As in the patch, a renamed file is one; looking for renames may take more memory than there is.
@@ -222,7 +172,6 @@ class Repository:
         return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
 
     async def _large_files(self, between: tuple[str, str]) -> list[str]:
-        """Return pathspecs that exclude large files from a comparison; none if the files are too many."""
         raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
         fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
         changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
@@ -239,7 +188,6 @@ class Repository:
         return large if len("".join(large)) < _LONGEST_LIST else []
 
     async def _compare(self, *arguments: str) -> Result | None:
-        """Return the output of `git diff`; None if it exceeds its limits of memory and time."""
         try:
             result = await self._git.run(
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
@@ -252,18 +200,10 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push the commit `head` to the remote repository, as the branch `branch`. Can be repeated.
+        """Push `head` as the branch `branch`, over that of an earlier attempt or run. Can be repeated.
 
-        The push replaces a branch of that name from an earlier attempt or run. `base` is the result of `look_up`. Its
-        `leftover` is the commit that `branch` had at the code host when this run began, or "" if there was no such
-        branch. If this is no longer so, the push is refused. If this is cancelled, git is killed, and the code host may
-        have taken the branch all the same.
-
-        Raises:
-            PushRejected: the code host refused the branch, the branch has changed there since this run began, or it is
-                the branch that the work is to be merged into.
-            RepositoryError: the code host cannot be reached or refuses the credential.
-
+        Refused if the branch is not at `base.leftover` any more. If this is cancelled, git is killed, and the code host
+        may have taken the branch. Raises PushRejected, RepositoryError.
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:
@@ -298,14 +238,12 @@ def _changes(files: list[str], patch: Result) -> Changes:
 
 
 def _exclude_own_folder(git_folder: Path) -> None:
-    """Make git ignore `.taskbeacon/` in a clone, whatever the repository's own .gitignore contains."""
     exclude = git_folder / "info/exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("/.taskbeacon/\n")
 
 
 def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
-    """Let a repository read the objects of another folder; `shallow` is the content of git's file there."""
     alternates = git_folder / "objects/info/alternates"
     alternates.parent.mkdir(parents=True, exist_ok=True)
     alternates.write_text(f"{objects}\n")
@@ -314,7 +252,6 @@ def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
 
 
 async def _copy_objects(repository: Path, git_folder: Path) -> None:
-    """Copy all git objects of a repository to another; the two share no file."""
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
@@ -338,7 +275,6 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
 
 
 async def _mark_partial(git: Git, url: str) -> None:
-    """Mark a repository as a partial clone, in which missing objects are no error."""
     for key, value in (
         ("core.repositoryFormatVersion", "1"),
         ("extensions.partialClone", "origin"),

@@ -52,20 +52,7 @@ class _Listed:
 async def fetch_submodules(
     work: Path, source: Source, base_url: str, environment: Mapping[str, str]
 ) -> Submodules:
-    """Fetch the permitted submodules of a clone, recursively, and check them out. Call it before an agent runs there.
-
-    Return which submodules were fetched, and which were left out, with the reasons.
-
-    Args:
-        work: the folder of the clone.
-        source: the remote repository, with the credential and depth for its submodules.
-        base_url: a submodule is permitted if its URL is below this URL.
-        environment: the worker's environment variables.
-
-    Raises:
-        RepositoryError: a permitted submodule could not be fetched, or `.gitmodules` cannot be read.
-
-    """
+    """Fetch the submodules below `base_url`, recursively; return notes about all. Raises RepositoryError."""
     found = Submodules()
     waiting = [(work, source.remote.url, 0)]
     while waiting:
@@ -91,14 +78,7 @@ async def fetch_submodules(
 
 
 def url_below(base_url: str, url: str, parent_url: str) -> str | None:
-    """Return the URL to fetch a submodule from. Return None if that URL is not below the base URL.
-
-    Args:
-        base_url: the URL below which submodules are permitted.
-        url: the URL in `.gitmodules`. An ssh URL of the same host becomes a URL below `base_url`.
-        parent_url: the URL of the repository with the submodule, against which a relative URL is resolved.
-
-    """
+    """Return the URL to fetch a submodule from; None if it is not below `base_url`."""
     base = base_url.rstrip("/")
     if url.startswith(("./", "../")):
         url = _resolve(parent_url, url)
@@ -112,7 +92,6 @@ def url_below(base_url: str, url: str, parent_url: str) -> str | None:
 
 
 def _resolve(parent: str, relative: str) -> str:
-    """Return the absolute URL for a submodule's relative one, resolved as git does."""
     parent = parent.rstrip("/")
     while True:
         if relative.startswith("../"):
@@ -137,7 +116,6 @@ def _reason_against(folder: Path, listed: _Listed, place: str | None) -> str | N
 
 
 async def _list(git: Git, url: str) -> Sequence[_Listed]:
-    """Return the submodules of the checked-out commit, by `.gitmodules` and the tree."""
     there = await git.run("cat-file", "-e", "HEAD:.gitmodules", timeout=_LOCAL)
     if there.code != 0:
         return ()

@@ -28,10 +28,7 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The state of one agent on this machine: where its program is, and whether it answered an ACP request.
-
-    ACP is the Agent Client Protocol.
-    """
+    """The state of one agent: where its program is, and whether it completed a handshake of the protocol."""
 
     name: str
     program: str | None = None  # None: not installed
@@ -43,17 +40,7 @@ class Finding:
 async def inspect_agent(
     adapter: Adapter, sandbox: Sandbox, environment: Mapping[str, str], agents: Path | None
 ) -> Finding:
-    """Find an agent's program on this machine, start it in a sandbox, and initialize the protocol; return the result.
-
-    If the agent is missing or fails, the result says so; no error is raised. The agent has 30 seconds to answer.
-
-    Args:
-        adapter: the description of the agent.
-        sandbox: the sandbox to start the program in.
-        environment: the environment variables of the worker.
-        agents: the folder in which `make agents` installs agents; if None, only PATH is searched.
-
-    """
+    """Start an agent in a sandbox and initialize the protocol; return what was found, also of a broken one."""
     try:
         installed = find_installed(adapter, environment, agents)
     except AgentNotInstalled as error:
@@ -102,9 +89,8 @@ def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Ignore an update of the agent: none matters during a handshake."""
+    pass
 
 
 async def _refuse(_question: PermissionRequest) -> Answer | None:
-    """Refuse every permission request."""
     return None

@@ -71,10 +71,7 @@ class Attempt:
 
 
 async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
-    """Run all attacks in a sandbox and return their results.
-
-    Attacks without a target on this machine are left out. Raises SandboxUnavailable if the attacks cannot be run.
-    """
+    """Run all attacks in a sandbox that have a target here. Raises SandboxUnavailable if they cannot be run."""
     async with stand_ins() as (root, targets):
         if sandbox.kind is SandboxKind.NONE:
             targets["public"] = ""  # nothing would keep it on this machine
@@ -88,7 +85,6 @@ async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
 
 
 def _excuses(sandbox: Sandbox) -> dict[str, str]:
-    """Return why a sandbox does not promise to stop some of the attacks."""
     if sandbox.kind is SandboxKind.NONE:
         return dict.fromkeys((*ATTEMPTS, AT_FULL), "there is no sandbox")
     excuses: dict[str, str] = {}
@@ -143,10 +139,7 @@ async def _try(
 
 @asynccontextmanager
 async def stand_ins() -> AsyncIterator[tuple[Path, Targets]]:
-    """Make targets for the attacks: a process with a secret, files, servers and shared memory; yield their folder too.
-
-    A target that this machine has not, or that this process itself cannot reach, is "".
-    """
+    """Make targets for the attacks, and yield them with their folder; those that this machine has not are ""."""
     secret = secrets.token_hex(16)
     async with AsyncExitStack() as stack:
         root = Path(stack.enter_context(TemporaryDirectory(prefix="taskbeacon-check-", dir=TEMPORARY)))
@@ -220,7 +213,6 @@ def _system_v(secret: str) -> Iterator[Targets]:
 
 @contextmanager
 def _queue(name: str) -> Iterator[str]:
-    """Yield the name of a POSIX message queue, or "" if this machine has none."""
     libc, machine = ctypes.CDLL(None), platform.machine()
     how = os.O_RDWR | os.O_CREAT | os.O_EXCL
     queue = libc.syscall(_MQ_OPEN.get(machine, -1), name.encode(), how, 0o600, None)

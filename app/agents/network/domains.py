@@ -76,10 +76,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether a list of hosts contains a host name.
-
-    An entry is a name, or `*.` and a domain for all names below that domain. `host` is in lower case.
-    """
+    """Return whether names, or `*.` and a domain for all below it, contain a host in lower case."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -45,10 +45,7 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network access that an agent actually has: a network level, and how the agent reaches its proxy.
-
-    `gateway` has the port and socket of the proxy; None if the agent has no proxy.
-    """
+    """The network access that an agent actually has; `gateway` is None if it has no proxy."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -66,20 +63,9 @@ async def open_network(
     report: Report,
     tools: Service | None = None,
 ) -> AsyncIterator[Network]:
-    """Open the network access of one agent, and yield it. Its connections are closed when the block ends.
+    """Open the network access of one agent; its connections are closed when the block ends. Raises SandboxUnavailable.
 
-    Args:
-        rules: the network level, and the hosts for it.
-        model_url: the URL of the server of the agent's model; None if the agent needs no such server.
-        sandbox: the agent's.
-        folder: a folder of the run for the socket of the proxy; the agent sees the socket only.
-        report: is called with messages for people, for example about refused connections.
-        tools: the server of the agent's tools, on the worker's loopback; None if the agent gets no tools.
-
-    Raises:
-        SandboxUnavailable: the sandbox cannot enforce the level, and the operator does not accept that; or the level
-            is FULL, and the agent could be root for servers of the machine.
-
+    `folder` is for the socket of the proxy, `tools` the server of the agent's tools on the worker's loopback.
     """
     if rules.note:
         await report(rules.note)
@@ -115,7 +101,6 @@ async def open_network(
 async def _serve_proxy(
     allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
 ) -> AsyncIterator[Gateway]:
-    """Serve the proxy of one agent during the block; at its end, report how many requests it refused."""
     egress = Egress(allowance, report)
     listener, gateway = _listen(kind, folder, allowance.services)
     server = await _start_server(egress, listener)
@@ -129,7 +114,6 @@ async def _serve_proxy(
 
 
 def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
-    """Return the hosts that the proxy of an agent lets through; None if the agent needs no proxy."""
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:
@@ -173,7 +157,6 @@ async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Repor
 
 
 def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tuple[socket.socket, Gateway]:
-    """Listen where only this agent can connect, if its sandbox has such a place."""
     local = {service.port: service.authority for service in services if service.is_loopback}
     if kind is not SandboxKind.BUBBLEWRAP:
         listener = socket.create_server(("127.0.0.1", 0))

@@ -50,23 +50,14 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One port of a host that may be reached although it is on no list of domains; its address may be private.
-
-    Such servers are the model of an agent, the tools of the worker, the code host of Git LFS files, and those that the
-    operator names in the settings.
-    """
+    """One port of a host that may be reached although it is on no list of domains; its address may be private."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> "Service":
-        """Return the server that a URL, `host:port` or `host` names. The default port is 80 for `http`, else 443.
-
-        Raises:
-            ValueError: the text names no host, or its port is not valid.
-
-        """
+        """Return the server that a URL, `host:port` or `host` names; 80 for `http`, else 443. Raises ValueError."""
         parts = urlsplit(text if "://" in text else f"https://{text}")
         if parts.hostname is None:
             raise ValueError(f"'{text}' names no host")
@@ -87,21 +78,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The destinations to which the proxy of one run connects. It refuses all others.
-
-    `domains` are names of public hosts, or `*.` and a domain for all names below it; only their ports 80 and 443 are
-    allowed. `services` are servers that the operator permits, each a host with one port; they may have private
-    addresses.
-    """
+    """Where the proxy of one run connects: ports 80 and 443 of public `domains`, and `services`."""
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Return the reason why the proxy may not connect to a host and port; None if it may.
-
-        Only the name of the host is checked here; `admits` checks its IP address.
-        """
+        """Return why the proxy may not connect to a host and port; `admits` checks the address."""
         if Service(host, port) in self.services:
             return None
         if not covers(self.domains, host):
@@ -111,10 +94,7 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Return whether the proxy may connect to `address`, an IP address of `host`.
-
-        Call it for hosts that `refusal` permits. The address must be public, except for the hosts in `services`.
-        """
+        """Return whether the proxy may connect to this address of a permitted host: public, or of a service."""
         return Service(host, port) in self.services or is_public(address)
 
 
@@ -132,10 +112,7 @@ class Connector(Protocol):
 
 
 class SystemConnector(Connector):
-    """Resolves host names with the system's resolver, and opens TCP connections, for the proxy of one run.
-
-    It has its own threads for look-ups, so a slow look-up does not delay the proxies of other runs.
-    """
+    """Resolves names in threads of its own, so that slow look-ups delay no other run, and opens connections."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -174,10 +151,7 @@ class _Request:
 
 
 class Egress:
-    """The HTTP proxy of one run. It connects the agent in the sandbox to permitted hosts, and refuses all others.
-
-    `refused` is the number of refused requests. `report` is called with the reasons, as messages for people.
-    """
+    """The HTTP proxy of one run: connects to permitted hosts; counts and reports the refused requests."""
 
     def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:
         self._allowance = allowance
@@ -189,11 +163,7 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Start an asyncio task that serves one connection from the sandbox. Returns at once.
-
-        If too many connections are open, the client gets an HTTP error. At twice that number, the connection is
-        closed without a response.
-        """
+        """Serve one connection from the sandbox; over the limit with an error, at twice the limit not at all."""
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()
             return
@@ -204,7 +174,6 @@ class Egress:
         task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Handle one connection to its end; an error ends this connection only."""
         try:
             await self._handle(reader, writer)
         except _Refused as refused:
@@ -267,7 +236,6 @@ class Egress:
         return await self._connector.connect(addresses[-1], port)
 
     async def _relay(self, inside: Streams, remote: Streams) -> None:
-        """Copy bytes in both directions until the remote side ends, or nothing moves for too long."""
         async with asyncio.timeout(_IDLE_SECONDS) as idle:
             upwards = asyncio.create_task(self._pump(inside[0], remote[1], idle))
             try:
@@ -292,7 +260,6 @@ class Egress:
             writer.write_eof()
 
     async def _log_refusal(self, refused: _Refused) -> None:
-        """Log each reason of a refusal once, up to a number of reasons that cannot fill the log."""
         if not refused.is_logged:
             return
         self.refused += refused.status.startswith("4")  # the other refusals are outages
@@ -314,7 +281,6 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(head: bytes) -> _Request:
-    """Parse the head of an HTTP request to a proxy (RFC 9112, 3.2.2 and 3.2.3)."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004 - method, target, version

@@ -38,10 +38,7 @@ class _Session:
 
 
 class RunbookAgent:
-    """The built-in agent: executes each prompt as a runbook, a list of steps.
-
-    `connection` is its JSON-RPC connection to the client of the Agent Client Protocol, which is the worker.
-    """
+    """The built-in agent: executes each prompt as a list of steps."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -63,7 +60,6 @@ class RunbookAgent:
             session.cancel()
 
     def _initialize(self, _params: Message) -> Message:
-        """Answer `initialize` with this agent's only protocol version, for the client to accept or not."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
             "agentCapabilities": {},
@@ -71,7 +67,6 @@ class RunbookAgent:
         }
 
     def _open(self, params: Message) -> Message:
-        """Open a session in a working folder; return its id."""
         session_id = new_hex_id()
         self._sessions[session_id] = _Session(Path(params["cwd"]))
         return {"sessionId": session_id}
@@ -86,7 +81,6 @@ class RunbookAgent:
         return partial(self._perform, params, session, turn)
 
     def _perform(self, params: Message, session: _Session, turn: Turn) -> Message:
-        """Execute the runbook of a prompt; answer with an error if it is not valid or a step fails."""
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
             client = TurnClient(self._connection, params["sessionId"], turn)
@@ -102,7 +96,6 @@ class RunbookAgent:
         return {"stopReason": "end_turn"}
 
     def _cancel(self, params: Message) -> None:
-        """Cancel the running step and the turn of a session."""
         session = self._sessions.get(params["sessionId"])
         if session is not None:
             session.cancel()

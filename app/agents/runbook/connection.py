@@ -41,20 +41,14 @@ class TurnCancelled(Exception):
 
 
 class Turn:
-    """One turn of the runbook agent, the built-in agent that executes the steps in a prompt.
-
-    The turn runs in its own thread. The client in the Agent Client Protocol can cancel it.
-    """
+    """One turn of the runbook agent, in a thread of its own; the client can cancel it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """Cancel the turn. From now on, `wait` and `check` raise TurnCancelled.
-
-        A call of `wait` in progress raises it too.
-        """
+        """Cancel the turn: from now on `wait`, also one in progress, and `check` raise TurnCancelled."""
         self._is_cancelled = True
         self.wake()
 
@@ -64,14 +58,7 @@ class Turn:
             self._changed.notify()
 
     def wait(self, is_done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `is_done` returns true, at most `timeout` seconds; return the last value of `is_done`.
-
-        A call of `wake` makes this method evaluate `is_done` again. If `timeout` is None, the wait has no limit.
-
-        Raises:
-            TurnCancelled: the turn is cancelled, before or during the wait.
-
-        """
+        """Wait until `is_done`, asked at each `wake`, or `timeout` seconds; return it. Raises TurnCancelled."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_cancelled or is_done(), timeout)
         self.check()
@@ -87,7 +74,6 @@ class Connection:
     """The agent's JSON-RPC connection to its client: answers the client's requests, and sends requests of its own."""
 
     def __init__(self, reader: BinaryIO, writer: int) -> None:
-        """Read messages from `reader`, and write them to the descriptor `writer`."""
         self._reader = reader
         self._writer = writer
         self._writing = threading.Lock()
@@ -97,13 +83,7 @@ class Connection:
         self._threads: list[threading.Thread] = []
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Call the handler of each message from the client, in order, until the client closes the connection.
-
-        Args:
-            methods: the handlers by method name. A handler returns its result, or a function that computes the
-                result; that function is called in a new thread.
-
-        """
+        """Call the handler of each message, in order, to the end; a handler may return a function for a new thread."""
         while line := self._reader.readline(_LONGEST_LINE):
             message = json.loads(line)
             if "method" in message:
@@ -114,11 +94,7 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for the threads that compute answers to end, but no longer than three seconds. Call it after `serve`.
-
-        A thread may still run after that, for example if the client does not read its answer. The streams of the
-        connection stay open; the end of the program closes them.
-        """
+        """Wait for threads that compute answers, at most three seconds: the client may not read."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -128,13 +104,7 @@ class Connection:
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Message, turn: Turn) -> Message:
-        """Send a JSON-RPC request to the client, wait for the answer and return its `result`.
-
-        Raises:
-            RpcError: the client answered with an error.
-            TurnCancelled: the turn was cancelled before the answer.
-
-        """
+        """Send a request to the client, and return its `result`. Raises RpcError, TurnCancelled."""
         number = next(self._ids)
         self._waiting[number] = turn
         try:
@@ -184,10 +154,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """Sends updates and permission requests to the client in the Agent Client Protocol, during one turn.
-
-    The sender is the runbook agent, the built-in agent that executes the steps in a prompt.
-    """
+    """Sends the updates and permission requests of one turn to the client."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
@@ -195,22 +162,13 @@ class TurnClient:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send a `session/update` notification of the type `kind` to the client.
-
-        `fields` are the other fields of the update, with the names of the protocol.
-        """
+        """Send a `session/update` of the type `kind` with these fields."""
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )
 
     def choose(self, tool_call: Message, options: list[Message]) -> str | None:
-        """Request permission for a tool call. Return the id of the chosen option; None if the client chose none.
-
-        Raises:
-            RpcError: the client answered with an error.
-            TurnCancelled: the turn was cancelled before the answer.
-
-        """
+        """Request permission; return the id of the chosen option, None for none. Raises RpcError, TurnCancelled."""
         answer = self._connection.request(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},

@@ -18,17 +18,11 @@ _LONGEST_TIMEOUT = 24 * 3600
 
 
 class RunbookError(Exception):
-    """A prompt is not a valid runbook: a text with fenced blocks that are steps for the built-in runbook agent.
-
-    The message names the line of the prompt and the reason.
-    """
+    """A prompt is not a valid runbook; the message names the line and the reason."""
 
 
 class Script(NamedTuple):
-    """A step of a runbook that runs its text with an interpreter: `sh`, `bash` or `python`.
-
-    `timeout` is in seconds; None for no limit. If `allow_failure` is true, the runbook continues if the text fails.
-    """
+    """A step that runs its text by `sh`, `bash` or `python`, for at most `timeout` seconds."""
 
     line: int
     language: str
@@ -46,10 +40,7 @@ class WriteFile(NamedTuple):
 
 
 class ApplyPatch(NamedTuple):
-    """A step of a runbook that applies its text, a diff, to the workspace with `git apply`.
-
-    If git refuses the diff, the runbook ends, unless `allow_failure` is true.
-    """
+    """A step that applies its text, a diff, with `git apply`."""
 
     line: int
     text: str
@@ -64,10 +55,7 @@ class Output(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A step of a runbook that asks a person a question, and waits until the person chooses one of `options`.
-
-    Later steps find the chosen option in the environment variable `TASKBEACON_ANSWER`.
-    """
+    """A step that waits for a person's choice; later steps find it in `TASKBEACON_ANSWER`."""
 
     line: int
     question: str
@@ -91,12 +79,7 @@ class _Block(NamedTuple):
 
 
 def parse(prompt: str) -> list[Step]:
-    """Return the steps of a runbook in their order; an empty list if the prompt has none. Other text is ignored.
-
-    Raises:
-        RunbookError: a step is not valid, or a fenced block is never closed.
-
-    """
+    """Return the steps of a runbook in order; other text is ignored. Raises RunbookError."""
     steps = []
     for block in _blocks(prompt):
         step = _step(block)
@@ -130,7 +113,6 @@ def _blocks(prompt: str) -> list[_Block]:
 
 
 def _dedent(line: str, indent: int) -> str:
-    """Return a line without the indentation of its fence, or without as much of it as the line has."""
     return line[min(indent, len(line) - len(line.lstrip(" "))) :]
 
 
@@ -149,7 +131,6 @@ def _step(block: _Block) -> Step | None:
 
 
 def _attributes(block: _Block, language: str, text: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the attributes in the info string of a fenced block; a flag has the value ""."""
     try:
         words = shlex.split(text)
     except ValueError as error:

@@ -25,10 +25,7 @@ OnOutput = Callable[[str], None]
 
 
 class Ended(NamedTuple):
-    """The exit status and output of a program that has ended.
-
-    `status` is None if the program exceeded its time limit.
-    """
+    """The result of a program; `status` is None if it exceeded its time limit."""
 
     status: int | None
     output: str
@@ -64,7 +61,6 @@ class _Output:
             return f"{self._head}{cut}{self._tail}"
 
     def _follow(self) -> None:
-        """Read to the end. Output after `close`, of a program in the background, is dropped."""
         with self._pipe, suppress(ConnectionError):
             while chunk := self._pipe.read(_CHUNK):
                 with self._changing:
@@ -135,16 +131,10 @@ def run_program(
     turn: Turn,
     timeout: float | None = None,
 ) -> Ended:
-    """Run a program until it ends or exceeds `timeout` seconds; return its exit status and output.
+    """Run a program for at most `timeout` seconds. Raises TurnCancelled, and OSError if it cannot be started.
 
-    Standard output and errors are combined into one text; the middle of a long text is left out. `on_output` receives
-    new output while the program runs, up to a limit. Processes that the program leaves behind continue, unless the
-    time limit or a cancellation ends them.
-
-    Raises:
-        TurnCancelled: the turn was cancelled; the program has ended.
-        OSError: the program cannot be started.
-
+    `on_output` gets new output meanwhile, up to a limit; the middle of a long output is left out. What the program
+    leaves behind goes on, unless the time limit or a cancellation ends it.
     """
     reading_end, writing_end = os.pipe()
     try:

@@ -53,10 +53,7 @@ class StepFailed(Exception):
 
 
 class Execution:
-    """Executes one runbook (the steps that were parsed from a prompt) in the working folder `work`.
-
-    It reports each step to the client in the Agent Client Protocol.
-    """
+    """Executes one runbook in the folder `work`, and reports each step to the client."""
 
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
@@ -65,15 +62,7 @@ class Execution:
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
-        """Execute the steps of the runbook in order.
-
-        If there are none, the agent writes into the conversation which blocks of a prompt it would execute.
-
-        Raises:
-            StepFailed: a step failed that is not allowed to fail; the later steps are not executed.
-            TurnCancelled: the turn was cancelled.
-
-        """
+        """Execute the steps in order; without any, say which blocks would be. Raises StepFailed, TurnCancelled."""
         if not steps:
             self._say(_WHAT_IT_CAN)
             return
@@ -87,7 +76,6 @@ class Execution:
             self._say(f"Done: {count}{f', {tolerated} of them failed as allowed' if tolerated else ''}.")
 
     def _execute(self, step: Step, name: str) -> bool:
-        """Execute one step; return whether it succeeded. Raises StepFailed."""
         match step:
             case Script() | ApplyPatch():
                 return self._run(step, name)
@@ -118,7 +106,6 @@ class Execution:
         return not failed
 
     def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> Ended:
-        """Run a step's text from a file outside the workspace, so that it is not committed."""
         with _temporary_file(step.text) as path:
             return run_program(
                 _command(step, path),
@@ -171,10 +158,7 @@ class Execution:
 
 @contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
-    """Yield the path of a temporary file with the text.
-
-    Written here, since loading tempfile would take longer than all else.
-    """
+    """By hand: loading tempfile would take longer than all else."""
     path = _temporary_folder() / f"step-{new_hex_id()}"
     with open(path, "x", encoding="utf-8", opener=_private) as file:
         try:
@@ -196,7 +180,6 @@ def _private(path: str, flags: int) -> int:
 
 
 def _kind(step: Step) -> str:
-    """Return the name of a step, which is the first word of its block."""
     match step:
         case Script(language=language):
             return language

@@ -9,10 +9,7 @@ _TITLE_CHARACTERS = 80
 
 
 class ToolCall:
-    """Reports one step of a runbook to the client, as a tool call of the Agent Client Protocol.
-
-    A runbook is a prompt with steps for the built-in runbook agent, such as scripts to run and files to write.
-    """
+    """Reports one step of a runbook to the client, as a tool call of the protocol."""
 
     def __init__(self, client: TurnClient) -> None:
         self._client = client
@@ -20,10 +17,7 @@ class ToolCall:
         self._title = ""
 
     def start(self, title: str, kind: str, given: Any) -> None:
-        """Report that the step begins.
-
-        `kind` is one of the protocol's kinds of tool calls; `given` is the raw input of the step, any JSON value.
-        """
+        """Report that the step begins, with a kind of the protocol and its raw input."""
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
@@ -32,10 +26,7 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Report new output of the running step. `output` is only what the step printed since the last call.
-
-        `end` reports the whole output again.
-        """
+        """Report only what the step printed since the last call; `end` reports all again."""
         self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
         )
@@ -43,15 +34,7 @@ class ToolCall:
     def end(
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
-        """Report that the step has ended.
-
-        Args:
-            output: the whole output of the step.
-            failed: whether the step failed.
-            result: the raw output of the step, any JSON value; None if it has none.
-            edit: a content block that shows a changed file; None if no file was changed.
-
-        """
+        """Report that the step has ended; `edit` is a content block of a changed file."""
         self._client.update(
             "tool_call_update",
             toolCallId=self._id,

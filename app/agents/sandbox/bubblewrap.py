@@ -43,19 +43,7 @@ def bubblewrap_arguments(
     info_descriptor: int,
     filter_descriptor: int | None,
 ) -> list[str]:
-    """Return the command line of bubblewrap, without the command to confine.
-
-    Args:
-        program: the path of bubblewrap.
-        confinement: the folders that the command may read or write.
-        network: whether the command shares the network of the machine.
-        gateway: the proxy that the command may connect to; None if it may use no proxy.
-        private: system paths that the command must not see.
-        info_descriptor: the file descriptor to which bubblewrap writes its description of the sandbox.
-        filter_descriptor: the file descriptor from which bubblewrap reads a filter of system calls (seccomp); None
-            for no filter.
-
-    """
+    """Return the command line of bubblewrap, without the command; `private` are system paths to cover."""
     arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:
         arguments += ["--seccomp", str(filter_descriptor)]
@@ -100,7 +88,6 @@ def _readable(confinement: Confinement, *, network: bool) -> list[Path]:
 
 
 def _covered(confinement: Confinement, *, network: bool, private: Sequence[Path]) -> Iterable[Path]:
-    """Yield the paths in readable folders that the command must not see."""
     shown = frozenset(_readable(confinement, network=network))
     for path in (*private, *confinement.hidden):
         if path in shown or not shown.isdisjoint(path.parents):
@@ -114,7 +101,6 @@ def _cover(path: Path) -> list[str]:
 
 
 def _resolver(*, network: bool) -> Iterable[Path]:
-    """Yield the target of /etc/resolv.conf, if that is a link."""
     resolver = Path("/etc/resolv.conf")
     if network and resolver.is_symlink():
         yield resolver.resolve()

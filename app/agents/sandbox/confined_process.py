@@ -21,12 +21,7 @@ class ConfinedProcess:
     """A command that was started in the sandbox of an agent, and all processes that the command has started."""
 
     def __init__(self, process: Process, info: int, worker: int, *, has_launcher: bool) -> None:
-        """Take over a started process and two descriptors of pipes.
-
-        bubblewrap's description of the sandbox can be read from `info`. `worker` shows the process that the
-        worker lives: the kernel closes it with the worker. `has_launcher` says that launcher.py was started, not
-        bubblewrap.
-        """
+        """Take over a process: bubblewrap describes the sandbox on `info`; `worker` is a pipe from the worker."""
         self._process = process
         self._has_launcher = has_launcher
         self._descriptors: tuple[int, int] | None = (info, worker)
@@ -48,9 +43,9 @@ class ConfinedProcess:
         return time.monotonic() - self._spawned_at
 
     async def has_entered(self) -> bool:
-        """Wait until the command starts in the sandbox, and return True. Return False if the sandbox cannot be built.
+        """Wait until the command starts in the sandbox; False if this cannot be built. At most once, before all else.
 
-        Call it at most once, before any other method. If the caller is cancelled, the process is ended.
+        If the caller is cancelled, the process is ended.
         """
         assert self._descriptors is not None
         worker = self._descriptors[1]
@@ -63,17 +58,11 @@ class ConfinedProcess:
         return bool(os.read(worker, 1))
 
     async def wait(self) -> int:
-        """Wait until the command itself has ended, and return its exit status.
-
-        Its descendants may still run; `stop` ends them.
-        """
+        """Wait for the command itself, and return its exit status; its descendants may still run."""
         return await self._process.wait()
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write `text` to the command's standard input, wait for its end, and return its standard output and errors.
-
-        All output is kept in memory.
-        """
+        """Write `text`, wait for the end, and return all output and errors."""
         # Python before 3.12 leaves the pipe open if there is no input.
         return await self._process.communicate(None if self.stdin is None else text or b"")
 
@@ -153,7 +142,6 @@ class ConfinedProcess:
 
 
 async def _wait_for_exit(process: int) -> None:
-    """Wait until a process that was sent a signal has ended, with a time limit."""
     try:
         async with asyncio.timeout(_END_SECONDS):
             await _readable(process)

@@ -29,7 +29,6 @@ _BACKLOG = 128
 
 
 def _listen(port: int) -> "list[socket.socket]":
-    """Listen on a port of each loopback address of this machine."""
     import socket  # noqa: PLC0415 - see above
 
     listeners = []
@@ -140,11 +139,7 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 
 
 def main() -> "NoReturn":
-    """Prepare this process inside the sandbox, then execute the command of the run in its place. Does not return.
-
-    The first argument of the program is a file descriptor with the worker's instructions: the command, its folder,
-    environment variables and limits, and the ports to forward to the run's proxy.
-    """
+    """Prepare this process inside the sandbox, then become the command of the run."""
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
         instructions = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
     worker = int(sys.argv[2])

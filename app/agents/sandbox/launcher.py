@@ -77,10 +77,7 @@ def _enter_scope(scope: int) -> bool:
 
 
 def _keep_signals_inside() -> bool:
-    """Confine the signals of this process and its future descendants to these processes.
-
-    Return whether the kernel refuses them other processes from now on.
-    """
+    """Keep signals of this process and its future descendants among them; return whether the kernel does so."""
     return _enter_scope(_SCOPE_SIGNAL) and _is_refused(os.getppid())
 
 
@@ -120,8 +117,6 @@ def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
 
 
 def _filter_calls(program: bytes) -> None:
-    """Install a filter of system calls; `program` is an array of `struct sock_filter`."""
-
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
@@ -153,10 +148,7 @@ def _descendants() -> set[int]:
 
 
 def _kill_descendants(*, kept_inside: bool) -> None:
-    """Kill all descendants, also those in other process groups or sessions, and wait for their end.
-
-    `kept_inside` says that the kernel refuses this process to signal any others.
-    """
+    """Kill all descendants, also in other groups or sessions, and wait for their end."""
     while True:
         while True:
             try:
@@ -174,7 +166,6 @@ def _kill_descendants(*, kept_inside: bool) -> None:
 
 
 def _watch_over(agent: int, *, kept_inside: bool) -> NoReturn:
-    """Wait for the agent, kill the processes that it left behind, and end with its exit status."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)  # else the agent's pipes would stay open after the agent closes them

@@ -56,10 +56,7 @@ class ResourceUsage:
 
 
 class ProcessTable:
-    """The processes of the machine with their children and threads. Thread-safe; all runs of a worker share it.
-
-    It is read from /proc again only when it is older than `seconds`.
-    """
+    """The processes of the machine, read again when older than `seconds`. Thread-safe; all runs share it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -70,10 +67,7 @@ class ProcessTable:
         self._threads: dict[int, int] = {}
 
     def tree(self, roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Yield the ids of the processes `roots` and of all their descendants, each once, with its number of threads.
-
-        Processes that have ended are left out. Thread-safe.
-        """
+        """Yield the ids of the processes `roots` and all their descendants, each once, with its number of threads."""
         with self._reading:
             if time.monotonic() - self._read_at >= self._seconds:
                 self._read()
@@ -105,13 +99,9 @@ class ProcessTable:
 def measure(
     pids: Iterable[int], table: ProcessTable | None = None, *, enough: float = math.inf
 ) -> ResourceUsage:
-    """Return the resources that these processes and all their descendants use together. Ended processes use none.
+    """Return what these processes and all their descendants use together; those that have ended use nothing.
 
-    Args:
-        pids: the ids of the processes.
-        table: the processes of the machine, to find the descendants; if None, they are read now.
-        enough: bytes of memory from which on the rest is not measured: 65,530 mappings are read in 25 ms.
-
+    From `enough` bytes of memory on, the rest is not measured: 65,530 mappings are read in 25 ms.
     """
     usage = ResourceUsage()
     held = _Held()
@@ -146,11 +136,7 @@ def measure(
 
 @dataclass(slots=True)
 class _Held:
-    """The files without a name and the sockets that processes hold by descriptors and mappings.
-
-    Of each file, by device and inode, it has whether the file is in memory, and its size in bytes; of each socket the
-    number of files in it.
-    """
+    """Files without a name, by device and inode: whether in memory, and bytes. Sockets: the files in them."""
 
     files: dict[tuple[int, int], tuple[bool, int]] = field(default_factory=dict)
     mapped: dict[tuple[int, int], tuple[bool, int]] = field(default_factory=dict)
@@ -199,7 +185,6 @@ def _shared_memory(process: int) -> dict[int, int]:
 
 
 def _read_mappings(process: int) -> tuple[bytes, int]:
-    """Return the mappings of a process as the kernel lists them, and their number."""
     try:
         with open(f"/proc/{process}/maps", "rb", buffering=0) as file:  # noqa: PTH123 - as above
             maps = file.read()
@@ -211,10 +196,6 @@ def _read_mappings(process: int) -> tuple[bytes, int]:
 
 
 def _mapped_files(process: int, maps: bytes) -> Iterator[tuple[tuple[int, int], bool, int]]:
-    """Yield device and inode of each mapped file without a name, whether it is in memory, and its size in bytes.
-
-    Memory that processes share without a file is such a file too.
-    """
     if _GONE.encode() not in maps and _NAMED.encode() not in maps:
         return
     # The kernel escapes line feeds in names, but no other character that ends lines in Python.
@@ -240,10 +221,9 @@ def _network(process: int) -> int | None:
 
 
 def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -> int:
-    """Return the bytes that sockets of a process's network hold beyond `_SOCKET_BYTES` for each of `sockets`.
+    """Return the bytes that sockets hold beyond `_SOCKET_BYTES` for each of `sockets`.
 
-    In a private network, sockets that no process holds count too: connections that nothing has accepted, and those
-    that were closed before all was sent.
+    In a private network also those that no process holds: not accepted, or closed before all was sent.
     """
     total = 0
     if sockets or is_private:
@@ -265,10 +245,7 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
 
 
 def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
-    """Yield the fields of each socket in a list of the kernel.
-
-    Lines with fewer than `fields` are left out: the kernel writes names of sockets as they are, with line breaks.
-    """
+    """Yield the fields of each socket in a list of the kernel; names with line breaks make lines with fewer."""
     with suppress(OSError):
         for line in Path(f"/proc/{process}/net/{name}").read_bytes().split(b"\n")[1:]:
             found = line.decode(errors="replace").split()
@@ -299,7 +276,6 @@ def _resident_bytes(process: int) -> tuple[int, int]:
 
 
 def _open_files(process: int) -> Iterator[tuple[str, str]]:
-    """Yield the name and the path in /proc of each open file of a process."""
     folder = f"/proc/{process}/fd"
     with suppress(OSError):
         for name in os.listdir(folder):  # noqa: PTH208 - as above

@@ -43,10 +43,7 @@ _NOT_MEASURED = "What the run uses could not be measured."
 
 
 class ResourceMonitor:
-    """Measures the processes and the folder of one run.
-
-    Within a block `async with enforce(...)`, all processes of the run are ended if it exceeds a limit.
-    """
+    """Measures the processes and the folder of one run, and ends it at a limit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,12 +52,7 @@ class ResourceMonitor:
         self._on_disk = 0
 
     async def add(self, process: ConfinedProcess) -> ConfinedProcess:
-        """Measure a new process and its descendants from now on, as part of the run; return the process.
-
-        Raises:
-            AgentOverLimit: the run is already above a limit. All its processes, including the new one, have been ended.
-
-        """
+        """Measure a process as part of the run. If that is over a limit already, end all and raise AgentOverLimit."""
         self._processes = [each for each in self._processes if each.returncode is None]
         self._processes.append(process)
         if self._excess:
@@ -70,17 +62,9 @@ class ResourceMonitor:
 
     @asynccontextmanager
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Enforce the limits of the run on its processes and its folder until the block ends.
+        """Enforce the limits until the block ends: over one, end all processes and the block, raise AgentOverLimit.
 
-        If the run exceeds a limit, its processes are ended and the block is cancelled. Only one block at a time.
-
-        Args:
-            policy: the limits.
-            disk_bytes: the maximum size of the folder in bytes; None for the limit of the policy.
-
-        Raises:
-            AgentOverLimit: the run exceeded a limit.
-
+        Only one block at a time. `disk_bytes` takes the place of the policy's.
         """
         self._excess = ""
         free_at_first = _free_bytes(self._folder)
@@ -106,7 +90,6 @@ class ResourceMonitor:
             raise AgentOverLimit(self._excess)
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
-        """Measure until the run exceeds a limit, then end its processes."""
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
         failures = 0
         while not self._excess:
@@ -129,7 +112,6 @@ class ResourceMonitor:
         await self._end()
 
     async def _look_at_disk(self, free_at_first: int) -> None:
-        """Measure the folder of the run again and again."""
         loop = asyncio.get_running_loop()
         self._on_disk = 0
         # Filling a disk takes time, and most runs end before the first measurement.
@@ -153,7 +135,6 @@ class ResourceMonitor:
 
 
 def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
-    """Return a sentence about the limit that the run exceeds; "" if it is within all limits."""
     if usage.processes > policy.processes:
         return f"The run had more than {policy.processes} processes and threads at a time."
     if usage.memory_bytes > policy.memory_bytes:
@@ -166,11 +147,7 @@ def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_byte
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    """Return the bytes that a folder occupies on its disk; at least 4 KiB for each file and folder in it.
-
-    By `du`, because an agent can nest folders deeper than a path can be long. Files that the agent made
-    unreadable for an ordinary user are estimated by the free space that the disk has lost since the start.
-    """
+    """Return the bytes that a folder fills, at least 4 KiB for each file; what is unreadable by the free space lost."""
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.
@@ -180,7 +157,6 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
 
 
 async def _du(folder: Path, unit: str) -> tuple[int, bool]:
-    """Measure a folder by `du`; return the result, 0 if it took too long, and whether `du` has seen everything."""
     process = await spawn(
         *("du", "-s", "-x", unit, "--", str(folder)),
         stdin=asyncio.subprocess.DEVNULL,

@@ -28,11 +28,7 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """The operator's settings for the sandboxes of all runs: the kind of sandbox, and limits on resources.
-
-    The kernel limits memory, file sizes and processor time of each process. The resource monitor of a run limits the
-    memory, the processes and the disk space of the whole run.
-    """
+    """The operator's limits for all runs. The kernel enforces those of a process, the resource monitor the sums."""
 
     kind: SandboxKind = SandboxKind.AUTO
     memory_bytes: int = 4096 * _MIB
@@ -45,10 +41,7 @@ class SandboxPolicy:
     accepts_root: bool = False
 
     def limits(self, *, has_own_users: bool) -> dict[str, int]:
-        """Return the limits of one process for `setrlimit`, by the names of the resources without `RLIMIT_`.
-
-        `has_own_users` says that the process has a user namespace of its own.
-        """
+        """Return the limits of one process for `setrlimit`; `has_own_users`: it has a user namespace of its own."""
         processes = 2 * self.processes
         if not (has_own_users and _COUNTS_BY_NAMESPACE):
             # A limit of the whole user, so of all runs together.
@@ -66,10 +59,7 @@ class SandboxPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The folders that a process in a sandbox may read or write.
-
-    All paths are absolute. A path is the same inside and outside of the sandbox.
-    """
+    """The folders that a process in a sandbox may read or write: absolute paths, the same inside and outside."""
 
     directory: Path  # its working folder
     directory_writable: bool = True
@@ -81,19 +71,13 @@ class Confinement:
 
     @property
     def changeable(self) -> tuple[Path, ...]:
-        """All folders that the process may write to.
-
-        The working folder is one of them if `directory_writable` is true.
-        """
+        """All folders that the process may write to."""
         own = (self.directory,) if self.directory_writable else ()
         return (*own, self.home, self.temporary, *self.writable)
 
     @property
     def visible(self) -> tuple[Path, ...]:
-        """All folders that the process may only read, except those of the system.
-
-        They are `readable`, and the working folder if it is not writable.
-        """
+        """All folders that the process may only read, beside the system's."""
         return self.readable if self.directory_writable else (*self.readable, self.directory)
 
 
@@ -122,10 +106,7 @@ class Gateway:
 
 
 def private_parts(folder: Path) -> list[Path]:
-    """Return the files and folders at any depth in `folder` that not every user may read, sorted.
-
-    Neither symbolic links nor the content of a private folder are listed.
-    """
+    """Return what not every user may read below `folder`, sorted; no links, nothing in private folders."""
     found: list[Path] = []
     waiting = [str(folder)]
     while waiting:

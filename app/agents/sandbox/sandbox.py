@@ -87,10 +87,7 @@ ABI_WITH_PORTS, ABI_WITH_SCOPES = 4, 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The standard streams of a command in a sandbox, as for `asyncio.create_subprocess_exec`.
-
-    `limit` is the maximum length in bytes of a line that can be read from the output.
-    """
+    """The standard streams of a command; `limit` is the most bytes in a line that can be read from the output."""
 
     stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL
     stdout: int | IO[bytes] = asyncio.subprocess.PIPE
@@ -131,18 +128,9 @@ class Sandbox:
         gateway: Gateway | None = None,
         streams: Streams = Streams(),
     ) -> ConfinedProcess:
-        """Start a command in a new sandbox and return its process.
+        """Start a command, which may be untrusted like its environment, in a new sandbox.
 
-        Command and environment may be untrusted: they have no effect outside the sandbox.
-
-        Args:
-            command: the program and its arguments.
-            confinement: the folders that the command may read or write.
-            environment: all its environment variables.
-            network: FULL gives the command the network of the machine.
-            gateway: the proxy that the command reaches at the other network levels; None for no network at all.
-            streams: the standard streams of the command.
-
+        `gateway` is the proxy at the levels between NONE and FULL, which gives it the network of the machine.
         """
         launch = _Launch(
             command=command,
@@ -199,7 +187,6 @@ class Sandbox:
         return ConfinedProcess(process, info, worker, has_launcher=self.program is None)
 
     def _instructions(self, launch: _Launch) -> dict[str, object]:
-        """Return the instructions for `entry.py`, the first program inside the sandbox."""
         ports: dict[int, str | None] = {}
         gateway = launch.gateway
         if gateway is not None and gateway.socket is not None:
@@ -214,7 +201,6 @@ class Sandbox:
         }
 
     async def _find_private(self) -> tuple[Path, ...]:
-        """Return files and folders below /etc and /opt that a worker as root can read, but not every user."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
@@ -272,7 +258,6 @@ class Sandbox:
 
 
 def _pipe(kept: ExitStack, shared: ExitStack) -> tuple[int, int]:
-    """Return the two ends of a pipe; each stack closes one of them."""
     reader, writer = os.pipe()
     kept.callback(os.close, reader)
     shared.callback(os.close, writer)
@@ -280,7 +265,6 @@ def _pipe(kept: ExitStack, shared: ExitStack) -> tuple[int, int]:
 
 
 def _share(shared: ExitStack, content: bytes) -> int:
-    """Return a descriptor from which the content can be read."""
     descriptor = os.memfd_create("instructions")
     shared.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -292,12 +276,7 @@ def _share(shared: ExitStack, content: bytes) -> int:
 def confined_environment(
     source: Mapping[str, str], confinement: Confinement, allowed: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return the environment variables for a process in the sandbox.
-
-    They are the variables of `source` that `allowed` names, those that every program may see (such as PATH and LANG),
-    and those for the home and temporary folder of the confinement. No other variable of `source`, which is usually the
-    worker's own environment, is passed on.
-    """
+    """Return the variables that `allowed` names, those that every program may see, and the confinement's folders."""
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)
     chosen.setdefault("LANG", "C.UTF-8")

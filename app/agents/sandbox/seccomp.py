@@ -81,12 +81,10 @@ def _always(error: int = errno.EPERM) -> _Check:
 
 
 def _if(code: int, argument: int, operand: int, error: int = errno.EPERM) -> _Check:
-    """Refuse the call if the low half of an argument compares like that."""
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), (code, 0, 1, operand), _refuse(error)
 
 
 def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
-    """Refuse the call if the low half of an argument is none of these."""
     compared = [(_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
@@ -154,15 +152,10 @@ _ONLY_TCP: _Check = (
 def system_call_filter(
     *, among_others: bool, datagrams: bool = True, machine: str | None = None
 ) -> bytes | None:
-    """Return a seccomp filter of system calls: an array of `struct sock_filter`; None for an unknown architecture.
+    """Return a filter as an array of `struct sock_filter`; None for an unknown `machine`, as `uname -m` prints it.
 
-    Args:
-        among_others: whether the process shares its namespaces with other processes of its user. The filter then
-            protects these.
-        datagrams: if False, the process can create only sockets of the kinds TCP and netlink. This is for a sandbox by
-            Landlock, which restricts TCP but could not restrict the other kinds.
-        machine: the architecture, as `uname -m` prints it; None for that of this machine.
-
+    With `among_others` it protects other processes of the user. Without `datagrams` it leaves sockets of TCP and
+    netlink, for Landlock, which could not restrict others.
     """
     found = _ARCHITECTURES.get(machine or platform.machine())
     if found is None:

@@ -38,10 +38,7 @@ class BackgroundSteps:
 
 
 async def wait_unless_failed(event: asyncio.Event, step: Step, seconds: float) -> bool:
-    """Wait until an event is set, and return True; return False after `seconds`.
-
-    `step` runs meanwhile, and raises its error here if it fails first. It is cancelled at the end.
-    """
+    """Wait for an event, at most `seconds`. `step` runs meanwhile; its error is raised here."""
     woken, failing = asyncio.create_task(event.wait()), asyncio.ensure_future(step())
     try:
         done, _ = await asyncio.wait({woken, failing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

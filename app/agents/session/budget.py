@@ -40,18 +40,12 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the share of the budget that is spent, from 0 (nothing) to 1 (all) or more.
-
-        If the budget limits both tokens and money, this is the larger of the two shares.
-        """
+        """Return the share of the budget that is spent, 1 for all: of tokens or money, the larger."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
-        """Return the spent amounts and their limits as text for people, such as `5 of 10 tokens`.
-
-        Return "" if the budget has no limits.
-        """
+        """Return what is spent and the limits, such as `5 of 10 tokens`; "" without limits."""
         parts = []
         if self.tokens is not None:
             parts.append(f"{spent.tokens} of {self.tokens} tokens")
@@ -61,11 +55,7 @@ class Budget:
 
 
 class Spender:
-    """Sends prompts to an agent as long as its task has budget left.
-
-    At nine tenths of the budget it cancels the turn and asks the agent to finish; at the limit it stops the agent.
-    `say` reports both in the run's log.
-    """
+    """Sends prompts while the budget lasts: at nine tenths it asks the agent to finish, at the limit it stops it."""
 
     def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
@@ -81,20 +71,10 @@ class Spender:
         is_cancelled: Callable[[], bool] = lambda: False,
         on_turn: Callable[[], None] = lambda: None,
     ) -> str:
-        """Send a prompt to the agent within the budget of the task; return the protocol's stop reason of the last turn.
+        """Send a prompt within the budget; return the stop reason of the last turn. Raises BudgetSpent, AgentError.
 
-        At nine tenths of the budget this cancels the turn, and a second turn asks the agent to finish.
-
-        Args:
-            session: the agent's session.
-            blocks: the prompt.
-            is_cancelled: returns whether a person has cancelled the turn. If so, there is no second turn.
-            on_turn: called when a turn has begun: from now on the agent accepts messages for it.
-
-        Raises:
-            BudgetSpent: the budget is spent, before or during the turn.
-            AgentError: `session.prompt` failed.
-
+        At nine tenths the turn is cancelled, and a second asks the agent to finish unless `is_cancelled`. From
+        `on_turn` on the agent accepts messages.
         """
         self._require_some_left()
         if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
@@ -155,7 +135,6 @@ class Spender:
             self._meter.end_turn(session.last_usage)
 
     async def _watch(self, session: AgentSession) -> None:
-        """Cancel the agent's turn when the budget requires it; end the agent if it does not obey."""
         while self._share < 1:
             if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
                 await self._begin_to_wrap_up()

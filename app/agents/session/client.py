@@ -37,10 +37,7 @@ class PermissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A person's or the service's answer to an agent's permission request: the id of the chosen option.
-
-    `meta` goes to the agent unchanged, as `_meta` of the response; if it is None, the response has no `_meta`.
-    """
+    """The id of the option that answers a permission request, and the `_meta` of the response, if any."""
 
     option_id: str
     meta: Message | None = None
@@ -51,19 +48,10 @@ Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels
 
 # Not a subclass of the library's Client, which would offer all methods of the protocol to the agent.
 class WorkspaceClient:
-    """Answers one agent's requests of the Agent Client Protocol: for files, terminals, permission and forms.
+    """Answers an agent's requests for files, terminals, permission and forms: reads in `work`, writes in `writable`.
 
-    Files are read only below `work` and written only below `writable`. The methods for terminals and for elicitations
-    (forms and pages) exist only if `terminals` and `elicitations` are given.
-
-    Args:
-        work: the workspace.
-        writable: the part of the workspace that the agent may write to.
-        decide: returns the answer to a permission request, or None to cancel the request.
-        before_question: is called with session id and tool call before each permission request is answered.
-        terminals: answers the requests for terminals; None if the agent has no terminals.
-        elicitations: answers the requests for forms and pages; None if the agent may send no such requests.
-
+    `decide` answers a permission request, None cancels it; `before_question` gets session id and tool call before that.
+    There are no methods for terminals or elicitations if these are None.
     """
 
     def __init__(
@@ -108,14 +96,7 @@ class WorkspaceClient:
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
-        """Return the text of a file in the workspace: `limit` lines, the first of which is `line` (counted from 1).
-
-        By default, return the whole file.
-
-        Raises:
-            RequestError: the file is missing, outside of the workspace, or larger than 4 MiB.
-
-        """
+        """Return `limit` lines of a file from `line` (from 1) on, or all. Raises RequestError, also over 4 MiB."""
         try:
             content = await asyncio.to_thread(safe_paths.read_file, self._work, path, _FILE_BYTES + 1)
         except FileNotFoundError:
@@ -143,10 +124,6 @@ class WorkspaceClient:
 
 
 def _lines(content: bytes, first: int, count: int | None) -> bytes:
-    """Return `count` lines of a text from line `first` on, without splitting the whole text.
-
-    By default it returns all lines.
-    """
     start = _end_of_lines(content, 0, first)
     return content[start:] if count is None else content[start : _end_of_lines(content, start, count)]
 

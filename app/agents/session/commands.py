@@ -30,10 +30,9 @@ class TurnPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a person sent to a running agent, such as a message, an answer or a cancel.
+    """A command that a person sent to a running agent; the API has validated `params`.
 
-    `params` were validated when the API received the command. `is_repeated` says that an earlier agent of the run has
-    obeyed the command, and was then stopped together with its worker.
+    `is_repeated`: an earlier agent of the run has obeyed it, and was then stopped together with its worker.
     """
 
     id: UUID
@@ -80,92 +79,48 @@ def decide_stop(command: Command, phase: Phase, *, interactive: bool) -> Stop:
 
 
 class CommandSource(Protocol):
-    """The interface between the conversation with an agent and the people who steer the agent.
-
-    The conversation receives people's commands here, and publishes the agent's questions. A worker implements it on
-    the database.
-    """
+    """Where a conversation gets people's commands and publishes questions; a worker has it on the database."""
 
     async def news(self) -> None:
         """Wait until new commands may have arrived. It may also return when there are none."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands that arrived since the last call, oldest first, without waiting for new ones.
-
-        The list is empty if there are none. Each command is returned only once.
-        """
+        """Return new commands, oldest first and each once, without waiting."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Store the new status of a command, with a reason for people, and return True.
-
-        If the command is already finished, change nothing and return False.
-        """
+        """Store the status of a command, with a reason for people; False if it is finished already."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        """Download the files that are attached to a message, and return the local copies. `ids` are artifact ids.
-
-        Raises:
-            AgentError: a file is not available.
-
-        """
+        """Download the attached files of a message, by artifact id. Raises AgentError."""
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Store and publish that the agent has finished its turn and waits for a message, and return True.
+        """Publish that the agent waits for a message, and return; False if there are commands to fetch first.
 
-        This returns without waiting for the message, which comes later as a command. `asked` is what people are shown.
-        If there are commands to fetch first, store nothing and return False.
-
-        Raises:
-            AgentStopped: the worker has lost its claim on the run.
-
+        Raises AgentStopped if the worker has lost its claim, as do the next three.
         """
 
     def resume(self) -> None:
         """Note that the run works again, because no message came in time."""
 
     async def await_answer(self, asked: ShownQuestion) -> None:
-        """Store and publish a question of the agent, and return without waiting: the answer comes later as a command.
-
-        Raises:
-            AgentStopped: the worker has lost its claim on the run.
-
-        """
+        """Store and publish a question, and return; the answer comes as a command."""
 
     async def withdraw(self, request_id: str) -> bool:
-        """Close the question with this id without an answer, and return True.
-
-        Return False if an answer to it is already stored.
-
-        Raises:
-            AgentStopped: the worker has lost its claim on the run.
-
-        """
+        """Close the question with this id without an answer; False if one is stored already."""
 
     async def close(self) -> bool:
-        """Stop accepting commands for the run, and return True.
-
-        If there are commands to fetch first, change nothing and return False.
-
-        Raises:
-            AgentStopped: the worker has lost its claim on the run.
-
-        """
+        """Stop accepting commands; if there are some to fetch first, change nothing and return False."""
 
     async def end(self) -> bool:
-        """Record that the run's agent has ended in any way: stop accepting commands, and drop those left over.
+        """Stop accepting commands, drop those left over, and return whether they had a `cancel` or `close`.
 
-        Return whether a `cancel` or `close` was among them; after `close` has returned True, always False. Raises
-        nothing. It can be called again.
+        After `close` has returned True, always False. Raises nothing; can be called again.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The access of one conversation to its run: the source of people's commands, and the function that logs events.
-
-    It also has the limit of the run's working time, which does not count the time that the agent waits for a person,
-    and the masking of secrets.
-    """
+    """The access of one conversation to its run: commands, log, working time and the masking of secrets."""
 
     commands: CommandSource
     emit: Emit

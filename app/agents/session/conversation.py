@@ -42,8 +42,7 @@ Review = Callable[[], Awaitable[str | None]]
 class Conversation:
     """The conversation of a run with its agent, from the first prompt to the end.
 
-    It sends prompts and people's messages, executes people's commands, and asks people the agent's questions. Start
-    `listen` in an asyncio task before the agent, and run it until `hold` has returned.
+    Start `listen` in a task before the agent, and run it until `hold` has returned.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class Conversation:
         mode: str | None,
         review: Review | None = None,
     ) -> None:
-        """Prepare a conversation; `review` may ask the agent for one correction after its last message."""
         self._channel = channel
         self._commands = channel.commands
         self._policy = policy
@@ -114,11 +112,7 @@ class Conversation:
         await self._background.run(self._follow_commands)
 
     async def decide(self, question: PermissionRequest) -> Answer | None:
-        """Return the answer to the agent's permission request; None cancels the request.
-
-        If the run is interactive and its permission mode requires it, ask people and wait for their answer. Otherwise
-        the permission mode decides.
-        """
+        """Answer a permission request by the permission mode, or by people if it says so; None cancels it."""
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
                 return await self._questions.ask(question)
@@ -132,18 +126,7 @@ class Conversation:
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
-        """Converse with a started agent until the conversation is over.
-
-        Args:
-            session: the started session.
-            work: the workspace, for files attached to messages.
-            opening: the first prompt.
-
-        Raises:
-            AgentError: the last turn failed, the agent's process ended, the task's budget is spent, or the
-                worker has lost its claim on the run.
-
-        """
+        """Converse with a started agent to the end; `opening` is the first prompt. Raises AgentError."""
         self._session = session
         self._is_over = False
         await self._config_changes.apply_queued(session)
@@ -161,7 +144,6 @@ class Conversation:
             raise self._failure
 
     async def _turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> None:
-        """Make the agent take a turn; keep its failure, or its early end, as the failure of the run."""
         failure: AgentError | None = None
         self._observer.begin_turn()
         try:
@@ -198,7 +180,6 @@ class Conversation:
             self._phase = Phase.BETWEEN
 
     async def _settle_cancels(self) -> bool:
-        """Settle the `cancel` commands of a turn that is over, or was not begun; return whether there are any."""
         # Before the first await: a command that comes from now on is not part of the turn.
         cancels, self._cancels = self._cancels, []
         if cancels:
@@ -209,7 +190,6 @@ class Conversation:
         return bool(cancels)
 
     async def _next_message(self, session: AgentSession) -> Command | None:
-        """Return the next message for the agent; None if the conversation is over."""
         is_timely = True
         while True:
             if self._has_message:
@@ -235,7 +215,6 @@ class Conversation:
         return False
 
     async def _correct(self, session: AgentSession) -> bool:
-        """Give the agent one more turn if the review requests a correction; the result is checked later."""
         if self._review is None or not self._is_to_be_reviewed:
             return False
         correction = await self._review()
@@ -258,7 +237,6 @@ class Conversation:
         return unanswered is None or await self._commands.withdraw(unanswered.request_id)
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
-        """Wait for a command; return False if none came in time. Raises AgentCrashed."""
         # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
         async with self._taking:
             asked = awaited_message(self._channel, session, self._policy.human_timeout)
@@ -276,7 +254,6 @@ class Conversation:
         return is_woken
 
     async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
-        """Send a message to the agent, and wait for the end of its turn."""
         with self._in(Phase.DELIVERING):
             try:
                 blocks = await message_blocks(session, work, message, self._commands)
@@ -289,7 +266,6 @@ class Conversation:
             await self._settle_cancels()
 
     async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> bool:
-        """Send a message as a prompt and return True; if it was cancelled before, drop it and return False."""
         if not self._cancels and await self._commands.settle(message, CommandStatus.DELIVERED):
             await log_message(self._channel, session, message, blocks)
             if not self._cancels:
@@ -305,14 +281,12 @@ class Conversation:
             await self._commands.news()
 
     async def _take_commands(self) -> None:
-        """Fetch new commands, and execute or queue each."""
         async with self._taking:
             for command in [] if self._is_over else await self._commands.fetch():
                 if not self._is_over:
                     await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
-        """Execute a command at once, without waiting for the agent."""
         match command.method:
             case CommandMethod.USER_MESSAGE:
                 self._messages.append(command)
@@ -331,7 +305,6 @@ class Conversation:
                 assert_never(command.method)
 
     async def _stop(self, command: Command) -> None:
-        """Obey a `cancel` or `close`."""
         is_begun = self._phase is Phase.BETWEEN and self._has_message
         phase = Phase.DELIVERING if is_begun else self._phase
         match decide_stop(command, phase, interactive=self._policy.interactive):

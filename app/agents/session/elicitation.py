@@ -17,10 +17,7 @@ from app.agents.session.transport import REQUEST, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elicitation:
-    """An agent's request that people fill a form (`schema`, a JSON schema) or open a web page (`url`).
-
-    `id` is the agent's id of the page; None for a form.
-    """
+    """A request that people fill a form (`schema`, a JSON schema) or open a page (`url`, with the agent's `id`)."""
 
     message: str
     tool_call_id: str | None = None
@@ -32,10 +29,7 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """A person's answer to an agent's form or page. `content` has the values of an accepted form.
-
-    For a page, `accept` means that the person opened it.
-    """
+    """A person's answer to a form or page: `content` has the values; `accept` of a page says that it was opened."""
 
     action: Literal["accept", "decline", "cancel"]
     content: Message | None = None
@@ -45,33 +39,17 @@ class Elicited(Protocol):
     """The interface through which an agent's forms and web pages are shown to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Show a form or web page to people, wait for the answer and return it.
-
-        The action of the answer is one of these:
-
-        - `accept`: people filled the form or opened the page.
-        - `decline`: people declined, no answer came in time, or the form cannot be shown.
-        - `cancel`: people cancelled, the turn ended, or the agent withdrew its request.
-        """
+        """Show a form or page to people, and return their answer, which is `decline` if none came in time."""
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about this web page, because the agent reported that the person has finished there.
-
-        `elicitation_id` is the agent's id of the page.
-        """
+        """Close the question about this page: the agent reports that the person has finished there."""
 
     def withdraw(self, request: str) -> None:
-        """Close a question, because the agent does not wait for the answer any more.
-
-        `request` is the id of the agent's request that led to the question.
-        """
+        """Close the question of this request: the agent does not wait for its answer any more."""
 
 
 class ElicitationClient:
-    """Handles one agent's requests `elicitation/...`: asks people to fill a form or to open a web page.
-
-    It returns their answer to the agent. `people` shows the questions, and `before_question` is called before each.
-    """
+    """Handles an agent's requests `elicitation/...`: asks people, and returns their answer."""
 
     def __init__(self, people: Elicited, *, before_question: Callable[[], Awaitable[None]]) -> None:
         self._people = people
@@ -103,8 +81,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about this web page, because the agent reported that the person has finished there.
-
-        `elicitation_id` is the agent's id of the page.
-        """
+        """Close the question about this page: the agent reports that the person has finished there."""
         await self._people.complete(elicitation_id)

@@ -25,18 +25,7 @@ _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 async def message_blocks(
     session: AgentSession, work: Path, message: Command, commands: CommandSource
 ) -> list[ContentBlock]:
-    """Return a person's message as content blocks of a prompt, and copy its attached files into the workspace.
-
-    Args:
-        session: the agent's session, which knows the types of blocks that the agent accepts.
-        work: the workspace.
-        message: the command with the message.
-        commands: downloads the attached files.
-
-    Raises:
-        AgentError: a file is not available, or the agent does not accept a block of the message.
-
-    """
+    """Return a message as content blocks, its files copied into `work`. Raises AgentError."""
     content = message.params.get("content") or []
     try:
         blocks = [text_block(content)] if isinstance(content, str) else _BLOCKS.validate_python(content)

@@ -13,23 +13,12 @@ _PLAN_APPROVAL = "switch_mode"
 
 
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
-    """Return whether people must answer a permission request.
-
-    They must, unless the permission mode `mode` is `bypassPermissions` or `full-access`. If `mode` is None, because the
-    run names no mode, people must answer. An agent's request for approval of its plan is always for people:
-    `tool_kind`, the kind of the tool for which permission is requested, is then `switch_mode`. It is None if the agent
-    names no kind.
-    """
+    """Return whether people must answer: not in modes that bypass them, but always about a plan (`switch_mode`)."""
     return mode not in _TRUSTING_MODES or tool_kind == _PLAN_APPROVAL
 
 
 def decide(mode: str | None, options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of the option that the service chooses for a permission request without asking people.
-
-    In permission modes that promise no changes, that is an option to refuse. In all other modes it is an option to
-    allow, because the sandbox confines the agent: to allow once, or else always. Return None, which cancels the
-    request, if the agent offers no such option.
-    """
+    """Choose without people: refuse in modes that promise no changes, else allow: the sandbox confines the agent."""
     return _first(options, _REFUSING if mode in _CAUTIOUS_MODES else _ALLOWING)
 
 

@@ -46,10 +46,7 @@ class _PendingQuestion:
 
 
 class Questions:
-    """Asks people the questions of one agent, one at a time: permissions, forms and web pages.
-
-    A question ends when it is answered or withdrawn, at its time limit, or with the agent's turn.
-    """
+    """Asks people the questions of one agent, one at a time; each ends by answer, withdrawal, time limit or turn."""
 
     def __init__(
         self,
@@ -59,7 +56,6 @@ class Questions:
         catch_up: Callable[[], Awaitable[None]],
         on_close: Callable[[], None],
     ) -> None:
-        """Prepare to ask; `catch_up` fetches new commands, `on_close` is called when a question closes."""
         self._channel = channel
         self._human_timeout = human_timeout
         self._catch_up = catch_up
@@ -76,11 +72,9 @@ class Questions:
         return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> Answer | None:
-        """Ask people for a permission, wait for the answer and return it.
+        """Ask for a permission; without an answer in time return the option that refuses. Raises AgentStopped.
 
-        If no answer comes in time or too many questions wait, return the option that refuses. Return None, which
-        cancels the request, if the turn is cancelled, the agent withdraws the request, or there is no option that
-        refuses. Raises AgentStopped if the worker has lost its claim on the run.
+        None cancels the request: the turn was cancelled, the agent withdrew it, or no option refuses.
         """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
@@ -102,15 +96,7 @@ class Questions:
         return _answer(pending.answer) if pending.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Ask people to fill a form or open a web page, wait for the answer and return it.
-
-        The action of the answer is one of these:
-
-        - `accept`: people filled the form or opened the page, or the agent reported the page as done.
-        - `decline`: people declined, no answer came in time, or the form cannot be shown.
-        - `cancel`: people cancelled, the turn ended, the agent withdrew its request, or the worker lost its claim on
-          the run.
-        """
+        """Ask people to fill a form or open a page; `decline` if no answer comes in time, else `cancel`."""
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
             shown, read = self._page(elicitation) if form is None else self._form(elicitation, form)
@@ -133,10 +119,7 @@ class Questions:
         return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """If the question about this web page is shown now, close it, because the agent reported the page as done.
-
-        `elicitation_id` is the agent's id of the page. The report is also written to the run's log.
-        """
+        """Close the question about this page if it is shown now, since the agent reported the page as done."""
         pending = self._current
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
             pending.is_complete = True
@@ -148,10 +131,7 @@ class Questions:
         )
 
     def withdraw(self, request: str) -> None:
-        """Close a question, because the agent does not wait for the answer any more.
-
-        `request` is the id of the agent's request that led to the question.
-        """
+        """Close the question of this request: the agent does not wait for its answer any more."""
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
                 pending.is_cancelled = True
@@ -164,10 +144,7 @@ class Questions:
             self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Use a person's command as the answer to the question that is shown now, and return True.
-
-        Return False if the command answers another question, or if there is an answer already.
-        """
+        """Take a command as the answer to the question that is shown; False if it answers another, or has an answer."""
         pending = self._current
         is_for_this = pending is not None and pending.shown.request_id == command.params["request_id"]
         if pending is None or not is_for_this or pending.answer is not None:
@@ -232,7 +209,6 @@ class Questions:
         return shown, read
 
     def _select_options(self, question: PermissionRequest) -> list[dict[str, Any]]:
-        """Return the options of a permission request to show to people, without options of absurd size."""
         return [
             {
                 "optionId": option.option_id,
@@ -259,7 +235,6 @@ class Questions:
     async def _put(
         self, shown: ShownQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
     ) -> _PendingQuestion | None:
-        """Ask a question and return it once it is over; None if too many are pending."""
         if len(self._pending) >= _MAX_WAITING:
             return None
         pending, turn = _PendingQuestion(shown, request, elicitation_id), self._turn
@@ -275,7 +250,6 @@ class Questions:
         return pending
 
     async def _publish(self, pending: _PendingQuestion, refusal: str | None) -> None:
-        """Publish a question, wait until it is over, and publish its result."""
         # The question may be over by now: it waited until earlier questions were closed.
         now, turn = utcnow(), self._turn
         shown = pending.shown = replace(pending.shown, opened_at=now, expires_at=now + self._human_timeout)
@@ -320,7 +294,6 @@ def _answer(command: Command) -> Answer:
 
 
 def _option_of(kind: QuestionKind, command: Command) -> str | None:
-    """Return the id of the option that followers of the run see as chosen; None if there is none."""
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
     match command.params.get("action"):
@@ -338,7 +311,6 @@ def _refusal(question: PermissionRequest) -> Answer | None:
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Return the tool call as which clients are shown a form or page."""
     call: dict[str, Any] = {"title": title, "kind": "other", "_meta": about}
     if elicitation.tool_call_id is not None:
         call["toolCallId"] = elicitation.tool_call_id
@@ -346,7 +318,6 @@ def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dic
 
 
 def _host(url: str) -> str:
-    """Return the host of a page. Raises FormRefused if the URL is unsafe to open."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     except ValueError:

@@ -12,10 +12,7 @@ MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """An async context manager that limits the working time of a run. At the limit, the block ends with TimeoutError.
-
-    Time in a block of `pause` does not count. Code that waits for a person must do so in such a block.
-    """
+    """Limits the working time of a run: the block ends with TimeoutError. Time in `pause` does not count."""
 
     def __init__(self, limit: timedelta) -> None:
         self._limit = limit.total_seconds()
@@ -52,11 +49,7 @@ class WorkingTime:
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock during a block that waits for a person; yield the number of seconds that the block may wait.
-
-        It is `at_most`, or less if the run has less of its total waiting time left. Nothing enforces it: the block
-        must end its wait in time.
-        """
+        """Stop the clock; yield the most seconds to wait for a person, which the block itself must keep."""
         if self._pauses == 0:
             self._paused_at = _now()
             if not self._is_ended:

@@ -76,11 +76,7 @@ class AgentSession:
         writable: Path | None = None,
         start_command: StartCommand | None = None,
     ) -> None:
-        """Use the process of an agent, with pipes as its standard input and output.
-
-        `people` fill the agent's forms, if it may send any; `start_command` starts the commands of its terminals, if
-        it has any. `writable` is the part of the workspace that it may write to; None for all of it.
-        """
+        """Use a process with pipes; `people` fill forms, `start_command` starts commands of terminals, if any."""
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
@@ -153,12 +149,10 @@ class AgentSession:
         resume: str | None = None,
         tools: HttpMcpServer | None = None,
     ) -> bool:
-        """Initialize the protocol and open a conversation. Return True if an earlier conversation was resumed.
+        """Initialize the protocol and open a conversation, or resume `resume`; return whether it was resumed.
 
-        `authenticate` is the authentication method to request first, `tools` the server of the service's tools.
-        `resume` is the id of an earlier conversation; if the agent refuses it, a new one is opened. Raises AgentFailed
-        if the agent answers with an error, AgentCrashed if it ends or breaks the protocol, and SessionLost if it does
-        so while it resumes.
+        Raises AgentFailed for an error that the agent answers with, AgentCrashed if it ends or breaks the protocol, and
+        SessionLost if it does so while it resumes.
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
@@ -173,7 +167,6 @@ class AgentSession:
         return False
 
     async def _resume(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
-        """Resume an earlier conversation; return False if the agent refuses."""
         resume = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
@@ -241,10 +234,7 @@ class AgentSession:
         return is_mode or any(option.category == category for option in self._options)
 
     async def choose(self, category: str, value: str) -> bool:
-        """Set the agent's option of a category (`mode`, `model`, `thought_level`) to a value.
-
-        Return False if the agent has no such option or refuses the value. Raises the same errors as `configure`.
-        """
+        """Set an option by category (`mode`, `model`, `thought_level`); False if the agent has none or refuses."""
         if category == "mode" and value in self._modes:
             await self._ask(self._connection.set_session_mode(self._session_id, value), within=_REPLY_SECONDS)
             return True
@@ -254,9 +244,8 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set an option of the agent: the one with the id `option_id`, or else the one of the category `option_id`.
+        """Set the option with this id, or else category; return its category, None if there is none or it refuses.
 
-        Return the option's category, "" if it has none; None if the agent has no such option or refuses the value.
         Raises AgentFailed if the agent answers with another error, AgentCrashed if it ends.
         """
         for option in self._options:
@@ -268,7 +257,6 @@ class AgentSession:
         return option_id if is_set else None
 
     async def _try_option(self, option: str, value: str | bool) -> bool:
-        """Set an option; return whether the agent accepts it: some accept more models than they list."""
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
                 self._connection.set_config_option(option, self._session_id, value), within=_REPLY_SECONDS
@@ -282,10 +270,7 @@ class AgentSession:
         return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
-        """Send a prompt, wait for the end of the agent's turn, and return the stop reason. One prompt at a time.
-
-        Raises AgentStepFailed if a step of a runbook failed, AgentFailed for another error, AgentCrashed if it ended.
-        """
+        """Send a prompt, one at a time; return the stop reason. Raises AgentStepFailed, AgentFailed, AgentCrashed."""
         self._usage = None
         try:
             answered: PromptResponse = await self._ask(
@@ -302,10 +287,7 @@ class AgentSession:
         return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
-        """Send the agent a message in the middle of its turn, and return True.
-
-        Return False if the agent has no turn now; send a prompt instead. Raises the same errors as `configure`.
-        """
+        """Send a message in the middle of a turn; False if there is none: send a prompt instead."""
         params = {
             "sessionId": self._session_id,
             "prompt": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in blocks],
@@ -374,7 +356,6 @@ class AgentSession:
             ) from None
 
     async def _explain_end(self) -> NoReturn:
-        """Raise the error for a dead connection: our side closed it, or the process ended."""
         failure = self._wire.failure
         if isinstance(failure, BrokenWire):
             raise AgentCrashed(f"The agent '{self.name}' broke the protocol: {failure}.")
@@ -392,7 +373,7 @@ class AgentSession:
 
 
 def _ignore(_request: str) -> None:
-    """Ignore the withdrawal of a request: without people, requests are answered at once."""
+    pass
 
 
 def _failure(name: str, error: RequestError) -> AgentFailed:

@@ -35,7 +35,6 @@ class Steering:
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
     ) -> None:
-        """Prepare to send `messages` to a working agent; they are held back while a question is open."""
         self._channel = channel
         self._messages = messages
         self._is_working = is_working
@@ -50,11 +49,7 @@ class Steering:
         self._changed.set()
 
     async def send_messages(self, session: AgentSession, work: Path) -> None:
-        """Send queued messages to the agent while it works, until cancelled.
-
-        While a question is shown to people, messages are held back. Returns at once if the agent accepts no messages
-        during a turn. `work` is the workspace of the run, into which the attached files of the messages are copied.
-        """
+        """Send queued messages while the agent works, until cancelled; none while a question is shown."""
         while session.can_be_steered:
             await self._changed.wait()
             self._changed.clear()
@@ -67,10 +62,7 @@ class Steering:
                         break
 
     async def end_turn(self) -> None:
-        """Mark the messages that the agent received during its turn as consumed. Call it when the turn is over.
-
-        If a message is being sent at this moment, wait until it is sent.
-        """
+        """Mark the messages of the turn that is over as consumed, after one that is being sent."""
         async with self._giving:
             given, self._given = self._given, []
         for message in given:
@@ -109,7 +101,6 @@ class ConfigChanges:
     """The options that people set for one agent: queued until the agent has started, then set in order."""
 
     def __init__(self, channel: Channel, *, on_mode: Callable[[str], None]) -> None:
-        """Prepare to set options; `on_mode` is called with the permission mode when people change it."""
         self._channel = channel
         self._on_mode = on_mode
         self._queued: asyncio.Queue[Command] = asyncio.Queue()

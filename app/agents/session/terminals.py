@@ -39,11 +39,7 @@ _GRACE_SECONDS = 2.0
 
 
 class Terminals:
-    """The terminals of one agent: commands that the service runs in the agent's sandbox.
-
-    Each method answers the protocol's request of the same name. The argument `start` is the function that starts a
-    command in the sandbox.
-    """
+    """Commands in the agent's sandbox, by `start`; a method for each of the protocol's requests."""
 
     def __init__(self, start: StartCommand) -> None:
         self._start = start
@@ -60,15 +56,7 @@ class Terminals:
         output_byte_limit: int | None = None,
         **_meta: Any,
     ) -> CreateTerminalResponse:
-        """Start a command of the agent in a new terminal; return the terminal's id.
-
-        A `command` of several words without `args` is run by a shell. Of the output, only the last `output_byte_limit`
-        bytes are kept, and never more than 1 MiB.
-
-        Raises:
-            RequestError: there are too many terminals, or the command cannot be started.
-
-        """
+        """Start a command, several words without `args` by a shell; keep the end of its output, at most 1 MiB."""
         if len(self._terminals) + self._starting >= _MOST:
             raise _refusal(f"there are {_MOST} terminals; release one first")
         # Some agents send a whole shell line and no arguments.
@@ -92,10 +80,7 @@ class Terminals:
     async def terminal_output(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
-        """Return the end of a terminal's output, and the exit status of its command if the command has ended.
-
-        `create_terminal` decides how much output is kept. The response says whether the beginning is missing.
-        """
+        """Return the end of a terminal's output, and the exit status of a command that has ended."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
@@ -120,10 +105,7 @@ class Terminals:
         return ReleaseTerminalResponse()
 
     async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
-        """End the processes of all terminals and delete the terminals. Can be called again.
-
-        Processes get SIGTERM, and SIGKILL after `grace_seconds`.
-        """
+        """End all processes, by SIGTERM, then by SIGKILL after `grace_seconds`. Can be called again."""
         terminals, self._terminals = list(self._terminals.values()), {}
         await asyncio.gather(*(terminal.stop(grace_seconds) for terminal in terminals))
 

@@ -19,8 +19,7 @@ _COMPARED_LINES = 400
 def describe(tool_call: dict[str, Any]) -> str:
     """Return a tool call as text for people: the command first, then its other input, then its other content.
 
-    A long sequence of blank characters is replaced by a mark that names its length, because it could move the text
-    after it out of sight.
+    A mark with their number replaces long blanks, which could move what follows out of sight.
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")
@@ -30,7 +29,6 @@ def describe(tool_call: dict[str, Any]) -> str:
 
 
 def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
-    """Return the input of a tool call as lines, the command first, without texts that are shown elsewhere."""
     if not isinstance(given, dict):
         return [_words(given)]
     lines = []
@@ -56,7 +54,6 @@ def _words(value: Any) -> str:
 
 
 def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
-    """Yield the texts in the content of a tool call, each with what is shown of it."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "diff":

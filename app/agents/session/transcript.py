@@ -59,10 +59,7 @@ class Transcript:
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
-        """Pass an update of the agent to the run's log.
-
-        If the update does not continue the current message, first log the rest of that message.
-        """
+        """Pass an update to the run's log, after the rest of a message that it does not continue."""
         if self.is_replay:
             return
         params = message.get("params")

@@ -50,11 +50,7 @@ class BrokenWire(Exception):
 
 
 class Wire:
-    """Exchanges JSON-RPC messages with an agent over its pipes, as the transport of the library `acp`.
-
-    That library implements the Agent Client Protocol. Session updates do not reach it: they go to `on_update`, in
-    order.
-    """
+    """The transport of the library `acp` over the pipes of an agent; session updates go to `on_update`, in order."""
 
     def __init__(
         self,
@@ -64,11 +60,7 @@ class Wire:
         on_left_out: Callable[[str], Awaitable[None]],
         on_withdrawn: Callable[[str], None],
     ) -> None:
-        """Take over the pipes of the agent.
-
-        `on_left_out` is called with the problem of an update that cannot be logged, `on_withdrawn` with the
-        id of a request that the agent withdraws.
-        """
+        """Take over the pipes; `on_left_out` gets why an update is not logged, `on_withdrawn` the id of a request."""
         self._reader = reader
         self._writer = writer
         self._on_update = on_update
@@ -84,10 +76,7 @@ class Wire:
         self.failure: Exception | None = None  # why the line was closed; None if the agent closed it
 
     async def send(self, message: Message) -> None:
-        """Write a message to the agent, and wait until the pipe has room again.
-
-        Raises ConnectionError if the agent has closed the pipe, for example because it has ended.
-        """
+        """Write a message, and wait until the pipe has room. Raises ConnectionError if the agent has closed it."""
         try:
             async with self._writing:
                 if self._writer.is_closing():
@@ -100,11 +89,7 @@ class Wire:
                 self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Wait for the next message of the agent that the library `acp` handles, and return it.
-
-        Messages that this class handles itself are skipped. Return None at the end of the agent's output, or after an
-        error, which is stored in `failure`.
-        """
+        """Return the next message for the library; None at the end, or after an error, which is in `failure`."""
         try:
             while (line := await self._line()) is not None:
                 message = await self._take(line)
@@ -129,7 +114,6 @@ class Wire:
             raise BrokenWire(f"it sent a line of more than {LINE_LIMIT // 2**20} MiB") from None
 
     async def _take(self, line: bytes) -> Message | None:
-        """Return the message in a line; None if it was handled here. Raises BrokenWire."""
         problem = _too_large(line)
         try:
             message = None if problem else json.loads(line)
@@ -207,7 +191,6 @@ class Wire:
             self._other_bytes -= size
 
     def _note_noise(self, line: bytes) -> None:
-        """Log a line of the agent that is no message, up to a limit: some agents print greetings."""
         if not line.strip():
             return
         self._noisy_lines += 1
@@ -228,7 +211,6 @@ def _encode(message: Message) -> bytes:
 
 
 def _add_request_id(message: Message) -> Message:
-    """Return a question of the agent with the id of its request in `_meta`."""
     params = message.get("params")
     if not isinstance(params, dict):
         return message
@@ -242,7 +224,6 @@ def _key(message: Message) -> str:
 
 
 def _require_rpc(message: Message) -> None:
-    """Raise BrokenWire if the library could not read a value as a JSON-RPC message."""
     if (
         not isinstance(message.get("method"), str | None)
         or not isinstance(message.get("id"), str | int | None)
@@ -258,7 +239,6 @@ def _too_large(line: bytes) -> str | None:
 
 
 def _find_log_problem(message: Message, line: bytes) -> str | None:
-    """Return why a message cannot be logged; None if it can."""
     if line.count(b"[") + line.count(b"{") <= _DEEPEST and _LONG_NUMBER.search(line) is None:
         return None
     waiting: list[tuple[Any, int]] = [(message, 1)]

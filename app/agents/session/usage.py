@@ -21,14 +21,12 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """Counts the tokens and the cost of one run, starting from what an earlier worker of the run has recorded.
+    """Counts tokens and cost of one run, from what an earlier worker has recorded, beside those of the task's others.
 
-    It also knows the usage of the task's other runs, which counts towards the same budget. `changed`, an asyncio.Event,
-    is set at every change; its waiter clears it.
+    `changed` is set at every change; its waiter clears it.
     """
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
-        """Start from the usage that an earlier attempt recorded; a malformed record counts as none."""
         earlier = earlier if isinstance(earlier, Mapping) else {}
         self._is_reported = earlier != {}
         self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
@@ -68,7 +66,7 @@ class UsageMeter:
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Count the tokens and the cost that a session update of the agent reports. Other updates are ignored."""
+        """Count the usage of one log entry; set `has_failed` if the entry has a value in the place of the mark."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
@@ -83,10 +81,7 @@ class UsageMeter:
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:
-        """Count the tokens of the turn that has ended: the agent's report or the estimate, whichever is larger.
-
-        `usage` is the agent's report, or None if the agent reported nothing.
-        """
+        """Count the tokens of the turn: the agent's report or the estimate, whichever is larger."""
         total = self._turn.estimate
         if usage is not None:
             total = max(total, _count(usage.total_tokens))
@@ -134,10 +129,7 @@ class _Turn:
 
 
 class Observer:
-    """Reads the log entries of a conversation: counts their usage, and sets `has_failed` if they report a failed turn.
-
-    An adapter's `FailureMark` says how its agent reports this.
-    """
+    """Counts the usage in log entries, and sets `has_failed` by the adapter's `FailureMark`."""
 
     def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
@@ -149,11 +141,7 @@ class Observer:
         self.has_failed = False
 
     def see(self, entry: Message) -> None:
-        """Read one log entry: count the usage that it reports, and set `has_failed`.
-
-        `has_failed` becomes True if the entry has the value by which the agent reports a failed turn (`FailureMark`),
-        and False if it has another value in the same place. An entry without such a value does not change it.
-        """
+        """Count the usage of one log entry; set `has_failed` if the entry has a value in the place of the mark."""
         update = entry.get("notification", {}).get("params", {}).get("update")
         if not isinstance(update, dict):
             return
@@ -165,11 +153,7 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return the tokens of a turn from an agent's own field in `_meta`; None if the field is missing or empty.
-
-    `path` is the path of the field: its keys, joined by dots. If the agent has no such field, `path` is None, and so
-    is the result.
-    """
+    """Return the tokens of a turn at `path` (keys joined by dots) of `_meta`; None if there are none."""
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
@@ -191,7 +175,6 @@ def _count(value: Any) -> int:
 
 
 def _amount(cost: Any) -> float | None:
-    """Return a cost in US dollars; None if it is malformed or in another currency."""
     value = cost.get("amount") if isinstance(cost, Mapping) else None
     if isinstance(cost, Mapping) and cost.get("currency", _CURRENCY) != _CURRENCY:
         return None

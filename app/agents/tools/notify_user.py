@@ -34,10 +34,7 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 class WrongArguments(Exception):
-    """The arguments of a tool call do not match the tool's schema.
-
-    The message of the exception is sent to the agent.
-    """
+    """The arguments of a tool call do not match the schema; the message is sent to the agent."""
 
 
 def describe_tool() -> dict[str, Any]:
@@ -64,14 +61,7 @@ def describe_tool() -> dict[str, Any]:
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
-    """Return the push message in the arguments of a call of `notify_user`.
-
-    Title and message become one line each, without invisible characters. `mask` replaces secrets in a text.
-
-    Raises:
-        WrongArguments: the arguments do not match the schema, or the title or message has no visible character.
-
-    """
+    """Return the message, masked, in lines without invisible characters. Raises WrongArguments."""
     try:
         given = _Arguments.model_validate(arguments)
     except ValidationError as error:
@@ -84,9 +74,6 @@ def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
 
 
 def _in_one_line(text: str, mask: Callable[[str], str]) -> str:
-    """Return a text without line breaks and invisible characters.
-
-    They could make a secret or a sender look different.
-    """
+    """Leave out what could make a secret or a sender look different."""
     line = " ".join(mask(text).split())
     return mask("".join(character for character in line if character.isprintable()))

@@ -32,10 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The HTTP response of the agent's tool server to a request of the agent: its status and JSON body.
-
-    If `body` is None, the response has no body.
-    """
+    """The HTTP response of the tool server; without a body if that is None."""
 
     status: int
     body: dict[str, Any] | None = None
@@ -61,13 +58,7 @@ def _failure(refused: _Refused, request_id: Any = None) -> Answer:
 
 
 class Tools:
-    """A server of the Model Context Protocol for one agent: offers the tool `notify_user` and executes its calls.
-
-    Args:
-        notify: sends a message of the agent to people; returns whether it is pushed, and the reason.
-        mask: replaces secrets in a text.
-
-    """
+    """The tool `notify_user` of one agent, by the Model Context Protocol; `mask` replaces secrets in a text."""
 
     def __init__(self, notify: NotifyUser, mask: Callable[[str], str]) -> None:
         self._notify = notify
@@ -75,10 +66,7 @@ class Tools:
         self._calls = 0
 
     async def answer(self, raw: bytes) -> Answer:
-        """Process one JSON-RPC message of the agent and return the HTTP response.
-
-        `raw` is the body of the HTTP request. An error is returned as a JSON-RPC error, never raised.
-        """
+        """Process one JSON-RPC message; an error becomes an answer, never an exception."""
         request_id = None
         try:
             message = _read(raw)

@@ -57,10 +57,9 @@ def new_token() -> str:
 async def serve_tools(
     tools: Tools, token: str, *, stranger_seconds: float = 5.0
 ) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent on a port of the loopback until the block ends; yield the server's address.
+    """Serve the tools of one agent on a port of the loopback until the block ends; then all connections are closed.
 
-    Requests need `token` as their bearer token; a connection has `stranger_seconds` to show it, or to send all that is
-    refused. When the block ends, the port and all connections are closed.
+    A connection has `stranger_seconds` to show the token, or to send all that is refused.
     """
     served = _Server(tools, token, stranger_seconds)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
@@ -184,7 +183,6 @@ def _extend(limit: asyncio.Timeout, seconds: float) -> None:
 
 
 def _refusal(request: h11.Request) -> _Refused | None:
-    """Return why a request with the token is refused all the same."""
     headers = dict(request.headers)
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     version = headers.get(b"mcp-protocol-version", VERSIONS[0].encode()).decode("latin-1")
@@ -216,7 +214,6 @@ def _encode(connection: h11.Connection, answer: Answer) -> bytes:
 
 
 async def _drain(reader: asyncio.StreamReader) -> None:
-    """Read and discard what a client still sends, for a short time."""
     taken = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):

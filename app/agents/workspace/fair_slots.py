@@ -10,11 +10,7 @@ class QueueFull(Exception):
 
 
 class FairSlots:
-    """Limits how many callers do something expensive at once, and gives each party, such as a project, a fair share.
-
-    A caller needs one of `slots` slots. Each party may have `share` slots at a time, and `waiting` further callers of
-    the party may wait for one.
-    """
+    """Lets at most `slots` callers in, `share` of a party (a project) at a time; `waiting` more of it may wait."""
 
     def __init__(self, slots: int, *, share: int, waiting: int) -> None:
         self._slots = asyncio.Semaphore(slots)
@@ -26,12 +22,7 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, party: Hashable) -> AsyncIterator[None]:
-        """Wait for a slot for a party, keep the slot during the block, and free it afterwards.
-
-        Raises:
-            QueueFull: too many callers of the same party have a slot or wait for one.
-
-        """
+        """Wait for a slot of a party, and keep it during the block. Raises QueueFull."""
         count = self._counts.get(party, 0)
         if count >= self._most:
             raise QueueFull

@@ -33,10 +33,9 @@ _STOP_SECONDS = 5.0
 
 
 class FolderRemover:
-    """Removes locked folders of runs in the background, two at a time. An async context manager.
+    """Removes locked folders in the background, two at a time. At its end removals get five more seconds.
 
-    When the block ends, removals get five more seconds. Folders that are not removed by then lose their locks, and
-    `reclaim` of a later worker removes them.
+    What is left loses its lock, and `reclaim` of a later worker removes it.
     """
 
     def __init__(self) -> None:
@@ -60,10 +59,7 @@ class FolderRemover:
             await asyncio.gather(*left, return_exceptions=True)
 
     def remove(self, folder: Path, lock: int) -> None:
-        """Remove a folder in the background, then its lock file; return at once.
-
-        `lock` is a descriptor that holds the lock file. It is closed when both are removed; the caller must not use it.
-        """
+        """Remove a folder in the background, then its lock file; `lock`, its descriptor, is taken over."""
         removal = asyncio.create_task(self._remove(folder, lock))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
@@ -85,11 +81,7 @@ class FolderRemover:
 
 @asynccontextmanager
 async def open_folder(root: Path, run_id: UUID, remover: FolderRemover | None = None) -> AsyncIterator[Path]:
-    """Create and lock a new folder for a run, and yield its path. The folder is deleted after the block.
-
-    `remover` deletes it in the background. If it is None, the folder is deleted when the block has ended, even if the
-    caller is cancelled meanwhile.
-    """
+    """Yield a new, locked folder; it is deleted after the block, in the background or else before it ends."""
     folder, lock = _claim_folder(root, run_id)
     try:
         folder.mkdir(mode=0o700)
@@ -99,11 +91,7 @@ async def open_folder(root: Path, run_id: UUID, remover: FolderRemover | None = 
 
 
 async def reclaim(root: Path, remover: FolderRemover | None = None) -> int:
-    """Delete the folders in `root` that runs of dead workers left behind; return how many these are.
-
-    `remover` deletes them in the background. If it is None, they are deleted when this returns. Folders that a worker
-    uses or removes now are not touched.
-    """
+    """Delete folders that runs of dead workers left in `root`, not those in use; return their number."""
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
         # Other files in that folder are not ours.
@@ -125,7 +113,6 @@ def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
 
 
 def _try_lock(path: Path) -> int | None:
-    """Return a descriptor that holds a lock file; None if another process holds it or has removed it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,10 +142,7 @@ async def _discard(folder: Path) -> None:
 
 
 async def remove(folder: Path) -> None:
-    """Delete a folder that an agent filled, with any depth and any permissions.
-
-    A failure is logged, not raised. If the caller is cancelled, a part of the folder is left.
-    """
+    """Delete a folder that an agent filled, with any depth and any permissions; a failure is logged."""
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return

@@ -122,20 +122,9 @@ class Gathering:
         environment: Mapping[str, str],
         monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Run git in the sandbox: commit the agent's files, and write all commits of the agent to the bundle file.
+        """Commit the agent's files in the sandbox, and bundle its commits; return the last, and what was left out.
 
-        Return the hash of the last commit, and a text about work that was left out. Each is "" if there is none. The
-        bundle file is empty if the agent changed nothing.
-
-        Args:
-            sandbox: the sandbox of the run.
-            confinement: the folders that git may read or write.
-            environment: the worker's environment variables.
-            monitor: enforces the resource limits of the run.
-
-        Raises:
-            WorkspaceBroken: git failed.
-
+        Both are "" if there is none, and the bundle is empty if nothing changed. Raises WorkspaceBroken.
         """
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
@@ -161,7 +150,6 @@ class Gathering:
         return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
 
     def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of git in the sandbox: its repository, and no settings but ours."""
         return {
             **confined_environment(environment, confinement),
             **settings_environment((*_SETTINGS, *self.settings)),

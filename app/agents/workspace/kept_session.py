@@ -53,20 +53,7 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Return the files of an agent's conversation for a later run to resume. Secrets in the files are replaced.
-
-    Return None if there are no files, or if they are too many or too large. Call it when the agent's processes have
-    ended. Links are not followed out of the home, and binary files are left out.
-
-    Args:
-        home: the home folder of the agent.
-        folders: the folders with conversations, relative to the home.
-        adapter: the name of the agent's adapter.
-        session_id: the agent's id of the conversation.
-        folder: the folder of the run. The files may contain paths in it.
-        masker: replaces the secrets of the run.
-
-    """
+    """Return the files of an ended agent's conversation, masked; None if there are none, or too many or large."""
     files: dict[str, str] = {}
     room = MAX_BYTES
     for number, path in enumerate(_paths(home, folders)):
@@ -87,19 +74,7 @@ def keep_session(
 
 
 def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write the files of an earlier conversation into a new home.
-
-    Args:
-        kept: the earlier conversation.
-        home: the home folder of the new agent.
-        folders: the folders with conversations, relative to the home; files elsewhere are ignored.
-        folder: the folder of the new run, which replaces the earlier run's folder in all paths and texts.
-
-    Raises:
-        PathRefused: a path leads out of the home.
-        OSError: a file cannot be written.
-
-    """
+    """Write an earlier conversation into a new home, with paths of the new run. Raises PathRefused, OSError."""
     here = str(folder)
     for path, text in kept.files.items():
         parts = PurePosixPath(path)
@@ -109,10 +84,7 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as compressed JSON, for the object store; `unpack` decodes it.
-
-    Return None if the conversation is too large or one of its texts cannot be encoded.
-    """
+    """Return a conversation as compressed JSON; None if it is too large or cannot be encoded."""
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
@@ -139,7 +111,6 @@ class SessionKeeper:
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
     ) -> None:
-        """Prepare for an empty home; an earlier conversation of another adapter is ignored."""
         self._earlier = earlier if earlier is not None and earlier.adapter == adapter.name else None
         self._adapter = adapter
         self._home = home
@@ -154,17 +125,11 @@ class SessionKeeper:
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Make the agent start a new conversation instead of resuming the earlier one.
-
-        The stored files of the earlier conversation are not deleted.
-        """
+        """Make the agent start a new conversation; the stored files of the earlier one stay."""
         self._earlier = None
 
     def restore(self) -> None:
-        """Write the files of the earlier conversation into the agent's home. If that fails, the agent starts a new one.
-
-        Does nothing if this run resumes no conversation.
-        """
+        """Write the earlier conversation, if any, into the agent's home; if that fails, a new one starts."""
         if self._earlier is None:
             return
         try:
@@ -174,11 +139,7 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Write the agent's conversation to `file`, encoded by `pack`. Call it when the agent has ended.
-
-        No file is written if the agent cannot resume conversations, or if the conversation is too large; a failure
-        is logged.
-        """
+        """Write the conversation of the ended agent to `file`, if it can be resumed; a failure is logged."""
         if not self.session_id or not self._adapter.sessions:
             return
         kept = keep_session(
@@ -200,7 +161,6 @@ class SessionKeeper:
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:
-    """Yield the paths, below the home, of all files in some of its folders."""
     base = home.resolve()
     for folder in folders:
         top = base / folder

@@ -24,10 +24,7 @@ def output_instructions(schema: Any) -> str:
 
 
 def output_correction(problem: str) -> str:
-    """Return the prompt that asks an agent to write its structured output again.
-
-    `problem` is a sentence that explains the error.
-    """
+    """Return the prompt that asks an agent to write its structured output again, for the reason `problem`."""
     return (
         f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
         "valid against the JSON schema that you were given. Change nothing else."
@@ -35,14 +32,7 @@ def output_correction(problem: str) -> str:
 
 
 def read_output(work: Path) -> Any:
-    """Return the structured output that the agent wrote to its file in the workspace.
-
-    If there is no such file, return the constant MISSING.
-
-    Raises:
-        OutputInvalid: the file cannot be read, is too long, is no JSON, or cannot be stored.
-
-    """
+    """Return the structured output in the workspace, or MISSING. Raises OutputInvalid."""
     try:
         content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)
     except FileNotFoundError:

@@ -39,21 +39,7 @@ async def check_apart(
     *,
     monitor: ResourceMonitor,
 ) -> None:
-    """Check the structured output of a run against the task's JSON schema, in a process in the run's sandbox.
-
-    Args:
-        sandbox: the sandbox of the run.
-        confinement: the folders that the process may read or write.
-        environment: the worker's environment variables.
-        output: the output, any JSON; MISSING if there is none.
-        schema: the JSON schema, which is untrusted.
-        monitor: enforces the resource limits of the run.
-
-    Raises:
-        OutputInvalid: there is no output, it does not match, the schema is not valid, or the check took longer than
-            `CHECK_SECONDS`.
-
-    """
+    """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
     # An error of the schema comes first: it may be why there is no output.
     question = [schema] if output is MISSING else [output, schema]
     process = await monitor.add(
@@ -84,19 +70,7 @@ async def check_apart(
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
-    """Check an output that a client sent against a JSON schema, in a process that can be killed, without a sandbox.
-
-    Args:
-        output: the output, any JSON.
-        schema: the JSON schema, which is untrusted.
-        project_id: the project of the task; no project can use all slots for checks.
-        seconds: the time limit.
-
-    Raises:
-        OutputInvalid: the output does not match, or the check exceeded the time limit.
-        QueueFull: too many checks of the project are waiting.
-
-    """
+    """Check a client's output in a process that can be killed. Raises OutputInvalid, QueueFull."""
     async with SLOTS.hold(project_id):
         try:
             question = json.dumps([output, schema]).encode()

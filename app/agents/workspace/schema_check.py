@@ -22,12 +22,7 @@ from app.agents.errors import OutputInvalid
 
 
 def check_output(output: Any, schema: Any) -> None:
-    """Check an output against a JSON schema, in this process. References to other documents are not fetched.
-
-    Raises:
-        OutputInvalid: the output does not match, the schema is not valid, or it refers to something outside of it.
-
-    """
+    """Check an output, in this process; no other document is fetched. Raises OutputInvalid."""
     with _schema_errors():
         error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(output))
     if error is not None:
@@ -35,12 +30,7 @@ def check_output(output: Any, schema: Any) -> None:
 
 
 def check_schema(schema: Any) -> None:
-    """Check that any JSON is a valid JSON schema, in this process.
-
-    Raises:
-        OutputInvalid: it is not.
-
-    """
+    """Check that any JSON is a valid JSON schema, in this process. Raises OutputInvalid."""
     with _schema_errors():
         _validator(schema)
 
@@ -59,7 +49,6 @@ def _validator(schema: Any) -> Validator:
 
 @contextmanager
 def _schema_errors() -> Iterator[None]:
-    """Raise OutputInvalid for an error of the schema in the block."""
     try:
         yield
     except SchemaError as broken:

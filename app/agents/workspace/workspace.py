@@ -39,10 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent that has ended: the last commit, and the changed files with the patch.
-
-    `head` is the hash of that commit, or None if the agent changed nothing.
-    """
+    """The work of an agent: the last commit, None if nothing changed, and the changed files with the patch."""
 
     head: str | None  # None: nothing was changed
     changes: Changes
@@ -79,20 +76,9 @@ class Workspace:
         submodules_below: str | None = None,
         large_files: LargeFileLimits | None = None,
     ) -> None:
-        """Clone the repository into the folder `work` for the agent, on the branch that the run will push.
+        """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError.
 
-        Args:
-            source: the remote repository; if None, the clone is an empty repository.
-            push_branch: the branch that the run will push.
-            author: the author of the commits.
-            mirrors: local mirrors to read git objects from; if None, all objects are fetched.
-            submodules_below: only submodules with a URL below this one are fetched; if None, no submodules.
-            large_files: the limits for Git LFS files. If it is None or git-lfs is not installed, these files stay
-                pointers.
-
-        Raises:
-            RepositoryError: the repository cannot be cloned; the subclass names the cause.
-
+        Only submodules below the URL `submodules_below` are fetched.
         """
         self.author = author
         self._repository.create()
@@ -110,7 +96,6 @@ class Workspace:
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
-        """Borrow the git objects of a mirror; return False, with nothing changed, if that is not possible."""
         try:
             borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
@@ -147,10 +132,7 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Release the lock of the mirror from which the run's repositories read objects, if there is one.
-
-        After that, these repositories cannot be read. Calling it again has no effect.
-        """
+        """Unlock the mirror of the run's repositories, which cannot be read after this. Can be called again."""
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
             # A failed fetch may have added objects too.
@@ -159,18 +141,13 @@ class Workspace:
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        """The folders outside the workspace that the agent's clone and its git may read."""
         lent = (self._borrowed_objects.objects,) if self._borrowed_objects else ()
         return (*lent, *self.large_files.readable) if self.large_files else lent
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
-        """Return the folders that a process of this run may use: its workspace, and also `readable` and `writable`.
-
-        If `read_only` is True, the process can read the agent's clone but not write to it, except to the clone's folder
-        of artifacts and structured output. The home, the temporary folder and `writable` stay writable.
-        """
+        """Return the folders of a process of this run; if `read_only`, the clone is, but for artifacts and output."""
         return Confinement(
             directory=self.work,
             directory_writable=not read_only,
@@ -184,20 +161,10 @@ class Workspace:
     async def collect(
         self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
     ) -> Collected:
-        """Commit the agent's uncommitted files, import all its commits, and return the last commit with its changes.
+        """Commit the agent's files, import the commits that lead to its HEAD, and return the last, with its changes.
 
-        Call it when the agent has ended; it can be called again. Only commits that lead to the agent's HEAD are
-        imported, not those of its other branches. If the agent damaged the git folder of the clone, its files are
-        still collected.
-
-        Args:
-            sandbox: the sandbox that git runs in.
-            subject: the subject of the commit.
-            within: the time limit.
-
-        Raises:
-            WorkspaceBroken: the work cannot be gathered, or not within the time limit.
-
+        Call it when the agent has ended; it can be called again, and copes with a damaged git folder. Raises
+        WorkspaceBroken, also after `within`.
         """
         await remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
@@ -226,7 +193,6 @@ class Workspace:
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
-        """Import the agent's commits; return whether the last one is `head`. Raises WorkspaceBroken."""
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file
             return await self._repository.has(head)
         return await self._repository.import_bundle(bundle, RESULT) == head
@@ -243,10 +209,7 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Upload new Git LFS files to the code host, then push the commits up to `head` as the branch `branch`.
-
-        Raises RepositoryError.
-        """
+        """Upload new Git LFS files, then push the commits up to `head` as `branch`. Raises RepositoryError."""
         if self.large_files is not None:
             git = Git(self._repository.folder, self.environment)
             await self.large_files.store(remote, git, self.base.sha, head)
@@ -262,16 +225,7 @@ async def open_workspace(
     *,
     remover: FolderRemover | None = None,
 ) -> AsyncIterator[Workspace]:
-    """Create the workspace of a run, and yield it. Its folder is deleted after the block.
-
-    Args:
-        root: the folder of all workspaces.
-        run_id: the run.
-        environment: the worker's environment variables.
-        hidden: paths that no process of the run may see.
-        remover: deletes the folder in the background; if None, it is deleted when the block has ended.
-
-    """
+    """Yield the workspace of a run below `root`; its folder is deleted after the block, or by the remover."""
     async with open_folder(root, run_id, remover) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:
