@@ -1,1 +1,1 @@
-"""Checks of this machine: which agents respond, and which protections of the sandbox hold."""
+"""Checks of this machine: which protections of the sandbox hold."""

@@ -16,7 +16,6 @@ from typing import assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
-from app.agents.session.background import BackgroundSteps, wait_unless_failed
 from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
@@ -30,6 +29,54 @@ from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
 from app.shown_question import ShownQuestion
+
+Step = Callable[[], Awaitable[None]]
+
+
+class BackgroundSteps:
+    """Steps beside the turns of one conversation. An unexpected exception of one is kept as `fault`."""
+
+    def __init__(self, on_fault: Callable[[], None]) -> None:
+        """Prepare; `on_fault` ends the run: one that cannot be steered or stopped must not continue."""
+        self.fault: Exception | None = None
+        self._on_fault = on_fault
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, step: Step) -> None:
+        """Run a step in a task, until it returns or `stop` is called."""
+        task = asyncio.create_task(self.run(step))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def run(self, step: Step) -> None:
+        """Run a step, and return when it has ended. Raises nothing but CancelledError."""
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - raised again where the run's end is explained
+            self.fault = self.fault or error
+            self._on_fault()
+
+    async def stop(self) -> None:
+        """Cancel the steps that were started, and wait until they have ended."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def wait_unless_failed(event: asyncio.Event, step: Step, seconds: float) -> bool:
+    """Wait for an event, at most `seconds`. `step` runs meanwhile; its error is raised here."""
+    woken, failing = asyncio.create_task(event.wait()), asyncio.ensure_future(step())
+    try:
+        done, _ = await asyncio.wait({woken, failing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if failing in done:
+            await failing
+        return woken in done
+    finally:
+        woken.cancel()
+        failing.cancel()
+        await asyncio.gather(woken, failing, return_exceptions=True)
+
 
 _REASON_CHARACTERS = 10_000
 _ENDED = "The run is cancelled."
