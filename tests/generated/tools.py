@@ -77,7 +77,9 @@ class ClientTools:
 
     def _uv(self, *arguments: str) -> None:
         """Run uv with what pip is configured to use: its index, certificates and proxy."""
-        self._run([sys.executable, "-m", "uv", "--quiet", *arguments], {**uv_environment(), **self.environment})
+        self._run(
+            [sys.executable, "-m", "uv", "--quiet", *arguments], {**uv_environment(), **self.environment}
+        )
 
     def _run(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         subprocess.run(command, cwd=self.folder, env=environment or self.environment, check=True, timeout=600)
