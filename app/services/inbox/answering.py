@@ -6,7 +6,7 @@ forged or too old, or belongs to a person who may no longer answer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -32,12 +32,12 @@ from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.inbox.questions import is_open, require_question, winner
+from app.services.inbox.questions import QuestionRow, is_open, require_question, winner
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.follows import follow
-from app.services.questions.lifecycle import close_question
+from app.services.questions.lifecycle import ClosedQuestion, close_question
 from app.services.runs.authority import lock_to_steer
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # Any token may refuse, since that is safe.
 _REJECT = "reject_once"
@@ -58,7 +58,7 @@ async def answer_question(
 
 
 async def _answer(
-    session: AsyncSession, question: Fields, body: ActionIn, origin: Origin, *, redis: RedisClient
+    session: AsyncSession, question: QuestionRow, body: ActionIn, origin: Origin, *, redis: RedisClient
 ) -> AnsweredOut:
     try:
         answer = read_answer(question, dict(body))
@@ -66,14 +66,14 @@ async def _answer(
         attr = "__".join((invalid.field or "", *invalid.place))
         raise InvalidInput(invalid.what, code=invalid.code, attr=attr) from None
     if is_open(question):
-        if body.digest is not None and body.digest.lower() != question["digest"].hex():
+        if body.digest is not None and body.digest.lower() != question.digest.hex():
             raise QuestionChanged
-        caller, task_id, run_id = origin.caller, question["task_id"], question["run_id"]
+        caller, task_id, run_id = origin.caller, question.task_id, question.run_id
         try:
             await lock_to_steer(session, caller, task_id, run_id)
-            closed = await close_question(session, question, answer, origin)
+            closed = await close_question(session, question.id, answer, origin)
         except StateRefused:
-            question = await require_question(session, caller, question["id"])
+            question = await require_question(session, caller, question.id)
             if is_open(question):
                 raise
             # The run ended while this transaction waited for its row.
@@ -82,31 +82,31 @@ async def _answer(
                 await follow(session, caller, task_id)
                 wake_run_worker_after_commit(session, redis, run_id)
                 return _answer_out(closed, CommandStatus.ACCEPTED)
-            question = await require_question(session, caller, question["id"])
+            question = await require_question(session, caller, question.id)
     return await _require_same_answer(session, question, answer, origin)
 
 
 async def _require_same_answer(
-    session: AsyncSession, question: Fields, answer: Answer, origin: Origin
+    session: AsyncSession, question: QuestionRow, answer: Answer, origin: Origin
 ) -> AnsweredOut:
-    if question["status"] != QuestionStatus.ANSWERED:
+    if question.status is not QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(question))
-    is_same = question["answer"] == answer.shown
+    is_same = question.answer == answer.shown
     if origin.token is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
-        given = question["answered_from"] or {}
+        given = question.answered_from or {}
         is_same = is_same and all(
             given.get(name) == origin.token[name] for name in ("notification", "option")
         )
     if not is_same:
         raise AlreadyAnswered(winner(question))
-    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == question["command_id"]))
+    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == question.command_id))
     answered = _answer_out(question, CommandStatus(status or CommandStatus.CONSUMED))
     answered["repeated"] = True
     return answered
 
 
-def _answer_out(question: Fields, delivery: CommandStatus) -> AnsweredOut:
+def _answer_out(question: QuestionRow | ClosedQuestion, delivery: CommandStatus) -> AnsweredOut:
     first = winner(question)
     return {
         "status": "answered",
@@ -135,14 +135,14 @@ class Action:
     claims: ActionClaims
     person: Principal
     device_id: UUID | None
-    question: Fields
+    question: QuestionRow
     # The risk up to which a token alone answers.
     limit: ActionTokens
 
     @property
     def option(self) -> Mapping[str, Any] | None:
         """The option that the token answers with; None if it only opens the question's page. Raises QuestionChanged."""
-        place, options = self.claims.option, self.question["options"]
+        place, options = self.claims.option, self.question.options
         if place is None:
             return None
         if place >= len(options):
@@ -153,13 +153,13 @@ class Action:
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
         """The options that the token can choose: its own and those that reject, or all for the question's page."""
-        own, options = self.option, self.question["options"]
+        own, options = self.option, self.question.options
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
         """Whether the risk of the question is too high to answer it with an action token alone, without an API key."""
-        return not self.limit.covers(QuestionRisk(self.question["risk"]))
+        return not self.limit.covers(self.question.risk)
 
 
 async def open_action(
@@ -177,15 +177,21 @@ async def open_action(
         raise NotFound
     values = {"notification_id": claims.notification_id, "question_id": claims.question_id}
     sent = await _SENT.first(session, values)
-    person = None if sent is None else await find_member(session, sent["user_id"], sent["project_id"])
+    person = None if sent is None else await find_member(session, sent.user_id, sent.project_id)
     if sent is None or person is None:
         raise NotFound
     question = await require_question(session, person, claims.question_id)
-    action = Action(claims, person, sent["device_id"], question, limit)
-    if claims.option is not None and action.needs_key and question["risk"] != QuestionRisk.HIGH:
+    action = Action(claims, person, sent.device_id, question, limit)
+    if claims.option is not None and action.needs_key and question.risk != QuestionRisk.HIGH:
         # High risk says for itself what it needs.
         raise NotFound
     return action
+
+
+class _Sent(NamedTuple):
+    user_id: int
+    device_id: UUID
+    project_id: int
 
 
 _SENT = Prepared(
@@ -193,7 +199,8 @@ _SENT = Prepared(
     .join(Question, Question.run_id == Notification.run_id)
     # A device that was unregistered, or is another person's by now, answers nothing.
     .join(PushToken, (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id))
-    .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id"))
+    .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id")),
+    _Sent,
 )
 
 
@@ -212,8 +219,8 @@ async def act(
         body = body.model_copy(update={"option_id": body.option_id or option["id"]})
     if is_open(question):
         if action.needs_key and not client.has_key:
-            raise PermissionDenied(f"This question needs an API key: its risk is {question['risk']}.")
-        if claims.digest != question["digest"]:
+            raise PermissionDenied(f"This question needs an API key: its risk is {question.risk}.")
+        if claims.digest != question.digest:
             raise QuestionChanged
     token = {
         "notification": str(claims.notification_id),

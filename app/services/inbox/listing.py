@@ -4,7 +4,7 @@ A page is read by two index scans in the order of the inbox: one of the question
 those of followed tasks. The number of open questions is a sum that every write updates (ADR 30).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -31,7 +31,7 @@ from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
-from app.services.inbox.questions import QUESTION_COLUMNS, details_of, question_out
+from app.services.inbox.questions import QUESTION_COLUMNS, QuestionRow, details_of, question_out
 from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
@@ -80,6 +80,14 @@ def followed(*columns: Any) -> Select[Any]:
 _SOURCES = (("own", own), ("followed", followed))
 
 
+class _InboxRow(NamedTuple):
+    """The counts of an inbox, and one question of its page; an empty page has one row without a question."""
+
+    total: int
+    open_count: int
+    question: QuestionRow | None
+
+
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
@@ -99,13 +107,13 @@ async def list_inbox(
     }
     rows = await _PAGES[query.status].all(session, values)
     may_write = has_scope(caller, Scope.TASK_WRITE)
-    shown = [question_out(row, link, may_write=may_write) for row in rows if row["id"] is not None]
-    return rows[0]["count"], rows[0]["open_count"], shown
+    shown = [question_out(row.question, link, may_write=may_write) for row in rows if row.question]
+    return rows[0].total, rows[0].open_count, shown
 
 
 def _count_columns() -> tuple[Any, Any]:
     return (
-        func.count().filter(_WANTED).label("count"),
+        func.count().filter(_WANTED).label("total"),
         func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
     )
 
@@ -114,14 +122,14 @@ def _open_counts_of_own() -> Select[Any]:
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(
-        sum_questions(*matches).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
+        sum_questions(*matches).label("total"), sum_questions(kind != _MESSAGE).label("open_count")
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 
 def _counts(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
     ours, others = of_own.subquery("ours"), followed(*_count_columns()).where(*conditions).subquery("others")
     return (
-        select(*((ours.c[name] + others.c[name]).label(name) for name in ("count", "open_count")))
+        select(*((ours.c[name] + others.c[name]).label(name) for name in ("total", "open_count")))
         .join_from(ours, others, true())
         .subquery("counts")
     )
@@ -144,11 +152,12 @@ def _page_statement(*, is_open: bool) -> Select[Any]:
     order = (merged.c.rank, merged.c.opened_at, merged.c.id)
     page = select(merged).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
     # One by one: joined, the planner takes a page of any length for a long one, and reads all tasks.
-    details = details_of(page.c, is_open=is_open).lateral("details")
-    rows = select(page, details).join(details, true()).subquery("rows")
+    details = details_of(page.c).lateral("details")
+    shown = [page.c[column.key] for column in QUESTION_COLUMNS]
+    rows = select(*shown, details, page.c.rank).join(details, true()).subquery("rows")
     counts = _counts(_open_counts_of_own() if is_open else own(*_count_columns()), *conditions)
     return (
-        select(counts, rows)
+        select(counts, *(rows.c[column.key] for column in rows.c if column.key != "rank"))
         .select_from(counts)
         .outerjoin(rows, true())
         .order_by(rows.c.rank, rows.c.opened_at, rows.c.id)
@@ -156,6 +165,6 @@ def _page_statement(*, is_open: bool) -> Select[Any]:
 
 
 _PAGES = {
-    InboxStatus.OPEN: Prepared(_page_statement(is_open=True)),
-    InboxStatus.ALL: Prepared(_page_statement(is_open=False)),
+    InboxStatus.OPEN: Prepared(_page_statement(is_open=True), _InboxRow),
+    InboxStatus.ALL: Prepared(_page_statement(is_open=False), _InboxRow),
 }

@@ -1,8 +1,7 @@
 """Show single questions of agents as the inbox does; follow their tasks, and snooze them (contract 15)."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -11,81 +10,106 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import QuestionAction, QuestionStatus, Scope
+from app.enums import (
+    AnswerVia,
+    QuestionAction,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    RunStatus,
+    Scope,
+    Urgency,
+)
 from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.models import Project, Question, QuestionSnooze, Run, Task, TaskFollow, User
 from app.models.base import literal_int
-from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn, Winner
+from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOut, SnoozeIn, Winner
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
 from app.services.notifications import closed_questions
 from app.services.questions.follows import follow
+from app.services.questions.lifecycle import ClosedQuestion
 from app.services.task_links import task_link
 from app.services.views.slugs import slug, slug_prefix
-from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
-from app.statements import Fields, Prepared
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
+from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=User.id.type)
-# The columns of a question that `question_out` shows.
-QUESTION_COLUMNS = (
-    Question.id,
-    Question.project_id,
-    Question.task_id,
-    Question.run_id,
-    Question.kind,
-    Question.status,
-    Question.urgency,
-    Question.risk,
-    Question.digest,
-    Question.title,
-    Question.detail,
-    Question.options,
-    Question.schema,
-    Question.url,
-    Question.opened_at,
-    Question.expires_at,
-    Question.closed_at,
-    Question.answer,
-    Question.answered_via,
-)
 
 
-def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of the details of a question that are stored in other tables than `questions`."""
-    columns: list[Any] = [
-        QuestionSnooze.until.label("snoozed_until"),
-        Task.title.label("task_title"),
-        Task.task_number,
-        Task.repository,
-        Run.status.label("run_status"),
-        Project.name.label("project_name"),
-    ]
-    found = (
-        select(*columns)
+class QuestionRow(NamedTuple):
+    """A question with what the inbox shows of its task, its run and its project, and who answered it."""
+
+    id: UUID
+    project_id: int
+    task_id: UUID
+    run_id: UUID
+    request_id: str
+    kind: QuestionKind
+    status: QuestionStatus
+    urgency: Urgency
+    risk: QuestionRisk
+    digest: bytes
+    title: str
+    detail: str
+    options: list[QuestionOption]
+    schema: dict[str, Any] | None
+    url: str | None
+    opened_at: datetime
+    expires_at: datetime | None
+    closed_at: datetime | None
+    answer: dict[str, Any] | None
+    answered_via: AnswerVia | None
+    answered_from: dict[str, Any] | None
+    command_id: UUID | None
+    snoozed_until: datetime | None
+    task_title: str
+    task_number: int
+    repository: str | None
+    run_status: RunStatus
+    project_name: str
+    creator: Creator | None
+
+
+QUESTION_COLUMNS = [
+    getattr(Question, name) for name in QuestionRow._fields[: QuestionRow._fields.index("snoozed_until")]
+]
+
+
+def details_of(question: Any) -> Select[Any]:
+    """Return a correlated SELECT of the columns of a `QuestionRow` that are stored in other tables than `questions`."""
+    return (
+        select(
+            QuestionSnooze.until.label("snoozed_until"),
+            Task.title.label("task_title"),
+            Task.task_number,
+            Task.repository,
+            Run.status.label("run_status"),
+            Project.name.label("project_name"),
+            *CREATOR_COLUMNS,
+        )
         .select_from(Task)
         .join(Run, Run.id == question.run_id)
         .join(Project, Project.id == question.project_id)
         .outerjoin(
             QuestionSnooze, and_(QuestionSnooze.question_id == question.id, QuestionSnooze.user_id == _USER)
         )
+        .outerjoin(User, User.id == question.answered_by_id)
         .where(Task.id == question.task_id)
         .correlate_except(Task, Run, Project, QuestionSnooze, User)
         # For the planner, which else joins the questions with all tasks.
         .limit(literal_int(1))
     )
-    if is_open:
-        return found
-    return found.outerjoin(User, User.id == question.answered_by_id).add_columns(*CREATOR_COLUMNS)
 
 
 _ACTIONS = [QuestionAction.ANSWER, QuestionAction.SNOOZE, QuestionAction.MUTE]
 _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None, "answered_at": None}
 
 
-async def require_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
+async def require_question(session: AsyncSession, caller: Principal, question_id: UUID) -> QuestionRow:
     """Return a question of the request's project, with all columns that `question_out` needs."""
-    row: Fields | None = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
+    row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
         raise NotFound
     return row
@@ -102,67 +126,63 @@ async def list_questions(
 
 
 _DETAILS = details_of(Question).where(VISIBLE_TASK).lateral("details")
-_QUESTION = Prepared(
-    select(*QUESTION_COLUMNS, Question.request_id, Question.answered_from, Question.command_id, _DETAILS)
-    .join(_DETAILS, true())
-    .where(Question.id == bindparam("question_id"))
-)
+_QUESTIONS = select(*QUESTION_COLUMNS, _DETAILS).join(_DETAILS, true())
+_QUESTION = Prepared(_QUESTIONS.where(Question.id == bindparam("question_id")), QuestionRow)
 _OF_RUN = Prepared(
-    select(*QUESTION_COLUMNS, _DETAILS)
-    .join(_DETAILS, true())
-    .where(Question.run_id == bindparam("run_id"))
+    _QUESTIONS.where(Question.run_id == bindparam("run_id"))
     .order_by(Question.opened_at.desc(), Question.id.desc())
-    .limit(literal_int(100))
+    .limit(literal_int(100)),
+    QuestionRow,
 )
 
 
-def is_open(question: Fields) -> bool:
+def is_open(question: QuestionRow) -> bool:
     """Return whether a question still waited for an answer when it was read; only `close_question` can rely on it."""
-    return bool(question["status"] == QuestionStatus.OPEN)
+    return question.status is QuestionStatus.OPEN
 
 
-def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
-    """Return a question, with `QUESTION_COLUMNS` and the columns of `details_of`, as the API shows it."""
-    url, project_id, task_id = row["url"], row["project_id"], row["task_id"]
+def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut:
+    """Return a question, as the API shows it."""
+    url, project_id, task_id = row.url, row.project_id, row.task_id
     return {
-        "id": row["id"],
-        "kind": row["kind"],
-        "status": row["status"],
-        "urgency": row["urgency"],
-        "risk": row["risk"],
-        "digest": row["digest"].hex(),
-        "title": row["title"],
-        "detail": row["detail"],
-        "options": row["options"],
-        "schema": row["schema"],
+        "id": row.id,
+        "kind": row.kind,
+        "status": row.status,
+        "urgency": row.urgency,
+        "risk": row.risk,
+        "digest": row.digest.hex(),
+        "title": row.title,
+        "detail": row.detail,
+        "options": row.options,
+        "schema": row.schema,
         "link": url,
         "link_host": host_of(url),
         "task": {
             "id": task_id,
-            "title": row["task_title"],
-            "slug": slug(slug_prefix(row["project_name"]), row["task_number"]),
-            "repository": row["repository"],
+            "title": row.task_title,
+            "slug": slug(slug_prefix(row.project_name), row.task_number),
+            "repository": row.repository,
         },
-        "run": {"id": row["run_id"], "status": row["run_status"]},
+        "run": {"id": row.run_id, "status": row.run_status},
         "project_id": project_id,
-        "opened_at": row["opened_at"],
-        "expires_at": row["expires_at"],
-        "snoozed_until": row["snoozed_until"],
+        "opened_at": row.opened_at,
+        "expires_at": row.expires_at,
+        "snoozed_until": row.snoozed_until,
         **winner(row),
         "allowed_actions": _ACTIONS if may_write and is_open(row) else [],
         "url": task_link(link, project_id, task_id),
     }
 
 
-def winner(row: Mapping[str, Any]) -> Winner:
+def winner(row: QuestionRow | ClosedQuestion) -> Winner:
     """Return the answer that closed a question, with its person, way and time; all None without an answer."""
-    if row["status"] != QuestionStatus.ANSWERED:
+    if row.status is not QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
-        "answer": row["answer"],
-        "answered_by": user_of_mapping(row),
-        "answered_via": row["answered_via"],
-        "answered_at": row["closed_at"],
+        "answer": row.answer,
+        "answered_by": user_basic(row.creator) if row.creator else None,
+        "answered_via": row.answered_via,
+        "answered_at": row.closed_at,
     }
 
 

@@ -1,13 +1,12 @@
 """Check answers to questions of agents: one place for all ways in which an answer comes (contract 15.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any  # JSON
+from typing import Any, Protocol  # Any: JSON
 
 from app.enums import AnswerVia, CommandMethod, QuestionKind
 from app.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.services.access.principal import Principal
-from app.statements import Fields
 
 _SHOWN = ("option_id", "action", "content", "custom_input")
 _SHOWN_CHARACTERS = 4000
@@ -17,6 +16,21 @@ _WAYS = {
     QuestionKind.URL: "action",
     QuestionKind.MESSAGE: "text",
 }
+
+
+class Asked(Protocol):
+    """What decides whether an answer fits a question."""
+
+    @property
+    def kind(self) -> QuestionKind: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def options(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def schema(self) -> dict[str, Any] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +60,20 @@ class Origin:
     rpc_id: Any = None
 
 
-def read_answer(question: Fields, given: Mapping[str, Any], *, is_command: bool = False) -> Answer:
+def read_answer(question: Asked, given: Mapping[str, Any], *, is_command: bool = False) -> Answer:
     """Return the answer to a question that a request gives; raise AnswerInvalid if it does not fit.
 
     `given` has the fields of `ActionIn`. With `is_command` it has the parameters of a `permission_response`, which
     chooses an option also for a form, with `custom_input` or `answers` (by the texts of the fields), and for a page.
     """
-    kind = QuestionKind(question["kind"])
+    kind = question.kind
     way = "option_id" if is_command else _WAYS[kind]
     if given.get(way) is None:
         raise AnswerInvalid(f"A question of the kind {kind} takes {way}.", field=way)
     if way == "text":
         return Answer(CommandMethod.USER_MESSAGE, {"content": given["text"], "artifact_ids": []})
     names = (way, "custom_input", "answers")
-    params = {"request_id": question["request_id"]}
+    params: dict[str, Any] = {"request_id": question.request_id}
     params |= {name: given[name] for name in names if given.get(name) is not None}
     if kind is QuestionKind.FORM:
         action, content = _answer_form(question, params, given.get("content"))
@@ -68,7 +82,7 @@ def read_answer(question: Fields, given: Mapping[str, Any], *, is_command: bool 
     elif given.get("content") is not None:
         raise AnswerInvalid(f"A question of the kind {kind} takes no content.", field="content")
     elif way == "option_id":
-        offered = [option["id"] for option in question["options"]]
+        offered = [option["id"] for option in question.options]
         if params["option_id"] not in offered:
             options = ", ".join(offered)
             raise AnswerInvalid(
@@ -79,11 +93,11 @@ def read_answer(question: Fields, given: Mapping[str, Any], *, is_command: bool 
     return Answer(CommandMethod.PERMISSION_RESPONSE, params)
 
 
-def _answer_form(question: Fields, params: Mapping[str, Any], content: Any) -> tuple[str, dict[str, Any]]:
+def _answer_form(question: Asked, params: Mapping[str, Any], content: Any) -> tuple[str, dict[str, Any]]:
     if params.get("action", "accept") != "accept":
         return params["action"], {}
     try:
-        return read_form(question["detail"], question["schema"] or {}).answer({**params, "content": content})
+        return read_form(question.detail, question.schema or {}).answer({**params, "content": content})
     except FormRefused as refused:
         what = f"This form takes no answer but to decline it: {refused}."
         raise AnswerInvalid(what, field="content") from None

@@ -7,18 +7,19 @@ accepted. Each opening and closing records events, and copies the newest open qu
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, RowMapping, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import (
     TERMINAL_STATUSES,
+    AnswerVia,
     CommandStatus,
     EventType,
     QuestionKind,
@@ -34,9 +35,9 @@ from app.services.notifications import closed_questions
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
-from app.services.views.users import CREATOR_COLUMNS
+from app.services.views.users import CREATOR_COLUMNS, Creator
 from app.shown_question import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)
@@ -46,18 +47,37 @@ _EVENT_OF = {
     QuestionStatus.EXPIRED: EventType.QUESTION_EXPIRED,
     QuestionStatus.WITHDRAWN: EventType.QUESTION_WITHDRAWN,
 }
-_CLOSED_COLUMNS = (
-    Question.id,
-    Question.run_id,
-    Question.kind,
-    Question.urgency,
-    Question.status,
-    Question.options,
-    Question.answer,
-    Question.answered_by_id,
-    Question.answered_via,
-    Question.closed_at,
-)
+
+
+class AskedQuestion(NamedTuple):
+    """A question of a run, open or closed, as its agent has asked it."""
+
+    id: UUID
+    kind: QuestionKind
+    request_id: str
+    detail: str
+    tool_call: dict[str, Any] | None
+    options: list[dict[str, Any]]
+    schema: dict[str, Any] | None
+    opened_at: datetime
+
+
+class ClosedQuestion(NamedTuple):
+    """A question that the current transaction has closed, with the person that answered it, if any."""
+
+    id: UUID
+    run_id: UUID
+    kind: QuestionKind
+    urgency: Urgency
+    status: QuestionStatus
+    options: list[dict[str, Any]]
+    answer: dict[str, Any] | None
+    answered_via: AnswerVia | None
+    closed_at: datetime | None
+    creator: Creator | None = None
+
+
+_CLOSED_COLUMNS = [getattr(Question, name) for name in ClosedQuestion._fields[:-1]]
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
@@ -116,15 +136,15 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
 
 
 async def close_question(
-    session: AsyncSession, question: Fields, answer: Answer, origin: Origin
-) -> Fields | None:
+    session: AsyncSession, question_id: UUID, answer: Answer, origin: Origin
+) -> ClosedQuestion | None:
     """Close an open question with its first answer, and store the command that sends the answer to the agent.
 
-    Return the closed row, with the `CREATOR_COLUMNS` of the person that answered; None, with nothing changed, if the
-    question was closed before. The caller holds the lock on the run's row.
+    Return the closed row; None, with nothing changed, if the question was closed before. The caller holds the lock on
+    the run's row.
     """
     values = {
-        "question_id": question["id"],
+        "question_id": question_id,
         "now": utcnow(),
         "user_id": origin.caller.user_id,
         "given_command_id": new_id(),
@@ -158,7 +178,7 @@ def _close_statement() -> Any:  # Any: a Select of many columns
             answered_from=given("token"),
             command_id=command_id,
         )
-        .returning(*_CLOSED_COLUMNS)
+        .returning(*_CLOSED_COLUMNS, Question.answered_by_id)
         .cte("closed")
     )
     sent = insert(RunCommand).from_select(
@@ -175,7 +195,8 @@ def _close_statement() -> Any:  # Any: a Select of many columns
         ),
     )
     person = closed.outerjoin(User, User.id == closed.c.answered_by_id)
-    return select(*closed.c, *CREATOR_COLUMNS).select_from(person).add_cte(sent.cte("sent"))
+    shown = [closed.c[column.key] for column in _CLOSED_COLUMNS]
+    return select(*shown, *CREATOR_COLUMNS).select_from(person).add_cte(sent.cte("sent"))
 
 
 _GIVEN = {
@@ -187,7 +208,7 @@ _GIVEN = {
     "params": RunCommand.params,
     "rpc_id": RunCommand.rpc_id,
 }
-_CLOSE = Prepared(_close_statement())
+_CLOSE = Prepared(_close_statement(), ClosedQuestion)
 
 
 async def withdraw(
@@ -210,25 +231,23 @@ async def withdraw(
         )
         .returning(*_CLOSED_COLUMNS)
     )
-    rows = sorted(closed.mappings(), key=lambda row: row["id"])
+    rows = sorted((ClosedQuestion(*row) for row in closed), key=lambda row: row.id)
     await _announce(session, rows, is_resumed=request_id is not None)
     return bool(rows)
 
 
-async def _announce(
-    session: AsyncSession, closed: Sequence[Fields | RowMapping], *, is_resumed: bool
-) -> None:
+async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, is_resumed: bool) -> None:
     if not closed:
         return
     events: list[tuple[UUID, EventType, Mapping[str, Any]]] = []
     for row in closed:
-        events.append((row["run_id"], _EVENT_OF[row["status"]], _closed_data(row)))
+        events.append((row.run_id, _EVENT_OF[row.status], _closed_data(row)))
         if is_resumed:
-            events.append((row["run_id"], EventType.RUN_RESUMED, _waiting_data(row["kind"], row["id"])))
+            events.append((row.run_id, EventType.RUN_RESUMED, _waiting_data(row.kind, row.id)))
     await record_for_runs(session, events)
-    await closed_questions.settle_closed(session, [row["id"] for row in closed])
+    await closed_questions.settle_closed(session, [row.id for row in closed])
     if is_resumed:
-        await _show_waiting(session, closed[0]["run_id"])
+        await _show_waiting(session, closed[0].run_id)
 
 
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
@@ -246,25 +265,29 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))
 
 
-async def find_by_request(session: AsyncSession, run_id: UUID, request_id: str) -> Fields | None:
+async def find_by_request(session: AsyncSession, run_id: UUID, request_id: str) -> AskedQuestion | None:
     """Return a run's question, open or closed, by its id with or without hyphens; None if there is none."""
     values = {"run_id": run_id, "request_id": request_id.replace("-", "")}
     return await _BY_REQUEST.first(session, values)
 
 
-_OF_RUN = select(*Question.__table__.columns).where(Question.run_id == bindparam("run_id"))
-_BY_REQUEST = Prepared(_OF_RUN.where(Question.request_id == bindparam("request_id")))
+_OF_RUN = select(*(getattr(Question, name) for name in AskedQuestion._fields)).where(
+    Question.run_id == bindparam("run_id")
+)
+_BY_REQUEST = Prepared(_OF_RUN.where(Question.request_id == bindparam("request_id")), AskedQuestion)
 _AWAITED_MESSAGE = Prepared(
-    _OF_RUN.where(Question.is_open(), Question.kind == constant(QuestionKind.MESSAGE)).limit(literal_int(1))
+    _OF_RUN.where(Question.is_open(), Question.kind == constant(QuestionKind.MESSAGE)).limit(literal_int(1)),
+    AskedQuestion,
 )
 _NEWEST = Prepared(
     _OF_RUN.where(Question.is_open())
     .order_by(Question.opened_at.desc(), Question.id.desc())
-    .limit(literal_int(1))
+    .limit(literal_int(1)),
+    AskedQuestion,
 )
 
 
-async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Fields | None:
+async def find_awaited_message(session: AsyncSession, run_id: UUID) -> AskedQuestion | None:
     """Return the open question by which a run's agent waits for a message; None if it waits for none."""
     return await _AWAITED_MESSAGE.first(session, {"run_id": run_id})
 
@@ -275,15 +298,10 @@ async def _show_waiting(session: AsyncSession, run_id: UUID) -> None:
         await _set_waiting_for(session, run_id, None)
         return
     options = [
-        {"optionId": option["id"], "name": option["name"], "kind": option["kind"]}
-        for option in row["options"]
+        {"optionId": option["id"], "name": option["name"], "kind": option["kind"]} for option in row.options
     ]
     newest = waiting_for(
-        QuestionKind(row["kind"]),
-        row["request_id"],
-        tool_call=row["tool_call"] or {},
-        options=options,
-        since=row["opened_at"],
+        row.kind, row.request_id, tool_call=row.tool_call or {}, options=options, since=row.opened_at
     )
     await _set_waiting_for(session, run_id, newest)
 
@@ -293,18 +311,19 @@ async def _set_waiting_for(session: AsyncSession, run_id: UUID, newest: dict[str
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
 
 
-def _waiting_data(kind: str, question_id: UUID) -> dict[str, Any]:
-    if kind == QuestionKind.MESSAGE:
+def _waiting_data(kind: QuestionKind, question_id: UUID) -> dict[str, Any]:
+    if kind is QuestionKind.MESSAGE:
         return {"kind": "message"}
     return {"kind": "permission", "question_id": str(question_id)}
 
 
-def _closed_data(row: Fields | RowMapping) -> dict[str, Any]:
-    data = {"question_id": str(row["id"]), "kind": row["kind"], "urgency": row["urgency"]}
-    if row["answered_via"] is not None:
-        data["via"] = row["answered_via"]
-        kinds = {option["id"]: option["kind"] for option in row["options"]}
-        if (chosen := row["answer"].get("option_id")) in kinds:
+def _closed_data(row: ClosedQuestion) -> dict[str, Any]:
+    # The kind of the answer, never the content.
+    data = {"question_id": str(row.id), "kind": row.kind, "urgency": row.urgency}
+    if row.answer is not None and row.answered_via is not None:
+        data["via"] = row.answered_via
+        kinds = {option["id"]: option["kind"] for option in row.options}
+        if (chosen := row.answer.get("option_id")) in kinds:
             data["option_kind"] = kinds[chosen]
     return data
 

@@ -89,13 +89,13 @@ async def _take(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Or
             answer = read_answer(question, body.params, is_command=True)
         except AnswerInvalid as invalid:
             return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
-        return None if await questions.close_question(session, question, answer, origin) else _NO_QUESTION
+        return None if await questions.close_question(session, question.id, answer, origin) else _NO_QUESTION
     if body.method not in _STOPS and await _has_too_many(session, run_id):
         return _TOO_MANY
     if body.method is CommandMethod.USER_MESSAGE:
         awaited = await questions.find_awaited_message(session, run_id)
         if awaited is not None:
-            await questions.close_question(session, awaited, Answer(body.method, body.params), origin)
+            await questions.close_question(session, awaited.id, Answer(body.method, body.params), origin)
             return None
     await session.execute(
         insert(RunCommand).values(

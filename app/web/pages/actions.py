@@ -59,7 +59,7 @@ async def answer_by_form(request: Request, action: Action) -> Response:
 
 def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
     given: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
-    is_form = action.question["kind"] == QuestionKind.FORM
+    is_form = action.question.kind is QuestionKind.FORM
     if is_form and given.get("action") == FormAction.ACCEPT:
         asked = form_of(action.question)
         given["content"] = {} if asked is None else content_of(asked, form)

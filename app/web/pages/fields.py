@@ -6,6 +6,7 @@ from typing import Any  # JSON
 
 from app.forms import Form, FormQuestion, FormRefused, read_form
 from app.schemas.fields import parse_integer
+from app.services.inbox.questions import QuestionRow
 from app.web.pages.texts import visible
 
 _PREFIX = "content."
@@ -35,10 +36,10 @@ class FormField:
     default: str = ""
 
 
-def form_of(question: Mapping[str, Any]) -> Form | None:
+def form_of(question: QuestionRow) -> Form | None:
     """Return the form that an agent's question asks a person to fill, or None if its schema is not supported."""
     try:
-        return read_form(question["detail"], question["schema"] or {})
+        return read_form(question.detail, question.schema or {})
     except FormRefused:
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.clock import utcnow
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
-from app.services.inbox.questions import host_of
+from app.services.inbox.questions import QuestionRow, host_of
 from app.services.views.slugs import slug, slug_prefix
 from app.web.pages.fields import FormField, fields_of, form_of
 from app.web.pages.texts import visible
@@ -105,26 +105,24 @@ class Page:
     attributes: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
-def page_of_question(
-    row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
-) -> Page:
+def page_of_question(row: QuestionRow, options: Sequence[Mapping[str, Any]], *, asks_for_key: bool) -> Page:
     """Return the data of a question's HTML page."""
-    kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
-    is_risky = row["risk"] == QuestionRisk.HIGH
-    number = slug(slug_prefix(row["project_name"]), row["task_number"])
+    kind, is_open = row.kind, row.status is QuestionStatus.OPEN
+    is_risky = row.risk == QuestionRisk.HIGH
+    number = slug(slug_prefix(row.project_name), row.task_number)
     answers, more = _buttons(kind, options)
     form = form_of(row) if kind is QuestionKind.FORM else None
     return Page(
-        heading=visible(row["title"]) or _KINDS[kind],
+        heading=visible(row.title) or _KINDS[kind],
         about=_KINDS[kind],
-        where=visible(" · ".join(filter(None, (number, row["repository"])))),
+        where=visible(" · ".join(filter(None, (number, row.repository)))),
         notice=_notice(row, is_risky=is_risky),
-        detail=visible(row["detail"]),
-        link=visible(row["url"]),
-        link_host=visible(host_of(row["url"])),
-        is_link_safe=is_open and (row["url"] or "").startswith("https://"),
+        detail=visible(row.detail),
+        link=visible(row.url),
+        link_host=visible(host_of(row.url)),
+        is_link_safe=is_open and (row.url or "").startswith("https://"),
         is_open=is_open,
-        digest=row["digest"].hex(),
+        digest=row.digest.hex(),
         text=_UNSHOWN if kind is QuestionKind.FORM and form is None else "",
         fields=() if form is None else fields_of(form),
         takes_text=kind is QuestionKind.MESSAGE,
@@ -132,7 +130,7 @@ def page_of_question(
         needs_key=asks_for_key,
         answers=answers,
         more=more,
-        has_other_answers=len(options) < len(row["options"]),
+        has_other_answers=len(options) < len(row.options),
         attributes=_attributes(row, is_open=is_open),
     )
 
@@ -142,14 +140,17 @@ def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
     return Page(heading=title, text=text, has_way_back=has_question)
 
 
-def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
-    match QuestionStatus(row["status"]):
+def _notice(row: QuestionRow, *, is_risky: bool) -> Notice | None:
+    match row.status:
         case QuestionStatus.ANSWERED:
-            name = " ".join(filter(None, (row["creator_first_name"], row["creator_last_name"])))
-            person = visible(name or row["creator_email"])
-            by = f"Answered by {person}" if person else "Answered"
-            way = _WAYS[AnswerVia(row["answered_via"])]
-            return Notice("good", answer_in_words(row), f"{by} through {way}, {_moment(row['closed_at'])}.")
+            assert row.answered_via is not None
+            assert row.closed_at is not None
+            by, person = "Answered", row.creator
+            if person is not None:
+                name = " ".join(filter(None, (person.first_name, person.last_name)))
+                by = f"Answered by {visible(name or person.email)}"
+            text = f"{by} through {_WAYS[row.answered_via]}, {_moment(row.closed_at)}."
+            return Notice("good", answer_in_words(row), text)
         case QuestionStatus.EXPIRED | QuestionStatus.WITHDRAWN as status:
             return Notice("", *_CLOSED[status])
         case QuestionStatus.OPEN if is_risky:
@@ -158,11 +159,11 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
             return None
 
 
-def answer_in_words(row: Mapping[str, Any]) -> str:
+def answer_in_words(row: QuestionRow) -> str:
     """Return a text for people, such as "Allowed once", that describes the answer that closed a question."""
-    answer: Mapping[str, Any] = row["answer"] or {}
+    answer: Mapping[str, Any] = row.answer or {}
     if (option_id := answer.get("option_id")) is not None:
-        kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]
+        kinds = [option["kind"] for option in row.options if option["id"] == option_id]
         return _CHOSEN.get(kinds[0] if kinds else "", visible(option_id))
     if (action := answer.get("action")) is not None:
         return _ACTIONS[FormAction(action)]
@@ -202,16 +203,16 @@ def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
     )
 
 
-def _attributes(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
+def _attributes(row: QuestionRow, *, is_open: bool) -> list[tuple[str, str]]:
     attributes = [
-        ("Task", visible(row["task_title"])),
-        ("Project", visible(row["project_name"])),
-        ("Risk", row["risk"].capitalize()),
-        ("Asked", _moment(row["opened_at"])),
+        ("Task", visible(row.task_title)),
+        ("Project", visible(row.project_name)),
+        ("Risk", row.risk.capitalize()),
+        ("Asked", _moment(row.opened_at)),
     ]
-    if is_open and row["expires_at"] is not None:
-        left = _duration(row["expires_at"] - utcnow())
-        attributes.append(("Answer by", f"{_moment(row['expires_at'])}, {left} left"))
+    if is_open and row.expires_at is not None:
+        left = _duration(row.expires_at - utcnow())
+        attributes.append(("Answer by", f"{_moment(row.expires_at)}, {left} left"))
     return [(name, value) for name, value in attributes if value]
 
 

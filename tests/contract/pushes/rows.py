@@ -33,7 +33,7 @@ async def answer(sessions: SessionFactory, question: Question, by: User) -> None
         caller = member_of(await session.get_one(Project, question.project_id), by)
         given = Answer(CommandMethod.PERMISSION_RESPONSE, {"option_id": "allow"})
         origin = Origin(caller, AnswerVia.API)
-        assert await lifecycle.close_question(session, {"id": question.id}, given, origin)
+        assert await lifecycle.close_question(session, question.id, given, origin)
 
 
 async def end_run(sessions: SessionFactory, run: Run) -> None:

@@ -171,8 +171,8 @@ async def test_first_answer_closes_and_others_change_nothing(
             CommandMethod.PERMISSION_RESPONSE, {"request_id": asked.request_id, "option_id": option}
         )
         async with unit_of_work(sessions) as own:
-            closed = await close_question(own, {"id": asked.id}, answer, origin)
-            results.append(None if closed is None else (closed["answer"], closed["creator_id"]))
+            closed = await close_question(own, asked.id, answer, origin)
+            results.append(None if closed is None else (closed.answer, closed.creator and closed.creator.id))
     row = await row_of(sessions, asked)
     assert results == [({"option_id": "yes"}, owner.id), None]
     assert (row.status, row.answer, row.answered_via) == ("answered", {"option_id": "yes"}, "console")
