@@ -5,7 +5,7 @@ Either takes one SQL statement, which also reads the project that the request na
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,7 +30,7 @@ from app.models import ApiKey, ConsoleSession, Membership, Project, User
 from app.security import hash_api_key, hash_session_secret
 from app.services.access.cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 _LAST_USED_RESOLUTION = timedelta(hours=1)
 # A console session that was not used for so long has ended.
@@ -105,6 +105,21 @@ async def _authenticate(
     return principal
 
 
+class _Caller(NamedTuple):
+    # None for a member without a key.
+    key_id: UUID | None
+    scopes: list[str] | None
+    scoped_teams: list[int]
+    scoped_organizations: list[UUID]
+    last_used_at: datetime | None
+    user_id: int
+    is_staff: bool
+    session_id: UUID | None
+    session_used_at: datetime | None
+    project: ProjectRef | None
+    member_id: int | None
+
+
 _CALLER = (
     select(
         ApiKey.id.label("key_id"),
@@ -128,31 +143,40 @@ class _Statements:
     """The prepared statements that find a caller: with no project, the current one, or one by its id."""
 
     def __init__(self, caller: Select[*tuple[Any, ...]]) -> None:
-        self._anywhere = Prepared(caller)
+        self._anywhere = Prepared(
+            caller.add_columns(*(null().label(each.name) for each in _PROJECT)), _Caller
+        )
         self._in_project = _in_project(caller, bindparam("project_id", type_=Project.id.type))
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
-    def of(self, project: int | str | None) -> Prepared[Any]:
+    def of(self, project: int | str | None) -> Prepared[_Caller]:
         """Return the statement that finds the caller of a request that names `project`."""
         if project is None:
             return self._anywhere
         return self._in_current if project == CURRENT_PROJECT else self._in_project
 
 
-def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared[Any]:
+_PROJECT = (
+    Project.id.label("project_id"),
+    Project.organization_id,
+    Project.name.label("project_name"),
+    Membership.user_id.label("member_id"),
+)
+
+
+def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared[_Caller]:
     return Prepared(
-        caller.add_columns(
-            Project.id.label("project_id"),
-            Project.organization_id,
-            Project.name.label("project_name"),
-            Membership.user_id.label("member_id"),
-        )
+        caller.add_columns(*_PROJECT)
         .outerjoin(Project, Project.id == project_id)
-        .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id))
+        .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id)),
+        _Caller,
     )
 
 
-_OF_KEYS = _Statements(_CALLER.where(ApiKey.secret_hash == bindparam("secret_hash")))
+_NO_SESSION = (null().label("session_id"), null().label("session_used_at"))
+_OF_KEYS = _Statements(
+    _CALLER.add_columns(*_NO_SESSION).where(ApiKey.secret_hash == bindparam("secret_hash"))
+)
 _IS_OPEN = (
     ConsoleSession.expires_at > bindparam("now"),
     ConsoleSession.last_used_at > bindparam("idle_since"),
@@ -177,13 +201,13 @@ async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID
     """Return the ids, among `session_ids`, of the console sessions that `authenticate_session` would still accept."""
     now = utcnow()
     values = {"ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
-    return {row["id"] for row in await _OPEN_SESSIONS.all(session, values)}
+    return {session_id for (session_id,) in await _OPEN_SESSIONS.all(session, values)}
 
 
 async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> set[UUID]:
     """Return the ids, among `key_ids`, of the API keys that `authenticate` would still accept."""
     rows = await _VALID_KEYS.all(session, {"ids": list(key_ids), "now": utcnow()})
-    return {row["id"] for row in rows}
+    return {key_id for (key_id,) in rows}
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
@@ -203,10 +227,8 @@ _MEMBER = Prepared(
         literal_column("'{}'::uuid[]").label("scoped_organizations"),
         User.id.label("user_id"),
         User.is_staff,
-        Project.id.label("project_id"),
-        Project.organization_id,
-        Project.name.label("project_name"),
-        Membership.user_id.label("member_id"),
+        *_NO_SESSION,
+        *_PROJECT,
     )
     .join(Membership, Membership.user_id == User.id)
     .join(Project, Project.id == Membership.project_id)
@@ -214,26 +236,22 @@ _MEMBER = Prepared(
         User.id == bindparam("user_id", type_=User.id.type),
         Project.id == bindparam("project_id", type_=Project.id.type),
         User.is_active,
-    )
+    ),
+    _Caller,
 )
 
 
-def _principal(row: Fields) -> Principal:
-    project = None
-    if row.get("project_id") is not None:
-        project = ProjectRef(
-            id=row["project_id"], organization_id=row["organization_id"], name=row["project_name"]
-        )
+def _principal(row: _Caller) -> Principal:
     return Principal(
-        user_id=row["user_id"],
-        is_staff=row["is_staff"],
-        key_id=row["key_id"],
-        scopes=frozenset(row["scopes"] or ()),
-        scoped_teams=tuple(row["scoped_teams"]),
-        scoped_organizations=tuple(row["scoped_organizations"]),
-        named_project=project,
-        is_member=project is not None and row["member_id"] is not None,
-        session_id=row.get("session_id"),
+        user_id=row.user_id,
+        is_staff=row.is_staff,
+        key_id=row.key_id,
+        scopes=frozenset(row.scopes or ()),
+        scoped_teams=tuple(row.scoped_teams),
+        scoped_organizations=tuple(row.scoped_organizations),
+        named_project=row.project,
+        is_member=row.project is not None and row.member_id is not None,
+        session_id=row.session_id,
     )
 
 
@@ -254,15 +272,15 @@ _NOTE_USE_OF_SESSION = Prepared(
 )
 
 
-async def _note_use(session: AsyncSession, row: Fields, now: datetime) -> None:
+async def _note_use(session: AsyncSession, row: _Caller, now: datetime) -> None:
     """Write `last_used_at` at most hourly (contract 2.2).
 
     In a transaction of its own: it stays if the request fails.
     """
     stale_at = now - _LAST_USED_RESOLUTION
-    if row["last_used_at"] is None or row["last_used_at"] <= stale_at:
-        values = {"key_id": row["key_id"], "stale_at": stale_at, "now": now}
+    if row.last_used_at is None or row.last_used_at <= stale_at:
+        values = {"key_id": row.key_id, "stale_at": stale_at, "now": now}
         await _NOTE_USE.perform(session, values)
-    if row.get("session_id") is not None and row["session_used_at"] <= stale_at:
-        values = {"session_id": row["session_id"], "stale_at": stale_at, "now": now}
+    if row.session_used_at is not None and row.session_used_at <= stale_at:
+        values = {"session_id": row.session_id, "stale_at": stale_at, "now": now}
         await _NOTE_USE_OF_SESSION.perform(session, values)

@@ -1,6 +1,7 @@
 """The authenticated caller, and the projects that their key grants access to."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from app.enums import AnswerVia
@@ -10,8 +11,7 @@ from app.errors import NotFound, PermissionDenied
 CURRENT_PROJECT = "@current"
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRef:
+class ProjectRef(NamedTuple):
     """The project that a request names, with the columns that responses show."""
 
     id: int

@@ -182,7 +182,7 @@ async def find_visible_runs(
     """
     user_ids, run_ids = zip(*followed, strict=True)
     rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
-    return {(row["user_id"], row["run_id"]) for row in rows}
+    return {(user_id, run_id) for user_id, run_id in rows}
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
@@ -190,7 +190,7 @@ async def task_id_of_visible_run(session: AsyncSession, principal: Principal, ru
     row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
     if row is None:
         raise NotFound
-    task_id: UUID = row["task_id"]
+    task_id: UUID = row[0]
     return task_id
 
 
@@ -280,7 +280,7 @@ async def find_memberships(
     membership is missing.
     """
     rows = await _MEMBERSHIPS.all(session, {"user_ids": [*user_ids], "project_ids": [*project_ids]})
-    return {(row["user_id"], row["project_id"]): row["organization_id"] for row in rows}
+    return {(user_id, project_id): organization_id for user_id, project_id, organization_id in rows}
 
 
 _MEMBERSHIPS = Prepared(

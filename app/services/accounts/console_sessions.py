@@ -150,7 +150,7 @@ async def _user(session: AsyncSession, caller: Principal) -> UserBasic:
 
 async def _projects(session: AsyncSession, caller: Principal) -> list[SessionProject]:
     rows = await _PROJECTS.all(session, visibility_anywhere(caller))
-    return [{"id": row["id"], "name": row["name"], "organization": row["organization_id"]} for row in rows]
+    return [{"id": id_, "name": name, "organization": organization} for id_, name, organization in rows]
 
 
 _PROJECTS = Prepared(

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
 from app.models import ApiKey, Integration, Membership, Organization, Project, User
-from app.statements import Fields
 
 MAX_LIMIT = 1000
 
@@ -147,23 +146,23 @@ async def show_project(session: AsyncSession, project_id: int) -> Listing:
 
 async def show_key(session: AsyncSession, key_id: UUID) -> Listing:
     """Return an API key as a mapping, without its value."""
-    return dict(await _one(session, select(*_KEY).where(ApiKey.id == key_id), f"Key {key_id}"))
+    return await _one(session, select(*_KEY).where(ApiKey.id == key_id), f"Key {key_id}")
 
 
 async def show_integration(session: AsyncSession, integration_id: int) -> Listing:
     """Return an integration as a mapping, without its secrets."""
     statement = select(*_INTEGRATION).where(Integration.id == integration_id)
-    return dict(await _one(session, statement, f"Integration {integration_id}"))
+    return await _one(session, statement, f"Integration {integration_id}")
 
 
 async def _list(session: AsyncSession, statement: _Rows, limit: int, offset: int) -> Listing:
     count = await session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
-    rows = (await session.execute(statement.limit(min(limit, MAX_LIMIT)).offset(offset))).mappings()
-    return {"count": count, "results": [dict(row) for row in rows]}
+    rows = await session.execute(statement.limit(min(limit, MAX_LIMIT)).offset(offset))
+    return {"count": count, "results": [row._asdict() for row in rows]}
 
 
-async def _one(session: AsyncSession, statement: _Rows, name: str) -> Fields:
-    row = (await session.execute(statement)).mappings().one_or_none()
+async def _one(session: AsyncSession, statement: _Rows, name: str) -> Listing:
+    row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound(f"{name} does not exist.")
-    return dict(row)
+    return row._asdict()

@@ -1,6 +1,7 @@
 """Show callers their own profile and the projects that they may use (contract 6.6, 6.7)."""
 
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import BigInteger, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,16 +11,24 @@ from app.schemas.base import Page
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
-_PROJECT_COLUMNS = (
-    Project.id,
-    Project.uuid,
-    Project.organization_id,
-    Project.api_token,
-    Project.name,
-    Project.timezone,
-)
+
+class _Project(NamedTuple):
+    id: int
+    uuid: UUID
+    organization_id: UUID
+    api_token: str
+    name: str
+    timezone: str
+
+
+class _ProjectOfOrganization(NamedTuple):
+    project: _Project
+    organization_name: str
+
+
+_PROJECT_COLUMNS = [getattr(Project, name) for name in _Project._fields]
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
@@ -31,13 +40,10 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
     organizations: dict[Any, OrganizationOut] = {}
-    for row in rows:
-        organizations[row["organization_id"]] = {
-            "id": row["organization_id"],
-            "name": row["organization_name"],
-        }
-        if row["id"] == user.current_project_id:
-            team = _project_out(row)
+    for project, organization_name in rows:
+        organizations[project.organization_id] = {"id": project.organization_id, "name": organization_name}
+        if project.id == user.current_project_id:
+            team = _project_out(project)
     return {
         "id": user.id,
         "uuid": user.uuid,
@@ -62,20 +68,20 @@ async def list_projects(session: AsyncSession, caller: Principal, page: Page) ->
     The page is ordered by project id.
     """
     values = visibility_anywhere(caller)
-    count = await _PROJECT_COUNT.first(session, values)
+    (count,) = await _PROJECT_COUNT.one(session, values)
     rows = await _PROJECT_PAGE.all(session, {**values, "limit": page.limit, "offset": page.offset})
-    return count["count"] if count else 0, [_project_out(row) for row in rows]
+    return count, [_project_out(row) for row in rows]
 
 
-def _project_out(row: Fields) -> ProjectOut:
+def _project_out(project: _Project) -> ProjectOut:
     return {
-        "id": row["id"],
-        "uuid": row["uuid"],
-        "organization": row["organization_id"],
-        "project_id": row["id"],
-        "api_token": row["api_token"],
-        "name": row["name"],
-        "timezone": row["timezone"],
+        "id": project.id,
+        "uuid": project.uuid,
+        "organization": project.organization_id,
+        "project_id": project.id,
+        "api_token": project.api_token,
+        "name": project.name,
+        "timezone": project.timezone,
     }
 
 
@@ -84,13 +90,15 @@ _ALL_PROJECTS = Prepared(
     select(*_PROJECT_COLUMNS, Organization.name.label("organization_name"))
     .join(Organization, Organization.id == Project.organization_id)
     .where(_IS_USABLE)
-    .order_by(Project.id)
+    .order_by(Project.id),
+    _ProjectOfOrganization,
 )
-_PROJECT_COUNT = Prepared(select(func.count().label("count")).select_from(Project).where(_IS_USABLE))
+_PROJECT_COUNT = Prepared(select(func.count()).select_from(Project).where(_IS_USABLE))
 _PROJECT_PAGE = Prepared(
     select(*_PROJECT_COLUMNS)
     .where(_IS_USABLE)
     .order_by(Project.id)
     .limit(bindparam("limit", type_=BigInteger))
-    .offset(bindparam("offset", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger)),
+    _Project,
 )

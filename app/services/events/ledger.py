@@ -141,9 +141,7 @@ async def _store_snapshots(session: AsyncSession, recorded: Iterable[Recorded]) 
 
 class _Subject(NamedTuple):
     task: TaskRow
-    project_id: int
-    organization_id: UUID
-    project_name: str
+    project: ProjectRef
 
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
@@ -158,9 +156,8 @@ _RUNS = Prepared(select(*run_columns()).where(Run.id == any_(_IDS)), RunRow)
 
 
 async def _snapshot(subject: _Subject, run: RunRow | None) -> dict[str, Any]:
-    project = ProjectRef(subject.project_id, subject.organization_id, subject.project_name)
     # Without links: a snapshot is stored and sent, and links work without a key.
-    snapshot: dict[str, Any] = {"task": await task_out(subject.task, project, None)}
+    snapshot: dict[str, Any] = {"task": await task_out(subject.task, subject.project, None)}
     if run is not None:
         snapshot["run"] = await run_out(run, None)
     # Encoded as for sending, so that times and ids have the form of the wire.
