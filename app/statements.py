@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
-from typing import Any, Generic, TypeVar, get_args, get_type_hints, overload
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints, overload
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
@@ -22,6 +22,7 @@ from app.db import fetch
 # A row of a statement that has no class of its rows yet: values by the names of its columns.
 Fields = Mapping[str, Any]
 RowT_co = TypeVar("RowT_co", covariant=True)
+RowT = TypeVar("RowT")
 
 _NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own is not annotated
@@ -87,6 +88,18 @@ class Prepared(Generic[RowT_co]):
         )
 
 
+async def rows_of(
+    session: AsyncSession,
+    statement: Executable,
+    row: type[RowT],
+    values: Mapping[str, Any] = _NO_VALUES,
+) -> list[RowT]:
+    """Run a statement that is built for this call, by SQLAlchemy; return its rows as `Prepared` does."""
+    built: Any = statement
+    read = _reader_of(cast("Any", row), tuple(column.name for column in built.exported_columns))
+    return list(map(read, await session.execute(statement, dict(values))))
+
+
 @dataclass(frozen=True, slots=True)
 class _Sent:
     """A compiled statement, as the driver gets it."""
@@ -117,6 +130,11 @@ def _is_kept(part: Any) -> bool:
 
 def _processor(parameter: Any) -> Any:
     return parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+
+
+@lru_cache(maxsize=256)
+def _reader_of(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+    return _reader(row, deque(names))
 
 
 def _reader(row: Any, names: deque[str], path: tuple[str, ...] = ()) -> Callable[[Sequence[Any]], Any]:

@@ -225,6 +225,7 @@ _MEMBER = Prepared(
         literal_column("ARRAY['task:write']").label("scopes"),
         literal_column("'{}'::bigint[]").label("scoped_teams"),
         literal_column("'{}'::uuid[]").label("scoped_organizations"),
+        null().label("last_used_at"),
         User.id.label("user_id"),
         User.is_staff,
         *_NO_SESSION,

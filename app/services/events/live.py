@@ -12,17 +12,26 @@ from app.models.base import literal_int
 from app.services.access.visibility import EVENT_AUDIENCE, Memberships, find_memberships, sees_task
 from app.services.events.cursor import AFTER, IN_ORDER, Cursor
 from app.services.events.reading import EVENT_COLUMNS, OF_QUESTIONS, concerns
-from app.statements import Fields, Prepared
+from app.services.events.rendering import EventRow
+from app.statements import Prepared
 
 # The most events of one reading.
 PAGE = 500
 
 
+class NewEvent(NamedTuple):
+    """A new event, with what decides who may see it."""
+
+    event: EventRow
+    audience: int | None
+    # Of a question's event: the users who have it in their inbox.
+    inboxes: list[int] | None
+
+
 class NewEvents(NamedTuple):
     """New events of the ledger, oldest first, and the memberships that decide which users may see them."""
 
-    # `EVENT_COLUMNS`, `audience`, and `inboxes`: of a question's event, the users who have it in their inbox.
-    rows: Sequence[Fields]
+    rows: Sequence[NewEvent]
     memberships: Memberships
 
 
@@ -36,7 +45,7 @@ async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collec
     if not rows:
         return NewEvents((), {})
     # After the events: a user who has left meanwhile sees none.
-    memberships = await find_memberships(session, user_ids, {row["project_id"] for row in rows})
+    memberships = await find_memberships(session, user_ids, {row.event.project_id for row in rows})
     return NewEvents(rows, memberships)
 
 
@@ -55,4 +64,4 @@ def _new_statement() -> Any:  # Any: a Select of many columns
     )
 
 
-_NEW = Prepared(_new_statement())
+_NEW = Prepared(_new_statement(), NewEvent)

@@ -1,6 +1,6 @@
 """Read the events that a caller may see from the ledger, oldest first, starting after a given position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -37,21 +37,10 @@ from app.services.access.visibility import (
 )
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
-from app.services.events.rendering import event_out
-from app.statements import Fields, Prepared
+from app.services.events.rendering import EventRow, event_out
+from app.statements import Prepared
 
-EVENT_COLUMNS = (
-    Event.transaction_id,
-    Event.seq,
-    Event.id,
-    Event.project_id,
-    Event.type,
-    Event.task_id,
-    Event.run_id,
-    Event.subject_seq,
-    Event.occurred_at,
-    Event.data,
-)
+EVENT_COLUMNS = [getattr(Event, name) for name in EventRow._fields]
 OF_QUESTIONS = Event.type.in_(
     [
         constant(EventType.QUESTION_OPENED),
@@ -104,7 +93,7 @@ async def list_events(
     rows = await read_events(session, caller, after, event_filter, limit=limit)
     return {
         "results": [event_out(row, link) for row in rows],
-        "next_after": str(place_of(rows[-1]) if rows else after),
+        "next_after": str(rows[-1].place if rows else after),
         # After reading the rows: events that were removed meanwhile are reported too.
         "truncated": await is_truncated(session, caller, after),
     }
@@ -117,10 +106,10 @@ async def read_events(
     event_filter: EventFilter = EVERYTHING,
     *,
     limit: int,
-) -> Sequence[Fields]:
+) -> Sequence[EventRow]:
     """Return up to `limit` events of the request's project after the position `after`, oldest first.
 
-    Only events that match the filter and that the caller may see are returned. Each row has `EVENT_COLUMNS`.
+    Only events that match the filter and that the caller may see are returned.
     """
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
@@ -128,11 +117,8 @@ async def read_events(
 
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
-) -> Sequence[Fields]:
-    """Return up to `limit` events about questions in the caller's inbox, after the position `after`, oldest first.
-
-    The inbox covers all projects of the caller. Each row has `EVENT_COLUMNS`.
-    """
+) -> Sequence[EventRow]:
+    """Return up to `limit` events about questions in the inbox of all projects of the caller, oldest first."""
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
@@ -155,8 +141,7 @@ async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) 
 
 async def find_end(session: AsyncSession) -> Cursor:
     """Return the position in the ledger after all events that can be read now; the first position if there are none."""
-    row = await _END.first(session, {})
-    return START if row is None else place_of(row)
+    return await _END.first(session) or START
 
 
 async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
@@ -166,14 +151,7 @@ async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
     has not reached. The result then has the transaction id 0, as restored events have (`adopt_events`), and the same
     event number. Any other position is returned unchanged.
     """
-    row = await _HERE.first(session, cursor.values())
-    assert row is not None
-    return place_of(row)
-
-
-def place_of(row: Mapping[Any, Any]) -> Cursor:
-    """Return the position in the ledger after an event, given as its database row."""
-    return Cursor(row["transaction_id"], row["seq"])
+    return await _HERE.one(session, cursor.values())
 
 
 def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
@@ -246,8 +224,8 @@ def _questions_statement() -> Any:  # Any: a Select of many columns
     )
 
 
-_QUESTIONS = Prepared(_questions_statement())
-_PAGE = Prepared(_page_statement())
+_QUESTIONS = Prepared(_questions_statement(), EventRow)
+_PAGE = Prepared(_page_statement(), EventRow)
 _REMOVED = Prepared(
     select(EventHorizon.project_id).where(
         EventHorizon.project_id == bindparam("project_id"),
@@ -265,11 +243,13 @@ _REMOVED_ANYWHERE = Prepared(
 _HERE = Prepared(
     select(
         *(column.label(name) for name, column in zip(("transaction_id", "seq"), PLACE_COLUMNS, strict=True))
-    )
+    ),
+    Cursor,
 )
 _END = Prepared(
     select(Event.transaction_id, Event.seq)
     .where(Event.transaction_id < SETTLED)
     .order_by(Event.transaction_id.desc(), Event.seq.desc())
-    .limit(literal_column("1"))
+    .limit(literal_column("1")),
+    Cursor,
 )

@@ -2,49 +2,66 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from app.enums import EventType
 from app.schemas.events import EventOut
+from app.services.events.cursor import Cursor
 from app.services.task_links import task_link
 
 # The size that receivers are advised to accept.
 _BODY_BYTES = 20_000
 
 
-def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
+class EventRow(NamedTuple):
+    """An event of the ledger."""
+
+    transaction_id: int
+    seq: int
+    id: UUID
+    project_id: int
+    type: str
+    task_id: UUID | None
+    run_id: UUID | None
+    subject_seq: int | None
+    occurred_at: datetime
+    data: dict[str, Any]
+
+    @property
+    def place(self) -> Cursor:
+        """The position in the ledger after the event."""
+        return Cursor(self.transaction_id, self.seq)
+
+
+def event_data(event: EventRow, link: str) -> dict[str, Any]:
     """Return the `data` of an event: its number, the ids of its project, task and run, a link, and its type's fields.
 
-    Args:
-        row: the event with the columns of the ledger.
-        link: the setting `task_url`, a template for links to tasks. If it is empty, links are paths of the API.
-
+    `link` is the setting `task_url`, a template for links to tasks. If it is empty, links are paths of the API.
     """
-    data: dict[str, Any] = {"project_id": row["project_id"]}
-    if row["task_id"] is not None:
-        data["task_id"] = str(row["task_id"])
-        if row["run_id"] is not None:
-            data["run_id"] = str(row["run_id"])
-        data["seq"] = row["subject_seq"]
-        data["url"] = task_link(link, row["project_id"], row["task_id"])
-    added: dict[str, Any] = row["data"]
-    return data | added
+    data: dict[str, Any] = {"project_id": event.project_id}
+    if event.task_id is not None:
+        data["task_id"] = str(event.task_id)
+        if event.run_id is not None:
+            data["run_id"] = str(event.run_id)
+        data["seq"] = event.subject_seq
+        data["url"] = task_link(link, event.project_id, event.task_id)
+    return data | event.data
 
 
-def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
+def event_out(event: EventRow, link: str) -> EventOut:
     """Return an event as lists and streams of the API show it.
 
     `link` is the setting `task_url`, a template for links to tasks.
     """
     return {
-        "id": row["id"],
-        "seq": row["seq"],
-        "type": row["type"],
-        "timestamp": row["occurred_at"],
-        "data": event_data(row, link),
+        "id": event.id,
+        "seq": event.seq,
+        "type": event.type,
+        "timestamp": event.occurred_at,
+        "data": event_data(event, link),
     }
 
 

@@ -1,72 +1,73 @@
 """Publish events about a run to its followers, after the commit (contract 6.4). Such events may be lost."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
 from app.clock import utcnow
 from app.db import after_commit
-from app.enums import TERMINAL_STATUSES
+from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run
-from app.statements import Fields
 
 STATE_TYPE = "task_run_state"
 
 # Only the service publishes these types; a client's entry of such a type is logged and not published.
 _RESERVED_TYPES = frozenset({STATE_TYPE, "gap", "omitted", "keepalive"})
 
-# The columns that a statement that changes a run returns, for `announce_state`.
-STATE_COLUMNS = (
-    Run.id,
-    Run.task_id,
-    Run.status,
-    Run.stage,
-    Run.output,
-    Run.branch,
-    Run.error_message,
-    Run.updated_at,
-    Run.completed_at,
-)
+
+class RunState(NamedTuple):
+    """What followers of a run learn of it: the `STATE_COLUMNS` of a statement that changes or reads the run."""
+
+    id: UUID
+    task_id: UUID
+    status: RunStatus
+    stage: str | None
+    output: Any
+    branch: str | None
+    error_message: str | None
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+STATE_COLUMNS = [getattr(Run, name) for name in RunState._fields]
 # Fields that may be too large for the stream, the least important first. Readers get them from the run itself.
 _LARGE = ("output", "error_message")
 
 
-def announce_state(
-    session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
-) -> None:
+def announce_state(session: AsyncSession, events: RunEvents, run: RunState, *, opened: bool = False) -> None:
     """Publish the state of a run to its followers after the session's transaction commits."""
-    kind = EventKind.ENDED if row["status"] in TERMINAL_STATUSES else EventKind.STATE
-    data = state_event(row)
+    kind = EventKind.ENDED if run.status in TERMINAL_STATUSES else EventKind.STATE
+    data = state_event(run)
 
     async def send() -> None:
-        events.put(row["id"], data, kind=EventKind.OPENED if opened else kind)
+        events.put(run.id, data, kind=EventKind.OPENED if opened else kind)
         # So that no later step of this request overtakes the event.
         await events.settle()
 
     after_commit(session, send)
 
 
-def state_event(row: Fields | RowMapping) -> bytes:
+def state_event(run: RunState) -> bytes:
     """Return the stream event that reports the state of a run, as JSON.
 
-    Fields that are too large for an event are null, and `omitted` names them. `row` has `STATE_COLUMNS`.
+    Fields that are too large for an event are null, and `omitted` names them.
     """
     state = {
         "type": STATE_TYPE,
-        "run_id": str(row["id"]),
-        "task_id": str(row["task_id"]),
-        "status": row["status"],
-        "stage": row["stage"],
-        "output": row["output"],
-        "branch": row["branch"],
-        "error_message": row["error_message"],
-        "updated_at": row["updated_at"],
-        "completed_at": row["completed_at"],
+        "run_id": str(run.id),
+        "task_id": str(run.task_id),
+        "status": run.status,
+        "stage": run.stage,
+        "output": run.output,
+        "branch": run.branch,
+        "error_message": run.error_message,
+        "updated_at": run.updated_at,
+        "completed_at": run.completed_at,
     }
     for name in _LARGE:
         data = _encode(state)

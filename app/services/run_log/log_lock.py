@@ -168,4 +168,5 @@ async def _try(
             await require_run(session, caller, ref.task_id, ref.run_id)
     if row is None:
         return None
-    return LogLock(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
+    size, accepted_seq, writer_until = row
+    return LogLock(size, accepted_seq, asked + (writer_until - now).total_seconds())

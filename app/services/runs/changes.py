@@ -4,10 +4,10 @@ A change of fields locks the run's row, so that no concurrent change is lost. Th
 the last writer wins.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Text, case, cast, func, literal, select, update
+from sqlalchemy import Text, case, cast, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,13 +30,14 @@ from app.services.enqueueing import (
 )
 from app.services.opened_clients import ServiceClients
 from app.services.run_facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
-from app.services.run_log.events import STATE_COLUMNS, announce_state
+from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Intent, authorize
 from app.services.runs.usage import reported_usage
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
+from app.statements import rows_of
 
 # Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
 PROTECTED_STATE = FACTS | {
@@ -100,22 +101,25 @@ def _steers(body: RunUpdateIn) -> bool:
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
-async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`. Raises StateRefused."""
-    sizes: list[ColumnElement[int]] = []
-    if "state" in values:
-        sizes.append(_STATE_BYTES)
-    if "output" in values:
-        sizes.append(_OUTPUT_BYTES)
-    changed = await session.execute(
-        update(Run).where(Run.id == run_id).values(values).returning(*STATE_COLUMNS, *sizes)
-    )
-    row = changed.mappings().one()
-    if (row.get("state_bytes") or 0) > RUN_STATE_BYTES:
+async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RunState:
+    """Write the column values `values` of a run; return its new state. Raises StateRefused."""
+    sizes = [
+        size if name in values else null().label(size.name)
+        for name, size in (("state", _STATE_BYTES), ("output", _OUTPUT_BYTES))
+    ]
+    changed = update(Run).where(Run.id == run_id).values(values).returning(*STATE_COLUMNS, *sizes)
+    ((run, state_bytes, output_bytes),) = await rows_of(session, changed, _Changed)
+    if (state_bytes or 0) > RUN_STATE_BYTES:
         raise StateRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
-    if (row.get("output_bytes") or 0) > RUN_OUTPUT_BYTES:
+    if (output_bytes or 0) > RUN_OUTPUT_BYTES:
         raise StateRefused(f"Run output exceeds the limit of {RUN_OUTPUT_BYTES} bytes")
-    return row
+    return run
+
+
+class _Changed(NamedTuple):
+    run: RunState
+    state_bytes: int | None
+    output_bytes: int | None
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:

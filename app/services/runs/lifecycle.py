@@ -66,13 +66,21 @@ from app.services.run_facts import (
     with_recovery,
     without_fact,
 )
-from app.services.run_log.events import STATE_COLUMNS, announce_state
+from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import command_delivery
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
-from app.services.runs.queue import held_by
-from app.services.runs.transitions import claim_statement, move, open_statement, publish_status, transition
-from app.statements import Fields, Prepared
+from app.services.runs.metrics import MovedRun
+from app.services.runs.queue import Held, held_by
+from app.services.runs.transitions import (
+    OpenedRun,
+    claim_statement,
+    move,
+    open_statement,
+    publish_status,
+    transition,
+)
+from app.statements import Prepared, rows_of
 from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
@@ -130,10 +138,9 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         "now": now,
         "dispatch": now if dispatch else None,
     }
-    opened = await _OPEN.first(session, values)
-    assert opened is not None
-    announce_state(session, events, opened, opened=True)
-    await publish_recorded(session, [opened])
+    opened = await _OPEN.one(session, values)
+    announce_state(session, events, opened.run, opened=True)
+    await publish_recorded(session, [opened.recorded])
     return run_id
 
 
@@ -193,12 +200,12 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
-) -> Fields | None:
+) -> Held | None:
     """Claim the run that has waited longest in the project of the run `run_id`, for the job that is named `owner`.
 
     This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. `owner` is a
     unique text that the job has made, and passes to the other functions as proof that it still holds the run. Return
-    the columns of the claimed run. Return None if no run waits, or if workers already perform `limit` runs of the
+    None if no run waits, or if workers already perform `limit` runs of the
     project. A `limit` of 0 stands for no limit.
     """
     now = utcnow()
@@ -209,10 +216,10 @@ async def claim(
     else:
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
-        publish_status(session, events, [claimed])
-        await publish_recorded(session, [claimed])
+        publish_status(session, events, [claimed.run])
+        await publish_recorded(session, [claimed.recorded])
         run_metrics.count_started(session, claimed)
-    return claimed
+    return claimed and Held(claimed.run.id, claimed.run.task_id, claimed.project_id)
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -255,14 +262,14 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
     # An earlier attempt that was committed, but not acknowledged, has added them.
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
-    left = await session.execute(
+    left = (
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
     )
-    if (row := left.mappings().one_or_none()) is not None:
-        announce_state(session, events, row)
+    for run in await rows_of(session, left, RunState):
+        announce_state(session, events, run)
         await record_artifacts(session, run_id, end.artifacts)
     return False
 
@@ -328,7 +335,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
-        await command_delivery.requeue(session, [row["id"] for row in requeued], had_agent=False)
+        await command_delivery.requeue(session, [row.run.id for row in requeued], had_agent=False)
     failed = await transition(
         session,
         events,
@@ -340,7 +347,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     )
     if lost := len(requeued) + len(failed):
         run_metrics.count_lost_leases(session, lost)
-    return [row["id"] for row in requeued], [row["id"] for row in failed]
+    return [row.run.id for row in requeued], [row.run.id for row in failed]
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
@@ -365,12 +372,14 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
         facts=with_recovery("failed", RunReason.AGENT_SILENT),
     )
-    return [row["id"] for row in failed]
+    return [row.run.id for row in failed]
 
 
-_OPEN = Prepared(open_statement())
-_CLAIM = Prepared(claim_statement())
-_CLAIM_WITHIN = Prepared(claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))))
+_OPEN = Prepared(open_statement(), OpenedRun)
+_CLAIM = Prepared(claim_statement(), MovedRun)
+_CLAIM_WITHIN = Prepared(
+    claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))), MovedRun
+)
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

@@ -5,11 +5,12 @@ database, so every API process shows the same values.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -18,8 +19,9 @@ from app.enums import RunReason
 from app.models import Run
 from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
+from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE
-from app.statements import Fields
+from app.services.run_log.events import RunState
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
@@ -48,32 +50,44 @@ _OLDEST.set(_UNKNOWN)
 
 log = structlog.get_logger(__name__)
 
-Rows = Sequence[Fields | RowMapping]
+
+class MovedRun(NamedTuple):
+    """A run that was moved to another status, and the event about it, if there is one."""
+
+    run: RunState
+    project_id: int
+    facts: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    dispatch_requested_at: datetime | None
+    started_at: datetime | None
+    event_count: int
+    recorded: Recorded | None
 
 
-def count_started(session: AsyncSession, row: Fields) -> None:
-    """Count a run as started in the metrics, once the session's transaction is committed. `row` is the claimed run."""
-    asked_at, now = row["dispatch_requested_at"], row["updated_at"]
+def count_started(session: AsyncSession, claimed: MovedRun) -> None:
+    """Count a run as started in the metrics, once the session's transaction is committed."""
+    asked_at, now = claimed.dispatch_requested_at, claimed.run.updated_at
 
     async def count() -> None:
         _STARTED.inc()
         # A run that is claimed again after a lost worker has not waited all that time.
-        if row["attempts"] == 1 and asked_at is not None:
+        if claimed.attempts == 1 and asked_at is not None:
             _UNTIL_START.observe((now - asked_at).total_seconds())
 
     after_commit(session, count)
 
 
-def count_ended(session: AsyncSession, rows: Rows, reason: RunReason) -> None:
+def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunReason) -> None:
     """Count runs that have ended in the metrics, by status and reason, once the session's transaction is committed."""
 
     async def count() -> None:
-        for row in rows:
-            _ENDED.labels(str(row["status"]), reason.value).inc()
-            _UNTIL_END.labels(str(row["status"])).observe(
-                (row["completed_at"] - row["created_at"]).total_seconds()
-            )
-            usage = row["facts"].get(USAGE)
+        for moved in ended:
+            status, ended_at = str(moved.run.status), moved.run.completed_at
+            _ENDED.labels(status, reason.value).inc()
+            if ended_at is not None:
+                _UNTIL_END.labels(status).observe((ended_at - moved.created_at).total_seconds())
+            usage = moved.facts.get(USAGE)
             usage = usage if isinstance(usage, Mapping) else {}
             cost = usage.get("cost")
             _TOKENS.inc(_amount(usage.get("total_tokens")))

@@ -5,7 +5,7 @@ modules use these expressions. This module writes nothing.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
@@ -16,13 +16,24 @@ from app.enums import RunStatus
 from app.models import Run
 from app.models.base import constant
 from app.models.runs.runs import is_waiting
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 _LOCK_NAME = "taskbeacon:project-runs:"
+
+
+class Held(NamedTuple):
+    """A run that a job holds."""
+
+    id: UUID
+    task_id: UUID
+    project_id: int
+
+
 _CLAIMED = Prepared(
     select(Run.id, Run.task_id, Run.project_id).where(
         Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("owner")
-    )
+    ),
+    Held,
 )
 
 
@@ -101,6 +112,6 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
 
 
-async def find_claimed(session: AsyncSession, *, owner: str) -> Fields | None:
-    """Return the columns `id`, `task_id` and `project_id` of the run that the job `owner` holds, or None."""
+async def find_claimed(session: AsyncSession, *, owner: str) -> Held | None:
+    """Return the run that the job `owner` holds, or None."""
     return await _CLAIMED.first(session, {"owner": owner})

@@ -4,14 +4,13 @@ Only services/runs/lifecycle.py uses this module; it decides when a run makes wh
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Interval,
-    RowMapping,
     Select,
     Text,
     bindparam,
@@ -33,17 +32,25 @@ from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task
 from app.models.runs.runs import is_waiting
-from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, publish_recorded, recorded_columns
+from app.services.events.ledger import (
+    NO_EVENT,
+    Recorded,
+    as_data,
+    insert_event_cte,
+    publish_recorded,
+    recorded_columns,
+)
 from app.services.notifications import dispatch as notifications
 from app.services.questions import lifecycle as questions
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.run_log.events import STATE_COLUMNS, announce_entries, announce_state
+from app.services.run_log.events import STATE_COLUMNS, RunState, announce_entries, announce_state
 from app.services.runs import command_delivery
 from app.services.runs import credentials as run_credentials
 from app.services.runs import metrics as run_metrics
+from app.services.runs.metrics import MovedRun
 from app.services.runs.queue import longest_waiting
 from app.services.views.queue import position
-from app.statements import Fields
+from app.statements import rows_of
 
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
 # over (contract 13.2). No status follows a terminal status, unless the run is reopened (`lifecycle.reopen`).
@@ -68,6 +75,13 @@ _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
 log = structlog.get_logger(__name__)
 
 
+class OpenedRun(NamedTuple):
+    """A run that was created, and its event."""
+
+    run: RunState
+    recorded: Recorded
+
+
 async def transition(
     session: AsyncSession,
     events: RunEvents,
@@ -75,7 +89,7 @@ async def transition(
     *conditions: ColumnElement[bool],
     reason: RunReason | None = None,
     **values: Any,
-) -> Sequence[RowMapping]:
+) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
     A run is not moved if `to` may not follow its current status. For the moved runs, events are recorded and published,
@@ -93,7 +107,7 @@ async def move(
     *conditions: ColumnElement[bool],
     reason: RunReason | None = None,
     **values: Any,
-) -> Sequence[RowMapping]:
+) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`, whatever status they have; return the moved runs.
 
     It does not check that `to` may follow the current status of a run, as `transition` does. Events are recorded and
@@ -103,8 +117,8 @@ async def move(
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
-    rows = list((await session.execute(statement)).mappings())
-    ids = [row["id"] for row in rows]
+    rows = await rows_of(session, statement, MovedRun)
+    ids = [row.run.id for row in rows]
     if rows and to is not RunStatus.IN_PROGRESS:
         await questions.withdraw(session, ids)
     is_end = rows and to in TERMINAL_STATUSES
@@ -112,21 +126,21 @@ async def move(
         # Published before the final state, at which followers leave.
         dropped = await command_delivery.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
-    publish_status(session, events, rows)
+    publish_status(session, events, [row.run for row in rows])
     if is_end:
         assert reason is not None, "every end has a reason"
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.notify_people(session, NotificationKind(to.value), ids)
-    await publish_recorded(session, rows)
+    await publish_recorded(session, [row.recorded for row in rows])
     return rows
 
 
-def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
+def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunState]) -> None:
     """Publish the new status of these runs to their followers, once the transaction is committed."""
-    for row in rows:
-        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
-        announce_state(session, events, row)
+    for run in runs:
+        log.info("run.status_changed", run_id=str(run.id), status=str(run.status))
+        announce_state(session, events, run)
 
 
 def open_statement() -> Select[Any]:
@@ -170,7 +184,8 @@ def open_statement() -> Select[Any]:
         .returning(Task.id)
         .cte("mirrored")
     )
-    return select(opened, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored)
+    state = [opened.c[name] for name in RunState._fields]
+    return select(*state, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored)
 
 
 def move_statement(

@@ -15,13 +15,12 @@ from app.services.events.cursor import Cursor
 from app.services.events.reading import (
     is_any_truncated,
     is_truncated,
-    place_of,
     read_events,
     read_question_events,
 )
+from app.services.events.rendering import EventRow
 from app.services.streams.frames import LedgerEvent
 from app.services.streams.ledger_feed import Batch
-from app.statements import Fields
 
 TASKS = "tasks"
 INBOX = "inbox"
@@ -37,7 +36,7 @@ class FollowedLedger:
 
     topics: Sequence[str]
     user_id: int
-    read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
+    read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[EventRow]]]
     is_truncated: Callable[[AsyncSession, Cursor], Awaitable[bool]]
     choose: Callable[[Batch], Sequence[LedgerEvent]]
 
@@ -51,7 +50,7 @@ def _tasks_ledger(caller: Principal) -> FollowedLedger:
         return [
             event
             for event in batch.events
-            if event.row["project_id"] == project_id and is_audience_of(event.row["audience"], user_id)
+            if event.row.project_id == project_id and is_audience_of(event.audience, user_id)
         ]
 
     return FollowedLedger(
@@ -74,9 +73,7 @@ def _inbox_ledger(caller: Principal) -> FollowedLedger:
         return [
             event
             for event in batch.events
-            if (inboxes := event.row["inboxes"])
-            and user_id in inboxes
-            and is_usable(event.row["project_id"], batch)
+            if event.inboxes and user_id in event.inboxes and is_usable(event.row.project_id, batch)
         ]
 
     return FollowedLedger(
@@ -101,9 +98,9 @@ def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
     if len(parts) == 1:
         return parts[0]
 
-    async def read(session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
-        events = {row["id"]: row for part in parts for row in await part.read(session, after, limit)}
-        return sorted(events.values(), key=place_of)[:limit]
+    async def read(session: AsyncSession, after: Cursor, limit: int) -> Sequence[EventRow]:
+        events = {row.id: row for part in parts for row in await part.read(session, after, limit)}
+        return sorted(events.values(), key=lambda row: row.place)[:limit]
 
     async def is_any_part_truncated(session: AsyncSession, after: Cursor) -> bool:
         return any([await part.is_truncated(session, after) for part in parts])

@@ -1,13 +1,13 @@
 """Encode the frames of live streams, as server-sent events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import orjson
 
 from app.services.events.cursor import Cursor
-from app.services.events.rendering import event_out
-from app.statements import Fields
+from app.services.events.rendering import EventRow, event_out
 
 
 def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
@@ -31,11 +31,17 @@ def keepalive(id_: bytes) -> bytes:
 class LedgerEvent:
     """An event of the ledger. It is encoded when it is first needed, once for all live streams of the process."""
 
-    row: Fields
-    # The position after the event.
-    place: Cursor
+    row: EventRow
     # The setting `task_url`.
     link: str
+    # Who may see an event of a shared reading.
+    audience: int | None = None
+    inboxes: Sequence[int] | None = None
+
+    @cached_property
+    def place(self) -> Cursor:
+        """The position after the event."""
+        return self.row.place
 
     @cached_property
     def id(self) -> str:

@@ -20,7 +20,7 @@ from app.periodic import wait
 from app.services.access.visibility import Memberships
 from app.services.events.cursor import Cursor
 from app.services.events.live import PAGE, NewEvents, read_new_events
-from app.services.events.reading import find_end, place_of
+from app.services.events.reading import find_end
 from app.services.streams.frames import LedgerEvent
 
 # People watch: half of the events are shown within half of this. A look without new events is one short statement.
@@ -49,7 +49,8 @@ class Batch:
 
         `link` is the setting `task_url`, from which the events get the links to their tasks.
         """
-        return cls([LedgerEvent(row, place_of(row), link) for row in new.rows], new.memberships)
+        events = [LedgerEvent(row.event, link, row.audience, row.inboxes) for row in new.rows]
+        return cls(events, new.memberships)
 
     @property
     def end(self) -> Cursor:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Seque
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,9 +30,10 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
-from app.services.run_log.events import STATE_COLUMNS, state_event
+from app.services.run_log.events import STATE_COLUMNS, RunState, state_event
 from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, encode
+from app.statements import rows_of
 
 _NOT_AVAILABLE = encode(b'{"error":"Stream not available"}', name=b"error")
 _PAGE_EVENTS = 100
@@ -86,17 +87,18 @@ async def open_stream(
     statement = (
         select(*STATE_COLUMNS).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
     )
-    row = (await session.execute(statement)).mappings().one_or_none()
-    if row is None:
+    found = await rows_of(session, statement, RunState)
+    if not found:
         raise NotFound
+    (run,) = found
     watcher = None
     if device_id is not None:
         expires_at = await presence.beat(session, caller, task_id, device_id)
         watcher = Watcher(caller, task_id, device_id, expires_at)
     return FollowedRun(
         id=run_id,
-        is_over=row["status"] in TERMINAL_STATUSES,
-        state=state_event(row),
+        is_over=run.status in TERMINAL_STATUSES,
+        state=state_event(run),
         reload=f"/api/projects/{caller.project.id}/tasks/{task_id}/runs/{run_id}/session_logs",
         watcher=watcher,
     )
@@ -323,6 +325,11 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+class _Ended(NamedTuple):
+    run: RunState
+    deleted: bool
+
+
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
     """Return the final state of each of the given runs that has ended, by run id: its last stream event, as JSON.
 
@@ -336,8 +343,8 @@ async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> M
     )
     try:
         async with unit_of_work(sessions) as session:
-            rows = (await session.execute(statement)).mappings().all()
+            rows = await rows_of(session, statement, _Ended)
     except DatabaseUnavailable as error:
         log.warning("run_stream.not_looked_up", error=repr(error))
         return {}
-    return {row["id"]: None if row["deleted"] else state_event(row) for row in rows}
+    return {run.id: None if deleted else state_event(run) for run, deleted in rows}

@@ -27,7 +27,7 @@ from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 from app.services.access.visibility import task_id_of_visible_run
 from app.services.events.cursor import Cursor
-from app.services.events.reading import find_end, place_here, place_of
+from app.services.events.reading import find_end, place_here
 from app.services.streams.clients import StreamClients
 from app.services.streams.followed_ledger import INBOX, LEDGERS, TASKS, FollowedLedger, ledger_of
 from app.services.streams.frames import KEEPALIVE, RETRY, LedgerEvent, encode, keepalive
@@ -328,7 +328,7 @@ class TopicFollower:
             if is_missing and self._gap_at != self._read_to:
                 self._gap_at = self._read_to
                 await self._put_gaps(ledger)
-            page = [LedgerEvent(row, place_of(row), self._clients.link) for row in rows]
+            page = [LedgerEvent(row, self._clients.link) for row in rows]
             # The feed has those after `end`. Here some may be missing: each topic is read by a statement of its own.
             await self._put_events([event for event in page if event.place <= end])
             is_more = len(page) == _PAGE and page[-1].place < end

@@ -1,7 +1,7 @@
 """Decide which webhook endpoints receive which events: by what their creators see, and by what they select."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, and_, case, cast, or_, select
@@ -13,13 +13,19 @@ from app.ids import new_id
 from app.models import Event, EventSnapshot, Task, WebhookEndpoint
 from app.services.access.visibility import active_member, is_for_user
 from app.services.events.reading import EVENT_COLUMNS, SELECTORS
-from app.services.events.rendering import event_body, event_data
+from app.services.events.rendering import EventRow, event_body, event_data
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 
-# A row by its columns.
-Columns = Mapping[Any, Any]
 
-# The columns of a pair that `deliveries_of` reads.
+class Pair(NamedTuple):
+    """An event and a webhook endpoint that is to receive it."""
+
+    event: EventRow
+    endpoint_id: UUID
+    payload: str
+
+
+# The columns of a `Pair`.
 PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), WebhookEndpoint.payload)
 
 
@@ -83,20 +89,13 @@ def _passes() -> ColumnElement[bool]:
     )
 
 
-async def deliveries_of(
-    session: AsyncSession, pairs: Sequence[Columns], *, link: str
-) -> list[dict[str, Any]]:
+async def deliveries_of(session: AsyncSession, pairs: Sequence[Pair], *, link: str) -> list[dict[str, Any]]:
     """Return the column values of a new pending webhook delivery for each pair of an event and an endpoint.
 
-    The values include the message body. Nothing is stored.
-
-    Args:
-        session: reads the snapshots of the events, for endpoints with full bodies.
-        pairs: rows of `select_wanted` with `PAIR_COLUMNS`.
-        link: the setting `task_url`, a template for links to tasks.
-
+    The values include the message body. Nothing is stored. `link` is the setting `task_url`, a template for links to
+    tasks.
     """
-    full = {pair["id"] for pair in pairs if pair["payload"] == PayloadKind.FULL}
+    full = {pair.event.id for pair in pairs if pair.payload == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}
     if full:
         found = select(EventSnapshot.event_id, EventSnapshot.snapshot).where(EventSnapshot.event_id.in_(full))
@@ -104,23 +103,23 @@ async def deliveries_of(
     bodies: dict[Any, str] = {}
     now = utcnow()
     rows = []
-    for event in pairs:
-        is_full = event["payload"] == PayloadKind.FULL
-        key = (event["id"], is_full)
+    for event, endpoint_id, payload in pairs:
+        is_full = payload == PayloadKind.FULL
+        key = (event.id, is_full)
         if key not in bodies:
             data = event_data(event, link)
             bodies[key] = event_body(
-                event["type"], event["occurred_at"], data, snapshots.get(event["id"]), full=is_full
+                event.type, event.occurred_at, data, snapshots.get(event.id), full=is_full
             )
         rows.append(
             {
                 "id": new_id(),
-                "endpoint_id": event["endpoint_id"],
-                "event_id": event["id"],
-                "event_type": event["type"],
-                "event_at": event["occurred_at"],
-                "task_id": event["task_id"],
-                "run_id": event["run_id"],
+                "endpoint_id": endpoint_id,
+                "event_id": event.id,
+                "event_type": event.type,
+                "event_at": event.occurred_at,
+                "task_id": event.task_id,
+                "run_id": event.run_id,
                 "body": bodies[key],
                 "status": DeliveryStatus.PENDING,
                 "attempts": 0,

@@ -20,16 +20,16 @@ from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
-from app.services.events.reading import place_of
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.matching import (
     PAIR_COLUMNS,
-    Columns,
+    Pair,
     deliveries_of,
     lock_receivers,
     select_wanted,
 )
+from app.statements import rows_of
 
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 # A quarter of what one statement can change in its time limit.
@@ -110,13 +110,13 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
     if len(pairs) < batch:
         await session.delete(row)
     else:
-        row.transaction_id, row.seq = place_of(pairs[-1])
+        row.transaction_id, row.seq = pairs[-1].event.place
         row.continued_at = utcnow()
     await session.flush()
     return True
 
 
-async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch: int) -> Sequence[Columns]:
+async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch: int) -> Sequence[Pair]:
     statement = (
         select_wanted(*PAIR_COLUMNS)
         .where(_is_missing(recovery.endpoint_id, recovery.since, recovery.until))
@@ -124,8 +124,7 @@ async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch
         .limit(batch)
     )
     place = Cursor(recovery.transaction_id, recovery.seq)
-    rows: Sequence[Columns] = (await session.execute(statement, place.values())).mappings().all()
-    return rows
+    return await rows_of(session, statement, Pair, place.values())
 
 
 async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Event, EventCursor, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
-from app.services.events.reading import place_of
 from app.services.webhook_endpoints.matching import (
     PAIR_COLUMNS,
+    Pair,
     deliveries_of,
     lock_receivers,
     select_wanted,
 )
+from app.statements import rows_of
 
 # The most events that one transaction relays, and the most deliveries that it makes: each may have a body of 20 kB. A
 # project has fewer endpoints than that, so at least one event is relayed.
@@ -37,17 +38,18 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     if cursor is None:
         return 0
     statement = select(*IN_ORDER, Event.project_id).where(AFTER).order_by(*IN_ORDER).limit(batch)
-    events = (await session.execute(statement, cursor.values())).mappings().all()
+    events = (await session.execute(statement, cursor.values())).all()
     if not events:
         return 0
-    project_ids = {event["project_id"] for event in events}
-    place = await _deliver(session, project_ids, cursor, place_of(events[-1]), link=link)
+    places = [Cursor(transaction_id, seq) for transaction_id, seq, _ in events]
+    project_ids = {project_id for _, _, project_id in events}
+    place = await _deliver(session, project_ids, cursor, places[-1], link=link)
     await session.execute(
         update(EventCursor)
         .where(EventCursor.reader == _READER)
         .values(transaction_id=place.transaction_id, seq=place.seq)
     )
-    return sum(place_of(event) <= place for event in events)
+    return sum(each <= place for each in places)
 
 
 async def _deliver(
@@ -68,12 +70,12 @@ async def _deliver(
         WebhookEndpoint.created_at <= Event.occurred_at,
     )
     ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id).limit(MOST_DELIVERIES + 1)
-    pairs = (await session.execute(ordered, after.values())).mappings().all()
+    pairs = await rows_of(session, ordered, Pair, after.values())
     if len(pairs) > MOST_DELIVERIES:
         # Whole events: the last one may have further deliveries.
-        cut = place_of(pairs[-1])
-        pairs = [pair for pair in pairs if place_of(pair) < cut]
-        last = place_of(pairs[-1])
+        cut = pairs[-1].event.place
+        pairs = [pair for pair in pairs if pair.event.place < cut]
+        last = pairs[-1].event.place
     if pairs:
         rows = await deliveries_of(session, pairs, link=link)
         await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)

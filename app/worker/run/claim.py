@@ -21,9 +21,8 @@ from app.periodic import wait
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.queue import find_claimed
+from app.services.runs.queue import Held, find_claimed
 from app.services.storage_keys import RunRef
-from app.statements import Fields
 from app.worker.context import WorkerContext
 
 _LONGEST_HOST_NAME = 20
@@ -56,7 +55,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
     is_repeated = False
 
-    async def step(session: AsyncSession) -> Fields | None:
+    async def step(session: AsyncSession) -> Held | None:
         nonlocal is_repeated
         # A commit that was not acknowledged may have claimed a run, and a second one would not be performed.
         held = await find_claimed(session, owner=owner) if is_repeated else None
@@ -69,8 +68,8 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
             limit=worker.process.settings.project_concurrency,
         )
 
-    row = await in_transaction(worker.process.sessions, step)
-    return None if row is None else Claim(row["id"], row["task_id"], row["project_id"], owner)
+    held = await in_transaction(worker.process.sessions, step)
+    return None if held is None else Claim(*held, owner)
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:

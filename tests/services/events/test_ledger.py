@@ -22,7 +22,7 @@ from app.schemas.events import EventQuery
 from app.services.access.principal import Principal
 from app.services.events.catalogue import CATALOGUE, KNOWN_SELECTORS, OFFERED_SELECTORS, PING
 from app.services.events.cursor import START, Cursor
-from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
+from app.services.events.reading import find_end, list_events, parse_types, read_events
 from app.services.events.run_ledger import record_for_runs
 from app.services.events.sweep import adopt_events, prune_events
 from tests.support.clock import MovableClock
@@ -60,9 +60,9 @@ class Reader:
     async def read(self) -> None:
         async with unit_of_work(self._sessions) as session:
             rows = await read_events(session, self._principal, self._after, limit=100)
-        self.seen += [row["subject_seq"] for row in rows]
+        self.seen += [row.subject_seq for row in rows]
         if rows:
-            self._after = place_of(rows[-1])
+            self._after = rows[-1].place
 
     async def has_seen(self, *expected: int) -> None:
         async def seen() -> bool:

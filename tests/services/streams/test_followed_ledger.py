@@ -14,9 +14,9 @@ from app.ids import new_id
 from app.models import Project, TaskFollow, User
 from app.services.events.live import read_new_events
 from app.services.events.reading import find_end
+from app.services.events.rendering import EventRow
 from app.services.streams.followed_ledger import INBOX, TASKS, ledger_of
 from app.services.streams.ledger_feed import Batch
-from app.statements import Fields
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
@@ -55,8 +55,8 @@ async def fill(session: AsyncSession, projects: list[Project], people: list[User
     return count
 
 
-def numbers(rows: Iterable[Fields]) -> list[int]:
-    return [row["seq"] for row in rows]
+def numbers(rows: Iterable[EventRow]) -> list[int]:
+    return [row.seq for row in rows]
 
 
 async def test_choice_from_a_batch_is_the_reading_of_each_caller(

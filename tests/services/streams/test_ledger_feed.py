@@ -20,14 +20,14 @@ from tests.support.webhooks import record_event
 QUICK = 0.02
 
 
-def numbers(batch: Batch | None) -> list[int]:
+def numbers(batch: Batch | None) -> list[int | None]:
     assert batch is not None
-    return [event.row["subject_seq"] for event in batch.events]
+    return [event.row.subject_seq for event in batch.events]
 
 
-async def take(stream: Following, count: int) -> list[int]:
+async def take(stream: Following, count: int) -> list[int | None]:
     """Return the numbers of the next events, which may come in several batches."""
-    taken: list[int] = []
+    taken: list[int | None] = []
     while len(taken) < count:
         taken += numbers(await stream.next())
     return taken
@@ -124,8 +124,8 @@ async def test_stream_that_takes_nothing_holds_few_batches_and_reads_for_itself(
         end = await feed.restart(slow)
         async with unit_of_work(sessions) as session:
             rows = await read_events(session, member_of(project, owner), start, limit=100)
-        assert [row["subject_seq"] for row in rows] == list(range(10))
-        assert (rows[-1]["transaction_id"], rows[-1]["seq"]) == end
+        assert [row.subject_seq for row in rows] == list(range(10))
+        assert rows[-1].place == end
         await record_event(sessions, task, subject_seq=10)
         assert numbers(await slow.next()) == [10]
 

@@ -19,11 +19,11 @@ from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.events.cursor import START, Cursor
 from app.services.events.live import PAGE
-from app.services.events.reading import place_of, read_events
+from app.services.events.reading import read_events
+from app.services.events.rendering import EventRow
 from app.services.streams.followed_ledger import INBOX, TASKS, FollowedLedger, ledger_of
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.topics import FollowedTopics, follow_ledger, follow_topics
-from app.statements import Fields
 from tests.support.database.queries import recorded
 from tests.support.factories import make_task, make_user
 from tests.support.principals import member_of
@@ -41,7 +41,7 @@ class BrokenLedger:
         self._caller = caller
         self._pages = 0
 
-    async def read(self, session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
+    async def read(self, session: AsyncSession, after: Cursor, limit: int) -> Sequence[EventRow]:
         rows = await read_events(session, self._caller, after, limit=limit)
         self._pages += bool(rows)
         if rows and self._pages == 2:
@@ -61,8 +61,8 @@ class LateLedger:
         self._caller = caller
         self._is_first = True
 
-    async def read(self, session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
-        rows: Sequence[Fields] = ()
+    async def read(self, session: AsyncSession, after: Cursor, limit: int) -> Sequence[EventRow]:
+        rows: Sequence[EventRow] = ()
         if not self._is_first:
             return await read_events(session, self._caller, after, limit=limit)
         self._is_first = False
@@ -185,7 +185,7 @@ async def test_client_that_is_ahead_of_the_shared_reading_gets_no_event_again(
     engine = create_engine(narrow, application_name="taskbeacon-tests")
     feed = LedgerFeed(look_seconds=0)
     waiting = replace(process, sessions=create_session_factory(engine), ledger=feed)
-    rows: Sequence[Fields] = ()
+    rows: Sequence[EventRow] = ()
     async with feed.following(waiting.sessions, owner.id, link="") as other:
         start = await feed.restart(other)
 
@@ -204,7 +204,7 @@ async def test_client_that_is_ahead_of_the_shared_reading_gets_no_event_again(
                 session.add(event)
         await eventually(are_settled)
         ledger = ledger_of(caller, [TASKS])
-        followed = await open_ledger(sessions, ledger, str(place_of(rows[-1])))
+        followed = await open_ledger(sessions, ledger, str(rows[-1].place))
         async with frames_of(followed, waiting) as frames:
             await anext(frames)
             await record_event(sessions, task, subject_seq=count)
