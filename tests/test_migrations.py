@@ -250,7 +250,7 @@ def upgrade() -> None:
     ("docstring", "found"),
     [
         ("Previous release: reads it.", ["tasks.title_manually_set is gone"]),
-        ("Contract: nothing has read it since 1.1.0.", None),
+        ("Contract: nothing has read it since 0.2.0.", None),
     ],
 )
 def test_planted_revision_is_found_unless_it_ends_what_no_release_uses(
