@@ -9,7 +9,7 @@ from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.inbox import answering
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
-from app.web.openapi.errors import errors, settled
+from app.web.openapi.errors import errors, refused, settled
 from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
 from app.web.pages.question import page_of_question
 from app.web.pages.render import render
@@ -28,7 +28,7 @@ Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
     summary="Answer a question with an action token",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+    responses=errors(403, 404, 429) | refused(StateRefusedOut) | settled(409, 410),
 )
 async def act(request: Request, token: OpenAction, body: Body) -> Json:
     """Answer a question with the action token of its notification; no API key is needed.

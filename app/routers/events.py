@@ -8,7 +8,6 @@ from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
 from app.services.streams.topics import follow_topics, open_project_stream
 from app.web.auth import TaskRead
-from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
 from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
@@ -23,7 +22,6 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
     summary="List events",
     response_description="Events, oldest first, and the position to continue from.",
     response_model=EventPage,
-    responses=errors(400, 403, 404, 429),
 )
 async def list_events(
     call: TaskRead,
@@ -45,7 +43,7 @@ async def list_events(
     operation_id="events_stream_retrieve",
     summary="Follow the events of a project live",
     response_class=Response,
-    responses=streamed("for 15 minutes") | errors(400, 403, 404, 429),
+    responses=streamed("for 15 minutes"),
 )
 async def follow_events(
     call: TaskRead,

@@ -11,7 +11,7 @@ from app.services.code_hosts import github_webhook
 from app.services.code_hosts.github_webhook import UnverifiedDelivery
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import errors, over_limit
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
@@ -61,7 +61,7 @@ async def _read_delivery(
     summary="Receive a webhook of GitHub",
     response_description="Whether a run was started.",
     response_model=WebhookOut,
-    responses=errors(400, 403, 413, usage_gate=True),
+    responses=errors(400, 403, 413) | over_limit(),
 )
 async def receive_github(
     request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]

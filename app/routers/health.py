@@ -12,7 +12,7 @@ from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
 from app.services.runs.metrics import measure_queue
 from app.web.dependencies import process_of
-from app.web.openapi.errors import WRONG_METHOD
+from app.web.openapi.errors import errors
 from app.web.responses import Json
 
 Value = TypeVar("Value")
@@ -67,7 +67,7 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
     summary="Check that the process is alive",
     response_description="The process is alive.",
     response_model=LivenessOut,
-    responses=WRONG_METHOD,
+    responses=errors(405),
 )
 async def live() -> Json:
     """Report that the process responds. No other server is contacted."""
@@ -80,7 +80,7 @@ async def live() -> Json:
     summary="Check that the service is ready",
     response_description="All servers are ready.",
     response_model=ReadinessOut,
-    responses=WRONG_METHOD
+    responses=errors(405)
     | {503: {"model": ReadinessOut, "description": "At least one server is not ready; the body names it."}},
 )
 async def ready(request: Request) -> Json:
@@ -101,7 +101,7 @@ async def ready(request: Request) -> Json:
     summary="Read the metrics",
     # Not the response class of plain text, with which FastAPI would describe the errors as text too.
     response_class=Response,
-    responses=WRONG_METHOD
+    responses=errors(405)
     | {
         200: {
             "description": "Metrics in the text format of Prometheus.",

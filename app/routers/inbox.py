@@ -8,7 +8,6 @@ from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
 from app.services.streams.topics import follow_topics, open_inbox_stream
 from app.web.auth import InboxRead
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
@@ -23,7 +22,6 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
     summary="List the questions in the caller's inbox",
     response_description="A page of questions.",
     response_model=InboxPage,
-    responses=errors(400, 401, 403, 429),
 )
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
     """Return the questions of tasks that the caller created or follows, sorted by urgency and then by age.
@@ -46,7 +44,7 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
     operation_id="users_inbox_stream_retrieve",
     summary="Follow the caller's inbox live",
     response_class=Response,
-    responses=streamed("for 15 minutes") | errors(400, 401, 403, 429),
+    responses=streamed("for 15 minutes"),
 )
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None

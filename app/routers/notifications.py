@@ -18,7 +18,6 @@ from app.services.notifications.messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
@@ -37,7 +36,6 @@ PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
     summary="List the pushes about a task, with reasons",
     response_description="A page of decisions.",
     response_model=NotificationPage,
-    responses=errors(403, 404, 429),
 )
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return the pushes to the caller about a task, newest first: one entry for each event and device.
@@ -54,7 +52,6 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
     summary="Send a test push to a device",
     response_description="The response of the push service.",
     response_model=PushTestOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
     """Send a test push about a task to one of the caller's devices now, and return the push service's response.
@@ -75,7 +72,6 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     summary="Retrieve whether a task is muted",
     response_description="Whether the caller gets no pushes about the task.",
     response_model=MuteOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
     """Return whether the caller has muted a task."""
@@ -89,7 +85,6 @@ async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
     response_description="The caller gets no pushes about the task.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Stop the pushes to the caller about a task; other people still get theirs."""
@@ -104,7 +99,6 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     response_description="The caller gets pushes about the task.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Allow pushes to the caller about a task that the caller has muted."""
@@ -118,7 +112,6 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
     summary="Retrieve the notification preferences",
     response_description="The preferences.",
     response_model=PreferencesOut,
-    responses=errors(401, 403, 429),
 )
 async def retrieve_preferences(call: UserRead) -> Json:
     """Return the notification preferences of the caller: the kinds of pushes, their times and their detail."""
@@ -131,7 +124,6 @@ async def retrieve_preferences(call: UserRead) -> Json:
     summary="Update the notification preferences",
     response_description="The updated preferences.",
     response_model=PreferencesOut,
-    responses=errors(400, 401, 403, 413, 415, 429),
 )
 async def update_preferences(call: UserWrite, body: PreferencesBody) -> Json:
     """Update the notification preferences of the caller: only the given fields change."""

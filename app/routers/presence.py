@@ -12,7 +12,6 @@ from app.services.tasks.reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
-from app.web.openapi.errors import errors
 from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
@@ -38,7 +37,6 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
     response_description="The device counts as watching.",
     status_code=204,
     response_class=Response,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
@@ -65,7 +63,6 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     response_description="The device does not count as watching.",
     status_code=204,
     response_class=Response,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
     """End the presence of a device on a task at once.
@@ -85,7 +82,6 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
     summary="List the viewers of tasks",
     response_description="The viewers, each with the task that they look at now.",
     response_model=ViewersOut,
-    responses=errors(403, 404, 429),
 )
 async def viewers(call: TaskRead) -> Json:
     """Return the members of the project who look at a task that the caller can see, each with that task.

@@ -5,7 +5,6 @@ from fastapi import APIRouter
 from app.schemas.users import ProjectPage
 from app.services.accounts import users
 from app.web.auth import ProjectRead
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -19,7 +18,6 @@ router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRo
     summary="List projects",
     response_description="A page of projects.",
     response_model=ProjectPage,
-    responses=errors(401, 403, 429),
 )
 async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     """Return the projects that the caller is a member of and that the key may use."""

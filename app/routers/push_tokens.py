@@ -24,7 +24,6 @@ UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
     summary="List the caller's devices",
     response_description="The devices, without their tokens.",
     response_model=DeviceList,
-    responses=errors(401, 403),
 )
 async def list_devices(call: DeviceWrite) -> Json:
     """Return the devices that receive the caller's pushes, the most recently seen first."""
@@ -37,7 +36,6 @@ async def list_devices(call: DeviceWrite) -> Json:
     summary="Register a device",
     response_description="The device; its id is the `device_id` of presence.",
     response_model=DeviceOut,
-    responses=errors(400, 401, 403, 413, 415),
 )
 async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     """Register a device for pushes, or renew its registration.
@@ -55,7 +53,6 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     response_description="The device gets no more pushes.",
     status_code=204,
     response_class=Response,
-    responses=errors(400, 401, 403, 413, 415),
 )
 async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""
@@ -78,7 +75,7 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
     summary="Retrieve the key for web push",
     response_description="The key.",
     response_model=VapidPublicKeyOut,
-    responses=errors(401, 403, 404, 429),
+    responses=errors(404),
 )
 async def retrieve_vapid_public_key(call: UserRead) -> Json:
     """Return the public key with which a browser subscribes to web push (VAPID).

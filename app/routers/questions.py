@@ -11,7 +11,7 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.errors import errors, settled
+from app.web.openapi.errors import errors, refused, settled
 from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
@@ -30,7 +30,6 @@ SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
     summary="List the questions of a run",
     response_description="The questions, the newest first.",
     response_model=QuestionList,
-    responses=errors(403, 404, 429),
 )
 async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
@@ -46,7 +45,7 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json
     summary="Answer a question",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+    responses=refused(StateRefusedOut) | settled(409, 410),
 )
 async def answer_question(
     call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
@@ -70,7 +69,7 @@ async def answer_question(
     summary="Snooze a question",
     response_description="The question, which stays in the inbox.",
     response_model=QuestionOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429) | settled(410),
+    responses=errors(409) | settled(410),
 )
 async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
@@ -90,7 +89,6 @@ async def snooze_question(
     response_description="The task's questions are in the caller's inbox.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Add the questions of another person's task to the caller's inbox.
@@ -108,7 +106,6 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
     response_description="The task's questions are not in the caller's inbox, unless they created it.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Remove the questions of a followed task from the caller's inbox."""

@@ -14,7 +14,6 @@ from app.services import sandbox_environments
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
 from app.web.body import json_body
 from app.web.dependencies import EnvironmentId
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
@@ -35,7 +34,6 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
     summary="List sandbox environments",
     response_description="A page of environments.",
     response_model=SandboxEnvironmentPage,
-    responses=errors(403, 404, 429),
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
     """Return the sandbox environments that the caller may use, newest first: shared ones and the caller's own."""
@@ -50,7 +48,6 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     response_description="The new environment.",
     status_code=201,
     response_model=SandboxEnvironmentOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     """Create a sandbox environment. A run selects it by `sandbox_environment_id`. It is private by default.
@@ -71,7 +68,6 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     summary="Retrieve a sandbox environment",
     response_description="The environment.",
     response_model=SandboxEnvironmentOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
     """Return a sandbox environment. A private environment of another user is answered with 404."""
@@ -84,7 +80,6 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
     summary="Update a sandbox environment",
     response_description="The updated environment.",
     response_model=SandboxEnvironmentOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody) -> Json:
     """Update a sandbox environment: only the given fields change, for runs that start from now on.
@@ -105,7 +100,6 @@ async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment
     response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> Response:
     """Delete a sandbox environment and its variables. Waiting runs that use it will fail."""

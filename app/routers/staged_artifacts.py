@@ -10,7 +10,7 @@ from app.services.artifacts import staged as staged_artifacts
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
@@ -30,7 +30,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
     summary="Prepare uploads for the next run",
     response_description="A signed form for each file.",
     response_model=PreparedPage,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
+    responses=refused(StateRefusedOut),
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> Json:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour.
@@ -51,7 +51,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
     summary="Finalise uploads for the next run",
     response_description="The stored files.",
     response_model=ArtifactsOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
+    responses=refused(StateRefusedOut),
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> Json:
     """Verify the uploaded files and store them for 24 hours, so that a run can use them: all of them, or none.

@@ -22,7 +22,6 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader, json_body, read_json
 from app.web.dependencies import TaskId, call_of, task_id_of
 from app.web.idempotency import OnceDep
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
@@ -85,7 +84,6 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
     summary="List tasks",
     response_description="A page of tasks.",
     response_model=TaskPage,
-    responses=errors(400, 403, 404, 429),
 )
 async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
     """Return the tasks of the project that the caller can see, newest first, each with its latest run.
@@ -106,7 +104,6 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
     response_description="The new task.",
     status_code=201,
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429),
 )
 async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
     """Create a task. Every field is optional. This starts no run: use `POST …/tasks/{task_id}/run`."""
@@ -122,7 +119,6 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     summary="List the repositories of tasks",
     response_description="The repositories.",
     response_model=RepositoriesOut,
-    responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
@@ -135,7 +131,6 @@ async def list_repositories(call: TaskRead) -> Json:
     summary="Summarise tasks",
     response_description="A page of summaries.",
     response_model=SummaryPage,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
     """Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
@@ -152,7 +147,6 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
     summary="Retrieve a task",
     response_description="The task.",
     response_model=TaskOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     """Return a task with its latest run."""
@@ -165,7 +159,6 @@ async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     summary="Update a task",
     response_description="The updated task.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Update a task: only the given fields change.
@@ -182,7 +175,6 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
     summary="Update a task (as PATCH)",
     response_description="The updated task.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
@@ -196,7 +188,6 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Delete a task permanently.

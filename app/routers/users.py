@@ -5,7 +5,6 @@ from fastapi import APIRouter
 from app.schemas.users import UserOut
 from app.services.accounts import users
 from app.web.auth import UserRead
-from app.web.openapi.errors import errors
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
@@ -18,7 +17,6 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
     summary="Retrieve the user of the key",
     response_description="The user.",
     response_model=UserOut,
-    responses=errors(401, 403, 429),
 )
 async def retrieve_me(call: UserRead) -> Json:
     """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""

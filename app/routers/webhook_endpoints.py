@@ -51,7 +51,6 @@ RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
     summary="List event types",
     response_description="All event types, each with the JSON Schema of its body and an example.",
     response_model=list[EventTypeOut],
-    responses=errors(403, 404, 429),
 )
 async def list_event_types(_call: WebhookRead) -> Json:
     """Return the event types that a webhook endpoint can subscribe to, with JSON Schemas of their bodies."""
@@ -64,7 +63,6 @@ async def list_event_types(_call: WebhookRead) -> Json:
     summary="List webhook endpoints",
     response_description="A page of endpoints.",
     response_model=EndpointPage,
-    responses=errors(403, 404, 429),
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     """Return the caller's own webhook endpoints in the project, newest first."""
@@ -79,7 +77,6 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     response_description="The new endpoint with its secret, which is not shown again.",
     status_code=201,
     response_model=NewEndpointOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
@@ -101,7 +98,6 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     summary="Retrieve a webhook endpoint",
     response_description="The endpoint.",
     response_model=EndpointOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     """Return a webhook endpoint of the caller, with its recent successes and failures."""
@@ -114,7 +110,6 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     summary="Update a webhook endpoint",
     response_description="The updated endpoint.",
     response_model=EndpointOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
     """Update a webhook endpoint: only the given fields change.
@@ -139,7 +134,6 @@ def _policy(call: Call) -> AddressPolicy:
     response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
-    responses=errors(403, 404, 429),
 )
 async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Response:
     """Delete a webhook endpoint with its secret, its deliveries and their attempts."""
@@ -153,7 +147,6 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Respon
     summary="Replace the secret of a webhook endpoint",
     response_description="The new secret, which is not shown again.",
     response_model=RotatedOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
     """Replace the signing secret of a webhook endpoint, and return the new one.
@@ -173,7 +166,6 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     response_description="The id of the delivery.",
     status_code=202,
     response_model=PingedOut,
-    responses=errors(403, 404, 429),
 )
 async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     """Send a message of the type `ping` to a webhook endpoint, even if the endpoint is disabled.
@@ -191,7 +183,6 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     summary="Enable a webhook endpoint",
     response_description="The updated endpoint.",
     response_model=EndpointOut,
-    responses=errors(403, 404, 429),
 )
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     """Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
@@ -208,7 +199,6 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     response_description="The number of messages that will be sent again.",
     status_code=202,
     response_model=RecoveredOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
     """Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
@@ -229,7 +219,6 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
     summary="List deliveries of a webhook endpoint",
     response_description="A page of deliveries.",
     response_model=DeliveryPage,
-    responses=errors(400, 403, 404, 429),
 )
 async def list_deliveries(
     call: WebhookRead,
@@ -250,7 +239,6 @@ async def list_deliveries(
     summary="Retrieve a delivery with its attempts",
     response_description="The delivery, with its request and all attempts.",
     response_model=DeliveryDetailOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
     """Return a delivery: its request, with a masked signature, and the response or error of each attempt.
@@ -267,7 +255,7 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
     response_description="The delivery, which is pending again.",
     status_code=202,
     response_model=DeliveryOut,
-    responses=errors(400, 403, 404, 429),
+    responses=errors(400),
 )
 async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
     """Send the message of a delivery again, with the same `webhook-id`, even if it was delivered before."""

@@ -43,7 +43,7 @@ SignInBody = Annotated[SignIn, Depends(json_body(SignIn))]
     response_description="The session; the response sets its cookie.",
     status_code=201,
     response_model=ConsoleSessionOut,
-    responses=errors(400, 401, 403, 413, 415, 429),
+    responses=errors(401, 403, 429),
 )
 async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Json:
     """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
@@ -63,7 +63,6 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
     summary="Retrieve the console session",
     response_description="The session of this browser.",
     response_model=ConsoleSessionOut,
-    responses=errors(401, 429),
 )
 async def retrieve_session(call: ConsoleUser) -> Json:
     """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
@@ -77,7 +76,7 @@ async def retrieve_session(call: ConsoleUser) -> Json:
     response_description="The session has ended.",
     status_code=204,
     response_class=Response,
-    responses=errors(401, 403, 429),
+    responses=errors(403),
 )
 async def sign_out(request: Request, call: ConsoleUser) -> Response:
     """End the console session that the request's cookie belongs to, and delete the cookie in the browser."""
@@ -92,7 +91,6 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
     summary="List the caller's console sessions",
     response_description="The caller's sessions.",
     response_model=ConsoleSessionList,
-    responses=errors(401, 403, 429),
 )
 async def list_sessions(call: UserRead) -> Json:
     """Return the console sessions that were opened with any of the caller's keys, the most recently used first."""
@@ -106,7 +104,6 @@ async def list_sessions(call: UserRead) -> Json:
     response_description="The session has ended.",
     status_code=204,
     response_class=Response,
-    responses=errors(401, 403, 404, 429),
 )
 async def end_session(call: UserWrite, session_id: SessionId) -> Response:
     """End one of the caller's console sessions; its cookie is refused within a second."""

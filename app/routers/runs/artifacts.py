@@ -11,7 +11,7 @@ from app.services.artifacts import manifest as run_artifacts
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import refused
 from app.web.responses import Json, StoredFile
 from app.web.unit_route import UnitRoute
 
@@ -26,7 +26,7 @@ PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
 FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
 PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
 
-_WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,))
+_WRITE_ERRORS = refused(StateRefusedOut)
 # A file is sent with its stored media type.
 _ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE: dict[int | str, dict[str, Any]] = {
@@ -102,7 +102,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
     summary="Get a download URL of a file",
     response_description="The URL.",
     response_model=SignedUrlOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
+    responses=refused(StateRefusedOut, status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
     """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
@@ -119,7 +119,7 @@ async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
     response_class=StoredFile,
-    responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
+    responses=_FILE | refused(StateRefusedOut, status=404),
 )
 async def download(
     request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
@@ -136,7 +136,7 @@ async def download(
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
     response_class=StoredFile,
-    responses=_FILE | errors(400, 403, 404, 429, refusals=(StateRefusedOut,), refusal_status=404),
+    responses=_FILE | refused(StateRefusedOut, status=404),
 )
 async def download_by_query(
     request: Request, call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId

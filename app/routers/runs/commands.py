@@ -11,7 +11,7 @@ from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import refused
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
@@ -27,7 +27,7 @@ CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
     summary="Send a command to a running agent",
     response_description="The JSON-RPC response: `result`, or `error` if the command was refused.",
     response_model=CommandOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(StateRefusedOut,)),
+    responses=refused(StateRefusedOut),
 )
 async def send_command(
     call: TaskWrite, body: CommandBody, task_id: TaskId, run_id: RunId, once: OnceDep

@@ -9,7 +9,7 @@ from app.schemas.runs.diff import DiffOut, DiffQuery
 from app.services.artifacts.diff import read_diff
 from app.web.auth import TaskRead
 from app.web.dependencies import RunId, TaskId
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
@@ -26,7 +26,7 @@ router = APIRouter(
     summary="Retrieve the changes of a run",
     response_description="A page of changed files.",
     response_model=DiffOut,
-    responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut,), refusal_status=404),
+    responses=refused(StateRefusedOut, status=404),
 )
 async def retrieve_diff(
     call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId

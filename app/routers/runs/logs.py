@@ -15,7 +15,7 @@ from app.services.run_log.log_writer import CONTENT_TYPE
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
@@ -98,7 +98,6 @@ RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
     summary="Append to the log of a run",
     response_description="The run.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
@@ -114,7 +113,7 @@ async def append_log(
     summary="Relay a message of the agent",
     response_description="Whether the message was relayed.",
     response_model=RelayOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
+    responses=refused(StateRefusedOut),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
     """Write a message of the agent to the log of the run, to be relayed to a chat.
@@ -130,7 +129,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
     response_class=StreamingResponse,
-    responses=WHOLE_LOG | errors(403, 404, 429),
+    responses=WHOLE_LOG,
 )
 async def read_logs(
     call: TaskRead,
@@ -153,7 +152,7 @@ async def read_logs(
     operation_id="tasks_runs_session_logs_retrieve",
     summary="Read the log page by page",
     response_model=list[dict[str, Any]],
-    responses=LOG_PAGE | errors(400, 403, 404, 429),
+    responses=LOG_PAGE,
 )
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep

@@ -23,7 +23,7 @@ from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import over_limit, refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -36,7 +36,7 @@ RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
 SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
 StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
 
-_CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,))
+_CHANGE_ERRORS = refused(StateRefusedOut)
 
 
 @router.post(
@@ -45,7 +45,7 @@ _CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
+    responses=refused(RunRefusedOut) | over_limit(),
 )
 async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDep) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
@@ -66,7 +66,7 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     response_description="The new run.",
     status_code=201,
     response_model=RunOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
+    responses=refused(RunRefusedOut) | over_limit(),
 )
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
@@ -83,7 +83,6 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
     summary="List the runs of a task",
     response_description="A page of runs.",
     response_model=RunPage,
-    responses=errors(403, 404, 429),
 )
 async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return the runs of a task, newest first."""
@@ -99,7 +98,6 @@ async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     summary="Retrieve a run",
     response_description="The run.",
     response_model=RunOut,
-    responses=errors(403, 404, 429),
 )
 async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return a run: its status, output, error, log and artifacts."""
@@ -114,7 +112,7 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     summary="Update a run",
     response_description="The updated run.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), usage_gate=True),
+    responses=refused(StateRefusedOut) | over_limit(),
 )
 async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> Json:
     """Update a run: only the given fields change; `output` and `state` are merged, one level deep.
@@ -147,9 +145,7 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     summary="Start a run that was created",
     response_description="The task.",
     response_model=TaskOut,
-    responses=errors(
-        400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True
-    ),
+    responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
     """Request that a worker performs a cloud run that has not begun.
@@ -166,7 +162,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     summary="Resume a run in the cloud",
     response_description="The run, queued.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),
+    responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Request that a worker performs a finished run again, or takes over a run that a client performs.
@@ -182,7 +178,6 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     summary="Get a token for one run",
     response_description="The token.",
     response_model=ConnectionTokenOut,
-    responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Return a token that gives access to this run only.

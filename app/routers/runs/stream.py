@@ -11,7 +11,7 @@ from app.services.streams import runs as run_stream
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
-from app.web.openapi.errors import errors
+from app.web.openapi.errors import errors, refused
 from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
@@ -52,7 +52,7 @@ _EVENT_LINES: dict[str, Any] = {
     operation_id="tasks_runs_stream_retrieve",
     summary="Follow a run live",
     response_class=Response,
-    responses=streamed("until the run has ended") | errors(400, 403, 404, 429),
+    responses=streamed("until the run has ended"),
 )
 async def follow_run(
     call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
@@ -76,7 +76,8 @@ async def follow_run(
     summary="Send the events of an agent",
     response_description="The number of the last accepted event.",
     response_model=PositionOut,
-    responses=errors(400, 403, 404, 413, refusals=(StateRefusedOut,))
+    responses=errors(413)
+    | refused(StateRefusedOut)
     | {
         409: {
             "model": PositionOut,

@@ -17,7 +17,7 @@ from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
-from app.web.openapi.errors import shared_errors
+from app.web.openapi.errors import errors, shared_errors
 from app.web.pagination import read_limit, read_page
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -142,6 +142,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     operation["responses"].pop(_FOREIGN_STATUS, None)
     _add_parameters(operation, route)
     gate, reader = gate_of(route), reader_of(route)
+    implied = {str(status): answer for status, answer in errors(*_implied_errors(route)).items()}
+    operation["responses"] = dict(sorted((implied | operation["responses"]).items()))
     if gate is None:
         operation["security"] = []
     elif isinstance(gate, RunTokenGate):
@@ -154,6 +156,29 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
         operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
     if reader is not None:
         operation["requestBody"] = _request_body(reader.model, schemas)
+
+
+def _implied_errors(route: APIRoute) -> Iterator[int]:
+    """Yield the statuses of the errors of a route's gate, parameters and body, and of outages."""
+    gate = gate_of(route)
+    if isinstance(gate, RunTokenGate):
+        yield from (403, 404)
+    elif isinstance(gate, ConsoleGate):
+        yield from (401, 429)
+    elif gate is not None:
+        yield from (403, 404 if gate.in_project else 401)
+        if gate.is_throttled:
+            yield 429
+    if any(name.endswith("_id") for name in route.param_convertors):
+        yield 404
+    if route.dependant.query_params:
+        yield 400
+    if reader_of(route) is not None:
+        yield from (400, 413, 415)
+    if read_key in _calls(route.dependant):
+        yield 409
+    if isinstance(route, UnitRoute):
+        yield from (500, 503)
 
 
 def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:

@@ -66,16 +66,22 @@ _RETRY_AFTER = {
 }
 
 
-def errors(
-    *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
-) -> Responses:
-    """Return the argument `responses` of a route: a description of its error responses, by status (contract 2.4)."""
-    documented: Responses = {status: _shared(status) for status in (*statuses, _SERVER_ERROR, 503)}
-    if refusals:
-        documented[refusal_status] = _own(_ERRORS[refusal_status][0], *refusals)
-    if usage_gate:
-        documented[_OVER_LIMIT] = _own(_OVER_LIMIT_MEANING, UsageLimitOut) | {"headers": _RETRY_AFTER}
-    return documented
+def errors(*statuses: int) -> Responses:
+    """Return a part of the argument `responses` of a route: errors that follow from neither its gate nor its body.
+
+    `document.py` adds those that do.
+    """
+    return {status: _shared(status) for status in statuses}
+
+
+def refused(*bodies: type, status: int = 400) -> Responses:
+    """Return a part of the argument `responses` of a route that may also be refused with one of these bodies."""
+    return {status: _own(_ERRORS[status][0], *bodies)}
+
+
+def over_limit() -> Responses:
+    """Return a part of the argument `responses` of a route that a project over its usage limit may not use."""
+    return {_OVER_LIMIT: _own(_OVER_LIMIT_MEANING, UsageLimitOut) | {"headers": _RETRY_AFTER}}
 
 
 def settled(*statuses: int) -> Responses:
@@ -95,10 +101,6 @@ def _own(description: str, *others: type) -> dict[str, Any]:
 
 def _meaning(status: int) -> str:
     return _SERVER_ERROR_MEANING if status == _SERVER_ERROR else _ERRORS[status][0]
-
-
-# The only refusal of a probe, which has no key, no body and no parameter.
-WRONG_METHOD: Responses = {405: _shared(405)}
 
 
 def shared_errors() -> dict[str, Any]:
