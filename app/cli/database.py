@@ -41,10 +41,7 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """Check this machine's clock and the database's schema.
-
-    If the clock is wrong or the schema is old, end the command with one line on standard error.
-    """
+    """Check this machine's clock and the database's schema."""
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)

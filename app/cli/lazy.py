@@ -20,10 +20,7 @@ class _Misuse(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A click group that imports the module of a subcommand only when the subcommand is called.
-
-    `commands` maps the name of each subcommand to its location (`module:attribute`) and its line of help.
-    """
+    """A click group that imports the module of a subcommand only when the subcommand is called."""
 
     def __init__(
         self,

@@ -27,10 +27,7 @@ def service_settings() -> Settings:
 
 
 def warn_of_unknown_variables() -> None:
-    """Log a warning for each environment variable with the service's prefix that no setting reads.
-
-    Such a variable is most likely misspelt.
-    """
+    """Log a warning for each environment variable with the service's prefix that no setting reads."""
     for name, nearest in unknown_variables().items():
         meant = {"meant": nearest} if nearest else {}
         structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
@@ -45,10 +42,7 @@ def check_catalog(settings: Settings) -> Catalog:
 
 
 def development_settings(**given: Any) -> Settings:
-    """Return the settings from the environment variables, without requiring production secrets.
-
-    `given` has values by the name of the setting; they take precedence over the variables.
-    """
+    """Return the settings from the environment variables, without requiring production secrets."""
     return _build(lambda: Settings(development=True, **given))
 
 
@@ -71,10 +65,7 @@ def admin_settings() -> Settings:
 
 
 def stack_settings(home: Path) -> Settings:
-    """Return the settings of the development stack that runs in the folder `home`.
-
-    If no stack runs there, end the command with one line on standard error.
-    """
+    """Return the settings of the development stack that runs in the folder `home`."""
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(no_stack(home))

@@ -40,10 +40,7 @@ class Transaction:
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Output]],
 ) -> Callable[Options, None]:
-    """Turn `operation` into an admin command.
-
-    The command runs `operation` in one transaction, commits it, and prints the result as JSON.
-    """
+    """Turn `operation` into an admin command."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -67,10 +64,7 @@ class Upkeep:
 
 
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Output]]) -> Callable[Options, None]:
-    """Turn `operation` into an admin command that prints its result as JSON.
-
-    Unlike the operation of `transactional`, it opens and commits as many transactions as it needs.
-    """
+    """Turn `operation` into an admin command that prints its result as JSON."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:

@@ -45,10 +45,7 @@ async def authenticate(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return the principal that an API key belongs to, with the project that the request names.
-
-    Whether the caller may use this project is not checked here, but by `require_project`.
-    """
+    """Return the principal of an API key; `require_project` checks whether they may use the named project."""
     return await _authenticate(
         session,
         hash_api_key(secret),
@@ -66,10 +63,7 @@ async def authenticate_session(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return the principal of a console session, with the project that the request names.
-
-    Whether the caller may use this project is not checked here, but by `require_project`.
-    """
+    """Return the principal of a console session; `require_project` checks whether they may use the project."""
     return await _authenticate(
         session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()
     )

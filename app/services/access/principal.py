@@ -43,20 +43,14 @@ class Principal:
         return self.named_project
 
     def covers(self, project_id: int, organization_id: UUID) -> bool:
-        """Return whether the caller's API key is valid for a project, given with its organization (contract 2.3).
-
-        An API key can be limited to some projects and organizations. Membership is not checked.
-        """
+        """Return whether the caller's API key is valid for a project, given with its organization (contract 2.3)."""
         return (not self.scoped_teams or project_id in self.scoped_teams) and (
             not self.scoped_organizations or organization_id in self.scoped_organizations
         )
 
     @property
     def answers_via(self) -> AnswerVia:
-        """The way in which this caller answers questions of agents: `console` with a console session, otherwise `api`.
-
-        It is stored with each answer.
-        """
+        """The way in which this caller answers questions: `console` with a console session, otherwise `api`."""
         return AnswerVia.API if self.session_id is None else AnswerVia.CONSOLE
 
 

@@ -47,10 +47,7 @@ class StreamWatch:
     async def watching(
         self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Until the block ends, call `end` within a second after the caller loses access to the stream.
-
-        `end` may be called more than once.
-        """
+        """Until the block ends, call `end` within a second after the caller loses access to the stream."""
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)
         if self._looking is None:

@@ -55,11 +55,7 @@ EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audie
 
 
 def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether a user is in the audience of a task, given the task's value of `Task.audience`.
-
-    `audience` is `EVERYONE` (0) for all members of the project, or else the id of the only user who sees the task. If
-    it is None, the result is False.
-    """
+    """Return whether a user is in the audience of a task, given the task's value of `Task.audience`."""
     return audience in {EVERYONE, user_id}
 
 
@@ -82,11 +78,7 @@ def _callers_projects() -> ColumnElement[Any]:
 
 
 def sees_task(project_id: Any, user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a task is in the project, is not deleted, and is for everyone or for this user.
-
-    The condition does not check that the user is a member of the project. Each argument is an id, a column or a bound
-    parameter.
-    """
+    """Return the SQL condition that a user sees a task of a project. Membership is not checked."""
     return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
 
 
@@ -103,11 +95,7 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:
-    """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller.
-
-    `VISIBLE_PROJECTS` is the array of ids of the projects that the caller may use with their API key.
-    `VISIBLE_ANYWHERE` is the condition that a task is one that the caller sees in these projects.
-    """
+    """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller."""
     return {
         "visible_user_id": principal.user_id,
         "visible_teams": list(principal.scoped_teams),
@@ -116,11 +104,7 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 
 
 def visibility(principal: Principal) -> dict[str, int]:
-    """Return the parameters that the SQL conditions `VISIBLE_TASK` and `VISIBLE_RUN` need for a caller.
-
-    `VISIBLE_TASK` selects the tasks in the request's project that the caller sees. `VISIBLE_RUN` selects one run of
-    such a task; add its further parameters `run_id` and `task_id` to the result.
-    """
+    """Return the parameters of `VISIBLE_TASK` and, with `run_id` and `task_id` added, of `VISIBLE_RUN`."""
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 
 
@@ -241,10 +225,7 @@ def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElemen
 
 
 def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user's account is active and the user is a member of a project.
-
-    Each argument is an id or a column.
-    """
+    """Return the SQL condition that a user's account is active and the user is a member of a project."""
     return (
         select(Membership.user_id)
         .join(User, User.id == Membership.user_id)
@@ -274,11 +255,7 @@ _FOLLOWED_RUNS = Prepared(_followed_runs_statement())
 async def find_memberships(
     session: AsyncSession, user_ids: Collection[int], project_ids: Collection[int]
 ) -> Memberships:
-    """Return the memberships of these users in these projects, except those of inactive users.
-
-    The result maps a pair of a user id and a project id to the id of the project's organization. A pair without a
-    membership is missing.
-    """
+    """Return the memberships of these users in these projects, except those of inactive users."""
     rows = await _MEMBERSHIPS.all(session, {"user_ids": [*user_ids], "project_ids": [*project_ids]})
     return {(user_id, project_id): organization_id for user_id, project_id, organization_id in rows}
 
@@ -312,10 +289,7 @@ def own_endpoints(principal: Principal) -> ColumnElement[bool]:
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition for the webhook endpoint with this id.
-
-    It holds only if the caller created the endpoint in the request's project.
-    """
+    """Return the SQL condition for the webhook endpoint with this id, if the caller created it."""
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 

@@ -80,10 +80,7 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Set the maximum detail of push texts about a project's tasks; return the project.
-
-    If `most` is None, there is no limit. If a person prefers less detail than the limit, their preference applies.
-    """
+    """Set the maximum detail of push texts about a project's tasks; return the project."""
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
     )
@@ -93,10 +90,7 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks.
-
-    Return the project.
-    """
+    """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks."""
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
     )
@@ -148,10 +142,7 @@ async def create_user(
 
 
 async def add_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """Make a user a member of a project. Idempotent.
-
-    The project becomes the user's current one if the user has none.
-    """
+    """Make a user a member of a project. Idempotent."""
     await require_projects(session, [project_id])
     await require_user(session, user_id)
     await session.execute(
@@ -186,10 +177,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
 
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
-    """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2).
-
-    The user's data is kept. A repeated call changes nothing.
-    """
+    """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2)."""
     found = await session.scalar(
         update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
     )

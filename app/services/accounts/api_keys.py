@@ -32,10 +32,7 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """The projects and organizations that an API key is limited to, and its expiry.
-
-    By default a key works for all projects of its user, and does not expire.
-    """
+    """The projects and organizations that an API key is limited to, and its expiry."""
 
     project_ids: Sequence[int] = ()
     organization_ids: Sequence[UUID] = ()

@@ -42,11 +42,7 @@ class Browser:
 async def open_session(
     session: AsyncSession, body: SignIn, browser: Browser
 ) -> tuple[ConsoleSessionOut, str]:
-    """Sign a browser in to the console; return the new console session, and the secret value of its cookie.
-
-    `body` contains either an API key or the code of a login link. The database stores only a hash of the cookie's
-    value.
-    """
+    """Sign a browser in to the console; return the new console session, and the secret value of its cookie."""
     secret = new_session_secret()
     if body.api_key is not None:
         key = await authenticate(session, body.api_key, place="body")
@@ -97,10 +93,7 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 
 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
-    """Return the code of a new login link. Within a minute, it can open one console session for the API key.
-
-    The database stores only a hash of the code.
-    """
+    """Return the code of a new login link. Within a minute, it can open one console session for the API key."""
     now = utcnow()
     key = (
         await session.execute(select(ApiKey.revoked_at, ApiKey.expires_at).where(ApiKey.id == key_id))

@@ -59,10 +59,7 @@ def clean_token(value: str, *, attr: str = "token") -> str:
 
 
 def clean_app_number(value: str, *, attr: str) -> str:
-    """Check the id of a GitHub App (a number or a client id), or of an installation of it, and return it trimmed.
-
-    The id becomes part of a URL's path.
-    """
+    """Check the id of a GitHub App (a number or a client id), or of an installation of it, and return it trimmed."""
     number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
         raise InvalidInput("An id consists of letters, digits, dots and hyphens.", attr=attr)

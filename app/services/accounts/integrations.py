@@ -29,10 +29,7 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """The credentials of an installation of a GitHub App, as an operator enters them for an integration.
-
-    With these, the service gets tokens from GitHub that are valid for one hour.
-    """
+    """The credentials of an installation of a GitHub App, as an operator enters them for an integration."""
 
     app_id: str
     installation_id: str
@@ -62,10 +59,7 @@ async def create_integration(
     project_id: int,
     new: NewIntegration,
 ) -> Integration:
-    """Add an integration, which gives a project access to a code host, and return it.
-
-    `cipher` encrypts the secrets that are stored. A project may have several integrations of the same kind.
-    """
+    """Add an integration, which gives a project access to a code host, and return it."""
     if new.token is not None and new.installation is not None:
         raise InvalidInput("Give a token or an App installation, not both.", attr="token")
     integration = Integration(
@@ -87,11 +81,7 @@ async def create_integration(
 async def create_user_integration(
     session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
 ) -> UserIntegration:
-    """Add an integration of a user, which is their own access to a code host, and return it.
-
-    `kind` is a value of `CodeHostKind`. `cipher` encrypts the token that is stored. If `token` is None, the integration
-    is stored without a token, and runs cannot use it.
-    """
+    """Add a user's own access to a code host, and return it. Runs cannot use it without a token."""
     integration = UserIntegration(
         id=new_id(),
         user_id=user_id,

@@ -63,11 +63,7 @@ _INTEGRATION = (
 async def list_users(
     session: AsyncSession, *, project_id: int | None = None, email: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return a mapping with `count`, the number of matching users, and `results`, one page of them ordered by id.
-
-    `project_id` selects the members of a project, and `email` the users with this text in their e-mail address. If a
-    filter is None, it is ignored.
-    """
+    """Return a mapping with `count`, the number of matching users, and `results`, one page of them ordered by id."""
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
         member = exists().where(Membership.user_id == User.id, Membership.project_id == project_id)
@@ -80,10 +76,7 @@ async def list_users(
 async def list_projects(
     session: AsyncSession, *, organization_id: UUID | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return a mapping with `count`, the number of matching projects, and `results`, one page of them ordered by id.
-
-    `organization_id` selects the projects of one organization. If it is None, all projects match.
-    """
+    """Return a mapping with `count`, the number of matching projects, and `results`, one page of them ordered by id."""
     conditions = [] if organization_id is None else [Project.organization_id == organization_id]
     return await _list(session, select(*_PROJECT).where(*conditions).order_by(Project.id), limit, offset)
 
@@ -96,11 +89,7 @@ async def list_organizations(session: AsyncSession, *, limit: int, offset: int) 
 async def list_keys(
     session: AsyncSession, *, user_id: int | None = None, mask: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return a mapping with `count`, the number of matching API keys, and `results`, one page of them, oldest first.
-
-    Revoked and expired keys are included. The values of the keys are not shown. `user_id` selects the keys of a user,
-    and `mask` the keys with this mask, the shortened form of a key. If a filter is None, it is ignored.
-    """
+    """Return a mapping with `count`, the number of matching API keys, and `results`, one page of them, oldest first."""
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
         conditions.append(ApiKey.user_id == user_id)
@@ -113,11 +102,7 @@ async def list_keys(
 async def list_integrations(
     session: AsyncSession, *, project_id: int | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return a mapping with `count`, the number of matching integrations, and `results`, one page ordered by id.
-
-    Instead of each secret, the result says whether it is set. `project_id` selects the integrations of one project. If
-    it is None, all integrations match.
-    """
+    """Return a mapping with `count`, the number of matching integrations, and `results`, one page ordered by id."""
     conditions = [] if project_id is None else [Integration.project_id == project_id]
     statement = select(*_INTEGRATION).where(*conditions).order_by(Integration.id)
     return await _list(session, statement, limit, offset)

@@ -20,11 +20,7 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The result of encrypting the stored secrets again with a new secret key.
-
-    `rotated` is the number of secrets that were encrypted again, `unreadable` the number of those that no configured
-    key decrypts.
-    """
+    """The result of encrypting the stored secrets again with a new secret key."""
 
     rotated: int
     # Values that no configured key decrypts: they were lost before, and are not changed.

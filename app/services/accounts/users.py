@@ -32,10 +32,7 @@ _PROJECT_COLUMNS = [getattr(Project, name) for name in _Project._fields]
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
-    """Return the caller's profile: the user, their current project, and their organizations.
-
-    Projects and organizations that the caller's API key does not cover are left out.
-    """
+    """Return the caller's profile: the user, their current project, and their organizations."""
     user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
@@ -63,10 +60,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 
 
 async def list_projects(session: AsyncSession, caller: Principal, page: Page) -> tuple[int, list[ProjectOut]]:
-    """Return the number of projects that the caller may use through their API key, and one page of these projects.
-
-    The page is ordered by project id.
-    """
+    """Return the number of projects that the caller may use through their API key, and one page of these projects."""
     values = visibility_anywhere(caller)
     (count,) = await _PROJECT_COUNT.one(session, values)
     rows = await _PROJECT_PAGE.all(session, {**values, "limit": page.limit, "offset": page.offset})

@@ -12,11 +12,7 @@ from app.services.streams.ledger_feed import LedgerFeed
 
 @dataclass(frozen=True, slots=True)
 class StreamIntervals:
-    """The intervals of a live stream, in seconds.
-
-    `keepalive` is the time between keepalives. `patience` is the longest wait for a run's first event. `life` is the
-    time after which a stream ends, so that the client connects again.
-    """
+    """The intervals of a live stream, in seconds."""
 
     keepalive: float
     patience: float

@@ -89,11 +89,7 @@ LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
 
 
 def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
-    """Return the functions that read and select the events of one or more topics for a caller. Nothing is read yet.
-
-    The topics are `tasks` (the events of tasks that the caller sees) and `inbox`. The events of all topics are merged:
-    each event once, in order.
-    """
+    """Return the functions that read and select the events of one or more topics for a caller. Nothing is read yet."""
     parts = [LEDGERS[topic](caller) for topic in topics]
     if len(parts) == 1:
         return parts[0]

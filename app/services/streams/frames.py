@@ -55,9 +55,5 @@ class LedgerEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as a server-sent event, with its position in the ledger as id, for a stream of ledger events only.
-
-        In a stream that also has events of runs, the id must also contain the positions in these runs. For such a
-        stream, encode `data` with the stream's own id.
-        """
+        """The event as a server-sent event, with its position as id: for a stream of ledger events only."""
         return encode(self.data, id_=self.id.encode())

@@ -99,10 +99,7 @@ class Following:
 
 
 class LedgerFeed:
-    """Reads new events of the ledger once for all live streams of this process.
-
-    It reads only while there are live streams.
-    """
+    """Reads new events of the ledger once for all live streams of this process, while there are any."""
 
     def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
@@ -120,11 +117,7 @@ class LedgerFeed:
     async def following(
         self, sessions: SessionFactory, user_id: int, *, link: str
     ) -> AsyncGenerator[Following, None]:
-        """Register a live stream of a user until the block ends; yield its queue.
-
-        The queue gets new events of the ledger in batches, from the first call of `restart` with this queue on. `link`
-        is the setting `task_url`, from which the events get the links to their tasks.
-        """
+        """Register a live stream of a user until the block ends; yield its queue."""
         stream = Following(user_id)
         self._streams.add(stream)
         if self._looking is None:
@@ -158,10 +151,7 @@ class LedgerFeed:
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Wait until fewer than two live streams read the ledger, then yield a database session for reading it.
-
-        The limit leaves database connections for requests.
-        """
+        """Wait until fewer than two live streams read the ledger, then yield a database session for reading it."""
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 

@@ -108,10 +108,7 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the live stream of a run for one client.
-
-    Until the block ends, the client's device counts as showing the task.
-    """
+    """Yield the live stream of a run for one client."""
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
             await stack.enter_async_context(clients.watchers.watching(run.watcher))

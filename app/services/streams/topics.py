@@ -102,10 +102,7 @@ async def open_project_stream(
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
-    """Return the topic of a live stream of the caller's inbox, with its start position (contract 15).
-
-    `last_id` is the last id that the client got from an earlier stream. If it is None, the stream starts now.
-    """
+    """Return the topic of a live stream of the caller's inbox, with its start position (contract 15)."""
     return await follow_ledger(session, ledger_of(caller, [INBOX]), last_id)
 
 
@@ -158,11 +155,7 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the live stream of these topics for one client. It ends when the block ends or the process stops.
-
-    A topic is the project's tasks, the caller's inbox, or one run. `clients` are the open clients of this process, for
-    the database and Redis, that all live streams share.
-    """
+    """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:
