@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.support.assertions import concerning
 
 _ROOT = Path(__file__).parents[1]
 
@@ -345,16 +345,18 @@ def _offences(rule: _Rule) -> Iterator[str]:
                 yield f"{name}:{getattr(node, 'lineno', 0)}: {ast.unparse(node).splitlines()[0]}"
 
 
-@pytest.mark.parametrize("rule", _RULES.values(), ids=_RULES.keys())
-def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
-    assert list(_offences(rule)) == []
-    assert any(rule.finds(node) for node in _looked_at(ast.parse(rule.planted)))
-    assert [name for name in rule.allowed if not (_ROOT / name).exists()] == [], "exceptions of no file"
+def test_rules_are_kept_and_find_what_is_planted() -> None:
+    for name, rule in _RULES.items():
+        with concerning(name):
+            assert list(_offences(rule)) == []
+            assert any(rule.finds(node) for node in _looked_at(ast.parse(rule.planted)))
+            assert [file for file in rule.allowed if not (_ROOT / file).exists()] == [], (
+                "exceptions of no file"
+            )
 
 
-@pytest.mark.parametrize(
-    ("planted", "is_found"),
-    [
+def test_write_of_a_status_is_found() -> None:
+    cases = (
         ("update(Run).values(status='failed', updated_at=now)", True),
         ("update(Run).where(Run.id == id_).values({'lease_owner': None}).returning(Run.id)", True),
         ("sqlalchemy.update(models.Run).values({models.Run.completed_at: now})", True),
@@ -365,27 +367,23 @@ def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
         ("update(Question).where(Question.run_id == Run.id).values(status='withdrawn')", False),
         ("select(Run.id).where(Run.status == status)", False),
         ("self.status = 'A'", False),
-    ],
-)
-def test_write_of_a_status_is_found(planted: str, *, is_found: bool) -> None:
-    found = [node for node in _looked_at(ast.parse(planted)) if _changes_the_status_of_a_run(node)]
-
-    assert bool(found) is is_found
+    )
+    for planted, is_found in cases:
+        found = [node for node in _looked_at(ast.parse(planted)) if _changes_the_status_of_a_run(node)]
+        assert bool(found) is is_found, planted
 
 
-@pytest.mark.parametrize(
-    ("planted", "is_found"),
-    [
+def test_sleep_in_disguise_is_found() -> None:
+    cases = (
         ("await eventually(lambda: utcnow() > over_at)", True),
         ("await waiting.eventually(lambda: loop.time() > end and is_there())", True),
         ("wait_for(lambda: time.monotonic() > end, seconds=1, what='the end')", True),
         ("await eventually(lambda: letters.fetched == 1)", False),
         ("await eventually(is_lost)", False),
         ("await eventually(lambda: abs(utcnow() - datetime.now(UTC)) < CLOSE)", False),
-    ],
-)
-def test_sleep_in_disguise_is_found(planted: str, *, is_found: bool) -> None:
-    assert any(_sleeps(node) for node in _looked_at(ast.parse(planted))) is is_found
+    )
+    for planted, is_found in cases:
+        assert any(_sleeps(node) for node in _looked_at(ast.parse(planted))) is is_found, planted
 
 
 def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
@@ -433,23 +431,21 @@ def test_tests_replace_constants_of_the_service_only() -> None:
     assert [place for place in _REPLACED if place not in replaced] == [], "exceptions of nothing"
 
 
-@pytest.mark.parametrize(
-    ("planted", "is_found"),
-    [
-        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, 'enqueue_run', fail)", True),
+def test_replaced_code_is_found() -> None:
+    cases = (
+        ("from app.services import enqueueing\npatch.setattr(enqueueing, 'enqueue_run', fail)", True),
         ("from app.services import enqueueing as j\nsetattr(j.inner, 'name', fail)", True),
         ("from app.web.responses import Json\npatch.setattr(Json, 'body', fail)", True),
-        ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
-        ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
-        ("from app.agents.workspace import gathering as g\nmonkeypatch.setattr(g, '_GATHER', 'true')", True),
-        ("monkeypatch.setattr('app.agents.workspace.gathering._GATHER', 'true')", True),
-        ("from app.worker import polling\nmonkeypatch.setattr(polling, '_POLL_SECONDS', 1)", False),
-        ("monkeypatch.setattr('sys.stdout', None)", False),
-        ("import shutil\nmonkeypatch.setattr(shutil, 'which', fail)", False),
-    ],
-)
-def test_replaced_code_is_found(planted: str, *, is_found: bool) -> None:
-    assert bool(list(_replaced_code(ast.parse(planted)))) is is_found
+        ("import app.clock\npatch.setattr(app.clock, 'datetime', Behind)", True),
+        ("patch.setattr('app.clock.utcnow', fail)", True),
+        ("from app.agents.workspace import gathering as g\npatch.setattr(g, '_GATHER', 'true')", True),
+        ("patch.setattr('app.agents.workspace.gathering._GATHER', 'true')", True),
+        ("from app.worker import polling\npatch.setattr(polling, '_POLL_SECONDS', 1)", False),
+        ("patch.setattr('sys.stdout', None)", False),
+        ("import shutil\npatch.setattr(shutil, 'which', fail)", False),
+    )
+    for planted, is_found in cases:
+        assert bool(list(_replaced_code(ast.parse(planted)))) is is_found, planted
 
 
 def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -535,11 +531,3 @@ def test_logger_of_a_module_is_named_log() -> None:
     ]
 
     assert others == []
-
-
-def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        path.relative_to(_ROOT).as_posix() for path in _sources("app") if not ast.get_docstring(_module(path))
-    ]
-
-    assert silent == []
