@@ -5,7 +5,7 @@ services/access.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
@@ -68,31 +68,22 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
     """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1)."""
-    project: Project | None = await session.scalar(
-        update(Project)
-        .where(Project.id == project_id)
-        .values(name=clean_name(name, attr="name"))
-        .returning(Project)
-    )
-    if project is None:
-        raise _unknown("Project", project_id)
-    return project
+    return await _update_project(session, project_id, name=clean_name(name, attr="name"))
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Set the maximum detail of push texts about a project's tasks; return the project."""
-    project: Project | None = await session.scalar(
-        update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
-    )
-    if project is None:
-        raise _unknown("Project", project_id)
-    return project
+    """Set the maximum detail of push texts about a project's tasks (None: no limit); return the project."""
+    return await _update_project(session, project_id, push_text=most)
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
     """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks."""
+    return await _update_project(session, project_id, notify_user=may)
+
+
+async def _update_project(session: AsyncSession, project_id: int, **values: Any) -> Project:
     project: Project | None = await session.scalar(
-        update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
+        update(Project).where(Project.id == project_id).values(values).returning(Project)
     )
     if project is None:
         raise _unknown("Project", project_id)
