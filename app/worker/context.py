@@ -11,12 +11,25 @@ from app.agents.workspace.folders import FolderRemover
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
+from app.services.retrying.policies import RUN_FILES_BRIEF_SECONDS
 from app.worker.slots import RunSlots
 
 # The maximum of concurrent claims of pushes: some are sent while others are composed and settled (ADR 37).
 PUSH_LANES = 4
 
 _KEY = "taskbeacon"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTimes:
+    """Times of the steps of a run, in seconds."""
+
+    # The interval of polling for commands without a wake-up, so that an outage of Redis only delays them.
+    poll: float = 10.0
+    # The interval at which usage is stored, and read of the task's other runs.
+    usage: float = 3.0
+    # For storing the files of a run that is cancelled or handed back while the store is away.
+    brief_store: float = RUN_FILES_BRIEF_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +51,7 @@ class WorkerContext:
     slots: RunSlots = field(default_factory=lambda: RunSlots(0))
     # Removes the folders of runs, which do not wait for that.
     remover: FolderRemover = field(default_factory=FolderRemover)
+    run_times: RunTimes = RunTimes()
     # Shared by all jobs of this process that deliver pushes.
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 

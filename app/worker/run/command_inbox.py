@@ -33,8 +33,6 @@ from app.worker.run.log_recorder import RunLog
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-# The interval of polling without a wake-up, so that an outage of Redis only delays commands.
-_LOOK_SECONDS = 10.0
 # Commands that end the agent's waiting for a person.
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
@@ -81,7 +79,7 @@ class CommandInbox(CommandSource):
 
     @override
     async def news(self) -> None:
-        await wait(self._changed, _LOOK_SECONDS)
+        await wait(self._changed, self._worker.run_times.poll)
         self._changed.clear()
 
     @override

@@ -15,7 +15,7 @@ from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.result import RunResult
 from app.agents.session.usage import UsageMeter
-from app.db import SessionFactory, unit_of_work
+from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating
 from app.services.run_log.events import own_entry
@@ -52,7 +52,9 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
 async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     process = worker.process
     store, settings = process.store, process.settings
-    retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
+    retry = StoreRetryBudget(
+        settings.worker_store_wait_seconds, cut_short=lost, brief=worker.run_times.brief_store
+    )
     async with open_exchange(settings.workspaces_path, claim.run_id, worker.remover) as exchange:
         async with open_log(
             process.sessions, store, claim.ref, events=process.events, file=exchange.log, retry=retry
@@ -94,7 +96,7 @@ async def _run_agent(
         )
         try:
             is_shared = context.limits.budget.is_limited
-            async with record_usage(worker.process.sessions, claim, effects.meter, is_shared=is_shared):
+            async with record_usage(worker, claim, effects.meter, is_shared=is_shared):
                 result = await perform(context, effects)
         except DatabaseUnavailable:
             raise
@@ -111,16 +113,15 @@ def _failure_report(error: Exception) -> RunReport:
     return RunReport(work=as_agent_error(error))
 
 
-_PAUSE_SECONDS = 3.0
 _NOT_NOTED = "usage.not_noted"
 
 
 @asynccontextmanager
 async def record_usage(
-    sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
+    worker: WorkerContext, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
     """Store the usage of a run every few seconds during the block, and once at its end; errors are logged."""
-    noted = meter.report()
+    noted, sessions, pause = meter.report(), worker.process.sessions, worker.run_times.usage
 
     async def note() -> None:
         nonlocal noted
@@ -135,9 +136,9 @@ async def record_usage(
         async with unit_of_work(sessions) as session:
             meter.see_others(await spent_by_others(session, claim.task_id, claim.run_id))
 
-    seeing = repeating(_PAUSE_SECONDS, see_others, event="usage.of_others_not_read")
+    seeing = repeating(pause, see_others, event="usage.of_others_not_read")
     try:
-        async with repeating(_PAUSE_SECONDS, note, event=_NOT_NOTED), seeing if is_shared else nullcontext():
+        async with repeating(pause, note, event=_NOT_NOTED), seeing if is_shared else nullcontext():
             yield
     finally:
         await attempt(note, event=_NOT_NOTED)

@@ -12,29 +12,32 @@ from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 class StoreRetryBudget(RetryBudget):
     """The time for which a worker may retry to store the files of a run, counted from the first failure."""
 
-    def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
+    def __init__(
+        self, seconds: float, *, cut_short: asyncio.Event, brief: float = RUN_FILES_BRIEF_SECONDS
+    ) -> None:
         super().__init__(RUN_FILES)
         self._seconds = seconds
         self._cut_short = cut_short
+        self._brief = brief
         self._until: float | None = None
         self._is_shortened = False
         self._is_short = False
 
     def shorten(self) -> None:
-        """Reduce the remaining time to at most 15 seconds, enough for a short outage of the store."""
+        """Reduce the remaining time to that of a short outage of the store."""
         self._is_shortened = True
 
     def limit(self) -> asyncio.Timeout:
-        """Return a context manager that ends its block after 15 seconds, with TimeoutError, if `shorten` was called.
+        """Return a context manager that ends its block after a short time, with TimeoutError, if `shorten` was called.
 
         A try in progress is ended too: it may wait for the lock of a log, which an earlier try has left to lapse.
         """
-        return asyncio.timeout(RUN_FILES_BRIEF_SECONDS if self._is_shortened else None)
+        return asyncio.timeout(self._brief if self._is_shortened else None)
 
     def allow_final_entries(self) -> None:
         """Allow a short time again, even if none is left, so that the log can still name the files that were lost."""
         if self._until is not None and not self._is_short:
-            self._until = max(self._until, asyncio.get_running_loop().time() + RUN_FILES_BRIEF_SECONDS)
+            self._until = max(self._until, asyncio.get_running_loop().time() + self._brief)
 
     @override
     def _delay(self, failures: int, error: Exception) -> float | None:
@@ -47,7 +50,7 @@ class StoreRetryBudget(RetryBudget):
             self._until = now + self._seconds
         if (self._is_shortened or self._cut_short.is_set()) and not self._is_short:
             self._is_short = True
-            self._until = min(self._until, now + RUN_FILES_BRIEF_SECONDS)
+            self._until = min(self._until, now + self._brief)
         return self._until - now
 
     @override

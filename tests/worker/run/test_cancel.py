@@ -19,7 +19,6 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import command_inbox
 from app.worker.run.claim import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.clock import let_time_pass
@@ -133,9 +132,9 @@ async def test_cancel_that_no_agent_has_obeyed_cancels_a_run_that_timed_out(
 ) -> None:
     """It was accepted before the agent's end was stored, and then only dropped: the run failed."""
     # No wake-up arrives, and the worker's next look is far away.
-    monkeypatch.setattr(command_inbox, "_LOOK_SECONDS", 3600)
+    patient = with_a_minute(workshop).with_times(poll=3600)
     away = create_redis(f"redis://127.0.0.1:{closed_port()}/0")
-    pilot = Pilot(with_a_minute(workshop), await workshop.queued_run(endless), redis=away)
+    pilot = Pilot(patient, await workshop.queued_run(endless), redis=away)
     job = pilot.start()
     await until_asleep(nap)
     assert await pilot.send("cancel") == {"jsonrpc": "2.0", "result": {"queued": True}}

@@ -25,7 +25,6 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import store_retry
 from app.worker.run.claim import claim_run
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.log_recorder import RunLog
@@ -149,12 +148,11 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(attempts, "DATABASE", replace(DATABASE, delays=()))
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
         engine = create_engine(through, application_name="taskbeacon-tests")
-        cut_off = workshop.with_process(sessions=create_session_factory(engine))
+        cut_off = workshop.with_process(sessions=create_session_factory(engine)).with_times(brief_store=0)
         job = asyncio.create_task(execute_run(cut_off.arq_context, run_id=str(run.id)))
         await hanging.until_read()
         await between.refuse()

@@ -15,7 +15,6 @@ from app.enums import RunStatus
 from app.models import Run
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import store_retry
 from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
 from tests.support.stand_ins.outage import Interruptible, interruptible
@@ -47,8 +46,11 @@ class CutOff(NamedTuple):
 
 
 @asynccontextmanager
-async def performing(workshop: Workshop, *, wait: int, **task: Any) -> AsyncGenerator[CutOff]:
+async def performing(
+    workshop: Workshop, *, wait: int, brief: float = 15, **task: Any
+) -> AsyncGenerator[CutOff]:
     """Yield a run while it is performed without the store, for which its worker waits so many seconds."""
+    workshop = workshop.with_times(brief_store=brief)
     run = await workshop.queued_run(WORK, **task)
     process = workshop.context.process
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
@@ -88,11 +90,8 @@ async def test_result_waits_for_a_store_that_comes_back(
     assert await workshop.left_behind() == []
 
 
-async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
-    async with performing(workshop, wait=1) as (job, run, _):
+async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(workshop: Workshop) -> None:
+    async with performing(workshop, wait=1, brief=0.1) as (job, run, _):
         await job
 
     ended = await workshop.read(run)
@@ -125,10 +124,9 @@ async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
 
 
 async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_lost(
-    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
-    async with listening(workshop), performing(workshop, wait=300) as (job, run, _):
+    async with listening(workshop), performing(workshop, wait=300, brief=0.1) as (job, run, _):
         await until_it_waits(caplog)
         await cancel(workshop, run)
         await job
@@ -138,12 +136,14 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
 
 
 async def test_run_that_is_cancelled_while_its_files_wait_gets_no_pull_request(
-    host: Host, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
     integration = await host.integrate(token=TOKEN)
     task = {"repository": "acme/app", "github_integration_id": integration.id}
-    async with listening(host.workshop), performing(host.workshop, wait=300, **task) as (job, run, _):
+    async with (
+        listening(host.workshop),
+        performing(host.workshop, wait=300, brief=0.1, **task) as (job, run, _),
+    ):
         await until_it_waits(caplog)
         await cancel(host.workshop, run)
         await job
@@ -153,10 +153,9 @@ async def test_run_that_is_cancelled_while_its_files_wait_gets_no_pull_request(
 
 
 async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
-    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
-    async with performing(workshop, wait=300) as (job, run, _):
+    async with performing(workshop, wait=300, brief=0.1) as (job, run, _):
         await until_it_waits(caplog)
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)
@@ -168,13 +167,12 @@ async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
 
 
 async def test_worker_that_is_stopped_gives_the_run_back_though_the_store_may_still_write_its_log(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop,
 ) -> None:
     """Regression: each further try waited for the lock of the log, which the try before had left to lapse."""
-    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.5)
     run = await workshop.queued_run(WORK, state={"mode": "interactive"})
     async with SilentStore(workshop.context.process.settings) as store:
-        worker = workshop.with_process(store=store)
+        worker = workshop.with_process(store=store).with_times(brief_store=0.5)
         job = asyncio.create_task(execute_run(worker.arq_context, run_id=str(run.id)))
         await eventually(store.is_asked.is_set)
         job.cancel()

@@ -15,7 +15,6 @@ from app.models import Event, Run
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import stages
 from app.worker.run.claim import Claim
 from app.worker.run.stages import record_usage
 from tests.agents.conftest import scripted_adapter
@@ -90,11 +89,10 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
     ],
 )
 async def test_runs_side_by_side_are_held_to_what_they_use_together(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tokens: int, status: RunStatus, logged: str
+    workshop: Workshop, tokens: int, status: RunStatus, logged: str
 ) -> None:
     """Neither uses it up alone, and neither reports more: each agent waits until it is ended."""
-    monkeypatch.setattr(stages, "_PAUSE_SECONDS", 0.05)
-    shop = with_actor(workshop, task_token_budget=1000)
+    shop = with_actor(workshop, task_token_budget=1000).with_times(usage=0.05)
     first = await shop.queued_run(str(tokens), state=STATE)
     async with unit_of_work(shop.sessions) as session:
         second = await make_run(session, task=await shop.task_of(first), state=STATE)
@@ -114,10 +112,9 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
 async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     workshop: Workshop,
     engine: AsyncEngine,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(stages, "_PAUSE_SECONDS", 0.01)
+    workshop = workshop.with_times(usage=0.01)
     run = await workshop.queued_run("x")
     async with unit_of_work(workshop.sessions) as session:
         held = {"status": RunStatus.IN_PROGRESS, "lease_owner": "job"}
@@ -129,7 +126,7 @@ async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     async def is_noted() -> bool:
         return (await workshop.read(run)).facts.get("usage") == meter.report()
 
-    async with record_usage(workshop.sessions, claim, meter, is_shared=True):
+    async with record_usage(workshop.context, claim, meter, is_shared=True):
         async with refusing_reads(engine, "runs", code="P0001"):
             meter.see({"sessionUpdate": "usage_update", "used": 10, "size": 1000})
             await eventually(lambda: "usage.not_noted" in caplog.text)
