@@ -10,7 +10,7 @@ from alembic import op
 
 
 def create_index_concurrently(
-    name: str, table: str, columns: Sequence[str], *, where: str | None = None
+    name: str, table: str, columns: Sequence[str], *, where: str | None = None, unique: bool = False
 ) -> None:
     """Create an index; one of this name, left behind by an upgrade that failed, is replaced."""
     drop_index_concurrently(name, table)
@@ -19,6 +19,7 @@ def create_index_concurrently(
             name,
             table,
             list(columns),
+            unique=unique,
             postgresql_where=None if where is None else sa.text(where),
             postgresql_concurrently=True,
         )

@@ -157,6 +157,47 @@ def test_facts_of_earlier_runs_move_to_their_column(config: Config, empty_databa
     assert orjson.loads(row["state"]) == {"mode": "background", "recovery": 1}
 
 
+_NOTICES_OF_QUESTIONS = """
+    WITH person AS (
+        INSERT INTO users (uuid, distinct_id, email, date_joined)
+        VALUES (gen_random_uuid(), 'd', 'a@b.example', now()) RETURNING id
+    ), question AS (
+        INSERT INTO questions (id, project_id, task_id, run_id, request_id, kind, status, title, detail, urgency, risk,
+                               digest, opened_at, closed_at)
+        SELECT gen_random_uuid(), project_id, task_id, id, value, 'permission', value, '', '', 'normal', 'normal', '',
+               now(), CASE value WHEN 'open' THEN NULL ELSE now() END
+        FROM runs, unnest(ARRAY['open', 'answered']) value RETURNING id, run_id, task_id, status
+    )
+    INSERT INTO notifications (id, user_id, task_id, run_id, question_id, kind, body, decision, created_at, sent_at,
+                               follow_up_at)
+    SELECT gen_random_uuid(), person.id, task_id, run_id, question.id, 'awaiting', status, 'sent', now(), now(),
+           now() + interval '1 minute'
+    FROM question, person
+"""
+
+
+def test_reminders_and_retractions_that_are_asked_for_become_rows(
+    config: Config, empty_database: str
+) -> None:
+    command.upgrade(config, "0013")
+    fetch(empty_database, _RUN_OF_EARLIER_CODE)
+    command.upgrade(config, "0034")
+    fetch(empty_database, _NOTICES_OF_QUESTIONS)
+    command.upgrade(config, "head")
+    rows = fetch(
+        empty_database,
+        "SELECT r.purpose, r.decision, n.body, n.follow_up_at FROM notifications r "
+        "JOIN notifications n ON n.id = r.replaces WHERE r.due_at > now()",
+    )
+    assert {tuple(row) for row in rows} == {
+        ("reminder", "pending", "open", None),
+        ("retraction", "pending", "answered", None),
+    }
+    command.downgrade(config, "0034")
+    rows = fetch(empty_database, "SELECT FROM notifications WHERE follow_up_at > now()")
+    assert len(rows) == 2
+
+
 def test_second_upgrade_keeps_revision_and_schema(config: Config, empty_database: str) -> None:
     command.upgrade(config, "head")
     # xmin: the transaction that wrote a row.

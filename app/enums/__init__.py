@@ -25,6 +25,7 @@ from app.enums.notifications import (
     NotificationDecision,
     NotificationKind,
     Platform,
+    PushPurpose,
     PushText,
     Urgency,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "PermissionMode",
     "Platform",
     "PrAuthorshipMode",
+    "PushPurpose",
     "PushText",
     "QuestionAction",
     "QuestionKind",

@@ -28,6 +28,16 @@ class NotificationKind(StrEnum):
     DIGEST = "digest"
 
 
+class PushPurpose(StrEnum):
+    """The purpose of a push: a notice reports an event; the others replace a notice of a question on its device."""
+
+    NOTICE = "notice"
+    # Of a question that is still open.
+    REMINDER = "reminder"
+    # Of a question that is closed: its notice loses its buttons.
+    RETRACTION = "retraction"
+
+
 class NotificationDecision(StrEnum):
     """The decision about a push to one device, such as sent, deferred or suppressed. It is stored with a reason."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
+from app.enums import NotificationDecision, NotificationKind, Platform, PushPurpose, PushText, Urgency
 from app.models.base import Base, JsonDict, one_of
 
 
@@ -23,6 +23,7 @@ class Notification(Base):
     __tablename__ = "notifications"
     __table_args__ = (
         one_of("kind", NotificationKind),
+        one_of("purpose", PushPurpose),
         one_of("decision", NotificationDecision),
         one_of("platform", Platform),
         one_of("urgency", Urgency),
@@ -50,11 +51,13 @@ class Notification(Base):
         ),
         # What the end of a question settles.
         Index("ix_notifications_question", "question_id", postgresql_where=text("question_id IS NOT NULL")),
-        # Reminders and retractions, claimed like what is due.
+        # One reminder and one retraction of a notice at a time.
         Index(
-            "ix_notifications_follow_up",
-            "follow_up_at",
-            postgresql_where=text("follow_up_at IS NOT NULL AND sent_at IS NOT NULL"),
+            "ix_notifications_replaces",
+            "replaces",
+            "purpose",
+            unique=True,
+            postgresql_where=text("replaces IS NOT NULL AND due_at IS NOT NULL"),
         ),
     )
 
@@ -65,6 +68,9 @@ class Notification(Base):
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
+    purpose: Mapped[str] = mapped_column(String(16), server_default=text(f"'{PushPurpose.NOTICE}'"))
+    # The notice that a reminder or retraction replaces on the device; its history shows them.
+    replaces: Mapped[UUID | None]
     body: Mapped[str] = mapped_column(Text)
     # What an agent gave its message; NULL: the title of every push.
     title: Mapped[str | None] = mapped_column(String(80))
@@ -94,7 +100,7 @@ class Notification(Base):
     due_at: Mapped[datetime | None]
     # For how many seconds it was deferred or held, once it was let go.
     deferred_for: Mapped[float | None]
-    # When a push that was sent is looked at again: for a reminder, or to retract it.
+    # Not used any more; to be dropped (migrations/README.md).
     follow_up_at: Mapped[datetime | None]
     # The number of claims; only the holder of the last one records the outcome.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))

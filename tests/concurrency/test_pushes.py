@@ -13,7 +13,7 @@ from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
-from app.services.notifications import claims, closed_questions, delivery, dispatch
+from app.services.notifications import claims, delivery, dispatch, replacements
 from app.services.tasks.writing import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
@@ -78,7 +78,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def close() -> None:
         async with unit_of_work(sessions) as own:
-            await closed_questions.settle_closed(own, [question.id])
+            await replacements.retract(own, [question.id])
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:
@@ -99,5 +99,5 @@ async def test_pushes_are_settled_while_their_question_closes(
         group.create_task(settle())
         await eventually(lambda: are_waiting(2))
 
-    followed = select(func.count(Notification.id)).where(Notification.follow_up_at.is_not(None))
-    assert await session.scalar(followed) == 2
+    retractions = select(func.count(Notification.id)).where(Notification.replaces.is_not(None))
+    assert await session.scalar(retractions) == 2

@@ -87,11 +87,11 @@ async def make_many_pending(session: AsyncSession, *, task: Task, user: User, co
 
 
 async def notifications_of(sessions: SessionFactory, task: Task) -> list[Notification]:
-    """Return the decisions about pushes of a task, oldest first."""
+    """Return the notices of a task, oldest first; reminders and retractions are in their histories."""
     async with unit_of_work(sessions) as session:
         rows = await session.scalars(
             select(Notification)
-            .where(Notification.task_id == task.id)
+            .where(Notification.task_id == task.id, Notification.replaces.is_(None))
             .order_by(Notification.created_at, Notification.id)
         )
         return list(rows)

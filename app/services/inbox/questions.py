@@ -27,7 +27,7 @@ from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOu
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
-from app.services.notifications import closed_questions
+from app.services.notifications import replacements
 from app.services.questions.follows import follow
 from app.services.questions.lifecycle import ClosedQuestion
 from app.services.task_links import task_link
@@ -227,7 +227,7 @@ async def snooze_question(
             set_={"until": snooze.excluded.until},
         )
     )
-    await closed_questions.ring_after_snooze(session, question_id, caller.user_id, until)
+    await replacements.remind_after_snooze(session, question_id, caller.user_id, until)
     row = await require_question(session, caller, question_id)
     return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
 

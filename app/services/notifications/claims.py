@@ -6,41 +6,38 @@ one.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    any_,
-    bindparam,
-    case,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Select, any_, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, Platform
+from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
-from app.services.notifications import presence
+from app.services.notifications import presence, replacements
 from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
-from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
-from app.services.notifications.rules.deciding import PUSH_LEASE, Verdict, decide
+from app.services.notifications.messages import Claim, Delivery, Stored, Subject
+from app.services.notifications.rules.deciding import (
+    PUSH_LEASE,
+    ReplacedNotice,
+    RunEndNotice,
+    Verdict,
+    decide,
+    decide_reminder,
+    decide_retraction,
+)
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.notices import Notice, old_notices
 from app.services.retrying.attempts import by_halves
 from app.services.retrying.policies import PUSH_SECONDS
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # An hour of failures takes fewer claims (`PUSH`, `PUSH_PROBES`). If its results are lost, a push is claimed again when
 # its lease ends, and given up after two hours: each claim sends it once more.
@@ -53,33 +50,42 @@ Decide = Callable[[Sequence[Delivery]], Decided]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedPushes:
-    """The pushes that a worker has claimed and is to send now.
+class ClaimedRow(NamedTuple):
+    """The row of a claimed push."""
 
-    `is_full` is True if the claim had its maximum size, so that further pushes may be due.
-    """
+    id: UUID
+    attempts: int
+    user_id: int
+    device_id: UUID
+    platform: Platform
+    body: str
+    created_at: datetime
+    token: str | None
+    subject: Subject
+    stored: Stored
+
+
+class ClaimedPushes(NamedTuple):
+    """The pushes that a worker has claimed and is to send now, and whether further pushes may be due."""
 
     deliveries: Sequence[Delivery]
     is_full: bool
 
 
 async def is_due(session: AsyncSession) -> bool:
-    """Return whether any push, reminder or retraction is due now."""
+    """Return whether any push is due now."""
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
 async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return those that are to be sent now.
 
-    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. If a claimed push must wait or is not
-    needed any more, this function stores that decision and does not return the push. A push that was claimed more than
-    `MOST_CLAIMS` times is given up.
+    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. A push that must wait or is not needed
+    any more is stored so. One that was claimed more than `MOST_CLAIMS` times is given up.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
-    claimed = [delivery_of(row, now + PUSH_LEASE) for row in rows]
-    deliveries = await give_up_lost(session, claimed, now, due_at=None, settled_at=now)
+    deliveries = await give_up_lost(session, as_deliveries(rows, now), now)
     # A push that has not waited and is about no question is sent as it was decided.
     asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
     if asked:
@@ -87,42 +93,31 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
             each.id for each in await _decide_again(session, asked, now)
         }
         deliveries = [each for each in deliveries if each.id not in left_out]
-    await set_badges(session, deliveries)
+    await _set_badges(session, deliveries)
     return ClaimedPushes(deliveries, len(rows) == PUSHES_PER_CLAIM)
 
 
-def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
-    """Return the claimed push that a database row describes. The row has the columns of `claimed_columns`.
-
-    `lease_until` is the UTC time at which the claim ends.
-    """
-    subject, handling = (
-        Subject(*_SUBJECT_OF(row)),
-        Handling(row["decision"], row["deferred_for"], lease_until),
-    )
-    # The row has one value for each field, in the same order.
-    return Delivery(*_DELIVERY_OF(row), subject, handling)  # type: ignore[call-arg]
+def as_deliveries(rows: Sequence[ClaimedRow], now: datetime) -> list[Delivery]:
+    """Return the pushes that were claimed at `now`."""
+    return [Delivery(*row, Claim(now + PUSH_LEASE)) for row in rows]
 
 
 def _has_waited(delivery: Delivery) -> bool:
-    return delivery.handling.decision == NotificationDecision.DEFERRED
+    return delivery.stored.decision == NotificationDecision.DEFERRED
 
 
-async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the app badge of each push that has a class to the number of open questions in its recipient's inbox.
-
-    A push without a class (`subject.urgency` is None) gets no badge.
-    """
+async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
+    """Set the badge of each push that has a class to the number of open questions in its recipient's inbox."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
-            each.handling.badge = counts.get(each.user_id, 0)
+            each.claim.badge = counts.get(each.user_id, 0)
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return the push notices with these ids, by id, each with everything that decides at `now` whether it is sent.
+    """Return the pushes with these ids, by id, each with everything that decides at `now` whether it is sent.
 
-    If reading presence fails, the notices are read as if no device showed their tasks, so that none is deferred.
+    If reading presence fails, they are read as if no device showed their tasks, so that none is deferred.
     """
     read = partial(_notices, session, ids, now)
     return await presence.without_if_failing(session, read, notifications=len(ids))
@@ -148,8 +143,7 @@ async def store_decisions(
 ) -> list[Delivery]:
     """Decide about claimed pushes by `decide_all`, store the changes, and return the pushes to send now.
 
-    A push that cannot be decided is logged and not returned; it becomes due again when its claim ends. The others are
-    decided.
+    A push that cannot be decided is logged and not returned; it becomes due again when its claim ends.
     """
     to_send: list[Delivery] = []
 
@@ -169,20 +163,15 @@ def log_fields(delivery: Delivery) -> dict[str, object]:
     return {"notification_id": str(delivery.id)}
 
 
-async def give_up_lost(
-    session: AsyncSession, claimed: Sequence[Delivery], now: datetime, **end: datetime | None
-) -> list[Delivery]:
-    """End claimed pushes that were claimed more than `MOST_CLAIMS` times, and return the others.
-
-    `end` has the column that makes such a push due, and others that are set at its end.
-    """
+async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """End claimed pushes that were claimed more than `MOST_CLAIMS` times, and return the others."""
     lost = [each for each in claimed if each.attempts > MOST_CLAIMS]
     for each in lost:
         log.error("push.results_lost", **log_fields(each))
 
     def give_up(some: Sequence[Delivery]) -> Decided:
-        decision, reason = NotificationDecision.GIVEN_UP, "results_lost"
-        return [], [Change(id=each.id, decision=decision, reason=reason, values=end) for each in some]
+        verdict = Verdict(NotificationDecision.GIVEN_UP, "results_lost")
+        return [], [_end(each.id, verdict, now) for each in some]
 
     await store_decisions(session, lost, give_up, now)
     return [each for each in claimed if each.attempts <= MOST_CLAIMS]
@@ -191,76 +180,97 @@ async def give_up_lost(
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
     """Decide again about claimed pushes; return the pushes to send now."""
     notices = await notices_of(session, [each.id for each in asked], now)
+    replacing = [each for each in asked if each.stored.replaces is not None]
+    replaced: dict[UUID, ReplacedNotice] = {}
+    ends: dict[tuple[UUID, UUID], RunEndNotice] = {}
+    if replacing:
+        replaced = await replacements.read_replaced(
+            session, [each.stored.replaces for each in replacing if each.stored.replaces]
+        )
+        ends = await replacements.read_ends(session, {each.subject.run_id for each in replacing})
+
+    def verdict_of(each: Delivery, notice: Notice) -> Verdict:
+        if each.stored.replaces is None:
+            return decide(notice.context, now)
+        shown = replaced.get(each.stored.replaces, ReplacedNotice(is_shown=False, due_at=None))
+        if not each.is_retraction:
+            return decide_reminder(notice.context, shown, now)
+        end = ends.get((notice.row["run_id"], each.device_id))
+        assert notice.context.question is not None
+        return decide_retraction(notice.context.question, shown, end, now)
 
     def decide_all(some: Sequence[Delivery]) -> Decided:
         kept, changes = [], []
         for each in some:
-            each.handling.notice = notice = notices[each.id]
-            verdict = decide(notice.context, now)
+            each.claim.notice = notice = notices[each.id]
+            verdict = verdict_of(each, notice)
             if verdict.decision is NotificationDecision.PENDING:
                 kept.append(each)
-                if verdict.is_reminder:
-                    each.handling.purpose, each.handling.reason = Purpose.REMINDER, "still_open"
+                each.claim.is_quiet = verdict.is_quiet
                 if _has_waited(each):
-                    each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
-                    changes.append(release(each.id, waited, due_at=each.handling.lease_until))
+                    waited = (now - each.created_at).total_seconds()
+                    each.stored = each.stored._replace(deferred_for=waited)
+                    changes.append(release(each, waited, due_at=each.claim.until))
             else:
-                changes.append(uncount_attempt(each, hold_or_drop(notice, verdict, now)))
+                changes += changes_of(each, notice, verdict, now)
         return kept, changes
 
     known = [each for each in asked if each.id in notices]
     return await store_decisions(session, known, decide_all, now)
 
 
-def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return a copy of `change` that also lowers the push's number of attempts by one.
+def release(delivery: Delivery, deferred_for: float, *, due_at: datetime | None) -> Change:
+    """Return the change that makes a deferred push pending again; workers can claim it from `due_at` on.
 
-    A claim counts an attempt in advance. This takes it back for a claimed push that was not sent.
-    """
-    return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
-
-
-def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a deferred push notice pending again; workers can claim it from `due_at` on.
-
-    If `due_at` is None, no worker claims it. `deferred_for` is the number of seconds for which the notice has waited.
+    `deferred_for` is the number of seconds for which it has waited.
     """
     return Change(
-        id=notification_id,
+        id=delivery.id,
         decision=NotificationDecision.PENDING,
         is_shown=False,
         values={"due_at": due_at, "deferred_for": deferred_for},
     )
 
 
-def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change that stores a verdict not to send a push notice now.
+def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: datetime) -> list[Change]:
+    """Return the changes that store a verdict not to send a claimed push now. Its claim does not count."""
+    uncounted: dict[str, Any] = {"attempts": delivery.attempts - 1}
+    if delivery.stored.replaces is None:
+        watching = notice.context.watching if verdict.reason == "presence" else None
+        if watching is not None:
+            uncounted |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
+        return [_end(delivery.id, verdict, now, uncounted)]
+    if verdict.due_at is not None:
+        # It is not deferred: presence releases what is.
+        waits = (verdict.due_at - delivery.created_at).total_seconds()
+        values = {"due_at": verdict.due_at, "deferred_for": waits, **uncounted}
+        return [Change(id=delivery.id, decision=None, values=values)]
+    changes = [_end(delivery.id, verdict, now, uncounted)]
+    if verdict.decision is NotificationDecision.RETRACTED:
+        changes.append(Change(id=delivery.stored.replaces, decision=verdict.decision, reason=verdict.reason))
+    return changes
 
-    The notice waits until `verdict.due_at`. If that is None, the notice is dropped permanently.
-    """
-    values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
-    if verdict.reason == "presence" and notice.context.watching:
-        watching = notice.context.watching
-        values |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
-    return Change(id=notice.row["key"], decision=verdict.decision, reason=verdict.reason, values=values)
+
+def _end(id_: UUID, verdict: Verdict, now: datetime, values: dict[str, Any] | None = None) -> Change:
+    """Return the change that lets a push wait until `verdict.due_at`, or ends it if that is None."""
+    times = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
+    return Change(
+        id=id_, decision=verdict.decision, reason=verdict.reason, values={**times, **(values or {})}
+    )
 
 
-# The columns of a claim in the order of the fields.
-_DELIVERY_OF = itemgetter(
-    *(each.name for each in fields(Delivery) if each.name not in {"subject", "handling"})
-)
-_SUBJECT_OF = itemgetter(*(each.name for each in fields(Subject)))
 _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the SQL columns that a claim of pushes selects, one for each field of `Delivery` and `Subject`."""
+    """Return the SQL columns of `ClaimedRow`."""
     asked = (
         select(_OTHER.question_id)
         .where(
             _OTHER.run_id == Notification.run_id,
             _OTHER.device_id == Notification.device_id,
             _OTHER.question_id.is_not(None),
+            _OTHER.purpose == constant(PushPurpose.NOTICE),
             _OTHER.sent_at.is_not(None),
             _OTHER.decision != NotificationDecision.RETRACTED.value,
             Notification.question_id.is_(None),
@@ -269,6 +279,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         .limit(literal_int(1))
     )
     is_own = (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id)
+    project_id = select(Task.project_id).where(Task.id == Notification.task_id)
     return [
         Notification.id,
         Notification.attempts,
@@ -276,22 +287,22 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.device_id,
         Notification.platform,
         Notification.body,
+        Notification.created_at,
+        select(PushToken.token).where(is_own).scalar_subquery().label("token"),
+        Notification.kind,
+        _only_for(Platform.WEB, project_id).label("project_id"),
         Notification.task_id,
         Notification.run_id,
-        Notification.created_at,
-        Notification.kind,
-        _only_for(Platform.WEB, select(Task.project_id).where(Task.id == Notification.task_id)).label(
-            "project_id"
-        ),
-        Notification.decision,
-        Notification.urgency,
         Notification.question_id,
         Notification.event_seq,
+        Notification.urgency,
+        asked.correlate(Notification).scalar_subquery().label("earlier_question"),
         Notification.title,
-        Notification.deferred_for,
-        select(PushToken.token).where(is_own).scalar_subquery().label("token"),
         _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
-        asked.correlate(Notification).scalar_subquery().label("replaces"),
+        Notification.decision,
+        Notification.purpose,
+        Notification.replaces,
+        Notification.deferred_for,
     ]
 
 
@@ -319,15 +330,9 @@ _CLAIM = Prepared(
     # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
     .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
     .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
-    .returning(*claimed_columns())
+    .returning(*claimed_columns()),
+    ClaimedRow,
 )
 _IS_DUE = Prepared(
-    select(Notification.id)
-    .where(*_IS_TO_SEND)
-    .union_all(
-        select(Notification.id).where(
-            Notification.follow_up_at <= bindparam("now"), Notification.sent_at.is_not(None)
-        )
-    )
-    .limit(literal_int(1))
+    select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))
 )

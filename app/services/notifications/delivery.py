@@ -12,16 +12,18 @@ import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
 from sqlalchemy import (
+    ColumnElement,
     Update,
+    and_,
     any_,
     bindparam,
-    case,
     func,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.clients.push import (
     Accepted,
@@ -35,17 +37,18 @@ from app.clients.push import (
     TryLater,
 )
 from app.clock import utcnow
-from app.enums import NotificationDecision, Platform
+from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification
 from app.models.base import given_rows, literal_int
-from app.services.notifications import devices
+from app.services.notifications import devices, replacements
 from app.services.notifications.devices import DeadDevice
-from app.services.notifications.messages import Composer, Delivery, Purpose
+from app.services.notifications.messages import Composer, Delivery
+from app.services.notifications.replacements import Replacement
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import (
     decision_update,
     entry,
-    failure_update,
+    replacement_update,
 )
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
@@ -73,12 +76,6 @@ log = structlog.get_logger(__name__)
 # The id of a delivery with its message; a delivery with its result from the push service.
 _Addressed = tuple[UUID, PushMessage]
 _Outcome = tuple[Delivery, PushOutcome]
-# The decision for a push that its service accepted, by its purpose.
-_TAKEN = {
-    Purpose.NOTICE: NotificationDecision.SENT,
-    Purpose.REMINDER: NotificationDecision.REMINDER,
-    Purpose.RETRACTION: NotificationDecision.RETRACTED,
-}
 
 
 async def send(
@@ -158,12 +155,18 @@ async def settle(
     ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in results:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
-    if len(ends) > 1:
+    replaced = [delivery.stored.replaces for delivery, _ in results if delivery.stored.replaces]
+    if len(ends) > 1 or replaced:
         # A statement locks its rows in the order of its list, several statements would not.
-        await _LOCK.perform(session, {"ids": [delivery.id for delivery, _ in results]})
+        await _LOCK.perform(session, {"ids": [*(delivery.id for delivery, _ in results), *replaced]})
     for end, equal in ends.items():
-        statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
-        await statement.perform(session, _settle_values(equal, end, now))
+        values = _settle_values(equal, end, now)
+        if replaced and (end.is_counted or end.is_final):
+            # The history of a notice shows what was sent or given up after it. While it is not settled.
+            await _SHOW.perform(session, values)
+        await _SETTLE.perform(session, values)
+        if end.is_accepted:
+            await _add_reminders(session, equal, now)
     dead = [
         DeadDevice(delivery.device_id, delivery.user_id, _sent_at(delivery, now))
         for delivery, outcome in results
@@ -174,54 +177,58 @@ async def settle(
 
 
 class End(NamedTuple):
-    """The result to store for a push after an attempt to send it: the decision, its reason, and what can still follow.
-
-    `is_final` is True if neither another attempt nor a receipt will follow.
-    """
+    """The result to store for a push after an attempt to send it."""
 
     decision: NotificationDecision
     reason: str | None = None
+    # Neither another attempt nor a receipt will follow.
     is_final: bool = True
-    # Whether nothing was sent for this push before.
-    is_first: bool = True
-    # The push service did not confirm it, but the device may show it, so it must be retracted too.
+    # The push service accepted it.
+    is_accepted: bool = False
+    # The service did not confirm it, but the device may show it, so it must be retracted too.
     may_be_shown: bool = False
-    # Whether there was no attempt: the push waits, and its claim does not count.
-    is_uncounted: bool = False
+    # There was an attempt, and the claim counts.
+    is_counted: bool = True
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
     """Return the result to store for a push after an attempt with this outcome at `now`."""
-    is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):
+            decision, reason = _accepted_decision(delivery)
             # Without a ticket there will be no receipt.
-            return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
+            return End(decision, reason, is_final=ticket is None, is_accepted=True)
         case TryLater(reason=reason) | NotSent(reason=reason):
             gives_up = now - delivery.since >= timedelta(seconds=PUSH_SECONDS)
-            decision = NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING
-            may_be_shown = is_first and isinstance(outcome, TryLater) and outcome.may_have_arrived
-            is_uncounted = isinstance(outcome, NotSent)
-            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first, may_be_shown, is_uncounted)
-        case DeadToken(reason=reason) | BadMessage(reason=reason):
             return End(
-                NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], is_final=True, is_first=is_first
+                NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING,
+                reason[:_MAX_REASON_LENGTH],
+                is_final=gives_up,
+                may_be_shown=isinstance(outcome, TryLater) and outcome.may_have_arrived,
+                is_counted=isinstance(outcome, TryLater),
             )
+        case DeadToken(reason=reason) | BadMessage(reason=reason):
+            return End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH])
+
+
+def _accepted_decision(delivery: Delivery) -> tuple[NotificationDecision, str | None]:
+    if delivery.is_retraction:
+        question = delivery.claim.notice and delivery.claim.notice.context.question
+        return NotificationDecision.RETRACTED, question and question.value
+    if delivery.is_reminder:
+        return NotificationDecision.REMINDER, "still_open"
+    return NotificationDecision.SENT, None
 
 
 def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
     """Return the parameters that store these results: shared values once, others as lists in one order."""
-    is_taken = end.decision in _TAKEN.values()
-    # The history of a notice that was sent has only the attempts at what follows it.
-    is_shown = end.is_first or end.is_final or not end.is_uncounted
-    follow_ups = [_follow_up_at(delivery, now) for delivery, _ in results] if is_taken else []
     return {
         "decision": end.decision,
         "reason": end.reason,
-        "entry": [entry(end.decision, end.reason, now)] if is_shown else [],
-        "uncounted": int(end.is_uncounted),
-        "sent_at": now if is_taken or end.may_be_shown else None,
-        "receipt_due_at": now + RECEIPT_AFTER if is_taken and not end.is_final else None,
+        "entry": [entry(end.decision, end.reason, now)],
+        "counted": int(end.is_counted),
+        "sent_at": now if end.is_accepted or end.may_be_shown else None,
+        "receipt_due_at": now + RECEIPT_AFTER if end.is_accepted and not end.is_final else None,
         "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in results],
         "given_attempts": [delivery.attempts for delivery, _ in results],
@@ -230,76 +237,80 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         ],
         # The driver takes as long for a list of NULLs as for a list of values.
         "given_due_at": None
-        if is_taken
+        if end.is_accepted
         else [_due_again(delivery, outcome, end, now) for delivery, outcome in results],
-        "given_follow_up_at": follow_ups if any(follow_ups) else None,
-        "given_lease_until": None
-        if end.is_first
-        else [delivery.handling.lease_until for delivery, _ in results],
     }
 
 
-def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
-    """Return the time at which the recipient is to be reminded of the push's question; None for never."""
-    seconds = delivery.handling.notice and delivery.handling.notice.row["reminder_after_seconds"]
-    return (
-        now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
-    )
+async def _add_reminders(session: AsyncSession, results: Sequence[_Outcome], now: datetime) -> None:
+    """Add the reminders of the notices that were sent, for people who want them."""
+    reminders = []
+    for delivery, _ in results:
+        notice = delivery.claim.notice
+        seconds = notice and notice.row["reminder_after_seconds"]
+        if seconds and not delivery.is_reminder and not delivery.is_retraction:
+            reminders.append(Replacement(delivery.id, now + timedelta(seconds=seconds)))
+    await replacements.add(session, PushPurpose.REMINDER, reminders)
 
 
-def _settle_statement(*, is_sequel: bool) -> Update:
-    """Return the UPDATE that stores the results of claimed pushes.
-
-    A retraction that was requested meanwhile, because the question was closed, is kept. A notice that was sent stays
-    sent, whatever the result of its sequel.
-    """
-    columns = Notification.__table__.c
-    types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at", "follow_up_at")}
-    types["lease_until"] = columns["due_at"].type
-    given = given_rows(types)
-    common: dict[str, Any] = {
-        name: bindparam(name, type_=columns[name].type)
-        for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
-    }
-    entries = bindparam("entry", type_=JSONB)
-    is_taken = common["sent_at"].is_not(None)
-    attempts = Notification.attempts - bindparam("uncounted", type_=Notification.attempts.type)
-    move = decision_update(common["decision"], common["reason"], entries)
-    statement = update(Notification).where(
-        Notification.id == given.c.id, Notification.attempts == given.c.attempts
-    )
-    if not is_sequel:
+def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:
+    """Return the SQL condition that the claim of a push is the last one of its row, and not settled yet."""
+    return and_(
+        row.id == given.c.id,
+        row.attempts == given.c.attempts,
         # Not IS NOT NULL: for that the planner would read the partial index of all that are due.
-        is_claimed = func.num_nonnulls(Notification.due_at) == literal_int(1)
-        return statement.where(is_claimed).values(
-            move
+        func.num_nonnulls(row.due_at) == literal_int(1),
+    )
+
+
+def _given() -> Any:  # Any: a table with these columns
+    columns = Notification.__table__.c
+    return given_rows({name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at")})
+
+
+def _settle_statement() -> Update:
+    """Return the UPDATE that stores the results of claimed pushes."""
+    given = _given()
+    return (
+        update(Notification)
+        .where(_is_claimed(Notification, given))
+        .values(
+            decision_update(_SHARED["decision"], _SHARED["reason"], _ENTRY)
             | {
-                Notification.sent_at: func.coalesce(common["sent_at"], Notification.sent_at),
-                Notification.receipt_due_at: common["receipt_due_at"],
-                Notification.settled_at: common["settled_at"],
+                Notification.attempts: Notification.attempts - literal_int(1) + _COUNTED,
+                Notification.sent_at: func.coalesce(_SHARED["sent_at"], Notification.sent_at),
+                Notification.receipt_due_at: _SHARED["receipt_due_at"],
+                Notification.settled_at: _SHARED["settled_at"],
                 Notification.ticket_id: given.c.ticket_id,
-                Notification.attempts: attempts,
                 Notification.due_at: given.c.due_at,
-                Notification.follow_up_at: func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
             }
         )
-    unless_taken = failure_update(common["reason"], entries)
-    return statement.values(
-        {column: case((is_taken, move[column]), else_=value) for column, value in unless_taken.items()}
-        | {
-            Notification.sent_at: func.coalesce(common["sent_at"], Notification.sent_at),
-            Notification.ticket_id: func.coalesce(given.c.ticket_id, Notification.ticket_id),
-            Notification.attempts: attempts,
-            Notification.receipt_due_at: func.coalesce(common["receipt_due_at"], Notification.receipt_due_at),
-            Notification.settled_at: func.coalesce(common["settled_at"], Notification.settled_at),
-            Notification.follow_up_at: case(
-                (Notification.follow_up_at == given.c.lease_until, given.c.due_at),
-                else_=Notification.follow_up_at,
-            ),
-        }
     )
 
 
+def _show_statement() -> Update:
+    """Return the UPDATE of the notices that claimed pushes replace: a failed attempt leaves their decision."""
+    given, replacement = _given(), aliased(Notification)
+    return (
+        update(Notification)
+        .where(_is_claimed(replacement, given), Notification.id == replacement.replaces)
+        .values(
+            replacement_update(_SHARED["decision"], _SHARED["reason"], _ENTRY)
+            | {
+                Notification.attempts: Notification.attempts + _COUNTED,
+                Notification.sent_at: func.coalesce(_SHARED["sent_at"], Notification.sent_at),
+                Notification.settled_at: func.coalesce(_SHARED["settled_at"], Notification.settled_at),
+            }
+        )
+    )
+
+
+_SHARED: dict[str, Any] = {
+    name: bindparam(name, type_=Notification.__table__.c[name].type)
+    for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
+}
+_ENTRY = bindparam("entry", type_=JSONB)
+_COUNTED = bindparam("counted", type_=Notification.attempts.type)
 # Counted, so that no rows are sent.
 _LOCK = Prepared(
     select(func.count()).select_from(
@@ -310,8 +321,8 @@ _LOCK = Prepared(
         .subquery()
     )
 )
-_SETTLE = Prepared(_settle_statement(is_sequel=False))
-_SETTLE_SEQUEL = Prepared(_settle_statement(is_sequel=True))
+_SETTLE = Prepared(_settle_statement())
+_SHOW = Prepared(_show_statement())
 
 
 def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime) -> datetime | None:
@@ -329,8 +340,7 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
 
 def _sent_at(delivery: Delivery, now: datetime) -> datetime:
     """Return the time of the claim of a push, before it was sent; now for a test push, which is not claimed."""
-    lease_until = delivery.handling.lease_until
-    return now if lease_until is None else lease_until - PUSH_LEASE
+    return now if delivery.claim.until is None else delivery.claim.until - PUSH_LEASE
 
 
 def _record(results: Sequence[_Outcome], now: datetime) -> None:

@@ -16,21 +16,20 @@ from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
 from app.services.notifications.claims import (
+    ClaimedRow,
     Decided,
+    as_deliveries,
+    changes_of,
     claimed_columns,
-    delivery_of,
     give_up_lost,
-    hold_or_drop,
     notices_of,
     release,
     store_decisions,
-    uncount_attempt,
 )
 from app.services.notifications.messages import Delivery
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
-from app.services.notifications.rules.decision_transitions import Change
+from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice
-from app.services.notifications.rules.settling import IS_HELD
 from app.services.notifications.texts import digest_body
 from app.services.retrying.attempts import by_halves
 from app.statements import Prepared
@@ -58,8 +57,8 @@ async def release_held(session: AsyncSession) -> int:
         return 0
     until = now + PUSH_LEASE
     rows = await _CLAIM.all(session, {"user_ids": [row["id"] for row in people], "now": now, "until": until})
-    claimed = [delivery_of(row, until) for row in rows]
-    held = await give_up_lost(session, claimed, now, due_at=None, settled_at=now)
+    claimed = as_deliveries(rows, now)
+    held = await give_up_lost(session, claimed, now)
     notices = await notices_of(session, [each.id for each in held], now)
     own: dict[int, list[Delivery]] = defaultdict(list)
     for each in held:
@@ -96,7 +95,8 @@ _CLAIM = Prepared(
     update(Notification)
     .where(Notification.id == any_(func.array(select(_HELD.c.id).scalar_subquery())))
     .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
-    .returning(*claimed_columns())
+    .returning(*claimed_columns()),
+    ClaimedRow,
 )
 
 
@@ -112,7 +112,7 @@ async def _release(
             if verdict.decision is NotificationDecision.PENDING:
                 needed.append(each)
             else:
-                changes.append(uncount_attempt(each, hold_or_drop(notices[each.id], verdict, now)))
+                changes += changes_of(each, notices[each.id], verdict, now)
         return needed, changes
 
     needed = await store_decisions(session, held, decide_all, now)
@@ -139,7 +139,9 @@ def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
     """Return the change that sends a notice unchanged if it is alone; else the one that makes it a part of a digest."""
     waited = (now - held.created_at).total_seconds()
     if is_alone:
-        return uncount_attempt(held, release(held.id, waited, due_at=now))
+        released = release(held, waited, due_at=now)
+        released.values["attempts"] = held.attempts - 1
+        return released
     return Change(
         id=held.id,
         decision=NotificationDecision.DIGESTED,

@@ -26,7 +26,12 @@ async def list_notifications(
 
     """
     await require_task(session, caller, task_id)
-    own = and_(Notification.task_id == task_id, Notification.user_id == caller.user_id)
+    own = and_(
+        Notification.task_id == task_id,
+        Notification.user_id == caller.user_id,
+        # Reminders and retractions are in the histories of their notices.
+        Notification.replaces.is_(None),
+    )
     count = await session.scalar(select(func.count()).select_from(Notification).where(own)) or 0
     rows = await session.scalars(
         select(Notification)

@@ -6,8 +6,7 @@ See contract 16.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -19,6 +18,9 @@ from app.enums import (
     ActionTokens,
     NotificationDecision,
     NotificationKind,
+    Platform,
+    PushPurpose,
+    PushText,
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
@@ -26,6 +28,7 @@ from app.enums import (
 )
 from app.services.action_tokens import ActionClaims, mint
 from app.services.notifications.rules.notices import Notice
+from app.services.notifications.texts import closed_body
 from app.services.task_links import task_page
 from app.statements import Fields
 
@@ -39,18 +42,7 @@ _AGENT = "agent"
 _QUESTIONS, _RESULTS = "questions", "results"
 
 
-class Purpose(Enum):
-    """The purpose of a push message: report an event, remind of an open question, or retract an earlier push."""
-
-    NOTICE = auto()
-    # Reminds of a question that is still open.
-    REMINDER = auto()
-    # Replaces the notice of a closed question by a text that reports its end.
-    RETRACTION = auto()
-
-
-@dataclass(slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The task, run and question that a push is about, and how an app is to class and group the push."""
 
     kind: str
@@ -60,35 +52,34 @@ class Subject:
     question_id: UUID | None = None
     event_seq: int | None = None
     # The class of the push; None: it has no style.
-    urgency: str | None = None
-    # The question of the same run that the device was notified of; the notice of the run's end replaces its notice.
-    replaces: UUID | None = None
+    urgency: Urgency | None = None
+    # The question of the same run that the device was notified of; the notice of the run's end takes its place.
+    earlier_question: UUID | None = None
     # The title that an agent gave its message.
     title: str | None = None
     # The Android channels that the app has.
     channels: Sequence[str] | None = None
 
 
-@dataclass(slots=True)
-class Handling:
-    """The state of a push while a worker handles it: its stored decision, its lease, and values for the message.
-
-    `purpose` says whether the push reports, reminds or retracts. `is_sequel` is True if a message was sent for it
-    before.
-    """
+class Stored(NamedTuple):
+    """The state of a push in its row before it was claimed."""
 
     decision: str = NotificationDecision.PENDING
+    purpose: str = PushPurpose.NOTICE
+    # The notice that a reminder or retraction replaces.
+    replaces: UUID | None = None
     deferred_for: float | None = None
-    lease_until: datetime | None = None
-    purpose: Purpose = Purpose.NOTICE
-    # The reason to store with the decision when the push is sent.
-    reason: str | None = None
-    # Whether a message was sent for this notice before.
-    is_sequel: bool = False
-    # The time of the first failed attempt at a sequel.
-    failing_since: datetime | None = None
+
+
+@dataclass(slots=True)
+class Claim:
+    """What a worker knows about a push that it has claimed, until `until`."""
+
+    until: datetime | None = None
     # The notice, if the push was decided again.
     notice: Notice | None = None
+    # The recipient has the question on the screen.
+    is_quiet: bool = False
     # The number of the recipient's open questions; None: the push sets no badge.
     badge: int | None = None
 
@@ -102,29 +93,31 @@ class Delivery:
     attempts: int
     user_id: int
     device_id: UUID
-    platform: str
+    platform: Platform
     body: str
     created_at: datetime
     token: str | None = field(repr=False)
     subject: Subject
-    handling: Handling
+    stored: Stored
+    claim: Claim = field(default_factory=Claim)
 
     @property
     def since(self) -> datetime:
-        """The UTC time from which the service measures how late the push is, to report this and to give up.
-
-        A notice is counted from its creation, or from the end of the time for which it was deferred. A reminder or
-        retraction is counted from the time when its question was closed. If the question is still open, it is counted
-        from the first failed attempt to send it; without a failed attempt, from now.
-        """
-        handling = self.handling
-        if handling.is_sequel:
-            closed_at: datetime | None = handling.notice and handling.notice.row["closed_at"]
-            return closed_at or handling.failing_since or utcnow()
-        if not handling.deferred_for:
+        """The time from which it is late: that of its event, or the end of the time for which it was deferred."""
+        if not self.stored.deferred_for:
             # Nearly always, and an addition of nothing takes six times as long.
             return self.created_at
-        return self.created_at + timedelta(seconds=handling.deferred_for)
+        return self.created_at + timedelta(seconds=self.stored.deferred_for)
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether it reminds of a question that its recipient has got or seen already."""
+        return self.claim.is_quiet or self.stored.purpose == PushPurpose.REMINDER
+
+    @property
+    def is_retraction(self) -> bool:
+        """Whether it replaces the notice of a question that is closed."""
+        return self.stored.purpose == PushPurpose.RETRACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +149,10 @@ class Composer:
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:
-            style = _style(delivery, Urgency(delivery.subject.urgency))
+            style = _style(delivery, delivery.subject.urgency)
             style.link, style.actions = self._link(delivery), self._actions(delivery)
         title = delivery.subject.title or self.title
-        return PushMessage(delivery.token, title, delivery.body, _data(delivery), style, _tag(delivery))
+        return PushMessage(delivery.token, title, _body(delivery), _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
         """Return the buttons of a push about a question: reject left, allow right.
@@ -189,7 +182,7 @@ class Composer:
 
     def _token(self, delivery: Delivery, option: int | None) -> str:
         """Return an action token that answers the push's question with an option; None: it opens the page."""
-        notice, question_id = delivery.handling.notice, delivery.subject.question_id
+        notice, question_id = delivery.claim.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
         return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row["digest"], option))
@@ -211,10 +204,18 @@ class Composer:
 
 def _open_question(delivery: Delivery) -> Fields | None:
     """Return the row of the open question that a push is about; None without one."""
-    notice = delivery.handling.notice
+    notice = delivery.claim.notice
     if notice is None or notice.context.question is not QuestionStatus.OPEN:
         return None
     return notice.row
+
+
+def _body(delivery: Delivery) -> str:
+    notice = delivery.claim.notice
+    if not delivery.is_retraction or notice is None or notice.context.question is None:
+        return delivery.body
+    name = None if notice.push_text is PushText.GENERIC else notice.row["answered_by"]
+    return closed_body(notice.context.question, name)
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:
@@ -231,36 +232,33 @@ def _data(delivery: Delivery) -> dict[str, Any]:
         data["questionId"] = str(delivery.subject.question_id)
         # An app keeps the greatest `seq` of a question and ignores late messages with a smaller one.
         data["seq"] = delivery.subject.event_seq
-        if delivery.handling.notice is not None and delivery.handling.notice.row["digest"] is not None:
-            data["digest"] = delivery.handling.notice.row["digest"].hex()
-        if delivery.handling.purpose is Purpose.RETRACTION:
+        if delivery.claim.notice is not None and delivery.claim.notice.row["digest"] is not None:
+            data["digest"] = delivery.claim.notice.row["digest"].hex()
+        if delivery.is_retraction:
             data["kind"] = "clear"
     return data
 
 
 def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
-    is_retraction = delivery.handling.purpose is Purpose.RETRACTION
-    # The reminder of a question that the person is looking at makes no sound; a requested reminder does.
-    is_silent = is_retraction or (
-        delivery.handling.purpose is Purpose.REMINDER and not delivery.handling.is_sequel
-    )
+    # A reminder makes a sound, unless the person looks at the question.
+    is_silent = delivery.is_retraction or delivery.claim.is_quiet
     return PushStyle(
         urgency=Urgency.LOW if is_silent else urgency,
         ttl_seconds=_ttl_seconds(delivery, urgency),
-        badge=delivery.handling.badge,
+        badge=delivery.claim.badge,
         speaker=_AGENT if delivery.subject.title else None,
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
         channel=_channel(delivery, is_silent=is_silent),
         is_silent=is_silent,
-        is_renewed=delivery.handling.is_sequel and not is_retraction,
+        is_renewed=delivery.stored.purpose == PushPurpose.REMINDER,
     )
 
 
 def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
-    if delivery.handling.purpose is Purpose.RETRACTION:
+    if delivery.is_retraction:
         # The rest of the question's time: until then a device that reconnects may show its notice.
         return _DAY_SECONDS
-    expires_at = delivery.handling.notice and delivery.handling.notice.row["expires_at"]
+    expires_at = delivery.claim.notice and delivery.claim.notice.row["expires_at"]
     if urgency is Urgency.HIGH and expires_at is not None:
         return max(0, int((expires_at - utcnow()).total_seconds()))
     return _HALF_DAY_SECONDS if urgency is Urgency.LOW else _DAY_SECONDS
@@ -274,7 +272,7 @@ def _tag(delivery: Delivery) -> str:
     A push about no question has a tag of its own: if a worker dies before it stores that it has sent a push, the push
     is sent again, and the device shows one.
     """
-    if question_id := delivery.subject.question_id or delivery.subject.replaces:
+    if question_id := delivery.subject.question_id or delivery.subject.earlier_question:
         return f"q:{question_id}"
     return f"n:{delivery.id}"
 

@@ -14,7 +14,7 @@ from app.quiet_hours import QuietHours
 from app.schemas.notifications import PreferencesIn, PreferencesOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
-from app.services.notifications.rules.settling import IS_HELD
+from app.services.notifications.rules.decision_transitions import IS_HELD
 
 _COLUMNS = (
     NotificationPreferences.completed,

@@ -103,14 +103,11 @@ async def settle_receipts(
         is_delivered = isinstance(outcome, Accepted)
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
-        values = {"receipt_due_at": None, "settled_at": now, "follow_up_at": row["follow_up_at"]}
+        values = {"receipt_due_at": None, "settled_at": now}
         decision: NotificationDecision | None = None
-        # A sequel's decision says more than that the notice arrived, so it stays.
+        # That it was retracted or reminded of says more than that the notice arrived, so it stays.
         if row["decision"] == NotificationDecision.SENT:
             decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
-            if not is_delivered:
-                # A notice that was never shown is not followed up.
-                values["follow_up_at"] = None
         changes.append(Change(id=row["id"], decision=decision, reason=reason, values=values))
     await store(session, changes, now)
     await devices.forget_dead(
@@ -124,7 +121,7 @@ async def settle_receipts(
 
 
 _LOCK = Prepared(
-    select(Notification.id, Notification.decision, Notification.ticket_id, Notification.follow_up_at)
+    select(Notification.id, Notification.decision, Notification.ticket_id)
     .where(
         Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
         Notification.receipt_due_at.is_not(None),

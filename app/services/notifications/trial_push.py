@@ -18,7 +18,7 @@ from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications.delivery import SEND_WITHIN, end_of, send, settle
-from app.services.notifications.messages import Composer, Delivery, Handling, Subject
+from app.services.notifications.messages import Composer, Delivery, Stored, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.texts import message_body
 
@@ -52,7 +52,7 @@ async def send_trial(
     return {
         "id": delivery.id,
         "device": delivery.device_id,
-        "platform": Platform(delivery.platform),
+        "platform": delivery.platform,
         "decision": end.decision,
         "reason": end.reason,
         "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
@@ -80,12 +80,12 @@ async def _open_trial(
         attempts=1,
         user_id=caller.user_id,
         device_id=device.id,
-        platform=device.platform,
+        platform=Platform(device.platform),
         body=message_body(NotificationKind.TEST, title),
         created_at=now,
         token=device.token,
         subject=Subject(NotificationKind.TEST, task_id=task_id),
-        handling=Handling(),
+        stored=Stored(),
     )
     await session.execute(
         insert(Notification).values(

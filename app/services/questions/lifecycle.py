@@ -31,7 +31,7 @@ from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task, User
 from app.models.base import constant, literal_int
 from app.services.events.run_ledger import record_for_runs
-from app.services.notifications import closed_questions
+from app.services.notifications import replacements
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
@@ -245,7 +245,7 @@ async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, 
         if is_resumed:
             events.append((row.run_id, EventType.RUN_RESUMED, _waiting_data(row.kind, row.id)))
     await record_for_runs(session, events)
-    await closed_questions.settle_closed(session, [row.id for row in closed])
+    await replacements.retract(session, [row.id for row in closed])
     if is_resumed:
         await _show_waiting(session, closed[0].run_id)
 

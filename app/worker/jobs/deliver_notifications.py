@@ -13,7 +13,7 @@ import structlog
 from app.clients.push import Deadline, NotSent, PushOutcome, TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.notifications import claims, delivery, sequels
+from app.services.notifications import claims, delivery
 from app.services.notifications.messages import Composer, Delivery
 from app.services.retrying.attempts import by_halves, in_transaction
 from app.shielded import shielded
@@ -82,8 +82,7 @@ async def _claim_send_settle(
     A full claim sets `more` before its pushes are sent.
     """
     async with unit_of_work(process.sessions) as session:
-        due, following = await claims.claim_due(session), await sequels.claim_sequels(session)
-    claimed, is_full = [*due.deliveries, *following.deliveries], due.is_full or following.is_full
+        claimed, is_full = await claims.claim_due(session)
     if is_full:
         more.set()
     outcomes = {}

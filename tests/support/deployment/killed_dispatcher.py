@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
-from app.services.notifications import claims, delivery, digests, receipts, sequels
+from app.services.notifications import claims, delivery, digests, receipts
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications, fetch_receipts
 from app.worker.loops.pushes import release_held
@@ -41,7 +41,7 @@ class Step(Enum):
     # Not committed, then committed.
     DIGEST_MADE = _Place(digests, "release_held")
     DIGEST_KEPT = _Place(claims, "claim_due", is_before=True)
-    DECIDED = _Place(sequels, "claim_sequels")
+    DECIDED = _Place(claims, "claim_due")
     CLAIMED = _Place(delivery, "send", is_before=True)
     SENT = _Place(delivery, "send")
     SETTLING = _Place(delivery, "settle")

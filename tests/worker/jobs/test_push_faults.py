@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typing_extensions import override
 
 from app.clients.push import NOT_REACHED, Accepted, Deadline, PushMessage, PushOutcome, PushSender
-from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
@@ -93,30 +92,6 @@ async def test_push_that_cannot_be_decided_stops_no_other(
     assert len(push_service.received) == len(good)
 
 
-async def test_sequel_that_cannot_be_decided_stops_no_other(
-    process: ProcessContext,
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    task: Task,
-    push_service: PushService,
-    clock: MovableClock,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    question = await make_question(session, task=task, status="withdrawn", closed_at=clock.now)
-    sent = {"question_id": question.id, "run_id": question.run_id, "kind": "awaiting", "decision": "sent"}
-    times = {"due_at": None, "sent_at": clock.now, "follow_up_at": clock.now}
-    bad, good = await make_pushes(session, project, task, 2, **sent, **times)
-    history = [{"decision": "retrying", "reason": None, "at": "some day"}]
-    await session.execute(update(Notification).where(Notification.id == bad.id).values(history=history))
-
-    assert await deliver(process) == 1
-
-    assert await ends_of(sessions, task) == {bad.id: ("sent", None), good.id: ("retracted", "withdrawn")}
-    assert push_service.tokens == [await token_of(session, good)]
-    assert caplog.text.count("push.not_decided") == 1
-
-
 async def test_push_that_cannot_be_composed_stops_no_other(
     process: ProcessContext,
     session: AsyncSession,
@@ -183,8 +158,6 @@ async def test_push_is_given_up_if_its_results_are_lost_time_and_again(
     [last] = await make_pushes(session, project, task, 1, attempts=MOST_CLAIMS - 1)
     lost, stuck = await make_pushes(session, project, task, 2, attempts=MOST_CLAIMS)
     [unread] = await make_pushes(session, project, task, 1, attempts=MOST_CLAIMS, decision=DEFERRED)
-    times = {"due_at": None, "sent_at": clock.now, "follow_up_at": clock.now}
-    [sequel] = await make_pushes(session, project, task, 1, attempts=MOST_CLAIMS, decision="sent", **times)
     condition = f"NEW.id = '{stuck.id}' AND NEW.decision = 'given_up'"
 
     async with refusing_some(engine, "notifications", condition):
@@ -197,12 +170,11 @@ async def test_push_is_given_up_if_its_results_are_lost_time_and_again(
         lost.id: given_up,
         unread.id: given_up,
         stuck.id: ("pending", None),
-        sequel.id: ("sent", None),
     }
-    rows = {row.id: (row.due_at, row.follow_up_at) for row in await notifications_of(sessions, task)}
-    assert rows.pop(stuck.id) == (utcnow() + PUSH_LEASE, None)
-    assert set(rows.values()) == {(None, None)}
-    assert caplog.text.count("push.results_lost") == 4
+    rows = {row.id: row.due_at for row in await notifications_of(sessions, task)}
+    assert rows.pop(stuck.id) == clock.now + PUSH_LEASE
+    assert set(rows.values()) == {None}
+    assert caplog.text.count("push.results_lost") == 3
 
 
 class SlowSender(PushSender):

@@ -1,7 +1,7 @@
 """Decide whether and when a push notice is sent, and why not (contract 16). Pure, so that tests cover all rules.
 
-A notice is decided when its event happens, and again each time that it falls due (services/notifications/claims.py). It
-may then have to wait again. A reminder or retraction of a sent notice is decided in the same way.
+A notice is decided when its event happens, and again each time that it falls due (claims.py). It may then have to wait
+again. A reminder or retraction is decided when it falls due.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,9 +17,8 @@ LAPSE = timedelta(seconds=5)
 ANSWER_GRACE = timedelta(seconds=10)
 # A person that leaves a question open on the screen for this long may have walked away.
 WALKED_AWAY = timedelta(minutes=10)
-# How long a retraction waits for the notice of the run's end, which replaces it.
-_END_OF_RUN = timedelta(seconds=1)
-_LOOK_AGAIN = timedelta(seconds=10)
+# While a retraction waits for its notice, or for the notice of the run's end.
+_LOOK_AGAIN = timedelta(seconds=1)
 # How long a push that was claimed is its worker's.
 PUSH_LEASE = timedelta(seconds=60)
 
@@ -96,8 +95,8 @@ class Verdict:
     decision: NotificationDecision
     reason: str | None = None
     due_at: datetime | None = None
-    # Sent without a sound, as the one reminder of a question that the recipient has on the screen.
-    is_reminder: bool = False
+    # Sent without a sound, since the recipient has the question on the screen.
+    is_quiet: bool = False
 
     @property
     def is_for_devices(self) -> bool:
@@ -113,27 +112,27 @@ _OF_DEVICES = {
 }
 
 
-def decide(context: NoticeContext, now: datetime) -> Verdict:
-    """Decide at `now` whether a push notice is sent, waits, or is dropped.
-
-    `context` has everything about the notice that the decision depends on, such as its class and the preferences and
-    presence of its recipient.
+def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> Verdict:
+    """Decide at `now` whether a push notice, or a reminder of it, is sent, waits, or is dropped.
 
     The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
-    still needed, and whether it must wait. Within a cooldown, a notice that is about no question is dropped at once.
-    The notice of a question is not: the other rules apply to it, and if none drops it, it waits for the end of the
-    cooldown. Outside a cooldown, a notice starts a new one, even if another rule then drops the notice. Messages of
-    agents have limits instead of a cooldown.
+    still needed, and whether it must wait. Within a cooldown, a notice that is about no question is dropped at once;
+    that of a question waits for its end. A reminder comes also if the question was seen, and waits for the end of quiet
+    hours by itself.
     """
-    if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context):
+    if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context, is_reminder):
         return final
+    holds = list(_holds(context, now))
+    if is_reminder and context.held_until is not None:
+        holds.append(("quiet_hours", context.held_until))
     # Of several holds, the one that ends last counts.
-    held = max(_holds(context, now), key=lambda hold: hold[1], default=None)
+    held = max(holds, key=lambda hold: hold[1], default=None)
     if held is not None:
         return Verdict(NotificationDecision.DEFERRED, held[0], held[1])
     if context.held_until is not None:
         return Verdict(NotificationDecision.HELD_QUIET_HOURS, "quiet_hours", context.held_until)
-    return Verdict(NotificationDecision.PENDING, is_reminder=context.watching is not None)
+    is_quiet = context.watching is not None and not is_reminder
+    return Verdict(NotificationDecision.PENDING, is_quiet=is_quiet)
 
 
 def _excess(context: NoticeContext, now: datetime) -> Verdict | None:
@@ -159,15 +158,15 @@ def _refusal(context: NoticeContext) -> Verdict | None:
     return None
 
 
-def _need_that_is_gone(context: NoticeContext) -> Verdict | None:
+def _need_that_is_gone(context: NoticeContext, is_reminder: bool) -> Verdict | None:
     if context.question is not None and context.question is not QuestionStatus.OPEN:
         return Verdict(NotificationDecision.NOT_NEEDED, context.question.value)
     if context.from_agent and context.watching is not None:
         # The person can read it in the task.
         return Verdict(NotificationDecision.SUPPRESSED, "presence")
     # A person who snoozes a question has seen it, and wants its notice all the same.
-    is_settled = context.is_seen and context.snoozed_until is None
-    return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_settled else None
+    is_seen = context.is_seen and context.snoozed_until is None and not is_reminder
+    return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_seen else None
 
 
 def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetime]]:
@@ -190,66 +189,41 @@ def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetim
 
 
 @dataclass(frozen=True, slots=True)
-class RunEndNotice:
-    """The notice of a run's end on a device that also got the notice of a question of this run.
+class ReplacedNotice:
+    """The notice that a reminder or retraction replaces. `due_at` is None if it is not sent any more."""
 
-    On the device, it replaces the notice of the question.
-    """
-
-    is_sent: bool
-    # The time at which it may be sent; None: it will not be sent.
+    # Also if a device only may show it.
+    is_shown: bool
     due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Sequel:
-    """The next step after a sent notice: a decision, with or without another push, or a time at which to decide again.
+class RunEndNotice:
+    """The notice of a run's end on a device, which replaces the notice of a question of the run there."""
 
-    If it has neither a decision nor a time, nothing follows.
-    """
-
-    decision: NotificationDecision | None = None
-    reason: str | None = None
-    needs_push: bool = False
-    look_again_at: datetime | None = None
+    is_sent: bool
+    # None: it will not be sent.
+    due_at: datetime | None
 
 
-NO_SEQUEL = Sequel()
+def decide_reminder(context: NoticeContext, replaced: ReplacedNotice, now: datetime) -> Verdict:
+    """Decide at `now` whether the reminder of an open question is sent, waits, or is dropped."""
+    if not replaced.is_shown:
+        return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
+    return decide(context, now, is_reminder=True)
 
 
-def decide_sequel(
-    context: NoticeContext, now: datetime, *, is_reminded: bool, end: RunEndNotice | None
-) -> Sequel:
-    """Decide what follows a sent notice of a question: a reminder, a retraction, or nothing.
-
-    If the question is closed, the notice is retracted. If the run has ended too, the notice of its end replaces it. A
-    question that stays open has one reminder.
-
-    Args:
-        context: everything about the notice that the decision depends on: its question, and the preferences and
-            presence of its recipient.
-        now: the time of the decision.
-        is_reminded: whether the reminder was sent already.
-        end: the notice of the run's end on the same device, or None if there is none.
-
-    """
-    if context.question is not None and context.question is not QuestionStatus.OPEN:
-        return _retraction(context.question, end, now)
-    if context.question is None or is_reminded or _refusal(context):
-        return NO_SEQUEL
-    moments = [until for _, until in _holds(context, now)]
-    if context.held_until is not None:
-        moments.append(context.held_until)
-    if moments:
-        return Sequel(look_again_at=max(moments))
-    return Sequel(NotificationDecision.REMINDER, "still_open", needs_push=True)
-
-
-def _retraction(question: QuestionStatus, end: RunEndNotice | None, now: datetime) -> Sequel:
+def decide_retraction(
+    question: QuestionStatus, replaced: ReplacedNotice, end: RunEndNotice | None, now: datetime
+) -> Verdict:
+    """Decide at `now` whether the notice of a closed question is retracted, or replaced by that of its run's end."""
+    if not replaced.is_shown and replaced.due_at is None:
+        return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
+    if not replaced.is_shown:
+        return Verdict(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
     if end is not None and end.is_sent:
-        return Sequel(NotificationDecision.RETRACTED, "replaced")
+        return Verdict(NotificationDecision.RETRACTED, "replaced")
     # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
     if end is not None and end.due_at is not None and end.due_at <= now + PUSH_LEASE:
-        # The notice may be claimed and under way; its due time is then the end of its lease.
-        return Sequel(look_again_at=min(max(now, end.due_at), now + _LOOK_AGAIN) + _END_OF_RUN)
-    return Sequel(NotificationDecision.RETRACTED, question.value, needs_push=True)
+        return Verdict(NotificationDecision.DEFERRED, "end_of_run", now + _LOOK_AGAIN)
+    return Verdict(NotificationDecision.PENDING, question.value)

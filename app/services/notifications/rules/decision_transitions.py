@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Text,
     Update,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal_column,
     or_,
     true,
     update,
@@ -33,6 +35,10 @@ from app.models import Notification
 from app.models.base import constant, given_rows
 from app.statements import Prepared
 
+# Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
+IS_HELD: ColumnElement[bool] = literal_column(
+    f"notifications.decision IN ('{Decision.DEFERRED}', '{Decision.HELD_QUIET_HOURS}')", Boolean
+)
 _HELD_BACK = {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
 _NOT_SENT = {
     Decision.NOT_NEEDED,
@@ -50,23 +56,23 @@ _ATTEMPTED = {
 }
 # After a wait. Given up if it cannot be decided.
 _DECIDED_AGAIN = _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP}
-# The decisions of sequels: they follow a notice that the device shows, or may show because an attempt had no
-# response.
-_SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
+# They follow a notice that the device shows, or may show because an attempt had no response. A retraction itself
+# becomes `retracted`.
+_REPLACED = {Decision.REMINDER, Decision.RETRACTED}
 
 # The decisions that may follow each decision. None follows one that is not named.
 TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
-    Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED,
-    Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _SEQUELS,
+    Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | {Decision.RETRACTED},
+    Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _REPLACED,
     Decision.DEFERRED: _DECIDED_AGAIN,
     Decision.HELD_QUIET_HOURS: _DECIDED_AGAIN | {Decision.DIGESTED},
-    Decision.SENT: _SEQUELS | {Decision.DELIVERED, Decision.REJECTED},
-    Decision.DELIVERED: _SEQUELS,
-    Decision.REMINDER: _SEQUELS,
-    Decision.GIVEN_UP: _SEQUELS,
-    Decision.NOT_NEEDED: _SEQUELS,
-    Decision.MUTED: _SEQUELS,
-    Decision.NO_ACCESS: _SEQUELS,
+    Decision.SENT: _REPLACED | {Decision.DELIVERED, Decision.REJECTED},
+    Decision.DELIVERED: _REPLACED,
+    Decision.REMINDER: _REPLACED,
+    Decision.GIVEN_UP: _REPLACED,
+    Decision.NOT_NEEDED: _REPLACED,
+    Decision.MUTED: _REPLACED,
+    Decision.NO_ACCESS: _REPLACED,
 }
 
 
@@ -109,22 +115,21 @@ def decision_update(
     }
 
 
-def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
-    """Return the values, by column, of an UPDATE of notifications that stores a failed reminder or retraction.
+def replacement_update(
+    to: ColumnElement[Any], reason: ColumnElement[Any], entries: ColumnElement[Any]
+) -> dict[Any, Any]:
+    """Return the values, by column, of an UPDATE of notices after an attempt at what replaces them.
 
-    The decision about the notice itself stays.
-
-    Args:
-        reason: SQL expression for the reason why the attempt failed.
-        entries: SQL expression for a JSON list to append to the column `history`: the entry of the attempt, made by
-            `entry`.
-
+    The history shows the attempt; one that failed leaves the decision about the notice.
     """
-    return {
+    is_accepted = or_(*(to == constant(decision) for decision in sorted(_REPLACED)))
+    failed = {
         Notification.decision: Notification.decision,
         Notification.reason: reason,
         Notification.history: Notification.history.op("||")(entries),
     }
+    move = decision_update(to, reason, entries)
+    return {column: case((is_accepted, move[column]), else_=value) for column, value in failed.items()}
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -152,7 +157,7 @@ class Change:
     # Whether people see the decision in the history.
     is_shown: bool = True
     # Other columns and their new values.
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    Boolean,
     ColumnElement,
     bindparam,
     case,
@@ -27,13 +26,8 @@ from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
 from app.models.base import UtcDateTime, constant, literal_int
 from app.services.notifications.rules.deciding import LAPSE
-from app.services.notifications.rules.decision_transitions import decision_update, entry
+from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 
-# Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
-IS_HELD: ColumnElement[bool] = literal_column(
-    f"notifications.decision IN ('{NotificationDecision.DEFERRED}', '{NotificationDecision.HELD_QUIET_HOURS}')",
-    Boolean,
-)
 SEEN = "seen"
 # Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
 _LAST_EVENTS = 100

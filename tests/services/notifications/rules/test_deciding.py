@@ -24,10 +24,12 @@ from app.services.notifications.rules.deciding import (
     FromAgent,
     NoticeContext,
     Recipient,
+    ReplacedNotice,
     RunEndNotice,
     Watching,
     decide,
-    decide_sequel,
+    decide_reminder,
+    decide_retraction,
 )
 
 NOW = datetime(2026, 3, 1, 23, tzinfo=UTC)
@@ -252,7 +254,7 @@ def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
         verdict = decide(case.context(), NOW)
         if verdict.decision is Decision.PENDING:
             is_reminder = case.seen is Seen.FOCUSED
-            assert verdict.is_reminder == is_reminder, case
+            assert verdict.is_quiet == is_reminder, case
             assert not is_reminder or (case.question is Question.OPEN and case.age is Age.WALKED_AWAY)
 
 
@@ -297,36 +299,48 @@ SENT, WAITS, HELD, NEVER = (
 )
 
 
-@pytest.mark.parametrize("end", [None, SENT, WAITS, HELD, NEVER])
-@pytest.mark.parametrize(
-    "question", [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
+SHOWN, ON_THE_WIRE, NOT_SENT = (
+    ReplacedNotice(is_shown=is_shown, due_at=due_at)
+    for is_shown, due_at in ((True, None), (False, NOW + MINUTE), (False, None))
 )
+CLOSED = [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
+
+
+@pytest.mark.parametrize("end", [None, SENT, WAITS, HELD, NEVER])
+@pytest.mark.parametrize("replaced", [SHOWN, ON_THE_WIRE, NOT_SENT])
+@pytest.mark.parametrize("question", CLOSED)
 def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
-    question: QuestionStatus, end: RunEndNotice | None
+    question: QuestionStatus, replaced: ReplacedNotice, end: RunEndNotice | None
 ) -> None:
-    for case in CASES[::7]:
-        context = replace(case.context(), question=question, from_agent=None)
-        sequel = decide_sequel(context, NOW, is_reminded=False, end=end)
-        retracted = (Decision.RETRACTED, question, True, None)
-        decided = (sequel.decision, sequel.reason, sequel.needs_push, sequel.look_again_at)
-        if end is SENT:
-            assert decided == (Decision.RETRACTED, "replaced", False, None)
-        elif end is WAITS:
-            assert decided[:3] == (None, None, False)
-            assert sequel.look_again_at is not None
-            assert NOW < sequel.look_again_at <= NOW + MINUTE
-        else:
-            assert decided == retracted, case
+    verdict = decide_retraction(question, replaced, end, NOW)
+
+    if replaced is NOT_SENT:
+        assert verdict.decision is Decision.NOT_NEEDED
+    elif replaced is ON_THE_WIRE or end is WAITS:
+        assert verdict.due_at is not None
+        assert NOW < verdict.due_at <= NOW + MINUTE
+    elif end is SENT:
+        assert (verdict.decision, verdict.reason) == (Decision.RETRACTED, "replaced")
+    else:
+        assert (verdict.decision, verdict.reason) == (Decision.PENDING, question)
 
 
-def test_open_question_has_one_reminder_when_nothing_holds_it_back() -> None:
+def test_reminder_of_an_open_question_is_sent_when_nothing_holds_it_back() -> None:
     for case in CASES:
         if case.question is not Question.OPEN:
             continue
-        context = case.context()
-        assert decide_sequel(context, NOW, is_reminded=True, end=None).decision is None
-        sequel = decide_sequel(context, NOW, is_reminded=False, end=None)
+        verdict = decide_reminder(case.context(), SHOWN, NOW)
         may = case.has_access and case.has_device and case.is_wanted
         waits = bool(list(case.holds())) or (case.is_quiet and not case.allows)
-        assert (sequel.decision is Decision.REMINDER) == (may and not waits), case
-        assert (sequel.look_again_at is not None) == (may and waits), case
+        assert (verdict.decision is Decision.PENDING) == (may and not waits), case
+        assert (verdict.due_at is not None) == (may and waits), case
+        assert not verdict.is_quiet
+        assert decide_reminder(case.context(), NOT_SENT, NOW).decision is Decision.NOT_NEEDED
+
+
+@pytest.mark.parametrize("question", CLOSED)
+def test_closed_question_has_no_reminder(question: QuestionStatus) -> None:
+    for case in CASES[::7]:
+        context = replace(case.context(), question=question, from_agent=None)
+        assert decide_reminder(context, SHOWN, NOW).due_at is None
+        assert decide_reminder(context, SHOWN, NOW).decision is not Decision.PENDING

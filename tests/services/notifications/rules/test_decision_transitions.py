@@ -25,7 +25,7 @@ WAITS = "deferred held_quiet_hours"
 NEVER_SENT = "not_needed suppressed muted no_access cooled_down"
 ENDS = "sent reminder retrying rejected given_up"
 FOLLOWS = {
-    "pending": f"{WAITS} {NEVER_SENT} {ENDS}",
+    "pending": f"{WAITS} {NEVER_SENT} {ENDS} retracted",
     "retrying": f"{WAITS} {NEVER_SENT} {ENDS} retracted",
     "deferred": f"pending given_up {WAITS} {NEVER_SENT}",
     "held_quiet_hours": f"pending digested given_up {WAITS} {NEVER_SENT}",

@@ -1,0 +1,238 @@
+"""Reminders and retractions: pushes that replace the notice of a question on its device (contract 16.7).
+
+Each is a row of its own, which is claimed, sent and settled like a notice. The history of the notice shows it.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Float, Select, and_, any_, bindparam, func, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import NotificationDecision, NotificationKind, PushPurpose, QuestionStatus
+from app.ids import new_id
+from app.models import Event, Notification, Question, Run
+from app.models.base import constant, given_rows
+from app.models.events import CURRENT_TRANSACTION
+from app.services.notifications.rules.deciding import ReplacedNotice, RunEndNotice
+from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
+from app.statements import Prepared
+
+# Decisions about notices that a push service accepted but no device shows.
+_NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
+# A push service has accepted the notice. One that may have arrived without that does not replace another.
+_ACCEPTED = (NotificationDecision.SENT, NotificationDecision.DELIVERED)
+_ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
+_IDS = bindparam("ids", type_=ARRAY(Notification.id.type))
+_IS_NOTICE = Notification.purpose == constant(PushPurpose.NOTICE)
+
+
+class Replacement(NamedTuple):
+    """A reminder or retraction to add: the notice that it replaces, and when it is due."""
+
+    notice_id: UUID
+    due_at: datetime
+    event_seq: int | None = None
+
+
+async def add(session: AsyncSession, purpose: PushPurpose, given: Sequence[Replacement]) -> None:
+    """Add reminders or retractions of notices; one that is there already is due at the given time instead."""
+    if given:
+        values = {
+            "purpose": purpose,
+            "given_id": [new_id() for _ in given],
+            "given_notice_id": [each.notice_id for each in given],
+            "given_due_at": [each.due_at for each in given],
+            "given_event_seq": [each.event_seq for each in given],
+        }
+        await _ADD.perform(session, values)
+
+
+async def retract(session: AsyncSession, question_ids: Collection[UUID]) -> None:
+    """Drop or retract the notices of questions that the current transaction has closed.
+
+    One that was not sent is dropped, one that was sent is retracted at once. One that a worker is sending at this
+    moment is retracted once it has been sent.
+    """
+    now = utcnow()
+    rows = await _CLOSED.all(session, {"ids": list(question_ids)})
+    unsent = [
+        Change(
+            id=row.id,
+            decision=NotificationDecision.NOT_NEEDED,
+            reason=row.status,
+            values={"due_at": None, "settled_at": now},
+        )
+        for row in rows
+        if row.is_unsent
+    ]
+    await store(session, unsent, now)
+    # A greater number than the notice's, so that an app prefers the retraction in any order of arrival.
+    shown = [
+        Replacement(row.id, now, max(filter(None, (row.event_seq, row.closing_seq)), default=None))
+        for row in rows
+        if row.sent_at is not None or not row.is_unsent
+    ]
+    await add(session, PushPurpose.RETRACTION, shown)
+
+
+async def remind_after_snooze(
+    session: AsyncSession, question_id: UUID, user_id: int, until: datetime
+) -> None:
+    """Add a reminder at the end of a snooze for each notice of the question that was sent to the user.
+
+    A notice that still waits is decided again with the snooze.
+    """
+    sent = (
+        select(Notification.id)
+        .where(
+            Notification.question_id == question_id,
+            Notification.user_id == user_id,
+            _IS_NOTICE,
+            Notification.sent_at.is_not(None),
+            Notification.due_at.is_(None),
+            Notification.decision.not_in(_NOT_SHOWN),
+        )
+        # In one order everywhere, so that two transactions cannot wait for each other.
+        .order_by(Notification.id)
+        .with_for_update()
+    )
+    ids = (await session.scalars(sent)).all()
+    await add(session, PushPurpose.REMINDER, [Replacement(id_, until) for id_ in ids])
+
+
+async def read_replaced(session: AsyncSession, notice_ids: Collection[UUID]) -> dict[UUID, ReplacedNotice]:
+    """Return the notices with these ids that reminders or retractions replace, by id."""
+    return {
+        row.id: ReplacedNotice(row.sent_at is not None and row.decision not in _NOT_SHOWN, row.due_at)
+        for row in await _REPLACED.all(session, {"ids": list(notice_ids)})
+    }
+
+
+async def read_ends(
+    session: AsyncSession, run_ids: Collection[UUID | None]
+) -> dict[tuple[UUID, UUID], RunEndNotice]:
+    """Return the newest notice of the end of each of these runs on each device, by run and device."""
+    return {
+        (row.run_id, row.device_id): RunEndNotice(row.decision in _ACCEPTED, row.due_at)
+        for row in await _ENDS.all(session, {"ids": list(run_ids)})
+    }
+
+
+class _Closed(NamedTuple):
+    id: UUID
+    sent_at: datetime | None
+    event_seq: int | None
+    status: QuestionStatus
+    is_unsent: bool
+    closing_seq: int | None
+
+
+def _select_closed() -> Select[tuple[object, ...]]:
+    # Neither claimed nor sent.
+    is_untouched = and_(
+        Notification.decision == constant(NotificationDecision.PENDING), Notification.attempts == 0
+    )
+    closing_seq = (
+        select(func.max(Event.seq))
+        .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Question.run_id)
+        .correlate(Question)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            Notification.id,
+            Notification.sent_at,
+            Notification.event_seq,
+            Question.status,
+            or_(IS_HELD, is_untouched).label("is_unsent"),
+            closing_seq.label("closing_seq"),
+        )
+        .join(Question, Question.id == Notification.question_id)
+        .where(
+            Notification.question_id == any_(_IDS),
+            _IS_NOTICE,
+            or_(Notification.sent_at.is_not(None), Notification.due_at.is_not(None)),
+            Notification.decision.not_in([constant(decision) for decision in _NOT_SHOWN]),
+        )
+        # In one order everywhere, so that two transactions cannot deadlock.
+        .order_by(Notification.id)
+        .with_for_update(of=Notification)
+    )
+
+
+_CLOSED = Prepared(_select_closed(), _Closed)
+
+
+class _Replaced(NamedTuple):
+    id: UUID
+    decision: str
+    sent_at: datetime | None
+    due_at: datetime | None
+
+
+_REPLACED = Prepared(
+    select(Notification.id, Notification.decision, Notification.sent_at, Notification.due_at).where(
+        Notification.id == any_(_IDS)
+    ),
+    _Replaced,
+)
+
+
+class _End(NamedTuple):
+    run_id: UUID
+    device_id: UUID
+    decision: str
+    due_at: datetime | None
+
+
+_ENDS = Prepared(
+    select(Notification.run_id, Notification.device_id, Notification.decision, Notification.due_at)
+    .where(
+        Notification.run_id == any_(bindparam("ids", type_=ARRAY(Run.id.type))),
+        Notification.kind.in_([constant(kind) for kind in _ENDING]),
+        Notification.device_id.is_not(None),
+    )
+    .order_by(Notification.created_at),
+    _End,
+)
+
+
+def _add_statement() -> Insert:
+    columns = Notification.__table__.c
+    given = given_rows(
+        {
+            "id": columns.id.type,
+            "notice_id": columns.id.type,
+            "due_at": columns.due_at.type,
+            "event_seq": columns.event_seq.type,
+        }
+    )
+    copied = (
+        "task_id", "run_id", "user_id", "kind", "body", "title", "question_id", "urgency", "device_id", "platform",
+        "created_at",
+    )  # fmt: skip
+    values = {
+        "id": given.c.id,
+        "purpose": bindparam("purpose", type_=columns.purpose.type),
+        "replaces": columns.id,
+        "decision": constant(NotificationDecision.PENDING),
+        "event_seq": func.coalesce(given.c.event_seq, columns.event_seq),
+        "due_at": given.c.due_at,
+        "deferred_for": func.extract("epoch", given.c.due_at - columns.created_at).cast(Float),
+        **{name: columns[name] for name in copied},
+    }
+    rows = select(*values.values()).join_from(given, Notification.__table__, columns.id == given.c.notice_id)
+    added = insert(Notification).from_select(list(values), rows)
+    return added.on_conflict_do_update(
+        index_elements=[columns.replaces, columns.purpose],
+        index_where=and_(columns.replaces.is_not(None), columns.due_at.is_not(None)),
+        set_={name: added.excluded[name] for name in ("due_at", "deferred_for", "event_seq")},
+    )
+
+
+_ADD = Prepared(_add_statement())
