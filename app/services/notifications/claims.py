@@ -59,7 +59,6 @@ class ClaimedRow(NamedTuple):
     device_id: UUID
     platform: Platform
     body: str
-    created_at: datetime
     token: str | None
     subject: Subject
     stored: Stored
@@ -208,7 +207,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
                 kept.append(each)
                 each.claim.is_quiet = verdict.is_quiet
                 if _has_waited(each):
-                    waited = (now - each.created_at).total_seconds()
+                    waited = (now - each.stored.created_at).total_seconds()
                     each.stored = each.stored._replace(deferred_for=waited)
                     changes.append(release(each, waited, due_at=each.claim.until))
             else:
@@ -242,7 +241,7 @@ def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: dateti
         return [_end(delivery.id, verdict, now, uncounted)]
     if verdict.due_at is not None:
         # It is not deferred: presence releases what is.
-        waits = (verdict.due_at - delivery.created_at).total_seconds()
+        waits = (verdict.due_at - delivery.stored.created_at).total_seconds()
         values = {"due_at": verdict.due_at, "deferred_for": waits, **uncounted}
         return [Change(id=delivery.id, decision=None, values=values)]
     changes = [_end(delivery.id, verdict, now, uncounted)]
@@ -287,7 +286,6 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.device_id,
         Notification.platform,
         Notification.body,
-        Notification.created_at,
         select(PushToken.token).where(is_own).scalar_subquery().label("token"),
         Notification.kind,
         _only_for(Platform.WEB, project_id).label("project_id"),
@@ -299,6 +297,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         asked.correlate(Notification).scalar_subquery().label("earlier_question"),
         Notification.title,
         _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
+        Notification.created_at,
         Notification.decision,
         Notification.purpose,
         Notification.replaces,

@@ -137,7 +137,7 @@ def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
 
 def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
     """Return the change that sends a notice unchanged if it is alone; else the one that makes it a part of a digest."""
-    waited = (now - held.created_at).total_seconds()
+    waited = (now - held.stored.created_at).total_seconds()
     if is_alone:
         released = release(held, waited, due_at=now)
         released.values["attempts"] = held.attempts - 1

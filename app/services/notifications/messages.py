@@ -64,6 +64,7 @@ class Subject(NamedTuple):
 class Stored(NamedTuple):
     """The state of a push in its row before it was claimed."""
 
+    created_at: datetime
     decision: str = NotificationDecision.PENDING
     purpose: str = PushPurpose.NOTICE
     # The notice that a reminder or retraction replaces.
@@ -95,7 +96,6 @@ class Delivery:
     device_id: UUID
     platform: Platform
     body: str
-    created_at: datetime
     token: str | None = field(repr=False)
     subject: Subject
     stored: Stored
@@ -106,8 +106,8 @@ class Delivery:
         """The time from which it is late: that of its event, or the end of the time for which it was deferred."""
         if not self.stored.deferred_for:
             # Nearly always, and an addition of nothing takes six times as long.
-            return self.created_at
-        return self.created_at + timedelta(seconds=self.stored.deferred_for)
+            return self.stored.created_at
+        return self.stored.created_at + timedelta(seconds=self.stored.deferred_for)
 
     @property
     def is_reminder(self) -> bool:

@@ -82,10 +82,9 @@ async def _open_trial(
         device_id=device.id,
         platform=Platform(device.platform),
         body=message_body(NotificationKind.TEST, title),
-        created_at=now,
         token=device.token,
         subject=Subject(NotificationKind.TEST, task_id=task_id),
-        stored=Stored(),
+        stored=Stored(now),
     )
     await session.execute(
         insert(Notification).values(

@@ -19,7 +19,7 @@ from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutco
 from app.clients.send_rate import UnlimitedRate
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import Platform
 from app.models import Notification, Task, User
 from app.runtime import ProcessContext
@@ -60,13 +60,13 @@ async def work(workers: list[ProcessContext], clock: MovableClock, seconds: int)
     while clock.now < end:
         for worker in workers:
             await deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
-        async with workers[0].sessions() as session:
+        async with unit_of_work(workers[0].sessions) as session:
             due_at = await session.scalar(select(func.min(Notification.due_at)))
         clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))
 
 
 async def attempts(sessions: SessionFactory) -> Counter[int]:
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         return Counter(await session.scalars(select(Notification.attempts)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clients.wakes import WakeListener
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, DisabledReason
 from app.models import (
     Event,
@@ -161,7 +161,7 @@ async def pass_time(deliveries: Deliveries, clock: MovableClock, **duration: flo
     end = clock.now + timedelta(**duration)
     while clock.now < end:
         await deliveries.send_due()
-        async with deliveries.process.sessions() as session:
+        async with unit_of_work(deliveries.process.sessions) as session:
             due_at = await next_due(session)
         clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))
 

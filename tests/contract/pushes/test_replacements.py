@@ -1,4 +1,4 @@
-"""Sequels of notices (contract 16): which are retracted, replaced or repeated once handled, and no others."""
+"""Replacements of notices (contract 16): which are retracted, replaced or repeated once handled, and no others."""
 
 import asyncio
 from collections.abc import Mapping
@@ -152,7 +152,7 @@ async def test_receipt_of_a_retraction_leaves_it_retracted(
     await answer(sessions, question, owner)
     await deliver()
     tickets = select(Notification.ticket_id).where(Notification.ticket_id.is_not(None))
-    async with sessions() as session:
+    async with unit_of_work(sessions) as session:
         push_service.receipts |= {
             ticket: {"status": "ok"} for ticket in await session.scalars(tickets) if ticket
         }
