@@ -23,14 +23,16 @@ async def until_none_is_left(
     return total
 
 
-async def delete_batch(session: AsyncSession, model: type[Base], expired: ColumnElement[bool]) -> int:
-    """Delete at most `SWEEP_BATCH` rows of a model that fulfil the condition `expired`; return their number.
+async def delete_batch(
+    session: AsyncSession, model: type[Base], expired: ColumnElement[bool], *, most: int = SWEEP_BATCH
+) -> int:
+    """Delete at most `most` rows of a model that fulfil the condition `expired`; return their number.
 
     Rows that another transaction has locked are left out.
     """
     key = inspect(model).primary_key
     # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
-    rows = select(*key).where(expired).limit(SWEEP_BATCH).with_for_update(skip_locked=True, of=model).cte()
+    rows = select(*key).where(expired).limit(most).with_for_update(skip_locked=True, of=model).cte()
     swept = await session.execute(
         delete(model).where(tuple_(*key).in_(select(*rows.c))).execution_options(synchronize_session=False)
     )

@@ -15,22 +15,22 @@ ATTEMPTS = "attempts"
 LAST_POSITION = 1000
 
 
-def position(run: Any = Run) -> ColumnElement[int | None]:
+def position(run: Any = Run, last: int = LAST_POSITION) -> ColumnElement[int | None]:
     """Return the SQL expression for a run's position among the waiting runs of its project; the first is 1.
 
-    `run` is the model `Run` in the statement, or an alias of it. Positions above `LAST_POSITION` are shown as
-    `LAST_POSITION`. The value is NULL if the run does not wait.
+    `run` is the model `Run` in the statement, or an alias of it. Positions above `last` are shown as
+    `last`. The value is NULL if the run does not wait.
     """
-    return case((is_waiting(run), _ahead_of(run) + 1))
+    return case((is_waiting(run), _ahead_of(run, last) + 1))
 
 
-def _ahead_of(run: Any) -> ColumnElement[int]:
+def _ahead_of(run: Any, last: int) -> ColumnElement[int]:
     ahead = aliased(Run)
     place = (tuple_(ahead.dispatch_requested_at, ahead.id), tuple_(run.dispatch_requested_at, run.id))
     counted = (
         select(ahead.id)
         .where(ahead.project_id == run.project_id, is_waiting(ahead), place[0] < place[1])
-        .limit(LAST_POSITION - 1)
+        .limit(last - 1)
         .correlate(run)
         .subquery()
     )

@@ -134,9 +134,11 @@ class TestLimit:
 
 
 class TestPosition:
-    async def positions(self, sessions: SessionFactory, runs: list[Run]) -> list[int | None]:
+    async def positions(
+        self, sessions: SessionFactory, runs: list[Run], *, last: int = queue_view.LAST_POSITION
+    ) -> list[int | None]:
         async with unit_of_work(sessions) as session:
-            rows = await session.execute(select(Run.id, queue_view.position().label("place")))
+            rows = await session.execute(select(Run.id, queue_view.position(last=last).label("place")))
             known: dict[UUID, int | None] = {row.id: row.place for row in rows}
         return [known[run.id] for run in runs]
 
@@ -152,8 +154,5 @@ class TestPosition:
         assert await perform(sessions, partial(hand_back, run_id=runs[0].id, owner="1"))
         assert await self.positions(sessions, runs) == [1, 2, 3]
 
-    async def test_is_counted_up_to_a_bound(
-        self, sessions: SessionFactory, line: MakeLine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(queue_view, "LAST_POSITION", 2)
-        assert await self.positions(sessions, await line(4)) == [1, 2, 2, 2]
+    async def test_is_counted_up_to_a_bound(self, sessions: SessionFactory, line: MakeLine) -> None:
+        assert await self.positions(sessions, await line(4), last=2) == [1, 2, 2, 2]

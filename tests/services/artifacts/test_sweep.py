@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.object_store import ObjectStore
@@ -14,7 +14,6 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Run, StagedArtifact, Task
-from app.services import sweeping
 from app.services.artifacts.sweep import (
     DELETED_LIFETIME,
     Reason,
@@ -23,6 +22,7 @@ from app.services.artifacts.sweep import (
     write_lifecycle,
 )
 from app.services.storage_keys import log_key, run_artifact_key, staged_key
+from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_staged_artifact
@@ -96,23 +96,18 @@ async def test_expired_entry_goes_with_its_object(
 
 
 async def test_many_expired_entries_go_in_batches(
-    sweep: RunSweep,
-    session: AsyncSession,
-    engine: AsyncEngine,
-    task: Task,
-    clock: MovableClock,
-    monkeypatch: pytest.MonkeyPatch,
+    sessions: SessionFactory, session: AsyncSession, engine: AsyncEngine, task: Task
 ) -> None:
     """Regression: one statement deleted them all, and after a long standstill it would run into its time limit."""
-    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
     for _ in range(5):
         await make_staged_artifact(session, task=task, path=staged_path(task))
-    clock.advance(hours=25)
 
     async with recorded(engine) as statements:
-        swept = await sweep()
+        swept = await until_none_is_left(
+            sessions, lambda own: delete_batch(own, StagedArtifact, true(), most=2)
+        )
 
-    assert swept.expired_entries == 5
+    assert swept == 5
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
     assert sum("DELETE FROM staged_artifacts" in statement.sql for statement in statements) == 4
 

@@ -21,7 +21,6 @@ from app.models import (
     RunCredential,
     RunEventId,
 )
-from app.services import sweeping
 from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
@@ -53,9 +52,7 @@ async def test_presence_and_notifications_past_their_time_are_deleted(workshop: 
     assert await left(workshop, Notification.created_at) == [now - timedelta(days=30) + MINUTE]
 
 
-async def test_credentials_keys_and_ids_past_their_time_are_deleted(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_credentials_keys_and_ids_past_their_time_are_deleted(workshop: Workshop) -> None:
     now, day = utcnow(), timedelta(days=1)
     async with unit_of_work(workshop.sessions) as session:
         await make_key(session, user=workshop.owner)
@@ -97,7 +94,6 @@ async def test_credentials_keys_and_ids_past_their_time_are_deleted(
                 ),
             )
 
-    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 1)
     await sweep_keys_and_ids(workshop.arq_context)
     await sweep_keys_and_ids(workshop.arq_context)
 
