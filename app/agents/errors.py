@@ -25,7 +25,6 @@ AgentError                          `message` becomes the run's `error_message`;
     ├── RepositoryUnreachable       the host did not answer
     ├── BranchNotFound              the base branch is not in the repository
     ├── PushRejected                the remote refused the new branch
-    ├── LargeFilesFailed            a file of Git LFS cannot be fetched or stored
     └── WorkspaceBroken             the agent's files cannot be made into a commit
 
 No message ever holds the credentials of a clone URL.
@@ -176,10 +175,6 @@ class BranchNotFound(RepositoryError):
 
 class PushRejected(RepositoryError):
     """The code host refused the branch that the run pushed."""
-
-
-class LargeFilesFailed(RepositoryError):
-    """A file of Git LFS is missing at the code host, or its content cannot be downloaded or uploaded."""
 
 
 class WorkspaceBroken(RepositoryError):

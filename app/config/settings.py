@@ -136,11 +136,6 @@ class Settings(PushSettings, BaseSettings):
         default=False,
         description="Fetch submodules that lie at the repository's own host; those elsewhere stay empty.",
     )
-    git_lfs: bool = Field(
-        default=False,
-        description="Fetch the files of Git LFS before an agent starts and store its own before a push; else agents "
-        "see pointers. Needs git-lfs.",
-    )
     git_mirrors_max_mb: int = Field(
         default=20480,
         ge=0,

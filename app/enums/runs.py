@@ -50,7 +50,6 @@ class RunReason(StrEnum):
     REPOSITORY_UNREACHABLE = "repository unreachable"
     BRANCH_NOT_FOUND = "branch not found"
     PUSH_REJECTED = "push rejected"
-    LARGE_FILES_FAILED = "large files failed"
     WORKSPACE_BROKEN = "workspace broken"
     AGENT_ERROR = "agent error"
     ATTACHMENT_UNAVAILABLE = "attachment unavailable"

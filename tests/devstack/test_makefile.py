@@ -20,8 +20,6 @@ PROGRAMS = (
 )  # fmt: skip
 # Tests that need a program of the machine, and the reason of those that cannot run without it.
 NEEDY = {
-    "tests/agents/git/test_large_files.py": "git-lfs is not installed",
-    "tests/worker/run/test_code_hosts.py::test_large_file_comes_and_goes_by_the_same_token": "git-lfs is not installed",
     "tests/test_pooler.py": "pgbouncer is not installed",
     "tests/e2e/test_swagger.py": "neither Chromium nor its driver is installed",
 }

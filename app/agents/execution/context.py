@@ -77,7 +77,6 @@ class RunFiles:
     remover: FolderRemover | None = None  # None: the workspace is deleted before the run ends
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
-    git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers
     attachments: Sequence[Attachment] = ()
     outbox: Path | None = None  # for the agent's artifacts, also of a failed run
     session_file: Path | None = None  # for its packed conversation, also of a failed run

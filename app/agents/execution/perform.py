@@ -12,6 +12,7 @@ that a person can act on.
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -22,6 +23,7 @@ from app.agents.errors import (
     AgentOverLimit,
     AgentStopped,
     AgentTimedOut,
+    PathRefused,
     as_agent_error,
 )
 from app.agents.execution.active_run import ActiveRun, until_stopped
@@ -29,7 +31,7 @@ from app.agents.execution.collect import collect, keep_files, read_structured, s
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
 from app.agents.files.attachments import place_attachments
-from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
+from app.agents.files.safe_paths import read_file
 from app.agents.masking import FolderHider, Masker
 from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
@@ -40,6 +42,7 @@ from app.agents.workspace.workspace import open_workspace
 from app.outages import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
+_ATTRIBUTES_BYTES = 2**16
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
@@ -179,11 +182,11 @@ async def prepare(run: ActiveRun) -> None:
         author=repository.author,
         mirrors=files.mirrors,
         submodules_below=repository.submodules_below,
-        large_files=LargeFileLimits.of(run.context.sandbox.policy) if files.git_lfs else None,
     )
     for reason in workspace.submodules.left_out:
         await run.progress("clone", f"Without the submodule {reason}")
-    await _report_large_files(run)
+    if await asyncio.to_thread(_uses_lfs, workspace.work):
+        await run.progress("clone", "Files of Git LFS are left as pointers")
     if files.attachments:
         await asyncio.to_thread(place_attachments, workspace.work, files.attachments)
     run.is_prepared = True
@@ -194,16 +197,8 @@ async def prepare(run: ActiveRun) -> None:
     )
 
 
-async def _report_large_files(run: ActiveRun) -> None:
-    found = run.workspace.large_files
-    if found is None:
-        if run.workspace.base.sha is not None and await asyncio.to_thread(uses_lfs, run.workspace.work):
-            reason = "this worker does not fetch them"
-            if run.context.files.git_lfs and find_git_lfs(run.context.environment) is None:
-                reason = "git-lfs is not installed on this worker"
-            await run.progress("clone", f"Files of Git LFS are left as pointers: {reason}")
-        return
-    if found.requested:
-        await run.progress("clone", f"Fetched {found.requested} objects of Git LFS")
-    for reason in found.left_out:
-        await run.progress("clone", f"Without the content of {reason}")
+def _uses_lfs(work: Path) -> bool:
+    try:
+        return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
+    except (PathRefused, OSError):
+        return False

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Answers the questions of git and git-lfs for a user name and a password, from the open file that askpass.py lent to this git.
+# Answers the questions of git for a user name and a password, from the open file that askpass.py lent to this git.
 # It answers for one origin: a redirect to another host gets nothing.
 channel=/dev/fd/${TASKBEACON_ASKPASS_FD:?}
 origin=$(sed -n 1p "$channel") || exit 1

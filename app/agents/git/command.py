@@ -30,11 +30,10 @@ TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 _OUTPUT_LIMIT = 8 * 2**20
 _ERROR_LIMIT = 16 * 2**10
 _KIB = 2**10
-_BLOCK = 512  # the unit of `ulimit -f`
 # For each process of git: a repository decides how much memory its objects need.
 _MEMORY = 2**30
-# The limits hold for git from its start, and for its children.
-_LIMITED = 'ulimit -d "$0" && { [ -z "$1" ] || ulimit -f "$1"; } && shift && exec git "$@"'
+# The limit holds for git from its start, and for its children.
+_LIMITED = 'ulimit -d "$0" && exec git "$@"'
 # The variables of the worker that git gets, to reach remotes: proxies, certificates, an ssh agent.
 _PASSED = (
     "PATH",
@@ -176,20 +175,18 @@ class Git:
         text: bytes = b"",
         held: Sequence[int] = (),
         memory: int = _MEMORY,
-        file_bytes: int | None = None,
     ) -> Result:
         """Run a git command to its end, whatever its exit status. Raises RepositoryUnreachable after `timeout`.
 
-        `limit` bounds the output in bytes, `memory` each process, `file_bytes` each file that git writes. `held` are
-        descriptors of locks, which stay locked until git ends, even if this worker is killed.
+        `limit` bounds the output in bytes, `memory` each process. `held` are descriptors of locks, which stay locked
+        until git ends, even if this worker is killed.
         """
         environment = self._environment()
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
-        file_limit = "" if file_bytes is None else str(-(-file_bytes // _BLOCK))
         with remote.lend() if remote else nullcontext(NOTHING_LENT) as lent:
             process = await spawn(
-                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), file_limit, *arguments),
+                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), *arguments),
                 cwd=self.folder,
                 env={**environment, **lent.variables},
                 stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,

@@ -59,11 +59,6 @@ class BorrowedObjects:
     lock: int
     grew: bool
 
-    @property
-    def large_files(self) -> Path:
-        """The folder of the mirror's Git LFS files. All runs that borrow from the mirror share it."""
-        return self.objects.with_name("lfs")
-
 
 class Mirrors:
     """The local mirrors of remote repositories below `root`, of about `max_bytes`, by which a fetch transfers less."""

@@ -113,7 +113,6 @@ class Gathering:
     author: Author
     subject: str  # of the commit
     submodules: Sequence[str]
-    settings: Sequence[tuple[str, str]]  # further settings of git
 
     async def run(
         self,
@@ -152,7 +151,7 @@ class Gathering:
     def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
         return {
             **confined_environment(environment, confinement),
-            **settings_environment((*_SETTINGS, *self.settings)),
+            **settings_environment(_SETTINGS),
             "GIT_DIR": str(self.collection),
             "GIT_WORK_TREE": str(confinement.directory),
             "GIT_CONFIG_NOSYSTEM": "1",

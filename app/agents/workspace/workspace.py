@@ -5,13 +5,12 @@
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`
 <root>/<run>/result.bundle  the agent's commits, on their way from the collection into the worker's repository
-<root>/<run>/objects        objects of Git LFS on their way to the host
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -21,9 +20,8 @@ import structlog
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder
-from app.agents.git.command import Git, Remote
+from app.agents.git.command import Remote
 from app.agents.git.fetch import Base, Source
-from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
@@ -64,7 +62,6 @@ class Workspace:
         self._mirrors: Mirrors | None = None
         self._borrowed_objects: BorrowedObjects | None = None
         self.submodules = Submodules()
-        self.large_files: LargeFiles | None = None  # None: files of Git LFS stay pointers
 
     async def prepare(
         self,
@@ -74,7 +71,6 @@ class Workspace:
         author: Author,
         mirrors: Mirrors | None = None,
         submodules_below: str | None = None,
-        large_files: LargeFileLimits | None = None,
     ) -> None:
         """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError.
 
@@ -90,8 +86,6 @@ class Workspace:
             await self._repository.check_out(self.work, self.base, push_branch, source, author)
         if source is not None and submodules_below is not None and self.base.sha:
             self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
-        if source is not None and large_files is not None and LargeFiles.can_reach(source.remote):
-            await self._fetch_large_files(source.remote, large_files)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -116,33 +110,15 @@ class Workspace:
         self.base = base
         return True
 
-    async def _fetch_large_files(self, remote: Remote, limits: LargeFileLimits) -> None:
-        program = find_git_lfs(self.environment)
-        if program is None:
-            return
-        self.large_files = LargeFiles(
-            limits,
-            program,
-            work=self.work,
-            collection=self._collection,
-            scratch=self.folder / "objects",
-            mirror=self._borrowed_objects.large_files if self._borrowed_objects else None,
-            environment=self.environment,
-        )
-        await self.large_files.fetch(remote)
-
     async def close(self) -> None:
         """Unlock the mirror of the run's repositories, which cannot be read after this. Can be called again."""
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
-            # A failed fetch may have added objects too.
-            grew = borrowed.grew or (self.large_files is not None and self.large_files.requested > 0)
-            await self._mirrors.give_back(replace(borrowed, grew=grew))
+            await self._mirrors.give_back(borrowed)
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        lent = (self._borrowed_objects.objects,) if self._borrowed_objects else ()
-        return (*lent, *self.large_files.readable) if self.large_files else lent
+        return (self._borrowed_objects.objects,) if self._borrowed_objects else ()
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
@@ -205,14 +181,10 @@ class Workspace:
             author=self.author,
             subject=subject,
             submodules=self.submodules.paths,
-            settings=self.large_files.settings if self.large_files else (),
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Upload new Git LFS files, then push the commits up to `head` as `branch`. Raises RepositoryError."""
-        if self.large_files is not None:
-            git = Git(self._repository.folder, self.environment)
-            await self.large_files.store(remote, git, self.base.sha, head)
+        """Push the commits up to `head` as `branch`. Raises RepositoryError."""
         await self._repository.push(remote, head, branch, self.base)
 
 

@@ -175,7 +175,6 @@ async def read_context(
         remover=worker.remover,
         hidden=(settings.home.absolute(),),
         mirrors=worker.mirrors,
-        git_lfs=settings.git_lfs,
         attachments=await fetch_attachments(
             worker.process.store, attached, exchange.attachments, project_id=claim.project_id
         ),

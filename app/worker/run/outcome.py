@@ -49,7 +49,6 @@ _REASONS: Mapping[type, RunReason] = {
     errors.RepositoryUnreachable: RunReason.REPOSITORY_UNREACHABLE,
     errors.BranchNotFound: RunReason.BRANCH_NOT_FOUND,
     errors.PushRejected: RunReason.PUSH_REJECTED,
-    errors.LargeFilesFailed: RunReason.LARGE_FILES_FAILED,
     errors.WorkspaceBroken: RunReason.WORKSPACE_BROKEN,
     errors.AgentError: RunReason.AGENT_ERROR,
     AttachmentUnavailable: RunReason.ATTACHMENT_UNAVAILABLE,

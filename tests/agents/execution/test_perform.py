@@ -566,3 +566,15 @@ async def test_secrets_of_the_agent_are_reported_nowhere(runner: Runner, tmp_pat
     assert "MODEL_KEY=***" in reported, "or the agent did not get it"
     assert result.files_changed == ["***"]
     assert outcome.error is not None or result.structured == {"***": ["***"]}
+
+
+async def test_files_of_git_lfs_stay_pointers_and_the_log_says_so(runner: Runner, tmp_path: Path) -> None:
+    files = {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "a.bin": "a pointer\n"}
+    outcome = await runner.run(
+        "```sh\ngrep -q pointer a.bin\n```", clone_url=make_origin(tmp_path / "lfs", files).url
+    )
+
+    assert outcome.done
+    assert "Files of Git LFS are left as pointers" in [
+        entry["notification"]["params"].get("message") for entry in outcome.entries
+    ]

@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from app.clock import utcnow
 from app.ids import new_hex_id
-from tests.support.stand_ins.lfs import LargeFileService, large_file_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,6 @@ class CodeHostService:
     # App id to its public key (PEM).
     apps: dict[str, str] = field(default_factory=dict)
     token_lifetime: timedelta = timedelta(hours=1)
-    large_files: LargeFileService = field(default_factory=LargeFileService)
     # Awaited while git, or a client of the API, waits for each answer.
     while_clients_wait: Callable[[], Awaitable[None]] | None = None
 
@@ -75,7 +73,6 @@ def github_application(host: CodeHostService) -> Starlette:
             ),
             Route(pulls, _Api(host, _pulls), methods=["GET", "POST"]),
             Route(pulls + "/{number:int}", _Api(host, _pull), methods=["PATCH"]),
-            *large_file_routes(host),
             Route("/{path:path}", _Git(host), methods=["GET", "POST"]),
         ]
     )

@@ -23,7 +23,6 @@ from app.services.code_hosts.credentials import CodeHosts
 from app.services.runs import credentials as run_credentials
 from tests.support.keys import rsa_key, rsa_pem
 from tests.support.stand_ins.github import Reply
-from tests.support.stand_ins.lfs import ATTRIBUTES, needs_git_lfs, pointer_of
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
 AS_USER = {"mode": "background", "pr_authorship_mode": "user"}
@@ -285,35 +284,6 @@ async def test_private_submodule_comes_by_the_same_token_and_keeps_nothing_of_it
     log = await host.log_of(run)
     assert "/acme/lib" in log
     assert TOKEN not in log
-
-
-@needs_git_lfs
-async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
-    integration = await host.integrate(token=TOKEN)
-    old, new = b"large and old\n", b"large and old\nand new\n"
-    large_files = host.service.large_files
-    pointer = large_files.hold(old)
-    files = {".gitattributes": ATTRIBUTES, "big.bin": pointer.text().decode()}
-    host.repositories.create("acme/large", files)
-    settings = host.workshop.context.process.settings.model_copy(update={"git_lfs": True})
-    work = "```sh\ncat big.bin\necho and new >> big.bin\ncat .git/config\n```"
-    shop = replace(host, workshop=host.workshop.with_process(settings=settings))
-
-    run = await shop.perform(integration, work, repository="acme/large")
-
-    assert run.status == RunStatus.COMPLETED, run.error_message
-    assert run.output is not None
-    assert run.output["files_changed"] == ["big.bin"]
-    changed = pointer_of(new)
-    branch = run.output["head_branch"]
-    assert host.repositories.show("acme/large", f"{branch}:big.bin").encode() == changed.text()
-    assert large_files.objects == {pointer.oid: old, changed.oid: new}
-    requests = [(method, path) for method, path, _ in host.service.requests]
-    assert ("POST", "/acme/large/git-receive-pack") in requests
-    log = await host.log_of(run)
-    assert "large and old" in log
-    assert TOKEN not in log
-    assert large_files.signature not in log
 
 
 class NotingStore(ObjectStore):
