@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from app.clients.redis import RedisClient, messages_of
 from app.clients.run_event_stream import channel_of, parse_message
 from app.clients.run_events import EventKind, RunEvent
-from app.clients.subscriptions import Channel, Subscription
+from app.clients.subscriptions import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
 
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
@@ -39,10 +39,18 @@ class EventHub:
     followers end even if Redis lost the event.
     """
 
-    def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        redis: RedisClient,
+        look_up: LookUp,
+        *,
+        look_seconds: float = _LOOK_SECONDS,
+        again_seconds: float = SUBSCRIBE_AGAIN_SECONDS,
+    ) -> None:
         self._redis = redis
         self._look_up = look_up
         self._look_seconds = look_seconds
+        self._again_seconds = again_seconds
         self._channels: dict[str, Channel] = {}
         self._pubsub: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +68,7 @@ class EventHub:
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = Channel(run_id)
+            channel = self._channels[name] = Channel(run_id, again_seconds=self._again_seconds)
             self._has_channels.set()
             self._start()
         follower = Subscription(channel)

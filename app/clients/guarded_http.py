@@ -54,9 +54,12 @@ def create_guarded_client(
 
 
 class _GuardedTransport(httpx.AsyncBaseTransport):
-    def __init__(self, policy: AddressPolicy, keepalive: int, names: NameServer) -> None:
+    def __init__(
+        self, policy: AddressPolicy, keepalive: int, names: NameServer, *, hosts: int = _HOSTS
+    ) -> None:
         self._policy = policy
         self._keepalive = keepalive
+        self._hosts = hosts
         self._names = Names(names)
         # One for each host if connections are kept: two hosts at one address must not share a connection. Those used
         # last are at the end.
@@ -101,7 +104,9 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return transport
 
     async def _close_surplus(self) -> None:
-        surplus = [host for host in list(self._transports)[:-_HOSTS] if not self._transports[host].under_way]
+        surplus = [
+            host for host in list(self._transports)[: -self._hosts] if not self._transports[host].under_way
+        ]
         for transport in [self._transports.pop(host) for host in surplus]:
             await transport.http.aclose()
 

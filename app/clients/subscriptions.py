@@ -15,7 +15,7 @@ from app.clients.run_events import EventId, RunEvent
 MAX_QUEUED_EVENTS = 1000
 MAX_QUEUED_BYTES = 1024 * 1024
 _CATCH_UP_EVENTS = 200
-_SUBSCRIBE_AGAIN_SECONDS = 1.0
+SUBSCRIBE_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -93,8 +93,9 @@ class Subscription:
 class Channel:
     """The followers of one run in this process, and the position of the last event that they received."""
 
-    def __init__(self, run_id: UUID) -> None:
+    def __init__(self, run_id: UUID, *, again_seconds: float = SUBSCRIBE_AGAIN_SECONDS) -> None:
         self.run_id = run_id
+        self._again_seconds = again_seconds
         self.is_connected = False
         self.followers: set[Subscription] = set()
         self.collecting: set[Subscription] = set()
@@ -110,7 +111,7 @@ class Channel:
         """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
-            self._subscribed_at is not None and now - self._subscribed_at < _SUBSCRIBE_AGAIN_SECONDS
+            self._subscribed_at is not None and now - self._subscribed_at < self._again_seconds
         ):
             return False
         self._subscribed_at = now

@@ -43,8 +43,9 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 class WakeListener:
     """Receives wakes from all processes through Redis, and sets the `asyncio.Event` of each watcher in this process."""
 
-    def __init__(self, redis: RedisClient) -> None:
+    def __init__(self, redis: RedisClient, *, silence_seconds: float = _SILENCE_SECONDS) -> None:
         self._redis = redis
+        self._silence_seconds = silence_seconds
         # Watchers by channel and message.
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
@@ -84,7 +85,7 @@ class WakeListener:
         async with self._redis.pubsub() as subscription:
             await subscription.subscribe(_CHANNEL, _WAKE_CHANNEL)
             self._wake_all()
-            async for message in messages_of(subscription, silence=_SILENCE_SECONDS):
+            async for message in messages_of(subscription, silence=self._silence_seconds):
                 if message["type"] == "message":
                     about = (message["channel"].decode(), message["data"].decode())
                     for watcher in self._watchers.get(about, ()):

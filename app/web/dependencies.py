@@ -4,6 +4,7 @@ Dependencies are `async` and take only the request: FastAPI would call a plain f
 nested dependencies again at each use. Both cost more than the work here (ADR 53).
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -69,34 +70,17 @@ async def _task_id(request: Request) -> UUID:
     return task_id_of(request)
 
 
-async def _run_id(request: Request) -> UUID:
-    return path_uuid(request, "run_id")
+def _reader(name: str) -> Callable[[Request], Awaitable[UUID]]:
+    async def read(request: Request) -> UUID:
+        return path_uuid(request, name)
+
+    return read
 
 
-async def _environment_id(request: Request) -> UUID:
-    return path_uuid(request, "environment_id")
-
-
-async def _endpoint_id(request: Request) -> UUID:
-    return path_uuid(request, "endpoint_id")
-
-
-async def _delivery_id(request: Request) -> UUID:
-    return path_uuid(request, "delivery_id")
-
-
-async def _question_id(request: Request) -> UUID:
-    return path_uuid(request, "question_id")
-
-
-async def _session_id(request: Request) -> UUID:
-    return path_uuid(request, "session_id")
-
-
-DeliveryId = Annotated[UUID, Depends(_delivery_id)]
-EndpointId = Annotated[UUID, Depends(_endpoint_id)]
-EnvironmentId = Annotated[UUID, Depends(_environment_id)]
-QuestionId = Annotated[UUID, Depends(_question_id)]
-SessionId = Annotated[UUID, Depends(_session_id)]
+DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
+EndpointId = Annotated[UUID, Depends(_reader("endpoint_id"))]
+EnvironmentId = Annotated[UUID, Depends(_reader("environment_id"))]
+QuestionId = Annotated[UUID, Depends(_reader("question_id"))]
+SessionId = Annotated[UUID, Depends(_reader("session_id"))]
 TaskId = Annotated[UUID, Depends(_task_id)]
-RunId = Annotated[UUID, Depends(_run_id)]
+RunId = Annotated[UUID, Depends(_reader("run_id"))]

@@ -34,7 +34,7 @@ async def hub(redis: RedisClient) -> AsyncGenerator[EventHub, None]:
 
 @pytest.fixture
 async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(distant, no_ends)
+    hub = EventHub(distant, no_ends, again_seconds=0)
     yield hub
     await hub.aclose()
 
@@ -254,10 +254,8 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
     server: Interruptible,
     events: RedisRunEvents,
     run_id: UUID,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The library reconnects by itself, and knows only of subscriptions that were made before."""
-    monkeypatch.setattr(subscriptions, "_SUBSCRIBE_AGAIN_SECONDS", 0)
     async with distant_hub.follow(new_id()) as other:
         await start(other)
         server.deafen()
@@ -272,10 +270,9 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
 
 
 async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
-    distant: RedisClient, server: Interruptible, run_id: UUID, monkeypatch: pytest.MonkeyPatch
+    distant: RedisClient, server: Interruptible, run_id: UUID
 ) -> None:
-    monkeypatch.setattr(subscriptions, "_SUBSCRIBE_AGAIN_SECONDS", 0)
-    hub = EventHub(distant, no_ends, look_seconds=0.2)
+    hub = EventHub(distant, no_ends, look_seconds=0.2, again_seconds=0)
     async with hub.follow(new_id()) as other:
         await start(other)
         server.deafen()

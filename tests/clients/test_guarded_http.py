@@ -165,12 +165,11 @@ async def test_next_address_is_tried_if_the_first_is_silent(port: int, silent: s
 
 
 async def test_connections_are_kept_for_the_few_hosts_used_last_and_for_what_is_under_way(
-    port: int, monkeypatch: pytest.MonkeyPatch
+    port: int,
 ) -> None:
     """Regression: they were kept for each host that was ever used, and some services let users invent host names."""
-    monkeypatch.setattr(guarded_http, "_HOSTS", 2)
     names = {f"{name}.example.com" for name in ("busy", "one", "two", "three", "four")}
-    transport = guarded_http._GuardedTransport(LOOPBACK, 1, lambda _host, _port: ["127.0.0.1"])
+    transport = guarded_http._GuardedTransport(LOOPBACK, 1, lambda _host, _port: ["127.0.0.1"], hosts=2)
     async with httpx.AsyncClient(transport=transport) as http:
 
         async def ask(name: str) -> int:

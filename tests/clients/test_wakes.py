@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from app.clients import wakes
 from app.clients.redis import RedisClient, create_redis
 from app.clients.wakes import WakeListener, wake
 from app.config import Settings
@@ -15,12 +14,11 @@ TOPIC = "tests:topic"
 
 
 async def test_listener_notices_a_connection_that_has_fallen_silent(
-    settings: Settings, redis: RedisClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    settings: Settings, redis: RedisClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(wakes, "_SILENCE_SECONDS", 0.2)
     async with interruptible(settings.redis_url) as between:
         own = create_redis(behind(between, settings.redis_url))
-        listener = WakeListener(own)
+        listener = WakeListener(own, silence_seconds=0.2)
         listening = asyncio.create_task(listener.listen())
         with listener.watch_topic(TOPIC) as happened:
             # The subscription wakes all.
