@@ -1,10 +1,11 @@
 """Store, show and delete sandbox environments: network rules and variables for runs (contract 5.8, 9.2)."""
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from datetime import datetime
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.network.domains import TRUSTED_DOMAINS
@@ -22,7 +23,8 @@ from app.schemas.sandbox_environments import (
 from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
-from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
+from app.statements import rows_of
 
 _PLAIN = (
     "name",
@@ -32,14 +34,26 @@ _PLAIN = (
     "repositories",
     "private",
 )
-_COLUMNS = (
-    SandboxEnvironment.id,
-    *(getattr(SandboxEnvironment, name) for name in _PLAIN),
-    SandboxEnvironment.encrypted_variables,
-    SandboxEnvironment.created_at,
-    SandboxEnvironment.updated_at,
+
+
+class _Environment(NamedTuple):
+    id: UUID
+    name: str
+    network_access_level: NetworkAccessLevel
+    allowed_domains: list[str]
+    include_default_domains: bool
+    repositories: list[str]
+    private: bool
+    encrypted_variables: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    creator: Creator | None
+
+
+_COLUMNS = [
+    *(getattr(SandboxEnvironment, name) for name in _Environment._fields if name != "creator"),
     *CREATOR_COLUMNS,
-)
+]
 
 
 async def create_environment(
@@ -68,13 +82,13 @@ async def list_environments(
     count = await session.scalar(
         select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
     )
-    rows = await session.execute(
+    page_of = (
         _select(caller)
         .order_by(SandboxEnvironment.created_at.desc(), SandboxEnvironment.id.desc())
         .limit(page.limit)
         .offset(page.offset)
     )
-    return count or 0, [_out(row) for row in rows]
+    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Environment)]
 
 
 async def retrieve_environment(
@@ -82,10 +96,10 @@ async def retrieve_environment(
 ) -> SandboxEnvironmentOut:
     """Return a sandbox environment that the caller sees, without the values of its variables."""
     statement = _select(caller).where(SandboxEnvironment.id == environment_id)
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
+    found = await rows_of(session, statement, _Environment)
+    if not found:
         raise NotFound
-    return _out(row)
+    return _out(found[0])
 
 
 async def update_environment(
@@ -162,12 +176,11 @@ def _select(caller: Principal) -> Select[Any]:
     )
 
 
-def _out(row: Row[Any]) -> SandboxEnvironmentOut:
-    level = NetworkAccessLevel(row.network_access_level)
+def _out(row: _Environment) -> SandboxEnvironmentOut:
     return {
         "id": row.id,
         "name": row.name,
-        "network_access_level": level,
+        "network_access_level": row.network_access_level,
         "allowed_domains": row.allowed_domains,
         "include_default_domains": row.include_default_domains,
         "repositories": row.repositories,
@@ -176,9 +189,9 @@ def _out(row: Row[Any]) -> SandboxEnvironmentOut:
         "private": row.private,
         "internal": False,
         "effective_domains": effective_domains(
-            level, row.allowed_domains, include_defaults=row.include_default_domains
+            row.network_access_level, row.allowed_domains, include_defaults=row.include_default_domains
         ),
-        "created_by": user_of_mapping(row._mapping),  # noqa: SLF001 - SQLAlchemy's public accessor
+        "created_by": row.creator and user_basic(row.creator),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

@@ -96,21 +96,12 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
 
 
-def _recorded_of(row: Mapping[Any, Any]) -> Recorded:
-    return Recorded(**{name: row[name] for name in Recorded._fields})
-
-
-async def publish_recorded(
-    session: AsyncSession, events: Iterable[Recorded | Mapping[Any, Any] | None]
-) -> None:
+async def publish_recorded(session: AsyncSession, events: Iterable[Recorded | None]) -> None:
     """Store snapshots of task and run for webhooks with full bodies; wake readers of the ledger after the commit.
 
     Call this for each statement that contains a CTE of `insert_event_cte`, when the changes are made.
     """
-    typed = [
-        event if event is None or isinstance(event, Recorded) else _recorded_of(event) for event in events
-    ]
-    recorded = [event for event in typed if event is not None and event.event_id is not None]
+    recorded = [event for event in events if event is not None]
     if recorded:
         wake_readers(session)
         await _store_snapshots(session, recorded)

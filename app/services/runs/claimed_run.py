@@ -1,20 +1,63 @@
 """Read the fields of a claimed run, and those of its task, project, person and sandbox environment."""
 
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.enums import NetworkAccessLevel
 from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.runs.authority import frozen_or_current, person_of
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # For an outer join beside the task. It reads the column, not `state`, which clients write. A private
 # environment that the run's person may not use, or not any more, counts as gone.
 _ENVIRONMENT_OF_RUN = and_(
     SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
 )
+
+
+class Environment(NamedTuple):
+    """The sandbox environment of a run."""
+
+    network_access_level: NetworkAccessLevel
+    allowed_domains: list[str]
+    include_default_domains: bool
+    encrypted_variables: dict[str, str]
+
+
+class Person(NamedTuple):
+    """The person that a run acts as."""
+
+    email: str
+    first_name: str
+    last_name: str
+
+
+class ClaimedRun(NamedTuple):
+    """A claimed run, and what its worker needs of its task, project, person and sandbox environment.
+
+    `state` includes the facts of the run.
+    """
+
+    branch: str | None
+    state: dict[str, Any]
+    artifacts: list[ArtifactOut]
+    title: str
+    description: str
+    repository: str | None
+    json_schema: Any
+    task_number: int | None
+    project_name: str
+    may_notify: bool
+    sandbox_environment_id: UUID | None
+    environment: Environment | None
+    person: Person | None
+
+
 _RUN = Prepared(
     select(
         Run.branch,
@@ -32,19 +75,19 @@ _RUN = Prepared(
         SandboxEnvironment.allowed_domains,
         SandboxEnvironment.include_default_domains,
         SandboxEnvironment.encrypted_variables,
+        User.email,
         User.first_name,
         User.last_name,
-        User.email,
     )
     .join(Task, Task.id == Run.task_id)
     .outerjoin(User, User.id == person_of())
     .join(Project, Project.id == Run.project_id)
     .outerjoin(SandboxEnvironment, _ENVIRONMENT_OF_RUN)
-    .where(Run.id == bindparam("run"))
+    .where(Run.id == bindparam("run")),
+    ClaimedRun,
 )
 
 
-async def read_claimed_run(session: AsyncSession, run_id: UUID) -> Fields:
-    """Return the fields of a claimed run, and those of its task, project, person and sandbox environment."""
-    run: Fields = await _RUN.one(session, {"run": run_id})
-    return run
+async def read_claimed_run(session: AsyncSession, run_id: UUID) -> ClaimedRun:
+    """Return a claimed run."""
+    return await _RUN.one(session, {"run": run_id})

@@ -1,6 +1,5 @@
 """Show the user that created a database row as the API does, from columns of the same statement (contract 3.2)."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,10 +38,3 @@ def user_basic(creator: Creator) -> UserBasic:
         "hedgehog_config": creator.hedgehog_config,
         "role_at_organization": creator.role_at_organization,
     }
-
-
-def user_of_mapping(row: Mapping[Any, Any]) -> UserBasic | None:
-    """Return what `user_basic` does, from a row with `CREATOR_COLUMNS` that has no type yet."""
-    if row["creator_id"] is None:
-        return None
-    return user_basic(Creator(*(row[f"creator_{name}"] for name in Creator._fields)))

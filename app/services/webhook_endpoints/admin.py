@@ -43,7 +43,7 @@ async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dic
     )
     if project_id is not None:
         statement = statement.where(endpoint.project_id == project_id)
-    return [dict(row) for row in (await session.execute(statement)).mappings()]
+    return [row._asdict() for row in await session.execute(statement)]
 
 
 async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:

@@ -7,7 +7,7 @@ was sending may have arrived, and is sent again under the same id: twice is bett
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -40,7 +40,7 @@ from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
 from app.services.webhook_endpoints.health import FAILING_AFTER
 from app.services.webhook_endpoints.signing import Message, live_secrets
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 # Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
 # lease would send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
@@ -93,24 +93,24 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
-    if lost := [row["id"] for row in rows if row["attempts"] > row["attempts_allowed"] + LOST_ATTEMPTS]:
+    if lost := [row.id for row in rows if row.attempts > row.attempts_allowed + LOST_ATTEMPTS]:
         await _give_up(session, lost)
     claimed = [
         Claimed(
-            id=row["id"],
-            endpoint_id=row["endpoint_id"],
-            n=row["attempts"],
-            is_manual=row["is_manual"],
-            is_ping=row["event_type"] == EventType.PING,
+            id=row.id,
+            endpoint_id=row.endpoint_id,
+            n=row.attempts,
+            is_manual=row.is_manual,
+            is_ping=row.event_type == EventType.PING,
             message=Message(
-                id=row["event_id"],
-                url=row["url"],
-                body=row["body"],
+                id=row.event_id,
+                url=row.url,
+                body=row.body,
                 secrets=_secrets(row, cipher, now=now),
             ),
         )
         for row in rows
-        if row["id"] not in lost
+        if row.id not in lost
     ]
     if unsigned := [each for each in claimed if not each.message.secrets]:
         await _put_off(session, unsigned)
@@ -149,10 +149,24 @@ _END = Prepared(
 )
 
 
-def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
+class _Due(NamedTuple):
+    id: UUID
+    endpoint_id: UUID
+    event_id: UUID
+    event_type: str
+    body: str
+    attempts: int
+    attempts_allowed: int
+    is_manual: bool
+    url: str
+    encrypted_secret: str
+    encrypted_old_secrets: dict[str, str]
+
+
+def _secrets(row: _Due, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
     """Return the secrets that sign the messages of an endpoint; none if no secret key decrypts them."""
     try:
-        return tuple(live_secrets(row["encrypted_secret"], row["encrypted_old_secrets"], cipher, now=now))
+        return tuple(live_secrets(row.encrypted_secret, row.encrypted_old_secrets, cipher, now=now))
     except DecryptionError:
         return ()
 
@@ -272,7 +286,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     )
 
 
-_CLAIM = Prepared(_claim_statement())
+_CLAIM = Prepared(_claim_statement(), _Due)
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
@@ -280,8 +294,9 @@ async def next_due(session: AsyncSession) -> datetime | None:
 
     It is the time when the delivery is due or, if it is claimed, when its lease ends. The time may be in the past.
     """
-    row = await _NEXT.first(session, {})
-    return None if row is None else row["due_at"]
+    due_at: datetime | None
+    (due_at,) = await _NEXT.one(session)
+    return due_at
 
 
 def _next_statement() -> Any:  # Any: a Select of one column

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.sender import FIXED_HEADERS
 from app.clock import utcnow
-from app.enums import DeliveryError, DeliveryStatus, EventType, Scope
+from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
@@ -23,22 +23,35 @@ from app.services.access.scopes import has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
+from app.statements import rows_of
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"
 _DISABLED = "The endpoint is disabled; enable it first."
-_SHOWN = (
-    WebhookEndpointDelivery.id,
-    WebhookEndpointDelivery.event_id,
-    WebhookEndpointDelivery.event_type,
-    WebhookEndpointDelivery.task_id,
-    WebhookEndpointDelivery.run_id,
-    WebhookEndpointDelivery.status,
-    WebhookEndpointDelivery.attempts,
-    WebhookEndpointDelivery.created_at,
-    WebhookEndpointDelivery.due_at,
-    WebhookEndpointDelivery.delivered_at,
-)
+
+
+class DeliveryRow(NamedTuple):
+    """A delivery without its message."""
+
+    id: UUID
+    event_id: UUID
+    event_type: str
+    task_id: UUID | None
+    run_id: UUID | None
+    status: DeliveryStatus
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    delivered_at: datetime | None
+
+
+class _DeliveryAndMessage(NamedTuple):
+    delivery: DeliveryRow
+    body: str
+    last_attempt_at: datetime | None
+
+
+_SHOWN = [getattr(WebhookEndpointDelivery, name) for name in DeliveryRow._fields]
 _FILTERS: Mapping[str, tuple[Any, Callable[[Any, Any], ColumnElement[bool]]]] = {
     "status": (WebhookEndpointDelivery.status, operator.eq),
     "event_type": (WebhookEndpointDelivery.event_type, operator.eq),
@@ -64,14 +77,14 @@ async def list_deliveries(
     await require_endpoint(session, caller, endpoint_id)
     matches = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
     count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(matches))
-    rows = await session.execute(
+    page_of = (
         select(*_SHOWN)
         .where(matches)
         .order_by(WebhookEndpointDelivery.created_at.desc(), WebhookEndpointDelivery.id.desc())
         .limit(page.limit)
         .offset(page.offset)
     )
-    return count or 0, [_out(row) for row in rows.mappings()]
+    return count or 0, [_out(row) for row in await rows_of(session, page_of, DeliveryRow)]
 
 
 async def retrieve_delivery(
@@ -90,19 +103,21 @@ async def retrieve_delivery(
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
         .where(WebhookEndpointDelivery.id == delivery_id, own_endpoint(caller, endpoint_id))
     )
-    row = (await session.execute(statement)).mappings().one_or_none()
-    if row is None:
+    found = await rows_of(session, statement, _DeliveryAndMessage)
+    if not found:
         raise NotFound
-    attempts = await session.execute(
-        select(WebhookAttempt.__table__)
-        .where(WebhookAttempt.delivery_id == delivery_id)
-        .order_by(WebhookAttempt.n)
+    ((row, body, last_attempt_at),) = found
+    attempts = await session.scalars(
+        select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery_id).order_by(WebhookAttempt.n)
     )
     is_shown = has_scope(caller, Scope.TASK_READ)
     return {
         **_out(row),
-        "request": {"headers": _headers(row), "body": row["body"] if is_shown else None},
-        "attempts": [_attempt_out(attempt, is_shown=is_shown) for attempt in attempts.mappings()],
+        "request": {
+            "headers": _headers(row, last_attempt_at or row.due_at),
+            "body": body if is_shown else None,
+        },
+        "attempts": [_attempt_out(attempt, is_shown=is_shown) for attempt in attempts],
     }
 
 
@@ -178,9 +193,7 @@ async def redeliver(
     return _out(row)
 
 
-async def schedule_redelivery(
-    session: AsyncSession, condition: ColumnElement[bool]
-) -> Mapping[Any, Any] | None:
+async def schedule_redelivery(session: AsyncSession, condition: ColumnElement[bool]) -> DeliveryRow | None:
     """Make the webhook delivery that meets `condition` due now, for another attempt.
 
     Return the columns of the delivery that the API shows, or None if no delivery meets the condition. The condition
@@ -189,7 +202,7 @@ async def schedule_redelivery(
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == constant(DeliveryStatus.PENDING)
     await _probe_now(session, WebhookEndpoint.id.in_(select(delivery.endpoint_id).where(condition)))
-    asked = await session.execute(
+    asked = (
         update(delivery)
         .where(condition)
         .values(
@@ -201,8 +214,7 @@ async def schedule_redelivery(
         .returning(*_SHOWN)
     )
     ledger.wake_readers(session)
-    row: Mapping[Any, Any] | None = asked.mappings().one_or_none()
-    return row
+    return next(iter(await rows_of(session, asked, DeliveryRow)), None)
 
 
 async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> None:
@@ -244,43 +256,41 @@ def _conditions(query: DeliveryQuery) -> list[ColumnElement[bool]]:
     ]
 
 
-def _out(row: Mapping[Any, Any]) -> DeliveryOut:
-    status = DeliveryStatus(row["status"])
+def _out(row: DeliveryRow) -> DeliveryOut:
     return {
-        "id": row["id"],
-        "event_id": row["event_id"],
-        "event_type": row["event_type"],
-        "task_id": row["task_id"],
-        "run_id": row["run_id"],
-        "status": status,
-        "attempts": row["attempts"],
-        "created_at": row["created_at"],
-        "next_attempt_at": row["due_at"] if status is DeliveryStatus.PENDING else None,
-        "delivered_at": row["delivered_at"],
+        "id": row.id,
+        "event_id": row.event_id,
+        "event_type": row.event_type,
+        "task_id": row.task_id,
+        "run_id": row.run_id,
+        "status": row.status,
+        "attempts": row.attempts,
+        "created_at": row.created_at,
+        "next_attempt_at": row.due_at if row.status is DeliveryStatus.PENDING else None,
+        "delivered_at": row.delivered_at,
     }
 
 
-def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
+def _headers(row: DeliveryRow, at: datetime) -> dict[str, str]:
     """Return the request headers of the last attempt, or of the first to come, with the signature masked."""
-    at: datetime = row["last_attempt_at"] or row["due_at"]
     return {
         **FIXED_HEADERS,
-        "webhook-id": str(row["event_id"]),
+        "webhook-id": str(row.event_id),
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": _MASKED,
     }
 
 
-def _attempt_out(row: Mapping[Any, Any], *, is_shown: bool) -> AttemptOut:
+def _attempt_out(row: WebhookAttempt, *, is_shown: bool) -> AttemptOut:
     return {
-        "n": row["n"],
-        "manual": row["is_manual"],
-        "started_at": row["started_at"],
-        "duration_ms": row["duration_ms"],
-        "outcome": row["outcome"],
-        "status_code": row["status_code"],
-        "response_excerpt": row["response_excerpt"] if is_shown else None,
-        "error": None if row["error"] is None else DeliveryError(row["error"]),
-        "resolved_ip": row["resolved_ip"],
-        "next_attempt_at": row["next_attempt_at"],
+        "n": row.n,
+        "manual": row.is_manual,
+        "started_at": row.started_at,
+        "duration_ms": row.duration_ms,
+        "outcome": "delivered" if row.outcome == AttemptOutcome.DELIVERED else "failed",
+        "status_code": row.status_code,
+        "response_excerpt": row.response_excerpt if is_shown else None,
+        "error": None if row.error is None else DeliveryError(row.error),
+        "resolved_ip": row.resolved_ip,
+        "next_attempt_at": row.next_attempt_at,
     }

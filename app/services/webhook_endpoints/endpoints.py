@@ -1,8 +1,8 @@
 """Create, show, change and delete webhook endpoints. Only the creator of an endpoint can see it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
@@ -29,31 +29,36 @@ from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
-from app.services.views.users import CREATOR_COLUMNS, user_of_mapping
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
+from app.statements import rows_of
 
 # In a project, and of each member in it.
 _MOST_ENDPOINTS = 20
 _MOST_OF_A_MEMBER = 5
 # Including the current one: with more, the signature header would be too long for servers.
 _MOST_SECRETS = 10
-_SHOWN = (
-    WebhookEndpoint.id,
-    WebhookEndpoint.url,
-    WebhookEndpoint.event_types,
-    WebhookEndpoint.description,
-    WebhookEndpoint.payload,
-    WebhookEndpoint.task_filter,
-    WebhookEndpoint.enabled,
-    WebhookEndpoint.disabled_reason,
-    WebhookEndpoint.created_at,
-    WebhookEndpoint.last_success_at,
-    WebhookEndpoint.last_failure_at,
-    WebhookEndpoint.consecutive_failures,
-    WebhookEndpoint.secret_hint,
-    *CREATOR_COLUMNS,
-)
+
+
+class _Endpoint(NamedTuple):
+    id: UUID
+    url: str
+    event_types: list[str]
+    description: str
+    payload: PayloadKind
+    task_filter: dict[str, Any] | None
+    enabled: bool
+    disabled_reason: DisabledReason | None
+    created_at: datetime
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    consecutive_failures: int
+    secret_hint: str
+    creator: Creator
+
+
+_SHOWN = [getattr(WebhookEndpoint, name) for name in _Endpoint._fields if name != "creator"]
 _PLAIN = ("url", "description", "payload")
 # The columns of an endpoint that has never failed.
 _FORGIVEN = {
@@ -109,14 +114,14 @@ async def list_endpoints(
     """Return the number of the caller's webhook endpoints in the project, and one page of them, newest first."""
     own = own_endpoints(caller)
     count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
-    rows = await session.execute(
+    page_of = (
         _select()
         .where(own)
         .order_by(WebhookEndpoint.created_at.desc(), WebhookEndpoint.id.desc())
         .limit(page.limit)
         .offset(page.offset)
     )
-    return count or 0, [_out(row) for row in rows.mappings()]
+    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Endpoint)]
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
@@ -126,10 +131,10 @@ async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_i
         NotFound: the caller has no such endpoint in the project.
 
     """
-    row = (await session.execute(_select().where(own_endpoint(caller, endpoint_id)))).mappings().one_or_none()
-    if row is None:
+    found = await rows_of(session, _select().where(own_endpoint(caller, endpoint_id)), _Endpoint)
+    if not found:
         raise NotFound
-    return _out(row)
+    return _out(found[0])
 
 
 async def update_endpoint(
@@ -326,24 +331,23 @@ def _task_filter(value: TaskFilterIn | None) -> dict[str, Any] | None:
 
 
 def _select() -> Any:  # Any: a Select of many columns
-    return select(*_SHOWN).join(User, User.id == WebhookEndpoint.created_by_id)
+    return select(*_SHOWN, *CREATOR_COLUMNS).join(User, User.id == WebhookEndpoint.created_by_id)
 
 
-def _out(row: Mapping[Any, Any]) -> EndpointOut:
-    reason = row["disabled_reason"]
+def _out(row: _Endpoint) -> EndpointOut:
     return {
-        "id": row["id"],
-        "url": row["url"],
-        "event_types": row["event_types"],
-        "description": row["description"],
-        "payload": PayloadKind(row["payload"]),
-        "task_filter": row["task_filter"],
-        "enabled": row["enabled"],
-        "disabled_reason": None if reason is None else DisabledReason(reason),
-        "created_at": row["created_at"],
-        "created_by": user_of_mapping(row),
-        "last_success_at": row["last_success_at"],
-        "last_failure_at": row["last_failure_at"],
-        "consecutive_failures": row["consecutive_failures"],
-        "secret_hint": row["secret_hint"],
+        "id": row.id,
+        "url": row.url,
+        "event_types": row.event_types,
+        "description": row.description,
+        "payload": row.payload,
+        "task_filter": row.task_filter,
+        "enabled": row.enabled,
+        "disabled_reason": row.disabled_reason,
+        "created_at": row.created_at,
+        "created_by": user_basic(row.creator),
+        "last_success_at": row.last_success_at,
+        "last_failure_at": row.last_failure_at,
+        "consecutive_failures": row.consecutive_failures,
+        "secret_hint": row.secret_hint,
     }

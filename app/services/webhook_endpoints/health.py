@@ -1,9 +1,7 @@
 """Decide from the results of attempts when a webhook endpoint is disabled."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from app.clients.webhooks.sender import AttemptResult
 from app.enums import DeliveryError, DisabledReason
@@ -15,8 +13,7 @@ _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
 
     `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success, and when the
@@ -32,11 +29,6 @@ class Health:
     blocked_in_a_row: int
     probe_at: datetime | None = None
 
-    @classmethod
-    def of(cls, row: Mapping[Any, Any]) -> "Health":
-        """Return the health of a webhook endpoint from its database row."""
-        return cls(**{name: row[name] for name in cls.__slots__})
-
     def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
         """Return the health of the endpoint after one more attempt with this result, made at `now`.
 
@@ -47,8 +39,7 @@ class Health:
         is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
         failing_since = self.failing_since or now
         is_failing = self.consecutive_failures + 1 >= FAILING_AFTER
-        return replace(
-            self,
+        return self._replace(
             last_failure_at=now,
             consecutive_failures=self.consecutive_failures + 1,
             failing_since=failing_since,

@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Column, bindparam, select, update
+from sqlalchemy import Column, Select, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +20,7 @@ from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
 from app.services.webhook_endpoints.disabling import disable
 from app.services.webhook_endpoints.health import Health
+from app.statements import rows_of
 
 _ATTEMPTS = Counter(
     "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]
@@ -37,11 +37,26 @@ _NEEDED = Histogram(
 )
 _DELIVERY = Base.metadata.tables[WebhookEndpointDelivery.__tablename__]
 _ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
-# Not whole rows: a body has up to 20 kB.
-_STATE_COLUMNS = [
-    _DELIVERY.c[name] for name in ("id", "status", "attempts", "attempts_allowed", "due_at", "delivered_at")
-]
-_HEALTH_COLUMNS = [_ENDPOINT.c[name] for name in ("id", "enabled", *Health.__slots__)]
+
+
+class _Delivery(NamedTuple):
+    # Not the whole row: a body has up to 20 kB.
+    id: UUID
+    status: DeliveryStatus
+    attempts: int
+    attempts_allowed: int
+    due_at: datetime
+    delivered_at: datetime | None
+
+
+class _Endpoint(NamedTuple):
+    id: UUID
+    enabled: bool
+    health: Health
+
+
+_DELIVERY_COLUMNS = [_DELIVERY.c[name] for name in _Delivery._fields]
+_ENDPOINT_COLUMNS = [_ENDPOINT.c[name] for name in ("id", "enabled", *Health._fields)]
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +69,10 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     that are stored already are ignored too, so that a call can be repeated.
     """
     now = utcnow()
-    endpoints = await _lock(session, _HEALTH_COLUMNS, {claimed.endpoint_id for claimed, _ in attempts})
-    deliveries = await _lock(session, _STATE_COLUMNS, {claimed.id for claimed, _ in attempts})
+    locked = _lock(_ENDPOINT_COLUMNS, {claimed.endpoint_id for claimed, _ in attempts})
+    endpoints = {row.id: row for row in await rows_of(session, locked, _Endpoint)}
+    locked = _lock(_DELIVERY_COLUMNS, {claimed.id for claimed, _ in attempts})
+    deliveries = {row.id: row for row in await rows_of(session, locked, _Delivery)}
     ended = [
         (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
         for claimed, result in attempts
@@ -72,17 +89,17 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
             ends.append({"key": claimed.id, **end})
         exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
         row = endpoints[claimed.endpoint_id]
-        before = health.get(claimed.endpoint_id) or Health.of(row)
+        before = health.get(claimed.endpoint_id) or row.health
         after = before.after(result, now=now, exhausted=exhausted)
         health[claimed.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
-        if reason is not None and row["enabled"]:
+        if reason is not None and row.enabled:
             reasons.setdefault(claimed.endpoint_id, reason)
     if ends:
         await session.execute(_END, ends)
     if health:
         await session.execute(
-            _HEALTH, [{"key": key, **asdict(value)} for key, value in sorted(health.items())]
+            _HEALTH, [{"key": key, **value._asdict()} for key, value in sorted(health.items())]
         )
     for endpoint_id, reason in sorted(reasons.items()):
         await disable(session, WebhookEndpoint.id == endpoint_id, reason)
@@ -92,16 +109,13 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     _log_failures(counted)
 
 
-async def _lock(
-    session: AsyncSession, columns: Sequence[Column[Any]], ids: set[UUID]
-) -> dict[UUID, Mapping[Any, Any]]:
-    """Lock the rows with these ids and return `columns` of them by id. The first column is the id.
+def _lock(columns: Sequence[Column[Any]], ids: set[UUID]) -> Select[Any]:
+    """Return the SELECT of the columns of the rows with these ids, the first column, which locks them.
 
     In the same order everywhere, so that processes that settle cannot deadlock.
     """
     key = columns[0]
-    statement = select(*columns).where(key.in_(ids)).order_by(key).with_for_update(key_share=True)
-    return {row["id"]: row for row in (await session.execute(statement)).mappings()}
+    return select(*columns).where(key.in_(ids)).order_by(key).with_for_update(key_share=True)
 
 
 async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:
@@ -114,28 +128,28 @@ async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[
 
 
 def _end_of(
-    row: Mapping[Any, Any], claimed: Claimed, result: AttemptResult, *, now: datetime
+    row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime
 ) -> dict[str, Any] | None:
     """Return the columns of a webhook delivery that an attempt changes; None if a later attempt decides."""
-    if row["attempts"] != claimed.n:
+    if row.attempts != claimed.n:
         return None
     end = {
-        "status": DeliveryStatus(row["status"]),
-        "due_at": row["due_at"],
-        "delivered_at": row["delivered_at"],
+        "status": row.status,
+        "due_at": row.due_at,
+        "delivered_at": row.delivered_at,
         "last_attempt_at": result.started_at,
         "leased_until": None,
         "is_manual": False,
     }
     if result.error is None:
         # Also if the delivery was cancelled meanwhile: it arrived.
-        return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row["delivered_at"] or now}
-    if row["delivered_at"] is not None:
+        return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row.delivered_at or now}
+    if row.delivered_at is not None:
         # A redelivery failed: the first delivery had arrived.
         return end | {"status": DeliveryStatus.DELIVERED}
     if end["status"] is DeliveryStatus.CANCELLED:
         return end
-    attempts_left = row["attempts_allowed"] - row["attempts"]
+    attempts_left = row.attempts_allowed - row.attempts
     if result.is_gone or attempts_left <= 0:
         return end | {"status": DeliveryStatus.FAILED}
     # Counted from the end of the schedule: a redelivery begins in its middle.
@@ -200,5 +214,5 @@ _END = (
 _HEALTH = (
     update(_ENDPOINT)
     .where(_ENDPOINT.c.id == bindparam("key"))
-    .values({name: bindparam(name) for name in Health.__slots__})
+    .values({name: bindparam(name) for name in Health._fields})
 )

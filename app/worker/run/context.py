@@ -39,13 +39,12 @@ from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
-from app.services.runs.claimed_run import read_claimed_run
+from app.services.runs.claimed_run import ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.services.views.slugs import slug, slug_prefix
-from app.statements import Fields
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import fetch_session, recall
@@ -117,19 +116,20 @@ class RunSandbox:
             ) from None
 
 
-def run_sandbox(row: Fields) -> RunSandbox:
-    """Return the sandbox environment of a run. `row` is the run's row, as `read_claimed_run` returns it."""
-    if row["network_access_level"] is None:
-        return RunSandbox(environment_id=row["sandbox_environment_id"])
-    level = NetworkAccessLevel(row["network_access_level"])
+def run_sandbox(run: ClaimedRun) -> RunSandbox:
+    """Return the sandbox environment of a run."""
+    environment = run.environment
+    if environment is None:
+        return RunSandbox(environment_id=run.sandbox_environment_id)
+    level = environment.network_access_level
     domains = effective_domains(
-        level, row["allowed_domains"], include_defaults=row["include_default_domains"]
+        level, environment.allowed_domains, include_defaults=environment.include_default_domains
     )
     return RunSandbox(
-        environment_id=row["sandbox_environment_id"],
+        environment_id=run.sandbox_environment_id,
         level=level,
         domains=tuple(domains),
-        encrypted_variables=row["encrypted_variables"],
+        encrypted_variables=environment.encrypted_variables,
     )
 
 
@@ -137,7 +137,7 @@ def run_sandbox(row: Fields) -> RunSandbox:
 class _Rows:
     """The rows of a run and of its task, project and accounts, as read at the claim."""
 
-    run: Fields
+    run: ClaimedRun
     state: Mapping[str, Any]
     host: CodeHost
     resumed_branch: str | None
@@ -146,7 +146,7 @@ class _Rows:
 
     @property
     def slug(self) -> str:
-        return slug(slug_prefix(self.run["project_name"]), self.run["task_number"]) or "task"
+        return slug(slug_prefix(self.run.project_name), self.run.task_number) or "task"
 
     def text(self, key: str) -> str | None:
         """Return a text from the state; None for any other value, since clients write the state too."""
@@ -169,7 +169,7 @@ async def read_context(
     )
     confines = run_sandbox(rows.run)
     access = _access(worker, rows.host)
-    attached = _select_attachments(rows.state, rows.run["artifacts"])
+    attached = _select_attachments(rows.state, rows.run.artifacts)
     files = RunFiles(
         root=settings.workspaces_path,
         remover=worker.remover,
@@ -200,7 +200,7 @@ async def read_context(
         network=confines.network(settings),
         sandbox=worker.sandbox,
         environment=worker.environment,
-        may_notify=rows.run["may_notify"],
+        may_notify=rows.run.may_notify,
     )
     return context, Publication(access, _subject(worker, claim, rows))
 
@@ -208,7 +208,7 @@ async def read_context(
 async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _Rows:
     run_id, task_id = claim.run_id, claim.task_id
     run = await read_claimed_run(session, run_id)
-    state, repository = run["state"], run["repository"]
+    state, repository = run.state, run.repository
     host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
     if repository:
         host = await read_code_host(session, git_base_url=git_base_url, run_id=run_id, state=state)
@@ -234,10 +234,10 @@ def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAc
     # The last digits of the id are random; ids of the same minute begin alike.
     own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
-    if run["repository"]:
+    if run.repository:
         source = Source(
-            remote=Remote.parse(clone_url(git_url, run["repository"])),
-            branch=run["branch"],
+            remote=Remote.parse(clone_url(git_url, run.repository)),
+            branch=run.branch,
             resumes=rows.resumed_branch is not None,
             depth=settings.git_clone_depth,
             filter=settings.git_clone_filter,
@@ -247,7 +247,7 @@ def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAc
         source=source,
         credential=access.credential,
         submodules_below=git_url if settings.git_submodules else None,
-        commit_subject=run["title"] or rows.slug,
+        commit_subject=run.title or rows.slug,
         author=_author(rows),
     )
 
@@ -268,11 +268,11 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
     return RunAgent(
         adapter=worker.process.catalog.find(rows.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,
-        prompt="\n\n".join(part for part in (run["description"] or run["title"], message) if part),
+        prompt="\n\n".join(part for part in (run.description or run.title, message) if part),
         earlier_summary=summary,
         session=session,
         follow_up=message if message and message.strip() else None,
-        json_schema=run["json_schema"],
+        json_schema=run.json_schema,
         options=AgentOptions(
             model=rows.option("model"),
             effort=rows.option("reasoning_effort"),
@@ -287,19 +287,19 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
 
 def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> PullRequestSubject:
     return PullRequestSubject(
-        repository=rows.run["repository"] or "",
-        title=rows.run["title"],
+        repository=rows.run.repository or "",
+        title=rows.run.title,
         slug=rows.slug,
         task_url=task_page(worker.process.settings.task_url, claim.project_id, claim.task_id),
     )
 
 
 def _author(rows: _Rows) -> Author:
-    run = rows.run
-    if rows.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or run["email"] is None:
+    person = rows.run.person
+    if rows.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:
         return Author()
-    name = " ".join(f"{run['first_name']} {run['last_name']}".split())
-    return Author(name=name or run["email"], email=run["email"])
+    name = " ".join(f"{person.first_name} {person.last_name}".split())
+    return Author(name=name or person.email, email=person.email)
 
 
 def _select_attachments(
