@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
     Uuid,
     and_,
     any_,
@@ -181,26 +180,6 @@ async def task_id_of_visible_run(session: AsyncSession, principal: Principal, ru
 _TASK_OF_RUN = Prepared(
     select(Run.task_id).join(Task, Task.id == Run.task_id).where(Run.id == bindparam("run_id"), VISIBLE_TASK)
 )
-
-
-async def lock_run(
-    session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
-) -> Row[Any]:
-    """Lock the row of a run that the caller sees, until the transaction ends; return some of its columns.
-
-    The result has `status`, `environment`, `artifacts`, and the columns passed as `columns`.
-    """
-    statement = (
-        select(Run.status, Run.environment, Run.artifacts, *columns)
-        .join(Task, Task.id == Run.task_id)
-        .where(visible_run(principal, task_id, run_id))
-        .with_for_update(of=Run, key_share=True)
-    )
-    locked = await session.execute(statement)
-    run: Row[Any] | None = locked.one_or_none()
-    if run is None:
-        raise NotFound
-    return run
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:

@@ -18,15 +18,15 @@ may stop it. The worker checks again that the person is still a member when it t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
-    Row,
     ScalarSelect,
     Text,
     case,
@@ -42,17 +42,19 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.db import release
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
-from app.errors import InvalidInput, RunRefused, StateRefused
+from app.errors import InvalidInput, NotFound, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs.runs import RunIn
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
+    VISIBLE_RUN,
     active_member,
-    lock_run,
     require_run,
     require_task,
     usable_environment,
+    visibility,
 )
 from app.services.run_facts import (
     AGENT_ENDED,
@@ -63,6 +65,7 @@ from app.services.run_facts import (
     SANDBOX_ENVIRONMENT,
 )
 from app.services.usage_gates import UsageGate
+from app.statements import Prepared
 
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
 _NO_ACCOUNT = "Link a GitHub account with repo access before running user-authored cloud tasks."
@@ -248,7 +251,22 @@ def request_for_new_run(
     )
 
 
-# The columns of a run and its task that `request_for_run` reads, for `access.lock_run`.
+class Holdings(NamedTuple):
+    """A run and its task, as far as they decide who may make the run act. The columns are `HOLDINGS`."""
+
+    project_id: int
+    created_by_id: int | None
+    asked_by_id: int | None
+    sandbox_environment_id: UUID | None
+    authorship: str | None
+    has_token: bool
+
+    @property
+    def person_id(self) -> int | None:
+        """The person that the run acts for: the one who asked for it, else the creator of its task."""
+        return self.created_by_id if self.asked_by_id is None else self.asked_by_id
+
+
 HOLDINGS: tuple[Any, ...] = (
     Task.project_id,
     Task.created_by_id,
@@ -259,40 +277,75 @@ HOLDINGS: tuple[Any, ...] = (
 )
 
 
-def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
-    """Return the request to `authorize` for something that a person asks of an existing run."""
-    return AuthorityRequest(
+class LockedRun(NamedTuple):
+    """A run whose row is locked until the transaction ends."""
+
+    status: RunStatus
+    environment: Environment
+    artifacts: list[ArtifactOut]
+    dispatch_requested_at: datetime | None
+    lease_expires_at: datetime | None
+    agent_has_ended: bool
+    holdings: Holdings
+
+
+_LOCK = Prepared(
+    select(
+        Run.status,
+        Run.environment,
+        Run.artifacts,
+        Run.dispatch_requested_at,
+        Run.lease_expires_at,
+        Run.facts.has_key(AGENT_ENDED).label("agent_has_ended"),
+        *HOLDINGS,
+    )
+    .join(Task, Task.id == Run.task_id)
+    .where(VISIBLE_RUN)
+    .with_for_update(of=Run, key_share=True),
+    LockedRun,
+)
+
+
+async def lock_run(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> LockedRun:
+    """Lock the row of a run that the caller sees, until the transaction ends; return it."""
+    run = await _LOCK.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
+    if run is None:
+        raise NotFound
+    return run
+
+
+async def authorize_run(
+    session: AsyncSession, intent: Intent, asker_id: int | None, run: Holdings
+) -> Authority:
+    """Decide, as `authorize` does, about something that a person asks of an existing run."""
+    request = AuthorityRequest(
         intent=intent,
         project_id=run.project_id,
         asker_id=asker_id,
         task_creator_id=run.created_by_id,
         authorship=run.authorship,
         environment_id=run.sandbox_environment_id,
-        holder_id=person(run),
+        holder_id=run.person_id,
         # For PERFORM the account is looked up again, unless the run still has the token of its creation.
         holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
+    return await authorize(session, request)
 
 
 async def lock_to_steer(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, is_stop: bool = False
-) -> Row[Any]:
-    """Lock the row of a run with a live agent that the caller may steer; return it, with `artifacts`.
+) -> LockedRun:
+    """Lock the row of a run with a live agent that the caller may steer; return it. Raises StateRefused.
 
-    Every member who can see a run may stop it (`is_stop`). Raises StateRefused.
+    Every member who can see a run may stop it (`is_stop`).
     """
-    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
-    run = await lock_run(session, caller, task_id, run_id, ended, Run.lease_expires_at, *HOLDINGS)
-    if (
-        run.status != RunStatus.IN_PROGRESS
-        or run.environment != Environment.CLOUD
-        or run.lease_expires_at is None
-        or run.lease_expires_at <= utcnow()
-        or run.ended
-    ):
+    run = await lock_run(session, caller, task_id, run_id)
+    is_held = run.lease_expires_at is not None and run.lease_expires_at > utcnow()
+    is_live = run.status is RunStatus.IN_PROGRESS and run.environment is Environment.CLOUD and is_held
+    if not is_live or run.agent_has_ended:
         raise StateRefused("No active sandbox for this task run")
     if not is_stop:
-        await authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
+        await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
     return run
 
 
@@ -348,10 +401,3 @@ def frozen_or_current(column: Any) -> ColumnElement[Any]:
 def person_of() -> ColumnElement[int]:
     """Return the SQL expression for the id of the person that a run acts for, in a statement with `Run` and `Task`."""
     return func.coalesce(Run.asked_by_id, Task.created_by_id, type_=BigInteger)
-
-
-def person(run: Row[Any]) -> int | None:
-    """Return the id of the person that a run acts for: the one who asked for the run, else the creator of its task."""
-    asked_by_id: int | None = run.asked_by_id
-    created_by_id: int | None = run.created_by_id
-    return created_by_id if asked_by_id is None else asked_by_id

@@ -22,7 +22,7 @@ from app.errors import StateRefused, Throttled
 from app.models import Run, Task
 from app.schemas.runs.runs import RunOut, RunUpdateIn
 from app.services.access.principal import Principal
-from app.services.access.visibility import lock_run, require_run
+from app.services.access.visibility import require_run
 from app.services.enqueueing import (
     enqueue_push_delivery_after_commit,
     enqueue_run_after_commit,
@@ -33,7 +33,7 @@ from app.services.run_facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.authority import Intent, authorize
+from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
@@ -72,10 +72,9 @@ async def update_run(
         await run_authority.require_task_allowance(
             session, caller, task_id, gates=clients.gates, run_id=run_id
         )
-    columns = (Run.dispatch_requested_at, *run_authority.HOLDINGS)
-    run = await lock_run(session, caller, task_id, run_id, *columns)
+    run = await run_authority.lock_run(session, caller, task_id, run_id)
     if _steers(body):
-        await authorize(session, run_authority.request_for_run(Intent.STEER, caller.user_id, run))
+        await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
     row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(

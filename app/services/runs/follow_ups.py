@@ -7,19 +7,20 @@ follow-up run acts as the person of the run that it follows, if that person is s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, Environment, RunMode
+from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunStatus
 from app.ids import new_id
 from app.models import CiFailure, PushedBranch, Run, Task
+from app.models.base import literal_int
 from app.schemas.github_webhook import WebhookOut
 from app.services import usage_gates
 from app.services.enqueueing import enqueue_run_after_commit
@@ -29,21 +30,22 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.authority import (
     HOLDINGS,
+    Holdings,
     Intent,
-    authorize,
+    authorize_run,
     freeze_task,
     frozen_or_current,
-    person,
     person_of,
-    request_for_run,
 )
 from app.services.usage_gates import UsageGate
+from app.statements import Prepared
 
 MAX_FOLLOW_UPS: Final = 3
 _DEFAULT_PROMPT = (
     "The check '{name}' failed for commit {sha} of the branch {branch}, which holds your work on this task. Find out "
     "why it fails, correct it, and run what the check runs before you are done."
 )
+_INTEGRATION = bindparam("integration_id", type_=PushedBranch.integration_id.type)
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +60,56 @@ class FailedCheck:
     name: str
     # The integration with the secret that signed the report; None: the service's own secret.
     integration_id: int | None = None
+
+
+class _Push(NamedTuple):
+    run_id: UUID
+    task_id: UUID
+    head_sha: str
+
+
+class _Task(NamedTuple):
+    id: UUID
+    project_id: int
+    latest_run_status: RunStatus | None
+
+
+class _Previous(NamedTuple):
+    state: dict[str, Any]
+    holdings: Holdings
+    ci_prompt: str | None
+    asked_ci_prompt: str | None
+
+
+_TASK = Prepared(
+    select(Task.id, Task.project_id, Task.latest_run_status)
+    .where(Task.id == bindparam("task_id"), ~Task.deleted, ~Task.archived)
+    .with_for_update(key_share=True),
+    _Task,
+)
+_PREVIOUS = Prepared(
+    select(
+        Run.state,
+        *HOLDINGS,
+        Task.ci_prompt,
+        frozen_or_current(Task.ci_prompt).label("asked_ci_prompt"),
+    )
+    .join(Task, Task.id == Run.task_id)
+    .where(Run.id == bindparam("run_id")),
+    _Previous,
+)
+# The newest push to a branch; with an integration, of those with it.
+_PUSH = Prepared(
+    select(PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha)
+    .where(
+        PushedBranch.repository == bindparam("repository"),
+        PushedBranch.branch == bindparam("branch"),
+        or_(_INTEGRATION.is_(None), PushedBranch.integration_id == _INTEGRATION),
+    )
+    .order_by(PushedBranch.created_at.desc())
+    .limit(literal_int(1)),
+    _Push,
+)
 
 
 async def require_follow_up_allowance(
@@ -83,11 +135,7 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
     # Locked: deliveries about one task are processed one after the other.
-    columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
-    alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
-    task = (
-        await session.execute(select(*columns).where(*alive).with_for_update(key_share=True))
-    ).one_or_none()
+    task = await _TASK.first(session, {"task_id": pushed.task_id})
     if task is None:
         return ignore("The task is deleted or put away.")
     # Checked again under the lock: a run may have pushed and ended meanwhile.
@@ -102,7 +150,7 @@ def ignore(reason: str) -> WebhookOut:
 
 
 async def _decide(
-    session: AsyncSession, check: FailedCheck, pushed: Row[Any], task: Row[Any], clients: ServiceClients
+    session: AsyncSession, check: FailedCheck, pushed: _Push, task: _Task, clients: ServiceClients
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -137,37 +185,26 @@ async def _decide(
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
 
 
-async def _find_push(session: AsyncSession, check: FailedCheck) -> Row[Any] | None:
-    columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
-    statement = (
-        select(*columns)
-        .where(PushedBranch.repository == check.repository, PushedBranch.branch == check.branch)
-        .order_by(PushedBranch.created_at.desc())
-        .limit(1)
-    )
-    if check.integration_id is not None:
-        statement = statement.where(PushedBranch.integration_id == check.integration_id)
-    row: Row[Any] | None = (await session.execute(statement)).one_or_none()
-    return row
+async def _find_push(session: AsyncSession, check: FailedCheck) -> _Push | None:
+    values = {
+        "repository": check.repository,
+        "branch": check.branch,
+        "integration_id": check.integration_id,
+    }
+    return await _PUSH.first(session, values)
 
 
 async def _start(
     session: AsyncSession,
     check: FailedCheck,
     previous_id: UUID,
-    task: Row[Any],
+    task: _Task,
     follow_up: dict[str, Any],
     clients: ServiceClients,
 ) -> UUID:
-    columns = (
-        Run.state,
-        *HOLDINGS,
-        Task.ci_prompt,
-        frozen_or_current(Task.ci_prompt).label("asked_ci_prompt"),
-    )
-    source = select(*columns).join(Task, Task.id == Run.task_id)
-    previous = (await session.execute(source.where(Run.id == previous_id))).one()
-    authority = await authorize(session, request_for_run(Intent.FOLLOW, person(previous), previous))
+    previous = await _PREVIOUS.one(session, {"run_id": previous_id})
+    person_id = previous.holdings.person_id
+    authority = await authorize_run(session, Intent.FOLLOW, person_id, previous.holdings)
     own_prompt = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
     prompt = own_prompt or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
     # Like a request with only these fields (contract 9.2).

@@ -16,7 +16,7 @@ from app.schemas.fields import parse_uuid
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import lock_run, lock_task
+from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
@@ -141,15 +141,15 @@ async def start_run(
     as it is now, or the snapshot of a run that acts with the caller's own account or environment. Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
-    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    run = await run_authority.lock_run(session, caller, task_id, run_id)
     if run.environment != Environment.CLOUD:
         raise StateRefused("Only cloud runs can be started via this endpoint")
     if run.status not in _STARTABLE:
         raise StateRefused(
             f"Only queued or not_started cloud runs can be started (current status: {run.status})"
         )
-    authority = await run_authority.authorize(
-        session, run_authority.request_for_run(run_authority.Intent.PERFORM, caller.user_id, run)
+    authority = await run_authority.authorize_run(
+        session, run_authority.Intent.PERFORM, caller.user_id, run.holdings
     )
     added = _start_state(body, {artifact["id"] for artifact in run.artifacts})
     await run_authority.record(session, run_id, task_id, authority)
@@ -184,11 +184,11 @@ async def resume_in_cloud(
     with the caller's own account or environment. Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
-    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    run = await run_authority.lock_run(session, caller, task_id, run_id)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
-    authority = await run_authority.authorize(
-        session, run_authority.request_for_run(run_authority.Intent.PERFORM, caller.user_id, run)
+    authority = await run_authority.authorize_run(
+        session, run_authority.Intent.PERFORM, caller.user_id, run.holdings
     )
     await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
