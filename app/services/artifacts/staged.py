@@ -5,10 +5,11 @@ take it. No transaction is open during requests to the object store.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,7 @@ from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.rules import STAGED_LIFETIME, tags
 from app.services.artifacts.uploads import Upload
 from app.services.storage_keys import is_staged_path, staged_key
+from app.statements import rows_of
 
 
 async def prepare_uploads(
@@ -90,44 +92,56 @@ async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
     return set(await session.scalars(statement))
 
 
+class _Staged(NamedTuple):
+    artifact_id: str
+    name: str
+    type: str
+    source: str
+    size: int
+    content_type: str
+    storage_path: str
+    uploaded_at: datetime
+
+
 async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Upload]) -> list[ArtifactOut]:
     now = utcnow()
     rows = [
-        _row(task_id, upload) | {"uploaded_at": now, "expires_at": now + STAGED_LIFETIME}
+        _Staged(
+            artifact_id=upload.item.id,
+            name=upload.name,
+            type=upload.item.type,
+            source=upload.item.source,
+            size=upload.size,
+            content_type=upload.content_type,
+            storage_path=upload.item.storage_path,
+            uploaded_at=now,
+        )
         for upload in uploads
     ]
     # One statement cannot write a row twice: the last item with an id counts.
-    distinct = {row["artifact_id"]: row for row in rows}
-    statement = upsert(StagedArtifact).values(list(distinct.values()))
-    key = {"task_id", "artifact_id"}
-    written = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    await session.execute(statement.on_conflict_do_update(index_elements=sorted(key), set_=written))
+    distinct = {row.artifact_id: row for row in rows}
+    common = {"task_id": task_id, "expires_at": now + STAGED_LIFETIME}
+    statement = upsert(StagedArtifact).values([row._asdict() | common for row in distinct.values()])
+    written = [*_Staged._fields[1:], "expires_at"]
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["artifact_id", "task_id"],
+            set_={name: statement.excluded[name] for name in written},
+        )
+    )
     return [_entry(row) for row in rows]
 
 
-def _row(task_id: UUID, upload: Upload) -> dict[str, Any]:
+def _entry(row: _Staged) -> ArtifactOut:
     return {
-        "task_id": task_id,
-        "artifact_id": upload.item.id,
-        "name": upload.name,
-        "type": upload.item.type,
-        "source": upload.item.source,
-        "size": upload.size,
-        "content_type": upload.content_type,
-        "storage_path": upload.item.storage_path,
-    }
-
-
-def _entry(row: dict[str, Any]) -> ArtifactOut:
-    return {
-        "id": row["artifact_id"],
-        "name": row["name"],
-        "type": row["type"],
-        "source": row["source"],
-        "size": row["size"],
-        "content_type": row["content_type"],
-        "storage_path": row["storage_path"],
-        "uploaded_at": row["uploaded_at"].isoformat(),
+        "id": row.artifact_id,
+        "name": row.name,
+        "type": row.type,
+        "source": row.source,
+        "size": row.size,
+        "content_type": row.content_type,
+        "storage_path": row.storage_path,
+        "uploaded_at": row.uploaded_at.isoformat(),
     }
 
 
@@ -141,24 +155,22 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:
         return []
-    taken: dict[str, Row[Any]] = {
-        row.artifact_id: row
-        for row in await session.execute(
-            delete(StagedArtifact)
-            .where(
-                StagedArtifact.task_id == task_id,
-                StagedArtifact.artifact_id.in_(unique_ids),
-                StagedArtifact.expires_at > utcnow(),
-            )
-            .returning(*StagedArtifact.__table__.columns)
+    deleted = (
+        delete(StagedArtifact)
+        .where(
+            StagedArtifact.task_id == task_id,
+            StagedArtifact.artifact_id.in_(unique_ids),
+            StagedArtifact.expires_at > utcnow(),
         )
-    }
+        .returning(*(getattr(StagedArtifact, name) for name in _Staged._fields))
+    )
+    taken = {row.artifact_id: row for row in await rows_of(session, deleted, _Staged)}
     missing = [artifact_id for artifact_id in unique_ids if artifact_id not in taken]
     if missing:
         raise RunRefused(
             "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
         )
-    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in unique_ids]  # noqa: SLF001 - public, by its documentation
+    return [_entry(taken[artifact_id]) for artifact_id in unique_ids]
 
 
 def keep_artifacts(

@@ -32,7 +32,7 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"given_user_id": list(user_ids)})
-    return {row["user_id"]: int(row["count"]) for row in rows}
+    return {user_id: int(count) for user_id, count in rows}
 
 
 def _count_statement() -> Select[Any]:
@@ -62,7 +62,7 @@ def _count_statement() -> Select[Any]:
         )
     )
     counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]
-    return select(person.c.user_id, (counts[0] + counts[1]).label("count"))
+    return select(person.c.user_id, (counts[0] + counts[1]).label("open"))
 
 
 _COUNT = Prepared(_count_statement())

@@ -226,7 +226,7 @@ async def _take_cooldowns(
 ) -> set[UUID]:
     """Start the cooldown for `kind` of each run that has none now; return the ids of these runs."""
     values = {"given_run_id": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
-    return {row["run_id"] for row in await _TAKE.all(session, values)}
+    return {run_id for (run_id,) in await _TAKE.all(session, values)}
 
 
 async def _end_cooldowns(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
@@ -262,8 +262,8 @@ _DEVICES = Prepared(
 
 async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int, list[Device]]:
     devices: dict[int, list[Device]] = {}
-    for row in await _DEVICES.all(session, {"user_ids": list(user_ids)}):
-        devices.setdefault(row["user_id"], []).append(Device(row["id"], Platform(row["platform"])))
+    for user_id, device_id, platform in await _DEVICES.all(session, {"user_ids": list(user_ids)}):
+        devices.setdefault(user_id, []).append(Device(device_id, Platform(platform)))
     return devices
 
 

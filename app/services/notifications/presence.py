@@ -90,14 +90,13 @@ async def beat(
         statement = _REPORT
         values |= {"focused": focused, "seen_seq": seen_seq, **settlement_values(utcnow())}
     try:
-        seen = await statement.first(session, values)
+        sees_task, has_device, _ = await statement.one(session, values)
     except IntegrityError as error:
         # The task or the device was deleted between our read and our write.
         raise NotFound(_NOT_THE_CALLERS) from error
-    assert seen is not None
-    if not seen["task"]:
+    if not sees_task:
         raise NotFound
-    if not seen["device"]:
+    if not has_device:
         raise NotFound(_NOT_THE_CALLERS)
     return expires_at
 
@@ -242,10 +241,8 @@ async def watching(
     """
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
-        (row["task_id"], row["user_id"]): Watching(
-            row["push_token_id"], beat_at=row["expires_at"] - TIME_TO_LIVE, expires_at=row["expires_at"]
-        )
-        for row in await _WATCHING.all(session, values)
+        (task_id, user_id): Watching(device_id, beat_at=expires_at - TIME_TO_LIVE, expires_at=expires_at)
+        for task_id, user_id, device_id, expires_at in await _WATCHING.all(session, values)
     }
 
 

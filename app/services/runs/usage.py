@@ -76,6 +76,5 @@ _SPENT = Prepared(
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
     """Return the tokens and the cost that all runs of a task except `run_id` have used."""
-    row = await _SPENT.first(session, {"task": task_id, "but": run_id})
-    assert row is not None
-    return Spent(int(row["tokens"]), float(row["cost"]))
+    tokens, cost = await _SPENT.one(session, {"task": task_id, "but": run_id})
+    return Spent(int(tokens), float(cost))
