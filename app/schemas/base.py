@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 PageLink = Annotated[
     str | None,
     Field(
-        description="Complete URL of that page, null if there is none.",
-        json_schema_extra={"format": "uri"},
-        examples=[None],
+        description="Complete URL of that page, null if there is none.", json_schema_extra={"format": "uri"}
     ),
 ]
 

@@ -93,6 +93,14 @@ def has_null_character(value: Any) -> bool:
     return False
 
 
+def check_repository(text: str) -> str:
+    """Return the name of a repository in lower case, for the `check` of a text."""
+    organization, slash, name = text.partition("/")
+    if not (slash and organization.strip() and name.strip()) or "/" in name:
+        raise fail("invalid_input", "Repository must be in the format organization/repository")
+    return text.lower()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(ABC):
     """Base class of the input fields of request bodies and queries."""

@@ -41,7 +41,7 @@ class NotificationOut(TypedDict):
     id: Annotated[UUID, Field(description="Id of the entry.")]
     run: Annotated[UUID | None, Field(description="The run that the push is about; null for a test push.")]
     kind: Annotated[NotificationKind, Field(description="The kind of event that the push reports.")]
-    title: Annotated[str | None, Field(description="The title of an agent's message.", examples=[None])]
+    title: Annotated[str | None, Field(description="The title of an agent's message.")]
     body: Annotated[str, Field(description="Text of the push.", examples=['"Say hello" finished'])]
     device: Annotated[
         UUID | None, Field(description="The device that the push is for; null if the user has no device.")
@@ -72,22 +72,15 @@ class NotificationOut(TypedDict):
         int, Field(description="How often the push was sent to the push service.", examples=[0])
     ]
     created_at: Annotated[datetime, Field(description="When the decision was made.")]
-    next_attempt_at: Annotated[
-        datetime | None, Field(description="When the push is sent next.", examples=[None])
-    ]
-    due_at: Annotated[
-        datetime | None, Field(description="When the decision is made again; the same time.", examples=[None])
-    ]
+    next_attempt_at: Annotated[datetime | None, Field(description="When the push is sent next.")]
+    due_at: Annotated[datetime | None, Field(description="When the decision is made again; the same time.")]
     deferred_for: Annotated[
         float | None,
         Field(description="Seconds for which the push was deferred before it was sent.", examples=[65.0]),
     ]
     sent_at: Annotated[
         datetime | None,
-        Field(
-            description="When the push service accepted the push, or may have without saying so.",
-            examples=[None],
-        ),
+        Field(description="When the push service accepted the push, or may have without saying so."),
     ]
     settled_at: Annotated[datetime | None, Field(description="When the final decision was made.")]
     history: Annotated[list[DecisionOut], Field(description="All decisions about the push, oldest first.")]
@@ -124,7 +117,7 @@ class PushTestOut(TypedDict):
     decision: Annotated[
         NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.", examples=["sent"])
     ]
-    reason: Annotated[str | None, Field(description="Why the push was not sent.", examples=[None])]
+    reason: Annotated[str | None, Field(description="Why the push was not sent.")]
     ticket: Annotated[
         str | None,
         Field(

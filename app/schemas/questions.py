@@ -147,14 +147,12 @@ class QuestionOut(Winner):
     options: Annotated[list[QuestionOption], Field(description="The choices of a `permission`.")]
     schema: Annotated[
         dict[str, Any] | None,
-        Field(description="JSON Schema of the `content` that answers a `form`.", examples=[None]),
+        Field(description="JSON Schema of the `content` that answers a `form`."),
     ]
-    link: Annotated[
-        str | None, Field(description="The page that a `url` question is about.", examples=[None])
-    ]
+    link: Annotated[str | None, Field(description="The page that a `url` question is about.")]
     link_host: Annotated[
         str | None,
-        Field(description="The host of `url`. Show it to people before they open the page.", examples=[None]),
+        Field(description="The host of `url`. Show it to people before they open the page."),
     ]
     task: QuestionTask
     run: QuestionRun
@@ -165,7 +163,7 @@ class QuestionOut(Winner):
     ]
     snoozed_until: Annotated[
         datetime | None,
-        Field(description="Until when the caller gets no notifications about the question.", examples=[None]),
+        Field(description="Until when the caller gets no notifications about the question."),
     ]
     allowed_actions: Annotated[
         list[QuestionAction], Field(description="The actions the caller may take now.")

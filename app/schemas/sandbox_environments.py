@@ -15,7 +15,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import NetworkAccessLevel
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, fail
+from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, check_repository, fail
 from app.schemas.users import UserBasic
 
 _MAX_DOMAINS = 200
@@ -43,13 +43,6 @@ def _check_domain(text: str) -> str:
             "invalid_input", "Enter a host name such as api.example.com, or *.example.com for those below it."
         )
     return domain
-
-
-def _check_repository(text: str) -> str:
-    organization, slash, name = text.partition("/")
-    if not (slash and organization.strip() and name.strip()) or "/" in name:
-        raise fail("invalid_input", "Repository must be in the format organization/repository")
-    return text.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +108,7 @@ class _Fields(Input):
         bool, Boolean(), Field(description="Whether `custom` has the default domains of `trusted` too.")
     ] = False
     repositories: Annotated[
-        list[Annotated[str, Text(max_length=255, check=_check_repository)]],
+        list[Annotated[str, Text(max_length=255, check=check_repository)]],
         Items(max_length=_MAX_REPOSITORIES),
         Field(
             description="Repositories that the environment is meant for, as a hint for clients; not enforced."

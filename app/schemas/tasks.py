@@ -20,6 +20,7 @@ from app.schemas.fields import (
     Json,
     Text,
     Uuid,
+    check_repository,
     fail,
 )
 from app.schemas.runs.runs import RunOut
@@ -47,13 +48,6 @@ class Archived(StrEnum):
     NO = "false"
     ONLY = "true"
     ALL = "all"
-
-
-def _check_repository(text: str) -> str:
-    organization, slash, name = text.partition("/")
-    if not (slash and organization.strip() and name.strip()) or "/" in name:
-        raise fail("invalid_input", "Repository must be in the format organization/repository")
-    return text.lower()
 
 
 class _Origin(Choice):
@@ -118,7 +112,7 @@ class TaskIn(Input):
     ] = OriginProduct.USER_CREATED
     repository: Annotated[
         str | None,
-        Text(max_length=255, blank=True, null=True, check=_check_repository),
+        Text(max_length=255, blank=True, null=True, check=check_repository),
         Field(description="`organization/repository` to work in.", examples=["taskbeacon/taskbeacon"]),
     ] = None
     github_integration: Annotated[
@@ -238,15 +232,11 @@ class TaskOut(TypedDict):
             examples=["taskbeacon/taskbeacon"],
         ),
     ]
-    github_integration: Annotated[
-        int | None, Field(description="Integration of the project to clone with.", examples=[None])
-    ]
+    github_integration: Annotated[int | None, Field(description="Integration of the project to clone with.")]
     github_user_integration: Annotated[
-        UUID | None, Field(description="Integration of the creator to push with.", examples=[None])
+        UUID | None, Field(description="Integration of the creator to push with.")
     ]
-    signal_report: Annotated[
-        UUID | None, Field(description="The signal report that the task is about.", examples=[None])
-    ]
+    signal_report: Annotated[UUID | None, Field(description="The signal report that the task is about.")]
     json_schema: Annotated[
         Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
     ]
@@ -257,7 +247,7 @@ class TaskOut(TypedDict):
         ),
     ]
     archived: Annotated[bool, Field(description="Whether the task is archived.", examples=[False])]
-    archived_at: Annotated[datetime | None, Field(description="When the task was archived.", examples=[None])]
+    archived_at: Annotated[datetime | None, Field(description="When the task was archived.")]
     latest_run: Annotated[RunOut | None, Field(description="The complete newest run; null before the first.")]
     created_at: datetime
     updated_at: datetime
@@ -266,9 +256,7 @@ class TaskOut(TypedDict):
     ]
     ci_prompt: Annotated[
         str | None,
-        Field(
-            description="The instructions for the agent when the checks of its branch fail.", examples=[None]
-        ),
+        Field(description="The instructions for the agent when the checks of its branch fail."),
     ]
 
 

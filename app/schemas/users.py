@@ -23,10 +23,10 @@ class UserBasic(TypedDict):
     email: Annotated[str, Field(examples=["ada@example.com"])]
     is_email_verified: bool | None
     hedgehog_config: Annotated[
-        dict[str, Any] | None, Field(description="The appearance of the user's avatar.", examples=[None])
+        dict[str, Any] | None, Field(description="The appearance of the user's avatar.")
     ]
     role_at_organization: Annotated[
-        str | None, Field(description="The user's role, in the user's own words.", examples=[None])
+        str | None, Field(description="The user's role, in the user's own words.")
     ]
 
 
@@ -65,26 +65,11 @@ class ProjectPage(TypedDict):
     results: list[ProjectOut]
 
 
-class UserOut(TypedDict):
+class UserOut(UserBasic):
     """The user that the caller's API key belongs to, with their current project and organizations."""
 
-    id: int
-    uuid: UUID
-    distinct_id: Annotated[
-        str, Field(description="Stable identifier in analytics.", examples=["f0a1b2c3d4e5"])
-    ]
-    first_name: Annotated[str, Field(examples=["Ada"])]
-    last_name: Annotated[str, Field(examples=["Example"])]
-    email: Annotated[str, Field(examples=["ada@example.com"])]
     is_staff: Annotated[bool, Field(description="Whether the user operates this service.", examples=[False])]
-    is_email_verified: bool | None
     date_joined: datetime
-    hedgehog_config: Annotated[
-        dict[str, Any] | None, Field(description="The appearance of the user's avatar.", examples=[None])
-    ]
-    role_at_organization: Annotated[
-        str | None, Field(description="The user's role, in the user's own words.", examples=[None])
-    ]
     team: Annotated[ProjectOut | None, Field(description="The current project (`@current`).")]
     organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]
     organizations: Annotated[

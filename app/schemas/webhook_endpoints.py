@@ -16,6 +16,7 @@ from app.enums import (
     PayloadKind,
     RecoverOnly,
 )
+from app.ids import MAX_BIGINT
 from app.schemas.base import Input, PageLink, QueryInput
 from app.schemas.fields import (
     Boolean,
@@ -26,6 +27,7 @@ from app.schemas.fields import (
     Text,
     Timestamp,
     Uuid,
+    check_repository,
     fail,
     parse_integer,
 )
@@ -36,7 +38,6 @@ _MAX_TYPES = 100
 _MAX_URL = 2048
 _MAX_DESCRIPTION = 1000
 _DAY_SECONDS = 86_400
-_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +49,13 @@ class _Creator(InputField):
         if value == "me":
             return "me"
         number = parse_integer(value)
-        if number is None or not 0 <= number <= _MAX_ID:
+        if number is None or not 0 <= number <= MAX_BIGINT:
             raise fail("invalid_input", "Enter the id of a user, or `me`.")
         return number
 
     @override
     def json_schema(self) -> JsonSchema:
         return {"anyOf": [{"type": "integer"}, {"const": "me"}]}
-
-
-def _check_repository(text: str) -> str:
-    organization, slash, name = text.partition("/")
-    if not (slash and organization.strip() and name.strip()) or "/" in name:
-        raise fail("invalid_input", "Repository must be in the format organization/repository")
-    return text.lower()
 
 
 class TaskFilterIn(Input):
@@ -74,7 +68,7 @@ class TaskFilterIn(Input):
     ] = None
     repository: Annotated[
         str | None,
-        Text(max_length=255, check=_check_repository, null=True),
+        Text(max_length=255, check=check_repository, null=True),
         Field(description="`organization/repository`, any case."),
     ] = None
     origin_product: Annotated[
@@ -224,6 +218,15 @@ class DeliveryQuery(QueryInput):
     ] = None
 
 
+_Secret = Annotated[
+    str,
+    Field(
+        description="`whsec_…`; shown here and never again.",
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
+    ),
+]
+
+
 class EndpointOut(TypedDict):
     """A webhook endpoint, without its secret."""
 
@@ -232,13 +235,11 @@ class EndpointOut(TypedDict):
     event_types: Annotated[list[str], Field(examples=[["run.completed", "question.*"]])]
     description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
-    task_filter: Annotated[
-        dict[str, Any] | None, Field(description="The filter of tasks; null: all tasks.", examples=[None])
-    ]
+    task_filter: Annotated[dict[str, Any] | None, Field(description="The filter of tasks; null: all tasks.")]
     enabled: bool
     disabled_reason: Annotated[
         DisabledReason | None,
-        Field(description="Why the endpoint is disabled; null if it is enabled.", examples=[None]),
+        Field(description="Why the endpoint is disabled; null if it is enabled."),
     ]
     created_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="The owner: the only user who can see it.")]
@@ -255,13 +256,7 @@ class EndpointOut(TypedDict):
 class NewEndpointOut(EndpointOut):
     """A new webhook endpoint with its secret, which no later response shows."""
 
-    secret: Annotated[
-        str,
-        Field(
-            description="`whsec_…`; shown here and never again.",
-            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
-        ),
-    ]
+    secret: _Secret
 
 
 class EndpointPage(TypedDict):
@@ -276,13 +271,7 @@ class EndpointPage(TypedDict):
 class RotatedOut(TypedDict):
     """The new secret of a webhook endpoint, which no later response shows, and the time when the old secret expires."""
 
-    secret: Annotated[
-        str,
-        Field(
-            description="`whsec_…`; shown here and never again.",
-            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
-        ),
-    ]
+    secret: _Secret
     old_secret_valid_until: Annotated[
         datetime, Field(description="Until when both secrets sign every message.")
     ]
@@ -349,7 +338,7 @@ class AttemptOut(TypedDict):
             description="The first KiB of a text response; null without `task:read`, too.", examples=["ok"]
         ),
     ]
-    error: Annotated[DeliveryError | None, Field(examples=[None])]
+    error: DeliveryError | None
     resolved_ip: Annotated[
         str | None,
         Field(description="The IP address that the request was sent to.", examples=["203.0.113.7"]),

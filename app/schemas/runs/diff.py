@@ -23,7 +23,7 @@ class FileDiff(TypedDict):
     """A file that a run changed, with its part of the patch."""
 
     path: Annotated[str, Field(examples=["src/login.py"])]
-    old_path: Annotated[str | None, Field(description="The former path of a renamed file.", examples=[None])]
+    old_path: Annotated[str | None, Field(description="The former path of a renamed file.")]
     status: Annotated[
         Literal["A", "M", "D", "R"],
         Field(description="Added, modified, deleted or renamed.", examples=["M"]),
@@ -31,12 +31,8 @@ class FileDiff(TypedDict):
     additions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     deletions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     binary: Annotated[bool, Field(examples=[False])]
-    old_size: Annotated[
-        int | None, Field(description="Bytes of a binary file before, if the patch says so.", examples=[None])
-    ]
-    new_size: Annotated[
-        int | None, Field(description="Bytes of a binary file after, if the patch says so.", examples=[None])
-    ]
+    old_size: Annotated[int | None, Field(description="Bytes of a binary file before, if the patch says so.")]
+    new_size: Annotated[int | None, Field(description="Bytes of a binary file after, if the patch says so.")]
     patch: NotRequired[
         Annotated[
             str,
@@ -64,6 +60,4 @@ class DiffOut(TypedDict):
         ),
     ]
     files: Annotated[list[FileDiff], Field(description="The changed files, in the order of the patch.")]
-    next: Annotated[
-        str | None, Field(description="`cursor` of the next page; null on the last page.", examples=[None])
-    ]
+    next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last page.")]

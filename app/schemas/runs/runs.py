@@ -30,6 +30,11 @@ _MAX_MESSAGE = 1_000_000
 _MAX_KEYS = 1000
 _MAX_RELAYED = 10_000
 _MAX_PARTS = 100
+_Message = Annotated[
+    str | None,
+    Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
+    Field(description="A message for the agent, after the task's description."),
+]
 
 
 class RunIn(Input):
@@ -61,11 +66,7 @@ class RunIn(Input):
     resume_from_run_id: Annotated[
         UUID | None, Uuid(), Field(description="Earlier run of the same task to resume.")
     ] = None
-    pending_user_message: Annotated[
-        str | None,
-        Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
-        Field(description="A message for the agent, after the task's description."),
-    ] = None
+    pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
         Items(max_length=_MAX_ARTIFACTS),
@@ -165,11 +166,7 @@ class StartIn(Input):
         "With a message": {"pending_user_message": "Keep the change small."},
     }
 
-    pending_user_message: Annotated[
-        str | None,
-        Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
-        Field(description="A message for the agent, after the task's description."),
-    ] = None
+    pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
         Items(max_length=_MAX_ARTIFACTS),
@@ -285,10 +282,10 @@ class RunOut(TypedDict):
 
     id: UUID
     task: Annotated[UUID, Field(description="The task of the run.")]
-    stage: Annotated[str | None, Field(description="Progress that the client reported.", examples=[None])]
+    stage: Annotated[str | None, Field(description="Progress that the client reported.")]
     branch: Annotated[
         str | None,
-        Field(description="Branch that the run starts from; null: the default branch.", examples=[None]),
+        Field(description="Branch that the run starts from; null: the default branch."),
     ]
     status: Annotated[
         RunStatus,
@@ -319,9 +316,7 @@ class RunOut(TypedDict):
             json_schema_extra={"format": "uri"},
         ),
     ]
-    error_message: Annotated[
-        str | None, Field(description="The reason of a failure, for people to act on.", examples=[None])
-    ]
+    error_message: Annotated[str | None, Field(description="The reason of a failure, for people to act on.")]
     output: Annotated[
         Any,
         Field(

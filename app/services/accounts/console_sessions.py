@@ -6,6 +6,7 @@ key or its user's account does, after two weeks without use, and 30 days after i
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import any_, delete, or_, select, update
@@ -47,7 +48,7 @@ async def open_session(
     if body.api_key is not None:
         key = await authenticate(session, body.api_key, place="body")
         assert key.key_id is not None
-        session.add(_new_session(key.key_id, browser, secret))
+        session.add(ConsoleSession(id=new_id(), key_id=key.key_id, **_opened_by(browser, secret)))
         await session.flush()
     else:
         assert body.code is not None
@@ -58,34 +59,24 @@ async def open_session(
     return await show_session(session, caller), secret
 
 
-def _new_session(key_id: UUID, browser: Browser, secret: str) -> ConsoleSession:
+def _opened_by(browser: Browser, secret: str) -> dict[str, Any]:
     now = utcnow()
-    return ConsoleSession(
-        id=new_id(),
-        key_id=key_id,
-        secret_hash=hash_session_secret(secret),
-        created_at=now,
-        last_used_at=now,
-        expires_at=now + SESSION_LIFETIME,
-        user_agent=browser.user_agent,
-        address=browser.address,
-    )
+    return {
+        "secret_hash": hash_session_secret(secret),
+        "created_at": now,
+        "last_used_at": now,
+        "expires_at": now + SESSION_LIFETIME,
+        "user_agent": browser.user_agent,
+        "address": browser.address,
+    }
 
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
-    now = utcnow()
+    # One statement: the second of two browsers finds no such code.
     opened = await session.scalar(
         update(ConsoleSession)
-        .where(ConsoleSession.code_hash == hash_session_secret(code), ConsoleSession.expires_at > now)
-        .values(
-            code_hash=None,
-            secret_hash=hash_session_secret(secret),
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + SESSION_LIFETIME,
-            user_agent=browser.user_agent,
-            address=browser.address,
-        )
+        .where(ConsoleSession.code_hash == hash_session_secret(code), ConsoleSession.expires_at > utcnow())
+        .values(code_hash=None, **_opened_by(browser, secret))
         .returning(ConsoleSession.id)
     )
     if opened is None:
