@@ -56,10 +56,7 @@ class AgentNetwork(StrEnum):
 
 
 class NetworkAccessLevel(StrEnum):
-    """The network level of a sandbox environment, which decides the hosts that its agents can reach.
-
-    With `custom` these are the host of the agent's model, and the hosts that the environment lists.
-    """
+    """The network level of a sandbox environment, which decides the hosts that its agents can reach."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"

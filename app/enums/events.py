@@ -45,11 +45,7 @@ class DeliveryStatus(StrEnum):
 
 
 class RecoverOnly(StrEnum):
-    """The events that the recovery of a webhook endpoint sends.
-
-    `failed` selects events with a delivery that failed or was cancelled. `all` also selects events that have no
-    delivery because the endpoint was disabled.
-    """
+    """The events that the recovery of a webhook endpoint sends."""
 
     FAILED = "failed"
     ALL = "all"

@@ -69,10 +69,7 @@ class NotificationDecision(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The loudness with which a device announces a push, from the lowest to the highest.
-
-    The urgency of a question is that of the pushes about it.
-    """
+    """The loudness with which a device announces a push, from the lowest to the highest."""
 
     LOW = "low"
     NORMAL = "normal"

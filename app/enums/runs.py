@@ -85,10 +85,7 @@ class CommandMethod(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """The progress of a command to an agent: first accepted, then delivered, then either consumed or dropped.
-
-    The run's log has an entry for each step.
-    """
+    """The progress of a command to an agent: first accepted, then delivered, then either consumed or dropped."""
 
     ACCEPTED = "accepted"
     # The agent has received it.

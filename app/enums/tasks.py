@@ -35,10 +35,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """The kind of reference from a task to a signal report, a record of the project that can be the origin of tasks.
-
-    The only kind means that the task implements the report.
-    """
+    """The kind of reference from a task to a signal report, a record of the project that can be the origin of tasks."""
 
     IMPLEMENTATION = "implementation"
 

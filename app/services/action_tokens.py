@@ -1,9 +1,4 @@
-"""Action tokens in notifications: each lets its bearer answer one question as one person (contract 15).
-
-The service derives a token from the secret keys whenever it needs one, and stores none. The token itself names the
-notification and the question. The database decides whether the question is still open, and whether the person may still
-answer it.
-"""
+"""Action tokens in notifications: each lets its bearer answer one question as one person (contract 15)."""
 
 import base64
 import binascii
@@ -33,11 +28,7 @@ _MOST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """The content of an action token: the ids of its notification and question, and the question's digest.
-
-    `option` is the index, among the question's options, of the one to answer with. If it is None, the token does not
-    answer: it opens the page of the question.
-    """
+    """The content of an action token: the ids of its notification and question, and the question's digest."""
 
     # Its row names the recipient and the device.
     notification_id: UUID

@@ -14,11 +14,7 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The description of a database table of counts, for `fold_counts`. Triggers add a row to it for each change.
-
-    `owner` names the columns with the owner of the counts, such as a user and a project. `kinds` names the columns with
-    what is counted separately, such as archived tasks. `sums` names the columns with the numbers to add up.
-    """
+    """The description of a database table of counts, for `fold_counts`. Triggers add a row to it for each change."""
 
     table: Table
     # Sums are read, and rows are folded, for one value of these.

@@ -1,9 +1,4 @@
-"""Put jobs on the queue in Redis. No job is lost if Redis is down: a sweep finds its database row later.
-
-Functions with names that end in `_after_commit` act once the session's transaction has been committed, and not at all
-if it is rolled back; the others act at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic
-delivery (`worker/schedule.py`) for pushes.
-"""
+"""Put jobs on the queue in Redis. No job is lost if Redis is down: a sweep finds its database row later."""
 
 from collections.abc import Awaitable
 from uuid import UUID

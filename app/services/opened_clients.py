@@ -15,10 +15,7 @@ from app.services.usage_gates import UsageGate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceClients:
-    """The opened clients of a process, such as Redis and the queue, for service functions that need several of them.
-
-    A function that needs only one client takes that client instead.
-    """
+    """The opened clients of a process, such as Redis and the queue, for service functions that need several of them."""
 
     # For steps outside the caller's transaction.
     sessions: SessionFactory

@@ -57,10 +57,7 @@ class _Window:
 
 
 class RateLimiter:
-    """The rate limiter of one process.
-
-    It counts requests in memory, and shares the counts with other processes through Redis.
-    """
+    """The rate limiter of one process."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}

@@ -1,7 +1,4 @@
-"""The names of what only the service writes about a run: its facts, and keys of its state.
-
-The API shows the facts (`Run.facts`) in `state`. Clients write other keys of `Run.state` (ADR 56).
-"""
+"""The names of what only the service writes about a run: its facts, and keys of its state."""
 
 from typing import Any, Final
 

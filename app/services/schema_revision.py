@@ -1,8 +1,4 @@
-"""Compare the schema revision of the database with the one that this release needs, and upgrade it.
-
-The revisions are those of the `migrations` package. It lies next to `app`, in a checkout as well as in an installed
-wheel.
-"""
+"""Compare the schema revision of the database with the one that this release needs, and upgrade it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3).
-
-By default there is no gate, and every run may begin. If a gate fails or does not respond in time, the run may begin, as
-with rate limits: a limit is not worth an outage.
-"""
+"""Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -36,10 +32,7 @@ class Limit:
 
 
 class UsageGate(Protocol):
-    """A check that can refuse a cloud run because the project has exceeded a usage limit.
-
-    Operators name an implementation in the setting `TASKBEACON_USAGE_GATE`. Without one, no run is refused.
-    """
+    """A check that can refuse a cloud run because the project has exceeded a usage limit."""
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project has exceeded; None if the run may begin.

@@ -30,10 +30,7 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 
 @dataclass(slots=True)
 class PatchedFile:
-    """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff.
-
-    `PatchReader` fills it line by line.
-    """
+    """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff."""
 
     # Of its first byte in the patch.
     offset: int

@@ -1,8 +1,4 @@
-"""Staged artifacts: files that are uploaded for a task, and later given to one of its runs (contract 5.9, 6.1, 8.3).
-
-A file that is only prepared has no database row. A finalised file has a row for a day, in which exactly one run can
-take it. No transaction is open during requests to the object store.
-"""
+"""Staged artifacts: files that are uploaded for a task, and later given to one of its runs (contract 5.9, 6.1, 8.3)."""
 
 from collections.abc import Sequence
 from datetime import datetime

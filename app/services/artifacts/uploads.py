@@ -1,7 +1,4 @@
-"""Sign upload forms and measure uploaded files, for staged files and for files of a run (contract 8.2).
-
-The limits are enforced twice: the form accepts at most the announced size, and finalising measures the object.
-"""
+"""Sign upload forms and measure uploaded files, for staged files and for files of a run (contract 8.2)."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

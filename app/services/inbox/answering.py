@@ -1,8 +1,4 @@
-"""Answer questions of agents, as a member or by the action token in a notification (contract 15.3, 15.6).
-
-The first answer is accepted; the error for a later one contains the first. NotFound is raised for a token that is
-forged or too old, or belongs to a person who may no longer answer.
-"""
+"""Answer questions of agents, as a member or by the action token in a notification (contract 15.3, 15.6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

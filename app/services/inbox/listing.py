@@ -1,8 +1,4 @@
-"""List the inbox of a person: the questions of tasks that they created or follow (contract 15).
-
-A page is read by two index scans in the order of the inbox: one of the questions of the person's own tasks, one of
-those of followed tasks. The number of open questions is a sum that every write updates (ADR 30).
-"""
+"""List the inbox of a person: the questions of tasks that they created or follow (contract 15)."""
 
 from typing import Any, NamedTuple
 

@@ -1,7 +1,6 @@
 """Recognise repeated events of a run by their `event_id`: each is kept and published once (contract 13.16).
 
-An agent outside our workers may send an event twice: to `event_stream` and to `append_log`. Callers hold the lock of
-the run's log (`log_writer.py`), so that reads and writes of a run's event ids never interleave.
+Callers hold the lock of the run's log (`log_writer.py`), so that reads and writes of a run's ids never interleave.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,10 +23,7 @@ _LIFETIME = timedelta(days=1)
 
 
 class LogEvent(NamedTuple):
-    """A stream event that an agent reported, with the line to write for it in the run's log.
-
-    The line is empty if the event does not belong in the log.
-    """
+    """A stream event that an agent reported, with the line to write for it in the run's log."""
 
     event: Mapping[str, Any]
     line: bytes
@@ -42,11 +38,7 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The part of the stream events of one request that the run does not have yet.
-
-    `published` are the events to publish to the run's followers, and `lines` the lines to add to its log. `ids` maps
-    each event id to store to whether a line of its event is added to the log.
-    """
+    """The part of the stream events of one request that the run does not have yet."""
 
     published: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)

@@ -1,8 +1,4 @@
-"""Accept events of agents outside our workers. They are numbered from 1; each is accepted once, even if sent again.
-
-Events in the form of a log entry go to the log, and all events go to the run's followers (contract 6.4, 13.4). A last
-line marks the events as complete. As long as the agent sends, it is considered alive.
-"""
+"""Accept events of agents outside our workers. They are numbered from 1; each is accepted once, even if sent again."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager

@@ -1,7 +1,6 @@
 """Append to a run's log for clients, and read it whole or in pages (contract 6.4, 13.4).
 
-A reader also gets the logs of the runs that the run resumes, oldest first. Only the valid size of each log is read: a
-refused append may have left lines after it in the object store. No log is ever held in memory as a whole.
+Only the valid size of each log is read. No log is ever held in memory as a whole.
 """
 
 import asyncio
@@ -146,10 +145,7 @@ async def read_text(
 
 @dataclass(slots=True)
 class LogPage:
-    """One page of log entries, each a line of JSON as it is stored.
-
-    `total` is the number of all entries in the logs, `matching` the number of those that match the query.
-    """
+    """One page of log entries, each a line of JSON as it is stored."""
 
     total: int = 0
     matching: int = 0

@@ -78,11 +78,7 @@ _RELEASE = Prepared(
 
 @dataclass(slots=True)
 class LogLock:
-    """The lock of a run's log while a writer holds it, with the stored facts about the log.
-
-    These are its valid size in bytes, beyond which lines do not count, the number of the last accepted stream event,
-    and the ids of newly accepted ones. The writer may change them. They are stored when the lock is released.
-    """
+    """The lock of a run's log while a writer holds it, with the stored facts about the log."""
 
     # The valid size of the object; None if it was not recorded yet.
     size: int | None

@@ -98,10 +98,7 @@ class Intent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRequest:
-    """A request to create, follow up, perform or steer a run, with everything that `authorize` needs to decide.
-
-    It names the person who asks, and the GitHub account and sandbox environment that the run would use.
-    """
+    """A request to create, follow up, perform or steer a run, with everything that `authorize` needs to decide."""
 
     intent: Intent
     project_id: int

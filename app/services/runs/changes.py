@@ -1,7 +1,6 @@
 """Change the fields and the output of an existing run for clients (contract 6.4, 13.2).
 
-A change of fields locks the run's row, so that no concurrent change is lost. The output is replaced as a whole, so that
-the last writer wins.
+A change of fields locks the run's row, so that no concurrent change is lost. The last writer of the output wins.
 """
 
 from typing import Any, NamedTuple

@@ -38,10 +38,7 @@ class Person(NamedTuple):
 
 
 class ClaimedRun(NamedTuple):
-    """A claimed run, and what its worker needs of its task, project, person and sandbox environment.
-
-    `state` includes the facts of the run.
-    """
+    """A claimed run, and what its worker needs of its task, project, person and sandbox environment."""
 
     branch: str | None
     state: dict[str, Any]

@@ -46,10 +46,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's change to a run that it performs, such as storing a question or ending the agent.
-
-    The change is not made if there is a command that the worker has not read, or the worker has lost the run.
-    """
+    """The result of a worker's change to a run that it performs, such as storing a question or ending the agent."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.

@@ -1,7 +1,4 @@
-"""Store the GitHub token that came with a run, encrypted, until the run is over (contract 5.8).
-
-Tokens have their own table, so that code that reads or shows runs cannot expose them.
-"""
+"""Store the GitHub token that came with a run, encrypted, until the run is over (contract 5.8)."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,8 +1,4 @@
-"""Count runs in Prometheus metrics: those that wait, start and end, and their usage.
-
-Each process counts its own work, so the total is the sum of the counters of all processes. The gauges are read from the
-database, so every API process shows the same values.
-"""
+"""Count runs in Prometheus metrics: those that wait, start and end, and their usage."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,8 +1,4 @@
-"""SQL expressions for runs that wait for a worker, their order in a project, and runs that jobs hold.
-
-Each project has its own order, by `dispatch_requested_at`; Redis carries jobs, but no order. Statements of other
-modules use these expressions. This module writes nothing.
-"""
+"""SQL expressions for runs that wait for a worker, their order in a project, and runs that jobs hold."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,9 +1,4 @@
-"""Recover runs that lost their job or their worker, so that none is stuck.
-
-A run can lose its job if Redis is unavailable or was emptied, or after a crash between commit and enqueue. Its job is
-put on the queue again: the row of a queued run is the outbox of its job. A run that lost its worker is repeated or
-failed. Any number of workers may do this at any time.
-"""
+"""Recover runs that lost their job or their worker, so that none is stuck."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

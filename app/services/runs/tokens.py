@@ -1,8 +1,4 @@
-"""Issue and check run tokens: each gives a program without an API key access to one run (contract 6.4).
-
-The key pair that signs tokens is made when it is first needed, and stored encrypted in the database. All processes sign
-and check with the same pair, and operators need not configure it.
-"""
+"""Issue and check run tokens: each gives a program without an API key access to one run (contract 6.4)."""
 
 import asyncio
 from collections.abc import Sequence

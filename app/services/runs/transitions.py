@@ -1,7 +1,4 @@
-"""Create runs, and move them between statuses. One statement does this with the other effects of its transaction.
-
-Only services/runs/lifecycle.py uses this module; it decides when a run makes which transition.
-"""
+"""Create runs, and move them between statuses. One statement does this with the other effects of its transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

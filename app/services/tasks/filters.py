@@ -74,11 +74,7 @@ class ListedTask(NamedTuple):
 
 
 class SeenTask(NamedTuple):
-    """A task of a page, with what else the same snapshot showed; an empty page has one row without a task.
-
-    `version` changes with every change to a task that the caller sees. `total` is the number of all tasks that match
-    the filter, or None if it was not counted.
-    """
+    """A task of a page, with what else the same snapshot showed; an empty page has one row without a task."""
 
     version: int
     total: int | None
@@ -87,10 +83,7 @@ class SeenTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """A filter of a list of tasks.
-
-    `shape` names its conditions, which determine the SQL statement. `values` are the parameters of the statement.
-    """
+    """A filter of a list of tasks."""
 
     shape: tuple[str, ...]
     values: Mapping[str, Any]

@@ -1,8 +1,4 @@
-"""Read tasks with their latest runs, and show them as the API does (contract 3.1).
-
-One statement selects a task, or a page of tasks, each with its creator and its latest run. No ORM entity is built, and
-no attribute is loaded later.
-"""
+"""Read tasks with their latest runs, and show them as the API does (contract 3.1)."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -107,11 +107,7 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled.
-
-    The claim is lost if the run was cancelled or another worker has it. `hold_lease` raises this error at the end of
-    its block; if the block ends in time, it raises none.
-    """
+    """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled."""
 
 
 @asynccontextmanager

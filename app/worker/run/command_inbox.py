@@ -43,12 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class CommandInbox(CommandSource):
-    """The commands that people send to the agent of one run, read from the database. An async context manager.
-
-    When the block ends normally, commands that the agent has not handled are dropped, and the run's log gets a
-    receipt for each. If the block raises, for example because the worker is stopped, they stay open for the next
-    worker.
-    """
+    """The commands that people send to the agent of one run, read from the database. An async context manager."""
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
         self._worker = worker

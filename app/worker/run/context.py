@@ -68,11 +68,7 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSandbox:
-    """The network level, hosts and encrypted variables of the sandbox environment that a run names.
-
-    If the run names none, `environment_id` and `level` are None, and `network` uses the settings of the service.
-    `level` is also None if the sandbox environment was deleted or belongs to another person.
-    """
+    """The network level, hosts and encrypted variables of the sandbox environment that a run names."""
 
     environment_id: UUID | None = None  # None if the run names no environment
     level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone

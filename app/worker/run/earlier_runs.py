@@ -1,8 +1,4 @@
-"""The context that an agent gets of earlier runs: a stored conversation, or a summary of logs (contract 9.2).
-
-The home of an agent is removed with its run. A conversation in the home is stored for the run that resumes
-this run. If it cannot be stored or restored, the agent gets the summary instead.
-"""
+"""The context that an agent gets of earlier runs: a stored conversation, or a summary of logs (contract 9.2)."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -35,11 +35,7 @@ class AttachmentUnavailable(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The local folders and files that carry data into a run and out of it, outside of the agent's workspace.
-
-    `attachments` is a folder for the files given to the run, and `outbox` a folder for the agent's artifacts. `session`
-    is a file for the agent's packed conversation, and `log` a file for the entries of the run's log.
-    """
+    """The local folders and files that carry data into a run and out of it, outside of the agent's workspace."""
 
     attachments: Path
     outbox: Path

@@ -30,14 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunLog:
-    """The log of a run in progress. It publishes each entry to followers at once, and stores entries in batches.
-
-    Args:
-        publish: sends an entry to the followers of the run.
-        send: appends lines to the stored log.
-        file: an empty local file that collects the entries.
-
-    """
+    """The log of a run in progress. It publishes each entry to followers at once, and stores entries in batches."""
 
     def __init__(
         self, publish: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]

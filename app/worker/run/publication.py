@@ -12,10 +12,7 @@ from app.services.code_hosts.pushed_branches import PushRecord
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Publishes the work of a run at its code host as a pull request.
-
-    `access` is the access to the host, and `subject` says what the pull request is about.
-    """
+    """Publishes the work of a run at its code host as a pull request."""
 
     access: HostAccess
     subject: PullRequestSubject
