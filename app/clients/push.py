@@ -143,10 +143,9 @@ NOT_REACHED = NotSent("NotReached")
 
 
 class PushUnavailable(Exception):
-    """A call to a push service failed as a whole, so the service has reported no outcome for any message of the call.
+    """The service answered nothing that decides about a request.
 
-    `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
-    true if the request was sent and not refused, as in `TryLater`: the service may have accepted the messages.
+    `retry_after` and `may_have_arrived` as in `TryLater`.
     """
 
     def __init__(
@@ -193,10 +192,10 @@ class PushSender(Protocol):
     """The interface to a push service, which delivers messages to devices. Each push service has its own client."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 push messages, and return their outcomes in the same order.
+        """Send at most 100 messages, and return their outcomes in this order.
 
-        A message is not sent if `deadline` passes while it waits for the send rate or for the messages before it, or
-        while the service refuses everything. Failures of the service are outcomes.
+        Failures of the service are outcomes too. A message that waits when `deadline` passes, or while the service
+        refuses everything, is not sent.
         """
         ...
 
@@ -205,7 +204,7 @@ class ReceiptSource(Protocol):
     """The interface to a push service that can be asked later whether the messages that it accepted have arrived."""
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return the final outcomes of at most 1000 accepted messages, by ticket."""
+        """Return the known final outcomes of at most 1000 messages by ticket; raise PushUnavailable."""
         ...
 
 
@@ -215,11 +214,7 @@ def shorten(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return a message with JSON content of at most `max_bytes`. `content` returns the JSON content of a message.
-
-    A message that fits is returned unchanged. Otherwise its buttons are removed; if that is not enough, its text is
-    shortened. If even an empty text is not enough, the content stays longer than `max_bytes`.
-    """
+    """Return a message of at most `max_bytes` of JSON: without buttons, then with a shorter text, if needed."""
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
         # An agent names its options; long names must not keep the question from its person.
         message = replace(message, style=replace(message.style, actions=()))

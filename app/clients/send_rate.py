@@ -36,9 +36,9 @@ class SendRate(Protocol):
     """The interface of a send rate: a limit on the number of messages per second to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent, and return True.
+        """Wait until `count` messages may be sent.
 
-        Return False if they may not be sent before the deadline. Then do not wait, and do not count the messages.
+        Return False at once, and count none, if that is after the deadline.
         """
         ...
 

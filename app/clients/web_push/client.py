@@ -4,6 +4,7 @@ A token is the browser's subscription as JSON (subscriptions.py).
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,9 +34,7 @@ from app.clients.push import (
     TryLater,
     shorten,
 )
-from app.clients.web_push.messages import browser_content, handling_headers
-from app.clients.web_push.subscriptions import NotASubscription, PermittedServices
-from app.clients.web_push.vapid import VapidKey
+from app.clients.web_push.vapid import VapidKey, base64url
 
 TIMEOUT_SECONDS = 10.0
 
@@ -159,7 +158,6 @@ class WebPushClient(PushSender):
 
 
 async def _discard(response: httpx.Response) -> None:
-    """Read a short body to its end and close the response; do not wait for a long or slow body."""
     read = 0
     with suppress(httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(_BODY_SECONDS):
@@ -171,7 +169,6 @@ async def _discard(response: httpx.Response) -> None:
 
 
 def _failure(error: BaseException) -> PushOutcome:
-    """Log an error that nothing expects, and return the outcome of its message."""
     log.error("push.unexpected_error", exc_info=error)
     return TryLater(type(error).__name__, may_have_arrived=True)
 
@@ -188,3 +185,80 @@ def _outcome(response: httpx.Response) -> PushOutcome:
         # A gateway may answer 5xx for a server that has accepted the message.
         return TryLater(f"HTTP {status}", delay, may_have_arrived=has_fault)
     return BadMessage(f"HTTP {status}")
+
+
+_TIME_TO_LIVE_SECONDS = 3600
+
+
+def browser_content(message: PushMessage) -> dict[str, Any]:
+    """Return a push as a declarative web push, which a service worker can also read."""
+    style = message.style
+    plain = message.content()
+    if style is None:
+        return plain if message.tag is None else {**plain, "tag": message.tag}
+    if style.speaker is not None:
+        # Browsers have no subtitle for the speaker.
+        plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
+    fields = {
+        "tag": message.tag,
+        "navigate": style.link,
+        "silent": style.is_silent or None,
+        "renotify": style.is_renewed or None,
+        "actions": [
+            {"action": action.id, "title": action.title, "navigate": action.link}
+            for action in style.actions
+            if action.link
+        ]
+        or None,
+    }
+    shown = {**plain, **{name: value for name, value in fields.items() if value is not None}}
+    declared: dict[str, Any] = {"web_push": 8030, "notification": shown, **plain}
+    if style.badge is not None:
+        declared["app_badge"] = style.badge
+    return declared
+
+
+def handling_headers(message: PushMessage) -> dict[str, str]:
+    """Return the headers of a message: lifetime, urgency, and the topic that replaces an undelivered one."""
+    style = message.style
+    headers = (
+        {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
+        if style is None
+        else {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
+    )
+    if message.tag is not None:
+        # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
+        headers["Topic"] = base64url(hashlib.sha256(message.tag.encode()).digest()[:24])
+    return headers
+
+
+class NotASubscription(Exception):
+    """A device's token is not a web push subscription, or its push service is not permitted."""
+
+
+class PermittedServices:
+    """The hosts that web pushes may be sent to; a leading dot permits subdomains, and development plain HTTP."""
+
+    def __init__(self, hosts: Sequence[str], *, allow_http: bool) -> None:
+        self._hosts = tuple(hosts)
+        self._schemes = {"https", "http"} if allow_http else {"https"}
+
+    def read_subscription(self, token: str) -> dict[str, Any]:
+        """Return the endpoint and keys of a browser's subscription, checked; raise NotASubscription."""
+        try:
+            subscription = orjson.loads(token)
+            endpoint = str(subscription["endpoint"])
+            address = urlsplit(endpoint)
+            keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise NotASubscription from error
+        if not all(isinstance(value, str) and value for value in keys.values()):
+            raise NotASubscription
+        if address.scheme not in self._schemes or address.username is not None:
+            raise NotASubscription
+        if not self._permits(address.hostname or ""):
+            raise NotASubscription
+        return {"endpoint": endpoint, "keys": keys}
+
+    def _permits(self, host: str) -> bool:
+        return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)

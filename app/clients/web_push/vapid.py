@@ -35,10 +35,7 @@ class VapidKey:
         return base64url(point)
 
     def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the HTTP headers that identify this server to the push service at the URL `endpoint`.
-
-        The headers are valid for twelve hours. `subject` is a contact of the operator: a `mailto:` or `https:` URL.
-        """
+        """Return the headers that identify this server to a push service for twelve hours."""
         address = urlsplit(endpoint)
         claims = {
             "sub": subject,

@@ -106,7 +106,6 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the badge of each push that has a class to the number of open questions in its recipient's inbox."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
@@ -114,10 +113,7 @@ async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> 
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return the pushes with these ids, by id, each with everything that decides at `now` whether it is sent.
-
-    If reading presence fails, they are read as if no device showed their tasks, so that none is deferred.
-    """
+    """Return these pushes, by id, with what decides about them; without presence if that cannot be read."""
     read = partial(_notices, session, ids, now)
     return await presence.without_if_failing(session, read, notifications=len(ids))
 
@@ -140,9 +136,9 @@ async def _notices(
 async def store_decisions(
     session: AsyncSession, claimed: Sequence[Delivery], decide_all: Decide, now: datetime
 ) -> list[Delivery]:
-    """Decide about claimed pushes by `decide_all`, store the changes, and return the pushes to send now.
+    """Decide about claimed pushes by `decide_all`, store the changes, and return those to send now.
 
-    A push that cannot be decided is logged and not returned; it becomes due again when its claim ends.
+    One that cannot be decided is logged, and is due again when its claim ends.
     """
     to_send: list[Delivery] = []
 
@@ -219,10 +215,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def release(delivery: Delivery, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a deferred push pending again; workers can claim it from `due_at` on.
-
-    `deferred_for` is the number of seconds for which it has waited.
-    """
+    """Return the change that makes a deferred push pending again; it can be claimed from `due_at` on."""
     return Change(
         id=delivery.id,
         decision=NotificationDecision.PENDING,
@@ -251,7 +244,6 @@ def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: dateti
 
 
 def _end(id_: UUID, verdict: Verdict, now: datetime, values: dict[str, Any] | None = None) -> Change:
-    """Return the change that lets a push wait until `verdict.due_at`, or ends it if that is None."""
     times = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     return Change(
         id=id_, decision=verdict.decision, reason=verdict.reason, values={**times, **(values or {})}
@@ -306,7 +298,6 @@ def claimed_columns() -> list[Any]:  # columns and expressions
 
 
 def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
-    """Return an SQL expression: the value of `found` for devices of this platform, NULL for others."""
     is_wanted = Notification.platform == constant(platform)
     return case((is_wanted, found.scalar_subquery()))
 

@@ -85,18 +85,9 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send claimed pushes concurrently to the push services of their platforms; return the outcomes by push id.
+    """Send claimed pushes to the services of their platforms, concurrently; return the outcomes by push id.
 
-    The call returns when all pushes have an outcome. A push that cannot be sent before the deadline has the outcome
-    `NOT_REACHED`, and can be sent again later. Failures of push services are outcomes too, never exceptions; so are
-    errors in the composition of a message.
-
-    Args:
-        senders: the configured push services, by platform.
-        deliveries: the pushes. One without a token has the outcome `BadMessage`.
-        composer: makes the message of each push.
-        deadline: the time after which no new request is sent to a push service.
-
+    Failures of services and of composing are outcomes, never exceptions. No request begins after `deadline`.
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
@@ -145,9 +136,9 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the outcomes of claimed pushes, given by push id; delete devices with push tokens that are no longer valid.
+    """Store the outcomes of claimed pushes, and forget devices that are gone.
 
-    If another worker has claimed a push in the meantime, the outcome is not stored.
+    An outcome is dropped if another worker has claimed its push.
     """
     now = utcnow()
     # In one order everywhere, so that two transactions cannot wait for each other.
@@ -221,7 +212,6 @@ def _accepted_decision(delivery: Delivery) -> tuple[NotificationDecision, str | 
 
 
 def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the parameters that store these results: shared values once, others as lists in one order."""
     return {
         "decision": end.decision,
         "reason": end.reason,
@@ -243,7 +233,6 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
 
 
 async def _add_reminders(session: AsyncSession, results: Sequence[_Outcome], now: datetime) -> None:
-    """Add the reminders of the notices that were sent, for people who want them."""
     reminders = []
     for delivery, _ in results:
         notice = delivery.claim.notice
@@ -254,7 +243,6 @@ async def _add_reminders(session: AsyncSession, results: Sequence[_Outcome], now
 
 
 def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that the claim of a push is the last one of its row, and not settled yet."""
     return and_(
         row.id == given.c.id,
         row.attempts == given.c.attempts,
@@ -269,7 +257,6 @@ def _given() -> Any:  # Any: a table with these columns
 
 
 def _settle_statement() -> Update:
-    """Return the UPDATE that stores the results of claimed pushes."""
     given = _given()
     return (
         update(Notification)
@@ -289,7 +276,6 @@ def _settle_statement() -> Update:
 
 
 def _show_statement() -> Update:
-    """Return the UPDATE of the notices that claimed pushes replace: a failed attempt leaves their decision."""
     given, replacement = _given(), aliased(Notification)
     return (
         update(Notification)
@@ -339,12 +325,10 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
 
 
 def _sent_at(delivery: Delivery, now: datetime) -> datetime:
-    """Return the time of the claim of a push, before it was sent; now for a test push, which is not claimed."""
     return now if delivery.claim.until is None else delivery.claim.until - PUSH_LEASE
 
 
 def _record(results: Sequence[_Outcome], now: datetime) -> None:
-    """Count the outcomes, and log each kind of failure once: many pushes fail together."""
     alike: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
     for delivery, outcome in results:
         if isinstance(outcome, Accepted):

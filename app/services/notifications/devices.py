@@ -42,15 +42,7 @@ class DeadDevice(NamedTuple):
 
 
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
-    """Register a device of the caller by its push token, or update the time when it was last seen; return the device.
-
-    If another user has registered the token, the device becomes the caller's. If the caller then has more than 20
-    devices, the least recently seen are deleted. Concurrent calls for one user wait for each other.
-
-    Raises:
-        InvalidInput: the token is longer than its platform allows.
-
-    """
+    """Register a device of the caller, also one that was another user's; only the 20 seen last are kept."""
     if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
         text = f"Ensure this field has no more than {_MAX_TOKEN_LENGTH} characters."
         raise InvalidInput(text, code="max_length", attr="token")
@@ -82,7 +74,6 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
 
 
 async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    """End the presence that another user has through the device, now that the caller registers it."""
     await session.execute(
         delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
     )
@@ -108,10 +99,7 @@ async def unregister(session: AsyncSession, caller: Principal, token: str) -> No
 
 
 async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None:
-    """Delete devices with push tokens that are no longer valid.
-
-    A device is kept if it now belongs to another user, or was registered again since the push.
-    """
+    """Delete devices that are gone, unless they have another user or were registered again since the push."""
     if not dead:
         return
     for device in dead:
@@ -176,12 +164,7 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
 
 
 def vapid_public_key(settings: Settings) -> str:
-    """Return the public VAPID key with which browsers subscribe to web push.
-
-    Raises:
-        NotFound: web push is not configured.
-
-    """
+    """Return the public VAPID key with which browsers subscribe to web push."""
     if settings.vapid_private_key is None:
         raise NotFound("Web push is not configured.")
     from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import, and loaded at the start where configured
@@ -190,12 +173,7 @@ def vapid_public_key(settings: Settings) -> str:
 
 
 def refuse_other_users() -> NoReturn:
-    """Refuse a request for the devices of a user that the path names by id instead of `@me` (contract 6.5).
-
-    Raises:
-        PermissionDenied: always.
-
-    """
+    """Refuse a request for the devices of a user that the path names by id instead of `@me` (contract 6.5)."""
     raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 

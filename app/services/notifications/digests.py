@@ -40,15 +40,11 @@ _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Decide again about notices that quiet hours have held, once the quiet hours of their person are over.
+    """Decide again about the notices of up to 50 people whose quiet hours are over; return how many people these were.
 
-    If several notices to a device are still needed, one digest message replaces them. A single one is sent unchanged.
-    A notice that cannot be decided is logged, and the others are released without it. It is decided again when a lease
-    has passed, and given up after `MOST_CLAIMS` such failures. Notices of a person for whom no digest can be made are
-    handled in the same way.
-
-    Return the number of people with such notices, at most 50; 0 means that there were none. Concurrent calls handle
-    different people, and notices that another transaction has locked are left for a later call.
+    What is still needed is one digest for each device; a single notice is sent unchanged. What cannot be decided or
+    made is logged and stops no other. Concurrent calls handle different people, and leave what another transaction has
+    locked.
     """
     now = utcnow()
     # The call that locks a person makes their one message.
@@ -103,8 +99,6 @@ _CLAIM = Prepared(
 async def _release(
     session: AsyncSession, held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime
 ) -> None:
-    """Decide about claimed notices, and make the digests of those that are still needed."""
-
     def decide_all(some: Sequence[Delivery]) -> Decided:
         needed, changes = [], []
         for each in some:
@@ -136,7 +130,6 @@ def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
 
 
 def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
-    """Return the change that sends a notice unchanged if it is alone; else the one that makes it a part of a digest."""
     waited = (now - held.stored.created_at).total_seconds()
     if is_alone:
         released = release(held, waited, due_at=now)
@@ -151,7 +144,6 @@ def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
 
 
 def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, Any]:
-    """Return the columns of the digest of notices to one device."""
     digested = [notices[each.id] for each in held]
     return {
         "id": new_id(),
@@ -168,7 +160,6 @@ def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datet
 
 
 def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
-    """Return, for each kind of notice, the number of tasks that these notices are about."""
     tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
     for notice in notices:
         tasks[NotificationKind(notice.row["kind"])].add(notice.row["task_id"])
@@ -176,6 +167,5 @@ def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
 
 
 def _urgency(notices: Sequence[Notice]) -> Urgency:
-    """Return the class of a digest of these notices: low, unless one of them is louder."""
     is_low = all(notice.context.urgency is Urgency.LOW for notice in notices)
     return Urgency.LOW if is_low else Urgency.NORMAL

@@ -142,10 +142,7 @@ class Composer:
         )
 
     def compose(self, delivery: Delivery) -> PushMessage:
-        """Return the message to send for a claimed push, which must have a token.
-
-        The field `urgency` has the class of the push. If it is None, the message has no sound, buttons or link.
-        """
+        """Return the message of a claimed push with a token. Without a class it has no sound, buttons or link."""
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:
@@ -155,10 +152,6 @@ class Composer:
         return PushMessage(delivery.token, title, _body(delivery), _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
-        """Return the buttons of a push about a question: reject left, allow right.
-
-        A risky question has no buttons, and no button allows or rejects permanently.
-        """
         row = _open_question(delivery)
         if (
             row is None
@@ -181,7 +174,6 @@ class Composer:
         return PushAction(id_, options[place]["id"], title, token, self._page(token))
 
     def _token(self, delivery: Delivery, option: int | None) -> str:
-        """Return an action token that answers the push's question with an option; None: it opens the page."""
         notice, question_id = delivery.claim.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
@@ -191,7 +183,6 @@ class Composer:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
 
     def _link(self, delivery: Delivery) -> str | None:
-        """Return the URL that a push opens: the page of its question, or its task; None if there is none."""
         if not self.public_url:
             return None
         if _open_question(delivery) is not None and self.action_tokens is not ActionTokens.OFF:
@@ -203,7 +194,6 @@ class Composer:
 
 
 def _open_question(delivery: Delivery) -> Fields | None:
-    """Return the row of the open question that a push is about; None without one."""
     notice = delivery.claim.notice
     if notice is None or notice.context.question is not QuestionStatus.OPEN:
         return None
@@ -219,10 +209,6 @@ def _body(delivery: Delivery) -> str:
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:
-    """Return the data with which an app opens the task and groups pushes of one question.
-
-    It is empty for a push without a task.
-    """
     if delivery.subject.task_id is None:
         return {}
     data: dict[str, Any] = {"taskId": str(delivery.subject.task_id)}
@@ -265,20 +251,13 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
 
 
 def _tag(delivery: Delivery) -> str:
-    """Return the tag of a push: it replaces an earlier push with the same tag on the device.
-
-    The push for the end of a run replaces that of the run's question.
-
-    A push about no question has a tag of its own: if a worker dies before it stores that it has sent a push, the push
-    is sent again, and the device shows one.
-    """
+    """Return the tag of a push: it replaces an earlier one of this tag, also itself if it is sent twice."""
     if question_id := delivery.subject.question_id or delivery.subject.earlier_question:
         return f"q:{question_id}"
     return f"n:{delivery.id}"
 
 
 def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:
-    """Return the Android channel of a push, if the app has that channel; the one for questions is loud."""
     is_question = delivery.subject.kind == NotificationKind.AWAITING
     channel = _QUESTIONS if is_question and not is_silent else _RESULTS
     return channel if channel in (delivery.subject.channels or ()) else None

@@ -50,11 +50,9 @@ class Ticket:
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Claim at most 1000 accepted pushes with a receipt that is due to be fetched; return their tickets.
+    """Claim at most 1000 pushes with a receipt that is due; concurrent calls claim different ones.
 
-    A receipt is the push service's later report on whether it delivered a push. A ticket becomes due again later unless
-    `settle_receipts` stores its receipt. Concurrent calls claim different tickets. A push that was sent a day ago and
-    still has no receipt is marked as complete without one.
+    What is not settled is due again later, and given up a day after it was sent.
     """
     now = utcnow()
     await session.execute(
@@ -90,9 +88,9 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Store the fetched receipts of claimed pushes, and delete the devices with push tokens that are no longer valid.
+    """Store receipts, by ticket, of claimed pushes, and forget devices that are gone.
 
-    `receipts` is a mapping by ticket id. A ticket without a receipt is left to a later claim.
+    A ticket without a receipt stays due.
     """
     now = utcnow()
     changes = []

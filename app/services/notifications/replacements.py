@@ -53,11 +53,7 @@ async def add(session: AsyncSession, purpose: PushPurpose, given: Sequence[Repla
 
 
 async def retract(session: AsyncSession, question_ids: Collection[UUID]) -> None:
-    """Drop or retract the notices of questions that the current transaction has closed.
-
-    One that was not sent is dropped, one that was sent is retracted at once. One that a worker is sending at this
-    moment is retracted once it has been sent.
-    """
+    """Drop the notices of questions that this transaction closed, or retract them, also while they are sent."""
     now = utcnow()
     rows = await _CLOSED.all(session, {"ids": list(question_ids)})
     unsent = [
@@ -83,10 +79,7 @@ async def retract(session: AsyncSession, question_ids: Collection[UUID]) -> None
 async def remind_after_snooze(
     session: AsyncSession, question_id: UUID, user_id: int, until: datetime
 ) -> None:
-    """Add a reminder at the end of a snooze for each notice of the question that was sent to the user.
-
-    A notice that still waits is decided again with the snooze.
-    """
+    """Add a reminder at the end of a snooze for each notice of the question that was sent to the user."""
     sent = (
         select(Notification.id)
         .where(

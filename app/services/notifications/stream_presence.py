@@ -55,11 +55,7 @@ class StreamPresence:
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
-        """Renew the presence of the watcher's device until the block ends.
-
-        Several blocks for the same task and device may overlap. The presence ends with the last of them, unless another
-        process or the device itself has renewed it since.
-        """
+        """Renew the presence of a device until the last of its blocks for this task ends."""
         key = (watcher.task_id, watcher.device_id)
         watch = self._watches.get(key)
         if watch is None:

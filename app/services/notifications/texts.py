@@ -29,11 +29,7 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
 def message_body(
     kind: NotificationKind, title: str, push_text: PushText = PushText.TITLE, *, question: str | None = None
 ) -> str:
-    """Return the text of a push, with as much detail as `push_text` allows.
-
-    `title` is the title of the task, or the host of the webhook endpoint that the push is about. With `generic`, the
-    text leaves the title out; with `full`, it adds `question`, the title of a question, if there is one.
-    """
+    """Return the text of a push about a task or webhook host (`title`), with as much detail as `push_text` allows."""
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
     body = _about(f'"{title or _UNTITLED}"', kind)
@@ -45,10 +41,7 @@ def _about(subject: str, kind: NotificationKind) -> str:
 
 
 def digest_body(counts: Mapping[NotificationKind, int]) -> str:
-    """Return the text of the digest at the end of quiet hours, such as "3 tasks need you, 2 finished".
-
-    `counts` is the number of tasks by the kind of notice about them.
-    """
+    """Return the text of a digest, such as "3 tasks need you, 2 finished", by the number of tasks."""
     parts: list[str] = []
     for kind, (one, several) in _DIGEST_WORDS.items():
         if count := counts.get(kind, 0):
@@ -58,10 +51,7 @@ def digest_body(counts: Mapping[NotificationKind, int]) -> str:
 
 
 def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
-    """Return the text that replaces a push after its question was closed.
-
-    `answered_by` is the first name of the person who answered. If it is None, the text shows no name.
-    """
+    """Return the text that replaces a push whose question was closed, with a first name if it may show one."""
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"
@@ -84,8 +74,5 @@ _DECISIONS_IN_WORDS = {
 
 
 def reason_in_words(decision: NotificationDecision, reason: str | None) -> str | None:
-    """Return, in words for the agent, why its message is not sent now; None if the message is sent.
-
-    `reason` is the stored code of the reason. An unknown code is returned unchanged.
-    """
+    """Return, for the agent, why its message is not sent now, from the stored reason; None if it is sent."""
     return _DECISIONS_IN_WORDS.get(decision) or _REASONS_IN_WORDS.get(reason or "", reason)

@@ -32,15 +32,9 @@ async def send_trial(
     senders: Mapping[Platform, PushSender],
     composer: Composer,
 ) -> PushTestOut:
-    """Send a test push to one of the caller's devices at once; return what became of it.
+    """Send a test push to the given device of the caller, or to the one seen last.
 
-    The device is `body.device_id` or, if that is None, the device most recently seen. Presence, cooldown and
-    preferences do not apply, so that the test arrives. If the push service cannot accept the push now, the result has
-    the decision `retrying` and the reason, and the push is tried again later like any other push.
-
-    Raises:
-        NotFound: the task is not visible to the caller, or the caller has no such device.
-
+    Presence, cooldown and preferences do not apply. What the service cannot take now is tried again later.
     """
     delivery = await _open_trial(session, caller, task_id, body.device_id)
     await release(session)

@@ -13,10 +13,7 @@ from app.models.push_tokens import HAS_ADDRESS
 
 
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
-    """Add a push with this text for each device of a user; a job sends the pushes after the commit.
-
-    A user with an inactive account gets no push. Neither presence nor cooldowns delay such a push.
-    """
+    """Add a push with this text, which nothing delays, for each device of a user with an active account."""
     now = utcnow()
     devices = await session.execute(
         select(PushToken.id, PushToken.platform)

@@ -31,16 +31,10 @@ class RetryBudget:
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step and return its result.
+        """Run a step; after an error that the policy names, wait for the next delay and run it again.
 
-        After an error that the policy names, wait for the next delay of the policy and run the step again, as long as
-        the budget has delays left.
-
-        Raises:
-            Exception: an error that the policy does not name. The step is not repeated after it.
-            Exception: the last error of the step, when no delay or time is left, or the server asks for a longer delay
-                than the policy allows.
-
+        Raise the last error when no delay or time is left, or the server asks for a longer delay than the policy
+        allows.
         """
         loop = asyncio.get_running_loop()
         failures, ends_at = 0, loop.time() + self._policy.within
@@ -56,7 +50,6 @@ class RetryBudget:
             await self._wait(delay)
 
     def _delay(self, _failures: int, error: Exception) -> float | None:
-        """Return the delay in seconds after this failure of a step, from 1; None for no further try."""
         delay = self._delays.pop(0) if self._delays else None
         longest = self._policy.longest_retry_after
         requested: float | None = None if longest is None else getattr(error, "retry_after", None)
@@ -69,28 +62,14 @@ class RetryBudget:
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step and return its result; repeat the step up to six times while the database is unavailable.
-
-    The delays between the tries grow, and take half a minute in total.
-
-    Raises:
-        DatabaseUnavailable: the database was still unavailable at the last try.
-
-    """
+    """Run a step; repeat it by the policy `DATABASE`, up to half a minute, while the database is unavailable."""
     return await RetryBudget(DATABASE).call(step)
 
 
 async def in_transaction(
     sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
 ) -> Result:
-    """Run a step in a new transaction and return the result of the step.
-
-    While the database is unavailable, repeat the step, each time in another transaction.
-
-    Raises:
-        DatabaseUnavailable: the database was still unavailable at the last try.
-
-    """
+    """Run a step in a new transaction; repeat it in another one while the database is unavailable."""
 
     async def attempt() -> Result:
         async with unit_of_work(sessions) as session:
@@ -108,17 +87,7 @@ async def by_halves(
 ) -> None:
     """Perform a step for all items at once; if it fails, for each half of them, so that one bad item stops no other.
 
-    A bad item is found in few steps. If the step fails for it alone, the error is logged.
-
-    Args:
-        items: the items. If there are none, the step is not performed.
-        step: the step. If it raises an error, it must have changed nothing.
-        event: the name of the log event.
-        name: returns the fields of the log event that name an item.
-
-    Raises:
-        Exception: an outage of a server. It concerns all items, so the step is not repeated for halves.
-
+    The step must have changed nothing if it fails. A bad item is logged as `event`; an outage is raised.
     """
     if not items:
         return

@@ -49,10 +49,7 @@ class RetrySchedule:
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the delay in seconds after `failures` failures, lengthened by a random factor.
-
-        `failures` is at least 1. Return `retry_after`, the delay in seconds that a server asks for, if that is longer.
-        """
+        """Return the seconds to wait after so many failures, at least the server's `retry_after`."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 

@@ -58,7 +58,6 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
 async def _lane(
     process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio.Event
 ) -> tuple[int, Exception | None]:
-    """Send pushes, a claim at a time, until none is due; return their number, and the error that ended this lane."""
     total = 0
     is_last = False
     while not is_last:
@@ -77,10 +76,6 @@ async def _lane(
 async def _claim_send_settle(
     process: ProcessContext, deadline: Deadline, more: asyncio.Event
 ) -> tuple[int, bool]:
-    """Send the pushes of one claim; return its size, and whether no further claim can be sent for now.
-
-    A full claim sets `more` before its pushes are sent.
-    """
     async with unit_of_work(process.sessions) as session:
         claimed, is_full = await claims.claim_due(session)
     if is_full:
@@ -99,8 +94,6 @@ async def _claim_send_settle(
 async def _settle(
     process: ProcessContext, claimed: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store outcomes. If one of them cannot be stored, it is logged, and the others are stored."""
-
     async def store(some: Sequence[Delivery]) -> None:
         await in_transaction(process.sessions, lambda session: delivery.settle(session, some, outcomes))
 

@@ -15,19 +15,12 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Job: fetch from Expo the receipts that are due, and store the outcome of each push.
-
-    A receipt is Expo's report whether Apple or Google accepted a push. Several workers may run the job at once.
-    """
+    """Job: fetch from Expo the receipts that are due. Several workers may run it at once."""
     await fetch_due(worker_context(ctx).process)
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch the due receipts from Expo, and store them. Return the number of receipts that Expo was asked for.
-
-    A receipt is Expo's report whether Apple or Google accepted a push. If Expo does not have it yet, it becomes due
-    again. If Expo is unavailable, this returns early.
-    """
+    """Fetch and store the due receipts; return how many were asked for. If Expo is unavailable, return early."""
     asked = 0
     while True:
         async with unit_of_work(process.sessions) as session:

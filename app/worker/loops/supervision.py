@@ -12,9 +12,9 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
-    """Run an endless loop until cancelled. If it raises an exception or returns, log that and start the loop again.
+    """Run an endless loop until cancelled; if it fails or returns, log that and start it again.
 
-    No work is lost, because each loop finds its work in the database. `name` is the name of the loop in the log.
+    Its work is in the database.
     """
     while True:
         try:

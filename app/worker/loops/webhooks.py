@@ -86,20 +86,17 @@ class WebhookDeliverer:
             await asyncio.wait(self._attempts)
 
     async def _send(self, woken: asyncio.Event) -> float:
-        """Start the deliveries that are possible now; return the seconds until the next look."""
         # Once: it takes as many as there may be.
         await self._begin_attempts(woken)
         return await self._pause()
 
     async def _relay(self) -> int:
-        """Create the deliveries of the next events; return the number of these events, 0 if there are none now."""
         async with unit_of_work(self._process.sessions) as session:
             count = await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
         _RELAYED.set(utcnow().timestamp())
         return count
 
     async def _recover(self) -> bool:
-        """Create the next deliveries of a recovery; return whether there was one to continue."""
         async with unit_of_work(self._process.sessions) as session:
             return await continue_recovery(session, link=self._process.settings.task_url, batch=BATCH)
 
@@ -121,7 +118,6 @@ class WebhookDeliverer:
         return len(claimed)
 
     async def _pause(self) -> float:
-        """Return the seconds until the next delivery is due, and measure the lateness of the oldest one."""
         async with unit_of_work(self._process.sessions) as session:
             due_at = await next_due(session)
         wait = _LOOK_SECONDS if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
@@ -143,8 +139,6 @@ class WebhookDeliverer:
                 await self._settle(done)
 
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
-        """Store results. If one of them cannot be stored, it is logged, and the others are stored."""
-
         async def store(some: Sequence[tuple[Claimed, AttemptResult]]) -> None:
             await in_transaction(self._process.sessions, lambda session: settle(session, some))
 
@@ -156,10 +150,6 @@ class WebhookDeliverer:
 
 
 async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float) -> Never:
-    """Repeat a step `gather` seconds after the pause that it returns, or after `woken` is set, if that is earlier.
-
-    An error is only logged. The step is repeated `LOOP_SECONDS` later, even if `woken` is set before.
-    """
     while True:
         try:
             pause = await step()
@@ -177,10 +167,6 @@ async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *,
 
 
 async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
-    """Perform a step that may create deliveries, then set `sending`. Return the seconds until the next step.
-
-    `sending` is set in any case: what woke the step may also be a delivery that a request has created.
-    """
     is_repeated = await step() > 0
     sending.set()
     return 0.0 if is_repeated else _LOOK_SECONDS

@@ -113,12 +113,10 @@ _OF_DEVICES = {
 
 
 def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> Verdict:
-    """Decide at `now` whether a push notice, or a reminder of it, is sent, waits, or is dropped.
+    """Decide at `now` whether a notice, or a reminder of it, is sent, waits, or is dropped.
 
-    The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
-    still needed, and whether it must wait. Within a cooldown, a notice that is about no question is dropped at once;
-    that of a question waits for its end. A reminder comes also if the question was seen, and waits for the end of quiet
-    hours by itself.
+    Rules in this order: cooldown, access and wishes, need, holds. A cooldown drops a notice of no question and holds
+    one of a question. A reminder comes also if the question was seen, and waits for the end of quiet hours by itself.
     """
     if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context, is_reminder):
         return final
@@ -170,7 +168,6 @@ def _need_that_is_gone(context: NoticeContext, is_reminder: bool) -> Verdict | N
 
 
 def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetime]]:
-    """Yield the reason and the end of each rule that makes the notice wait at `now`."""
     if context.watching is not None:
         until = context.watching.expires_at + LAPSE
         if context.question is not None:

@@ -88,19 +88,10 @@ def decision_update(
     *,
     condition: ColumnElement[bool] | None = None,
 ) -> dict[Any, Any]:
-    """Return the values, by column, of an UPDATE of notifications that stores a decision in some of the updated rows.
+    """Return the columns of an UPDATE that stores a decision in the rows that may change so (`TRANSITIONS`).
 
-    These are the rows that satisfy `condition` and may change to the new decision (`TRANSITIONS`); the UPDATE leaves
-    the decisions of other rows as they are. If the new decision and reason are the same as the row's, nothing is added
-    to the history, unless the decision is a reminder.
-
-    Args:
-        to: SQL expression for the new decision, such as `sent` or `deferred`.
-        reason: SQL expression for the reason of the decision.
-        entries: SQL expression for a JSON list to append to the column `history`: the entry of the decision, made by
-            `entry`; an empty list if the history does not show the decision.
-        condition: a condition on the row. If it is None, all rows satisfy it.
-
+    Rows must satisfy `condition` too. `entries` is the JSON list to append to the history; nothing is appended for the
+    same decision and reason, unless it is a reminder.
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
     # Each reminder is a message of its own.
@@ -118,9 +109,9 @@ def decision_update(
 def replacement_update(
     to: ColumnElement[Any], reason: ColumnElement[Any], entries: ColumnElement[Any]
 ) -> dict[Any, Any]:
-    """Return the values, by column, of an UPDATE of notices after an attempt at what replaces them.
+    """Return the columns of an UPDATE of notices after an attempt at their replacement.
 
-    The history shows the attempt; one that failed leaves the decision about the notice.
+    One that failed leaves their decision.
     """
     is_accepted = or_(*(to == constant(decision) for decision in sorted(_REPLACED)))
     failed = {
@@ -185,7 +176,6 @@ def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
 
 @cache
 def _store_statement(names: tuple[str, ...]) -> Prepared[Any]:
-    """Return the UPDATE that stores changes of these columns; callers have few combinations of columns."""
     columns = Notification.__table__.c
     types: dict[str, Any] = {name: columns[name].type for name in names}
     types |= {"id": columns["id"].type, "decision": Text(), "reason": Text(), "entries": Text()}

@@ -83,10 +83,7 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return a copy of the notice with the device that shows its task to the recipient now, if there is one.
-
-        `watching` has the devices by task id and user id.
-        """
+        """Return a copy with the device that shows its task to the recipient; `watching` is by task id and user id."""
         device = watching.get((self.row["task_id"], self.row["user_id"]))
         return self._replace(context=replace(self.context, watching=device))
 
@@ -100,12 +97,7 @@ async def new_notices(
     question_id: UUID | None = None,
     urgency: Urgency | None = None,
 ) -> list[Notice]:
-    """Return a new push notice of an event for each of the runs, to the creator of its task; nothing is stored.
-
-    `question_id` is the question that the notices are about, or None for other events. `urgency` is the class of the
-    notices if neither the question nor the kind determines it; if it is None too, they have no class. `watching` is not
-    set yet in the notices: use `with_watching`.
-    """
+    """Return a new notice of an event for each run, to the creator of its task, without presence."""
     values = {"kind": kind, "run_ids": list(run_ids), "now": now}
     values |= {"question_id": question_id, "urgency": urgency}
     return [_notice(row, now) for row in await _NEW.all(session, values)]
@@ -114,12 +106,10 @@ async def new_notices(
 async def old_notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
 ) -> list[Notice]:
-    """Return the stored push notices with these ids, with everything that decides at `now` whether they are sent.
+    """Return the stored pushes with these ids, without the device that shows the task now.
 
-    Ids without a notice are left out. `watching`, the device that shows the task now, is not set yet in the notices:
-    use `with_watching`. If `with_presence` is False, it is also not read which events the devices have shown, and no
-    notice is taken as seen. A notice that cannot be read, for example because a newer release has stored a value that
-    this one does not know, is logged and left out.
+    `with_presence`: whether it is read which events were shown. One that cannot be read, such as of a newer release, is
+    logged and left out.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     notices = []
@@ -133,10 +123,7 @@ async def old_notices(
 
 
 def _new_subjects() -> FromClause:
-    """Return a subquery of the new notices of an event, with its number in the ledger.
-
-    The transaction has recorded the event already.
-    """
+    """Return a subquery of the new notices of an event, with its number in the ledger, where it was recorded before."""
     number = (
         select(func.max(Event.seq))
         .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)
@@ -186,7 +173,6 @@ def _old_subjects() -> FromClause:
 
 
 def _is_seen(subject: FromClause) -> ColumnElement[bool]:
-    """Return the SQL condition that a client of the recipient has shown the event of the notice."""
     shown = select(Presence.task_id).where(
         Presence.task_id == subject.c.task_id,
         Presence.user_id == subject.c.user_id,
@@ -275,10 +261,6 @@ def _question_columns() -> list[ColumnElement[Any]]:
 
 
 def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
-    """Return the SQL expression for the end of a cooldown that an earlier notice of the run and kind began.
-
-    A cooldown that this notice or a later one started does not hold this notice back.
-    """
     began_at = PushCooldown.expires_at - literal(COOLDOWNS[NotificationKind.AWAITING], Interval)
     return (
         select(PushCooldown.expires_at)

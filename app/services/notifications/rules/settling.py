@@ -128,7 +128,6 @@ def _is_seen(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
 
 
 def _is_let_go(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
-    """Return the SQL condition that a notice waited for the end of a presence, and no device shows its task now."""
     other = aliased(Presence)
     is_watched = exists().where(
         other.task_id == source.c.task_id,
