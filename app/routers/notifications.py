@@ -12,7 +12,7 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import history, trial_push
+from app.services.notifications import delivery, history
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications.messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
@@ -60,7 +60,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     """
     senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
-        await trial_push.send_trial(
+        await delivery.send_trial(
             call.session, call.caller, task_id, body, senders=senders, composer=composer
         )
     )

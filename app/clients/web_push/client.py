@@ -1,6 +1,6 @@
 """The client of browsers' push services (web push); each message is encrypted for its browser (RFC 8291).
 
-A token is the browser's subscription as JSON (subscriptions.py).
+A token is the browser's subscription as JSON.
 """
 
 import asyncio
