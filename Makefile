@@ -122,25 +122,13 @@ check: $(STAMP) ## Check format, lint, types, import rules, structure and the bu
 bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,list --tasks 100000" for a part)
 	@$(PYTHON) -m bench $(ARGS)
 
-.PHONY: bench-process
-bench-process: $(STAMP) ## Measure start, memory at rest and growth of processes (ARGS="--requests 10000" for a part)
-	@$(PYTHON) -m bench.process $(ARGS)
-
 .PHONY: bench-push
 bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 ms can take
 	@$(PYTHON) -m bench.push
 
 .PHONY: bench-runs
-bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
+bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs
 	@$(PYTHON) -m bench.runs
-
-.PHONY: bench-strangers
-bench-strangers: $(STAMP) ## Measure what clients without a key cost a member (ARGS="--only /metrics,/readyz" for a part)
-	@$(PYTHON) -m bench.strangers $(ARGS)
-
-.PHONY: bench-setup
-bench-setup: $(STAMP) ## Measure the first demo and console of a fresh clone, and its set-up by uv beside pip's (minutes)
-	@$(PYTHON) -m bench.setup $(ARGS)
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes

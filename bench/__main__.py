@@ -1,4 +1,4 @@
-"""`make bench`: the cost of each kind of request, beside raw asyncpg and the bare framework, in turns.
+"""`make bench`: the cost of each kind of request, beside raw asyncpg, in turns.
 
 Self-contained: PostgreSQL, Valkey and SeaweedFS run in a folder that is removed afterwards.
 docs/performance.md explains the figures. For a part: `make bench ARGS="--only retrieve,list --tasks 100000
@@ -7,7 +7,7 @@ docs/performance.md explains the figures. For a part: `make bench ARGS="--only r
 
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,13 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.runtime import open_process
-from bench import endpoints, inbox, process, push, runs
+from bench import process, push, runs
 from bench.cases import CASES, Case
-from bench.consoles import rows as consoles
 from bench.data import Account, ProjectOfSize, fill, make_account
-from bench.load import Cost, Wire, cpu_seconds, send_for
+from bench.load import Cost, cpu_seconds, send_for
 from bench.processes import Running, resident_megabytes, serving
 from bench.raw import APPLICATION_NAME
 from bench.servers import environment_of, servers
-from bench.statements import count_statements
 from bench.table import render, row
 
 _WARM_UP_SECONDS: Final = 0.5
@@ -41,9 +39,6 @@ _APART: Final = {
     "push": push.rows,
     "process": process.rows,
 }
-_ENDPOINTS: Final = "endpoints"
-_CONSOLES: Final = "consoles"
-_INBOX: Final = "inbox"
 # The targets that are compared with `raw`.
 _CHECKOUTS: Final = ("service", "before")
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
@@ -72,13 +67,10 @@ class Target:
 
 
 class Bench:
-    """The measurements of `make bench`, on servers that are running; each returns rows of the table."""
+    """The measurements of requests, on servers that are running; each returns rows of the table."""
 
-    def __init__(
-        self, options: Options, settings: Settings, connection: asyncpg.Connection, account: Account
-    ) -> None:
+    def __init__(self, options: Options, connection: asyncpg.Connection, account: Account) -> None:
         self._options = options
-        self._settings = settings
         self._connection = connection
         self._account = account
 
@@ -97,61 +89,26 @@ class Bench:
             for target_name, cost in spent.items():
                 costs[target_name].add(cost)
                 ratios.setdefault(target_name, []).append(spent["service"].server_ms / cost.server_ms)
-        statements = await count_statements(
-            self._settings, self._account, next(case.requests(self._account, project))
-        )
         name = f"{case.name} ({project.size:,})" if case.every_size else case.name
         if "before" in ratios:
             # Medians of rounds: other work on the machine disturbs single ones.
             compared = [f"{median(ratios[to]):.3f} of {to}" for to in ("before", "raw") if to in ratios]
             click.echo(f"{name}: server time {', '.join(compared)}")
         return [
-            row(
-                name,
-                target,
-                cost,
-                statements=statements if target == "service" else None,
-                raw=costs.get("raw") if target in _CHECKOUTS else None,
-            )
+            row(name, target, cost, raw=costs.get("raw") if target in _CHECKOUTS else None)
             for target, cost in costs.items()
         ]
 
-    async def endpoints(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure the cost of webhook endpoints for requests that record events; return rows of the table."""
-        send, rounds = self._sender(target), self._options.rounds
-        return await endpoints.rows(self._connection, self._account, project, send, rounds=rounds)
-
-    async def consoles(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure the cost of open consoles for other requests; return rows of the table."""
-        send, rounds = self._sender(target), self._options.rounds
-        return await consoles.rows(target.running.port, self._account, project, send, rounds=rounds)
-
-    async def inbox(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure the cost of open questions for reading the inbox; return rows of the table."""
-        return await inbox.rows(self._connection, project, self._sender(target), rounds=self._options.rounds)
-
-    def _sender(self, target: Target) -> Callable[[Iterator[Wire]], Awaitable[Cost]]:
-        """Return a function that sends requests for one round."""
-
-        async def send(requests: Iterator[Wire]) -> Cost:
-            encoded = (wire.encode(self._account.authorization) for wire in requests)
-            return await self._send(target, encoded, self._options.seconds)
-
-        return send
-
     def _requests(self, case: Case, project: ProjectOfSize, target: Target) -> Iterator[bytes]:
         for wire in case.requests(self._account, project):
-            if target.name == "floor":
-                yield f"GET {case.floor} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
-            else:
-                encoded = wire.encode(self._account.authorization)
-                yield encoded.replace(b" /", b" " + target.prefix.encode() + b"/", 1)
+            encoded = wire.encode(self._account.authorization)
+            yield encoded.replace(b" /", b" " + target.prefix.encode() + b"/", 1)
 
     async def _send(self, target: Target, requests: Iterator[bytes], seconds: float) -> Cost:
         backends = [pid for (pid,) in await self._connection.fetch(_BACKENDS, target.sessions)]
         server_before, database_before = cpu_seconds([target.running.pid]), cpu_seconds(backends)
         cost = await send_for(
-            [target.running.port], requests, connections=self._options.connections, seconds=seconds
+            target.running.port, requests, connections=self._options.connections, seconds=seconds
         )
         cost.server_cpu = cpu_seconds([target.running.pid]) - server_before
         cost.database_cpu = cpu_seconds(backends) - database_before
@@ -170,7 +127,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
             f"ready after {service.start_seconds:.2f} s, {resident_megabytes(service.pid):.0f} MB at rest; "
             f"{options.connections} connections\n"
         )
-        bench = Bench(options, settings, connection, account)
+        bench = Bench(options, connection, account)
         rows: list[tuple[str, ...]] = []
         middle = min(projects, key=lambda project: abs(project.size - _MIDDLE_SIZE))
         for case in CASES:
@@ -181,16 +138,8 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
                 targets.append(Target("before", before, "taskbeacon-api"))
             if case.raw:
                 targets.append(Target("raw", raw, APPLICATION_NAME, "/raw"))
-            if case.floor:
-                targets.append(Target("floor", raw, APPLICATION_NAME))
             for project in projects if case.every_size else [middle]:
                 rows += await bench.case(case, project, targets)
-        if not options.only or _ENDPOINTS in options.only:
-            rows += await bench.endpoints(middle, Target("service", service, "taskbeacon-api"))
-        if not options.only or _CONSOLES in options.only:
-            rows += await bench.consoles(middle, Target("service", service, "taskbeacon-api"))
-        if not options.only or _INBOX in options.only:
-            rows += await bench.inbox(middle, Target("service", service, "taskbeacon-api"))
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
     return rows
@@ -222,7 +171,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
             *("-m", "bench.raw", str(ports["raw"])),
             port=ports["raw"],
             environment=environment,
-            ready="/floor/small",
+            ready="/ready",
             log=folder / "raw.log",
         )
     )
@@ -233,7 +182,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, consoles, inbox, dispatch, push, process.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
@@ -256,11 +205,10 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int, b
         rounds=rounds,
         beside=beside,
     )
-    # Statements are counted for requests that this process performs; its access log is of no interest.
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
-    if not options.only or options.only & {_ENDPOINTS, _CONSOLES, _INBOX, *(case.group for case in CASES)}:
+    if not options.only or options.only & {case.group for case in CASES}:
         with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
             rows += uvloop.run(_measure(options, settings, Path(folder)))
     for group, measure in _APART.items():

@@ -19,15 +19,14 @@ _CHANGES = itertools.count()
 class Case:
     """A kind of request that `make bench` measures: one row of its table.
 
-    `raw`: whether `bench.raw` has the same endpoint. `floor`: the path with fixed bytes as long as the
-    responses. `every_size` rows are measured in every project, the others in one of the middle size.
+    `raw`: whether `bench.raw` has the same endpoint. `every_size` rows are measured in every project, the others in
+    one of the middle size.
     """
 
     name: str
     group: str
     requests: Requests
     raw: bool = False
-    floor: str = ""
     every_size: bool = False
 
 
@@ -89,10 +88,10 @@ def _filters() -> Iterator[Case]:
 
 
 CASES: Final = (
-    Case("retrieve", "retrieve", _retrieve, raw=True, floor="/floor/small"),
-    Case("list", "list", _list(), raw=True, floor="/floor/large", every_size=True),
+    Case("retrieve", "retrieve", _retrieve, raw=True),
+    Case("list", "list", _list(), raw=True, every_size=True),
     *_filters(),
-    Case("create", "create", _create, raw=True, floor="/floor/small"),
-    Case("update", "update", _update, raw=True, floor="/floor/small"),
+    Case("create", "create", _create, raw=True),
+    Case("update", "update", _update, raw=True),
     Case("presence", "presence", _beat, raw=True),
 )

@@ -144,7 +144,6 @@ async def fill(
 
 
 async def _fold(sessions: SessionFactory) -> None:
-    """Fold the rows that runs have left in `task_counts`, which a worker does every ten seconds."""
     rows = FOLDED_AT_ONCE
     while rows >= FOLDED_AT_ONCE:
         async with unit_of_work(sessions) as session:

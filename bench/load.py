@@ -5,10 +5,10 @@ Processor time is read from the kernel, so that other work on the machine does n
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 _HEADER_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
@@ -68,39 +68,24 @@ class Cost:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
 
 
-class Scheduled(NamedTuple):
-    """For how many seconds threads ran on a processor, and for how many they were ready to run but waited for one."""
-
-    running: float
-    waiting: float
-
-
-def scheduled(pids: Iterable[int]) -> Scheduled:
-    """Return the times of the living threads of the processes, in total, each since its start."""
-    running = waiting = 0
-    for pid in pids:
-        for statistics in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            ran, waited, _ = statistics.read_text(encoding="ascii").split()
-            running, waiting = running + int(ran), waiting + int(waited)
-    return Scheduled(running / 1e9, waiting / 1e9)
-
-
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the processor time that the living threads of the processes have used, in seconds."""
-    return scheduled(pids).running
+    return sum(
+        int(statistics.read_text(encoding="ascii").split()[0]) / 1e9
+        for pid in pids
+        for statistics in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    )
 
 
-async def send_for(
-    ports: Sequence[int], requests: Iterator[bytes], *, connections: int, seconds: float
-) -> Cost:
+async def send_for(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Cost:
     """Send requests one after the other on each connection for `seconds`; return their cost.
 
-    Connections go to the ports in turns. Raises RuntimeError on a response that is no success.
+    Raises RuntimeError on a response that is no success.
     """
     deadline = time.perf_counter() + seconds
     latencies: list[float] = []
 
-    async def lane(port: int) -> None:
+    async def lane() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
         try:
             while time.perf_counter() < deadline:
@@ -115,7 +100,7 @@ async def send_for(
             writer.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(lane(ports[number % len(ports)]) for number in range(connections)))
+    await asyncio.gather(*(lane() for _ in range(connections)))
     return Cost(latencies, seconds=time.perf_counter() - began)
 
 

@@ -1,10 +1,9 @@
-"""The cost of an API process by itself: start, memory at rest, growth of memory over requests.
+"""The cost of processes by themselves: the start of each kind, and when an API process is ready and what it holds.
 
-Processor time, and as a multiple of what a process needs to load the same libraries and nothing of ours, so
-that the figures hold on a busy machine. Run it with `make bench-process`.
+Processor time, as a multiple of what a process needs to load the same libraries and nothing of ours, so that the
+figures hold on a busy machine. Run it with `make bench ARGS="--only process"`.
 """
 
-import json
 import os
 import resource
 import statistics
@@ -12,30 +11,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
-import click
-import uvloop
-
-from app.config import Settings
 from app.devstack.home import Home
 from app.processes.own_program import module_command
-from app.runtime import open_process
-from bench.cases import CASES
-from bench.data import fill, make_account
-from bench.load import cpu_seconds, send_for
-from bench.processes import Running, resident_megabytes, serving
+from bench.processes import resident_megabytes, serving
 from bench.servers import environment_of, servers
 from bench.table import timing
 
 _ROUNDS: Final = 5
-_REQUESTS: Final = 100_000
-_TASKS: Final = 1_000
-_CONNECTIONS: Final = 16
-_PORTION_SECONDS: Final = 2.0
-_MEMORY_BAR_MB: Final = 120
-_READY_BAR_SECONDS: Final = 1.0
 _LIBRARIES: Final = (
     "fastapi, uvicorn, uvloop, httptools, sqlalchemy.ext.asyncio, sqlalchemy.dialects.postgresql.asyncpg, asyncpg, "
     "redis.asyncio, arq.connections, pydantic_settings, structlog, prometheus_client, httpx, orjson, botocore.auth"
@@ -65,7 +49,6 @@ _PROGRAMS: Final = {
 
 
 def _programs(rounds: int) -> dict[str, float]:
-    """Return the processor time of each program from start to end in milliseconds, measured in turns."""
     spent: dict[str, list[float]] = {name: [] for name in _PROGRAMS}
     environment = {**os.environ, "TASKBEACON_DEVELOPMENT": "true"}
     for _ in range(rounds):
@@ -80,78 +63,23 @@ def _programs(rounds: int) -> dict[str, float]:
     return {name: statistics.median(times) * 1000 for name, times in spent.items()}
 
 
-async def _requests(settings: Settings, service: Running, count: int) -> tuple[int, float, float]:
-    """Send requests of every kind; return how many, and the memory after a tenth of them and after all."""
-    connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
-    async with open_process(settings, name="bench") as process:
-        account = await make_account(process.sessions, connection)
-        project, *_ = await fill(process.sessions, connection, account, [_TASKS])
-    await connection.close()
-    sources = [
-        (wire.encode(account.authorization) for wire in case.requests(account, project)) for case in CASES
-    ]
-    sent, early = 0, 0.0
-    while sent < count:
-        for source in sources:
-            cost = await send_for(
-                [service.port], source, connections=_CONNECTIONS, seconds=_PORTION_SECONDS / len(sources)
-            )
-            sent += len(cost.latencies)
-        if not early and sent >= count / 10:
-            early = resident_megabytes(service.pid)
-    return sent, early, resident_megabytes(service.pid)
-
-
-def _service(settings: Settings, folder: Path, count: int) -> dict[str, Any]:
-    port = Home(folder).ports(["api"])["api"]
-    with serving(
-        *("-m", "app.cli", "serve", "--port", str(port)),
-        port=port,
-        environment=environment_of(settings),
-        ready="/readyz",
-        log=folder / "api.log",
-    ) as service:
-        cpu, rest = cpu_seconds([service.pid]), resident_megabytes(service.pid)
-        sent, early, late = uvloop.run(_requests(settings, service, count))
-    return {
-        "ready_seconds": round(service.start_seconds, 2),
-        "ready_cpu_seconds": round(cpu, 2),
-        "at_rest_mb": round(rest),
-        "requests": sent,
-        "after_a_tenth_mb": round(early),
-        "after_all_mb": round(late),
-        "ok": service.start_seconds < _READY_BAR_SECONDS and rest < _MEMORY_BAR_MB,
-    }
-
-
 def rows() -> list[tuple[str, ...]]:
-    """Measure the start and the memory of an API process; return rows of the table of `make bench`."""
+    """Measure starts, and the memory of an API process at rest; return rows of the table of `make bench`."""
+    # Byte code is written by the first start of a checkout, which is not what is measured.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "app"], check=True)
     spent = _programs(_ROUNDS)
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        result = _service(settings, Path(folder), _REQUESTS)
     lines: list[tuple[str, ...]] = []
     for name, milliseconds in spent.items():
         if name != _LIBRARIES_ALONE:
             lines += timing(name, milliseconds, reference=spent[_LIBRARIES_ALONE], referee=_LIBRARIES_ALONE)
-    memory = f"{result['at_rest_mb']} MB, {result['after_all_mb']} MB after {result['requests']:,} requests"
-    return [*lines, *timing(f"API ready ({memory})", result["ready_seconds"] * 1000)]
-
-
-@click.command()
-@click.option("--requests", default=_REQUESTS, show_default=True, help="How many to look for growth over.")
-@click.option("--rounds", default=_ROUNDS, show_default=True, help="How often each program is started.")
-def main(requests: int, rounds: int) -> None:
-    """Measure the start and the memory of an API process, and print the figures."""
-    # Byte code is written by the first start of a checkout, which is not what is measured.
-    subprocess.run([sys.executable, "-m", "compileall", "-q", "app"], check=True)
-    spent = _programs(rounds)
-    for name, milliseconds in spent.items():
-        ratio = milliseconds / spent[_LIBRARIES_ALONE]
-        click.echo(f"{name:<26} {milliseconds:7.0f} ms of processor time  {ratio:5.2f}")
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        os.environ.setdefault("TASKBEACON_LOG_LEVEL", "ERROR")
-        click.echo(json.dumps(_service(settings, Path(folder), requests), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        port = Home(Path(folder)).ports(["api"])["api"]
+        with serving(
+            *("-m", "app.cli", "serve", "--port", str(port)),
+            port=port,
+            environment=environment_of(settings),
+            ready="/readyz",
+            log=Path(folder) / "api.log",
+        ) as service:
+            name = f"API ready ({resident_megabytes(service.pid):.0f} MB at rest)"
+            return [*lines, *timing(name, service.start_seconds * 1000)]

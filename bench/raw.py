@@ -1,8 +1,8 @@
 """The baseline for the service, one process with the service's environment: `python -m bench.raw PORT`.
 
 `/raw/…` answers like the service with hand-written SQL: rows of asyncpg, one dictionary each, encoded by
-orjson, with the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes:
-what FastAPI and uvicorn themselves cost. Neither logs, counts metrics, or knows errors, links and filters.
+orjson, with the same checks of key, membership, scope, visibility and budget. It has no logs, metrics, links and
+filters, and knows no errors.
 
 Create and update write what the service does, and keep its promises: their statement also counts the event of
 the task, records it in the ledger and finds out whether a receiver wants a snapshot; it is performed and the
@@ -324,15 +324,10 @@ def create_app() -> FastAPI:
             yield
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    small, large = (b'{"text":"' + b"x" * length + b'"}' for length in (2_000, 110_000))
 
-    @app.get("/floor/small")
-    async def floor_small() -> Response:
-        return Response(small, media_type="application/json")
-
-    @app.get("/floor/large")
-    async def floor_large() -> Response:
-        return Response(large, media_type="application/json")
+    @app.get("/ready")
+    async def ready() -> Response:
+        return Response()
 
     return app
 

@@ -1,128 +1,131 @@
-"""Measure the start of runs, the rate of one worker, and the cost of a waiting worker, beside plain arq.
+"""Measure the start of runs and the rate of one worker, with real servers and processes: `make bench-runs`.
 
-    queue     from `enqueue` to the job's first line: our worker and plain arq in turns, each idle
-    run       from the answer of POST run to the claim, and from there to the agent's process: the real worker
-    claims    in a second, without and with a limit on the project's runs
-    runs      that say one word, ended in a second by one worker
-    idle      processor time of both workers side by side, with nothing and with fifty jobs in progress
-
-All with real servers and processes. Run it with `make bench-runs`.
+run       from the answer of POST run to the claim, and from there to the agent's process
+claims    in a second, without and with a limit on the project's runs
+runs      that say one word, ended in a second by one worker
+idle      processor time of a worker that waits
 """
 
 import asyncio
+import json
 import logging
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
-from uuid import UUID
+from typing import Final
 
 import click
 import httpx
 import structlog
-from arq.connections import ArqRedis
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
-from app.clients.queue import ArqQueue, encode_job
-from app.clients.redis import create_pool, create_redis
-from app.clients.run_events import RunEvents
 from app.config import Settings
 from app.db import unit_of_work
-from app.enums import TERMINAL_STATUSES, Environment
+from app.enums import TERMINAL_STATUSES
+from app.main import create_app
 from app.models import Run
 from app.runtime import ProcessContext, open_process
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.accounts import accounts, api_keys
 from bench.load import cpu_seconds
-from bench.polling_worker import LATENCIES, QUEUES
-from bench.servers import servers
+from bench.servers import environment_of, servers
 from bench.table import timing
-from bench.workers import Account, asked_here, first_events, running, until, working
 
-_JOBS: Final = 20
 _STARTS: Final = 15
-_CLAIMS: Final = 200
 _RUNS: Final = 24
-_IN_PROGRESS: Final = 50
 _IDLE_SECONDS: Final = 8.0
-_MOST_TO_CLAIM_MS: Final = 5.0
-_MOST_TO_SPAWN_MS: Final = 30.0
+_STOP_SECONDS: Final = 10.0
+_WAIT_SECONDS: Final = 120.0
+_TO_CLAIM: Final = "run: answer to claim, median ms"
+_TO_SPAWN: Final = "run: claim to agent's process, median ms"
+_BARS_MS: Final = {_TO_CLAIM: 5.0, _TO_SPAWN: 30.0}
 
-Row = tuple[str, str, str, str]
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user who starts the measured runs: a project, and headers with an API key."""
+
+    project_id: int
+    headers: dict[str, str]
 
 
-class QueueBench:
-    """A comparison of plain arq with the service's worker, each in its own process with its own queue."""
+@contextmanager
+def running(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
+    """Run `python ARGUMENTS` with these settings in its environment; yield its process id; end it afterwards."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, *arguments],
+            env={**os.environ, **environment_of(settings), **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # What it still does was measured already.
+            process.kill()
+            process.wait()
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._redis = create_redis(settings.redis_url)
-        self._ours = ArqQueue(settings.redis_url)
-        self._plain = ArqRedis(connection_pool=create_pool(settings.redis_url), job_serializer=encode_job)
-        self._jobs = 0
 
-    async def rows(self) -> list[Row]:
-        """Measure the latency of a job and the cost of an idle worker; return a row of the table for each."""
-        with (
-            running(
-                "-m", "bench.polling_worker", "arq", settings=self._settings, log=self._folder / "arq.log"
-            ) as plain,
-            running(
-                "-m", "bench.polling_worker", "ours", settings=self._settings, log=self._folder / "ours.log"
-            ) as ours,
-        ):
-            for who in QUEUES:
-                await self._ask(who, "note", sent=time.time())
-                await self._arrived(who, 1)
-                await self._redis.delete(LATENCIES[who])
-            latencies = await self._latencies()
-            rows = [_compared("queue: enqueue to first line, ms", latencies["ours"], latencies["arq"])]
-            rows.append(await self._idle("idle, nothing in progress: CPU, %", ours, plain))
-            for who in QUEUES:
-                for _ in range(_IN_PROGRESS):
-                    await self._ask(who, "hold")
-            await asyncio.sleep(1)
-            rows.append(await self._idle(f"idle, {_IN_PROGRESS} in progress: CPU, %", ours, plain))
-        return rows
+@asynccontextmanager
+async def working(settings: Settings, log: Path, **environment: str) -> AsyncGenerator[int, None]:
+    """Run a worker with its own home folder beside its log; yield its process id once it claims runs."""
+    variables = {"TASKBEACON_HOME": str(log.with_suffix(".home"))} | environment
+    with running("-m", "app.cli", "worker", settings=settings, log=log, **variables) as pid:
+        await until(lambda: _is_logged(log, "worker.started"))
+        yield pid
 
-    async def _latencies(self) -> dict[str, float]:
-        for number in range(_JOBS):
-            for who in QUEUES:
-                # At any moment of arq's half second.
-                await asyncio.sleep(0.13)
-                await self._ask(who, "note", sent=time.time())
-                await self._arrived(who, number + 1)
-        found = {}
-        for who, key in LATENCIES.items():
-            values = [
-                float(value) for value in await cast("Awaitable[list[bytes]]", self._redis.lrange(key, 0, -1))
-            ]
-            found[who] = statistics.median(values) * 1000
-        return found
 
-    async def _ask(self, who: str, job: str, **arguments: Any) -> None:
-        self._jobs += 1
-        job_id = f"{job}:{self._jobs}"
-        if who == "ours":
-            await self._ours.enqueue(job, job_id=job_id, arguments=arguments, queue_name=QUEUES[who])
-        else:
-            await self._plain.enqueue_job(job, _job_id=job_id, _queue_name=QUEUES[who], **arguments)
+def first_events(log: Path) -> dict[tuple[str, str], float]:
+    """Return the time of the first log entry for each run and event in a worker's log, in Unix seconds.
 
-    async def _arrived(self, who: str, count: int) -> None:
-        async def there() -> bool:
-            return await cast("Awaitable[int]", self._redis.llen(LATENCIES[who])) >= count
+    An entry that says how many seconds ago its event happened counts from then.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for line in log.read_text().splitlines():
+        if line.startswith("{"):
+            entry = json.loads(line)
+            when = datetime.fromisoformat(entry["timestamp"]).timestamp() - entry.get("seconds_ago", 0)
+            found.setdefault((entry.get("run_id", ""), entry["event"]), when)
+    return found
 
-        await until(there)
 
-    async def _idle(self, what: str, ours: int, plain: int) -> Row:
-        before = cpu_seconds([ours]), cpu_seconds([plain])
-        await asyncio.sleep(_IDLE_SECONDS)
-        after = cpu_seconds([ours]), cpu_seconds([plain])
-        share = [(now - then) / _IDLE_SECONDS * 100 for now, then in zip(after, before, strict=True)]
-        return _compared(what, share[0], share[1])
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until `holds` returns true. Raises TimeoutError after two minutes."""
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while not await holds():  # noqa: ASYNC110 - rows and logs of other processes give no event
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def asked_here(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
+    """Yield an HTTP client for the API, which runs in this process, and the account that it acts for."""
+    async with unit_of_work(process.sessions) as session:
+        organization = await accounts.create_organization(session, "Bench")
+        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
+        user = await accounts.create_user(session, "runs@example.com", project_ids=[project.id])
+        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
+    account = Account(project.id, {"Authorization": f"Bearer {key.value}"})
+    transport = httpx.ASGITransport(create_app(process.settings, process=process))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bench", headers=account.headers
+    ) as client:
+        yield client, account
+
+
+async def _is_logged(log: Path, event: str) -> bool:
+    return event in log.read_text()  # noqa: ASYNC240 - a small local file
 
 
 class RunBench:
@@ -159,39 +162,6 @@ class RunBench:
         await self._ended(before + _RUNS)
         return _RUNS / (time.perf_counter() - began)
 
-    async def claims_per_second(self, *, limit: int) -> float:
-        """Return the number of runs claimed per second, with at most `limit` running in the project (0: any).
-
-        The runs are deleted afterwards. No worker may look at the queue meanwhile.
-        """
-        async with unit_of_work(self._process.sessions) as session:
-            ids = [await self._open_run(session, self._process.events) for _ in range(_CLAIMS)]
-        began = time.perf_counter()
-        for run_id in ids:
-            async with unit_of_work(self._process.sessions) as session:
-                claimed = await run_lifecycle.claim(
-                    session, run_id, owner="bench", events=self._process.events, limit=limit
-                )
-                assert claimed is not None
-        rate = _CLAIMS / (time.perf_counter() - began)
-        async with unit_of_work(self._process.sessions) as session:
-            await session.execute(delete(Run).where(Run.id.in_(ids)))
-        return rate
-
-    async def _open_run(self, session: Any, events: RunEvents) -> UUID:
-        task = await self._client.post(self._url, json={"title": "Bench"})
-        return await run_lifecycle.open_run(
-            session,
-            run_lifecycle.NewRun(
-                task_id=UUID(task.raise_for_status().json()["id"]),
-                project_id=self._project_id,
-                environment=Environment.CLOUD,
-                state={"mode": "background"},
-            ),
-            dispatch=True,
-            events=events,
-        )
-
     @property
     def _url(self) -> str:
         return f"/api/projects/{self._project_id}/tasks"
@@ -204,7 +174,7 @@ class RunBench:
         return run_id
 
     async def _count(self) -> int:
-        async with self._process.sessions() as session:
+        async with unit_of_work(self._process.sessions) as session:
             over = select(func.count()).select_from(Run).where(Run.status.in_(TERMINAL_STATUSES))
             return await session.scalar(over) or 0
 
@@ -215,68 +185,39 @@ class RunBench:
         await until(over)
 
 
-def _compared(what: str, ours: float, plain: float) -> Row:
-    return what, f"{ours:.2f}", f"{plain:.2f}", f"{ours / plain:.3f}" if plain else ""
-
-
-def _render(rows: Sequence[Row]) -> str:
-    lines = [("what", "service", "compared with", "ratio"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if column == 0 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
-
-
-async def _measure(settings: Settings, folder: Path) -> bool:
-    rows = await QueueBench(settings, folder).rows()
+async def _measure(settings: Settings, folder: Path) -> dict[str, float]:
     async with open_process(settings, name="bench") as process, asked_here(process) as (client, account):
         log = folder / "worker.log"
         bench = RunBench(process, client, account, log)
-        free = await bench.claims_per_second(limit=0)
-        limited = await bench.claims_per_second(limit=10**6)
-        async with working(settings, log):
+        async with working(settings, log) as worker:
             to_claim, to_spawn = await bench.starts()
             rate = await bench.runs_per_second()
-    rows += [
-        ("run: answer to claim, median ms", f"{to_claim:.2f}", f"bar {_MOST_TO_CLAIM_MS:.0f}", ""),
-        ("run: claim to agent's process, median ms", f"{to_spawn:.2f}", f"bar {_MOST_TO_SPAWN_MS:.0f}", ""),
-        _compared("claims per second, limited and not", limited, free),
-        ("runs per second, one worker", f"{rate:.2f}", "", ""),
-    ]
-    click.echo(_render(rows))
-    return to_claim < _MOST_TO_CLAIM_MS and to_spawn < _MOST_TO_SPAWN_MS
+            before = cpu_seconds([worker])
+            await asyncio.sleep(_IDLE_SECONDS)
+            idle = (cpu_seconds([worker]) - before) / _IDLE_SECONDS * 100
+    return {
+        _TO_CLAIM: to_claim,
+        _TO_SPAWN: to_spawn,
+        "runs per second, one worker": rate,
+        "idle worker: % of a core": idle,
+    }
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Measure the latency from queue to start of jobs and runs; return rows of the table of `make bench`."""
+    """Measure the start of runs; return rows of the table of `make bench`."""
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        return asyncio.run(_starts(settings, Path(folder)))
-
-
-async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
-    _, ours, plain, _ = (await QueueBench(settings, folder).rows())[0]
-    async with open_process(settings, name="bench") as process, asked_here(process) as (client, account):
-        log = folder / "worker.log"
-        bench = RunBench(process, client, account, log)
-        async with working(settings, log):
-            to_claim, to_spawn = await bench.starts()
-    return [
-        *timing("job to its first line", float(ours), reference=float(plain), referee="plain arq"),
-        *timing("run to its claim", to_claim),
-        *timing("run's claim to its agent's process", to_spawn),
-    ]
+        found = asyncio.run(_measure(settings, Path(folder)))
+    return [line for name in _BARS_MS for line in timing(name, found[name])]
 
 
 def main() -> int:
-    """Measure jobs, runs and idle workers and print one table; return 1 if a bar is missed, else 0."""
+    """Measure runs and print the figures; return 1 if a bar is missed, else 0."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        holds = asyncio.run(_measure(settings, Path(folder)))
-    return 0 if holds else 1
+        found = asyncio.run(_measure(settings, Path(folder)))
+    for name, figure in found.items():
+        click.echo(f"{name:<42} {figure:8.2f}" + (f"   bar {_BARS_MS[name]:.0f}" if name in _BARS_MS else ""))
+    return int(any(found[name] >= bar for name, bar in _BARS_MS.items()))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ HEADER: Final = (
     "p99 ms",
     "server ms",
     "database ms",
-    "statements",
     "to raw",
 )
 
 
-def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | None) -> tuple[str, ...]:
+def row(name: str, who: str, cost: Cost, *, raw: Cost | None) -> tuple[str, ...]:
     """Return a row of the table of `make bench`: the cost of the requests `name` at the server `who`."""
     return (
         name,
@@ -28,7 +27,6 @@ def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | 
         f"{cost.quantile_ms(0.99):.2f}",
         f"{cost.server_ms:.3f}",
         f"{cost.database_ms:.3f}",
-        "" if statements is None else str(statements),
         "" if raw is None else f"{cost.server_ms / raw.server_ms:.2f}",
     )
 
@@ -38,9 +36,9 @@ def timing(
 ) -> list[tuple[str, ...]]:
     """Return the row of a measured time in ms that is no request's, and the row of its reference, if any."""
     ratio = "" if reference is None else f"{milliseconds / reference:.2f}"
-    lines: list[tuple[str, ...]] = [(name, "service", "", f"{milliseconds:.2f}", "", "", "", "", ratio)]
+    lines: list[tuple[str, ...]] = [(name, "service", "", f"{milliseconds:.2f}", "", "", "", ratio)]
     if reference is not None:
-        lines.append((name, referee, "", f"{reference:.2f}", "", "", "", "", ""))
+        lines.append((name, referee, "", f"{reference:.2f}", "", "", "", ""))
     return lines
 
 

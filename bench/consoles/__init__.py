@@ -1,1 +1,0 @@
-"""The cost of open consoles for other requests to the API."""
