@@ -14,7 +14,7 @@ find_python = for python in python3 python3.13 python3.12 python3.11; do \
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent

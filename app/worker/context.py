@@ -14,7 +14,7 @@ from app.services.code_hosts.credentials import CodeHosts
 from app.services.retrying.policies import RUN_FILES_BRIEF_SECONDS
 from app.worker.slots import RunSlots
 
-# The maximum of concurrent claims of pushes: some are sent while others are composed and settled (ADR 37).
+# The maximum of concurrent claims of pushes: some are sent while others are composed and settled (ADR 16).
 PUSH_LANES = 4
 
 _KEY = "taskbeacon"

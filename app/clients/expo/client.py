@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 def open_http(base_url: str) -> aiohttp.ClientSession:
     """Return an HTTP client for Expo's API, through the proxy of the environment, if any; the caller closes it."""
-    # Not httpx, which would take a third of the processor time of a worker (ADR 37).
+    # Not httpx, which would take a third of the processor time of a worker (ADR 16).
     address = urlsplit(base_url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
     proxy = proxies.get(address.scheme) or proxies.get("all")

@@ -63,7 +63,7 @@ from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
 MESSAGES_PER_REQUEST = 100
-# The requests of a claim share one statement before and one after them (ADR 37).
+# The requests of a claim share one statement before and one after them (ADR 16).
 PUSHES_PER_CLAIM = 5 * MESSAGES_PER_REQUEST
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
