@@ -1,8 +1,4 @@
-"""Decide which addresses the service may connect to, if a user or an agent has chosen the target.
-
-Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy
-(`agents/network/proxy.py`). Both check exactly the address that they then connect to.
-"""
+"""Decide which addresses the service may connect to, if a user or an agent has chosen the target."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

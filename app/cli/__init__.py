@@ -1,9 +1,4 @@
-"""The `taskbeacon` command, also `python -m app.cli`.
-
-One module per command, imported when the command is called: `taskbeacon --help` must not wait for a web
-framework. Commands read arguments, call a function of the service, and print; they contain no rule of the
-service.
-"""
+"""The `taskbeacon` command, also `python -m app.cli`."""
 
 import click
 

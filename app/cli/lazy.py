@@ -1,7 +1,4 @@
-"""A group of commands that imports a command when it is called, and reports a usage error on one line.
-
-The texts of the overview are in the group, so that it imports nothing.
-"""
+"""A group of commands that imports a command when it is called, and reports a usage error on one line."""
 
 from collections.abc import Mapping
 from importlib import import_module

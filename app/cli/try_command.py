@@ -67,7 +67,6 @@ def try_command(
 
 
 def _running_home() -> Home | None:
-    """Return the home of the running stack, by the settings or this command's checkout; None if none runs."""
     settings = development_settings()
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:

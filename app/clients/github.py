@@ -225,7 +225,6 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
 
 
 def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
-    """Return the delay in seconds that a host requests because of a rate limit; None if it requests none."""
     delay = retry_after_seconds(headers.get("retry-after"))
     if delay is not None:
         return delay

@@ -551,7 +551,6 @@ def _rule(days: int) -> dict[str, Any]:
 
 
 def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    """Return the URL signer for an S3 host. None if only the library can find out the host or the key (on Amazon)."""
     key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
         return None

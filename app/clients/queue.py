@@ -1,9 +1,4 @@
-"""The protocol of the job queue, and its only implementation, on arq.
-
-A job is a name and plain arguments in JSON. Its id is derived from its row, so it is queued once at a time,
-however often it is enqueued. The rows in the database, not Redis, are the record of the work to do. A process
-that enqueues a job wakes the workers (`wakes.wake`), which otherwise poll only twice a second.
-"""
+"""The queue of jobs, on arq. A job is a name and ids; the record of the work to do is in the database."""
 
 from datetime import timedelta
 from typing import Any, Protocol

@@ -1,8 +1,4 @@
-"""The events of a run's live stream, and the interface for publishing them.
-
-Redis keeps them for a day (run_event_stream.py), and may lose them all. Data that must not be lost is in the database
-and in the log of the run.
-"""
+"""The events of a run's live stream, and the interface for publishing them."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,8 +1,4 @@
-"""Bodies that create and change sandbox environments, and the published form of these.
-
-Names and shape follow the reference's own `sandbox_environments`, to which the contract's
-`sandbox_environment_id` (5.8) refers.
-"""
+"""Bodies that create and change sandbox environments, and the published form of these."""
 
 import re
 from dataclasses import dataclass

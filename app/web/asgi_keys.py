@@ -1,7 +1,4 @@
-"""Keys in the ASGI scope of a request, by which middleware and responses inform each other.
-
-Each key holds a value of one request, which ends with it.
-"""
+"""Keys in the ASGI scope of a request, by which middleware and responses inform each other."""
 
 from typing import Final
 

@@ -1,8 +1,4 @@
-"""Authenticate and authorise requests: dependencies of routes that check in the contract's order (contract 2.3).
-
-A route's function states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of it:
-FastAPI's cost grows with the number of dependencies (ADR 53).
-"""
+"""Authenticate and authorise requests: dependencies of routes that check in the contract's order (contract 2.3)."""
 
 import re
 from typing import Annotated
@@ -40,7 +36,6 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the route."""
         caller = await self._authenticate(request)
         if self.in_project:
             require_project(caller)
@@ -78,7 +73,6 @@ async def _caller_of(request: Request, project: int | str | None) -> Principal:
 
 
 def _cookie(request: Request) -> str:
-    """Return the secret in the cookie of a console session, for a request without a key (contract 17)."""
     secret = None if request.headers.get("authorization") else session_secret(request)
     if secret is None:
         raise NotAuthenticated
@@ -86,7 +80,6 @@ def _cookie(request: Request) -> str:
 
 
 async def _key(request: Request) -> tuple[str, str] | None:
-    """Return the API key of a request and its place: header, body or query (contract 2.2)."""
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
@@ -140,7 +133,6 @@ class ConsoleGate:
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the console session, check the request limit, and return the `Call` for the route."""
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)
@@ -154,7 +146,6 @@ class RunTokenGate:
     """A dependency of routes that admits requests with a run token, for the run that the path names (contract 6.4)."""
 
     async def __call__(self, request: Request) -> RunRef:
-        """Authenticate the token and return its run. Afterwards the request uses no database connection."""
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")

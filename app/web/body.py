@@ -38,7 +38,6 @@ class BodyReader:
         self.model = model
 
     async def __call__(self, request: Request) -> Any:
-        """Return the request's body as a validated instance of the model."""
         data = await read_json(request)
         if data is None:
             raise InvalidInput("No data provided", code="null")

@@ -1,7 +1,4 @@
-"""Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day.
-
-A route's function has a parameter `once: OnceDep` after its other gates and returns `await once(lambda: …)`.
-"""
+"""Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

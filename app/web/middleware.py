@@ -1,7 +1,4 @@
-"""Pure ASGI middleware: the optional trailing slash, HEAD, headers, request ids, the access log and its metrics.
-
-The outermost layer also turns an unexpected error into the envelope, logged once with its request id.
-"""
+"""Pure ASGI middleware: the optional trailing slash, HEAD, headers, request ids, the access log and its metrics."""
 
 import re
 import time
@@ -53,7 +50,6 @@ class TrailingSlashMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI) under its path without the trailing slash; store the requested path in the scope."""
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
@@ -70,7 +66,6 @@ class HeadMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI); serve HEAD as GET, without the body of the response."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -94,7 +89,6 @@ class ObservabilityMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI), then count and log its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

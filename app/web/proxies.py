@@ -1,7 +1,4 @@
-"""Apply the headers in which a proxy reports the client's address, scheme and requested host.
-
-Uvicorn's own middleware does not read the host, which links to pages need (contract 2.6).
-"""
+"""Apply the headers in which a proxy reports the client's address, scheme and requested host."""
 
 import re
 
@@ -24,7 +21,6 @@ class TrustedProxies:
         self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI) with the host, scheme and address that its trusted proxy reported."""
         if scope["type"] == "http":
             client = scope.get("client")
             if client is not None and client[0] in self._others.trusted_hosts:

@@ -116,7 +116,6 @@ class Json(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode the response and send it (ASGI)."""
         body = self.body
         start: Message = {
             "type": "http.response.start",
@@ -166,7 +165,6 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the stored object and send it (ASGI). After an hour the transfer is aborted."""
         try:
             async with (
                 asyncio.timeout(_SEND_SECONDS),

@@ -75,7 +75,6 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames (ASGI) until the source ends, the client disconnects, or the caller loses access."""
         scope[IS_ENDLESS] = True
         async with self._source as source, self._watch_caller(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})

@@ -1,7 +1,4 @@
-"""Apply request limits: of a project per minute and hour (contract 2.7), and of an address without a key.
-
-While Redis is unavailable all requests pass, so that the limits cause no outage.
-"""
+"""Apply request limits: of a project per minute and hour (contract 2.7), and of an address without a key."""
 
 from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address

@@ -11,7 +11,6 @@ from app.services.accounts import api_keys
 
 
 def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
-    """Return the time in a text, in UTC unless it names another zone."""
     if value is None:
         return None
     try:

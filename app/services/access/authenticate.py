@@ -1,7 +1,4 @@
-"""Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session.
-
-Either takes one SQL statement, which also reads the project that the request names.
-"""
+"""Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta

@@ -1,14 +1,10 @@
-"""Authenticated callers by their keys, cached by this process for less than a second.
-
-A client that polls, or an agent that writes its log, sends many requests a second: the cache spares the database most
-of these look-ups. No entry is invalidated: a revoked key, a closed account, changed scopes and an ended membership take
-effect at most `LIFETIME_SECONDS` after their commit, in every process, with or without Redis.
-"""
+"""Authenticated callers by their keys, cached by this process for less than a second."""
 
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+# No entry is invalidated: a revoked key and an ended membership take effect so long after their commit.
 LIFETIME_SECONDS = 1.0
 
 _MOST = 10_000

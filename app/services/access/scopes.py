@@ -1,8 +1,4 @@
-"""The actions that an API key permits by its scopes (contract 2.3); web/auth.py has the scope of each route.
-
-`task:read` permits reading tasks, `task:write` permits reading and changing them, and `*` permits everything. A
-read-only key has only scopes that permit reading.
-"""
+"""The actions that an API key permits by its scopes (contract 2.3); web/auth.py has the scope of each route."""
 
 from app.enums import Scope
 from app.errors import PermissionDenied

@@ -1,7 +1,4 @@
-"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes.
-
-The same few queries check all streams that this process serves, however many there are.
-"""
+"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection

@@ -1,7 +1,4 @@
-"""SQL conditions for the projects, tasks, runs, sandbox environments and webhook endpoints of a caller.
-
-A row that is not visible is not found (contract 4). Every query for a caller uses these conditions.
-"""
+"""SQL conditions for what a caller sees, with which every query begins: what is not visible is not found."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

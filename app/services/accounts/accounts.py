@@ -1,8 +1,4 @@
-"""Create, change and delete organizations, projects, their members, and users, for operators.
-
-These functions check no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
-services/access.
-"""
+"""Create, change and delete organizations, projects, members and users, for operators: no caller is checked."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

@@ -1,8 +1,4 @@
-"""Console sessions: sign a browser in by API key or login link; show, list and end sessions (contract 17).
-
-A session acts as its key: services/access looks at both whenever it authenticates a cookie, so a session ends when its
-key or its user's account does, after two weeks without use, and 30 days after it was opened.
-"""
+"""Console sessions: sign a browser in by API key or login link; show, list and end sessions (contract 17)."""
 
 from dataclasses import dataclass
 from datetime import timedelta

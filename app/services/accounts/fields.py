@@ -1,7 +1,4 @@
-"""Check the names, e-mail addresses, secrets and URLs of accounts, without a database or network.
-
-Each function returns the value in the form to store, or raises InvalidInput with the message of contract 2.4.
-"""
+"""Check the names, e-mail addresses, secrets and URLs of accounts, without a database or network."""
 
 import re
 from urllib.parse import urlsplit
@@ -99,7 +96,6 @@ def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
 
 
 def _keepable(value: str, attr: str) -> str:
-    """Return the text if PostgreSQL can store it (contract 12, traps 12 and 15)."""
     if "\x00" in value:
         raise InvalidInput("Null characters are not allowed.", code="null_characters_not_allowed", attr=attr)
     try:

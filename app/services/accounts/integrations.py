@@ -1,7 +1,4 @@
-"""Add the integrations and signal reports that tasks may refer to, for operators (contract 11, 24).
-
-Secrets are stored encrypted.
-"""
+"""Add the integrations and signal reports that tasks may refer to, for operators (contract 11, 24)."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,4 @@
-"""Encrypt stored secrets again after `SECRET_KEYS` got a new first key, so that the old key can be removed.
-
-This covers every column with a name that begins with `encrypted_`, so that no new table is forgotten. The value of such
-a column is one encrypted text, or a mapping of names to encrypted texts.
-"""
+"""Encrypt stored secrets again after `SECRET_KEYS` got a new first key, so that the old key can be removed."""
 
 from collections.abc import Iterator
 from typing import Any, TypedDict

@@ -112,7 +112,6 @@ async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
 
 
 async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
-    """Return the encrypted token of a GitHub account that the run's person linked; None without one."""
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
@@ -142,7 +141,6 @@ def _app(row: Row[Any]) -> _App | None:
 
 
 def _api_url(git_url: str) -> str | None:
-    """Return the usual URL of the API of the GitHub host at `git_url`; None if that is no HTTP URL."""
     parts = urlsplit(git_url)
     if parts.scheme not in ("http", "https"):
         return None

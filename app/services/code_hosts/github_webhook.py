@@ -1,7 +1,4 @@
-"""Receive GitHub's webhook deliveries: verify the signature, ignore repetitions, act on a failed check.
-
-The rules of follow-up runs are in `services/runs/follow_ups.py`.
-"""
+"""Receive GitHub's webhook deliveries: verify the signature, ignore repetitions, act on a failed check."""
 
 import hashlib
 import hmac

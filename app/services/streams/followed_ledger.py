@@ -1,8 +1,4 @@
-"""The events of the ledger that a live stream follows: those of a project's tasks, those of an inbox, or both.
-
-The same rules select them in two ways: in SQL when a stream reads for itself, and in Python when all streams share the
-events of one reading.
-"""
+"""The events of the ledger that a live stream follows: those of a project's tasks, those of an inbox, or both."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Read new events of the ledger once for all live streams of a process (ADR 70).
-
-A stream registers, reads from the database the events that it lacks, and from then on takes those that all streams
-share.
-"""
+"""Read new events of the ledger once for all live streams of a process (ADR 70)."""
 
 import asyncio
 from collections import deque

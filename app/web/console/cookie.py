@@ -1,8 +1,4 @@
-"""Read and write the cookie of a console session, and refuse requests from other sites (contract 17).
-
-Over https the name is `__Host-taskbeacon`, which no other host and no plain connection can set. Plain http is
-for loopback alone.
-"""
+"""Read and write the cookie of a console session, and refuse requests from other sites (contract 17)."""
 
 from ipaddress import ip_address
 
@@ -59,7 +55,6 @@ def _cookie(request: Request, value: str, seconds: int) -> str:
 
 
 def _name(request: Request) -> str | None:
-    """Return the name of the console's cookie on this connection."""
     if request.scope["scheme"] == "https":
         return _SECURE_NAME
     return _LOCAL_NAME if _is_loopback(request) else None
@@ -74,7 +69,6 @@ def _is_loopback(request: Request) -> bool:
 
 
 def _is_from_own_page(request: Request) -> bool | None:
-    """Return whether a page of this service sent the request; None if its headers do not show that."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in _OWN_SITES

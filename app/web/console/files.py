@@ -75,7 +75,6 @@ def send_file(request: Request, path: str) -> Response:
 
 
 def _find(path: str) -> Path | None:
-    """Return the built file at a URL path; None if there is none."""
     if not path or "\0" in path:
         return None
     file = Path(os.path.normpath(FOLDER / path))
@@ -98,7 +97,6 @@ def _variant(file: Path, accepted: str) -> tuple[Path, str]:
 
 
 def _names(accepted: str) -> Iterator[str]:
-    """Yield the encodings in an Accept-Encoding header, without those of weight 0."""
     for item in accepted.split(","):
         name, _, parameters = item.partition(";")
         if not _NO_WEIGHT.fullmatch(parameters):

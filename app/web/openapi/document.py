@@ -1,8 +1,4 @@
-"""Build the OpenAPI document of the API, `/openapi.json`.
-
-This adds bodies and scopes, which FastAPI cannot see because dependencies read them. Texts come from `groups`, shared
-errors from `errors`, examples from the schemas.
-"""
+"""Build the OpenAPI document of the API, `/openapi.json`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -159,7 +155,6 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
 
 
 def _implied_errors(route: APIRoute) -> Iterator[int]:
-    """Yield the statuses of the errors of a route's gate, parameters and body, and of outages."""
     gate = gate_of(route)
     if isinstance(gate, RunTokenGate):
         yield from (403, 404)

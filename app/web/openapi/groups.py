@@ -1,7 +1,4 @@
-"""Texts of the published OpenAPI document: introduction, tags, security schemes and shared parameters.
-
-Only data and prose; `document.py` puts them into the document.
-"""
+"""Texts of the published OpenAPI document: introduction, tags, security schemes and shared parameters."""
 
 from typing import Any
 

@@ -1,4 +1,1 @@
-"""HTML pages for people who follow a link in a notification.
-
-They have no scripts, and texts of agents are not trusted.
-"""
+"""HTML pages for people who follow a link in a notification."""

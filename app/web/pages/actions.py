@@ -70,10 +70,6 @@ def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
 
 
 async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether the form's API key, or else the browser's session, permits the person to answer.
-
-    Raises PermissionDenied for a key that may not.
-    """
     if not action.needs_key:
         return False
     key = form.get("key", [""])[0].strip()
@@ -101,10 +97,6 @@ async def asks_for_key(request: Request, action: Action) -> bool:
 
 
 async def _is_signed_in(request: Request, action: Action) -> bool:
-    """Return whether the browser has a console session of the token's person that may answer.
-
-    Raises PermissionDenied if another site makes the browser answer with it.
-    """
     secret = session_secret(request)
     if secret is None:
         return False

@@ -1,7 +1,4 @@
-"""Routes with an action token in their path.
-
-Their responses are not cached or indexed, and their URLs are not sent as referrer.
-"""
+"""Routes with an action token in their path."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
