@@ -1,4 +1,7 @@
-"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes."""
+"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes.
+
+The same few queries check all streams that this process serves, however many there are.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
