@@ -54,7 +54,6 @@ TO_JOIN: Final = (
     "app/services/notifications/badges.py",
     "app/services/notifications/history.py",
     "app/services/notifications/user_pushes.py",
-    "app/services/runs/claimed_run.py",
     "app/services/runs/recovery.py",
     "app/services/webhook_endpoints/admin.py",
     "app/services/webhook_endpoints/relay.py",

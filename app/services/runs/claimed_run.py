@@ -11,7 +11,10 @@ from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.runs.authority import frozen_or_current, person_of
+from app.services.views.slugs import slug, slug_prefix
 from app.statements import Prepared
+
+_LONGEST_OPTION = 1000
 
 # For an outer join beside the task. It reads the column, not `state`, which clients write. A private
 # environment that the run's person may not use, or not any more, counts as gone.
@@ -53,6 +56,21 @@ class ClaimedRun(NamedTuple):
     sandbox_environment_id: UUID | None
     environment: Environment | None
     person: Person | None
+
+    @property
+    def slug(self) -> str:
+        """The name of the task for people."""
+        return slug(slug_prefix(self.project_name), self.task_number) or "task"
+
+    def text(self, key: str) -> str | None:
+        """Return a text from the state; None for any other value, since clients write the state too."""
+        value = self.state.get(key)
+        return value if isinstance(value, str) else None
+
+    def option(self, key: str) -> str | None:
+        """Return an option for the agent, from the state."""
+        value = self.text(key)
+        return None if value is None or len(value) > _LONGEST_OPTION else value
 
 
 _RUN = Prepared(

@@ -44,7 +44,6 @@ from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
-from app.services.views.slugs import slug, slug_prefix
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import fetch_session, recall
@@ -52,7 +51,6 @@ from app.worker.run.files import Exchange, fetch_attachments
 from app.worker.run.publication import Publication
 
 _SHORT_ID_LENGTH = 8
-_LONGEST_OPTION = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -129,140 +127,117 @@ def run_sandbox(run: ClaimedRun) -> RunSandbox:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a run and of its task, project and accounts, as read at the claim."""
-
-    run: ClaimedRun
-    state: Mapping[str, Any]
-    host: CodeHost
-    resumed_branch: str | None
-    used_by_others: Spent
-    earlier: Sequence[EarlierRun]
-
-    @property
-    def slug(self) -> str:
-        return slug(slug_prefix(self.run.project_name), self.run.task_number) or "task"
-
-    def text(self, key: str) -> str | None:
-        """Return a text from the state; None for any other value, since clients write the state too."""
-        value = self.state.get(key)
-        return value if isinstance(value, str) else None
-
-    def option(self, key: str) -> str | None:
-        """Return an option for the agent, from the state."""
-        value = self.text(key)
-        return None if value is None or len(value) > _LONGEST_OPTION else value
-
-
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
     """Return the context of a claimed run, and the data with which its work is published at the code host."""
-    settings = worker.process.settings
-    rows = await in_transaction(
-        worker.process.sessions, partial(_read, claim=claim, git_base_url=settings.git_base_url)
+    settings, sessions = worker.process.settings, worker.process.sessions
+    run_id, task_id = claim.run_id, claim.task_id
+    run, host, resumed, used_by_others, earlier = await in_transaction(
+        sessions, partial(_read, run_id=run_id, task_id=task_id, git_url=settings.git_base_url)
     )
-    confines = run_sandbox(rows.run)
-    access = _access(worker, rows.host)
-    attached = _select_attachments(rows.state, rows.run.artifacts)
-    files = RunFiles(
-        root=settings.workspaces_path,
-        remover=worker.remover,
-        hidden=(settings.home.absolute(),),
-        mirrors=worker.mirrors,
-        attachments=await fetch_attachments(
-            worker.process.store, attached, exchange.attachments, project_id=claim.project_id
-        ),
-        outbox=exchange.outbox,
-        session_file=exchange.session,
+    confines = run_sandbox(run)
+    access = worker.code_hosts.access(
+        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
     )
+    budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     context = RunContext(
-        run_id=claim.run_id,
-        repository=_repository(worker, claim, rows, access),
-        agent=await _agent(worker, claim, rows, confines.variables(Cipher(settings.secret_keys))),
+        run_id=run_id,
+        repository=_repository(settings, run, access, run_id=run_id, resumed=resumed),
+        agent=await _agent(worker, claim, run, earlier, confines.variables(Cipher(settings.secret_keys))),
         limits=RunLimits(
             timeout=settings.run_timeout,
-            budget=Budget(
-                tokens=min(
-                    filter(None, (settings.task_token_budget, token_budget(rows.state))), default=None
-                ),
-                cost=settings.task_cost_budget or None,
-            ),
-            used=rows.state.get(USAGE),
-            used_by_others=rows.used_by_others,
+            budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
+            used=run.state.get(USAGE),
+            used_by_others=used_by_others,
         ),
-        files=files,
+        files=RunFiles(
+            root=settings.workspaces_path,
+            remover=worker.remover,
+            hidden=(settings.home.absolute(),),
+            mirrors=worker.mirrors,
+            attachments=await fetch_attachments(
+                worker.process.store,
+                _select_attachments(run.state, run.artifacts),
+                exchange.attachments,
+                project_id=claim.project_id,
+            ),
+            outbox=exchange.outbox,
+            session_file=exchange.session,
+        ),
         network=confines.network(settings),
         sandbox=worker.sandbox,
         environment=worker.environment,
-        may_notify=rows.run.may_notify,
+        may_notify=run.may_notify,
     )
-    return context, Publication(access, _subject(worker, claim, rows))
+    subject = PullRequestSubject(
+        repository=run.repository or "",
+        title=run.title,
+        slug=run.slug,
+        task_url=task_page(settings.task_url, claim.project_id, task_id),
+    )
+    return context, Publication(access, subject)
 
 
-async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _Rows:
-    run_id, task_id = claim.run_id, claim.task_id
+async def _read(
+    session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
+) -> tuple[ClaimedRun, CodeHost, str | None, Spent, Sequence[EarlierRun]]:
     run = await read_claimed_run(session, run_id)
-    state, repository = run.state, run.repository
-    host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
-    if repository:
-        host = await read_code_host(session, git_base_url=git_base_url, run_id=run_id, state=state)
-        resumed = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=repository)
-    return _Rows(
-        run=run,
-        state=state,
-        host=host,
-        resumed_branch=resumed,
-        used_by_others=await spent_by_others(session, task_id, run_id),
-        earlier=await earlier_runs(session, task_id, run_id) if resumes(state) else (),
-    )
+    host, resumed = CodeHost(git_url=git_url, api_url=None), None
+    if run.repository:
+        host = await read_code_host(session, git_base_url=git_url, run_id=run_id, state=run.state)
+        resumed = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=run.repository)
+    spent = await spent_by_others(session, task_id, run_id)
+    earlier = await earlier_runs(session, task_id, run_id) if resumes(run.state) else ()
+    return run, host, resumed, spent, earlier
 
 
-def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
-    return worker.code_hosts.access(
-        host, lambda: in_transaction(worker.process.sessions, lambda session: is_member_still(session, host))
-    )
-
-
-def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAccess) -> RunRepository:
-    settings, run, git_url = worker.process.settings, rows.run, rows.host.git_url
+def _repository(
+    settings: Settings, run: ClaimedRun, access: HostAccess, *, run_id: UUID, resumed: str | None
+) -> RunRepository:
+    git_url = access.host.git_url
     # The last digits of the id are random; ids of the same minute begin alike.
-    own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
+    own_branch = f"taskbeacon/{run.slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
     if run.repository:
         source = Source(
             remote=Remote.parse(clone_url(git_url, run.repository)),
             branch=run.branch,
-            resumes=rows.resumed_branch is not None,
+            resumes=resumed is not None,
             depth=settings.git_clone_depth,
             filter=settings.git_clone_filter,
         )
     return RunRepository(
-        push_branch=rows.resumed_branch or own_branch,
+        push_branch=resumed or own_branch,
         source=source,
         credential=access.credential,
         submodules_below=git_url if settings.git_submodules else None,
-        commit_subject=run.title or rows.slug,
-        author=_author(rows),
+        commit_subject=run.title or run.slug,
+        author=_author(run),
     )
 
 
-async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Mapping[str, str]) -> RunAgent:
-    settings, store, run = worker.process.settings, worker.process.store, rows.run
-    message = rows.text("pending_user_message")
+async def _agent(
+    worker: WorkerContext,
+    claim: Claim,
+    run: ClaimedRun,
+    earlier: Sequence[EarlierRun],
+    variables: Mapping[str, str],
+) -> RunAgent:
+    settings, store = worker.process.settings, worker.process.store
+    message = run.text("pending_user_message")
     summary = session = None
-    if rows.earlier:
+    if earlier:
         try:
-            summary = await recall(store, rows.earlier, project_id=claim.project_id, task_id=claim.task_id)
+            summary = await recall(store, earlier, project_id=claim.project_id, task_id=claim.task_id)
         except ObjectStoreUnavailable as error:
             # The agent works without a summary.
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(
-            store, project_id=claim.project_id, task_id=claim.task_id, run_id=rows.earlier[-1].id
+            store, project_id=claim.project_id, task_id=claim.task_id, run_id=earlier[-1].id
         )
     return RunAgent(
-        adapter=worker.process.catalog.find(rows.option("runtime_adapter") or DEFAULT_ADAPTER),
+        adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,
         prompt="\n\n".join(part for part in (run.description or run.title, message) if part),
         earlier_summary=summary,
@@ -270,29 +245,20 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
         follow_up=message if message and message.strip() else None,
         json_schema=run.json_schema,
         options=AgentOptions(
-            model=rows.option("model"),
-            effort=rows.option("reasoning_effort"),
-            mode=rows.option("initial_permission_mode"),
+            model=run.option("model"),
+            effort=run.option("reasoning_effort"),
+            mode=run.option("initial_permission_mode"),
         ),
         turns=TurnPolicy(
-            interactive=rows.state.get("mode") == RunMode.INTERACTIVE, human_timeout=settings.run_idle
+            interactive=run.state.get("mode") == RunMode.INTERACTIVE, human_timeout=settings.run_idle
         ),
         variables=variables,
     )
 
 
-def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> PullRequestSubject:
-    return PullRequestSubject(
-        repository=rows.run.repository or "",
-        title=rows.run.title,
-        slug=rows.slug,
-        task_url=task_page(worker.process.settings.task_url, claim.project_id, claim.task_id),
-    )
-
-
-def _author(rows: _Rows) -> Author:
-    person = rows.run.person
-    if rows.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:
+def _author(run: ClaimedRun) -> Author:
+    person = run.person
+    if run.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:
         return Author()
     name = " ".join(f"{person.first_name} {person.last_name}".split())
     return Author(name=name or person.email, email=person.email)
