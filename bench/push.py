@@ -12,16 +12,12 @@ import itertools
 import json
 import logging
 import os
-import socket
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -33,6 +29,7 @@ from app.clients.expo.client import MAX_MESSAGES, MAX_PARALLEL_SENDS
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work
+from app.devstack.home import Home
 from app.enums import NotificationDecision, NotificationKind, OriginProduct, Platform, Urgency
 from app.ids import new_hex_id, new_id
 from app.models import Notification, PushToken, Task
@@ -42,6 +39,7 @@ from app.services.notifications.devices import hash_token
 from app.worker.context import PUSH_LANES
 from app.worker.jobs.deliver_notifications import deliver_due
 from bench.load import Wire, cpu_seconds, send_for
+from bench.processes import Running, serving
 from bench.servers import servers
 from bench.slow_expo import LATENCY_SECONDS
 from bench.table import timing
@@ -52,7 +50,6 @@ _ALLOWED: Final = 600
 _ROUNDS: Final = 7
 # What a worker that has pushed before may take, to the ideal.
 _BAR: Final = 1.4
-_START_SECONDS: Final = 20.0
 _IDEAL_SECONDS: Final = _MESSAGES / (MAX_PARALLEL_SENDS * MAX_MESSAGES) * LATENCY_SECONDS
 # What a message holds but for its device.
 _CONTENT: Final = {
@@ -62,40 +59,6 @@ _CONTENT: Final = {
     "sound": "default",
 }
 _BACKENDS: Final = text("SELECT pid FROM pg_stat_activity WHERE application_name = 'taskbeacon-bench'")
-
-
-@dataclass(frozen=True, slots=True)
-class _Expo:
-    """The running stand-in for Expo's push service."""
-
-    pid: int
-    base_url: str
-
-
-@contextmanager
-def _expo() -> Iterator[_Expo]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "bench.slow_expo", str(port)])  # noqa: S603 - our own module
-    base_url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(base_url):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the slow Expo does not start")
-            time.sleep(0.05)
-        yield _Expo(process.pid, base_url)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(base_url: str) -> bool:
-    try:
-        return httpx.get(base_url, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
 
 
 async def _task(process: ProcessContext) -> Task:
@@ -156,7 +119,7 @@ async def _make_pending(process: ProcessContext, task: Task) -> None:
         await session.execute(text("ANALYZE notifications, push_tokens"))
 
 
-async def _deliver(process: ProcessContext, task: Task, expo: _Expo) -> dict[str, Any]:
+async def _deliver(process: ProcessContext, task: Task, expo: Running) -> dict[str, Any]:
     await _make_pending(process, task)
     before = await _used(process, expo)
     started = time.perf_counter()
@@ -171,21 +134,24 @@ async def _deliver(process: ProcessContext, task: Task, expo: _Expo) -> dict[str
     }
 
 
-async def _used(process: ProcessContext, expo: _Expo) -> dict[str, float]:
+async def _used(process: ProcessContext, expo: Running) -> dict[str, float]:
     async with unit_of_work(process.sessions) as session:
         database = cpu_seconds(await session.scalars(_BACKENDS))
     return {"worker": cpu_seconds([os.getpid()]), "database": database, "fake": cpu_seconds([expo.pid])}
 
 
-async def _bare(expo: _Expo) -> dict[str, Any]:
+async def _bare(expo: Running) -> dict[str, Any]:
     messages = [{"to": f"bare {number}", **_CONTENT} for number in range(MAX_MESSAGES)]
     wire = Wire("POST", "/--/api/v2/push/send", orjson.dumps(messages)).encode("Bearer none")
-    port = urlsplit(expo.base_url).port or 0
     cost = await send_for(
-        port, itertools.repeat(wire), connections=MAX_PARALLEL_SENDS, seconds=_IDEAL_SECONDS
+        expo.port, itertools.repeat(wire), connections=MAX_PARALLEL_SENDS, seconds=_IDEAL_SECONDS
     )
     seconds = _MESSAGES / MAX_MESSAGES / cost.requests_per_second
     return {"sent": len(cost.latencies) * MAX_MESSAGES, **_timed(seconds)}
+
+
+def _url(expo: Running) -> str:
+    return f"http://127.0.0.1:{expo.port}"
 
 
 def _timed(seconds: float) -> dict[str, Any]:
@@ -197,7 +163,7 @@ def _median(of: list[dict[str, Any]]) -> dict[str, Any]:
     return {**ordered[len(of) // 2], "all_times_ideal": [one["times_ideal"] for one in of]}
 
 
-async def _measure(settings: Settings, expo: _Expo) -> dict[str, Any]:
+async def _measure(settings: Settings, expo: Running) -> dict[str, Any]:
     # As a worker does.
     collect_seldom()
     async with open_process(settings, name="bench") as process:
@@ -214,7 +180,7 @@ async def _measure(settings: Settings, expo: _Expo) -> dict[str, Any]:
                 .where(Notification.decision == NotificationDecision.SENT)
             )
     async with httpx.AsyncClient(trust_env=False) as client:
-        seen = (await client.get(expo.base_url)).json()
+        seen = (await client.get(_url(expo))).json()
     pushed = (1 + _ROUNDS) * _MESSAGES
     all_sent = pushed + sum(one.pop("sent") for one in bare)
     again = _median(warm)
@@ -241,13 +207,15 @@ def rows() -> list[tuple[str, ...]]:
 
 
 def _run() -> dict[str, Any]:
-    with servers() as settings, _expo() as expo:
-        # What Expo allows is not what is measured here.
-        unlimited = settings.model_copy(
-            update={"expo_base_url": expo.base_url, "expo_messages_per_second": 0}
-        )
-        # On the loop of a worker (ADR 9), not on uvloop.
-        return asyncio.run(_measure(unlimited, expo))
+    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+        port = Home(Path(folder)).ports(["expo"])["expo"]
+        log = Path(folder) / "expo.log"
+        arguments = ("-m", "bench.slow_expo", str(port))
+        with serving(*arguments, port=port, environment={}, ready="/", log=log) as expo:
+            # What Expo allows is not what is measured here.
+            unlimited = {"expo_base_url": _url(expo), "expo_messages_per_second": 0}
+            # On the loop of a worker (ADR 9), not on uvloop.
+            return asyncio.run(_measure(settings.model_copy(update=unlimited), expo))
 
 
 def main() -> int:
