@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -105,15 +105,17 @@ def check_repository(text: str) -> str:
 class Field(ABC):
     """Base class of the input fields of request bodies and queries."""
 
+    schema: ClassVar[JsonSchema] = {}
+
     null: bool = False
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
         """Convert a value that is not null, and return the result. For an invalid value, raise PydanticCustomError."""
 
-    @abstractmethod
     def json_schema(self) -> JsonSchema:
         """Return the published JSON Schema of the field, for a value that is not null."""
+        return dict(self.schema)
 
     def _validate(self, value: Any) -> Any:
         if value is None:
@@ -186,6 +188,8 @@ class Text(Field):
 class Boolean(Field):
     """A field that takes a boolean, or a word or number that stands for one, such as "yes" or 0."""
 
+    schema: ClassVar = {"type": "boolean"}
+
     @override
     def parse(self, value: Any) -> bool:
         if isinstance(value, bool):
@@ -198,10 +202,6 @@ class Boolean(Field):
         if word in _FALSE_WORDS:
             return False
         raise fail("invalid_input", "Must be a valid boolean.")
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +232,8 @@ class Integer(Field):
 class Uuid(Field):
     """A field that takes a UUID in any of its usual written forms."""
 
+    schema: ClassVar = {"type": "string", "format": "uuid"}
+
     @override
     def parse(self, value: Any) -> UUID:
         parsed = parse_uuid(value)
@@ -239,14 +241,12 @@ class Uuid(Field):
             raise fail("invalid_input", "Must be a valid UUID.")
         return parsed
 
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "string", "format": "uuid"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timestamp(Field):
     """A field that takes a time in ISO 8601 and returns a UTC datetime; a time without a zone is UTC."""
+
+    schema: ClassVar = {"type": "string", "format": "date-time"}
 
     @override
     def parse(self, value: Any) -> datetime:
@@ -255,10 +255,6 @@ class Timestamp(Field):
         if moment is None:
             raise fail("invalid_input", "Datetime has wrong format.")
         return moment
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "string", "format": "date-time"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +300,8 @@ class OpenChoice(Field):
 class ForeignKey(Field):
     """A field that takes the integer key of another database row. "" is treated as null."""
 
+    schema: ClassVar = {"type": "integer"}
+
     @override
     def parse(self, value: Any) -> int | None:
         if value == "" and self.null:
@@ -315,14 +313,12 @@ class ForeignKey(Field):
             )
         return number
 
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "integer"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUuid(Field):
     """A field that takes the UUID key of another database row. "" is treated as null."""
+
+    schema: ClassVar = {"type": "string", "format": "uuid"}
 
     @override
     def parse(self, value: Any) -> UUID | None:
@@ -332,10 +328,6 @@ class ForeignUuid(Field):
         if parsed is None:
             raise fail("invalid_input", f"“{str(value)[:_ECHO_LIMIT]}” is not a valid UUID.")
         return parsed
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "string", "format": "uuid"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,24 +340,18 @@ class Json(Field):
             raise fail("null_characters_not_allowed", "Null characters are not allowed.")
         return value
 
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonObject(Json):
     """A field that takes a JSON object with any keys and values that the database can store."""
+
+    schema: ClassVar = {"type": "object"}
 
     @override
     def parse(self, value: Any) -> Any:
         if not isinstance(value, dict):
             raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
         return Json.parse(self, value)
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,6 @@ from app.schemas.fields import (
     Choice,
     Integer,
     Items,
-    JsonSchema,
     Text,
     Timestamp,
     Uuid,
@@ -44,6 +43,8 @@ _DAY_SECONDS = 86_400
 class _Creator(InputField):
     """A field that takes the id of a user, or `me`."""
 
+    schema: ClassVar = {"anyOf": [{"type": "integer"}, {"const": "me"}]}
+
     @override
     def parse(self, value: Any) -> int | str:
         if value == "me":
@@ -52,10 +53,6 @@ class _Creator(InputField):
         if number is None or not 0 <= number <= MAX_BIGINT:
             raise fail("invalid_input", "Enter the id of a user, or `me`.")
         return number
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"anyOf": [{"type": "integer"}, {"const": "me"}]}
 
 
 class TaskFilterIn(Input):

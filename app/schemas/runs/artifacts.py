@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.schemas.base import Input
-from app.schemas.fields import Choice, JsonSchema, fail
+from app.schemas.fields import Choice, fail
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
 
@@ -26,15 +26,13 @@ class ContentEncoding(StrEnum):
 class Content(InputField):
     """A field that takes the content of a file as a string. Blanks at its beginning and end are kept."""
 
+    schema: ClassVar = {"type": "string"}
+
     @override
     def parse(self, value: Any) -> str:
         if not isinstance(value, str):
             raise fail("invalid_input", "Not a valid string.")
         return value
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "string"}
 
 
 class InlineItem(Input):

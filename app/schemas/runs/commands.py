@@ -11,7 +11,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod
 from app.schemas.base import Input
-from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
+from app.schemas.fields import Choice, Items, JsonObject, Text, fail
 from app.schemas.fields import Field as InputField
 
 _MAX_CONTENT = 1_000_000
@@ -59,15 +59,13 @@ class _Method(Choice):
 class _RpcId(InputField):
     """The id of a request: a string or a number."""
 
+    schema: ClassVar = {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}
+
     @override
     def parse(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise fail("invalid_input", "id must be a string or number")
         return Text(max_length=255, blank=True).parse(value) if isinstance(value, str) else value
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +84,6 @@ class _Content(InputField):
         if size > _MAX_CONTENT:
             raise fail("max_length", f"Ensure this field has no more than {_MAX_CONTENT} characters.")
         return value or None
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {}
 
 
 def _block_size(block: Any) -> int:
@@ -120,13 +114,11 @@ class _Answers(JsonObject):
 class _Setting(InputField):
     """The value of an option: the name of a choice, or a boolean."""
 
+    schema: ClassVar = {"type": ["string", "boolean"]}
+
     @override
     def parse(self, value: Any) -> Any:
         return value if isinstance(value, bool) else Text(max_length=255).parse(value)
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": ["string", "boolean"]}
 
 
 class _NoParams(Input):

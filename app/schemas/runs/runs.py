@@ -18,7 +18,7 @@ from app.enums import (
     RunStatus,
 )
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
+from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactOut
 
@@ -132,10 +132,6 @@ class _Ignored(InputField):
     @override
     def parse(self, value: Any) -> None:
         return None
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {}
 
 
 class RunCreateIn(RunIn):
