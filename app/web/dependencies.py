@@ -1,7 +1,7 @@
 """Give routes the resources of their request: clients, session, caller, and ids of the path.
 
 Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would resolve
-nested dependencies again at each use. Both cost more than the work here (ADR 53).
+nested dependencies again at each use. Both cost more than the work here (ADR 71).
 """
 
 from collections.abc import Awaitable, Callable

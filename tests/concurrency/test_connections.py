@@ -1,4 +1,4 @@
-"""Connections of a process to the database: the server plans each statement once for each of them (ADR 20)."""
+"""Connections of a process to the database: the server plans each statement once for each of them (ADR 71)."""
 
 from contextlib import AsyncExitStack
 

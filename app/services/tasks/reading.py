@@ -61,7 +61,7 @@ _TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_T
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
     """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2)."""
-    return [repository for (repository,) in await _REPOSITORIES.all(session, visibility(caller))]
+    return [name for (name,) in await _REPOSITORIES.all(session, visibility(caller)) if name]
 
 
 _REPOSITORIES = Prepared(

@@ -1,4 +1,4 @@
-"""Error responses have changed nothing, on every route that writes (ADR 44).
+"""Error responses have changed nothing, on every route that writes (ADR 71).
 
 Each request below succeeds and writes. It is sent with a failure planted behind the service's function, and with one at
 the commit: the client gets an error, and a second connection finds every table as it was; no job was asked for, no
