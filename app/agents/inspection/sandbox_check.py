@@ -103,11 +103,7 @@ def _excuses(sandbox: Sandbox) -> dict[str, str]:
 
 
 async def _try(
-    sandbox: Sandbox,
-    root: Path,
-    targets: Targets,
-    *names: str,
-    network: AgentNetwork = AgentNetwork.NONE,
+    sandbox: Sandbox, root: Path, targets: Targets, *names: str, network: AgentNetwork = AgentNetwork.NONE
 ) -> dict[str, str | None]:
     confinement = Confinement(
         directory=root / "work",

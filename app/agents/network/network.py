@@ -145,9 +145,9 @@ def _require_own_names(sandbox: Sandbox) -> None:
 
 
 async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Report) -> None:
-    lack = {
-        SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts",
-    }.get(kind, "without a sandbox nothing keeps agents from the network")
+    lack = {SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts"}.get(
+        kind, "without a sandbox nothing keeps agents from the network"
+    )
     if not rules.unenforced:
         raise SandboxUnavailable(
             f"The network level '{rules.level}' cannot be enforced on this worker: {lack}. Install bubblewrap, or "

@@ -66,12 +66,7 @@ _PYTHON = os.path.realpath(sys.executable)
 _NOWHERE = Path("/")
 # Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is
 # read-only inside.
-_GO_FIRST = (
-    "/bin/sh",
-    "-c",
-    '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"',
-    "sh",
-)
+_GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
 _ETC = Path("/etc")
 # How often bubblewrap tries to build a sandbox while private files come and go.
 _BUILDS = 10
@@ -237,12 +232,7 @@ class Sandbox:
         return [_PYTHON, "-I", "-S", str(_LAUNCHER), "null"]
 
     def _landlock_rules(
-        self,
-        confinement: Confinement,
-        private: Sequence[Path],
-        *,
-        network: bool,
-        gateway: Gateway | None,
+        self, confinement: Confinement, private: Sequence[Path], *, network: bool, gateway: Gateway | None
     ) -> dict[str, object]:
         hidden = (*private, *confinement.hidden)
         folders = (*SYSTEM_FOLDERS, *confinement.visible)
