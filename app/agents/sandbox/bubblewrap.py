@@ -33,20 +33,11 @@ _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 _TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own
 
 
-def bubblewrap_arguments(
-    program: Path,
-    confinement: Confinement,
-    *,
-    network: bool,
-    gateway: Gateway | None,
-    private: Sequence[Path],
-    info_descriptor: int,
-    filter_descriptor: int | None,
+def bubblewrap_options(
+    confinement: Confinement, *, network: bool, gateway: Gateway | None, private: Sequence[Path]
 ) -> list[str]:
-    """Return the command line of bubblewrap, without the command; `private` are system paths to cover."""
-    arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]
-    if filter_descriptor is not None:
-        arguments += ["--seccomp", str(filter_descriptor)]
+    """Return the options of bubblewrap; `private` are system paths to cover."""
+    arguments = [*_NAMESPACES, *_PROCESS_OPTIONS]
     if network:
         arguments.append("--share-net")
     arguments += _KERNEL_FILES
@@ -60,7 +51,7 @@ def bubblewrap_arguments(
     for path in _covered(confinement, network=network, private=private):
         if path.is_dir() and path not in open_places:
             arguments += ["--remount-ro", str(path)]
-    return [*arguments, *_SEAL, "--"]
+    return [*arguments, *_SEAL]
 
 
 def _mounts(

@@ -2,31 +2,9 @@
 
 With each kind of sandbox a process gets its own session, only the given environment, a private home and
 limits, and `ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is
-killed, the kernel ends the agent too. Access of an agent, by kind of sandbox:
-
-                      bubblewrap                    landlock                       none
-files of the service  not there                     not read, not written; names,  open
-                                                    sizes and times can be seen,
-                                                    modes and times changed where
-                                                    the worker owns them
-private below /etc    covered before each start     as bubblewrap                  open
-processes outside     invisible                     no signal, no look inside, no  no signal; else the same
-                                                    limits, no priority            user's are open
-UNIX sockets          none but its own              none at all                    open
-/dev/shm, SysV, mq    own; SysV memory of at most   none at all                    open
-                      16 KiB, no queues
-network level "none"  own empty network             TCP refused by Landlock, all   open
-                                                    else by the filter
-proxy of the run      one port of its own network   one more port, of any host     open
-keyrings, io_uring    none                          none                           open
-leftovers             die with the namespace        killed by the launcher at      as landlock
-                                                    once
-
-Protection of signals and abstract sockets without bubblewrap, and the end of all leftovers at once, needs Linux 6.12;
-before, the launcher hunts for them. Protection of ports by Landlock needs 6.7. A worker that is root
-starts with less than bubblewrap only if the operator names the level.
-`taskbeacon agents --check` tests all this. A file below /etc that becomes private while an agent runs stays
-visible to that agent.
+killed, the kernel ends the agent too. docs/guide/sandbox-levels.md says what each kind keeps from an agent, and
+from which version of Linux on; `taskbeacon agents --check` tests all of it. A worker that is root starts with less
+than bubblewrap only if the operator names the level.
 
 There is one launch path: no agent, repository or project can influence the environment, folder or arguments
 of the program that confines (bubblewrap, launcher.py); everything else goes through a descriptor to entry.py,
@@ -44,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from app.agents.sandbox.bubblewrap import PROXY_SOCKET, bubblewrap_arguments
+from app.agents.sandbox.bubblewrap import PROXY_SOCKET, bubblewrap_options
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import (
     SYSTEM_FOLDERS,
@@ -67,7 +45,6 @@ _NOWHERE = Path("/")
 # Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is
 # read-only inside.
 _GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
-_ETC = Path("/etc")
 # How often bubblewrap tries to build a sandbox while private files come and go.
 _BUILDS = 10
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -91,18 +68,6 @@ class Streams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Launch:
-    """A command, and the part of the machine that its sandbox shows it."""
-
-    command: Sequence[str]
-    confinement: Confinement
-    environment: Mapping[str, str]
-    network: AgentNetwork
-    gateway: Gateway | None
-    streams: Streams
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
     """A kind of sandbox that works on this machine, with the operator's policy. Starts the commands of all runs."""
 
@@ -112,6 +77,7 @@ class Sandbox:
     # Private paths below /opt, which is too large to be listed at each start.
     private: tuple[Path, ...] = ()
     landlock_abi: int = 0  # of the kernel; 0 for none
+    etc: Path = Path("/etc")
 
     async def start(
         self,
@@ -127,69 +93,63 @@ class Sandbox:
 
         `gateway` is the proxy at the levels between NONE and FULL, which gives it the network of the machine.
         """
-        launch = _Launch(
-            command=command,
-            confinement=confinement,
-            environment=environment,
-            network=network,
-            gateway=gateway,
-            streams=streams,
-        )
-        for _ in range(_BUILDS - 1 if self.program is not None else 0):
-            process = await self._launch(launch)
-            if await process.has_entered():
+        shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
+        instructions = marshal.dumps(self._instructions(command, confinement, environment, gateway))
+        builds = 1 if self.program is None else _BUILDS
+        while True:
+            # Listed at each start, since files change: a renewed key is a new file.
+            private = await self._find_private()
+            confining = self._confine(shown, private, network=network is AgentNetwork.FULL, gateway=gateway)
+            process = await self._spawn(confining, instructions, streams)
+            builds -= 1
+            if builds == 0 or await process.has_entered():
                 return process
-            # bubblewrap cannot cover a private file that vanished since it was listed, such as
-            # /etc/passwd.lock.
+            # bubblewrap cannot cover a private file that vanished since it was listed, such as /etc/passwd.lock.
             await process.stop()
-        return await self._launch(launch)
 
-    async def _launch(self, launch: _Launch) -> ConfinedProcess:
-        # Listed at each start, since files change: a renewed key is a new file.
-        private = await self._find_private()
+    async def _spawn(
+        self, confining: Sequence[str], instructions: bytes, streams: Streams
+    ) -> ConfinedProcess:
         with ExitStack() as shared, ExitStack() as kept:
             info, info_writer = _pipe(kept, shared)
             worker, worker_writer = _pipe(kept, shared)
-            instructions = _share(shared, marshal.dumps(self._instructions(launch)))
-            filter_descriptor = _share(shared, _FILTER) if self.program is not None and _FILTER else None
-            own = (
-                [info_writer, *([] if filter_descriptor is None else [filter_descriptor])]
-                if self.program is not None
-                else []
-            )
-            confinement = launch.confinement
-            shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
+            instructed = _share(shared, instructions)
+            passed, options = [instructed, worker_writer], list[str]()
+            if self.program is not None:
+                passed.append(info_writer)
+                options += ["--info-fd", str(info_writer)]
+                if _FILTER is not None:
+                    passed.append(_share(shared, _FILTER))
+                    options += ["--seccomp", str(passed[-1])]
+                options.append("--")
             process = await spawn(
-                *_GO_FIRST,
-                *self._sandbox_arguments(
-                    shown,
-                    private,
-                    network=launch.network is AgentNetwork.FULL,
-                    gateway=launch.gateway,
-                    info_descriptor=info_writer,
-                    filter_descriptor=filter_descriptor,
-                ),
-                *(_PYTHON, "-I", "-S", str(_ENTRY), str(instructions), str(worker_writer)),
-                stdin=launch.streams.stdin,
-                stdout=launch.streams.stdout,
-                stderr=launch.streams.stderr,
-                limit=launch.streams.limit,
+                *(*_GO_FIRST, *confining, *options),
+                *(_PYTHON, "-I", "-S", str(_ENTRY), str(instructed), str(worker_writer)),
+                stdin=streams.stdin,
+                stdout=streams.stdout,
+                stderr=streams.stderr,
+                limit=streams.limit,
                 cwd=_NOWHERE,
                 start_new_session=True,
-                pass_fds=[instructions, worker_writer, *own],
+                pass_fds=passed,
             )
             kept.pop_all()
         return ConfinedProcess(process, info, worker, has_launcher=self.program is None)
 
-    def _instructions(self, launch: _Launch) -> dict[str, object]:
+    def _instructions(
+        self,
+        command: Sequence[str],
+        confinement: Confinement,
+        environment: Mapping[str, str],
+        gateway: Gateway | None,
+    ) -> dict[str, object]:
         ports: dict[int, str | None] = {}
-        gateway = launch.gateway
         if gateway is not None and gateway.socket is not None:
             ports = {gateway.port: None, **gateway.tunnels}
         return {
-            "command": list(launch.command),
-            "directory": str(launch.confinement.directory),
-            "environment": {**launch.environment, **(gateway.variables if gateway else {})},
+            "command": list(command),
+            "directory": str(confinement.directory),
+            "environment": {**environment, **(gateway.variables if gateway else {})},
             "limits": self.policy.limits(has_own_users=self.program is not None),
             "ports": ports,
             "proxy_socket": PROXY_SOCKET,
@@ -198,33 +158,18 @@ class Sandbox:
     async def _find_private(self) -> tuple[Path, ...]:
         if self.kind is SandboxKind.NONE:
             return ()
-        return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
+        return (*self.private, *await asyncio.to_thread(private_parts, self.etc))
 
-    def _sandbox_arguments(
-        self,
-        confinement: Confinement,
-        private: Sequence[Path],
-        *,
-        network: bool,
-        gateway: Gateway | None,
-        info_descriptor: int,
-        filter_descriptor: int | None,
+    def _confine(
+        self, confinement: Confinement, private: Sequence[Path], *, network: bool, gateway: Gateway | None
     ) -> list[str]:
+        """Return the command line that confines; for bubblewrap without its descriptors and the `--`."""
         if self.program is not None:
             # Names of sockets belong to a network, and this one is the machine's.
             shares_names = network and self.landlock_abi >= ABI_WITH_SCOPES
-            return [
-                *([_PYTHON, "-I", "-S", str(_LAUNCHER), "scope"] if shares_names else []),
-                *bubblewrap_arguments(
-                    self.program,
-                    confinement,
-                    network=network,
-                    gateway=gateway,
-                    private=private,
-                    info_descriptor=info_descriptor,
-                    filter_descriptor=filter_descriptor,
-                ),
-            ]
+            scope = [_PYTHON, "-I", "-S", str(_LAUNCHER), "scope"] if shares_names else []
+            options = bubblewrap_options(confinement, network=network, gateway=gateway, private=private)
+            return [*scope, str(self.program), *options]
         if self.kind is SandboxKind.LANDLOCK:
             rules = self._landlock_rules(confinement, private, network=network, gateway=gateway)
             return [sys.executable, "-I", str(_LAUNCHER), json.dumps(rules)]

@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import entry, sandbox
+from app.agents.sandbox import entry
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import ABI_WITH_SCOPES, Sandbox, Streams, confined_environment
@@ -106,7 +106,7 @@ async def test_cover_of_a_hidden_folder_takes_no_files(make_cell: CellMaker, tmp
 
 
 async def test_private_file_that_vanishes_before_it_is_covered_fails_no_start(
-    make_cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_cell: CellMaker, tmp_path: Path
 ) -> None:
     """Programs that change accounts hold /etc/passwd.lock for a moment."""
     try:
@@ -115,8 +115,11 @@ async def test_private_file_that_vanishes_before_it_is_covered_fails_no_start(
         pytest.skip(error.message)
     folder = tmp_path / "etc"
     folder.mkdir()
-    monkeypatch.setattr(sandbox, "_ETC", folder)
-    cell = replace(cell, confinement=replace(cell.confinement, readable=(folder,)))
+    cell = replace(
+        cell,
+        sandbox=replace(cell.sandbox, etc=folder),
+        confinement=replace(cell.confinement, readable=(folder,)),
+    )
     over = threading.Event()
 
     def come_and_go() -> None:
