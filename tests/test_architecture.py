@@ -400,20 +400,15 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 
 # What is replaced of the service although it is no constant, by the file of the test, with the reason.
 _REPLACED = {
-    "tests/agents/execution/test_stopped.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
     "tests/agents/execution/test_unexpected_errors.py: Workspace.push": "plants a defect, which no input causes",
-    "tests/agents/sandbox/test_collecting.py: gathering._GATHER": "gathers with a program that an agent would smuggle in",
     "tests/agents/sandbox/test_collecting.py: output_check.module_command": "checks an output for as long as the test needs",
-    "tests/agents/sandbox/test_hostile_names.py: monitor.measure": "fails to measure, which no known input causes",
-    "tests/agents/sandbox/test_over_limit.py: gathering._GATHER": "gathers with a program that an agent would smuggle in",
     "tests/agents/session/test_conversation.py: AgentSession.cancel": "fails with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
-    "tests/agents/workspace/test_hostile_workspace.py: gathering._GATHER": "gathers with a git that has been manipulated",
     "tests/support/database/faults.py: Json.body": "fails between a service's function and the commit, as no server can",
     "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
     "tests/worker/jobs/test_execute_run.py: folders.remove": "removes for as long as the test needs, as no number of files does",
-    "tests/worker/run/test_cancel.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
-    "tests/worker/run/test_commands.py: gathering._GATHER": "gathers for as long as the test needs, which no input does",
+    "tests/worker/run/test_cancel.py: gathering.GATHER": "gathers for as long as the test needs, which no input does",
+    "tests/worker/run/test_commands.py: gathering.GATHER": "gathers for as long as the test needs, which no input does",
     "tests/worker/run/test_store_away.py: CommandInbox.close": "plants a defect after the agent's work, as no input does",
     "tests/worker/test_worker.py: EventHub.aclose": "plants a defect in the closing of a client, as no server causes",
 }
@@ -438,8 +433,8 @@ def test_replaced_code_is_found() -> None:
         ("from app.web.responses import Json\npatch.setattr(Json, 'body', fail)", True),
         ("import app.clock\npatch.setattr(app.clock, 'datetime', Behind)", True),
         ("patch.setattr('app.clock.utcnow', fail)", True),
-        ("from app.agents.workspace import gathering as g\npatch.setattr(g, '_GATHER', 'true')", True),
-        ("patch.setattr('app.agents.workspace.gathering._GATHER', 'true')", True),
+        ("from app.agents.workspace import gathering as g\npatch.setattr(g, 'GATHER', 'true')", True),
+        ("patch.setattr('app.agents.workspace.gathering.GATHER', 'true')", True),
         ("from app.worker import polling\npatch.setattr(polling, '_POLL_SECONDS', 1)", False),
         ("patch.setattr('sys.stdout', None)", False),
         ("import shutil\npatch.setattr(shutil, 'which', fail)", False),

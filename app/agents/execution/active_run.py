@@ -18,7 +18,6 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 
 log = structlog.get_logger(__name__)
-_STOP_SECONDS = 2.0
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
 _STOPPED = "The run was stopped."
@@ -69,7 +68,9 @@ class ActiveRun:
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
         stop = self.effects.stop
         async with (
-            _limit_after_stop(stop, _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS),
+            _limit_after_stop(
+                stop, _STOP_SECONDS_FROM_THE_START if stop.is_set() else self.context.limits.stop_seconds
+            ),
             monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes),
         ):
             yield

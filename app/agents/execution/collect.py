@@ -63,6 +63,7 @@ async def _gather(run: ActiveRun) -> Collected:
                 context.sandbox,
                 context.repository.commit_subject,
                 within=min(_COLLECT_TIME, context.limits.timeout),
+                program=context.limits.gather,
             )
     except AgentError as error:
         await run.progress("collect", f"The agent's work is left out: {error.message}")
@@ -99,6 +100,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
             output,
             schema,
             monitor=workspace.monitor,
+            seconds=context.limits.check_seconds,
         )
     return None if output is MISSING else output
 

@@ -32,7 +32,6 @@ _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 _PATCH_LIMIT = 10 * 2**20
 _COMPARING = timedelta(minutes=1)
-_COMPARING_MEMORY = 512 * 2**20
 _NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
 _LARGE = 4 * 2**20
 _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
@@ -65,6 +64,7 @@ class Repository:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
+        self.comparing_memory = 512 * 2**20
         self._git = Git(folder, environment)
         self._borrowed_objects: BorrowedObjects | None = None
         self._origin_of_partial: str | None = None
@@ -193,7 +193,7 @@ class Repository:
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
                 timeout=_COMPARING,
                 limit=_PATCH_LIMIT,
-                memory=_COMPARING_MEMORY,
+                memory=self.comparing_memory,
             )
         except RepositoryUnreachable:
             return None

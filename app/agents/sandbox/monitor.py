@@ -10,7 +10,7 @@ belongs to no process: if some stay unreceived, each counts with the maximal siz
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,10 +23,8 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.spawning import spawn, wait_for_end
 
 log = structlog.get_logger(__name__)
-_PAUSE_SECONDS = 0.4
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
-_DISK_PAUSE_SECONDS = 3.0
 # The agent decides how long a look at the disk takes, so not the pause.
 _LONGEST_DISK_PAUSE_SECONDS = 15.0
 # Files without content fill no blocks, but a file system can run out of them: each counts as at least so much.
@@ -45,8 +43,12 @@ _NOT_MEASURED = "What the run uses could not be measured."
 class ResourceMonitor:
     """Measures the processes and the folder of one run, and ends it at a limit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, measure: Callable[..., ResourceUsage] = measure, pause_seconds: float = 0.4
+    ) -> None:
         self._folder = folder
+        self._measure = measure
+        self._pause_seconds = pause_seconds
         self._processes: list[ConfinedProcess] = []
         self._excess = ""
         self._on_disk = 0
@@ -74,7 +76,7 @@ class ResourceMonitor:
                 # Side by side: a look at a full disk takes long.
                 looking = (
                     asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes)),
-                    asyncio.create_task(self._look_at_disk(free_at_first)),
+                    asyncio.create_task(self._look_at_disk(free_at_first, policy.disk_pause_seconds)),
                 )
                 try:
                     yield
@@ -93,9 +95,11 @@ class ResourceMonitor:
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
         failures = 0
         while not self._excess:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
             try:
-                usage = await asyncio.to_thread(measure, self._pids(), _PROCESSES, enough=policy.memory_bytes)
+                usage = await asyncio.to_thread(
+                    self._measure, self._pids(), _PROCESSES, enough=policy.memory_bytes
+                )
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
@@ -111,11 +115,11 @@ class ResourceMonitor:
             limit.reschedule(asyncio.get_running_loop().time())
         await self._end()
 
-    async def _look_at_disk(self, free_at_first: int) -> None:
+    async def _look_at_disk(self, free_at_first: int, least: float) -> None:
         loop = asyncio.get_running_loop()
         self._on_disk = 0
         # Filling a disk takes time, and most runs end before the first measurement.
-        pause = _DISK_PAUSE_SECONDS
+        pause = least
         while True:
             await asyncio.sleep(pause)
             started = loop.time()
@@ -124,7 +128,7 @@ class ResourceMonitor:
             except Exception:
                 log.exception("resource_monitor.unexpected_error")
             # A large workspace takes long to measure: keep the disk free for other work in between.
-            pause = max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
+            pause = max(least, 10 * (loop.time() - started))
             pause = min(pause, _LONGEST_DISK_PAUSE_SECONDS)
 
     def _pids(self) -> list[int]:

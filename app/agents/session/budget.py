@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentError, BudgetSpent
+from app.agents.session.commands import INTERRUPT_SECONDS
 from app.agents.session.session import AgentSession
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
@@ -19,8 +20,6 @@ from app.run_values import Spent
 _WRAP_UP_AT = 0.9
 # The time that an agent has to end a cancelled turn. In an interactive run the conversation goes on after it; the
 # others end with it, and everything of them has to be gone within two seconds.
-INTERRUPT_SECONDS = 10.0
-CANCEL_SECONDS = 1.5
 _WRAP_UP = (
     "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
     "files in a state that works, and say in a few words what is left to do. Begin nothing new."

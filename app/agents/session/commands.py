@@ -4,7 +4,7 @@ A worker implements `CommandSource` on the database. This package does not know 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Protocol  # Any: JSON
@@ -17,6 +17,9 @@ from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.shown_question import ShownQuestion
 
+INTERRUPT_SECONDS = 10.0
+CANCEL_SECONDS = 1.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
@@ -26,6 +29,9 @@ class TurnPolicy:
     interactive: bool = False
     # How long the agent waits for a person, each time.
     human_timeout: timedelta = timedelta(minutes=15)
+    # How long it may take to leave a cancelled turn, if the run goes on after it and if it does not.
+    interrupt_seconds: float = field(default_factory=lambda: INTERRUPT_SECONDS)
+    cancel_seconds: float = field(default_factory=lambda: CANCEL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
-from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
+from app.agents.session.budget import Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
 from app.agents.session.messages import awaited_message, log_message, message_blocks
@@ -381,7 +381,8 @@ class Conversation:
         """Cancel the agent's turn; end the run if the agent does not obey, or if it would end with this turn."""
         if command in self._cancels and self.is_working and (session := self._session) is not None:
             await session.cancel()
-        await asyncio.sleep(INTERRUPT_SECONDS if self._policy.interactive else CANCEL_SECONDS)
+        policy = self._policy
+        await asyncio.sleep(policy.interrupt_seconds if policy.interactive else policy.cancel_seconds)
         if command in self._cancels and (self.is_working or not self._policy.interactive):
             self._end_cancelled()
 

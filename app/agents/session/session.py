@@ -49,7 +49,6 @@ from app.processes.reading import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
-_REPLY_SECONDS = 120
 _CLOSE_SECONDS = 2.0
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
@@ -63,6 +62,8 @@ log = structlog.get_logger(__name__)
 
 class AgentSession:
     """A conversation with one agent process over the Agent Client Protocol."""
+
+    reply_seconds: float = 120
 
     def __init__(
         self,
@@ -156,12 +157,12 @@ class AgentSession:
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
-            await self._ask(self._connection.authenticate(authenticate), within=_REPLY_SECONDS)
+            await self._ask(self._connection.authenticate(authenticate), within=self.reply_seconds)
         servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
         if resume is not None and self.can_resume and await self._resume(resume, servers):
             return True
         opened: NewSessionResponse = await self._ask(
-            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_REPLY_SECONDS
+            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=self.reply_seconds
         )
         self._note_session(opened.session_id, opened)
         return False
@@ -172,7 +173,7 @@ class AgentSession:
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
                 resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
-                within=_REPLY_SECONDS,
+                within=self.reply_seconds,
             )
         except AgentFailed as error:
             log.info("agent.session_not_resumed", agent=self.name, reason=error.message)
@@ -206,7 +207,7 @@ class AgentSession:
                 ),
                 Implementation(name="taskbeacon", version="1"),
             ),
-            within=_REPLY_SECONDS,
+            within=self.reply_seconds,
         )
         if answered.protocol_version != PROTOCOL_VERSION:
             raise AgentCrashed(
@@ -236,7 +237,9 @@ class AgentSession:
     async def choose(self, category: str, value: str) -> bool:
         """Set an option by category (`mode`, `model`, `thought_level`); False if the agent has none or refuses."""
         if category == "mode" and value in self._modes:
-            await self._ask(self._connection.set_session_mode(self._session_id, value), within=_REPLY_SECONDS)
+            await self._ask(
+                self._connection.set_session_mode(self._session_id, value), within=self.reply_seconds
+            )
             return True
         for option in self._options:
             if isinstance(option, SessionConfigOptionSelect) and option.category == category:
@@ -259,7 +262,7 @@ class AgentSession:
     async def _try_option(self, option: str, value: str | bool) -> bool:
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
-                self._connection.set_config_option(option, self._session_id, value), within=_REPLY_SECONDS
+                self._connection.set_config_option(option, self._session_id, value), within=self.reply_seconds
             )
         except AgentFailed as error:
             if getattr(error.__cause__, "code", None) == RpcErrorCode.INVALID_PARAMS:
@@ -294,7 +297,7 @@ class AgentSession:
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
         answered = await self._ask(
-            self._connection.ext_method("session/steering", params), within=_REPLY_SECONDS
+            self._connection.ext_method("session/steering", params), within=self.reply_seconds
         )
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 

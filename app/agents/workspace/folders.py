@@ -28,8 +28,6 @@ _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8
 
 # More at a time would slow down the disk for the agents.
 _AT_ONCE = 2
-# The time that a worker that stops gives to removals under way.
-_STOP_SECONDS = 5.0
 
 
 class FolderRemover:
@@ -38,7 +36,8 @@ class FolderRemover:
     What is left loses its lock, and `reclaim` of a later worker removes it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop_seconds: float = 5.0) -> None:
+        self._stop_seconds = stop_seconds
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._removals: set[asyncio.Task[None]] = set()
 
@@ -49,7 +48,7 @@ class FolderRemover:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(self._stop_seconds):
                 await self.wait()
         except TimeoutError:
             log.warning("workspace.removals_broken_off", count=len(self._removals))

@@ -31,7 +31,7 @@ _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
 _MOST_NAMED = 20
 # One process for all commands: starting it in the sandbox takes longer than each of them.
-_GATHER = f"""\
+GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
@@ -113,6 +113,7 @@ class Gathering:
     author: Author
     subject: str  # of the commit
     submodules: Sequence[str]
+    program: str = GATHER
 
     async def run(
         self,
@@ -129,7 +130,7 @@ class Gathering:
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
         process = await monitor.add(
             await sandbox.start(
-                ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules),
+                ("sh", "-c", self.program, "sh", *map(str, given), *self.submodules),
                 confinement,
                 self._environment(confinement, environment),
                 network=AgentNetwork.NONE,

@@ -38,6 +38,7 @@ async def check_apart(
     schema: Any,
     *,
     monitor: ResourceMonitor,
+    seconds: float = CHECK_SECONDS,
 ) -> None:
     """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
     # An error of the schema comes first: it may be why there is no output.
@@ -52,11 +53,11 @@ async def check_apart(
         )
     )
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             said, errors = await process.communicate(json.dumps(question).encode())
     except TimeoutError:
         raise OutputInvalid(
-            f"Checking the structured output against the task's JSON schema took over {CHECK_SECONDS:g} s."
+            f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
     finally:
         await shielded(process.stop(_GRACE_SECONDS))

@@ -29,7 +29,7 @@ from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
-from app.agents.workspace.gathering import RESULT, Gathering
+from app.agents.workspace.gathering import GATHER, RESULT, Gathering
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class Workspace:
         self.author = Author()
         self.environment = environment
         self._hidden = tuple(hidden)
-        self._repository = Repository(folder / "repository", environment)
+        self.repository = Repository(folder / "repository", environment)
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
@@ -77,13 +77,13 @@ class Workspace:
         Only submodules below the URL `submodules_below` are fetched.
         """
         self.author = author
-        self._repository.create()
+        self.repository.create()
         if source is not None:
-            self.base = await self._repository.look_up(source, push_branch)
+            self.base = await self.repository.look_up(source, push_branch)
         if not (source and mirrors and self.base.sha and await self._borrow(source, push_branch, mirrors)):
             if source is not None:
-                self.base = await self._repository.fetch(source, self.base)
-            await self._repository.check_out(self.work, self.base, push_branch, source, author)
+                self.base = await self.repository.fetch(source, self.base)
+            await self.repository.check_out(self.work, self.base, push_branch, source, author)
         if source is not None and submodules_below is not None and self.base.sha:
             self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
         for name in ("attachments", "artifacts"):
@@ -96,16 +96,16 @@ class Workspace:
             return False
         self._mirrors, self._borrowed_objects = mirrors, borrowed
         try:
-            base = await self._repository.borrow(borrowed, source, self.base)
-            await self._repository.check_out(self.work, base, push_branch, source, self.author)
+            base = await self.repository.borrow(borrowed, source, self.base)
+            await self.repository.check_out(self.work, base, push_branch, source, self.author)
         except RepositoryError as error:
             log.warning("mirror.damaged", reason=error.message)
             self._borrowed_objects = None
             await mirrors.discard(borrowed)
-            for folder in (self.work, self._repository.folder):
+            for folder in (self.work, self.repository.folder):
                 await remove(folder)
-            self._repository = Repository(self._repository.folder, self.environment)
-            self._repository.create()
+            self.repository = Repository(self.repository.folder, self.environment)
+            self.repository.create()
             return False
         self.base = base
         return True
@@ -135,7 +135,12 @@ class Workspace:
         )
 
     async def collect(
-        self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
+        self,
+        sandbox: Sandbox,
+        subject: str,
+        *,
+        within: timedelta = timedelta(minutes=1),
+        program: str = GATHER,
     ) -> Collected:
         """Commit the agent's files, import the commits that lead to its HEAD, and return the last, with its changes.
 
@@ -143,7 +148,7 @@ class Workspace:
         WorkspaceBroken, also after `within`.
         """
         await remove(self._collection)
-        await self._repository.make_collection(self._collection, self.base.sha)
+        await self.repository.make_collection(self._collection, self.base.sha)
         bundle = self.folder / "result.bundle"
         # Made here and bound as a single file: the process that writes it cannot replace it by something
         # else.
@@ -154,7 +159,7 @@ class Workspace:
         )
         try:
             async with asyncio.timeout(within.total_seconds()):
-                head, notes = await self._gathering(bundle, subject).run(
+                head, notes = await self._gathering(bundle, subject, program).run(
                     sandbox, confinement, self.environment, self.monitor
                 )
                 if not head or head == self.base.sha:
@@ -165,15 +170,15 @@ class Workspace:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
-        changes = await self._repository.changes(self.base.sha, head)
+        changes = await self.repository.changes(self.base.sha, head)
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file
-            return await self._repository.has(head)
-        return await self._repository.import_bundle(bundle, RESULT) == head
+            return await self.repository.has(head)
+        return await self.repository.import_bundle(bundle, RESULT) == head
 
-    def _gathering(self, bundle: Path, subject: str) -> Gathering:
+    def _gathering(self, bundle: Path, subject: str, program: str) -> Gathering:
         return Gathering(
             collection=self._collection,
             bundle=bundle,
@@ -181,11 +186,12 @@ class Workspace:
             author=self.author,
             subject=subject,
             submodules=self.submodules.paths,
+            program=program,
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
         """Push the commits up to `head` as `branch`. Raises RepositoryError."""
-        await self._repository.push(remote, head, branch, self.base)
+        await self.repository.push(remote, head, branch, self.base)
 
 
 @asynccontextmanager

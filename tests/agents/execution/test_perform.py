@@ -30,7 +30,6 @@ from app.agents.errors import (
 )
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
-from app.agents.workspace import output_check
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,
@@ -211,13 +210,10 @@ async def test_output_that_does_not_fit_fails_the_run(
         raise outcome.failed
 
 
-async def test_check_of_an_output_that_does_not_end_is_ended(
-    runner: Runner, origin: GitFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_check_of_an_output_that_does_not_end_is_ended(runner: Runner, origin: GitFolder) -> None:
     """A pattern may keep a process busy for years, so that only its end helps."""
-    monkeypatch.setattr(output_check, "CHECK_SECONDS", 1.5)
     prompt = '```sh\necho kept > kept\n```\n```json output\n"' + "a" * 40 + '!"\n```'
-    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"})
+    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"}, check_seconds=1.5)
 
     assert isinstance(outcome.failed, OutputInvalid)
     assert outcome.failed.message.endswith("took over 1.5 s.")

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from app.agents.errors import AgentStopped
-from app.agents.execution import active_run
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
-from app.agents.workspace import gathering
+from app.agents.workspace.gathering import GATHER
 from app.ids import new_id
 from tests.agents.conftest import GitFolder, NoCommands, Runner, eventually
 from tests.support.marked import processes_with
@@ -26,22 +25,20 @@ def nap() -> str:
     return f"86400.{new_id().int % 10**12:012}"
 
 
-def perform_stoppable(runner: Runner, stop: asyncio.Event) -> asyncio.Task[Any]:
+def perform_stoppable(runner: Runner, stop: asyncio.Event, **changes: Any) -> asyncio.Task[Any]:
     async def emit(_entry: dict[str, Any]) -> None:
         pass
 
     effects = RunEffects(emit=emit, commands=NoCommands(), stop=stop)
-    return asyncio.create_task(perform(runner.prepare(WORK), effects))
+    return asyncio.create_task(perform(runner.prepare(WORK, **changes), effects))
 
 
 async def test_run_that_is_stopped_while_its_work_is_gathered_pushes_nothing(
-    runner: Runner, origin: GitFolder, nap: str, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, origin: GitFolder, nap: str
 ) -> None:
     """The gathering, which has two seconds after a stop, still ends in time, and the branch was pushed."""
-    monkeypatch.setattr(active_run, "_STOP_SECONDS", 60)
-    monkeypatch.setattr(gathering, "_GATHER", f"sleep {nap} || :\n{gathering._GATHER}")
     stop = asyncio.Event()
-    performing = perform_stoppable(runner, stop)
+    performing = perform_stoppable(runner, stop, stop_seconds=60, gather=f"sleep {nap} || :\n{GATHER}")
     await eventually(lambda: processes_with(f"sleep\0{nap}") != [])
 
     stop.set()

@@ -94,8 +94,8 @@ async def test_only_what_is_new_is_fetched(origin: GitFolder, mirrors: Mirrors, 
 
 
 async def look_up(workspace: Workspace, source: Source) -> Base:
-    workspace._repository.create()
-    return await workspace._repository.look_up(source, PUSH_BRANCH)
+    workspace.repository.create()
+    return await workspace.repository.look_up(source, PUSH_BRANCH)
 
 
 async def test_open_workspace_does_not_notice_that_others_fetch(

@@ -4,19 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from app.agents.sandbox import monitor
 from tests.agents.conftest import Runner
 
 MIB = 2**20
 
 
 @pytest.fixture
-def limited(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def limited(runner: Runner) -> Runner:
     """A runner with small shares; each bomb below is far over its share, and bounded."""
-    monkeypatch.setattr(monitor, "_DISK_PAUSE_SECONDS", 0.5)  # its folders are small
     sandbox = runner.context.sandbox
     policy = replace(
-        sandbox.policy, memory_bytes=256 * MIB, processes=60, disk_bytes=48 * MIB, file_bytes=512 * MIB
+        sandbox.policy,
+        memory_bytes=256 * MIB,
+        processes=60,
+        disk_bytes=48 * MIB,
+        file_bytes=512 * MIB,
+        disk_pause_seconds=0.5,
     )
     runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
     return runner

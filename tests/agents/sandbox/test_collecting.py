@@ -11,7 +11,7 @@ import pytest
 from app.agents.errors import AgentOverLimit, AgentStopped, WorkspaceBroken
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.perform import perform
-from app.agents.workspace import gathering, output_check
+from app.agents.workspace import output_check
 from tests.agents.conftest import NoCommands, Runner, eventually, in_each_sandbox
 from tests.agents.sandbox.test_limits import python
 from tests.support.clock import let_time_pass
@@ -34,12 +34,8 @@ HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90
     ],
     ids=["processes", "memory", "disk"],
 )
-async def test_limits_hold_while_the_work_is_gathered(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
-) -> None:
-    monkeypatch.setattr(gathering, "_GATHER", program)
-
-    outcome = await limited.run(python("little", "open('f', 'w').write('x')"))
+async def test_limits_hold_while_the_work_is_gathered(limited: Runner, program: str, message: str) -> None:
+    outcome = await limited.run(python("little", "open('f', 'w').write('x')"), gather=program)
 
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
     assert message in outcome.failed.message
@@ -54,7 +50,6 @@ CHECKED = ("```json output\n{}\n```", {"type": "object"})
 def check_by(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a shell script run in place of the check of an output, for longer than any of these tests needs."""
     monkeypatch.setattr(output_check, "module_command", lambda *_, **__: ("sh", "-c", program))
-    monkeypatch.setattr(output_check, "CHECK_SECONDS", 120)
 
 
 @in_each_sandbox
@@ -72,7 +67,7 @@ async def test_limits_hold_while_the_output_is_checked(
     check_by(program, monkeypatch)
     prompt, schema = CHECKED
 
-    outcome = await limited.run(prompt, json_schema=schema)
+    outcome = await limited.run(prompt, json_schema=schema, check_seconds=120)
 
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
     assert outcome.failed.message == message
@@ -86,7 +81,7 @@ async def test_stop_ends_a_check_of_the_output(
     check_by(f"trap '' TERM; while :; do sleep 60; done; : {marker}", monkeypatch)
     prompt, schema = CHECKED
 
-    await stop_at(limited.prepare(prompt, json_schema=schema), marker)
+    await stop_at(limited.prepare(prompt, json_schema=schema, check_seconds=120), marker)
 
 
 async def stop_at(context: RunContext, marker: str) -> None:
@@ -113,9 +108,11 @@ async def test_gathering_takes_no_longer_than_the_run_may(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
-    monkeypatch.setattr(gathering, "_GATHER", f"sleep 86400; : {marker}")
+    gather = f"sleep 86400; : {marker}"
 
-    run = asyncio.create_task(limited.run(python("little", "pass"), timeout=timedelta(minutes=4)))
+    run = asyncio.create_task(
+        limited.run(python("little", "pass"), timeout=timedelta(minutes=4), gather=gather)
+    )
     await eventually(lambda: processes_with(marker) != [])
     let_time_pass(monkeypatch, minutes=4)
     outcome = await run
@@ -125,11 +122,9 @@ async def test_gathering_takes_no_longer_than_the_run_may(
 
 
 @in_each_sandbox
-async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(limited: Runner, tmp_path: Path) -> None:
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
     # Deaf to the polite signal.
-    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
+    gather = f"trap '' TERM; while :; do sleep 60; done; : {marker}"
 
-    await stop_at(limited.prepare(python("little", "pass")), marker)
+    await stop_at(limited.prepare(python("little", "pass"), gather=gather), marker)

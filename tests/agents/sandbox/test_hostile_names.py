@@ -1,13 +1,16 @@
 """Names that an agent chooses, and that the kernel shows to the worker: they hide no memory from its limit."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from app.agents.sandbox import monitor
+from app.agents.errors import AgentOverLimit
 from app.agents.sandbox.measuring import ResourceUsage, measure
+from app.agents.sandbox.monitor import ResourceMonitor
+from app.agents.sandbox.policy import SandboxPolicy
 from app.enums import SandboxKind
 from tests.agents.conftest import Runner
 from tests.agents.sandbox.test_limits import MIB, over, python
@@ -54,11 +57,10 @@ async def test_hostile_name_does_not_keep_a_run_over_its_limit(limited: Runner, 
     assert said == "The run used more than 256 MiB of memory."
 
 
-async def test_run_that_cannot_be_measured_is_ended(limited: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> ResourceUsage:
+async def test_run_that_cannot_be_measured_is_ended(tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> ResourceUsage:
         raise OSError
 
-    monkeypatch.setattr(monitor, "measure", fail)
-    monkeypatch.setattr(monitor, "_MOST_FAILURES", 2)
-    said = await over(limited, python("names", "import signal", "signal.pause()"))
-    assert said == "What the run uses could not be measured."
+    with pytest.raises(AgentOverLimit, match="What the run uses could not be measured"):
+        async with ResourceMonitor(tmp_path, fail, 0.01).enforce(SandboxPolicy()):
+            await asyncio.Event().wait()

@@ -12,7 +12,6 @@ import pytest
 
 from app.agents.errors import AgentOverLimit
 from app.agents.sandbox.measuring import ResourceUsage, measure
-from app.agents.workspace import gathering
 from tests.agents.conftest import Runner, scripted_adapter
 from tests.agents.sandbox.test_limits import MIB, in_terminals, python
 from tests.support.waiting import patient
@@ -88,28 +87,27 @@ def program(kind: tuple[tuple[str, ...], int]) -> tuple[str, ...]:
     return tuple(line.format(count) for line in lines)
 
 
-async def by_agent(runner: Runner, kind: str, _patch: pytest.MonkeyPatch) -> None:
+async def by_agent(runner: Runner, kind: str) -> None:
     outcome = await runner.run(python(kind, "import os, signal", *program(BY_AGENT[kind])))
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
 
 
-async def by_terminals(runner: Runner, kind: str, _patch: pytest.MonkeyPatch) -> None:
+async def by_terminals(runner: Runner, kind: str) -> None:
     prompt = in_terminals(6, *program(BY_TERMINALS[kind]))
     outcome = await runner.run(prompt, adapter=scripted_adapter("requests"))
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
 
 
-async def while_gathering(runner: Runner, kind: str, patch: pytest.MonkeyPatch) -> None:
+async def while_gathering(runner: Runner, kind: str) -> None:
     lines = "\n".join(("import os, signal", *program(BY_AGENT[kind])))
-    patch.setattr(gathering, "_GATHER", f'python3 -c "{lines}"')
-    outcome = await runner.run(python(kind, "open('f', 'w').write('x')"))
+    outcome = await runner.run(python(kind, "open('f', 'w').write('x')"), gather=f'python3 -c "{lines}"')
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", [by_agent, by_terminals, while_gathering])
 async def test_run_is_over_twice_its_share_for_seconds_at_most(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, way: object, kind: str
+    runner: Runner, way: object, kind: str
 ) -> None:
     """A run was over its limit for 25 to 167 seconds, and until its end; now it is for a second on an idle machine."""
     assert callable(way)
@@ -120,6 +118,6 @@ async def test_run_is_over_twice_its_share_for_seconds_at_most(
         limits=replace(runner.context.limits, timeout=timedelta(seconds=600)),
     )
     async with over_twice(KINDS[kind]) as span:
-        await way(runner, kind, monkeypatch)
+        await way(runner, kind)
 
     assert span.seconds < patient(30)

@@ -15,7 +15,6 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
-from app.agents.session import conversation
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource, TurnPolicy
@@ -219,12 +218,12 @@ async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None
 
 @pytest.mark.parametrize("interactive", [False, True])
 async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, interactive: bool
+    stage: Stage, *, interactive: bool
 ) -> None:
     """Of a run that ends with its turn everything is gone within two seconds: its agent has less time."""
-    monkeypatch.setattr(conversation, "CANCEL_SECONDS", 3600 if interactive else 0.05)
-    monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 0.05 if interactive else 3600)
-    room = Room(stage, TurnPolicy(interactive=interactive))
+    times = (3600, 0.05) if interactive else (0.05, 3600)
+    policy = TurnPolicy(interactive=interactive, cancel_seconds=times[0], interrupt_seconds=times[1])
+    room = Room(stage, policy)
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.put(CommandMethod.CANCEL)

@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
-from app.agents.session import conversation
 from app.agents.session.client import PermissionRequest
 from app.agents.session.commands import Command, TurnPolicy
 from app.enums import CommandMethod, CommandStatus
@@ -280,11 +279,8 @@ async def test_cancel_after_the_agent_has_crashed_is_left_for_the_end_of_the_run
     assert (room.letters.fetched, room.letters.settled) == (0, [])
 
 
-async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_run(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_run(stage: Stage) -> None:
     """No agent disobeys: the message is dropped when its files are there."""
-    monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 0)
 
     class Heavy(Letters):
         @override
@@ -295,7 +291,7 @@ async def test_cancel_while_slow_files_are_fetched_does_not_end_an_interactive_r
                 await let_others_go_on()
             return []
 
-    room = Room(stage, TurnPolicy(interactive=True), letters=Heavy())
+    room = Room(stage, TurnPolicy(interactive=True, interrupt_seconds=0), letters=Heavy())
     async with held(room, "echo"):
         await room.until_waiting()
         room.letters.put(CommandMethod.USER_MESSAGE, content="more", artifact_ids=["a"])

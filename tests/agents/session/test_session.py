@@ -18,7 +18,6 @@ from acp.schema import PermissionOption
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
-from app.agents.session import session as agent_session
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.permissions import decide
 from app.agents.session.session import AgentSession
@@ -185,10 +184,10 @@ async def test_error_of_the_agent_is_reported_in_its_words(stage: Stage) -> None
 
 
 async def test_agent_that_leaves_a_request_without_an_answer_is_no_agent_that_did_not_start(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
 ) -> None:
     async with stage.play("options") as talk:
-        monkeypatch.setattr(agent_session, "_REPLY_SECONDS", 0.1)
+        talk.session.reply_seconds = 0.1
         with pytest.raises(AgentCrashed, match=r"'actor' did not answer within 0\.1 s\."):
             await talk.session.configure("m", "forever")
 

@@ -105,8 +105,7 @@ async def test_worker_that_stops_leaves_an_endless_removal_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = EndlessRemovals()
-    monkeypatch.setattr(folders, "_STOP_SECONDS", 0.0)
-    async with FolderRemover() as remover:
+    async with FolderRemover(stop_seconds=0.0) as remover:
         with monkeypatch.context() as patch:
             patch.setattr(folders, "spawn", endless.spawn)
             for _ in range(3):

@@ -15,13 +15,11 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryError, WorkspaceBroken
-from app.agents.git import repository
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace import gathering
-from app.agents.workspace.gathering import _GATHER
+from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.workspace import Collected, open_workspace
 from app.enums import SandboxKind
 from tests.agents.conftest import CONFINING, PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
@@ -60,6 +58,8 @@ class Collector:
         subject: str = "Do the thing",
         hidden: Sequence[Path] = (),
         within: timedelta = timedelta(minutes=1),
+        program: str = GATHER,
+        memory: int | None = None,
     ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
         async with open_workspace(self.root, uuid.uuid4(), os.environ, hidden) as workspace:
@@ -69,7 +69,9 @@ class Collector:
             for script in scripts:
                 code, output = await cell.run("sh", "-ec", script)
                 assert code == 0, output
-            collected = await workspace.collect(self.sandbox, subject, within=within)
+            if memory is not None:
+                workspace.repository.comparing_memory = memory
+            collected = await workspace.collect(self.sandbox, subject, within=within, program=program)
             if collected.head is not None:
                 await workspace.push(remote, collected.head, PUSH_BRANCH)
         return collected
@@ -191,18 +193,16 @@ async def test_going_back_in_history_is_a_change_too(collector: Collector, origi
     "manipulated",
     [
         pytest.param(f"echo {'1' * 40}", id="without commits"),
-        pytest.param(_GATHER.replace('echo "$made"', f"echo {'1' * 40}"), id="beside others"),
+        pytest.param(GATHER.replace('echo "$made"', f"echo {'1' * 40}"), id="beside others"),
     ],
 )
 async def test_commit_that_a_manipulated_git_reports_must_exist(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch, manipulated: str
+    collector: Collector, manipulated: str
 ) -> None:
     """Should a trap go off in the sandbox, what comes out of it is still no more than data."""
-    assert manipulated != _GATHER
-    monkeypatch.setattr(gathering, "_GATHER", manipulated)
-
+    assert manipulated != GATHER
     with pytest.raises(WorkspaceBroken, match="its last commit is missing"):
-        await collector.collect("echo work > work.txt")
+        await collector.collect("echo work > work.txt", program=manipulated)
 
 
 async def test_commit_with_a_git_folder_in_its_tree_is_refused(
@@ -359,11 +359,11 @@ LARGE = {
     indirect=["sandbox"],
 )
 async def test_git_of_the_worker_compares_large_files_within_its_memory(
-    collector: Collector, origin: GitFolder, monkeypatch: pytest.MonkeyPatch, leaves: str
+    collector: Collector, origin: GitFolder, leaves: str
 ) -> None:
-    monkeypatch.setattr(repository, "_COMPARING_MEMORY", COMPARING_MEMORY)
-
-    collected = await collector.collect(f"{LARGE[leaves]}; echo work > work.txt", within=timedelta(minutes=5))
+    collected = await collector.collect(
+        f"{LARGE[leaves]}; echo work > work.txt", within=timedelta(minutes=5), memory=COMPARING_MEMORY
+    )
 
     assert sorted(collected.changes.files) == ["large", "work.txt"]
     assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"

@@ -84,7 +84,7 @@ async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_k
 async def test_cancel_ends_the_gathering_of_work(
     workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
+    monkeypatch.setattr(gathering, "GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
     run = await workshop.queued_run("```say\nhi\n```")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
     await until_asleep(nap)
@@ -108,7 +108,7 @@ async def test_cancel_is_refused_while_the_work_of_a_run_that_timed_out_is_gathe
     workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was answered with 200 and had no effect: the gathering went on to its own limit, for two minutes."""
-    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
+    monkeypatch.setattr(gathering, "GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
     pilot = Pilot(
         with_a_minute(workshop), await workshop.queued_run("```sh\ntouch started; sleep 4711.5\n```")
     )

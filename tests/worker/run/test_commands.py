@@ -186,7 +186,7 @@ async def test_closed_conversation_of_a_stopped_worker_is_not_cancelled_by_the_n
         workshop, await workshop.queued_run("```file path=a.txt\na\n```", state={"mode": "interactive"})
     )
     with monkeypatch.context() as patch:
-        patch.setattr(gathering, "_GATHER", f"sleep 86400; : {mark}")
+        patch.setattr(gathering, "GATHER", f"sleep 86400; : {mark}")
         job = pilot.start()
         await pilot.until_waiting_for("message")
         await pilot.send("close")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.agents.session import conversation
+from app.agents.session import commands
 from app.agents.session import session as agent_session
 from app.clients.redis import create_redis
 from app.clock import utcnow
@@ -289,8 +289,8 @@ class TestCancelAndClose:
     ) -> None:
         """Without the time that an agent otherwise has, to end a cancelled turn or itself."""
         monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
-        monkeypatch.setattr(conversation, "CANCEL_SECONDS", 3600)
-        monkeypatch.setattr(conversation, "INTERRUPT_SECONDS", 3600)
+        monkeypatch.setattr(commands, "CANCEL_SECONDS", 3600)
+        monkeypatch.setattr(commands, "INTERRUPT_SECONDS", 3600)
         pilot = await make_pilot(until_released(hold), interactive=interactive)
         job = pilot.start()
         await until_running(hold)
