@@ -58,46 +58,23 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The IP addresses to which the service may connect if a user or an agent has chosen the target.
-
-    Public addresses are permitted with HTTPS on port 443 only. Addresses in the networks `opened` are permitted with
-    any scheme and any port.
-    """
+    """Where the service may connect for others: public addresses by HTTPS on port 443; networks `opened`, by all."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return a policy that permits public addresses, and all addresses in these networks.
-
-        Each network is in CIDR form, such as `10.0.0.0/8`.
-
-        Raises:
-            ValueError: a network has another form.
-
-        """
+        """Return a policy that also permits these networks, such as `10.0.0.0/8`. Raises ValueError."""
         return cls(tuple(map(ip_network, networks)))
 
     def admits(self, address: str, *, scheme: str, port: int) -> bool:
-        """Return whether the service may send a request with this scheme and port to this IP address.
-
-        Raises:
-            ValueError: `address` is not an IP address.
-
-        """
+        """Return whether a request with this scheme and port may go to this IP address. Raises ValueError."""
         if self.is_open(address):
             return True
         return scheme == "https" and port == _SECURE_PORT and is_public(address)
 
     def is_open(self, address: str) -> bool:
-        """Return whether an IP address is in a network that the operator opened.
-
-        The addresses at which clouds serve credentials to their machines are never open: for them, return False always.
-
-        Raises:
-            ValueError: `address` is not an IP address.
-
-        """
+        """Return whether the operator opened the network of an IP address; never where clouds serve credentials."""
         ends = list(_ends(ip_address(address.partition("%")[0])))
         return all(_is_in(end, self.opened) and not _is_in(end, _METADATA) for end in ends)
 
@@ -107,14 +84,7 @@ def _is_in(address: IPv4Address | IPv6Address, networks: tuple[IPv4Network | IPv
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is routed on the public internet.
-
-    The address may have a zone (`fe80::1%eth0`). If it embeds an IPv4 address, that address must be public too.
-
-    Raises:
-        ValueError: `address` is not an IP address.
-
-    """
+    """Return whether an IP address, perhaps with a zone, is routed on the public internet. Raises ValueError."""
     return all(map(_is_public, _ends(ip_address(address.partition("%")[0]))))
 
 

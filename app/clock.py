@@ -13,11 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The time that a clock showed at one moment; normally the database's clock.
-
-    `instant` is that time, and `monotonic` is the value of `time.monotonic()` in this process at that moment. `error`
-    is the largest possible difference between `instant` and the time that the clock really showed.
-    """
+    """The time `instant` that a clock showed at `monotonic`, with the largest possible `error`."""
 
     instant: datetime
     monotonic: float
@@ -43,19 +39,12 @@ _now: Callable[[], datetime] = _shared_now
 
 
 def utcnow() -> datetime:
-    """Return the current time of the database's clock, which all processes share, as a timezone-aware datetime in UTC.
-
-    Until the database's clock has been read, this machine's clock is used.
-    """
+    """Return the current time of the database's clock, or of this machine's until that was read; in UTC."""
     return _now()
 
 
 def adopt(reading: Reading | None) -> None:
-    """Make `utcnow` compute the time from this reading of the database's clock from now on.
-
-    If `reading` is None, `utcnow` uses this machine's clock. If the two readings, this one and the one in use, differ
-    by no more than the sum of their errors, change nothing, so that the time does not jump back and forth.
-    """
+    """Compute `utcnow` from this reading, unless it agrees with the one in use; None: by the machine's clock."""
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (
         reading is None
@@ -66,17 +55,11 @@ def adopt(reading: Reading | None) -> None:
 
 
 def machine_skew() -> timedelta:
-    """Return the time by which this machine's clock is ahead of the database's clock; negative if it is behind.
-
-    Until `adopt` has been given a reading of the database's clock, the result is about zero.
-    """
+    """Return the time by which this machine's clock is ahead of the database's."""
     return _machine_now() - _shared_now()
 
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
-    """Make `utcnow()` return the result of `now()` in this process, for tests.
-
-    If `now` is None, use the shared clock again.
-    """
+    """Replace the clock of this process, for tests; None: the shared clock again."""
     global _now  # noqa: PLW0603 - as above
     _now = now or _shared_now

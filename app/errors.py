@@ -62,10 +62,7 @@ class AppError(Exception):
         return copied
 
     def envelope(self) -> dict[str, Any]:
-        """Return the body of the error response, with the keys `type`, `code`, `detail` and `attr`.
-
-        Errors with more data add the key `extra`.
-        """
+        """Return the body of the error response; errors with more data add the key `extra`."""
         return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
 
 
@@ -77,10 +74,7 @@ class InvalidInput(AppError):
 
 
 def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidInput:
-    """Return the error for a word that is none of the choices. Its message lists the choices (contract 2.4).
-
-    `attr` is the name of the field with the word.
-    """
+    """Return the error for a word that is none of the choices, which its message lists (contract 2.4)."""
     detail = f'"{word[:_ECHO_LIMIT]}" is not a valid choice; choose from {", ".join(choices)}.'
     return InvalidInput(detail, code="invalid_choice", attr=attr)
 
@@ -114,10 +108,7 @@ class NotAuthenticated(AuthenticationError):
 
 
 class AuthenticationFailed(AuthenticationError):
-    """The credential is unknown, revoked, or belongs to an inactive user.
-
-    `place` is the part of the request with the credential, such as `Authorization header`. The message names it.
-    """
+    """The credential in the `place` of the request is unknown, revoked, or belongs to an inactive user."""
 
     code = "authentication_failed"
 
@@ -162,10 +153,7 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path does not accept the request's HTTP method.
-
-    `allowed` are the methods that the path accepts, for the header Allow.
-    """
+    """The path does not accept the request's HTTP method, but those `allowed`."""
 
     status = 405
     code = "method_not_allowed"
@@ -196,11 +184,7 @@ class IdempotencyConflict(AppError):
 
 
 class QuestionSettled(AppError):
-    """Base class: a question accepts no further answer.
-
-    `winner` describes the answer that closed the question: answer, person, channel and time. Each is None if the
-    question was closed without an answer.
-    """
+    """Base class: a question takes no further answer. `winner` is the one that closed it, with None without one."""
 
     def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
         super().__init__(detail)
@@ -285,10 +269,7 @@ class HeadTooLarge(AppError):
 
 
 class Unavailable(AppError):
-    """The error for status 503: a server that this service depends on does not respond, or the service is too busy now.
-
-    The same request may work soon.
-    """
+    """A server that this service depends on does not respond, or the service is too busy; try again."""
 
     status = 503
     type = "server_error"
@@ -296,10 +277,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors with a response body of their own instead of `{type, code, detail, attr}`.
-
-    `body` is that body, a JSON object, and `status` is the HTTP status.
-    """
+    """Base class of expected errors with a `body` of their own instead of `{type, code, detail, attr}`."""
 
     status: ClassVar[int] = 400
 
@@ -309,10 +287,7 @@ class RequestRefused(Exception):
 
 
 class RunRefused(RequestRefused):
-    """A run cannot be created as requested (contract 5.8, steps 4 to 8). `detail` says why.
-
-    If the reason is that some of the requested artifacts are not valid, `missing_artifact_ids` lists these.
-    """
+    """A run cannot be created as requested (contract 5.8, steps 4 to 8)."""
 
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"detail": detail}
@@ -322,10 +297,7 @@ class RunRefused(RequestRefused):
 
 
 class StateRefused(RequestRefused):
-    """An artifact or a run is in a state that does not allow the requested operation. `error` says why.
-
-    If the reason is that some of the requested artifacts are not valid, `missing_artifact_ids` lists these.
-    """
+    """An artifact or a run is in a state that does not allow the request."""
 
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"error": error}
@@ -344,11 +316,7 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """An upload of a run's numbered events has a gap.
-
-    The last accepted event has the number `last_accepted_seq`. The next one is missing, although the upload has a later
-    event or reports a later end.
-    """
+    """An upload of a run's numbered events leaves out the one after `last_accepted_seq`."""
 
     status = 409
 
@@ -357,11 +325,7 @@ class EventsMissing(RequestRefused):
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit, so no run of the environment `cloud` can start now (contract 5.8 step 3).
-
-    `is_pro` says whether the project has a paid plan. `limit_type` and `reset_at` are None if they are unknown; then
-    the body does not contain them.
-    """
+    """The project is over its usage limit for cloud runs (contract 5.8 step 3)."""
 
     status = 429
 

@@ -318,10 +318,7 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def outside_agent_silence(self) -> timedelta | None:
-        """The longest time for which a run with an outside agent may report no event; after it, the run fails.
-
-        None means that there is no such limit. An outside agent is one that does not run in a worker of the service.
-        """
+        """How long an agent outside our workers may report nothing before its run fails; None: for ever."""
         return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
     @property
@@ -346,18 +343,12 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:
-        """The URL at which clients reach object storage, for use in signed URLs (contract 8.2).
-
-        It is None if clients use Amazon's own S3.
-        """
+        """The URL of object storage in signed URLs (contract 8.2); None for Amazon's own S3."""
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the variables in `environment` that begin with `TASKBEACON_` and that the service does not know.
-
-    The result maps each variable to the setting with the most similar name, or to None if no name is similar.
-    """
+    """Return the variables that the service does not know, each with the setting of the most similar name."""
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
         name
@@ -373,8 +364,5 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the settings of this process.
-
-    The first call reads the environment variables; later calls return the same object.
-    """
+    """Return the settings of this process, read once."""
     return Settings()

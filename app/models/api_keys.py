@@ -11,11 +11,7 @@ from app.models.base import Base
 
 
 class ApiKey(Base):
-    """A personal API key of a user, of which only a hash is stored. `scopes` are the actions that it allows.
-
-    If `scoped_teams` has entries, the key works only in these projects. If `scoped_organizations` has entries, it works
-    only in projects of these organizations. If both have entries, both limits apply.
-    """
+    """A personal API key, stored as a hash; limited to `scoped_teams` and `scoped_organizations`, if any."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "user_id"),)

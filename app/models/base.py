@@ -1,7 +1,4 @@
-"""The base class of all tables, and SQL expressions that statements on any table use.
-
-Names of constraints, times with a zone, enumerations as CHECKs; literals and lists of parameters.
-"""
+"""The base class of all tables, and SQL expressions that statements on any table use."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -31,10 +28,7 @@ JsonDict = dict[str, Any]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Column type `timestamptz`. It raises ValueError for a datetime without a time zone.
-
-    Otherwise the driver would take such a datetime as a local time in the time zone of the process.
-    """
+    """Column type `timestamptz`. Refuses a datetime without a zone: the driver would take it as local time."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -47,10 +41,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Base class of all database tables.
-
-    Its naming convention gives each constraint a name, so that migrations can refer to it.
-    """
+    """Base class of all tables. Its naming convention gives each constraint a name for migrations."""
 
     metadata = MetaData(
         naming_convention={
@@ -74,20 +65,12 @@ def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
 
 
 def constant(value: StrEnum) -> ColumnElement[str]:
-    """Return an enumeration's value as a literal in the SQL text, not as a parameter.
-
-    Use it for a condition that a partial index has too: the plan of a prepared statement is made for all values of its
-    parameters, so it can use the index only if the value is part of the text.
-    """
+    """Return an enumeration's value as a literal, for conditions of partial indexes: plans hold for all parameters."""
     return literal_column(f"'{value.value}'", Text)
 
 
 def literal_int(number: int) -> ColumnElement[int]:
-    """Return a number as a literal in the SQL text, not as a parameter.
-
-    Use it where the number matters for the plan of the query: for a LIMIT that is a parameter, the planner assumes a
-    large number.
-    """
+    """Return a number as a literal: for a LIMIT that is a parameter, the planner assumes a large number."""
     return literal_column(str(number), BigInteger)
 
 

@@ -10,11 +10,7 @@ from app.models.base import Base
 
 
 class PushedBranch(Base):
-    """The branch that a run pushed to a code host.
-
-    Only the service writes this row, so it can be trusted. The output and the state of a run can also be written by
-    clients.
-    """
+    """The branch that a run pushed. Only the service writes this row, so it can be trusted."""
 
     __tablename__ = "pushed_branches"
     __table_args__ = (
@@ -52,10 +48,7 @@ class GithubDelivery(Base):
 
 
 class CiFailure(Base):
-    """A commit that a run pushed and for which checks of the code host failed.
-
-    There is one row for each such commit, however many of its checks failed.
-    """
+    """A commit that a run pushed and for which checks failed; one row however many did."""
 
     __tablename__ = "ci_failures"
     __table_args__ = (

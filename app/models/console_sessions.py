@@ -10,10 +10,7 @@ from app.models.base import Base
 
 
 class ConsoleSession(Base):
-    """The sign-in of one browser to the console, or a login link that was not used yet.
-
-    `secret_hash` is set for a sign-in, `code_hash` for a login link.
-    """
+    """The sign-in of a browser (`secret_hash`), or a login link that was not used yet (`code_hash`)."""
 
     __tablename__ = "console_sessions"
     __table_args__ = (Index(None, "key_id"), Index(None, "expires_at"))

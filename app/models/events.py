@@ -13,10 +13,9 @@ CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 
 
 class Event(Base):
-    """An event in the ledger: one fact of the life cycle of a task or a run.
+    """A fact of the life cycle of a task or a run.
 
-    Readers order events by (`transaction_id`, `seq`), and read only events of transactions that are older than the
-    oldest open one. So they do not miss an event of a transaction that commits late (services/events/reading.py).
+    Readers order events by (`transaction_id`, `seq`), and read none of transactions that may still commit (ADR 60).
     """
 
     __tablename__ = "events"
@@ -65,10 +64,7 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The position in the ledger of the latest deleted event of a project.
-
-    A reader that continues from an earlier position has missed events.
-    """
+    """The position of the latest deleted event of a project: a reader before it has missed events."""
 
     __tablename__ = "event_horizons"
 

@@ -9,10 +9,7 @@ from app.models.base import Base
 
 
 class IdempotencyKey(Base):
-    """An Idempotency-Key that a caller has used, with the response to the caller's request.
-
-    The row is written in the transaction of that request.
-    """
+    """An Idempotency-Key with the response to its request, written in the transaction of that request."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (

@@ -20,10 +20,7 @@ from app.models.base import Base, one_of
 
 
 class Integration(Base):
-    """A row with a project's access to a code host: by a token, or by an installation of a GitHub App.
-
-    The access of a single user is a `UserIntegration`.
-    """
+    """A project's access to a code host: by a token, or by an installation of a GitHub App."""
 
     __tablename__ = "integrations"
     __table_args__ = (

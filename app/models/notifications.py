@@ -1,7 +1,4 @@
-"""Notifications: the decision about each push, its outcome, and people's preferences.
-
-A pending row is the outbox of its push, as a queued run is the outbox of its job.
-"""
+"""The decision about each push, its outcome, and people's preferences; a pending row is the outbox of its push."""
 
 from datetime import datetime
 from uuid import UUID
@@ -122,10 +119,7 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """A user's choice of the kinds of pushes, the times at which they are sent, and the detail of their texts.
-
-    A user without a row gets pushes of all kinds, at any time of day.
-    """
+    """What a user wants pushed, when, and with which text. A user without a row gets all kinds at any time."""
 
     __tablename__ = "notification_preferences"
     __table_args__ = (one_of("push_text", PushText),)

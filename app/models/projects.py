@@ -21,10 +21,7 @@ class Organization(Base):
 
 
 class Project(Base):
-    """A project, which owns tasks. Older names in the API call it "team".
-
-    The slugs of its tasks begin with a prefix that is made from its name (contract 10.1).
-    """
+    """A project, "team" in older names of the API. Slugs of its tasks begin with its name (contract 10.1)."""
 
     __tablename__ = "projects"
     __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))
@@ -43,10 +40,7 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The number that the next task of a project gets.
-
-    The transaction that creates a task locks and increments this row, so the numbers are consecutive (contract 10.1).
-    """
+    """The number of the next task of a project, locked and incremented by the transaction that creates it."""
 
     __tablename__ = "task_counters"
     # Free space on the page makes every increment a heap-only update.

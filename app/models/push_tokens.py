@@ -1,7 +1,4 @@
-"""Push tokens, the addresses of devices (contract 6.5), and presence: which device shows which task (7.1).
-
-A token belongs to one user at a time. A console session is a device too, but has no push token.
-"""
+"""Devices of users (contract 6.5), and presence: which device shows which task (7.1)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,10 +12,7 @@ from app.models.base import Base, one_of
 
 
 class PushToken(Base):
-    """A device of a user, with the token for sending pushes to it. `id` is the `device_id` of presence.
-
-    A console session is also stored as a device. Its token is empty, and it gets no pushes.
-    """
+    """A device; its `id` is the `device_id` of presence. A console session is one with an empty token."""
 
     __tablename__ = "push_tokens"
     __table_args__ = (

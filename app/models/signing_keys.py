@@ -9,10 +9,7 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The key pair with which the service signs one kind of token. `purpose` names the kind.
-
-    It is created when the first token of that kind is signed, and shared by all processes.
-    """
+    """The key pair for one kind of token (`purpose`), made at its first use and shared by all processes."""
 
     __tablename__ = "signing_keys"
 

@@ -11,11 +11,7 @@ from app.models.base import Base, one_of
 
 
 class StagedArtifact(Base):
-    """A file that a client uploaded for the next run of a task, before that run exists.
-
-    The request that starts the run moves the file to the run and deletes this row. An unused file expires at
-    `expires_at`.
-    """
+    """A file that a client uploaded for the next run of a task, which takes it over; unused ones expire."""
 
     __tablename__ = "staged_artifacts"
     __table_args__ = (

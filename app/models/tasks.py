@@ -34,11 +34,7 @@ _AUDIENCE = f"CASE WHEN created_by_id IS NULL OR {_TEAM_WIDE} THEN {EVERYONE}::b
 
 
 class Task(Base):
-    """A task of a project: a piece of work for an agent.
-
-    The column `audience` says which users can see the task (contract 4). It lets one index scan count the tasks that a
-    user can see.
-    """
+    """A piece of work for an agent. `audience` says who can see it (contract 4)."""
 
     __tablename__ = "tasks"
 
@@ -166,11 +162,9 @@ Index(
 
 
 class TaskCount(Base):
-    """Numbers to add to two totals of one audience (a user, or the whole project): its tasks, and the changes to them.
+    """Numbers to add to two totals of one audience: its tasks, and the changes to them (ADR 30).
 
-    Each total is the sum over all rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
-    change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never
-    changed; `services/count_folding.py` replaces many rows by one with the same sums.
+    Triggers insert a row for each change, in its transaction: writers never wait for each other.
     """
 
     __tablename__ = "task_counts"

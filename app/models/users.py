@@ -10,10 +10,7 @@ from app.models.base import Base, JsonDict
 
 
 class User(Base):
-    """The account of a user.
-
-    When it is deleted, the tasks that the user created become visible to the whole project (contract 4).
-    """
+    """The account of a user. When it is deleted, its tasks become visible to the whole project (contract 4)."""
 
     __tablename__ = "users"
 

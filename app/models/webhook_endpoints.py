@@ -1,8 +1,4 @@
-"""Webhook endpoints of users, their deliveries, and each attempt.
-
-A pending delivery is its own outbox: a claim lasts only for its lease, after which the deliveries of a lost worker are
-due again.
-"""
+"""Webhook endpoints, their deliveries and attempts. A pending delivery is its own outbox, claimed by lease."""
 
 from datetime import datetime
 from typing import Any
@@ -111,11 +107,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A user's request, in progress, to send a webhook endpoint the events that it missed from `since` to `until`.
-
-    The relay makes deliveries for these events. For this, it has read the ledger up to the position
-    (`transaction_id`, `seq`). The row is deleted when it has made all of them.
-    """
+    """A request to send an endpoint what it missed; the relay has read the ledger up to its position."""
 
     __tablename__ = "webhook_recoveries"
 

@@ -1,7 +1,4 @@
-"""Commands to running agents.
-
-An accepted row is the outbox: the worker of the run reads it and records its result.
-"""
+"""Commands to running agents. An accepted row is the outbox: the run's worker reads it and records its result."""
 
 from datetime import datetime
 from typing import Any
@@ -16,11 +13,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class RunCommand(Base):
-    """A command to a running agent.
-
-    Code that inserts a row must have locked the run's row before, so that the order of `position` is the order of the
-    commits.
-    """
+    """A command. Inserted under the lock of the run's row, so that the order of `position` is that of the commits."""
 
     __tablename__ = "run_commands"
     __table_args__ = (

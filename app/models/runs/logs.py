@@ -1,7 +1,4 @@
-"""The valid size of a run's log, and its current writer; the lines themselves are in object storage.
-
-Also the state of an agent outside our workers, which writes to the log through `event_stream`.
-"""
+"""The valid size of a run's log, and its current writer; the lines are in object storage."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -14,11 +11,7 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The state of a run's log, which is in object storage: how many bytes of it are valid, and who holds its log lock.
-
-    If the run's agent is outside the service's workers, the row also says which of its numbered events were accepted.
-    The row is separate from the run's row, which other transactions change.
-    """
+    """How much of a run's log is valid, who holds its lock, and which events of an outside agent were accepted."""
 
     __tablename__ = "run_logs"
 
@@ -38,11 +31,7 @@ class RunLogState(Base):
 
 
 class RunEventId(Base):
-    """The `event_id` of an event that an agent outside the service's workers sent for the run's stream or log.
-
-    With it, the service recognises the event if the agent sends it again. The row is deleted a day after the end of the
-    run.
-    """
+    """An event's `event_id` of an outside agent, to recognise it when it is sent again; kept a day after the run."""
 
     __tablename__ = "run_event_ids"
     LONGEST: ClassVar[int] = 128

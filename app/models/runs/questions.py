@@ -31,10 +31,7 @@ _INBOX_ORDER = ("task_creator_id", "rank", "opened_at", "id")
 
 
 class Question(Base):
-    """A question of an agent to people.
-
-    A conditional UPDATE of `status` closes it, so the first answer wins.
-    """
+    """A question of an agent to people. A conditional UPDATE of `status` closes it, so the first answer wins."""
 
     __tablename__ = "questions"
     __table_args__ = (
@@ -115,12 +112,7 @@ class Question(Base):
 
 
 class QuestionCount(Base):
-    """A part of the count of a person's open questions.
-
-    The count is the sum of `questions` over all rows of the person (ADR 30). Triggers on the table `questions` insert
-    rows for each statement, in its transaction; `services/count_folding.py` replaces many rows by one with the same
-    sum.
-    """
+    """A part of the count of a person's open questions, which is the sum of all rows (ADR 30)."""
 
     __tablename__ = "question_counts"
 

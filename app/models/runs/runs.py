@@ -13,11 +13,7 @@ from app.models.base import Base, JsonDict, constant, one_of
 
 
 class Run(Base):
-    """A run: one attempt of an agent at a task.
-
-    Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease; it uses the statements in
-    services/runs/transitions.py.
-    """
+    """One attempt at a task. Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -95,11 +91,7 @@ class Run(Base):
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return the SQL condition that selects runs that wait for a worker. `run` is the table of runs, or an alias of it.
-
-    A queued run waits for a worker only if it was requested that a worker performs it (`dispatch_requested_at` is set).
-    Otherwise its client performs it (contract 13.1).
-    """
+    """Return the condition for runs that wait for a worker: queued, and not performed by a client (contract 13.1)."""
     waits: ColumnElement[bool] = (
         run.status == constant(RunStatus.QUEUED)
     ) & run.dispatch_requested_at.is_not(None)
@@ -107,11 +99,7 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 
 
 class RunCredential(Base):
-    """The encrypted token for the code host that a client sent with one run.
-
-    It is deleted when the run ends, or by a sweep when it is a day old. Only services/runs/credentials.py writes and
-    deletes it.
-    """
+    """The encrypted token for the code host that came with one run, deleted with the run's end or after a day."""
 
     __tablename__ = "run_credentials"
     # For the sweep.
