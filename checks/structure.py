@@ -56,9 +56,6 @@ TO_JOIN: Final = (
     "app/services/notifications/user_pushes.py",
     "app/services/runs/recovery.py",
     "app/services/webhook_endpoints/admin.py",
-    "app/services/webhook_endpoints/relay.py",
-    "app/services/webhook_endpoints/sweep.py",
-    "app/services/webhook_endpoints/urls.py",
     "app/web/proxies.py",
 )
 

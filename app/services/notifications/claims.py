@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Select, any_, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -20,6 +20,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
+from app.services import leases
 from app.services.notifications import presence, replacements
 from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
@@ -313,14 +314,9 @@ _DUE = (
     .order_by(Notification.due_at)
     .limit(literal_int(PUSHES_PER_CLAIM))
     .with_for_update(skip_locked=True)
-    .cte("due")
 )
 _CLAIM = Prepared(
-    update(Notification)
-    # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
-    .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
-    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
-    .returning(*claimed_columns()),
+    leases.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()),
     ClaimedRow,
 )
 _IS_DUE = Prepared(

@@ -46,6 +46,7 @@ from app.models import Notification, PushToken, Task
 from app.models.base import given_rows, literal_int
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.notifications import PushTestIn, PushTestOut
+from app.services import leases
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import devices, replacements
@@ -309,11 +310,10 @@ _COUNTED = bindparam("counted", type_=Notification.attempts.type)
 # Counted, so that no rows are sent.
 _LOCK = Prepared(
     select(func.count()).select_from(
-        select(Notification.id)
-        .where(Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))))
-        .order_by(Notification.id)
-        .with_for_update(key_share=True)
-        .subquery()
+        leases.lock(
+            [Notification.id],
+            Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
+        ).subquery()
     )
 )
 _SETTLE = Prepared(_settle_statement())

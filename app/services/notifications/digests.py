@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import any_, bindparam, func, insert, select, update
+from sqlalchemy import any_, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,7 @@ from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
+from app.services import leases
 from app.services.notifications.claims import (
     ClaimedRow,
     Decided,
@@ -85,13 +86,9 @@ _HELD = (
     select(Notification.id)
     .where(Notification.user_id == any_(bindparam("user_ids", type_=ARRAY(User.id.type))), *_IS_DUE)
     .with_for_update(skip_locked=True)
-    .cte("held")
 )
 _CLAIM = Prepared(
-    update(Notification)
-    .where(Notification.id == any_(func.array(select(_HELD.c.id).scalar_subquery())))
-    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
-    .returning(*claimed_columns()),
+    leases.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()),
     ClaimedRow,
 )
 

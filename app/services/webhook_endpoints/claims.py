@@ -15,13 +15,13 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Integer,
+    Select,
     and_,
     any_,
     bindparam,
     case,
     false,
     func,
-    not_,
     null,
     or_,
     select,
@@ -38,25 +38,20 @@ from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
-from app.services.webhook_endpoints.health import FAILING_AFTER
+from app.services import leases
 from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Prepared
 
 # Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
 # lease would send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
 WEBHOOK_LEASE = timedelta(seconds=60)
-# The most parallel attempts of one endpoint, so that a slow receiver does not delay other endpoints.
-# An endpoint that answers: its attempts share the cost of a claim and of a settlement.
-PER_ANSWERING_ENDPOINT = 16
-PER_ENDPOINT = 4
-# An endpoint that refuses everything is only probed.
-PER_FAILING_ENDPOINT = 1
+# The most parallel attempts of one endpoint: all 20 of a project may hang, and leave room for others.
+PER_ENDPOINT = 8
+# An endpoint with this many failures in a row is taken to refuse everything, and gets one message at a time.
+FAILING_AFTER = 4
 # A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
 # sends its message once more.
 LOST_ATTEMPTS = 10
-# The last turns of a process, for endpoints with fewer than `PER_ENDPOINT` under way.
-RESERVED = 128
-
 # Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
 
@@ -78,9 +73,8 @@ class Claimed:
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
     """Claim up to `limit` due webhook deliveries, and return them. A claim lasts for `WEBHOOK_LEASE`.
 
-    An endpoint has at most 16 claimed deliveries at the same time if its last attempt succeeded, else 4. If the last
-    four attempts failed, it has one, and none before the time of its next probe. The last `RESERVED` deliveries of
-    `limit` are not given to endpoints that have `PER_ENDPOINT` already. Concurrent calls wait for each other.
+    An endpoint has at most `PER_ENDPOINT` at a time, or one if its last four attempts failed, and that not before the
+    time of its next probe. Concurrent calls wait for each other.
 
     A claim counts as an attempt. If the worker is lost before it has stored the result of the last attempt, the
     delivery is claimed up to `LOST_ATTEMPTS` more times. After that, it ends without a further attempt, and is not
@@ -198,19 +192,9 @@ def _candidates() -> CTE:
         .group_by(delivery.endpoint_id)
         .cte("under_way")
     )
-    answers = and_(endpoint.consecutive_failures == 0, endpoint.last_success_at.is_not(None))
-    most = case(
-        (answers, literal_int(PER_ANSWERING_ENDPOINT)),
-        (_is_failing(), literal_int(PER_FAILING_ENDPOINT)),
-        else_=literal_int(PER_ENDPOINT),
-    )
     own = select(delivery.id, delivery.due_at).where(delivery.endpoint_id == endpoint.id, _IS_DUE)
     # The limit is a constant: the planner takes any other for a large one, and sorts all that are due.
-    oldest = (
-        own.where(~_is_failing())
-        .order_by(delivery.due_at, delivery.id)
-        .limit(literal_int(PER_ANSWERING_ENDPOINT))
-    )
+    oldest = own.where(~_is_failing()).order_by(delivery.due_at, delivery.id).limit(literal_int(PER_ENDPOINT))
     # What a person asked for; else in turns the first message, so that it has all its attempts in time, and the last
     # one, so that an endpoint that refuses some messages for good gets others.
     is_first = endpoint.consecutive_failures % literal_int(2) == literal_int(0)
@@ -222,7 +206,7 @@ def _candidates() -> CTE:
             under_way.c.count.is_(None),
         )
         .order_by(delivery.is_manual.desc(), case((is_first, age), else_=-age))
-        .limit(literal_int(PER_FAILING_ENDPOINT))
+        .limit(literal_int(1))
     )
     due = union_all(*(each.correlate(endpoint, under_way) for each in (oldest, probe))).lateral("due")
     # Which attempt under way of its endpoint it would be.
@@ -230,7 +214,7 @@ def _candidates() -> CTE:
         partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
     )
     return (
-        select(due.c.id, due.c.due_at, place.label("place"), most.label("most"))
+        select(due.c.id, due.c.due_at, place.label("place"))
         .select_from(endpoint)
         .outerjoin(under_way, under_way.c.endpoint_id == endpoint.id)
         .join(due, true())
@@ -238,24 +222,22 @@ def _candidates() -> CTE:
     )
 
 
-def _chosen(limit: ColumnElement[int]) -> Any:  # Any: a Select of one column
-    """Return the SELECT of the candidates to claim, fair to the endpoints; it locks their rows."""
+def _chosen() -> Select[Any]:
+    """Return the SELECT of the deliveries to claim, fair to the endpoints; it locks their rows."""
     candidates = _candidates()
     # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
-    turn = func.row_number().over(order_by=(candidates.c.place, candidates.c.due_at))
     in_turn = (
-        select(candidates.c.id, candidates.c.place, turn.label("turn"))
-        .where(candidates.c.place <= candidates.c.most)
+        select(candidates.c.id)
+        .where(candidates.c.place <= literal_int(PER_ENDPOINT))
+        .order_by(candidates.c.place, candidates.c.due_at)
+        .limit(bindparam("limit", type_=Integer))
         .cte("in_turn")
-    )
-    is_reserved = and_(
-        in_turn.c.place > literal_int(PER_ENDPOINT), in_turn.c.turn > limit - literal_int(RESERVED)
     )
     return (
         select(WebhookEndpointDelivery.id)
         .join(in_turn, in_turn.c.id == WebhookEndpointDelivery.id)
         # As it is now: one that is being settled, cancelled or redelivered is left for the next claim.
-        .where(in_turn.c.turn <= limit, not_(is_reserved), _IS_DUE)
+        .where(_IS_DUE)
         .with_for_update(skip_locked=True, of=WebhookEndpointDelivery)
     )
 
@@ -263,12 +245,7 @@ def _chosen(limit: ColumnElement[int]) -> Any:  # Any: a Select of one column
 def _claim_statement() -> Any:  # Any: a Select of many columns
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     taken = (
-        update(delivery)
-        .where(delivery.id.in_(_chosen(bindparam("limit", type_=Integer))))
-        .values(
-            attempts=delivery.attempts + 1,
-            leased_until=bindparam("until", type_=delivery.leased_until.type),
-        )
+        leases.claim(delivery, _chosen(), leased_until=bindparam("until", type_=delivery.leased_until.type))
         .returning(
             delivery.id,
             delivery.endpoint_id,

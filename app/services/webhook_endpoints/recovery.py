@@ -22,7 +22,7 @@ from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.deliveries import require_enabled
-from app.services.webhook_endpoints.matching import (
+from app.services.webhook_endpoints.relay import (
     PAIR_COLUMNS,
     Pair,
     deliveries_of,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Column, Select, bindparam, select, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,10 +16,10 @@ from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
-from app.services.webhook_endpoints.claims import Claimed
+from app.services import leases
+from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS, WEBHOOK_PROBES
+from app.services.webhook_endpoints.claims import FAILING_AFTER, Claimed
 from app.services.webhook_endpoints.disabling import disable
-from app.services.webhook_endpoints.health import Health
 from app.statements import rows_of
 
 _ATTEMPTS = Counter(
@@ -37,6 +37,58 @@ _NEEDED = Histogram(
 )
 _DELIVERY = Base.metadata.tables[WebhookEndpointDelivery.__tablename__]
 _ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
+_NO_SUCCESS_FOR = timedelta(days=5)
+_BLOCKED_IN_A_ROW = 20
+
+
+class Health(NamedTuple):
+    """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
+
+    `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success, and when the
+    endpoint is enabled. `has_exhausted` is True if a message failed in all of its attempts. `probe_at` is the time
+    before which an endpoint that refuses everything gets no message; None: it gets them as they fall due.
+    """
+
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    consecutive_failures: int
+    failing_since: datetime | None
+    has_exhausted: bool
+    blocked_in_a_row: int
+    probe_at: datetime | None = None
+
+    def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
+        """Return the health of the endpoint after one more attempt with this result, made at `now`.
+
+        `exhausted` is True if the attempt was the last one that its message may have.
+        """
+        if result.error is None:
+            return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
+        is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
+        failing_since = self.failing_since or now
+        is_failing = self.consecutive_failures + 1 >= FAILING_AFTER
+        return self._replace(
+            last_failure_at=now,
+            consecutive_failures=self.consecutive_failures + 1,
+            failing_since=failing_since,
+            has_exhausted=self.has_exhausted or exhausted,
+            blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
+            probe_at=WEBHOOK_PROBES.next_at(failing_since, now) if is_failing else None,
+        )
+
+    def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
+        """Return the reason to disable the endpoint after the attempt with this result; None if it stays enabled.
+
+        This health must already include that attempt (`after`). There are three reasons: the receiver responded with
+        410 Gone; too many attempts in a row met a forbidden address; or the endpoint has failed for five days, and at
+        least one message has failed in all of its attempts.
+        """
+        if result.is_gone:
+            return DisabledReason.GONE
+        if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
+            return DisabledReason.BLOCKED_ADDRESS
+        is_long = self.failing_since is not None and now - self.failing_since >= _NO_SUCCESS_FOR
+        return DisabledReason.NO_SUCCESS if is_long and self.has_exhausted else None
 
 
 class _Delivery(NamedTuple):
@@ -69,9 +121,11 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     that are stored already are ignored too, so that a call can be repeated.
     """
     now = utcnow()
-    locked = _lock(_ENDPOINT_COLUMNS, {claimed.endpoint_id for claimed, _ in attempts})
+    ids = {claimed.endpoint_id for claimed, _ in attempts}
+    locked = leases.lock(_ENDPOINT_COLUMNS, _ENDPOINT.c.id.in_(ids))
     endpoints = {row.id: row for row in await rows_of(session, locked, _Endpoint)}
-    locked = _lock(_DELIVERY_COLUMNS, {claimed.id for claimed, _ in attempts})
+    ids = {claimed.id for claimed, _ in attempts}
+    locked = leases.lock(_DELIVERY_COLUMNS, _DELIVERY.c.id.in_(ids))
     deliveries = {row.id: row for row in await rows_of(session, locked, _Delivery)}
     ended = [
         (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
@@ -107,15 +161,6 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     for claimed, result, end in counted:
         _measure(claimed, result, end)
     _log_failures(counted)
-
-
-def _lock(columns: Sequence[Column[Any]], ids: set[UUID]) -> Select[Any]:
-    """Return the SELECT of the columns of the rows with these ids, the first column, which locks them.
-
-    In the same order everywhere, so that processes that settle cannot deadlock.
-    """
-    key = columns[0]
-    return select(*columns).where(key.in_(ids)).order_by(key).with_for_update(key_share=True)
 
 
 async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:

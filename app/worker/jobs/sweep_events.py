@@ -8,8 +8,8 @@ import structlog
 
 from app.db import unit_of_work
 from app.services.events.sweep import adopt_events, prune_events
+from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
-from app.services.webhook_endpoints.sweep import prune_deliveries
 from app.worker.context import worker_context
 
 log = structlog.get_logger(__name__)

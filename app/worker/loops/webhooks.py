@@ -8,7 +8,7 @@ settlement is being written go into the next settlement, so the cost per attempt
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from typing import Never
@@ -23,17 +23,16 @@ from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, wait
 from app.runtime import ProcessContext
-from app.services.retrying.attempts import by_halves, in_transaction
+from app.services.leases import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
-from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
+from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.settling import settle
 from app.services.webhook_endpoints.signing import sign
 
-# The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one
-# project can have under way with four for each endpoint.
-_AT_A_TIME = RESERVED + 64
+# The most concurrent attempts of one process: more than the 20 endpoints of a project can have under way.
+_AT_A_TIME = 256
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
 # A claim waits this long when it is woken, so that it follows the ends of several attempts.
@@ -139,14 +138,16 @@ class WebhookDeliverer:
                 await self._settle(done)
 
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
-        async def store(some: Sequence[tuple[Claimed, AttemptResult]]) -> None:
-            await in_transaction(self._process.sessions, lambda session: settle(session, some))
-
         event = "webhook.not_settled"
-        settle_all = partial(
-            by_halves, done, store, event=event, name=lambda each: {"delivery_id": str(each[0].id)}
+        store = partial(
+            settle_each,
+            self._process.sessions,
+            done,
+            settle,
+            event=event,
+            name=lambda each: {"delivery_id": str(each[0].id)},
         )
-        await attempt(settle_all, event=event)
+        await attempt(store, event=event)
 
 
 async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float) -> Never:

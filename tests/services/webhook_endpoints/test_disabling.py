@@ -14,8 +14,8 @@ from app.ids import new_id
 from app.models import Membership, Notification, Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.accounts import accounts
 from app.services.webhook_endpoints import admin
+from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
-from app.services.webhook_endpoints.sweep import prune_deliveries
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
 from tests.support.webhooks import make_delivery, make_endpoint

@@ -23,8 +23,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_PROBES
-from app.services.webhook_endpoints.claims import PER_ENDPOINT, next_due
-from app.services.webhook_endpoints.health import FAILING_AFTER
+from app.services.webhook_endpoints.claims import FAILING_AFTER, PER_ENDPOINT, next_due
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
 
 import httpx
 import pytest
@@ -27,13 +26,11 @@ from app.models import (
 from app.services.events.cursor import SETTLED
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import (
-    PER_ANSWERING_ENDPOINT,
+    FAILING_AFTER,
     PER_ENDPOINT,
-    RESERVED,
     WEBHOOK_LEASE,
     claim_due,
 )
-from app.services.webhook_endpoints.health import FAILING_AFTER
 from app.services.webhook_endpoints.relay import relay_events
 from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
@@ -249,69 +246,30 @@ async def test_each_endpoint_has_its_first_turn_before_any_has_its_second(
 
 
 @pytest.mark.parametrize(
-    ("failures", "has_answered", "turns"),
-    [
-        (0, True, PER_ANSWERING_ENDPOINT),
-        (0, False, PER_ENDPOINT),
-        (1, True, PER_ENDPOINT),
-        (FAILING_AFTER - 1, False, PER_ENDPOINT),
-        (FAILING_AFTER, True, 1),
-    ],
+    ("failures", "turns"), [(0, PER_ENDPOINT), (FAILING_AFTER - 1, PER_ENDPOINT), (FAILING_AFTER, 1)]
 )
-async def test_endpoint_that_answers_gets_more_messages_at_a_time_and_one_that_keeps_failing_one(
+async def test_endpoint_has_few_messages_under_way_and_one_that_keeps_failing_one(
     session: AsyncSession,
     sessions: SessionFactory,
     project: Project,
     owner: User,
     deliveries: Deliveries,
     failures: int,
-    has_answered: bool,
     turns: int,
 ) -> None:
     """All endpoints of a project may hang: they must not take every turn of a worker from those of others."""
+    url = "http://127.0.0.1/"
     endpoint, _ = await make_endpoint(
-        session,
-        project=project,
-        created_by=owner,
-        url="http://127.0.0.1/",
-        consecutive_failures=failures,
-        last_success_at=utcnow() if has_answered else None,
+        session, project=project, created_by=owner, url=url, consecutive_failures=failures
     )
-    for _ in range(2 * PER_ANSWERING_ENDPOINT):
+    for _ in range(2 * PER_ENDPOINT):
         await make_delivery(session, endpoint)
 
     async with unit_of_work(sessions) as own:
-        claimed = await claim_due(own, limit=2 * RESERVED, cipher=deliveries.process.cipher)
-        more = await claim_due(own, limit=2 * RESERVED, cipher=deliveries.process.cipher)
+        claimed = await claim_due(own, limit=100, cipher=deliveries.process.cipher)
+        more = await claim_due(own, limit=100, cipher=deliveries.process.cipher)
 
     assert (len(claimed), len(more)) == (turns, 0)
-
-
-async def test_reserved_turns_are_for_endpoints_with_few_messages_under_way(
-    session: AsyncSession, sessions: SessionFactory, project: Project, owner: User, deliveries: Deliveries
-) -> None:
-    """Endpoints that answered may begin to hang: what they have under way then leaves turns to others."""
-    busy, quiet = [
-        (
-            await make_endpoint(
-                session, project=project, created_by=owner, url="http://127.0.0.1/", last_success_at=utcnow()
-            )
-        )[0]
-        for _ in range(2)
-    ]
-    for _ in range(PER_ANSWERING_ENDPOINT):
-        await make_delivery(session, busy)
-
-    async def claim(limit: int) -> list[UUID]:
-        async with unit_of_work(sessions) as own:
-            claimed = await claim_due(own, limit=limit, cipher=deliveries.process.cipher)
-        return [delivery.endpoint_id for delivery in claimed]
-
-    assert await claim(RESERVED + PER_ENDPOINT + 2) == [busy.id] * (PER_ENDPOINT + 2)
-    assert await claim(RESERVED) == []
-    await make_delivery(session, quiet)
-    assert await claim(RESERVED) == [quiet.id]
-    assert await claim(2 * RESERVED) == [busy.id] * (PER_ANSWERING_ENDPOINT - PER_ENDPOINT - 2)
 
 
 async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is_under_way_has_ended(

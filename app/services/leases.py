@@ -1,0 +1,52 @@
+"""Leases: a worker claims rows that are due, sends them, and stores what came of it. Pushes and webhooks share this.
+
+A claim counts an attempt and ends by itself: the rows of a worker that was killed are due again. Only the last claim of
+a row, known by its number of attempts, stores a result.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, Update, any_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory
+from app.services.retrying.attempts import by_halves, in_transaction
+
+Item = TypeVar("Item")
+Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
+
+
+def claim(model: Any, due: Select[Any], **lease: ColumnElement[Any]) -> Update:
+    """Return the UPDATE that claims the rows of a model that `due` selects and locks; `lease` are columns to set."""
+    ids = due.cte("due")
+    return (
+        update(model)
+        # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
+        .where(model.id == any_(func.array(select(ids.c.id).scalar_subquery())))
+        .values(attempts=model.attempts + 1, **lease)
+    )
+
+
+def lock(columns: Sequence[Any], condition: ColumnElement[bool]) -> Select[Any]:
+    """Return the SELECT that locks rows, by their first column in one order everywhere: no two settlements deadlock."""
+    return select(*columns).where(condition).order_by(columns[0]).with_for_update(key_share=True)
+
+
+async def settle_each(
+    sessions: SessionFactory,
+    items: Sequence[Item],
+    settle: Settle[Item],
+    *,
+    event: str,
+    name: Callable[[Item], Mapping[str, object]],
+) -> None:
+    """Store the results of claimed items in transactions of their own; one that cannot be stored is logged as `event`.
+
+    Its row is due again when its claim ends.
+    """
+
+    async def store(some: Sequence[Item]) -> None:
+        await in_transaction(sessions, lambda session: settle(session, some))
+
+    await by_halves(items, store, event=event, name=name)
