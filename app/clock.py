@@ -1,8 +1,6 @@
 """The only source of the current time: the clock of the database, extrapolated with the monotonic clock.
 
-Processes compare times that others wrote (leases, presence, cooldowns, schedules, the order of runs), so they
-must not use the clocks of their own machines. `app/services/shared_clock.py` reads the clock of the database;
-until then the clock of the machine is used. Tests replace the clock.
+Processes compare times that others wrote, so they must not use the clocks of their own machines (ADR 45).
 """
 
 import time

@@ -21,11 +21,7 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run the async function `work` with a session factory in a new event loop, and return its result.
-
-    First, the time of this process (`app.clock`) is synchronised with the database's. Afterwards, the connections are
-    closed. If the database fails, the command ends with one line on standard error.
-    """
+    """Run async `work` with a session factory in a new event loop and the shared clock; outages end the command."""
 
     async def run() -> Result:
         engine = create_engine(settings, application_name="taskbeacon-cli")

@@ -12,12 +12,7 @@ _START, _END = 50 - 3, 51 - 3
 
 
 def hide_environment() -> None:
-    """Hide the environment variables of this process, which hold secrets, from other processes of the same user.
-
-    Overwrite `/proc/<pid>/environ`, which would show the initial variables for the life of the process, and make the
-    memory of the process unreadable for others. `os.environ` does not change. Where the kernel does not permit this, do
-    nothing. Further calls are harmless.
-    """
+    """Overwrite `/proc/<pid>/environ`, and make the memory unreadable for others; harmless where that is refused."""
     if sys.platform != "linux":
         return
     for name, value in os.environ.copy().items():
@@ -35,10 +30,7 @@ def hide_environment() -> None:
 
 
 def start_tracker() -> None:
-    """Start the resource tracker, a helper process of `multiprocessing`, with no environment variables.
-
-    Otherwise it would inherit the variables of this process and make them readable for other processes.
-    """
+    """Start the helper of `multiprocessing` without the environment, which others could read there."""
     from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes needs it
 
     variables = os.environ.copy()

@@ -80,18 +80,11 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
 
 
 class DealtSocket(socket.socket):
-    """A bound socket that reserves a port for several processes. It does not listen.
-
-    If it is sent to another process by pickle, that process gets a new socket that is bound to the same port. If the
-    reserving socket listened too, the kernel would give it a share of the connections, which no process accepts.
-    """
+    """A bound socket that reserves a port and does not listen; sent by pickle, it becomes a new one on that port."""
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
-
-        `bound` must have been bound exclusively, so that a port in use by another program was refused.
-        """
+        """Take over `bound`, which was bound exclusively so that a port in use was refused, and let others bind beside it."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -19,10 +19,7 @@ _PREFIX = "TASKBEACON_"
 
 
 def service_settings() -> Settings:
-    """Return the service's settings from the environment variables.
-
-    Invalid settings end the command with one line on standard error.
-    """
+    """Return the settings from the environment; invalid ones end the command."""
     return _build(Settings)
 
 
@@ -47,11 +44,7 @@ def development_settings(**given: Any) -> Settings:
 
 
 def admin_settings() -> Settings:
-    """Return the settings from the environment variables.
-
-    If these set no database, return the settings of the running development stack. Invalid settings end the command
-    with one line on standard error.
-    """
+    """Return the settings from the environment, or those of the development stack if they set no database."""
     here = development_settings()
     if "database_url" in here.model_fields_set:
         return service_settings()

@@ -1,8 +1,6 @@
 """Load a process without garbage collection, because loading leaves hardly any garbage.
 
-Imports only add objects, so each full collection examines all of them in vain: a quarter of the loading time
-of an API, 0.15 s of the 1.2 s in which it must be ready. This module imports nothing of the service, because
-modules imported before it would be examined.
+Full collections were 0.15 s of the 1.2 s in which an API must be ready (ADR 72). Imports nothing of the service itself.
 """
 
 import gc
@@ -20,11 +18,7 @@ _YOUNG_OBJECTS = 10_000
 
 @contextmanager
 def defer_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection during the block. When it ends, exempt all objects from later garbage collections.
-
-    Loaded modules stay until the process ends. If they were not exempt, each full collection would examine them again,
-    and requests would wait for it.
-    """
+    """Collect no garbage during the block; exempt all objects from later collections when it ends."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -42,12 +36,7 @@ def collect_seldom() -> None:
 
 
 def load_api() -> "ASGIApp":
-    """Load the API's modules, and return the API for uvicorn to serve.
-
-    First, the environment variables of this process are hidden from other processes of the same user; this process can
-    still read them. uvicorn calls this in each process of `serve --workers`. Garbage collection is off until the
-    modules are loaded.
-    """
+    """Hide the environment, then load and return the API; uvicorn calls this in each process."""
     with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.
         from app.cli.privacy import hide_environment  # noqa: PLC0415

@@ -44,12 +44,7 @@ class _Refused(Exception):
 
 
 class StreamingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol class for one HTTP connection of a client, with limits on data and time.
-
-    A request head that is too large is answered with 431, one that arrives too slowly with 408. The number of pipelined
-    requests is limited, and each begins when the client has received the response before it. Data after a refused
-    request is not read.
-    """
+    """uvicorn's protocol for one connection, with limits on heads, times and pipelined requests."""
 
     # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20
     # seconds, so a device that lost its network does not count as watching for much longer than a device that
@@ -185,10 +180,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        """Send an error response to data that the HTTP parser refused, and close the connection.
-
-        uvicorn calls this, with its description of the error as `msg`.
-        """
+        """Answer what the HTTP parser refused with `msg`, and close the connection. uvicorn calls this."""
         self._refuse(self._refusal or MalformedRequest(msg))
 
     @override
