@@ -84,7 +84,7 @@ class DealtSocket(socket.socket):
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Take over `bound`, which was bound exclusively so that a port in use was refused, and let others bind beside it."""
+        """Take over `bound`, which was bound exclusively to find a port in use, and let others bind beside it."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
