@@ -71,7 +71,7 @@ def test_folders_with_too_many_modules_are_named(app: Path, tmp_path: Path) -> N
     [
         ({"services/tasks/a.py": "from app.services.tasks import small"}, True),
         ({"services/tasks/a.py": "def act():\n    from app.services.tasks.small import act"}, True),
-        ({"routers/tasks.py": "import app.services.tasks.small"}, True),
+        ({"services/tasks/a.py": "import app.services.tasks.small"}, True),
         ({}, False),
         ({f"services/tasks/{name}.py": "from app.services.tasks import small" for name in "ab"}, False),
         ({"services/tasks/a.py": "from app.services.tasks import small_too"}, False),
@@ -87,6 +87,14 @@ def test_small_module_that_one_other_imports_is_named(
     assert bool(found(app)) is is_found
     (app / "services/tasks/small.py").write_text("pass\n" * 100)
     assert found(app) == []
+
+
+def test_small_service_may_have_one_entry_point(app: Path) -> None:
+    (app / "services/tasks/small.py").touch()
+    for user, is_found in (("routers/tasks.py", False), ("services/other.py", True)):
+        (app / user).write_text("from app.services.tasks import small")
+        assert bool(found(app)) is is_found, user
+        (app / user).unlink()
 
 
 def test_small_module_may_be_one_of_a_list(app: Path) -> None:
