@@ -108,7 +108,6 @@ async def publish_recorded(session: AsyncSession, events: Iterable[Recorded | No
 
 
 async def _store_snapshots(session: AsyncSession, recorded: Iterable[Recorded]) -> None:
-    """Store a snapshot of the task and run for each new event that some webhook endpoint receives with a full body."""
     wanted = [event for event in recorded if event.snapshot_wanted]
     if not wanted:
         return

@@ -80,10 +80,6 @@ async def list_events(
     Events of deleted tasks are included. The page has at most `limit` events after the position `query.after`. If that
     is None, it begins with the oldest event. The page also has the position after its last event, and says whether
     events after `query.after` were removed because of their age. `link` is the setting `task_url`.
-
-    Raises:
-        InvalidInput: `after` is no position in the ledger, or an event type is unknown.
-
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:
@@ -158,10 +154,6 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
     """Return the items of a comma-separated list of event types and families (`run.*`).
 
     Return None, which selects all events, if the list is None or has no items.
-
-    Raises:
-        InvalidInput: an item is neither a type nor a family; the error names the field `attr`.
-
     """
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:

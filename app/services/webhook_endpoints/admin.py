@@ -50,10 +50,6 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
     """Add a pending delivery of a test message to a webhook endpoint of any user; return the id of the delivery.
 
     A worker sends the message after the commit.
-
-    Raises:
-        NotFound: there is no such endpoint.
-
     """
     project_id = await session.scalar(
         select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
@@ -67,10 +63,6 @@ async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
     """Schedule a webhook delivery of any user to be sent again at once; return `delivery_id`.
 
     The message is sent with the same message id as before.
-
-    Raises:
-        NotFound: there is no such delivery.
-
     """
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")

@@ -112,7 +112,6 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
 
 
 async def _give_up(session: AsyncSession, ids: Sequence[UUID]) -> None:
-    """End claimed deliveries without an attempt: as delivered if an earlier attempt was, else as failed."""
     await _END.perform(session, {"ids": ids})
     for delivery_id in ids:
         log.error("webhook.results_lost", delivery_id=str(delivery_id))
@@ -158,7 +157,6 @@ class _Due(NamedTuple):
 
 
 def _secrets(row: _Due, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
-    """Return the secrets that sign the messages of an endpoint; none if no secret key decrypts them."""
     try:
         return tuple(live_secrets(row.encrypted_secret, row.encrypted_old_secrets, cipher, now=now))
     except DecryptionError:
@@ -184,7 +182,6 @@ def _is_failing() -> ColumnElement[bool]:
 
 
 def _candidates() -> CTE:
-    """Return the due deliveries, as many of each endpoint as can be under way, with their place at the endpoint."""
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     under_way = (
         select(delivery.endpoint_id, func.count().label("count"))

@@ -69,12 +69,7 @@ async def list_deliveries(
     query: DeliveryQuery,
     page: Page,
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return the number of deliveries of a webhook endpoint that match `query`, and one page of them, newest first.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project.
-
-    """
+    """Return the number of deliveries of a webhook endpoint that match `query`, and one page of them, newest first."""
     await require_endpoint(session, caller, endpoint_id)
     matches = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
     count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(matches))
@@ -94,10 +89,6 @@ async def retrieve_delivery(
     """Return a webhook delivery with its request and all attempts. The request is shown without secret and signature.
 
     A caller without `task:read` gets neither the body nor the responses, in which a receiver may repeat it.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
-
     """
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
@@ -126,11 +117,6 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     """Add a pending delivery of a test message to a webhook endpoint, even a disabled one; return the delivery's id.
 
     A worker sends the message after the commit.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project.
-        Throttled: the caller sent a test message to the endpoint less than a second ago.
-
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
@@ -178,11 +164,6 @@ async def redeliver(
     """Schedule a webhook delivery to be sent again at once, under the same message id; return the delivery.
 
     A delivery that is still pending keeps its remaining attempts. Any other delivery gets one more attempt.
-
-    Raises:
-        InvalidInput: the endpoint is disabled.
-        NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
-
     """
     await require_enabled(session, caller, endpoint_id)
     row = await schedule_redelivery(
@@ -229,13 +210,7 @@ async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> N
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Check that a webhook endpoint of the caller is enabled; lock its row against changes until the transaction ends.
-
-    Raises:
-        InvalidInput: the endpoint is disabled.
-        NotFound: the caller has no such endpoint in the project.
-
-    """
+    """Check that a webhook endpoint of the caller is enabled; lock its row against changes until the transaction ends."""
     row = (
         await session.execute(
             select(WebhookEndpoint.enabled)
@@ -273,7 +248,6 @@ def _out(row: DeliveryRow) -> DeliveryOut:
 
 
 def _headers(row: DeliveryRow, at: datetime) -> dict[str, str]:
-    """Return the request headers of the last attempt, or of the first to come, with the signature masked."""
     return {
         **FIXED_HEADERS,
         "webhook-id": str(row.event_id),

@@ -78,12 +78,6 @@ async def create_endpoint(
     """Store a new webhook endpoint of the caller; return it with its secret, which no later call returns.
 
     `policy` says which addresses the URL may name. `cipher` encrypts the secret that is stored.
-
-    Raises:
-        InvalidInput: the URL is not allowed, an event type is unknown, or the caller or the project already has the
-            maximum number of endpoints.
-        PermissionDenied: the endpoint would get full bodies, and the caller's key lacks `task:read`.
-
     """
     if body.payload is PayloadKind.FULL:
         require_scope(caller, Scope.TASK_READ)
@@ -127,12 +121,7 @@ async def list_endpoints(
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Return a webhook endpoint of the caller as the API shows it, without its secret.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project.
-
-    """
+    """Return a webhook endpoint of the caller as the API shows it, without its secret."""
     found = await rows_of(session, _select().where(own_endpoint(caller, endpoint_id)), _Endpoint)
     if not found:
         raise NotFound
@@ -151,13 +140,6 @@ async def update_endpoint(
 
     Disabling the endpoint cancels its pending deliveries. Enabling it resets its record of failures. A new URL is also
     used for pending deliveries, but their bodies do not change.
-
-    Raises:
-        InvalidInput: the URL is not allowed, or an event type is unknown.
-        NotFound: the caller has no such endpoint in the project.
-        PermissionDenied: the change decides where or which full bodies are sent, and the caller's key lacks
-            `task:read`.
-
     """
     if not has_scope(caller, Scope.TASK_READ) and await _directs_content(session, caller, endpoint_id, body):
         require_scope(caller, Scope.TASK_READ)
@@ -180,22 +162,13 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
     """Enable a webhook endpoint of the caller and reset its record of failures; return the endpoint. Idempotent.
 
     Events that the endpoint missed while it was disabled are sent only if the caller asks for a recovery.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project.
-
     """
     await _write(session, caller, endpoint_id, _enabled_values())
     return await retrieve_endpoint(session, caller, endpoint_id)
 
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts.
-
-    Raises:
-        NotFound: the caller has no such endpoint in the project, for example because it was deleted before.
-
-    """
+    """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts."""
     gone = await session.execute(
         delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
     )
@@ -210,11 +183,6 @@ async def rotate_secret(
 
     Until `overlap` has passed, messages are signed with the old secret too. The result says when that ends. `cipher`
     encrypts the secret that is stored.
-
-    Raises:
-        InvalidInput: too many secrets would sign messages at the same time.
-        NotFound: the caller has no such endpoint in the project.
-
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
@@ -372,10 +340,6 @@ def check_url(url: str, policy: AddressPolicy) -> None:
     HTTPS on port 443 to a public name is always allowed. Addresses must be in a network that the operator opened;
     private names need that some network is open. Both may use HTTP and other ports, since only addresses in these
     networks are then connected to.
-
-    Raises:
-        InvalidInput: the URL is not allowed.
-
     """
     if not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise _refusal("Enter a URL in ASCII, without blanks; write other letters of a host as `xn--`.")
@@ -398,7 +362,6 @@ def check_url(url: str, policy: AddressPolicy) -> None:
 
 
 def _check_host(host: str, policy: AddressPolicy) -> bool:
-    """Return whether a host can only be inside the networks that the operator opened. Raises InvalidInput."""
     try:
         ip_address(host)
     except ValueError:

@@ -50,12 +50,6 @@ async def recover(
     If `body.only` is `all`, events of the period without a delivery are sent too, and the number includes them; the
     relay makes their deliveries later. If `body.until` is None, the period ends now. Test messages are never sent
     again.
-
-    Raises:
-        InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, the period
-            ends before it begins, or more than `MOST_AGAIN` of its deliveries have failed or were cancelled.
-        NotFound: the caller has no such endpoint in the project.
-
     """
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
@@ -185,7 +179,6 @@ async def _begin(session: AsyncSession, endpoint_id: UUID, since: datetime, unti
 
 
 def _is_missing(endpoint_id: UUID, since: datetime, until: datetime) -> ColumnElement[bool]:
-    """Return the SQL condition that an endpoint has no delivery of an event after a position, in a period."""
     delivery = WebhookEndpointDelivery
     has_delivery = (
         select(delivery.id)

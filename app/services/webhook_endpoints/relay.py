@@ -57,10 +57,6 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
 async def _deliver(
     session: AsyncSession, project_ids: Collection[int], after: Cursor, last: Cursor, *, link: str
 ) -> Cursor:
-    """Make the deliveries of the events in these projects from a position up to another one.
-
-    Return the position up to which they are made: an earlier one if there are more than `MOST_DELIVERIES`.
-    """
     receivers = await lock_receivers(session, WebhookEndpoint.project_id.in_(project_ids))
     if not receivers:
         return last

@@ -164,7 +164,6 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
 
 
 async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:
-    """Store attempts in the log; return the delivery and number of each that was not there yet."""
     if not entries:
         return set()
     stored = upsert(WebhookAttempt).on_conflict_do_nothing()
@@ -175,7 +174,6 @@ async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[
 def _end_of(
     row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime
 ) -> dict[str, Any] | None:
-    """Return the columns of a webhook delivery that an attempt changes; None if a later attempt decides."""
     if row.attempts != claimed.n:
         return None
     end = {
@@ -228,7 +226,6 @@ def _measure(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | N
 
 
 def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> None:
-    """Log each kind of failure of an endpoint once: many messages fail together."""
     alike: dict[tuple[UUID, DeliveryError, int | None], list[Claimed]] = defaultdict(list)
     for claimed, result, _ in attempts:
         if result.error is not None:
