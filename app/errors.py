@@ -4,7 +4,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── InvalidInput           400  a field, or the whole body, breaks a rule
 ├── MalformedBody          400  the body is not JSON, or cannot be stored
 ├── MalformedRequest       400  the request is not valid HTTP
-├── AuthenticationError    401  (403 on the routes of a project: web/errors/handlers.py)
+├── AuthenticationError    401  (403 on the routes of a project: web/errors.py)
 │   ├── NotAuthenticated        no credential
 │   ├── AuthenticationFailed    the credential is unknown, revoked, or belongs to an inactive user
 │   ├── SessionEnded            the console session, or the login link, has ended

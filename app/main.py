@@ -34,7 +34,7 @@ from app.routers.runs import artifacts, commands, diff, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
-from app.web.errors.handlers import install_error_handlers
+from app.web.errors import install_error_handlers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
 from app.web.responses import LargeResponses

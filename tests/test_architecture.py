@@ -296,7 +296,7 @@ _RULES = {
         _knows_http_exceptions,
         "from fastapi import HTTPException",
         "app",
-        {"app/web/errors/handlers.py": "answers what the router itself raises"},
+        {"app/web/errors.py": "answers what the router itself raises"},
     ),
     "one way to private rows": _Rule(
         _reads_the_owner_of_a_row,

@@ -11,7 +11,7 @@ from starlette.types import Message
 from app.api_limits import BODY_BYTES_PER_SECOND
 from app.errors import RequestTimeout
 from app.web.body import read_bytes
-from app.web.errors.handlers import install_error_handlers
+from app.web.errors import install_error_handlers
 from tests.support.web.clients import in_process_client
 
 pytestmark = pytest.mark.walls

@@ -18,7 +18,7 @@ from app.schemas.runs.runs import RunIn
 from app.schemas.tasks import SummariesIn, TaskIn, TaskListQuery
 from app.services.tasks.text import escape_like, searched_number, title_from_description
 from app.services.views.slugs import slug_prefix
-from app.web.errors.validation import first_error
+from app.web.body import first_error
 
 # What can come out of a JSON body: no lone surrogates, no NaN.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -15,10 +15,9 @@ from app.services.access.principal import require_project
 from app.services.access.scopes import require_scope
 from app.services.inbox import answering
 from app.services.inbox.answering import Action, TokenSender
-from app.web.body import read_bytes
+from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
-from app.web.errors.validation import first_error
 from app.web.pages.fields import content_of, form_of
 from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address

@@ -1,5 +1,6 @@
 """Convert the JSON Schema of an agent's form to HTML fields, and submitted fields to JSON (contract 15)."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
@@ -7,7 +8,6 @@ from typing import Any  # JSON
 from app.forms import Form, FormQuestion, FormRefused, read_form
 from app.schemas.fields import parse_integer
 from app.services.inbox.questions import QuestionRow
-from app.web.pages.texts import visible
 
 _PREFIX = "content."
 _YES, _NO = "true", "false"
@@ -122,3 +122,20 @@ def _number(text: str) -> float | str:
     except ValueError:
         # The check of the form reports the error.
         return text
+
+
+# Invisible characters in ordinary words and emoji, which are kept.
+_JOINERS = frozenset("\u200c\u200d\ufe0f")
+_SPACES = frozenset("\n\t ")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def visible(value: Any) -> str:
+    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character."""
+    return "".join(map(_escape, "" if value is None else str(value)))
+
+
+def _escape(character: str) -> str:
+    if character in _SPACES or character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return f"⟨U+{ord(character):04X}⟩"

@@ -9,8 +9,7 @@ from app.clock import utcnow
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
 from app.services.inbox.questions import QuestionRow, host_of
 from app.services.views.slugs import slug, slug_prefix
-from app.web.pages.fields import FormField, fields_of, form_of
-from app.web.pages.texts import visible
+from app.web.pages.fields import FormField, fields_of, form_of, visible
 
 _KINDS = {
     QuestionKind.PERMISSION: "The agent asks for permission",

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from typing_extensions import override
 
 from app.errors import AppError, QuestionSettled, RequestRefused
-from app.web.errors.handlers import envelope, headers_of, render_refusal
+from app.web.errors import envelope, headers_of, render_refusal
 from app.web.pages.question import page_of_failure
 from app.web.pages.render import PRIVATE_HEADERS, render
 from app.web.unit_route import UnitRoute

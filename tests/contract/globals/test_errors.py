@@ -19,7 +19,7 @@ from app.enums import OriginProduct
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.fields import Field
-from app.web.errors.validation import first_error
+from app.web.body import first_error
 from app.web.openapi.document import describe_routes, reader_of
 from tests.support.assertions import (
     assert_error,

@@ -26,7 +26,7 @@ from app.errors import (
     Unavailable,
 )
 from app.outages import Outage, is_outage, is_value_refused
-from app.web.errors.validation import first_error
+from app.web.body import first_error
 from app.web.responses import Json
 
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and

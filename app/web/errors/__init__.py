@@ -1,1 +1,0 @@
-"""Map errors to HTTP responses, and a body's validation errors to the one that is reported (contract 2.4)."""
