@@ -39,10 +39,9 @@ class BlockedAddress(httpx.ConnectError):
 def create_guarded_client(
     policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
 ) -> httpx.AsyncClient:
-    """Return an HTTP client that connects only to IP addresses that `policy` permits; the caller closes it.
+    """Return an HTTP client that connects only to addresses that `policy` permits; the caller closes it.
 
-    If it cannot connect to one address of a host, or not in time, it tries the next; at most three. Its requests may
-    raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and NameNotFound.
+    It tries up to three addresses of a host. With `keepalive` 0 each request opens a connection.
     """
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),

@@ -78,10 +78,7 @@ class CataloguedType:
 
     @property
     def example(self) -> dict[str, Any]:
-        """An example of the body of a webhook message with an event of this type.
-
-        It lacks the task and the run, which only full bodies contain.
-        """
+        """An example of the body of a webhook message, without the task and run of full bodies."""
         known = {**self.subject, **self.fields}
         return {
             "type": self.type.value,

@@ -97,10 +97,7 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def publish_recorded(session: AsyncSession, events: Iterable[Recorded | None]) -> None:
-    """Store snapshots of task and run for webhooks with full bodies; wake readers of the ledger after the commit.
-
-    Call this for each statement that contains a CTE of `insert_event_cte`, when the changes are made.
-    """
+    """Store the snapshots for full bodies of events that were recorded, and wake readers after the commit."""
     recorded = [event for event in events if event is not None]
     if recorded:
         wake_readers(session)

@@ -141,20 +141,12 @@ async def find_end(session: AsyncSession) -> Cursor:
 
 
 async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
-    """Return a client's position in the ledger, made valid for this database cluster.
-
-    After a restore from another cluster's dump, a client may have a position with a transaction id that this cluster
-    has not reached. The result then has the transaction id 0, as restored events have (`adopt_events`), and the same
-    event number. Any other position is returned unchanged.
-    """
+    """Return a client's position, valid here also if it comes from before a restore (`adopt_events`)."""
     return await _HERE.one(session, cursor.values())
 
 
 def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
-    """Return the items of a comma-separated list of event types and families (`run.*`).
-
-    Return None, which selects all events, if the list is None or has no items.
-    """
+    """Return the items of a comma list of types and families; None, which selects all, if there are none."""
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
         if word not in KNOWN_SELECTORS:
@@ -185,10 +177,7 @@ def _page_statement() -> Any:  # Any: a Select of many columns
 
 
 def concerns(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user created or follows the task, for a statement that contains `Task`.
-
-    `user_id` is a column or a bound parameter.
-    """
+    """Return the SQL condition that a user created or follows the `Task`."""
     is_followed = (
         select(TaskFollow.task_id)
         .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)

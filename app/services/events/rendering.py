@@ -37,10 +37,7 @@ class EventRow(NamedTuple):
 
 
 def event_data(event: EventRow, link: str) -> dict[str, Any]:
-    """Return the `data` of an event: its number, the ids of its project, task and run, a link, and its type's fields.
-
-    `link` is the setting `task_url`, a template for links to tasks. If it is empty, links are paths of the API.
-    """
+    """Return the `data` of an event: its number, ids, a link by the template `link`, and its type's fields."""
     data: dict[str, Any] = {"project_id": event.project_id}
     if event.task_id is not None:
         data["task_id"] = str(event.task_id)
@@ -52,10 +49,7 @@ def event_data(event: EventRow, link: str) -> dict[str, Any]:
 
 
 def event_out(event: EventRow, link: str) -> EventOut:
-    """Return an event as lists and streams of the API show it.
-
-    `link` is the setting `task_url`, a template for links to tasks.
-    """
+    """Return an event as lists and streams show it; `link` is the template of links to tasks."""
     return {
         "id": event.id,
         "seq": event.seq,
@@ -73,11 +67,7 @@ def event_body(
     *,
     full: bool,
 ) -> str:
-    """Return the JSON body of a webhook message with an event, exactly as it is signed and sent.
-
-    If `full` is True and the event is about a task, `data` also contains the fields of `snapshot`: the task and the
-    run. If there is no snapshot, or the body would be too large with it, `data` contains `truncated` instead.
-    """
+    """Return the body of a webhook message as it is signed; `truncated` if a full one is too large or not kept."""
     if not full or "task_id" not in data:
         return _encode(type_, at, data)
     if snapshot is not None:

@@ -20,26 +20,16 @@ from app.statements import Prepared
 async def record_for_run(
     session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Record events of one type about a run in the ledger, one for each item of `data`, in this order.
-
-    The events get the run's next event numbers, and commit with the session's transaction. The run's row is locked
-    until then.
-    """
+    """Record events of a type about a run, in the order of `data`; the run's row stays locked until the commit."""
     await record_for_runs(session, [(run_id, type_, item) for item in data])
 
 
 async def record_for_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events about several runs in the ledger, in the order of `events`.
+    """Record events about runs, in their order, each with the next number of its run.
 
-    Each event gets the next event number of its run, and commits with the session's transaction. The rows of the runs
-    are locked until then.
-
-    Args:
-        session: the transaction with which the events commit.
-        events: the id of the run, the type and the `data` of each event.
-
+    Their rows stay locked until the commit.
     """
     if events:
         values = {

@@ -31,10 +31,9 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Delete events older than `kept` from the ledger; return how many. A transaction deletes at most `at_once`.
+    """Delete events older than `kept`, in several transactions; return how many.
 
-    The last deleted event of each project is recorded, so that readers find out that they have missed events. It is
-    safe to call this again.
+    The last of each project is remembered for readers.
     """
     total, removed = 0, at_once
     while removed >= at_once:

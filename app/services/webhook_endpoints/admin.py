@@ -13,11 +13,7 @@ from app.services.webhook_endpoints.deliveries import add_ping, schedule_redeliv
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
-    """Return the webhook endpoints of all users as mappings of their columns, oldest first.
-
-    Each mapping also has the numbers of the endpoint's pending and failed deliveries, as `pending` and `failed`. If
-    `project_id` is not None, only the endpoints of this project are returned.
-    """
+    """Return all endpoints, or those of a project, oldest first, with numbers of pending and failed deliveries."""
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
         for status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
@@ -47,10 +43,7 @@ async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dic
 
 
 async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
-    """Add a pending delivery of a test message to a webhook endpoint of any user; return the id of the delivery.
-
-    A worker sends the message after the commit.
-    """
+    """Add a test message to an endpoint of any user; return the id of its delivery."""
     project_id = await session.scalar(
         select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
     )
@@ -60,10 +53,7 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Schedule a webhook delivery of any user to be sent again at once; return `delivery_id`.
-
-    The message is sent with the same message id as before.
-    """
+    """Let a delivery of any user be sent again at once, under the same message id; return `delivery_id`."""
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

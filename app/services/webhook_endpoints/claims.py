@@ -71,17 +71,11 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim up to `limit` due webhook deliveries, and return them. A claim lasts for `WEBHOOK_LEASE`.
+    """Claim up to `limit` due deliveries for `WEBHOOK_LEASE`; concurrent calls wait for each other.
 
-    An endpoint has at most `PER_ENDPOINT` at a time, or one if its last four attempts failed, and that not before the
-    time of its next probe. Concurrent calls wait for each other.
-
-    A claim counts as an attempt. If the worker is lost before it has stored the result of the last attempt, the
-    delivery is claimed up to `LOST_ATTEMPTS` more times. After that, it ends without a further attempt, and is not
-    returned.
-
-    `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
-    not returned, and becomes due again when the lease ends.
+    An endpoint has at most `PER_ENDPOINT` at a time; one that keeps failing has one, at the times of its probes. A
+    claim counts as an attempt. A delivery whose results were lost is claimed `LOST_ATTEMPTS` times more, then it ends.
+    One whose secret no key decrypts waits for the end of the lease, uncounted.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
@@ -264,10 +258,7 @@ _CLAIM = Prepared(_claim_statement(), _Due)
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return the UTC time from which the next webhook delivery can be claimed; None if no delivery is pending.
-
-    It is the time when the delivery is due or, if it is claimed, when its lease ends. The time may be in the past.
-    """
+    """Return the time, also past, from which the next delivery can be claimed; None if none is pending."""
     due_at: datetime | None
     (due_at,) = await _NEXT.one(session)
     return due_at

@@ -86,10 +86,7 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a webhook delivery with its request and all attempts. The request is shown without secret and signature.
-
-    A caller without `task:read` gets neither the body nor the responses, in which a receiver may repeat it.
-    """
+    """Return a delivery with its request, without secret and signature, and all attempts."""
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
@@ -114,9 +111,9 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Add a pending delivery of a test message to a webhook endpoint, even a disabled one; return the delivery's id.
+    """Add a test message to an endpoint of the caller, even a disabled one; return its delivery.
 
-    A worker sends the message after the commit.
+    At most one a second.
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
@@ -133,10 +130,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 
 
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
-    """Add a pending delivery of a test message to a webhook endpoint; return the id of the delivery.
-
-    The delivery is attempted only once. The function does not check that the endpoint exists.
-    """
+    """Add a test message, with one attempt, to an endpoint that exists; return the id of its delivery."""
     delivery_id, now = new_id(), utcnow()
     await _probe_now(session, WebhookEndpoint.id == endpoint_id)
     await session.execute(
@@ -161,10 +155,7 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Schedule a webhook delivery to be sent again at once, under the same message id; return the delivery.
-
-    A delivery that is still pending keeps its remaining attempts. Any other delivery gets one more attempt.
-    """
+    """Let a delivery be sent again at once, under the same message id; one that has ended gets one more attempt."""
     await require_enabled(session, caller, endpoint_id)
     row = await schedule_redelivery(
         session,
@@ -176,11 +167,7 @@ async def redeliver(
 
 
 async def schedule_redelivery(session: AsyncSession, condition: ColumnElement[bool]) -> DeliveryRow | None:
-    """Make the webhook delivery that meets `condition` due now, for another attempt.
-
-    Return the columns of the delivery that the API shows, or None if no delivery meets the condition. The condition
-    must not match more than one.
-    """
+    """Let the one delivery that meets `condition` be sent again at once; return it, or None."""
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == constant(DeliveryStatus.PENDING)
     await _probe_now(session, WebhookEndpoint.id.in_(select(delivery.endpoint_id).where(condition)))
@@ -210,7 +197,7 @@ async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> N
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Check that a webhook endpoint of the caller is enabled; lock its row against changes until the transaction ends."""
+    """Lock an endpoint of the caller, and refuse it if it is disabled."""
     row = (
         await session.execute(
             select(WebhookEndpoint.enabled)
@@ -275,10 +262,7 @@ _AT_ONCE = 2000
 
 
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
-    """Delete the webhook deliveries that are older than `kept` and not pending, with their attempts; return how many.
-
-    Each transaction deletes a limited number of them. It is safe to call this again.
-    """
+    """Delete deliveries older than `kept` that are not pending, in several transactions; return how many."""
     total, removed = 0, _AT_ONCE
     while removed >= _AT_ONCE:
         async with unit_of_work(sessions) as session:

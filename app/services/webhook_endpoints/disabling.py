@@ -19,10 +19,9 @@ log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled webhook endpoints that meet `condition`; return how many were disabled.
+    """Disable the enabled endpoints that meet `condition`; return how many.
 
-    In the same transaction, their pending deliveries are cancelled, and an event is recorded and a push to the creator
-    is added for each endpoint.
+    Their pending deliveries are cancelled, and an event and a push tell the creator.
     """
     now = utcnow()
     disabled = await session.execute(
@@ -57,10 +56,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the enabled webhook endpoints that a user created, for `reason`.
-
-    If `project_id` is given, only the endpoints in this project are disabled.
-    """
+    """Disable the endpoints of a user, in one project or all."""
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id
@@ -68,10 +64,7 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable the webhook endpoints of creators that are deactivated or no longer members of the endpoint's project.
-
-    Return the number of endpoints that this call disabled.
-    """
+    """Disable the endpoints whose creators are not active members any more; return how many."""
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
     closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)

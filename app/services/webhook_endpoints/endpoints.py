@@ -75,10 +75,7 @@ _FORGIVEN = {
 async def create_endpoint(
     session: AsyncSession, caller: Principal, body: EndpointIn, *, policy: AddressPolicy, cipher: Cipher
 ) -> NewEndpointOut:
-    """Store a new webhook endpoint of the caller; return it with its secret, which no later call returns.
-
-    `policy` says which addresses the URL may name. `cipher` encrypts the secret that is stored.
-    """
+    """Store a new endpoint of the caller; return it with its secret, which no later call returns."""
     if body.payload is PayloadKind.FULL:
         require_scope(caller, Scope.TASK_READ)
     check_url(body.url, policy)
@@ -136,10 +133,9 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Change the given fields of a webhook endpoint of the caller; return the changed endpoint.
+    """Change the given fields of an endpoint.
 
-    Disabling the endpoint cancels its pending deliveries. Enabling it resets its record of failures. A new URL is also
-    used for pending deliveries, but their bodies do not change.
+    A new URL counts for pending deliveries too; disabling cancels them, enabling forgets failures.
     """
     if not has_scope(caller, Scope.TASK_READ) and await _directs_content(session, caller, endpoint_id, body):
         require_scope(caller, Scope.TASK_READ)
@@ -159,10 +155,7 @@ async def update_endpoint(
 
 
 async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Enable a webhook endpoint of the caller and reset its record of failures; return the endpoint. Idempotent.
-
-    Events that the endpoint missed while it was disabled are sent only if the caller asks for a recovery.
-    """
+    """Enable an endpoint and forget its failures. What it missed is sent only by a recovery. Idempotent."""
     await _write(session, caller, endpoint_id, _enabled_values())
     return await retrieve_endpoint(session, caller, endpoint_id)
 
@@ -179,11 +172,7 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 async def rotate_secret(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, *, overlap: timedelta, cipher: Cipher
 ) -> RotatedOut:
-    """Replace the secret of a webhook endpoint of the caller; return the new secret, which no later call returns.
-
-    Until `overlap` has passed, messages are signed with the old secret too. The result says when that ends. `cipher`
-    encrypts the secret that is stored.
-    """
+    """Replace the secret of an endpoint, and return it; the old one signs too until `overlap` has passed."""
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
         .where(own_endpoint(caller, endpoint_id))
@@ -335,11 +324,10 @@ _PRIVATE_LABELS = frozenset({"corp", "home", "internal", "intranet", "lan", "loc
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Check that webhook messages may be sent to a URL. The host name is not resolved.
+    """Refuse a URL that webhooks may not be sent to.
 
-    HTTPS on port 443 to a public name is always allowed. Addresses must be in a network that the operator opened;
-    private names need that some network is open. Both may use HTTP and other ports, since only addresses in these
-    networks are then connected to.
+    HTTPS on 443 to a public name is allowed. Addresses must be in a network that the operator opened, and private names
+    need some such network; both may use HTTP and other ports.
     """
     if not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise _refusal("Enter a URL in ASCII, without blanks; write other letters of a host as `xn--`.")

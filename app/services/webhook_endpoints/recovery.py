@@ -45,11 +45,9 @@ log = structlog.get_logger(__name__)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Schedule a webhook endpoint's failed and cancelled deliveries of a period to be sent again; return how many.
+    """Send failed and cancelled deliveries of a period again; return how many.
 
-    If `body.only` is `all`, events of the period without a delivery are sent too, and the number includes them; the
-    relay makes their deliveries later. If `body.until` is None, the period ends now. Test messages are never sent
-    again.
+    With `only: all`, the relay also makes those that are missing, which count too.
     """
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
@@ -67,10 +65,9 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make up to `batch` missing deliveries of the recovery that was not continued for the longest time.
+    """Make up to `batch` deliveries of the recovery that waited longest; return False if there is none to continue.
 
-    Return True if there was a recovery to continue, False if there was none or another process is continuing it now.
-    If an unexpected error prevents a recovery, the error is logged, and the recovery waits for a minute.
+    An unexpected error is logged, and its recovery waits for a minute.
     """
     recovery = WebhookRecovery
     first = (
@@ -151,10 +148,7 @@ async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime,
 
 
 async def _begin(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
-    """Let the relay make the missing deliveries of a period; return their number.
-
-    A recovery of the endpoint that is under way begins again, for both periods and the time between them.
-    """
+    """Let the relay make the missing deliveries of a period, joined with a recovery under way; return their number."""
     missing = select_wanted(func.count()).where(_is_missing(endpoint_id, since, until))
     count: int = (await session.execute(missing, START.values())).scalar_one()
     if count:

@@ -31,10 +31,9 @@ _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
-    """Insert the webhook deliveries for the next events of the ledger; return the number of these events.
+    """Make the deliveries of the next events, at most `batch`; return the number of events.
 
-    These are at most `batch` events, with at most `MOST_DELIVERIES` deliveries. 0 means that no further events exist
-    now, or that another process is already relaying. `link` is the setting `task_url`, a template for links to tasks.
+    0: there are none, or another process relays.
     """
     cursor = await _lock_cursor(session)
     if cursor is None:
@@ -108,10 +107,9 @@ PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), Webhook
 
 
 def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of these columns for each pair of an event and a webhook endpoint that is to receive the event.
+    """Return the SELECT of columns for each event and endpoint that is to receive it.
 
-    The event must belong to the endpoint's project, have a selected type, be visible to the endpoint's creator, and
-    pass the endpoint's task filter. The caller adds conditions and an order.
+    It must select the type, pass the filter, and be visible to the creator.
     """
     return (
         select(*columns)
@@ -130,11 +128,7 @@ def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
 
 
 async def lock_receivers(session: AsyncSession, condition: ColumnElement[bool]) -> Sequence[UUID]:
-    """Return the ids of the webhook endpoints that meet `condition`, are enabled, and have an active member as creator.
-
-    It takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
-    deliveries are stored.
-    """
+    """Return the enabled endpoints with active creators, locked so that none is disabled meanwhile."""
     statement = (
         select(WebhookEndpoint.id)
         .where(
@@ -168,11 +162,7 @@ def _passes() -> ColumnElement[bool]:
 
 
 async def deliveries_of(session: AsyncSession, pairs: Sequence[Pair], *, link: str) -> list[dict[str, Any]]:
-    """Return the column values of a new pending webhook delivery for each pair of an event and an endpoint.
-
-    The values include the message body. Nothing is stored. `link` is the setting `task_url`, a template for links to
-    tasks.
-    """
+    """Return the columns of a new delivery, with its body, for each event and endpoint (`PAIR_COLUMNS`)."""
     full = {pair.event.id for pair in pairs if pair.payload == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}
     if full:

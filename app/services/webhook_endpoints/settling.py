@@ -42,11 +42,10 @@ _BLOCKED_IN_A_ROW = 20
 
 
 class Health(NamedTuple):
-    """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
+    """The successes and failures of an endpoint, which decide when it is disabled.
 
-    `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success, and when the
-    endpoint is enabled. `has_exhausted` is True if a message failed in all of its attempts. `probe_at` is the time
-    before which an endpoint that refuses everything gets no message; None: it gets them as they fall due.
+    A success, and enabling it, forgets the failures. Before `probe_at` an endpoint that refuses everything gets no
+    message.
     """
 
     last_success_at: datetime | None
@@ -58,10 +57,7 @@ class Health(NamedTuple):
     probe_at: datetime | None = None
 
     def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health of the endpoint after one more attempt with this result, made at `now`.
-
-        `exhausted` is True if the attempt was the last one that its message may have.
-        """
+        """Return the health after one more attempt; `exhausted`: it was the last one of its message."""
         if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
         is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
@@ -77,12 +73,7 @@ class Health(NamedTuple):
         )
 
     def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
-        """Return the reason to disable the endpoint after the attempt with this result; None if it stays enabled.
-
-        This health must already include that attempt (`after`). There are three reasons: the receiver responded with
-        410 Gone; too many attempts in a row met a forbidden address; or the endpoint has failed for five days, and at
-        least one message has failed in all of its attempts.
-        """
+        """Return why the endpoint is disabled after this attempt, which this health includes; None if it is not."""
         if result.is_gone:
             return DisabledReason.GONE
         if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
@@ -114,11 +105,10 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, AttemptResult]]) -> None:
-    """Store the results of attempts to send webhooks; disable endpoints that respond with 410 or fail for too long.
+    """Store the results of attempts; disable endpoints that are gone or failed for too long.
 
-    If an attempt took longer than its lease and another worker has begun the next attempt, the result is logged and
-    affects the endpoint's health, but does not change the delivery. Results for deleted endpoints are ignored. Results
-    that are stored already are ignored too, so that a call can be repeated.
+    A result of an attempt that is not the last one counts for the health only; one that is stored already, or whose
+    endpoint is gone, not at all. So a call can be repeated.
     """
     now = utcnow()
     ids = {claimed.endpoint_id for claimed, _ in attempts}

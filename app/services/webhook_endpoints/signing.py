@@ -21,10 +21,7 @@ _BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for a webhook endpoint: its id, and its JSON body with one event or a test.
-
-    It also has the URL that it is sent to, and the decrypted secrets that sign it.
-    """
+    """A message for an endpoint: URL, JSON body, and the secrets that sign it."""
 
     id: UUID
     url: str
@@ -40,27 +37,12 @@ def new_secret() -> str:
 def live_secrets(
     encrypted: str, encrypted_old: Mapping[str, str], cipher: Cipher, *, now: datetime
 ) -> list[str]:
-    """Return the decrypted secrets that sign an endpoint's messages at `now`: the current one, then replaced ones.
-
-    Args:
-        encrypted: the current secret, encrypted.
-        encrypted_old: the replaced secrets, encrypted, by the ISO 8601 time at which each stops signing.
-        cipher: decrypts the secrets.
-        now: the present time.
-
-    Raises:
-        DecryptionError: no key of the service decrypts one of the secrets.
-
-    """
+    """Return the secrets, decrypted, that sign at `now`: the current one, then replaced ones; raise DecryptionError."""
     return [cipher.decrypt(secret) for secret in (encrypted, *still_valid(encrypted_old, now).values())]
 
 
 def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    """Return the replaced secrets of an endpoint that still sign messages at `now`. They stay encrypted.
-
-    The argument and the result map the ISO 8601 time at which a secret stops signing to that secret. In the result, the
-    latest time comes first.
-    """
+    """Return the replaced secrets that still sign at `now`, by the time at which each stops, the latest first."""
     return {
         until: encrypted_old[until]
         for until in sorted(encrypted_old, reverse=True)
@@ -69,7 +51,7 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
 
 
 def sign(message: Message) -> SignedMessage:
-    """Return a webhook message with the headers for an attempt now: its id, the time, and one signature per secret."""
+    """Return a message with the headers of an attempt now: its id, the time, and a signature for each secret."""
     timestamp = int(utcnow().timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)

@@ -63,9 +63,9 @@ class WebhookDeliverer:
         self._settling = asyncio.Lock()
 
     async def run(self, changes: WakeListener) -> Never:
-        """Send webhook deliveries as they become due, until cancelled. Requests in progress finish before this ends.
+        """Send deliveries as they become due, until cancelled; requests in progress then finish.
 
-        `changes` reports when the ledger has new events, so that their deliveries are created at once.
+        `changes` says when the ledger has new events.
         """
         try:
             sending = asyncio.Event()
@@ -100,9 +100,9 @@ class WebhookDeliverer:
             return await continue_recovery(session, link=self._process.settings.task_url, batch=BATCH)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> int:
-        """Start due deliveries within the limit of concurrent ones; return how many were started.
+        """Start due deliveries within the limit; return how many.
 
-        The end of each attempt sets `woken`, because it makes room for another one of the same endpoint.
+        The end of each sets `woken`, as it makes room for another.
         """
         room = _AT_A_TIME - len(self._attempts)
         if room <= 0:
