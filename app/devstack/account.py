@@ -25,10 +25,7 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the developer's account that an earlier start of the stack stored, or None if none is stored.
-
-    Its API key may be invalid, because the database may have been replaced since then.
-    """
+    """Return the developer's account that an earlier start of the stack stored, or None if none is stored."""
     try:
         return _account(read_json(home.account_json))
     except (KeyError, TypeError, ValueError):
@@ -36,18 +33,7 @@ def read_account(home: Home) -> Account | None:
 
 
 def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Return the developer's account with a new API key, and store it in the home folder.
-
-    Args:
-        home: the home folder of the development stack.
-        kept: the account that an earlier start stored, or None if there is none.
-        make: gets `kept`, creates a key for that account in the database, and returns the fields of `Account`. If
-            `kept` is None or not in the database, it creates another account first.
-
-    Raises:
-        DevstackError: `make` failed or returned no account.
-
-    """
+    """Return the developer's account with a new API key, and store it in the home folder."""
     made = make(kept)
     try:
         account = _account(made)

@@ -32,19 +32,7 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents from npm into `folder`, and return whether anything changed.
-
-    Agents that an earlier call installed into this folder are kept, and updated with the others.
-
-    Args:
-        folder: the folder to install into; created if it does not exist.
-        names: the names of the agents, such as `claude`.
-        terminal: prints the progress.
-
-    Raises:
-        DevstackError: a name is unknown, or the installation failed.
-
-    """
+    """Install agents from npm into `folder`, and return whether anything changed."""
     known = _agent_names()
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
@@ -86,7 +74,6 @@ def _agent_names() -> list[str]:
 
 
 def _copy_sources(folder: Path, names: Sequence[str]) -> None:
-    """Copy the sources for npm, which needs all workspaces, whichever it installs."""
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(_SOURCE / name, folder / name)
     for name in names:

@@ -27,12 +27,7 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
 
 
 def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Send a request with `body` as JSON, and return the JSON object of the response. A GET request has no body.
-
-    Raises:
-        DevstackError: there is no response, or its status is an error.
-
-    """
+    """Send a request with `body` as JSON, and return the JSON object of the response. A GET request has no body."""
     with failures_as_devstack_errors(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)
     if answer.is_error:
@@ -53,14 +48,7 @@ def failures_as_devstack_errors(what: str) -> Iterator[None]:
 def create_task(
     terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task through the API, and return it as JSON. Print its title and the URL of its page in the console.
-
-    `repository` is the task's repository, as `organization/repository`.
-
-    Raises:
-        DevstackError: the request failed.
-
-    """
+    """Create a task through the API, and return it as JSON. Print its title and the URL of its page in the console."""
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
     terminal.title(f"Task {task['slug']}: {task['title']}")
     project = client.base_url.path.removeprefix("/api")
@@ -70,18 +58,7 @@ def create_task(
 
 
 def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print the entries of a run's log that `log` has not printed yet, and return the run as JSON.
-
-    Args:
-        log: prints the entries, and notes which of them it has printed.
-        client: an HTTP client that sends the API key.
-        plain: an HTTP client that sends no key. It reads the log from the object store.
-        path: the path of the run, relative to the project.
-
-    Raises:
-        DevstackError: a request failed.
-
-    """
+    """Print the entries of a run's log that `log` has not printed yet, and return the run as JSON."""
     run = request(client, "GET", path)
     if run["log_url"]:
         log.show_new(plain, run["log_url"])
@@ -89,10 +66,7 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 
 
 def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
-    """Print the status of a run and its output, such as the branch and the changed files.
-
-    The summary is not printed: it is the agent's last message, which was printed with the log.
-    """
+    """Print the status of a run and its output, such as the branch and the changed files."""
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
     terminal.title("Result: ", Styled(run["status"], "green" if good else "red"))
@@ -105,18 +79,7 @@ def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
 def read_patch(
     client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
 ) -> tuple[dict[str, Any], str] | None:
-    """Return the artifact with a run's patch, and the text of the patch, or None if the run has no patch.
-
-    Args:
-        client: an HTTP client that sends the API key.
-        plain: an HTTP client that sends no key. It reads the patch from the object store.
-        run: the run as JSON.
-        path: the path of the run, relative to the project.
-
-    Raises:
-        DevstackError: a request failed.
-
-    """
+    """Return the artifact with a run's patch, and the text of the patch, or None if the run has no patch."""
     artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
     if artifact is None:
         return None

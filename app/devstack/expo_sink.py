@@ -53,11 +53,7 @@ class _Push:
 
 
 def create_app(api_url: str) -> Starlette:
-    """Return a web application that stands in for Expo's push service, and that also receives webhooks.
-
-    It stores what it receives in memory only, and shows it on a page. On the page, the buttons of pushes link to the
-    API at `api_url`.
-    """
+    """Return a web application that stands in for Expo's push service, and that also receives webhooks."""
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()
 
@@ -116,7 +112,6 @@ async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; call
 
 
 def _decompress(body: bytes | bytearray) -> bytes:
-    """Return the content of a body in gzip, without what exceeds the limit."""
     return zlib.decompressobj(wbits=_GZIP).decompress(body, _BODY_BYTES)
 
 
@@ -162,7 +157,6 @@ def _has_token(button: Any) -> bool:  # Any: JSON
 
 
 def _link(button: dict[str, Any], api_url: str) -> str:
-    """Return a link to the page on which the button's question is answered."""
     page = f"{api_url}/a/{quote(button['token'], safe='')}"
     title = str(button.get("title") or button.get("id") or "Answer")[:_SHOWN_CHARACTERS]
     return f'<a href="{html.escape(page)}" rel="noreferrer">{html.escape(title)}</a>'

@@ -17,19 +17,7 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Run git, wait until it has ended, and return its standard output.
-
-    Args:
-        arguments: the arguments of git.
-        environment: its environment variables.
-        seconds: the time limit.
-        failure: the beginning of the error message.
-        cwd: its working folder. If None, it is the working folder of this process.
-
-    Raises:
-        DevstackError: git failed, is not installed, or took longer than `seconds`.
-
-    """
+    """Run git, wait until it has ended, and return its standard output."""
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is

@@ -37,12 +37,7 @@ class Home:
         self._ports = self.root / "ports.json"
 
     def create(self) -> None:
-        """Create the home folder if it does not exist, and let only its owner access it.
-
-        Raises:
-            DevstackError: the folder cannot be created.
-
-        """
+        """Create the home folder if it does not exist, and let only its owner access it."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)
@@ -96,13 +91,7 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Describe the running stack in two files: write `dev` to `dev.json`, and `environment` to `environment.json`.
-
-        Args:
-            dev: the addresses of the stack, the ids and API key of its account, and the ids of its processes.
-            environment: the environment variables with which other commands reach the databases of the stack.
-
-        """
+        """Describe the running stack in `dev.json` and `environment.json`."""
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
@@ -112,10 +101,7 @@ class Home:
         self.environment_json.unlink(missing_ok=True)
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free TCP port for each name: if possible, the port of the last start.
-
-        The ports seldom change, so that database tools can connect again after a restart.
-        """
+        """Return a free TCP port for each name: if possible, the port of the last start."""
         known = read_json(self._ports)
         ports: dict[str, int] = {}
         for name in names:
@@ -136,10 +122,7 @@ class Home:
 
 
 def running_environment(root: Path) -> dict[str, str] | None:
-    """Return the variables with which commands reach the running development stack, or None if none is running.
-
-    `root` is the home folder of the stack. The names of the variables begin with `TASKBEACON_`.
-    """
+    """Return the variables with which commands reach the running development stack, or None if none is running."""
     home = Home(root)
     environment = read_json(home.environment_json) if home.is_running() else {}
     return {name: str(value) for name, value in environment.items()} or None
@@ -158,10 +141,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets in a JSON file, by name. Only the owner can read the file.
-
-    If the file has none yet, store the result of `make()` in it first.
-    """
+    """Return the secrets in a JSON file, by name. Only the owner can read the file."""
     kept = read_json(path)
     if not kept:
         kept = make()

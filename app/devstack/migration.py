@@ -21,10 +21,7 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a draft of a migration: the changes of the models since the last migration. Return an exit status.
-
-    A person must complete the file. `message` is the purpose of the migration, for the file's docstring.
-    """
+    """Write a draft of a migration: the changes of the models since the last migration. Return an exit status."""
     if not message.strip():
         print('Error: say what it is for: make migration m="add presence"', file=sys.stderr)
         return 2

@@ -22,11 +22,7 @@ from app.services.accounts.api_keys import create_api_key
 
 
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
-    """Return the developer's account with a new API key.
-
-    The key is for the project and user with these ids, if both are in the database and the user is active. Otherwise a
-    new organization, project and user are created.
-    """
+    """Return the developer's account with a new API key."""
     if project_id is not None and user_id is not None:
         try:
             await require_projects(session, [project_id])

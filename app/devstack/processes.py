@@ -138,19 +138,12 @@ class Supervisor:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make the wait in progress raise StopRequested, or the next wait if none is in progress.
-
-        If `stop()` is in progress, it kills the children that have not ended. Signal handlers may call this.
-        """
+        """Make the wait in progress raise StopRequested, or the next wait if none is in progress."""
         self._stop_requested = True
         self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Treat the closing of this process's terminal as a request to stop, from now on.
-
-        While the supervisor waits, it checks whether the terminal is still open. The signal SIGHUP is not enough: the
-        kernel sends it only to the processes in the terminal's foreground.
-        """
+        """Treat the closing of this process's terminal as a request to stop, from now on."""
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
@@ -159,10 +152,7 @@ class Supervisor:
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
-        """Remove these files and folders if this process is killed. A separate process, the watchdog, does so.
-
-        If this process ends in another way, they are not removed.
-        """
+        """Remove these files and folders if this process is killed. A separate process, the watchdog, does so."""
         for path in paths:
             self._send_to_watchdog(f"path {path}")
 
@@ -178,22 +168,7 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a child process in a new operating-system session, and return at once.
-
-        Args:
-            name: its name in messages.
-            argv: the program and its arguments.
-            environment: its environment variables.
-            cwd: its working folder. If None, it is the working folder of this process.
-            log: the file for its output. If None, the supervisor's `on_output` receives the output line by line.
-            stop_signal: the signal that asks it to stop.
-            prepare: a function that the child calls before it executes the program, or None.
-            stdout: the file for its standard output. If None, standard output and standard error go to the same place.
-
-        Raises:
-            DevstackError: the program cannot be started.
-
-        """
+        """Start a child process in a new operating-system session, and return at once."""
         parent = os.getpid()
         output = _open_log(log) if log is not None else os.fdopen(os.memfd_create(name), "w+b", buffering=0)
         start = os.fstat(output.fileno()).st_size
@@ -234,17 +209,7 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> str:
-        """Run a command, wait until it has ended, and return its standard output without the last line break.
-
-        `name` names the command in messages. Its standard error goes to the file `log`, or line by line to the
-        supervisor's `on_output` if `log` is None. If `stdout` is given, the standard output goes to that file, and the
-        result is empty. The child calls `prepare` before it executes the program. `timeout` is in seconds.
-
-        Raises:
-            DevstackError: the command failed or took too long; the message has the last lines of its output.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Run a command, wait until it has ended, and return its standard output without the last line break."""
         with TemporaryFile("a+b") as result:
             child = self.start(
                 name, argv, environment=environment, log=log, prepare=prepare, stdout=stdout or result
@@ -269,20 +234,7 @@ class Supervisor:
         every: float = _POLL_SECONDS,
         one_shot: Child | None = None,
     ) -> None:
-        """Call `ready()` every `every` seconds until it returns True.
-
-        Args:
-            ready: returns whether the wait is over.
-            what: the name of the thing that becomes ready, for the error message.
-            timeout: the time limit in seconds.
-            every: the interval in seconds.
-            one_shot: a child that may end during the wait, or None. If another child ends, that is an error.
-
-        Raises:
-            DevstackError: a child other than `one_shot` has ended, or the time limit has passed.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Call `ready()` every `every` seconds until it returns True."""
         deadline = time.monotonic() + timeout
         while not ready():
             time.sleep(every)
@@ -293,22 +245,13 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Pass the output of the children to the supervisor's `on_output` until a stop is requested. Never returns.
-
-        Raises:
-            StopRequested: a stop was requested.
-            DevstackError: a child has ended.
-
-        """
+        """Pass the output of the children to the supervisor's `on_output` until a stop is requested. Never returns."""
         while True:
             if not self._check(None):
                 time.sleep(_FORWARD_SECONDS)
 
     def stop(self) -> None:
-        """End all children in the reverse order of their start, and wait until they have ended.
-
-        Children that do not end in time are killed, together with their descendants. Another call does nothing.
-        """
+        """End all children in the reverse order of their start, and wait until they have ended."""
         if not self.children and self._watchdog is None:
             return
         self._is_stopping = True
@@ -336,7 +279,6 @@ class Supervisor:
         child.output.close()
 
     def _check(self, one_shot: Child | None) -> bool:
-        """Return whether output was forwarded; then there may be more."""
         forwarded = [self._forward(child) for child in self.children]
         if self._terminal is not None and not os.isatty(self._terminal):
             self._stop_requested = True

@@ -16,10 +16,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 
 
 class RunLog:
-    """Reads the log of one run and prints it on a terminal.
-
-    It prints progress, the steps of the agent with their output, and the agent's messages. Other entries are skipped.
-    """
+    """Reads the log of one run and prints it on a terminal."""
 
     def __init__(self, terminal: TerminalOutput) -> None:
         self._terminal = terminal
@@ -32,14 +29,7 @@ class RunLog:
         }
 
     def show_new(self, client: httpx.Client, url: str) -> None:
-        """Print the log entries that were added since the last call. Print nothing if the log does not exist yet.
-
-        `url` is the signed URL of the log. `client` is an HTTP client without an API key.
-
-        Raises:
-            DevstackError: the log cannot be read.
-
-        """
+        """Print the log entries that were added since the last call. Print nothing if the log does not exist yet."""
         try:
             answer = client.get(url, headers={"Range": f"bytes={self._offset}-"})
         except httpx.HTTPError as error:

@@ -41,11 +41,7 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The configuration of a development stack: the servers to start, and the environment variables of its processes.
-
-    `servers` are the servers that the stack starts itself. `durable` says whether their data must survive a crash of
-    the machine.
-    """
+    """The configuration of a development stack: the servers to start, and the environment of its processes."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -59,10 +55,7 @@ class Plan:
 
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
-        """Return the plan of `make run`. It starts no server for which the settings have a URL.
-
-        The processes of the stack get the variables in `environment`, and defaults for those that are missing there.
-        """
+        """Return the plan of `make run`. It starts no server for which the settings have a URL."""
         given = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
@@ -112,16 +105,7 @@ class Stack:
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
-        """Start all parts of the stack, wait until the API is ready, and return the developer's account.
-
-        The file `dev.json` in the home folder then has the address and the key.
-
-        Raises:
-            StackAlreadyRuns: another stack uses the home folder.
-            DevstackError: a process did not start. Call `stop` then, because others may have started.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Start all parts of the stack, wait until the API is ready, and return the developer's account."""
         self.home.create()
         self._lock = self.home.acquire()
         self.supervisor.keep_open(self._lock)
@@ -140,14 +124,7 @@ class Stack:
         return account
 
     def build_console(self) -> None:
-        """Build the console if its sources have changed since the last build, and wait until it is built.
-
-        If the build fails, print the error and keep the last build.
-
-        Raises:
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Build the console if its sources have changed since the last build, and wait until it is built."""
         if not pages.is_wanted():
             return
         self.home.create()
@@ -172,10 +149,7 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        """Return a link that signs one browser in to the console, or None if the console is not built.
-
-        The link works once, within a minute.
-        """
+        """Return a link that signs one browser in to the console, or None if the console is not built."""
         return self._command("console", "app.cli", "console") if pages.is_built() else None
 
     def stop(self) -> None:
@@ -200,11 +174,6 @@ class Stack:
         return self._plan.port
 
     def _start_processes(self, port: int) -> dict[str, int]:
-        """Start servers and services, and return their process ids; the API is not ready yet.
-
-        Loading the modules of the API takes most of the time, so it starts as soon as the database is
-        current; the worker starts only when the servers leave a processor free.
-        """
         started = time.monotonic()
 
         def report(name: str, address: str) -> None:
@@ -325,10 +294,7 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """During the block, request a stop from the supervisor at Ctrl-C, at SIGTERM, and when the terminal closes.
-
-    If this process was started by nohup, the closing of the terminal is ignored.
-    """
+    """During the block, request a stop from the supervisor at Ctrl-C, at SIGTERM, and when the terminal closes."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -345,11 +311,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def run_dev(settings: Settings) -> int:
-    """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status.
-
-    `settings` must have `development=True`, because the stack uses secrets that are refused otherwise. Call this in the
-    main thread.
-    """
+    """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status."""
     terminal = TerminalOutput(patience=_TERMINAL_SECONDS)
     stack = Stack(Plan.from_settings(settings, os.environ), terminal)
     terminal.title(f"Taskbeacon development stack in {stack.home.root}")

@@ -39,11 +39,7 @@ class Styled:
 
 
 def visible(text: str) -> str:
-    r"""Return the text with its control characters written as Python writes them, such as `\x1b` for ESC.
-
-    A terminal obeys such characters: they hide text, change what was printed before, or write to the clipboard. Tabs
-    and newlines are kept.
-    """
+    r"""Return the text with its control characters written as Python writes them, such as `\x1b` for ESC."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -97,10 +93,7 @@ class TerminalOutput:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Write the text of a step when the block begins, and its duration when the block ends.
-
-        If the block raises an error, the duration is not written.
-        """
+        """Write the text of a step when the block begins, and its duration when the block ends."""
         started = time.monotonic()
         if self._unfinished is not None:
             self.line()
@@ -118,14 +111,10 @@ class TerminalOutput:
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
-        """Write the text of a step that has ended, with its duration in seconds.
-
-        Use this instead of `step` for steps that run at the same time as other steps.
-        """
+        """Write the text of a step that has ended, with its duration in seconds."""
         self.line("  ", Styled("✓", "green"), f" {text} ", Styled(f"{seconds:.1f} s", "dim"))
 
     def _compose(self, *parts: str | Styled) -> str:
-        """Return the parts as one text, with control characters made visible and, on a terminal, with styles."""
         return "".join(
             f"{_STYLES[part.style]}{visible(part.text)}{_RESET}"
             if isinstance(part, Styled) and self._rich
@@ -163,7 +152,6 @@ class TerminalOutput:
 
 
 def _open_unblocked(stream: TextIO) -> int | None:
-    """Open a terminal or a pipe again: to unblock the stream's own description would do so for the shell as well."""
     try:
         mode = os.fstat(stream.fileno()).st_mode
         if not stat.S_ISCHR(mode) and not stat.S_ISFIFO(mode):
@@ -182,11 +170,7 @@ def show_welcome(
     sink_url: str | None,
     login_link: str | None,
 ) -> None:
-    """Print the addresses of a running stack, its API key, and commands to use it from another terminal.
-
-    `sink_url` is the page of the local stand-in for Expo, or None if the stack has none. `login_link` signs one browser
-    in to the console; it is None if the console is not built.
-    """
+    """Print the addresses of a running stack, its API key, and commands to use it from another terminal."""
     terminal.table(
         {
             "Base URL": base_url,
@@ -214,7 +198,6 @@ def show_welcome(
 
 
 def _command_line(home: Home) -> str:
-    """Return the command line by which another terminal, in any folder, calls a command for this stack."""
     program = Path(sys.executable).with_name("taskbeacon")
     command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
     elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]

@@ -24,7 +24,6 @@ _PPID, _SESSION, _START_TIME = 1, 3, 19  # fields of /proc/<pid>/stat, counted a
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat after the command name; [] if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -45,7 +44,6 @@ def is_alive(pid: int) -> bool:
 
 
 def _list_processes() -> dict[int, tuple[int, int, str]]:
-    """Return parent, session and start time of each living process."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         fields = _stat(int(entry.name))
@@ -55,11 +53,7 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes, by process id.
-
-    The result has the processes with the ids `roots`, all their descendants, and all processes in the operating-system
-    sessions that any of these leads.
-    """
+    """Return the start times of living processes, by process id."""
     living = _list_processes()
     found, pending = set[int](), {*roots}
     while pending:
@@ -80,11 +74,7 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait up to `grace` seconds for processes to end, then kill those that are still alive, with their descendants.
-
-    `processes` maps process ids to start times. A process with such an id and another start time is a later process,
-    and is not killed.
-    """
+    """Wait up to `grace` seconds for processes to end, then kill those that are still alive, with their descendants."""
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -96,11 +86,7 @@ def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
 
 
 def main() -> None:
-    """Watch the process that started this one, the launcher, through its messages on standard input.
-
-    If the launcher dies, end its processes, and remove the files and folders that its messages name. If it stops in an
-    orderly way, do nothing.
-    """
+    """Watch the process that started this one, the launcher, through its messages on standard input."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     roots: list[int] = []

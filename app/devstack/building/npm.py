@@ -25,22 +25,13 @@ class Npm:
     environment: Mapping[str, str]
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run npm in a folder and wait until it has ended. Its output is not printed.
-
-        Raises:
-            DevstackError: npm failed; the message has the last lines of its output.
-
-        """
+        """Run npm in a folder and wait until it has ended. Its output is not printed."""
         _run([*self.command, *arguments], folder, self.environment)
 
     def call(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> int:
-        """Run npm in a folder, wait until it has ended, and return its exit status.
-
-        Its output goes to this process's standard output. Variables in `environment` take precedence over those of this
-        `Npm`.
-        """
+        """Run npm in a folder, wait until it has ended, and return its exit status."""
         command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
         return subprocess.run(
             command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, check=False
@@ -48,10 +39,7 @@ class Npm:
 
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
-    """Return the npm on PATH, or None if it is missing or the Node on PATH is too old.
-
-    `oldest` is the oldest suitable version of Node (major, minor).
-    """
+    """Return the npm on PATH, or None if it is missing or the Node on PATH is too old."""
     node, npm = shutil.which("node"), shutil.which("npm")
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
@@ -68,18 +56,7 @@ def find_installed_npm(folder: Path) -> Npm | None:
 
 
 def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: TerminalOutput) -> Npm:
-    """Install Node from PyPI into `folder` and return its npm. The version is the one in a lock file of this package.
-
-    Args:
-        folder: the folder to install into. Afterwards, Node is in its sub-folder `node`.
-        scratch: a temporary folder on the same file system.
-        oldest: the oldest version (major, minor) that would have been suitable on PATH. It is only printed.
-        terminal: prints the progress.
-
-    Raises:
-        DevstackError: the installation failed.
-
-    """
+    """Install the locked Node from PyPI into `folder` and return its npm."""
     made = scratch / "node"
     version = ".".join(str(part) for part in oldest if part)
     with terminal.step(f"Node, since there is no version {version} or newer on PATH (about 200 MB)"):

@@ -37,19 +37,7 @@ def lock_builds(home: Path) -> Iterator[None]:
 
 
 def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
-    """Install the console's npm packages next to its sources, unless they are current. Return the npm to use with them.
-
-    Call this while `lock_builds` holds the lock.
-
-    Args:
-        home: the home folder. Node is installed into it if there is no suitable one on PATH.
-        terminal: prints the progress.
-        with_tools: whether to install also the packages for checks and tests.
-
-    Raises:
-        DevstackError: there are no sources, or the installation failed.
-
-    """
+    """Install the console's npm packages unless they are current. Return the npm to use with them."""
     if not is_checkout():
         raise DevstackError(f"there are no sources of the console in {SOURCE}")
     npm = find_npm(_OLDEST_NODE) or find_installed_npm(home) or _install_node(home, terminal)

@@ -34,21 +34,13 @@ def is_built() -> bool:
 
 
 def is_wanted() -> bool:
-    """Return whether the console must be built: there is no build, or the sources have changed since the last one.
-
-    Return False if the sources are missing, or if the environment has `SKIP_CONSOLE_BUILD=1`.
-    """
+    """Return whether the console must be built: there is no build, or the sources have changed since the last one."""
     is_skipped = os.environ.get(SKIP, "0") not in {"", "0"}
     return not is_skipped and packages.is_checkout() and not _is_current(_PLACE / "dist")
 
 
 def build_pages(home: Path, terminal: TerminalOutput) -> bool:
-    """Build the console, and return True. If the last build is current, do nothing, and return False.
-
-    Raises:
-        DevstackError: the build failed; the last build is kept.
-
-    """
+    """Build the console, and return True. If the last build is current, do nothing, and return False."""
     with packages.lock_builds(home):
         if packages.is_checkout() and _is_current(_PLACE / "dist"):
             return False
@@ -61,7 +53,6 @@ def build_pages(home: Path, terminal: TerminalOutput) -> bool:
 
 
 def _copy(built: Path, place: Path, digest: str) -> None:
-    """Put a build beside the module that serves it."""
     fresh = place / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     made = fresh / "dist"

@@ -16,11 +16,7 @@ from app.devstack.terminal import TerminalOutput
 
 
 def main(names: Sequence[str]) -> int:
-    """Run scripts of the console's package.json one after the other, until one fails. Return the exit status.
-
-    It is that of the script that failed, or 0 if all succeed. If Node or the packages are missing and cannot be
-    installed, run no script, and return 1 if the environment variable `CI` is set and otherwise 0.
-    """
+    """Run scripts of the console's package.json one after the other, until one fails. Return the exit status."""
     home = Settings(development=True).home.absolute()
     try:
         with packages.lock_builds(home):

@@ -98,10 +98,7 @@ The module map is written, and its check passes.
 
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
-    """Run the demo in a new development stack, stop the stack, and return an exit status.
-
-    `then` is called with the stack after the demo, before the stack stops. Call this function in the main thread.
-    """
+    """Run the demo in a new development stack, stop the stack, and return an exit status."""
     terminal = TerminalOutput()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
     repository = DemoRepository(folder / "git")
@@ -181,7 +178,6 @@ def _demonstrate(terminal: TerminalOutput, stack: Stack, repository: DemoReposit
 
 
 def _attach(terminal: TerminalOutput, client: httpx.Client, plain: httpx.Client, path: str) -> str:
-    """Upload a file for the run, directly to the object store; return its id."""
     item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
     wanted = [item | {"size": len(_ATTACHMENT)}]
     prepared = request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
@@ -198,7 +194,6 @@ def _attach(terminal: TerminalOutput, client: httpx.Client, plain: httpx.Client,
 def _follow(
     terminal: TerminalOutput, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
 ) -> dict[str, Any]:
-    """Print the run's log as it grows; return the ended run. Raises DevstackError if it does not end."""
     log = RunLog(terminal)
     run: dict[str, Any] = {}
 
@@ -226,7 +221,6 @@ def _show_pushes(
     phone: Phone,
     watched_run: dict[str, Any],
 ) -> None:
-    """Show that the phone got no push for the run it watched, but pushes for the next, a question among them."""
     terminal.line()
     terminal.title("Pushes")
     show_notification(terminal, _notification(stack, phone, watched_run["id"]))
@@ -243,7 +237,6 @@ def _show_pushes(
 def _answer(
     terminal: TerminalOutput, stack: Stack, client: httpx.Client, plain: httpx.Client, run_id: str
 ) -> None:
-    """Answer the question of a run from its push, without the key."""
     pushed: list[PushedQuestion] = []
 
     def has_come() -> bool:
@@ -261,7 +254,6 @@ def _answer(
 
 
 def _close(stack: Stack, client: httpx.Client, path: str) -> None:
-    """End the conversation of a run when its turn is over. Raises DevstackError unless the turn succeeded."""
     run: dict[str, Any] = {}
 
     def has_ended() -> bool:
@@ -280,7 +272,6 @@ def _close(stack: Stack, client: httpx.Client, path: str) -> None:
 
 
 def _show_webhook(terminal: TerminalOutput, stack: Stack, hook: HookedSink, run_id: str) -> None:
-    """Show the webhook about the end of the run, after the official library has verified it."""
     message: dict[str, Any] = {}
 
     def has_come() -> bool:

@@ -41,10 +41,7 @@ class Phone:
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
-        """Return the push about a run with this kind, as JSON of the API: whether it was sent, and the reason.
-
-        Return an empty dict if there is no such push yet, or if the decision about it is not final yet.
-        """
+        """Return the push about a run with this kind, as JSON of the API: whether it was sent, and the reason."""
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
         return next((row for row in ours if row["decision"] not in _UNDECIDED), {})

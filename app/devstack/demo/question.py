@@ -32,14 +32,7 @@ class PushedQuestion:
         self._buttons = {button["id"]: button for button in push["data"]["actions"]}
 
     def allow(self, plain: httpx.Client, base_url: str) -> str:
-        """Answer the question through the API with the action token of the button `allow`; return the button's title.
-
-        `plain` is an HTTP client without an API key, and `base_url` the URL of the API.
-
-        Raises:
-            DevstackError: there is no such button, the request failed, or the question has another answer already.
-
-        """
+        """Answer the question with the action token of the button `allow`; return the title of the button."""
         button = self._buttons.get("allow")
         if button is None:
             raise DevstackError("the push of the question has no button that allows")
@@ -51,17 +44,7 @@ class PushedQuestion:
 
 
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
-    """Return the questions of a run, from the pushes that the local stand-in for Expo has received so far.
-
-    Args:
-        plain: an HTTP client without an API key.
-        sink_url: the URL of the stand-in.
-        run_id: the id of the run.
-
-    Raises:
-        DevstackError: the stand-in does not respond.
-
-    """
+    """Return the questions of a run, from the pushes that the local stand-in for Expo has received so far."""
     with failures_as_devstack_errors("the sink cannot be read"):
         pushes = plain.get(f"{sink_url}/pushes").raise_for_status().json()
     return [

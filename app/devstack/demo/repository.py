@@ -28,15 +28,7 @@ class DemoRepository:
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Create the bare repository from the last commit of the checkout to which this code belongs.
-
-        If there is no such commit, create it from the files in the code's folder. Return the source as a text for
-        people, such as "the last commit of /folder".
-
-        Raises:
-            DevstackError: git is missing or failed.
-
-        """
+        """Create the bare repository from the last commit of the checkout to which this code belongs."""
         require_git()
         self._path.mkdir(parents=True)
         # The checkout may belong to another user, and the person's own git settings must not apply.
@@ -60,12 +52,7 @@ class DemoRepository:
         return f"the files of {checkout}"
 
     def show_branch(self, branch: str) -> str:
-        """Return a text with the commits of a branch that are not in `main`, as `git log --stat` prints them.
-
-        Raises:
-            DevstackError: git failed.
-
-        """
+        """Return a text with the commits of a branch that are not in `main`, as `git log --stat` prints them."""
         return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
 
     def _succeeds(self, *arguments: str) -> bool:

@@ -11,10 +11,7 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """A webhook endpoint that the demo registers for the event `run.completed`.
-
-    Its URL is that of a local receiver in the development stack. The demo reads the messages there.
-    """
+    """A webhook endpoint that the demo registers for the event `run.completed`."""
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain
@@ -30,14 +27,7 @@ class HookedSink:
         self._secret = made["secret"]
 
     def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the webhook message about the end of a run, with its id, after its signature was verified.
-
-        Return an empty dict if no such message has arrived yet.
-
-        Raises:
-            DevstackError: a signature is wrong, or the local receiver does not respond.
-
-        """
+        """Return the webhook message about the end of a run, with its id, after its signature was verified."""
         with failures_as_devstack_errors("the sink cannot be read"):
             messages = self._plain.get(self._url).raise_for_status().json()
         for message in messages:

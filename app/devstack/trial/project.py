@@ -15,16 +15,7 @@ from app.services.accounts.integrations import NewIntegration, create_integratio
 
 
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
-    """Return the id of the project that clones its repositories from `git_url`, and make the user a member of it.
-
-    If there is no such project, create it. If there are several, because two calls ran at the same time, return the
-    first. `cipher` encrypts the secrets of the project's access to `git_url`.
-
-    Raises:
-        NotFound: there is no such user.
-        InvalidInput: `git_url` is not valid.
-
-    """
+    """Return the id of the project that clones its repositories from `git_url`, and make the user a member of it."""
     project_id = await session.scalar(
         select(Integration.project_id).where(Integration.git_url == git_url).order_by(Integration.id).limit(1)
     )

@@ -35,10 +35,7 @@ _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """A bare copy of a person's repository, in a sub-folder of `folder`. Agents work on the copy.
-
-    `source` is the person's repository: a local folder, or a URL that `git clone` accepts.
-    """
+    """A bare copy of a person's repository, in a sub-folder of `folder`. Agents work on the copy."""
 
     def __init__(self, folder: Path, source: str) -> None:
         local = Path(source).expanduser()
@@ -54,17 +51,7 @@ class TrialRepository:
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the bare copy of the repository `name`. Its content is fetched by `copy`, not yet by this call.
-
-        Args:
-            folder: the folder of all copies.
-            name: a folder in a git checkout, or `organization/repository` on the code host, or a URL.
-            base_url: the URL of the code host.
-
-        Raises:
-            DevstackError: git is missing, or `name` is a folder that does not exist or is not in a git checkout.
-
-        """
+        """Return the bare copy of the repository `name`. Its content is fetched by `copy`, not yet by this call."""
         require_git()
         local = Path(name).expanduser()
         if local.is_dir():
@@ -78,14 +65,7 @@ class TrialRepository:
         return cls(folder, str(local.absolute()) if local.exists() else name)
 
     def copy(self) -> str:
-        """Fetch the HEAD of the person's repository into the bare copy, and return the name of its current branch.
-
-        If HEAD is detached, the branch in the copy is called `main`.
-
-        Raises:
-            DevstackError: git failed, or the person's repository has no commit.
-
-        """
+        """Fetch the HEAD of the person's repository into the bare copy, and return the name of its current branch."""
         heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
         if not heads:
             raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
@@ -101,10 +81,7 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the person's repository is a local checkout with uncommitted changes.
-
-        Such changes are not in the bare copy that agents work on.
-        """
+        """Return whether the person's repository is a local checkout with uncommitted changes."""
         if self.checkout is None:
             return False
         with self._view(self.checkout) as view:
@@ -112,15 +89,7 @@ class TrialRepository:
             return bool(_git(self.source, *view, f"--work-tree={self.checkout}", *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
-        """Fetch a branch that a run has pushed into the checkout from which the trial was started.
-
-        Return the git command that shows the branch's changes. If the trial was started from a URL, there is no
-        checkout: fetch nothing, and return the git command that fetches the branch.
-
-        Raises:
-            DevstackError: git failed.
-
-        """
+        """Fetch a branch that a run has pushed into the checkout from which the trial was started."""
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
@@ -131,7 +100,6 @@ class TrialRepository:
 
     @contextmanager
     def _view(self, checkout: Path) -> Iterator[tuple[str, ...]]:
-        """Yield options with which git uses the checkout's objects, refs and index, but no configuration of it."""
         asked = ("-C", str(checkout), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
         own, common = (Path(line) for line in _git(self.source, *asked).splitlines())
         listed = _git(self.source, "config", "--file", str(common / "config"), "--list")
@@ -154,7 +122,6 @@ class TrialRepository:
 
 
 def _git(source: str, *arguments: str) -> str:
-    """Run git and return its output. Raises DevstackError, which names the source."""
     # With the reader's own configuration and credentials, but in no repository: neither of the shell's environment
     # nor of its folder.
     environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}

@@ -65,10 +65,7 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The arguments of `taskbeacon try`: the prompt, the agent and its model.
-
-    If `adapter` is None, the built-in agent is used. If `model` is None, the agent's default model is used.
-    """
+    """The arguments of `taskbeacon try`: the prompt, the agent and its model."""
 
     prompt: str
     adapter: str | None = None  # None: the built-in one
@@ -78,10 +75,7 @@ class Trial:
 def run_trial(
     stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput
 ) -> int:
-    """Let an agent work on a repository, print its progress, and fetch the branch with its work. Return an exit status.
-
-    The status is 0 if the run has completed, and 130 after Ctrl-C, which cancels the run. Otherwise it is 1.
-    """
+    """Let an agent work on a repository, and fetch the branch with its work. Return an exit status."""
     try:
         return _perform(stack, repository, trial, terminal)
     except DevstackError as error:
@@ -126,7 +120,6 @@ def _title(prompt: str) -> str:
 
 
 def _follow(terminal: TerminalOutput, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print the run's log as it grows; return the ended run. The service ends every run."""
     log = RunLog(terminal)
     while True:
         run = show_progress(log, client, plain, path)
