@@ -26,7 +26,6 @@ def servers() -> Iterator[Settings]:
     lock = home.acquire()
     supervisor = Supervisor()
     supervisor.keep_open(lock)
-    supervisor.remove_if_killed(folder)
     embedded = EmbeddedServers(home, wanted=_WANTED, durable=False, bucket="taskbeacon-bench")
     try:
         embedded.start(supervisor)

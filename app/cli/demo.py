@@ -3,7 +3,7 @@
 import click
 
 from app.cli.privacy import hide_environment
-from app.devstack.demo.demo import run_demo
+from app.devstack.demo import run_demo
 
 
 @click.command()

@@ -11,12 +11,12 @@ from app.cli.database import with_sessions
 from app.cli.settings import check_catalog, development_settings, no_stack, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from app.devstack.client import ProjectClient
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json
+from app.devstack.repositories import TrialRepository
 from app.devstack.terminal import TerminalOutput
-from app.devstack.trial.project import find_or_make_project
-from app.devstack.trial.repository import TrialRepository
-from app.devstack.trial.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
+from app.devstack.trial import DEFAULT_PROMPT, MODELS, Trial, find_or_make_project, run_trial
 from app.security import Cipher
 
 
@@ -61,9 +61,10 @@ def try_command(
         source = TrialRepository.find(copies, repository, base_url=settings.git_base_url)
     except DevstackError as error:
         raise click.ClickException(str(error)) from error
-    stack = _join(home, settings, copies.as_uri())
-    wanted = Trial(prompt=text, adapter=adapter, model=model)
-    context.exit(run_trial(stack, source, wanted, TerminalOutput()))
+    terminal = TerminalOutput()
+    with _join(terminal, home, settings, copies.as_uri()) as client:
+        wanted = Trial(prompt=text, adapter=adapter, model=model)
+        context.exit(run_trial(client, source, wanted, terminal))
 
 
 def _running_home() -> Home | None:
@@ -77,7 +78,7 @@ def _running_home() -> Home | None:
     return None
 
 
-def _join(home: Home, settings: Settings, git_url: str) -> RunningStack:
+def _join(terminal: TerminalOutput, home: Home, settings: Settings, git_url: str) -> ProjectClient:
     dev = read_json(home.dev_json)
 
     async def work(sessions: SessionFactory) -> int:
@@ -86,4 +87,4 @@ def _join(home: Home, settings: Settings, git_url: str) -> RunningStack:
             return await find_or_make_project(session, cipher, user_id=dev["user_id"], git_url=git_url)
 
     project_id = with_sessions(settings, work)
-    return RunningStack(base_url=dev["base_url"], api_key=dev["api_key"], project_id=project_id)
+    return ProjectClient(terminal, base_url=dev["base_url"], project_id=project_id, api_key=dev["api_key"])

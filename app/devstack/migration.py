@@ -27,7 +27,6 @@ def draft_migration(message: str) -> int:
         return 2
     supervisor = Supervisor()
     with tempfile.TemporaryDirectory(prefix="taskbeacon-migration-") as folder, stop_on_signals(supervisor):
-        supervisor.remove_if_killed(Path(folder))
         try:
             _draft(supervisor, Home(Path(folder)), message)
         except StopRequested:

@@ -1,27 +1,27 @@
 """Start child processes, wait for them, and end all of them, whatever happens to this process.
 
-`stop()` ends children in order. If this process is killed, the kernel sends them their stop signals, and the
-watchdog ends children that hang and all descendants.
+`stop()` ends children in order. If this process is killed, the kernel sends each of them its stop signal; of a launcher
+that is `guarded`, no other process is left either.
 """
 
 import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
-from app.devstack import watchdog
 from app.devstack.errors import DevstackError, StopRequested
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_SI_KERNEL = 128
 _KEEP_SIZE_AND_PUNCH_HOLE = 1 | 2
 _POLL_SECONDS = 0.02
 _FORWARD_SECONDS = 0.2
@@ -33,6 +33,7 @@ _STOP_GRACE_SECONDS = 10.0
 
 # Loaded before any fork: a forked child should only call it.
 _libc = ctypes.CDLL(None, use_errno=True)
+_launcher: int | None = None
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
@@ -46,6 +47,62 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before this call
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process with this id exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run `work` in a child process and return its exit status; both processes return from this call.
+
+    No process that `work` starts is left, whichever of the two is killed: if this one is, the other gets SIGTERM; if
+    the other is, this one kills its descendants.
+    """
+    global _launcher  # noqa: PLW0603 - a fact about the process
+    _launcher = os.getpid()
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        bind_to_parent(_launcher, signal.SIGTERM)
+        with _ending_orphans():
+            return work()
+    if "MAKELEVEL" in os.environ:
+        # If `make` is killed, it cannot stop us; the kernel can.
+        bind_to_parent(os.getppid(), signal.SIGTERM)
+    with _ending_orphans():
+        while True:
+            info = signal.sigwaitinfo(signals)
+            if info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL:  # the terminal's go to both
+                os.kill(child, info.si_signo)
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == child:
+                    status = os.waitstatus_to_exitcode(ended[1])
+                    return status if status >= 0 else 128 - status
+
+
+def launcher_pid() -> int:
+    """Return the id of the process that a person knows as this launcher."""
+    return _launcher or os.getpid()
+
+
+@contextmanager
+def _ending_orphans() -> Iterator[None]:
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not every kernel lists them
+            while found := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
+                for pid in found:
+                    os.kill(int(pid), signal.SIGKILL)
+                    os.waitpid(int(pid), 0)
 
 
 @dataclass(slots=True)
@@ -123,11 +180,9 @@ class Supervisor:
         self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
         self._has_room = has_room
-        self._watchdog: subprocess.Popen[bytes] | None = None
         self._stop_requested = False
         self._is_stopping = False
         self._is_forced = False
-        self._terminal: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -142,19 +197,9 @@ class Supervisor:
         self._stop_requested = True
         self._is_forced = self._is_stopping
 
-    def stop_with_terminal(self) -> None:
-        """Treat the closing of this process's terminal as a request to stop, from now on."""
-        with suppress(OSError):  # no terminal
-            self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-
     def keep_open(self, descriptor: int) -> None:
         """Let the children that are started from now on inherit a file descriptor."""
         self._keep_open = (*self._keep_open, descriptor)
-
-    def remove_if_killed(self, *paths: Path) -> None:
-        """Remove these files and folders if this process is killed. A separate process, the watchdog, does so."""
-        for path in paths:
-            self._send_to_watchdog(f"path {path}")
 
     def start(
         self,
@@ -195,7 +240,6 @@ class Supervisor:
             raise DevstackError(f"{name} cannot be started ({argv[0]}): {error}") from error
         child = Child(name, process, stop_signal, output, start, is_forwarded=log is None)
         self.children.append(child)
-        self._send_to_watchdog(f"pid {child.pid}")
         return child
 
     def run(
@@ -237,12 +281,16 @@ class Supervisor:
         """Call `ready()` every `every` seconds until it returns True."""
         deadline = time.monotonic() + timeout
         while not ready():
-            time.sleep(every)
-            self._check(one_shot)
+            self.pause(every, one_shot=one_shot)
             if time.monotonic() > deadline:
                 child = one_shot or next((child for child in self.children if child.name == what), None)
                 tail = child.tail() if child else ""
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
+
+    def pause(self, seconds: float, *, one_shot: Child | None = None) -> None:
+        """Wait for some time. Raises StopRequested, or DevstackError if a child other than `one_shot` has ended."""
+        time.sleep(seconds)
+        self._check(one_shot)
 
     def run_until_stopped(self) -> NoReturn:
         """Pass the output of the children to the supervisor's `on_output` until a stop is requested. Never returns."""
@@ -252,18 +300,10 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all children in the reverse order of their start, and wait until they have ended."""
-        if not self.children and self._watchdog is None:
-            return
         self._is_stopping = True
-        processes = watchdog.snapshot(child.pid for child in self.children)
         for child in reversed(self.children):
             self._stop_one(child)
-        watchdog.kill_survivors(processes, grace=0.5)
         self.children.clear()
-        if self._watchdog is not None:
-            self._send_to_watchdog(watchdog.CLEAN_STOP)
-            self._watchdog.communicate()
-            self._watchdog = None
 
     def _stop_one(self, child: Child) -> None:
         with suppress(ProcessLookupError):
@@ -280,8 +320,6 @@ class Supervisor:
 
     def _check(self, one_shot: Child | None) -> bool:
         forwarded = [self._forward(child) for child in self.children]
-        if self._terminal is not None and not os.isatty(self._terminal):
-            self._stop_requested = True
         if self._stop_requested:
             raise StopRequested
         for child in self.children:
@@ -298,20 +336,6 @@ class Supervisor:
         if lines := child.next_lines():
             self._on_output(child.name, lines)
         return bool(lines)
-
-    def _send_to_watchdog(self, line: str) -> None:
-        if self._watchdog is None:
-            self._watchdog = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(watchdog.__file__))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        assert self._watchdog.stdin is not None
-        with suppress(BrokenPipeError):  # the watchdog was killed; the parent-death signal remains
-            self._watchdog.stdin.write(f"{line}\n".encode())
-            self._watchdog.stdin.flush()
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -22,7 +22,7 @@ from app.devstack.building import pages
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
-from app.devstack.processes import Supervisor, bind_to_parent
+from app.devstack.processes import Supervisor, guarded, launcher_pid
 from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
 from app.devstack.terminal import TerminalOutput, show_welcome
@@ -189,7 +189,7 @@ class Stack:
         servers.await_database(self.supervisor, report)
         self._migrate()
         pids = {
-            "launcher": os.getpid(),
+            "launcher": launcher_pid(),
             **servers.pids,
             "api": self._start_service("api", "app.cli", "serve"),
         }
@@ -298,11 +298,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
-        supervisor.stop_with_terminal()
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in signals}
-    if "MAKELEVEL" in os.environ:
-        # If `make` is killed, it cannot stop us; the kernel can.
-        bind_to_parent(os.getppid(), signal.SIGTERM)
     try:
         yield
     finally:
@@ -312,6 +308,10 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 def run_dev(settings: Settings) -> int:
     """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status."""
+    return guarded(lambda: _run_dev(settings))
+
+
+def _run_dev(settings: Settings) -> int:
     terminal = TerminalOutput(patience=_TERMINAL_SECONDS)
     stack = Stack(Plan.from_settings(settings, os.environ), terminal)
     terminal.title(f"Taskbeacon development stack in {stack.home.root}")

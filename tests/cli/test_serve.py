@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from app.config import Settings
-from app.devstack.watchdog import snapshot
-from tests.devstack.launchers import ended
+from tests.devstack.launchers import ended, snapshot
 from tests.support.deployment.processes import address_of, service_process
 from tests.support.waiting import eventually
 from tests.support.web.clients import socket_client

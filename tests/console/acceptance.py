@@ -39,7 +39,6 @@ def main(scenes: Sequence[str]) -> int:
         terminal.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
         return 1 if os.environ.get("CI") else 0
     with tempfile.TemporaryDirectory(prefix="taskbeacon-console-") as folder, Supervisor() as supervisor:
-        supervisor.remove_if_killed(Path(folder))
         try:
             program = _install(Path(folder), supervisor, terminal)
             base_url = _start(program, Path(folder), supervisor, npm, terminal)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from app.devstack.building import packages
-from app.devstack.demo.demo import run_demo
+from app.devstack.demo import run_demo
 from app.devstack.errors import DevstackError
 from app.devstack.stack import Stack
 from app.devstack.terminal import TerminalOutput

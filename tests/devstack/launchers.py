@@ -4,11 +4,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.devstack.watchdog import snapshot
 from tests.support.waiting import patient
 
 _POLL_SECONDS = 0.05
@@ -68,6 +67,27 @@ def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> N
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
         time.sleep(_POLL_SECONDS)
+
+
+def snapshot(roots: Iterable[int]) -> dict[int, str]:
+    """Return the start times of `roots`, their descendants, and the members of sessions that these lead."""
+    living = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # The command name may contain spaces and parentheses.
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if fields[0] != "Z":
+                living[int(entry.name)] = int(fields[1]), int(fields[3]), fields[19]
+    found, pending = set[int](), {*roots}
+    while pending:
+        found |= pending
+        # Members of a session too: their parent may be gone.
+        pending = {
+            pid
+            for pid, (parent, session, _) in living.items()
+            if pid not in found and (parent in pending or session in pending)
+        }
+    return {pid: living[pid][2] for pid in found & living.keys()}
 
 
 def ended(processes: Mapping[int, str]) -> bool:

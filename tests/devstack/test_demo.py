@@ -30,12 +30,7 @@ def test_demo_shows_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
     assert branch is not None
     assert f"Pushed branch {branch[1]}" in shown
     assert re.search(r"docs/module-map\.md +\| +\d+ \+", shown)
-    assert re.search(
-        r'"Add a module map" finished: not pushed, as a phone was showing the task \d+ s before', shown
-    )
     asked = shown.index('the agent asks, and a push arrives: "May others read this map?"')
-    answered = shown.index('answered "Allow" through the link of the push, without a key', asked)
-    assert '"Add a module map" finished: sent' in shown[answered:]
-    assert re.search(r"run\.completed, [0-9a-f-]{36}: delivered, signature verified", shown)
+    assert 'answered "Allow" through the link of the push, without a key' in shown[asked:]
     assert not list(temporary.iterdir())
     assert tempfile.gettempdir() != str(temporary)

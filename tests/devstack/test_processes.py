@@ -15,36 +15,37 @@ from pathlib import Path
 
 import pytest
 
-from app.devstack.watchdog import snapshot
-from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
+from tests.devstack.launchers import clean_environment, ended, launcher, run_source, snapshot, wait_for
 
-# One child ignores every polite signal; the other has a child in a session of its own.
+# One child ignores every polite signal; the other leaves a process in a session of its own.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()"
 PARENT = """
 import signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(0)))
 subprocess.Popen(["sleep", "600"], start_new_session=True)
 print("up")
 signal.pause()
 """
 LAUNCHER = """
 import json, os, signal, sys
-from pathlib import Path
 from app.devstack.errors import StopRequested
-from app.devstack.processes import Supervisor
+from app.devstack.processes import Supervisor, guarded
 
 seen = []
-with Supervisor(on_output=lambda name, line: seen.append(name)) as supervisor:
-    signal.signal(signal.SIGTERM, lambda *_: supervisor.request_stop())
-    supervisor.remove_if_killed(Path(sys.argv[2]))
-    for number, source in enumerate(json.loads(sys.argv[1])):
-        supervisor.start(f"child {number}", [sys.executable, "-uc", source], environment=os.environ)
-    supervisor.wait(lambda: len(seen) == len(supervisor.children), what="all", timeout=100)
-    print("ready", flush=True)
-    try:
-        supervisor.run_until_stopped()
-    except StopRequested:
-        print("asked to stop", flush=True)
+
+def work():
+  with Supervisor(on_output=lambda name, line: seen.append(name)) as supervisor:
+      signal.signal(signal.SIGTERM, lambda *_: supervisor.request_stop())
+      for number, source in enumerate(json.loads(sys.argv[1])):
+          supervisor.start(f"child {number}", [sys.executable, "-uc", source], environment=os.environ)
+      supervisor.wait(lambda: len(seen) == len(supervisor.children), what="all", timeout=100)
+      print("ready", flush=True)
+      try:
+          supervisor.run_until_stopped()
+      except StopRequested:
+          print("asked to stop", flush=True)
+  return 0
+
+sys.exit(guarded(work))
 """
 HEAD = """
 import os, sys
@@ -65,18 +66,17 @@ def run(source: str, *arguments: str) -> list[str]:
     ("children", "signals"),
     [
         ([PARENT], [signal.SIGTERM]),
+        ([PARENT, STUBBORN], [signal.SIGTERM, signal.SIGTERM]),  # the second one ends the grace
         ([PARENT], [signal.SIGKILL]),
         ([STUBBORN, PARENT], [signal.SIGKILL]),
-        ([PARENT, STUBBORN], [signal.SIGTERM, signal.SIGTERM]),  # the second one ends the grace
     ],
-    ids=["asked", "killed", "killed-stubborn", "asked-twice-stubborn"],
+    ids=["asked", "asked-twice-stubborn", "killed", "killed-stubborn"],
 )
-def test_no_child_or_grandchild_outlives_its_launcher(
+def test_no_process_outlives_its_launcher(
     children: list[str], signals: list[signal.Signals], tmp_path: Path
 ) -> None:
-    output, folder = tmp_path / "output", tmp_path / "folder"
-    folder.mkdir()
-    with launcher("-c", LAUNCHER, json.dumps(children), str(folder), output=output) as process:
+    output = tmp_path / "output"
+    with launcher("-c", LAUNCHER, json.dumps(children), output=output) as process:
         wait_for(lambda: b"ready" in output.read_bytes(), seconds=60, what="the children")
         family = snapshot([process.pid])
         for number, how in enumerate(signals):
@@ -86,9 +86,20 @@ def test_no_child_or_grandchild_outlives_its_launcher(
         process.wait(100)
         wait_for(lambda: ended(family), seconds=60, what="the end of the whole family")
 
-    # launcher, watchdog, the children, and the child of a child
-    assert len(family) == 3 + len(children)
-    assert folder.exists() == (signals[0] != signal.SIGKILL)
+    # The launcher is two processes; either may be killed.
+    assert len(family) == 2 + len(children) + children.count(PARENT)
+
+
+def test_no_process_outlives_the_child_of_a_launcher(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with launcher("-c", LAUNCHER, json.dumps([PARENT, STUBBORN]), output=output) as process:
+        wait_for(lambda: b"ready" in output.read_bytes(), seconds=60, what="the children")
+        family = snapshot([process.pid])
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        assert process.wait(60) == 128 + signal.SIGKILL
+
+    assert ended(family)
 
 
 def test_children_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from app.agents.runbook.parser import Say, Script, parse
 from app.devstack.errors import DevstackError
-from app.devstack.trial.repository import TrialRepository
-from app.devstack.trial.trial import DEFAULT_PROMPT
+from app.devstack.repositories import TrialRepository
+from app.devstack.trial import DEFAULT_PROMPT
 from tests.devstack.launchers import clean_environment, git
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.devstack.watchdog import snapshot
+from tests.devstack.launchers import snapshot
 from tests.e2e.conftest import Service
 from tests.e2e.test_processes import passwords, start_run
 from tests.support.callers import bearer

@@ -23,8 +23,7 @@ import asyncpg
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private
-from app.devstack.processes import Child, Supervisor
-from app.devstack.watchdog import is_alive
+from app.devstack.processes import Child, Supervisor, is_alive
 
 _NAME = "taskbeacon"
 _CLONE_NEWUSER = 0x10000000

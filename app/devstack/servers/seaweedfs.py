@@ -88,7 +88,6 @@ class SeaweedFS:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         """Start the SeaweedFS server, and return without waiting until it is ready."""
         self.clean_up()
-        supervisor.remove_if_killed(*self._sockets())
         data, identities = self._folder / "data", self._folder / "s3.json"
         data.mkdir(mode=0o700, exist_ok=True)
         credentials = {"accessKey": self._keys["access_key_id"], "secretKey": self._keys["secret_access_key"]}

@@ -11,7 +11,7 @@ import pytest
 from app.agents.errors import OutputInvalid
 from app.agents.workspace.fair_slots import QueueFull
 from app.agents.workspace.output_check import check_given
-from app.devstack.watchdog import snapshot
+from tests.devstack.launchers import snapshot
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 

@@ -1,4 +1,4 @@
-"""A bare copy of the reader's own repository, to which an agent's work is pushed.
+"""The bare repositories on which agents work: a copy of the reader's own for `taskbeacon try`, and that of the demo.
 
 The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its other
 branches do not change. It may come from a stranger, so none of its hooks runs, and no program that its configuration
@@ -9,15 +9,16 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import app
 from app.devstack.errors import DevstackError
-from app.devstack.git import require_git, run_git
 
-_GIT_SECONDS = 1800  # enough to clone a large repository
+_COPY_SECONDS = 1800  # enough to clone a large repository
 _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # What git needs to read a repository; each of it is a fixed word or a number.
@@ -32,6 +33,8 @@ _REPOSITORY_VARIABLES = frozenset(
     for name in ("DIR", "COMMON_DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
 )
 _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
+_GIT_SECONDS = 60
+_SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md", "Makefile")  # outside git
 
 
 class TrialRepository:
@@ -52,7 +55,6 @@ class TrialRepository:
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
         """Return the bare copy of the repository `name`. Its content is fetched by `copy`, not yet by this call."""
-        require_git()
         local = Path(name).expanduser()
         if local.is_dir():
             top = _git(name, "-C", str(local.absolute()), "rev-parse", "--show-toplevel").removesuffix("\n")
@@ -112,12 +114,7 @@ class TrialRepository:
             for key, value in _FORMAT.findall(listed):
                 _git(self.source, "config", "--file", str(view / "config"), key, value)
             # The reader's own configuration applies, but for what is of no use here.
-            quiet = (
-                "gc.auto=0",
-                "maintenance.auto=false",
-                "core.hooksPath=/dev/null",
-                "core.fsmonitor=false",
-            )
+            quiet = ("gc.auto=0", "maintenance.auto=false", "core.hooksPath=/dev/null", "core.fsmonitor=no")
             yield f"--git-dir={view}", *(word for setting in quiet for word in ("-c", setting))
 
 
@@ -126,4 +123,80 @@ def _git(source: str, *arguments: str) -> str:
     # nor of its folder.
     environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     failure = f"{source} cannot be copied"
-    return run_git(*arguments, environment=environment, seconds=_GIT_SECONDS, failure=failure, cwd=Path("/"))
+    return _run_git(
+        *arguments, environment=environment, seconds=_COPY_SECONDS, failure=failure, cwd=Path("/")
+    )
+
+
+class DemoRepository:
+    """The bare git repository for the demo, `taskbeacon/taskbeacon`. It has one branch, `main`."""
+
+    name = "taskbeacon/taskbeacon"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / self.name
+        self._config = folder / "gitconfig"
+
+    @property
+    def base_url(self) -> str:
+        """The `file://` URL that stands in for a code host: the service clones `organization/repository` below it."""
+        return self._folder.as_uri()
+
+    def create(self) -> str:
+        """Create the bare repository from the last commit of the checkout to which this code belongs."""
+        self._path.mkdir(parents=True)
+        # The checkout may belong to another user, and the person's own git settings must not apply.
+        self._config.write_text(
+            "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
+            "[receive]\n\tshallowUpdate = true\n",
+            encoding="utf-8",
+        )
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", ".")
+        checkout = Path(app.__file__ or "").absolute().parents[1]
+        if (checkout / ".git").exists():
+            with suppress(DevstackError):  # there is no commit yet
+                # Pushed, not cloned: a CI checkout has a detached HEAD and perhaps no branch.
+                self._git("-C", str(checkout), "push", "--quiet", str(self._path), "HEAD:refs/heads/main")
+                return f"the last commit of {checkout}"
+        sources = [name for name in _SOURCES if (checkout / name).exists()]
+        files = ("-c", "core.bare=false", "--git-dir", str(self._path), "--work-tree", str(checkout))
+        self._git(*files, "-C", str(checkout), "add", "--", *sources)
+        self._git(*files, "commit", "--quiet", "--message", "Copy the sources")
+        return f"the files of {checkout}"
+
+    def show_branch(self, branch: str) -> str:
+        """Return a text with the commits of a branch that are not in `main`, as `git log --stat` prints them."""
+        return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
+
+    def _git(self, *arguments: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        own = {"GIT_CONFIG_GLOBAL": str(self._config), "GIT_CONFIG_NOSYSTEM": "1"}
+        failure = f"git {arguments[0]} failed"
+        return _run_git(
+            *arguments, environment=kept | own, seconds=_GIT_SECONDS, failure=failure, cwd=self._path
+        )
+
+
+def _run_git(
+    *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
+) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
+            cwd=cwd,
+            env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip() or f"git failed with status {error.returncode}"
+        raise DevstackError(f"{failure}: {reason}") from error
+    except FileNotFoundError as error:
+        raise DevstackError("git is needed for this: install it (Debian: apt-get install git)") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DevstackError(f"{failure}: {error}") from error
+    return done.stdout

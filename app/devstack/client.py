@@ -1,0 +1,136 @@
+"""A client of a running stack, for the demo and `taskbeacon try`: requests, and the log of a run on the terminal."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Self
+
+import httpx
+
+from app.devstack.errors import DevstackError
+from app.devstack.terminal import Styled, TerminalOutput
+from app.enums import TERMINAL_STATUSES, RunStatus
+
+REQUEST_SECONDS = 30.0
+_LOG_ENTRIES = 5000  # of one request
+_SHOWN_OUTPUT_LINES = 12  # of one step at a time
+_SHOWN_PATCH_LINES = 30
+
+Object = dict[str, Any]  # Any: JSON
+
+
+class ProjectClient:
+    """Sends requests with an API key; paths are relative to a project's URL. As a context manager it closes itself."""
+
+    def __init__(self, terminal: TerminalOutput, *, base_url: str, project_id: int, api_key: str) -> None:
+        self._terminal = terminal
+        self._page = f"{base_url}/console/projects/{project_id}"
+        self._http = httpx.Client(
+            base_url=f"{base_url}/api/projects/{project_id}/",
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=REQUEST_SECONDS,
+            trust_env=False,  # no proxy between us and our own API
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def request(self, method: str, path: str, /, **body: Any) -> Any:  # Any: JSON
+        """Send a request, with `body` as JSON unless it is a GET, and return the JSON of the response."""
+        return send(self._http, method, path, **body)
+
+    def create_task(self, **fields: str) -> Object:
+        """Create a task; print its title and the URL of its page in the console."""
+        task: Object = self.request("POST", "tasks/", **fields)
+        self._terminal.title(f"Task {task['slug']}: {task['title']}")
+        self._terminal.styled_line(f"  {self._page}/tasks/{task['id']}", "dim")
+        return task
+
+    def watch(self, path: str, pause: Callable[[Object], object]) -> Object:
+        """Print the log of a run until it has ended, and return the run; call `pause` with it between two looks."""
+        log, seen = _RunLog(self._terminal), 0
+        while True:
+            run: Object = self.request("GET", path)
+            while entries := self.request("GET", f"{path}session_logs/?limit={_LOG_ENTRIES}&offset={seen}"):
+                seen += len(entries)
+                for entry in entries:
+                    log.show(entry)
+            if run["status"] in TERMINAL_STATUSES:
+                return run
+            pause(run)
+
+    def show_result(self, run: Object, path: str) -> None:
+        """Print the status of a run, its output without the summary, which was in the log, and its patch."""
+        is_good = run["status"] == RunStatus.COMPLETED
+        self._terminal.line()
+        self._terminal.title("Result: ", Styled(run["status"], "green" if is_good else "red"))
+        output = {name: value for name, value in (run["output"] or {}).items() if name != "summary"}
+        for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines() if output else []:
+            self._terminal.line(f"  {line}")
+        if any(artifact["name"].endswith(".patch") for artifact in run["artifacts"]):
+            self._show_patch(self.request("GET", f"{path}diff/")["files"])
+
+    def _show_patch(self, files: list[Object]) -> None:
+        self._terminal.line()
+        self._terminal.title("Patch")
+        lines = "".join(file.get("patch") or "" for file in files).splitlines()
+        for line in lines[:_SHOWN_PATCH_LINES]:
+            style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+            self._terminal.styled_line(f"  {line[:160]}", style)
+        if len(lines) > _SHOWN_PATCH_LINES:
+            self._terminal.styled_line(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
+
+
+def send(client: httpx.Client, method: str, path: str, /, **body: Any) -> Any:  # Any: JSON
+    """Send a request and return the JSON of the response. Raises DevstackError if it fails."""
+    try:
+        answer = client.request(method, path, json=body if method != "GET" else None)
+    except httpx.HTTPError as error:
+        raise DevstackError(f"{method} {path} failed: {error}") from error
+    if answer.is_error:
+        raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
+    return answer.json()
+
+
+class _RunLog:
+    """Prints progress, the steps of the agent with their output, and its messages."""
+
+    def __init__(self, terminal: TerminalOutput) -> None:
+        self._terminal = terminal
+        self._shown_output: set[str] = set()
+        self._wordings: dict[str, Callable[[Object], None]] = {
+            "tool_call": lambda update: self._print_marked("▸", "bold", str(update.get("title", ""))),
+            "tool_call_update": self._step_goes_on,
+            "agent_message": lambda update: self._print_marked(
+                "»", "green", str((update.get("content") or {}).get("text") or "")
+            ),
+        }
+
+    def show(self, entry: Object) -> None:
+        """Print a log entry (contract 13.4), or nothing if it is of another kind."""
+        notification = entry.get("notification") or {}
+        params = notification.get("params") or {}
+        if notification.get("method") == "_taskbeacon/progress":
+            self._print_marked("●", "cyan", str(params.get("message", "")))
+        update = params.get("update") or {}
+        if wording := self._wordings.get(update.get("sessionUpdate", "")):
+            wording(update)
+
+    def _step_goes_on(self, update: Object) -> None:
+        step, status = str(update.get("toolCallId")), update.get("status")
+        if step not in self._shown_output or status == "in_progress":  # the end of a step repeats its output
+            texts = [(part.get("content") or {}).get("text") or "" for part in update.get("content") or []]
+            lines = "".join(texts).splitlines()
+            for line in lines[:_SHOWN_OUTPUT_LINES]:
+                self._terminal.styled_line(f"    {line}", "dim")
+            if len(lines) > _SHOWN_OUTPUT_LINES:
+                self._terminal.styled_line(f"    … {len(lines) - _SHOWN_OUTPUT_LINES} more lines", "dim")
+        self._shown_output.add(step)
+        if status == "failed":
+            self._terminal.styled_line("    ✗ failed", "red")
+
+    def _print_marked(self, mark: str, style: str, text: str) -> None:
+        for number, line in enumerate(text.strip("\n").splitlines()):
+            self._terminal.line("  ", Styled(mark if number == 0 else " ", style), f" {line}")

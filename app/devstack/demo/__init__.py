@@ -1,1 +1,0 @@
-"""`make demo`: one task, end to end."""

@@ -1,1 +1,0 @@
-"""`taskbeacon try`: an agent on your own repository."""
