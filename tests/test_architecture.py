@@ -222,7 +222,7 @@ _RULES = {
         {
             "app/services": "the rules",
             "app/models": "conditions beside the columns",
-            "app/devstack/trial/project.py": "makes the rows of a database for development",
+            "app/devstack/trial.py": "makes the rows of a database for development",
         },
     ),
     "one writer of the status of runs": _Rule(
