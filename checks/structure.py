@@ -44,7 +44,6 @@ TO_JOIN: Final = (
     "app/devstack/servers/schema.py",
     "app/devstack/servers/valkey.py",
     "app/devstack/webhook_sink.py",
-    "app/services/events/live.py",
     "app/services/notifications/badges.py",
     "app/services/notifications/user_pushes.py",
 )

@@ -1,6 +1,6 @@
 """Read the events that a caller may see from the ledger, oldest first, starting after a given position."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    case,
     cast,
     func,
     literal_column,
@@ -24,15 +25,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import EventType
 from app.errors import InvalidInput, unknown_choice
 from app.models import Event, EventHorizon, Task, TaskFollow
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
     EVENT_AUDIENCE,
     VISIBLE_ANYWHERE,
     VISIBLE_PROJECTS,
+    Memberships,
     active_member,
     audiences_of,
+    find_memberships,
+    sees_task,
     visibility_anywhere,
 )
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
@@ -234,3 +238,55 @@ _END = Prepared(
     .limit(literal_column("1")),
     Cursor,
 )
+
+
+# The most events of one reading.
+LIVE_PAGE = 500
+
+
+class NewEvent(NamedTuple):
+    """A new event, with what decides who may see it."""
+
+    event: EventRow
+    audience: int | None
+    # Of a question's event: the users who have it in their inbox.
+    inboxes: list[int] | None
+
+
+class NewEvents(NamedTuple):
+    """New events of the ledger, oldest first, and the memberships that decide which users may see them."""
+
+    rows: Sequence[NewEvent]
+    memberships: Memberships
+
+
+async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
+    """Return up to `LIVE_PAGE` events of all projects after the position `after`, oldest first.
+
+    The result contains current memberships and inboxes of the users `user_ids` only: it does not say whether any other
+    user may see an event.
+    """
+    rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
+    if not rows:
+        return NewEvents((), {})
+    # After the events: a user who has left meanwhile sees none.
+    memberships = await find_memberships(session, user_ids, {row.event.project_id for row in rows})
+    return NewEvents(rows, memberships)
+
+
+def _new_statement() -> Any:  # Any: a Select of many columns
+    user_id = func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger))).column_valued("person")
+    having = select(user_id).where(sees_task(Event.project_id, user_id), concerns(user_id))
+    inboxes = func.array(having.correlate(Event, Task).scalar_subquery(), type_=ARRAY(BigInteger))
+    return (
+        select(
+            *EVENT_COLUMNS, EVENT_AUDIENCE.label("audience"), case((OF_QUESTIONS, inboxes)).label("inboxes")
+        )
+        .outerjoin(Task, Task.id == Event.task_id)
+        .where(AFTER)
+        .order_by(*IN_ORDER)
+        .limit(literal_int(LIVE_PAGE))
+    )
+
+
+_NEW = Prepared(_new_statement(), NewEvent)

@@ -15,8 +15,7 @@ from app.outages import DatabaseUnavailable
 from app.periodic import wait
 from app.services.access.visibility import Memberships
 from app.services.events.cursor import Cursor
-from app.services.events.live import PAGE, NewEvents, read_new_events
-from app.services.events.reading import find_end
+from app.services.events.reading import LIVE_PAGE, NewEvents, find_end, read_new_events
 from app.services.streams.frames import LedgerEvent
 
 # People watch: half of the events are shown within half of this. A look without new events is one short statement.
@@ -168,11 +167,11 @@ class LedgerFeed:
             else:
                 self._looked.set()
                 self._looked = asyncio.Event()
-            if count < PAGE:
+            if count < LIVE_PAGE:
                 await wait(are_over, _FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
 
     async def _read(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> int:
-        """Read new events and give them to all streams; return their number: `PAGE` if there may be more.
+        """Read new events and give them to all streams; return their number: `LIVE_PAGE` if there may be more.
 
         If `are_over` is set meanwhile, the streams are those of the next task, which reads for them.
         """

@@ -18,8 +18,7 @@ from app.models import Event, Project, Task, User
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.events.cursor import START, Cursor
-from app.services.events.live import PAGE
-from app.services.events.reading import read_events
+from app.services.events.reading import LIVE_PAGE, read_events
 from app.services.events.rendering import EventRow
 from app.services.streams.followed_ledger import INBOX, TASKS, FollowedLedger, ledger_of
 from app.services.streams.ledger_feed import LedgerFeed
@@ -180,7 +179,7 @@ async def test_client_that_is_ahead_of_the_shared_reading_gets_no_event_again(
     task: Task,
 ) -> None:
     """It comes from another process that has read more: two batches begin before its position."""
-    caller, count = member_of(project, owner), PAGE + 1
+    caller, count = member_of(project, owner), LIVE_PAGE + 1
     narrow = settings.model_copy(update={"database_pool_size": 1})
     engine = create_engine(narrow, application_name="taskbeacon-tests")
     feed = LedgerFeed(look_seconds=0)
