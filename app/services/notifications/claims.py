@@ -126,12 +126,12 @@ async def _notices(
     if with_presence:
         watching = await presence.watching(
             session,
-            task_ids={notice.row["task_id"] for notice in notices},
-            user_ids={notice.row["user_id"] for notice in notices},
+            task_ids={notice.row.task_id for notice in notices},
+            user_ids={notice.row.user_id for notice in notices},
             now=now,
         )
         notices = [notice.with_watching(watching) for notice in notices]
-    return {notice.row["key"]: notice for notice in notices}
+    return {notice.row.key: notice for notice in notices}
 
 
 async def store_decisions(
@@ -191,7 +191,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
         shown = replaced.get(each.stored.replaces, ReplacedNotice(is_shown=False, due_at=None))
         if not each.is_retraction:
             return decide_reminder(notice.context, shown, now)
-        end = ends.get((notice.row["run_id"], each.device_id))
+        end = ends.get((notice.row.run_id, each.device_id))
         assert notice.context.question is not None
         return decide_retraction(notice.context.question, shown, end, now)
 

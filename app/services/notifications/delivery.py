@@ -246,7 +246,7 @@ async def _add_reminders(session: AsyncSession, results: Sequence[_Outcome], now
     reminders = []
     for delivery, _ in results:
         notice = delivery.claim.notice
-        seconds = notice and notice.row["reminder_after_seconds"]
+        seconds = notice and notice.row.reminder_after_seconds
         if seconds and not delivery.is_reminder and not delivery.is_retraction:
             reminders.append(Replacement(delivery.id, now + timedelta(seconds=seconds)))
     await replacements.add(session, PushPurpose.REMINDER, reminders)

@@ -53,7 +53,9 @@ async def release_held(session: AsyncSession) -> int:
     if not people:
         return 0
     until = now + PUSH_LEASE
-    rows = await _CLAIM.all(session, {"user_ids": [row["id"] for row in people], "now": now, "until": until})
+    rows = await _CLAIM.all(
+        session, {"user_ids": [user_id for (user_id,) in people], "now": now, "until": until}
+    )
     claimed = as_deliveries(rows, now)
     held = await give_up_lost(session, claimed, now)
     notices = await notices_of(session, [each.id for each in held], now)
@@ -159,7 +161,7 @@ def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datet
 def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
     tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
     for notice in notices:
-        tasks[NotificationKind(notice.row["kind"])].add(notice.row["task_id"])
+        tasks[NotificationKind(notice.row.kind)].add(notice.row.task_id)
     return {kind: len(ids) for kind, ids in tasks.items()}
 
 

@@ -169,20 +169,20 @@ async def _decide_all(
         question_id=trigger.question_id,
         urgency=trigger.message.urgency if trigger.message else None,
     )
-    user_ids = {event.row["user_id"] for event in events}
+    user_ids = {event.row.user_id for event in events}
     devices = await _devices(session, user_ids)
     if with_presence:
-        task_ids = {event.row["task_id"] for event in events}
+        task_ids = {event.row.task_id for event in events}
         watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
         events = [event.with_watching(watching) for event in events]
     rows: list[dict[str, Any]] = []
     for event in events:
-        own = devices.get(event.row["user_id"], [])
+        own = devices.get(event.row.user_id, [])
         recipient = replace(event.context.recipient, has_device=bool(own))
         context = replace(event.context, recipient=recipient)
-        is_free = event.row["run_id"] in free
+        is_free = event.row.run_id in free
         if trigger.message is not None:
-            reached = await _over_limit(session, event.row["run_id"], is_free=is_free)
+            reached = await _over_limit(session, event.row.run_id, is_free=is_free)
             context = replace(context, from_agent=FromAgent(reached))
         elif not is_free and context.cooldown_until is None:
             context = replace(context, cooldown_until=now + COOLDOWNS[kind])
@@ -276,15 +276,18 @@ def _row(
     watching = context.watching if verdict.reason == "presence" else None
     return {
         "id": new_id(),
-        "task_id": row["task_id"],
-        "run_id": row["run_id"],
-        "user_id": row["user_id"],
-        "kind": row["kind"],
+        "task_id": row.task_id,
+        "run_id": row.run_id,
+        "user_id": row.user_id,
+        "kind": row.kind,
         "body": message_body(
-            NotificationKind(row["kind"]), row["title"], event.push_text, question=row["question_title"]
+            NotificationKind(row.kind),
+            row.title,
+            event.push_text,
+            question=row.question and row.question.title,
         ),
-        "question_id": row["question_id"],
-        "event_seq": row["event_seq"],
+        "question_id": row.question_id,
+        "event_seq": row.event_seq,
         "urgency": event.urgency,
         "device_id": device.id if device else None,
         "platform": device.platform if device else None,

@@ -27,10 +27,9 @@ from app.enums import (
     Urgency,
 )
 from app.services.action_tokens import ActionClaims, mint
-from app.services.notifications.rules.notices import Notice
+from app.services.notifications.rules.notices import Notice, NoticeQuestion
 from app.services.notifications.texts import closed_body
 from app.services.task_links import task_page
-from app.statements import Fields
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
@@ -152,16 +151,16 @@ class Composer:
         return PushMessage(delivery.token, title, _body(delivery), _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
-        row = _open_question(delivery)
+        question = _open_question(delivery)
         if (
-            row is None
-            or row["question_kind"] != QuestionKind.PERMISSION
-            or not self.action_tokens.covers(QuestionRisk(row["risk"]))
+            question is None
+            or question.kind != QuestionKind.PERMISSION
+            or not self.action_tokens.covers(QuestionRisk(question.risk))
         ):
             return []
-        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row["options"])])}
+        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(question.options)])}
         return [
-            self._action(delivery, row["options"], by_kind[kind], names)
+            self._action(delivery, question.options, by_kind[kind], names)
             for kind, names in _BUTTONS.items()
             if kind in by_kind
         ]
@@ -174,10 +173,10 @@ class Composer:
         return PushAction(id_, options[place]["id"], title, token, self._page(token))
 
     def _token(self, delivery: Delivery, option: int | None) -> str:
-        notice, question_id = delivery.claim.notice, delivery.subject.question_id
-        assert notice is not None
+        question, question_id = _question(delivery), delivery.subject.question_id
+        assert question is not None
         assert question_id is not None
-        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row["digest"], option))
+        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, question.digest, option))
 
     def _page(self, token: str) -> str | None:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
@@ -193,18 +192,22 @@ class Composer:
         return self.public_url
 
 
-def _open_question(delivery: Delivery) -> Fields | None:
+def _question(delivery: Delivery) -> NoticeQuestion | None:
     notice = delivery.claim.notice
-    if notice is None or notice.context.question is not QuestionStatus.OPEN:
-        return None
-    return notice.row
+    return notice and notice.row.question
+
+
+def _open_question(delivery: Delivery) -> NoticeQuestion | None:
+    question = _question(delivery)
+    return question if question is not None and question.status == QuestionStatus.OPEN else None
 
 
 def _body(delivery: Delivery) -> str:
     notice = delivery.claim.notice
     if not delivery.is_retraction or notice is None or notice.context.question is None:
         return delivery.body
-    name = None if notice.push_text is PushText.GENERIC else notice.row["answered_by"]
+    question = notice.row.question
+    name = question.answered_by if question and notice.push_text is not PushText.GENERIC else None
     return closed_body(notice.context.question, name)
 
 
@@ -218,8 +221,8 @@ def _data(delivery: Delivery) -> dict[str, Any]:
         data["questionId"] = str(delivery.subject.question_id)
         # An app keeps the greatest `seq` of a question and ignores late messages with a smaller one.
         data["seq"] = delivery.subject.event_seq
-        if delivery.claim.notice is not None and delivery.claim.notice.row["digest"] is not None:
-            data["digest"] = delivery.claim.notice.row["digest"].hex()
+        if (question := _question(delivery)) is not None:
+            data["digest"] = question.digest.hex()
         if delivery.is_retraction:
             data["kind"] = "clear"
     return data
@@ -244,7 +247,8 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
     if delivery.is_retraction:
         # The rest of the question's time: until then a device that reconnects may show its notice.
         return _DAY_SECONDS
-    expires_at = delivery.claim.notice and delivery.claim.notice.row["expires_at"]
+    question = _question(delivery)
+    expires_at = question and question.expires_at
     if urgency is Urgency.HIGH and expires_at is not None:
         return max(0, int((expires_at - utcnow()).total_seconds()))
     return _HALF_DAY_SECONDS if urgency is Urgency.LOW else _DAY_SECONDS

@@ -94,8 +94,10 @@ async def settle_receipts(
     """
     now = utcnow()
     changes = []
-    for row in await _LOCK.all(session, {"ids": [ticket.notification_id for ticket in tickets]}):
-        outcome = receipts.get(row["ticket_id"])
+    for id_, stored, ticket_id in await _LOCK.all(
+        session, {"ids": [ticket.notification_id for ticket in tickets]}
+    ):
+        outcome = receipts.get(ticket_id or "")
         if outcome is None:
             continue
         is_delivered = isinstance(outcome, Accepted)
@@ -104,9 +106,9 @@ async def settle_receipts(
         values = {"receipt_due_at": None, "settled_at": now}
         decision: NotificationDecision | None = None
         # That it was retracted or reminded of says more than that the notice arrived, so it stays.
-        if row["decision"] == NotificationDecision.SENT:
+        if stored == NotificationDecision.SENT:
             decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
-        changes.append(Change(id=row["id"], decision=decision, reason=reason, values=values))
+        changes.append(Change(id=id_, decision=decision, reason=reason, values=values))
     await store(session, changes, now)
     await devices.forget_dead(
         session,

@@ -48,7 +48,7 @@ from app.models import (
 from app.models.events import CURRENT_TRANSACTION
 from app.quiet_hours import QuietHours
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
-from app.statements import Fields, Prepared
+from app.statements import Prepared
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),
@@ -69,6 +69,57 @@ _HELD = [{"decision": NotificationDecision.HELD_QUIET_HOURS.value}]
 log = structlog.get_logger(__name__)
 
 
+class NoticeQuestion(NamedTuple):
+    """The question that a notice is about."""
+
+    status: str
+    kind: str
+    title: str
+    urgency: str
+    risk: str
+    digest: bytes
+    options: list[dict[str, Any]]
+    expires_at: datetime | None
+    closed_at: datetime | None
+    answered_by: str | None
+
+
+class NoticeRow(NamedTuple):
+    """A push notice, with what decides about it and what its text shows."""
+
+    # The id of its row, or of the run of a new notice.
+    key: UUID
+    run_id: UUID
+    task_id: UUID
+    user_id: int
+    kind: str
+    question_id: UUID | None
+    event_seq: int | None
+    created_at: datetime
+    decision: str | None
+    reason: str | None
+    was_quiet: bool
+    urgency: str | None
+    title: str
+    deleted: bool
+    is_active: bool
+    is_member: bool
+    is_muted: bool
+    wants_kind: bool
+    quiet_hours: dict[str, Any] | None
+    allow_during_quiet: list[str] | None
+    push_text: str | None
+    reminder_after_seconds: int | None
+    project_push_text: str | None
+    is_allowed: bool
+    run_status: str
+    question: NoticeQuestion | None
+    snoozed_until: datetime | None
+    answered_at: datetime | None
+    is_seen: bool
+    cooldown_until: datetime | None
+
+
 class Notice(NamedTuple):
     """A push notice, new or stored, with everything that decides whether it is sent.
 
@@ -77,14 +128,14 @@ class Notice(NamedTuple):
     text may have.
     """
 
-    row: Fields
+    row: NoticeRow
     context: NoticeContext
     urgency: Urgency | None
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
         """Return a copy with the device that shows its task to the recipient; `watching` is by task id and user id."""
-        device = watching.get((self.row["task_id"], self.row["user_id"]))
+        device = watching.get((self.row.task_id, self.row.user_id))
         return self._replace(context=replace(self.context, watching=device))
 
 
@@ -118,7 +169,7 @@ async def old_notices(
             notices.append(_notice(row, now))
         except Exception:
             # Not raised: the others are decided.
-            log.exception("push.not_decided", notification_id=str(row["key"]))
+            log.exception("push.not_decided", notification_id=str(row.key))
     return notices
 
 
@@ -275,30 +326,30 @@ def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
     )
 
 
-def _notice(row: Fields, now: datetime) -> Notice:
-    kind = NotificationKind(row["kind"])
-    own = row["question_urgency"] or row["urgency"]
+def _notice(row: NoticeRow, now: datetime) -> Notice:
+    kind = NotificationKind(row.kind)
+    own = row.question.urgency if row.question else row.urgency
     urgency = Urgency(own) if own else _URGENCIES.get(kind)
-    text = PushText(row["push_text"] or PushText.TITLE)
-    minimum = PushText(row["project_push_text"]) if row["project_push_text"] else None
+    text = PushText(row.push_text or PushText.TITLE)
+    minimum = PushText(row.project_push_text) if row.project_push_text else None
     recipient = Recipient(
-        has_access=row["is_active"] and row["is_member"] and not row["deleted"],
-        is_muted=row["is_muted"],
-        is_allowed=row["is_allowed"],
-        wants_kind=row["wants_kind"],
-        quiet_until=_quiet_until(row["quiet_hours"], now, was_quiet=row["was_quiet"]),
-        allowed_in_quiet=frozenset(row["allow_during_quiet"] or ()),
+        has_access=row.is_active and row.is_member and not row.deleted,
+        is_muted=row.is_muted,
+        is_allowed=row.is_allowed,
+        wants_kind=row.wants_kind,
+        quiet_until=_quiet_until(row.quiet_hours, now, was_quiet=row.was_quiet),
+        allowed_in_quiet=frozenset(row.allow_during_quiet or ()),
     )
     context = NoticeContext(
-        created_at=row["created_at"],
+        created_at=row.created_at,
         recipient=recipient,
         urgency=urgency or Urgency.NORMAL,
-        question=QuestionStatus(row["question_status"]) if row["question_status"] else None,
-        is_seen=row["is_seen"],
+        question=QuestionStatus(row.question.status) if row.question else None,
+        is_seen=row.is_seen,
         from_agent=FromAgent() if kind is NotificationKind.NOTIFY_USER else None,
-        cooldown_until=row["cooldown_until"],
-        snoozed_until=row["snoozed_until"],
-        answered_at=row["answered_at"],
+        cooldown_until=row.cooldown_until,
+        snoozed_until=row.snoozed_until,
+        answered_at=row.answered_at,
     )
     return Notice(row, context, urgency, text.at_most(minimum))
 
@@ -318,7 +369,7 @@ def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: boo
         return None
 
 
-_NEW = Prepared(_notices(_new_subjects(), is_seen=false()))
+_NEW = Prepared(_notices(_new_subjects(), is_seen=false()), NoticeRow)
 _STORED = _old_subjects()
-_OLD = Prepared(_notices(_STORED, is_seen=_is_seen(_STORED)))
-_OLD_WITHOUT_PRESENCE = Prepared(_notices(_STORED, is_seen=false()))
+_OLD = Prepared(_notices(_STORED, is_seen=_is_seen(_STORED)), NoticeRow)
+_OLD_WITHOUT_PRESENCE = Prepared(_notices(_STORED, is_seen=false()), NoticeRow)
