@@ -1,7 +1,7 @@
 """The limits of the API in size, number and time: the most that a client can make a process hold or wait for.
 
 Limits of single fields (`max_length`) are in the schemas (`app/schemas`), and are published with them. Limits
-of artifacts: `app/services/artifacts/rules.py`.
+of artifacts: `app/services/artifacts/uploads.py`.
 """
 
 from typing import Final

@@ -1,10 +1,15 @@
-"""Values that services and agents of runs exchange: token usage, and messages to the creator of a task."""
+"""Values that services and agents of runs exchange: token usage, messages to people, questions as people see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any  # JSON
 from uuid import UUID
 
-from app.enums import NotificationDecision, Urgency
+import orjson
+
+from app.clock import utcnow
+from app.enums import NotificationDecision, QuestionKind, Urgency
 from app.ids import new_id
 
 
@@ -40,3 +45,96 @@ class MessageOutcome:
         if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}
+
+
+TITLE_CHARACTERS = 200
+DETAIL_CHARACTERS = 4000
+# Limits of a question in the state of a run; the run's log has the whole question.
+_TOOL_CALL_BYTES = 16 * 2**10
+_TEXT_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownQuestion:
+    """A question of an agent as it is stored and shown to people. Secrets in its texts are already masked."""
+
+    kind: QuestionKind
+    id: UUID = field(default_factory=new_id)
+    title: str = ""
+    # Complete; people are shown `shown_detail`.
+    detail: str = ""
+    # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
+    tool_call: dict[str, Any] = field(default_factory=dict)
+    # Each has an optionId, a name and a kind.
+    options: Sequence[dict[str, Any]] = ()
+    # JSON Schema of a form's answer.
+    schema: dict[str, Any] | None = None
+    url: str | None = None
+    opened_at: datetime = field(default_factory=utcnow)
+    expires_at: datetime | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The id of the question as hexadecimal text, as clients and the run's log use it."""
+        return self.id.hex
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the detail text is longer than 4000 characters, so that people see only its beginning."""
+        return len(self.detail) > DETAIL_CHARACTERS
+
+    @property
+    def shown_detail(self) -> str:
+        """The detail text as people see it: at most 4000 characters. If it is cut, a mark at its end says so."""
+        if not self.is_cut:
+            return self.detail
+        mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"
+        return self.detail[: DETAIL_CHARACTERS - len(mark)] + mark
+
+    @property
+    def waiting_for(self) -> dict[str, Any]:
+        """The question as JSON for the key `waiting_for` in the state of its run."""
+        return waiting_for(
+            self.kind,
+            self.request_id,
+            tool_call=shorten(self.tool_call),
+            options=self.options,
+            since=self.opened_at,
+        )
+
+
+def waiting_for(
+    kind: QuestionKind,
+    request_id: str,
+    *,
+    tool_call: dict[str, Any],
+    options: Sequence[dict[str, Any]],
+    since: datetime,
+) -> dict[str, Any]:
+    """Return a question as JSON for the key `waiting_for` in the state of a run.
+
+    A form or a page has the kind `permission` there, because every client can show a permission. A message has no id.
+    """
+    if kind is QuestionKind.MESSAGE:
+        return {"kind": "message", "since": since.isoformat()}
+    return {
+        "kind": "permission",
+        "request_id": request_id,
+        "tool_call": tool_call,
+        "options": list(options),
+        "since": since.isoformat(),
+    }
+
+
+def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool call as a run's state shows it.
+
+    If it is longer than 16 KiB as JSON, only its id, title, kind and status are kept, each with at most 500 characters.
+    """
+    if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
+        return tool_call
+    return {
+        key: value[:_TEXT_CHARACTERS]
+        for key in ("toolCallId", "title", "kind", "status")
+        if isinstance(value := tool_call.get(key), str)
+    }

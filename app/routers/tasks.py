@@ -17,7 +17,7 @@ from app.schemas.tasks import (
 )
 from app.services.access import visibility as access
 from app.services.tasks import reading, writing
-from app.services.tasks.references import require_references
+from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader, json_body, read_json
 from app.web.dependencies import TaskId, call_of, task_id_of

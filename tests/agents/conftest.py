@@ -31,7 +31,7 @@ from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 from tests.support import waiting
 from tests.support.stand_ins.git_origins import Commit, write_origin
 

@@ -26,8 +26,7 @@ from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
 from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
-from app.run_values import AgentMessage
-from app.shown_question import ShownQuestion
+from app.run_values import AgentMessage, ShownQuestion
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually
 from tests.agents.session.test_conversation import Letters
 from tests.agents.tools.test_server import Person

@@ -15,7 +15,7 @@ from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 
 INTERRUPT_SECONDS = 10.0
 CANCEL_SECONDS = 1.5

@@ -28,7 +28,7 @@ from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 
 Step = Callable[[], Awaitable[None]]
 

@@ -16,7 +16,7 @@ from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 from app.unicode import storable
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])

@@ -24,7 +24,7 @@ from app.enums import QuestionKind
 from app.forms import REJECT, Form, FormRefused, read_form
 from app.ids import new_id
 from app.periodic import wait
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 from app.unicode import storable
 
 # Limits of a question; the run's log has the whole question.

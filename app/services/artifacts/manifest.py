@@ -28,14 +28,14 @@ from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, 
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import uploads as artifact_uploads
-from app.services.artifacts.rules import (
+from app.services.artifacts.uploads import (
     DOWNLOAD_LIFETIME,
+    Upload,
     content_disposition,
     served_content_type,
     size_error,
     tags,
 )
-from app.services.artifacts.uploads import Upload
 from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name

@@ -19,8 +19,7 @@ from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, 
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import uploads as artifact_uploads
-from app.services.artifacts.rules import STAGED_LIFETIME, tags
-from app.services.artifacts.uploads import Upload
+from app.services.artifacts.uploads import STAGED_LIFETIME, Upload, tags
 from app.services.storage_keys import is_staged_path, staged_key
 from app.statements import rows_of
 

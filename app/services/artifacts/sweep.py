@@ -27,7 +27,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.rules import UNCLAIMED_LIFETIME
+from app.services.artifacts.uploads import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
 

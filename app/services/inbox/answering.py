@@ -30,8 +30,7 @@ from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.questions import QuestionRow, is_open, require_question, winner
 from app.services.questions.answers import Answer, Origin, read_answer
-from app.services.questions.follows import follow
-from app.services.questions.lifecycle import ClosedQuestion, close_question
+from app.services.questions.lifecycle import ClosedQuestion, close_question, follow
 from app.services.runs.authority import lock_to_steer
 from app.statements import Prepared
 

@@ -28,10 +28,8 @@ from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
 from app.services.notifications import replacements
-from app.services.questions.follows import follow
-from app.services.questions.lifecycle import ClosedQuestion
-from app.services.task_links import task_link
-from app.services.views.slugs import slug, slug_prefix
+from app.services.questions.lifecycle import ClosedQuestion, follow
+from app.services.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 

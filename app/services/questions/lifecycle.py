@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,15 +28,17 @@ from app.enums import (
     Urgency,
 )
 from app.ids import new_id
-from app.models import Question, Run, RunCommand, Task, User
+from app.models import Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, literal_int
+from app.run_values import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import replacements
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
-from app.shown_question import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.statements import Prepared
 
 # A question with less time than this to answer is urgent.
@@ -338,3 +340,25 @@ def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
 def _digest(asked: ShownQuestion) -> bytes:
     shown: Sequence[Any] = (asked.request_id, asked.tool_call, list(asked.options), asked.schema, asked.url)
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
+    """Make the caller follow a task, so that its questions are in their inbox. Idempotent.
+
+    Return True, or False if the caller cannot see the task. Nothing is stored for the creator of the task, who has its
+    questions in the inbox anyway.
+    """
+    task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
+    row = select(
+        literal(caller.user_id, TaskFollow.user_id.type),
+        task.c.id,
+        literal(utcnow(), TaskFollow.created_at.type),
+    ).where(task.c.created_by_id.is_distinct_from(caller.user_id))
+    followed = (
+        upsert(TaskFollow)
+        .from_select(["user_id", "task_id", "created_at"], row)
+        .on_conflict_do_nothing()
+        .returning(TaskFollow.task_id)
+        .cte("followed")
+    )
+    return bool(await session.scalar(select(select(task.c.id).exists()).add_cte(followed)))

@@ -4,7 +4,7 @@ A policy keeps its job waiting (`attempts.py`, and `worker/run/store_retry.py` f
 stores the next attempt in a database row, so it outlasts the process. Some retries are in `app/clients` instead: a
 failed call to Redis or S3 is repeated once, and during an outage of Redis, listeners (`clients/wakes.py`,
 `clients/event_hub.py`) and the publisher of events (`clients/run_event_publisher.py`) pause before each attempt.
-Waiting for the lock of a log (`services/run_log/log_lock.py`) is not a retry, as nothing has failed.
+Waiting for the lock of a log (`services/run_log/log_writer.py`) is not a retry, as nothing has failed.
 """
 
 import random

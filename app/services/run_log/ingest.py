@@ -17,9 +17,8 @@ from app.models import Run, RunLogState
 from app.periodic import repeating
 from app.schemas.runs.stream import PositionOut
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.event_ids import LogEvent
 from app.services.run_log.events import publish_entries
-from app.services.run_log.log_writer import append_numbered, with_line
+from app.services.run_log.log_writer import LogEvent, append_numbered, with_line
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 

@@ -24,9 +24,8 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
 from app.services.resume_chain import resume_chain
-from app.services.run_log.event_ids import carries_ids
 from app.services.run_log.events import own_entry, publish_entries, publish_gap
-from app.services.run_log.log_writer import append_events, with_line
+from app.services.run_log.log_writer import append_events, carries_ids, with_line
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 

@@ -11,7 +11,7 @@ from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.runs.authority import frozen_or_current, person_of
-from app.services.views.slugs import slug, slug_prefix
+from app.services.task_links import slug, slug_prefix
 from app.statements import Prepared
 
 _LONGEST_OPTION = 1000

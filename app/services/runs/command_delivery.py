@@ -18,7 +18,7 @@ from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Run, RunCommand
 from app.models.base import constant
-from app.run_values import AgentMessage, MessageOutcome
+from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.notifications import dispatch as notifications
@@ -27,7 +27,6 @@ from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.events import own_entry
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
-from app.shown_question import ShownQuestion
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]

@@ -24,7 +24,7 @@ from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.questions import lifecycle as questions
 from app.services.questions.answers import Answer, Origin, read_answer
-from app.services.questions.follows import follow
+from app.services.questions.lifecycle import follow
 from app.services.runs.authority import lock_to_steer
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON
 

@@ -5,22 +5,49 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api_limits import PAGE_BYTES
 from app.clients.object_store import ObjectStore
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
+from app.models.base import literal_int
 from app.schemas.base import Page
 from app.schemas.runs.runs import RunOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_task, visibility
 from app.services.storage_keys import log_key
-from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
 from app.statements import Prepared
+
+_LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
+
+
+def text_bytes(column: Any) -> ColumnElement[int]:
+    """Return the SQL expression for the size of a text column, in bytes; 0 for NULL."""
+    return func.coalesce(func.octet_length(column), 0)
+
+
+def json_bytes(column: Any) -> ColumnElement[int]:
+    """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL."""
+    stored = func.pg_column_size(column)
+    whole = func.octet_length(cast(column, Text))
+    return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
+
+
+def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
+    """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
+    order = (of.created_at.desc(), of.id.desc())
+    before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")
+    measured = rows.add_columns(before).subquery()
+    return (
+        select(*(column for column in measured.c if column.name != before.name))
+        .where(measured.c.bytes_before < literal_int(PAGE_BYTES))
+        .order_by(measured.c.created_at.desc(), measured.c.id.desc())
+    )
 
 
 class RunRow(NamedTuple):

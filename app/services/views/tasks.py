@@ -12,9 +12,16 @@ from app.enums import OriginProduct
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import ProjectRef
-from app.services.views.pages import json_bytes, text_bytes, within_page
-from app.services.views.runs import RunRow, run_bytes, run_columns, run_out
-from app.services.views.slugs import slug, slug_prefix
+from app.services.task_links import slug, slug_prefix
+from app.services.views.runs import (
+    RunRow,
+    json_bytes,
+    run_bytes,
+    run_columns,
+    run_out,
+    text_bytes,
+    within_page,
+)
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _LatestRun = aliased(Run, name="latest_run")

@@ -8,7 +8,7 @@ from typing import Any
 from app.clock import utcnow
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
 from app.services.inbox.questions import QuestionRow, host_of
-from app.services.views.slugs import slug, slug_prefix
+from app.services.task_links import slug, slug_prefix
 from app.web.pages.fields import FormField, fields_of, form_of, visible
 
 _KINDS = {

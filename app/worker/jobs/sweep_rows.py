@@ -14,7 +14,7 @@ from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history
-from app.services.run_log.event_ids import sweep_event_ids
+from app.services.run_log.log_writer import sweep_event_ids
 from app.services.runs.credentials import sweep_tokens
 from app.services.sweeping import until_none_is_left
 from app.worker.context import worker_context

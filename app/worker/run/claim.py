@@ -103,8 +103,6 @@ _BEAT_SECONDS = run_lifecycle.RUN_LEASE.total_seconds() / 6
 # The time for the steps after the agent: collecting and storing its results.
 _GRACE_SECONDS = 60.0
 
-log = structlog.get_logger(__name__)
-
 
 class LeaseLost(Exception):
     """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled."""

@@ -20,11 +20,10 @@ from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.periodic import wait
-from app.run_values import AgentMessage, MessageOutcome
+from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import StepResult
-from app.shown_question import ShownQuestion
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments

@@ -19,8 +19,11 @@ from app.agents.git.repository import Author
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
+from app.agents.result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.commands import TurnPolicy
+from app.agents.session.transcript import Emit
+from app.clients.github import GitHubClient
 from app.clients.object_store import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
@@ -34,8 +37,8 @@ from app.services.code_hosts.credentials import (
     is_member_still,
     read_code_host,
 )
-from app.services.code_hosts.pull_requests import PullRequestSubject
-from app.services.code_hosts.pushed_branches import branch_to_resume
+from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
+from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
@@ -48,7 +51,6 @@ from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
-from app.worker.run.publication import Publication
 
 _SHORT_ID_LENGTH = 8
 
@@ -62,6 +64,35 @@ _LEVELS = {
     NetworkAccessLevel.CUSTOM: AgentNetwork.TRUSTED,
     NetworkAccessLevel.FULL: AgentNetwork.FULL,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Publishes the work of a run at its code host as a pull request."""
+
+    access: HostAccess
+    subject: PullRequestSubject
+
+    async def publish(
+        self, github: GitHubClient, result: RunResult, emit: Emit
+    ) -> tuple[PullRequestResult, PushRecord | None]:
+        """Create or update the pull request for a run's pushed branch. `emit` writes progress to the run's log.
+
+        Return the pull request or the reason why there is none, and the record of the pushed branch, which the caller
+        stores. The record is None if the run pushed no branch. If this is cancelled, the host may have opened the pull
+        request all the same.
+        """
+        opened = await open_pull_request(github, self.access, self.subject, result, emit)
+        if not self.subject.repository or result.head_branch is None or result.head_sha is None:
+            return opened, None
+        return opened, PushRecord(
+            repository=self.subject.repository,
+            integration_id=self.access.host.integration_id,
+            branch=result.head_branch,
+            base_branch=result.base_branch,
+            head_sha=result.head_sha,
+            pull_request=opened.pull_request,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

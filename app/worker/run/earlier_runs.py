@@ -18,7 +18,7 @@ from app.clients.object_store import (
     ObjectStoreUnavailable,
     RangeNotSatisfiable,
 )
-from app.services.artifacts.rules import tags
+from app.services.artifacts.uploads import tags
 from app.services.resume_chain import EarlierRun
 from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StoreRetryBudget

@@ -23,12 +23,11 @@ from app.services.runs.usage import note_usage, spent_by_others
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
 from app.worker.run.command_inbox import CommandInbox
-from app.worker.run.context import read_context
+from app.worker.run.context import Publication, read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
-from app.worker.run.publication import Publication
 from app.worker.run.store_retry import StoreRetryBudget
 
 log = structlog.get_logger(__name__)

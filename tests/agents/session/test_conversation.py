@@ -25,8 +25,7 @@ from app.agents.session.session import AgentSession
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
-from app.run_values import Spent
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion, Spent
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_session import Stage
 

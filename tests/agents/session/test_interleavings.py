@@ -13,7 +13,7 @@ from app.agents.files.attachments import Attachment
 from app.agents.session.client import PermissionRequest
 from app.agents.session.commands import Command, TurnPolicy
 from app.enums import CommandMethod, CommandStatus
-from app.shown_question import ShownQuestion
+from app.run_values import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
 from tests.agents.session.test_session import Stage

@@ -23,14 +23,13 @@ from app.enums import (
 )
 from app.errors import StateRefused
 from app.models import Question, Run, RunCommand, Task, User
-from app.run_values import AgentMessage, MessageOutcome
+from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
 from app.services.runs import command_delivery
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.command_delivery import StepResult
 from app.services.runs.commands import send_command
-from app.shown_question import ShownQuestion
 from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user

@@ -16,10 +16,10 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import QuestionKind, RunReason, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
+from app.run_values import ShownQuestion
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
 from app.services.runs import command_delivery, lifecycle
-from app.shown_question import ShownQuestion
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_user

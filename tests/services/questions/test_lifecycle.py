@@ -24,12 +24,12 @@ from app.enums import (
 )
 from app.ids import new_id
 from app.models import Event, Project, Question, Run, RunCommand, Task, User
+from app.run_values import DETAIL_CHARACTERS, ShownQuestion
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.lifecycle import close_question
 from app.services.questions.risk import risk_of
 from app.services.runs import command_delivery, lifecycle
 from app.services.runs.command_delivery import StepResult
-from app.shown_question import DETAIL_CHARACTERS, ShownQuestion
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.principals import member_of

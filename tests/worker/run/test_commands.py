@@ -15,6 +15,7 @@ from app.db import unit_of_work
 from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
 from app.models import Event, Question, Run
+from app.run_values import ShownQuestion
 from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.runs import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN
@@ -22,7 +23,6 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.changes import update_run
 from app.services.runs.commands import send_command
 from app.services.runs.recovery import recover_runs
-from app.shown_question import ShownQuestion
 from app.worker.run.command_inbox import CommandInbox
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
