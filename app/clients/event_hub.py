@@ -1,8 +1,6 @@
 """Pass live events of runs from Redis to all followers in this process, through one connection.
 
-Each followed run has a channel (subscriptions.py). A follower that is too slow is cut off: it can reconnect
-and continue after its last event. After a break of the connection, missed events are read from the stream of
-each run.
+A follower that is too slow is cut off, and can reconnect after its last event.
 """
 
 import asyncio
@@ -32,11 +30,10 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class EventHub:
-    """Delivers new stream events of runs from Redis to all followers in this process, over one connection.
+    """Delivers new stream events of runs to all followers in this process, over one connection.
 
-    The connection opens with the first follower. Every `look_seconds`, `look_up` is called with the ids of the followed
-    runs. It returns the final state of each run that has ended, and None for each that was deleted, so that their
-    followers end even if Redis lost the event.
+    Every `look_seconds`, `look_up` returns the final states of followed runs that have ended, None for deleted ones, so
+    that their followers end even if Redis lost the event.
     """
 
     def __init__(
@@ -60,11 +57,7 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Return a context manager that yields a new follower of the stream events of a run.
-
-        The follower is removed at the end of the block. If `end_all` was called before, it has ended already when it is
-        yielded.
-        """
+        """Return a context manager that yields a new follower of a run; it has ended already after `end_all`."""
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
@@ -112,8 +105,7 @@ class EventHub:
     async def _reconcile(self, name: str) -> None:
         """Subscribe to a channel that has followers, or unsubscribe from one that has none; repeatable.
 
-        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one. The next
-        follower or look repeats a command that was lost: a channel is connected once Redis has confirmed it.
+        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one.
         """
         async with self._commanding:
             if self._pubsub is None:

@@ -89,10 +89,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPullRequest:
-    """A pull request to create.
-
-    The fields have the names of GitHub's API: `head` is the branch to merge into `base`.
-    """
+    """A pull request to create, with the names of GitHub's API: `head` is the branch to merge into `base`."""
 
     title: str
     body: str

@@ -1,8 +1,6 @@
 """Send HTTP requests to hosts that users chose: connections go to exactly the address that was checked.
 
-Each connection looks the name up once, checks all its addresses, and connects to one of them, with the name
-in TLS and in `Host`. So a name that resolves differently the next time cannot evade the check. Redirects are
-not followed, and proxies of the environment are not used.
+So a name that resolves differently the next time cannot evade the check. Redirects and proxies are not followed.
 """
 
 from collections.abc import AsyncIterator
@@ -39,10 +37,7 @@ class BlockedAddress(httpx.ConnectError):
 def create_guarded_client(
     policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
 ) -> httpx.AsyncClient:
-    """Return an HTTP client that connects only to addresses that `policy` permits; the caller closes it.
-
-    It tries up to three addresses of a host. With `keepalive` 0 each request opens a connection.
-    """
+    """Return a client that connects only where `policy` permits, to up to three addresses of a host."""
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -1,8 +1,6 @@
-"""The HTTP client of a process, which keeps no state of the servers that it asks.
+"""The HTTP client of a process for all runs and hosts; each request brings its time limit.
 
-For hosts that users chose there is `guarded_http`; Expo (`expo.client.open_http`) and the object store use
-aiohttp. One client serves all runs and all hosts. It keeps no cookies: a cookie that a host sets for one run
-would be sent with the requests of the next. The code that sends a request sets its time limit.
+It keeps no cookies: one that a host sets for one run would be sent with the requests of the next.
 """
 
 import ssl

@@ -34,10 +34,7 @@ def is_address(host: str) -> bool:
 
 
 class Names:
-    """Looks host names up in threads of its own, so that slow look-ups delay nothing else in the process.
-
-    Callers that want the same name at the same time share one look-up.
-    """
+    """Looks host names up in threads of its own; callers that want the same name at once share one look-up."""
 
     def __init__(self, names: NameServer) -> None:
         self._names = names

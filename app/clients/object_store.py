@@ -1,8 +1,6 @@
-"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients.
+"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients (contract 8.2).
 
-URLs and forms are signed for the public host (contract 8.2); the service itself uses the internal one. Only reading,
-writing and listing load aioboto3: at the start of a process that would take 0.2 s and 25 MB, although most API
-processes never read or write an object. Signing and the health check do without.
+Only reading, writing and listing load aioboto3, which takes 0.2 s and 25 MB (ADR 72).
 """
 
 import asyncio
@@ -39,10 +37,7 @@ _SERVICE = "s3"
 
 
 class UrlSigner:
-    """Signs URLs for one S3 bucket on a server, by the library's own algorithm but without its client.
-
-    That takes a tenth of the time, and the URLs are identical (tests/clients/test_s3_signing.py).
-    """
+    """Signs URLs by the library's algorithm without its client, in a tenth of the time."""
 
     def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
         self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
@@ -94,10 +89,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class ObjectStoreUnavailable(Outage):
-    """The object store did not respond in time, or refused the request. The same request may work in a moment.
-
-    If `may_be_applied` is true, the request was a write that the store may have applied, or may still apply later.
-    """
+    """The store did not respond, or refused; with `may_be_applied` it may still perform the write."""
 
     server = "object store"
 
@@ -138,10 +130,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """An HTML form with which clients upload a file to one object key, any number of times until the form expires.
-
-    The client sends `fields` unchanged, before the file, by POST to `url`.
-    """
+    """A form to upload a file to one key, until it expires: POST `fields` unchanged, then the file, to `url`."""
 
     url: str
     fields: dict[str, str]
@@ -149,11 +138,7 @@ class SignedForm:
 
 @dataclass(frozen=True, slots=True)
 class ObjectContent:
-    """A stored object, or a part of one, opened for reading.
-
-    `size` is the number of bytes to read. `content_range` is the part that is read, in the format of HTTP's
-    Content-Range, or None if the whole object is read.
-    """
+    """An object, or the part `content_range` of one, opened for reading `size` bytes."""
 
     size: int
     content_range: str | None
@@ -227,11 +212,9 @@ class ObjectStore:
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
-        """Replace the object under `key` by its first `size` bytes followed by `tail`.
+        """Replace the object under `key` by its first `size` bytes followed by `tail`, atomically for readers.
 
-        A concurrent reader gets the old object or the new one, never a mixture. If two calls for one key run at the
-        same time, one change is lost, so callers need a lock. An error with `may_be_applied` does not end the call for
-        the store: it may still replace the object. ObjectMissing and ObjectTooShort have changed nothing.
+        Callers need a lock. After an error with `may_be_applied` the store may still replace the object.
         """
         if size < _SMALLEST_PART:
             # Too small for a part: read it and join it here.
@@ -294,11 +277,7 @@ class ObjectStore:
     async def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AsyncGenerator[ObjectContent, None]:
-        """Open an object for reading, and close it at the end of the block.
-
-        `byte_range` is the part to read, in the format of HTTP's Range (`bytes=0-99`). If the object has another ETag
-        than `if_match`, the whole object is opened. May raise ObjectMissing and RangeNotSatisfiable.
-        """
+        """Open an object, or its HTTP `byte_range` while it has the ETag `if_match`; may raise RangeNotSatisfiable."""
         request = {"Bucket": self.bucket, "Key": key}
         if byte_range is not None:
             request["Range"] = byte_range
@@ -366,11 +345,7 @@ class ObjectStore:
         return len(keys) - len(answer.get("Errors", ()))
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the bucket's expiry rules, one for each number of days; return False if they were set already.
-
-        A rule deletes the objects that are that old and have that number as the value of their tag `ttl_days`. Rules
-        that the service did not write stay unchanged.
-        """
+        """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
         ours = [_rule(number) for number in days]
         async with self._calling("write the bucket's rules") as client:
             try:
@@ -392,10 +367,7 @@ class ObjectStore:
         return True
 
     async def signed_url(self, key: str) -> str:
-        """Return a signed URL from which a client can GET an object. The URL is valid for an hour after it was signed.
-
-        Calls in the first 55 minutes of that hour return the same URL, so that clients can cache the object.
-        """
+        """Return a URL to GET an object, valid for at least five minutes and the same for 55, for caches."""
         now = utcnow()
         known = self._urls.get(key)
         if known is not None and now - known[1] < _URL_REUSED_FOR:
@@ -499,11 +471,7 @@ def _open_clients(settings: Settings) -> AbstractAsyncContextManager[S3Clients]:
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Iterator[None]:
-    """Turn exceptions of the S3 library into those of the object store; "could not `what`" is their message.
-
-    With `of_object` the status 404 means that the object is missing; else it is a failure of the store. With `writes`
-    the store may apply the operation even though it failed here.
-    """
+    """Turn exceptions of the S3 library into ours: 404 means missing `of_object`, else a failure of the store."""
     try:
         yield
     except ClientError as error:

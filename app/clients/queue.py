@@ -29,17 +29,11 @@ class JobQueue(Protocol):
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Add a job to a queue and wake a worker. Return True if it was added.
-
-        Return False, and change nothing, if a job with the same id is queued or running.
-        """
+        """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
         ...
 
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Remove a job from its queue, so that a job with the same id can be added again.
-
-        A running job is not stopped. A job may remove its own id while it runs, so that the next one can be added.
-        """
+        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
         ...
 
     async def aclose(self) -> None:
@@ -89,10 +83,7 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Encode arq's dictionary of a job as JSON, and return the bytes to store in Redis.
-
-    JSON is used instead of pickle: with pickle, access to Redis would be enough to run code in a worker.
-    """
+    """Encode arq's job as JSON: with pickle, access to Redis would be enough to run code in a worker."""
     return orjson.dumps(job, default=str)
 
 

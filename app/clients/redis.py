@@ -37,11 +37,7 @@ def create_redis(url: str) -> RedisClient:
 
 
 async def messages_of(subscription: PubSub, *, silence: float) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the messages of a subscription until the connection fails, including those that confirm the subscription.
-
-    Redis is pinged after `silence` seconds without a message, because neither end notices when a firewall drops the
-    connection.
-    """
+    """Yield the messages of a subscription until the connection fails; ping after `silence` seconds without one."""
     is_pinged = False
     while True:
         message = await subscription.get_message(timeout=silence)

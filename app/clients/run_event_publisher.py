@@ -36,10 +36,9 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """Publishes the stream events of runs to Redis, in order and in batches. An `asyncio.Task` sends them.
+    """Publishes the stream events of runs to Redis, in order and in batches, by an `asyncio.Task`.
 
-    While Redis cannot be reached, at most `max_waiting` stream events wait in memory, and further ones are dropped. The
-    stream of a run that lost some gets a gap, which says how many are missing.
+    Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:

@@ -1,8 +1,7 @@
 """The Redis stream of a run's events, kept for a day for followers that connect later.
 
-An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without
-holes. So a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends
-and publishes events atomically: their order on the channel is the order of their ids.
+An id is `<epoch>-<number>`, counted from 1 without holes, so readers see what they missed. One script appends and
+publishes: the order on the channel is that of the ids.
 """
 
 from collections.abc import Sequence

@@ -14,10 +14,7 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """The kind of an event in a run's live stream.
-
-    It is stored separately from the content of the event, so that an agent's output cannot imitate another kind.
-    """
+    """The kind of a stream event, stored apart from its content, so that an agent's output cannot imitate it."""
 
     ENTRY = "entry"
     STATE = "state"
@@ -32,10 +29,7 @@ class EventKind(StrEnum):
 
 
 class EventId(NamedTuple):
-    """The position of an event in a run's live stream, written `<epoch>-<number>`.
-
-    Numbers count from 1 without gaps. A new epoch means that the stream was lost and began again.
-    """
+    """A position in the live stream, `<epoch>-<number>`; a new epoch: the stream was lost and began again."""
 
     epoch: int
     number: int
@@ -59,10 +53,7 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """An event of a run's live stream. `data` is a JSON object on one line.
-
-    `id` is None if the event is not stored in Redis.
-    """
+    """An event of the live stream: `data` is JSON on one line, `id` is None if it is not stored in Redis."""
 
     id: EventId | None
     kind: EventKind
@@ -80,11 +71,7 @@ class RunEvents(Protocol):
     """The interface for publishing stream events of runs to followers, which `RedisRunEvents` implements."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue a stream event for the followers of a run. Returns at once and never fails.
-
-        Followers get stream events in the order of the calls. `data`, the content, is a JSON object on one line. If it
-        is too large, or too many events wait, the event is dropped, and a short one of another kind says so.
-        """
+        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
         ...
 
     async def settle(self) -> None:

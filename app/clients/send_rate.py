@@ -1,8 +1,4 @@
-"""Limit the rate of sending messages, counted in Redis for all processes together.
-
-Each call reserves a slot in a steady stream (the generic cell rate algorithm), so that the limit holds in
-every interval of a second, not only in the seconds of a clock.
-"""
+"""Limit the rate of sending messages for all processes together, by the generic cell rate algorithm in Redis."""
 
 from typing import Protocol
 
@@ -36,10 +32,7 @@ class SendRate(Protocol):
     """The interface of a send rate: a limit on the number of messages per second to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent.
-
-        Return False at once, and count none, if that is after the deadline.
-        """
+        """Wait until `count` messages may be sent; return False at once if that is after the deadline."""
         ...
 
 
@@ -52,11 +45,7 @@ class UnlimitedRate(SendRate):
 
 
 class RedisSendRate(SendRate):
-    """A limit of `per_second` messages for all processes together, counted in Redis under `key`.
-
-    `take` waits until the messages are within the limit. It returns False at once if the wait would pass the deadline
-    or take over five minutes. If Redis is unavailable, messages are not limited.
-    """
+    """At most `per_second` messages for all processes, counted under `key`; without Redis there is no limit."""
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:
         self._reserve = redis.register_script(_RESERVE)

@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """A follower of one run in this process, with a queue of the stream events that `take` has not returned yet.
+    """A follower of one run in this process, with a queue of events.
 
-    Nothing is queued before `collect` is called. First read the past stream events by `read_events`, then call
-    `collect`, and then read once more, because some may have been published in between.
+    Nothing is queued before `collect`. Read the past events, call `collect`, then read once more: some may have been
+    published in between.
     """
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
@@ -48,11 +48,7 @@ class Subscription:
         self._channel.collecting.add(self)
 
     async def take(self, *, within: float) -> list[RunEvent]:
-        """Return the queued events, oldest first, and empty the queue.
-
-        If the queue is empty, wait up to `within` seconds for an event. Return an empty list if there is still none, or
-        if the follower has ended.
-        """
+        """Return the queued events, oldest first, after up to `within` seconds; none if it has ended."""
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
         return taken
@@ -104,11 +100,7 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether the caller should now ask Redis to subscribe to this channel.
-
-        Return False if Redis has confirmed the subscription, or if the last request was sent less than a second ago. If
-        the result is True, the present time is stored as that of the last request.
-        """
+        """Return whether to ask Redis now: not if it has confirmed, or was asked less than a second ago."""
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
             self._subscribed_at is not None and now - self._subscribed_at < self._again_seconds
@@ -130,11 +122,7 @@ class Channel:
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether the followers have this event already, because it does not come after their last event.
-
-        They have received their last event live, or have read it from Redis before they called `collect`. An event
-        without an id, or of another stream of the run, is never known.
-        """
+        """Return whether the followers have this event already, live or read before they called `collect`."""
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number

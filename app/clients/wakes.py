@@ -1,7 +1,6 @@
 """Wake other processes through Redis: a run was changed, a job was queued, or the ledger has new events.
 
-A message carries no data: what is new is in the database or in the queue. It may be lost, so no code relies on
-it: code that waits for a change also polls from time to time.
+A message carries no data and may be lost: what waits for a change also polls.
 """
 
 import asyncio
@@ -70,10 +69,7 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Receive wakes from Redis and set the `asyncio.Event` of their watchers, until the call is cancelled.
-
-        After an outage of Redis all watchers are woken in this way, because wakes may have been lost.
-        """
+        """Wake watchers until cancelled; after an outage of Redis all of them, because wakes may have been lost."""
         while True:
             try:
                 await self._listen()
@@ -106,10 +102,7 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Publishes through Redis that the ledger has new events, which wakes its readers in all processes.
-
-    It publishes at most once per hundredth of a second, however many events there are.
-    """
+    """Publishes, at most a hundred times a second, that the ledger has new events."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis

@@ -34,10 +34,7 @@ class RunTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
-    """The resources that a worker process opens at its start, such as database, Redis and sandbox.
-
-    All its jobs share them.
-    """
+    """The resources that a worker opens at its start and all its jobs share."""
 
     process: ProcessContext
     sandbox: Sandbox

@@ -74,11 +74,7 @@ async def _loops(
 
 @asynccontextmanager
 async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform all jobs but runs in the background of a block in which the caller performs runs.
-
-    The jobs have an arq worker of their own; if it fails, the error is logged, and it is started again. At the end of
-    the block, jobs in progress get a limited time to finish.
-    """
+    """Perform all jobs but runs during the block, by an arq worker of their own that is started again if it fails."""
     worker = create_chores_worker(context)
     working = asyncio.create_task(keep_running("chores", worker.async_run))
     try:

@@ -24,10 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class ResilientWorker(Worker):
-    """A worker of the library arq that continues after outages of Redis.
-
-    It polls its queue at once when it is woken or a slot becomes free, not only at intervals.
-    """
+    """An arq worker that survives outages of Redis, and polls at once when it is woken or a slot becomes free."""
 
     def __init__(self, *, changes: WakeListener, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
@@ -94,17 +91,9 @@ class ResilientWorker(Worker):
 
 
 class RunWorker(ResilientWorker):
-    """The arq worker that performs runs.
+    """The arq worker of runs. Their jobs, with ids `self_removing:…`, take themselves off the queue when they begin.
 
-    The job of a run removes its own entry from the queue when it begins, so that the run can be queued again under the
-    same job id. When such a job ends, this worker therefore removes nothing from the queue.
-
-    Args:
-        self_removing: the name of the kind of job that removes its own entry. The id of such a job begins with this
-            name and a colon.
-        slots: counts the runs that wait for a person and give their slots to other runs.
-        options: the arguments of arq's worker.
-
+    `slots` counts runs that wait for a person and give their slots to others; `options` are those of arq's worker.
     """
 
     def __init__(self, *, self_removing: str, slots: RunSlots, **options: Any) -> None:

@@ -13,10 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
-    """Job: set the bucket's expiry rules, and delete expired files of runs.
-
-    If the object store is unavailable, the next job deletes the remaining files.
-    """
+    """Job: set the bucket's expiry rules, and delete expired files of runs."""
     process = worker_context(ctx).process
     await sweep.write_lifecycle(process.store)
     try:

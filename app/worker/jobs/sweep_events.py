@@ -16,11 +16,9 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Job: delete old events and webhook deliveries, and disable webhook endpoints of users who have left.
+    """Job: delete old events and deliveries, and disable webhook endpoints of users who have left.
 
-    A user has left if the account is deactivated or is no longer a member of the endpoint's project. If the database
-    was restored from a backup, the restored events are first moved to a position in the ledger that precedes all new
-    events.
+    If the database was restored from a backup, its events first move to a position before all new ones.
     """
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)

@@ -38,11 +38,7 @@ async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Job: delete rows of five kinds that have no further use.
-
-    These are GitHub tokens that clients sent for single runs, a day ago or earlier; expired idempotency keys and
-    console sessions; and the ids of received run events and GitHub webhooks, which are stored to detect duplicates.
-    """
+    """Job: delete unused tokens of runs, expired keys and console sessions, and old ids of events and webhooks."""
     await _sweep(ctx, _KEYS)
 
 

@@ -12,10 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
-    """Run an endless loop until cancelled; if it fails or returns, log that and start it again.
-
-    Its work is in the database.
-    """
+    """Run an endless loop until cancelled; if it fails or returns, log that and start it again."""
     while True:
         try:
             await loop()
