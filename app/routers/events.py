@@ -23,11 +23,7 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
     response_description="Events, oldest first, and the position to continue from.",
     response_model=EventPage,
 )
-async def list_events(
-    call: TaskRead,
-    query: Annotated[EventQuery, Query()],
-    limit: LimitDep,
-) -> Json:
+async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], limit: LimitDep) -> Json:
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 
     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
@@ -46,9 +42,7 @@ async def list_events(
     responses=streamed("for 15 minutes"),
 )
 async def follow_events(
-    call: TaskRead,
-    query: Annotated[EventStreamQuery, Query()],
-    last_event_id: LastEventId = None,
+    call: TaskRead, query: Annotated[EventStreamQuery, Query()], last_event_id: LastEventId = None
 ) -> EventStream:
     """Stream the events of one or more topics live: the project's tasks, the caller's inbox, or single runs.
 

@@ -30,11 +30,7 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
     counts all open questions except those of the kind `message`, regardless of the filters.
     """
     count, open_count, results = await listing.list_inbox(
-        call.session,
-        call.caller,
-        query,
-        page.asked,
-        link=call.process.settings.task_url,
+        call.session, call.caller, query, page.asked, link=call.process.settings.task_url
     )
     return Json(page.page(count, results) | {"open_count": open_count})
 

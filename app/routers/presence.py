@@ -46,12 +46,7 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     answered.
     """
     await presence.beat(
-        call.session,
-        call.caller,
-        task_id,
-        body.device_id,
-        focused=body.focused,
-        seen_seq=body.seen_seq,
+        call.session, call.caller, task_id, body.device_id, focused=body.focused, seen_seq=body.seen_seq
     )
     return no_content()
 

@@ -221,10 +221,7 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
     response_model=DeliveryPage,
 )
 async def list_deliveries(
-    call: WebhookRead,
-    query: Annotated[DeliveryQuery, Query()],
-    endpoint_id: EndpointId,
-    page: PageDep,
+    call: WebhookRead, query: Annotated[DeliveryQuery, Query()], endpoint_id: EndpointId, page: PageDep
 ) -> Json:
     """Return the deliveries to a webhook endpoint, newest first. Deliveries are kept as long as their events."""
     count, results = await deliveries.list_deliveries(

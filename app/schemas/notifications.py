@@ -161,10 +161,7 @@ class _QuietHours(InputField):
         if not isinstance(value, dict):
             raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
         return QuietHours(
-            start=_time(value, "start"),
-            end=_time(value, "end"),
-            timezone=_zone(value),
-            days=_days(value),
+            start=_time(value, "start"), end=_time(value, "end"), timezone=_zone(value), days=_days(value)
         )
 
     @override
@@ -254,9 +251,7 @@ class PreferencesIn(Input):
     )
     notify_user: Annotated[bool, Boolean(), Field(description="Whether to push messages of agents.")] = True
     quiet_hours: Annotated[
-        QuietHours | None,
-        _QuietHours(null=True),
-        Field(description="The times without pushes; null: none."),
+        QuietHours | None, _QuietHours(null=True), Field(description="The times without pushes; null: none.")
     ] = None
     allow_during_quiet: Annotated[
         list[Annotated[Urgency, Choice(of=Urgency, named=True)]],

@@ -104,10 +104,7 @@ class Winner(TypedDict):
 
     answer: Annotated[
         dict[str, Any] | None,
-        Field(
-            description="The answer: `option_id`, `action` or `text`.",
-            examples=[{"option_id": "allow"}],
-        ),
+        Field(description="The answer: `option_id`, `action` or `text`.", examples=[{"option_id": "allow"}]),
     ]
     answered_by: UserBasic | None
     answered_via: Annotated[AnswerVia | None, Field(description="The channel by which the answer arrived.")]
@@ -146,13 +143,11 @@ class QuestionOut(Winner):
     detail: Annotated[str, Field(description="The requested action, shortened.", examples=["make deploy"])]
     options: Annotated[list[QuestionOption], Field(description="The choices of a `permission`.")]
     schema: Annotated[
-        dict[str, Any] | None,
-        Field(description="JSON Schema of the `content` that answers a `form`."),
+        dict[str, Any] | None, Field(description="JSON Schema of the `content` that answers a `form`.")
     ]
     link: Annotated[str | None, Field(description="The page that a `url` question is about.")]
     link_host: Annotated[
-        str | None,
-        Field(description="The host of `url`. Show it to people before they open the page."),
+        str | None, Field(description="The host of `url`. Show it to people before they open the page.")
     ]
     task: QuestionTask
     run: QuestionRun
@@ -162,8 +157,7 @@ class QuestionOut(Winner):
         datetime | None, Field(description="When the question expires, which counts as a refusal.")
     ]
     snoozed_until: Annotated[
-        datetime | None,
-        Field(description="Until when the caller gets no notifications about the question."),
+        datetime | None, Field(description="Until when the caller gets no notifications about the question.")
     ]
     allowed_actions: Annotated[
         list[QuestionAction], Field(description="The actions the caller may take now.")
@@ -201,10 +195,7 @@ class InboxPage(TypedDict):
 class ActionIn(Input):
     """An answer to a question, sent with an action token. It is empty if the token itself names the chosen option."""
 
-    examples: ClassVar = {
-        "A token that names an option": {},
-        "A token of a page": {"option_id": "allow"},
-    }
+    examples: ClassVar = {"A token that names an option": {}, "A token of a page": {"option_id": "allow"}}
 
     digest: Annotated[
         str | None,
@@ -285,9 +276,7 @@ class AnsweredOut(Winner):
 class SnoozeIn(Input):
     """A request to suspend notifications about a question: either `until` a time, or for a number of `seconds`."""
 
-    examples: ClassVar = {
-        "For an hour": {"seconds": 3600},
-    }
+    examples: ClassVar = {"For an hour": {"seconds": 3600}}
 
     until: Annotated[
         datetime | None,

@@ -255,8 +255,7 @@ class TaskOut(TypedDict):
         UserBasic | None, Field(description="The creator; null if the account was deleted.")
     ]
     ci_prompt: Annotated[
-        str | None,
-        Field(description="The instructions for the agent when the checks of its branch fail."),
+        str | None, Field(description="The instructions for the agent when the checks of its branch fail.")
     ]
 
 

@@ -8,14 +8,7 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
-from app.enums import (
-    DeliveryError,
-    DeliveryStatus,
-    DisabledReason,
-    OriginProduct,
-    PayloadKind,
-    RecoverOnly,
-)
+from app.enums import DeliveryError, DeliveryStatus, DisabledReason, OriginProduct, PayloadKind, RecoverOnly
 from app.ids import MAX_BIGINT
 from app.schemas.base import Input, PageLink, QueryInput
 from app.schemas.fields import (
@@ -150,10 +143,7 @@ class EndpointUpdateIn(_Fields):
 class RotateIn(Input):
     """A request to replace the secret of a webhook endpoint, and the time for which the old secret stays valid."""
 
-    examples: ClassVar = {
-        "A day with both": {},
-        "At once": {"expire_old_after_seconds": 0},
-    }
+    examples: ClassVar = {"A day with both": {}, "At once": {"expire_old_after_seconds": 0}}
 
     expire_old_after_seconds: Annotated[
         int,
@@ -235,8 +225,7 @@ class EndpointOut(TypedDict):
     task_filter: Annotated[dict[str, Any] | None, Field(description="The filter of tasks; null: all tasks.")]
     enabled: bool
     disabled_reason: Annotated[
-        DisabledReason | None,
-        Field(description="Why the endpoint is disabled; null if it is enabled."),
+        DisabledReason | None, Field(description="Why the endpoint is disabled; null if it is enabled.")
     ]
     created_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="The owner: the only user who can see it.")]

@@ -15,12 +15,7 @@ from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH
 from app.web.responses import Json
 
 # The only error answer without a class in `app.errors`, since it is not an expected failure.
-SERVER_ERROR = {
-    "type": "server_error",
-    "code": "error",
-    "detail": "A server error occurred.",
-    "attr": None,
-}
+SERVER_ERROR = {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
 
 _REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
 _SECONDS = Histogram(

@@ -32,10 +32,7 @@ admin = LazyGroup(
         "delete-user": (f"{_ACCOUNTS}delete_user", "Delete an account and its keys."),
         "create-key": (f"{_KEYS}create_key", "Create a key; its value is shown once."),
         "revoke-key": (f"{_KEYS}revoke_key", "Revoke a key."),
-        "create-integration": (
-            f"{_INTEGRATIONS}create_integration",
-            "Connect a project to a code host.",
-        ),
+        "create-integration": (f"{_INTEGRATIONS}create_integration", "Connect a project to a code host."),
         "create-user-integration": (
             f"{_INTEGRATIONS}create_user_integration",
             "Link a user's own account at a code host.",

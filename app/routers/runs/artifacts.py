@@ -34,10 +34,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
         "description": "The content of the file; `Content-Disposition` gives its name.",
         "content": _ANY_TYPE,
     },
-    206: {
-        "description": "The part of the file that `Range` requests.",
-        "content": _ANY_TYPE,
-    },
+    206: {"description": "The part of the file that `Range` requests.", "content": _ANY_TYPE},
     416: {"description": "The requested `Range` begins after the end of the file."},
 }
 

@@ -146,9 +146,7 @@ class _AnswerParams(Input):
     request_id: Annotated[str, Text(max_length=255), Field(alias="requestId")]
     option_id: Annotated[str, Text(max_length=255), Field(alias="optionId")]
     custom_input: Annotated[
-        str | None,
-        Text(max_length=_MAX_ANSWER, null=True, blank_is_absent=True),
-        Field(alias="customInput"),
+        str | None, Text(max_length=_MAX_ANSWER, null=True, blank_is_absent=True), Field(alias="customInput")
     ] = None
     answers: Annotated[dict[str, str] | None, _Answers(null=True)] = None
 

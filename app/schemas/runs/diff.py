@@ -25,8 +25,7 @@ class FileDiff(TypedDict):
     path: Annotated[str, Field(examples=["src/login.py"])]
     old_path: Annotated[str | None, Field(description="The former path of a renamed file.")]
     status: Annotated[
-        Literal["A", "M", "D", "R"],
-        Field(description="Added, modified, deleted or renamed.", examples=["M"]),
+        Literal["A", "M", "D", "R"], Field(description="Added, modified, deleted or renamed.", examples=["M"])
     ]
     additions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     deletions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]

@@ -256,8 +256,7 @@ class RelayOut(TypedDict):
     """The response to a request to relay a message of an agent to a chat, which this service only logs."""
 
     status: Annotated[
-        str,
-        Field(description="`skipped`: no chat to relay to; the run's log has it.", examples=["skipped"]),
+        str, Field(description="`skipped`: no chat to relay to; the run's log has it.", examples=["skipped"])
     ]
 
 
@@ -280,8 +279,7 @@ class RunOut(TypedDict):
     task: Annotated[UUID, Field(description="The task of the run.")]
     stage: Annotated[str | None, Field(description="Progress that the client reported.")]
     branch: Annotated[
-        str | None,
-        Field(description="Branch that the run starts from; null: the default branch."),
+        str | None, Field(description="Branch that the run starts from; null: the default branch.")
     ]
     status: Annotated[
         RunStatus,

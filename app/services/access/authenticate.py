@@ -80,12 +80,7 @@ async def _authenticate(
         return known
     asked_at = cache.now() if cache else 0.0
     now = utcnow()
-    values = {
-        "secret_hash": secret_hash,
-        "project_id": project,
-        "now": now,
-        "idle_since": now - SESSION_IDLE,
-    }
+    values = {"secret_hash": secret_hash, "project_id": project, "now": now, "idle_since": now - SESSION_IDLE}
     row = await statements.of(project).first(session, values)
     if row is None:
         raise error

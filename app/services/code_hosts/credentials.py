@@ -187,10 +187,7 @@ class CodeHosts:
         try:
             fresh = await RetryBudget(CODE_HOST).call(
                 lambda: self.github.create_installation_token(
-                    api_url,
-                    app_id=app.app_id,
-                    installation_id=app.installation_id,
-                    private_key=private_key,
+                    api_url, app_id=app.app_id, installation_id=app.installation_id, private_key=private_key
                 )
             )
         except GitHubUnavailable as error:

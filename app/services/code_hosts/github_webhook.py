@@ -45,11 +45,7 @@ class UnverifiedDelivery:
 
 
 async def receive_github(
-    session: AsyncSession,
-    delivery: UnverifiedDelivery,
-    clients: ServiceClients,
-    *,
-    secret: SecretStr | None,
+    session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, secret: SecretStr | None
 ) -> WebhookOut:
     """Process an event that GitHub's webhook delivered; return the body of the response.
 

@@ -62,11 +62,7 @@ class PullRequestResult:
 
 
 async def open_pull_request(
-    github: GitHubClient,
-    access: HostAccess,
-    subject: PullRequestSubject,
-    result: RunResult,
-    emit: Emit,
+    github: GitHubClient, access: HostAccess, subject: PullRequestSubject, result: RunResult, emit: Emit
 ) -> PullRequestResult:
     """Open a draft pull request for the branch that a run pushed. If one is open already, update its text.
 

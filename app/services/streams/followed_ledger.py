@@ -8,12 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.access.principal import Principal
 from app.services.access.visibility import is_audience_of
 from app.services.events.cursor import Cursor
-from app.services.events.reading import (
-    is_any_truncated,
-    is_truncated,
-    read_events,
-    read_question_events,
-)
+from app.services.events.reading import is_any_truncated, is_truncated, read_events, read_question_events
 from app.services.events.rendering import EventRow
 from app.services.streams.frames import LedgerEvent
 from app.services.streams.ledger_feed import Batch

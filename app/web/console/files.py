@@ -109,10 +109,7 @@ def _tags(request: Request) -> set[str]:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    return {
-        "Content-Security-Policy": content_security_policy(settings),
-        "Referrer-Policy": "no-referrer",
-    }
+    return {"Content-Security-Policy": content_security_policy(settings), "Referrer-Policy": "no-referrer"}
 
 
 def content_security_policy(settings: Settings) -> str:

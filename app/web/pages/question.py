@@ -31,11 +31,7 @@ _CHOSEN = {
     "reject_once": "Rejected",
     "reject_always": "Always rejected",
 }
-_ACTIONS = {
-    FormAction.ACCEPT: "Accepted",
-    FormAction.DECLINE: "Declined",
-    FormAction.CANCEL: "Cancelled",
-}
+_ACTIONS = {FormAction.ACCEPT: "Accepted", FormAction.DECLINE: "Declined", FormAction.CANCEL: "Cancelled"}
 _WAYS = {
     AnswerVia.API: "the API",
     AnswerVia.CONSOLE: "the console",
