@@ -20,9 +20,16 @@ from app.services.access.principal import Principal
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import LIVE_PAGE, read_events
 from app.services.events.rendering import EventRow
-from app.services.streams.followed_ledger import INBOX, TASKS, FollowedLedger, ledger_of
 from app.services.streams.ledger_feed import LedgerFeed
-from app.services.streams.topics import FollowedTopics, follow_ledger, follow_topics
+from app.services.streams.topics import (
+    INBOX,
+    TASKS,
+    FollowedLedger,
+    FollowedTopics,
+    follow_ledger,
+    follow_topics,
+    ledger_of,
+)
 from tests.support.database.queries import recorded
 from tests.support.factories import make_task, make_user
 from tests.support.principals import member_of
