@@ -9,20 +9,29 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
-from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints, overload
+from typing import (
+    Any,
+    Generic,
+    Never,
+    TypeVar,
+    TypeVarTuple,
+    cast,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.selectable import ForUpdateArg
+from sqlalchemy.sql.selectable import ForUpdateArg, TypedReturnsRows
 from sqlalchemy.sql.visitors import iterate
 
 from app.db import fetch
 
-# A row of a statement that has no class of its rows yet: values by the names of its columns.
-Fields = Mapping[str, Any]
 RowT_co = TypeVar("RowT_co", covariant=True)
 RowT = TypeVar("RowT")
+Columns = TypeVarTuple("Columns")
 
 _NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own is not annotated
@@ -45,7 +54,14 @@ class Prepared(Generic[RowT_co]):
     @overload
     def __init__(self, statement: Executable, row: type[RowT_co], *, alone: bool = False) -> None: ...
     @overload
-    def __init__(self: "Prepared[Any]", statement: Executable, *, alone: bool = False) -> None: ...
+    def __init__(
+        self: "Prepared[tuple[*Columns]]",
+        statement: TypedReturnsRows[*Columns],
+        *,
+        alone: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(self: "Prepared[Never]", statement: Executable, *, alone: bool = False) -> None: ...
     def __init__(self, statement: Executable, row: Any = None, *, alone: bool = False) -> None:
         self.statement: Any = statement
         self.row = row
@@ -55,7 +71,7 @@ class Prepared(Generic[RowT_co]):
         """Run the statement with `values` (by parameter name), and return its rows."""
         sent = self._sent
         records: Any = await fetch(session, sent.sql, sent.arguments(values), alone=sent.is_alone)
-        return records if sent.read is None else list(map(sent.read, records))
+        return list(map(sent.read, records))
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co | None:
         """Run the statement with `values` (by parameter name), and return its first row, or None if it has no row."""
@@ -82,7 +98,7 @@ class Prepared(Generic[RowT_co]):
                 for name in compiled.positiontup or ()
             ],
             is_alone=self.alone or not any(map(_is_kept, iterate(self.statement))),
-            read=None
+            read=tuple
             if self.row is None
             else _reader(self.row, deque(column.name for column in self.statement.exported_columns)),
         )
@@ -109,7 +125,7 @@ class _Sent:
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
     is_alone: bool
     # Makes a row of the driver's.
-    read: Callable[[Sequence[Any]], Any] | None
+    read: Callable[[Sequence[Any]], Any]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the arguments of one call."""

@@ -199,6 +199,10 @@ def _reads_who_a_task_is_for(node: ast.AST) -> bool:
     return reads_column or "app.models.tasks.EVERYONE" in _imported(node)
 
 
+def _reads_mappings(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in {"mappings", "_mapping"}
+
+
 @dataclass(frozen=True)
 class _Rule:
     finds: Callable[[ast.AST], bool]
@@ -224,6 +228,12 @@ _RULES = {
             "app/models": "conditions beside the columns",
             "app/devstack/trial.py": "makes the rows of a database for development",
         },
+    ),
+    "rows have attributes": _Rule(
+        _reads_mappings,
+        "rows = (await session.execute(statement)).mappings().all()",
+        "app",
+        {},
     ),
     "one writer of the status of runs": _Rule(
         _imports_transitions,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, literal, make_url, select, text
+from sqlalchemy import Integer, bindparam, func, literal, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
@@ -18,8 +18,8 @@ from app.statements import Prepared
 from tests.support.deployment.processes import free_port
 from tests.support.waiting import eventually
 
-ADDED = Prepared(select((bindparam("number", value=0) + literal(1)).label("sum")))
-KEPT = Prepared(select(func.count().label("count")).select_from(text("pg_prepared_statements")))
+ADDED = Prepared(select(bindparam("number", value=0, type_=Integer) + literal(1)))
+KEPT = Prepared(select(func.count()).select_from(text("pg_prepared_statements")))
 
 
 async def use(engine: AsyncEngine) -> None:
@@ -27,14 +27,10 @@ async def use(engine: AsyncEngine) -> None:
     sessions = create_session_factory(engine)
     for number in range(10):
         async with unit_of_work(sessions) as session:
-            row = await ADDED.first(session, {"number": number})
-            assert row is not None
-            assert row["sum"] == number + 1
+            assert await ADDED.one(session, {"number": number}) == (number + 1,)
         async with unit_of_work(sessions) as session:
             assert await session.scalar(select(literal(number))) == number
-            row = await ADDED.first(session, {"number": number})
-            assert row is not None
-            assert row["sum"] == number + 1
+            assert await ADDED.one(session, {"number": number}) == (number + 1,)
 
 
 async def kept(settings: Settings) -> int:
@@ -42,10 +38,9 @@ async def kept(settings: Settings) -> int:
     engine = create_engine(settings, application_name="taskbeacon-tests")
     await use(engine)
     async with unit_of_work(create_session_factory(engine)) as session:
-        row = await KEPT.first(session, {})
+        (count,) = await KEPT.one(session)
     await engine.dispose()
-    assert row is not None
-    return int(row["count"])
+    return count
 
 
 async def test_session_keeps_statements_prepared(settings: Settings) -> None:

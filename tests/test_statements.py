@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import (
     JSON,
+    Integer,
     TypeDecorator,
     bindparam,
     case,
@@ -62,9 +63,8 @@ async def rename(session: AsyncSession, project_id: int, name: str) -> None:
 
 async def name_of(sessions: SessionFactory, project_id: int) -> str:
     async with unit_of_work(sessions) as session:
-        row = await BY_ID.first(session, {"id": project_id})
-    assert row is not None
-    return str(row["name"])
+        _, name = await BY_ID.one(session, {"id": project_id})
+    return name
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_statement_alone_is_one_round_trip(
     # The driver reports a statement a moment later, so this one goes before the look at it.
     assert await name_of(sessions, project_id) == "Before"
     assert row is not None
-    assert (row["id"], row["name"]) == (project_id, "Before")
+    assert row == (project_id, "Before")
     assert len(statements) == 1
 
 
@@ -238,7 +238,7 @@ async def test_write_that_is_cancelled_at_any_moment_leaves_nothing_behind(
             update(Project)
             .where(Project.id == project_id)
             .values(name=bindparam("new_name"))
-            .returning(literal_column(str(number)))
+            .returning(literal_column(str(number), Integer))
         )
         async with unit_of_work(own) as session:
             await fresh.all(session, {"new_name": name})
@@ -371,8 +371,10 @@ def test_writes_that_may_stand_alone_are_these() -> None:
 
 
 def test_rows_have_the_types_of_their_columns() -> None:
+    """Of many columns, only the names of fields say which is which."""
     for name, statement in prepared_statements():
         _ = statement._sent  # compares the names
+        assert statement.row or len(getattr(statement.statement, "exported_columns", ())) <= 4, name
         for types, field in zip(leaves(statement.row), statement.statement.exported_columns, strict=False):
             type_ = field.type.impl_instance if isinstance(field.type, TypeDecorator) else field.type
             assert isinstance(type_, JSON | NullType) or types & {Any, type_.python_type}, f"{name}: {field}"
@@ -396,9 +398,7 @@ async def test_what_a_session_wrote_is_seen_by_its_next_statement(
         project = await session.get_one(Project, project_id)
         project.name = "Flushed"
         await session.flush()
-        row = await BY_ID.first(session, {"id": project_id})
-    assert row is not None
-    assert row["name"] == "Flushed"
+        assert await BY_ID.one(session, {"id": project_id}) == (project_id, "Flushed")
 
 
 async def test_refusal_by_a_constraint_is_an_integrity_error(sessions: SessionFactory) -> None:
@@ -453,7 +453,7 @@ async def test_process_that_plans_once_plans_for_any_values(
         async with unit_of_work(create_session_factory(engine)) as session:
             await BY_ID.all(session, {"id": 1})
         async with unit_of_work(create_session_factory(engine)) as session:
-            (row,) = await PLANNED.all(session, {})
+            row = await PLANNED.one(session)
     finally:
         await engine.dispose()
-    assert row["plans"] == plans
+    assert row == (plans,)

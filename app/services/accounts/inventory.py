@@ -121,16 +121,16 @@ async def list_rows(
     rows = select(*kind.columns).where(*conditions)
     count = await session.scalar(select(func.count()).select_from(rows.subquery()))
     page = rows.order_by(*kind.order, kind.id).limit(min(limit, MAX_LIMIT)).offset(offset)
-    return {"count": count, "results": [dict(row) for row in (await session.execute(page)).mappings()]}
+    return {"count": count, "results": [row._asdict() for row in await session.execute(page)]}
 
 
 async def show_row(session: AsyncSession, kind: Inventory, key: Any) -> Listing:
     """Return one row, with at most a thousand ids of each kind that is related to it."""
-    row = (await session.execute(select(*kind.columns).where(kind.id == key))).mappings().one_or_none()
+    row = (await session.execute(select(*kind.columns).where(kind.id == key))).one_or_none()
     if row is None:
         raise NotFound(f"{kind.name} {key} does not exist.")
     related = {
         name: list(await session.scalars(select_ids(key).limit(MAX_LIMIT)))
         for name, select_ids in kind.related.items()
     }
-    return {**row, **related}
+    return {**row._asdict(), **related}
