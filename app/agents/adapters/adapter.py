@@ -1,8 +1,6 @@
 """Adapters: data that describes how to start an agent, and how to give it a run's options (contract 9.3).
 
-Nothing here starts a process or looks at the machine. Texts of an adapter may hold placeholders: `${model}`,
-`${effort}` and `${mode}` for the options of the run, `${NAME}` or `${NAME:-default}` for variables of the
-worker that it allows.
+Texts may hold `${model}`, `${effort}`, `${mode}`, and `${NAME}` or `${NAME:-default}` for variables that it may see.
 """
 
 import json

@@ -1,7 +1,6 @@
-"""Finds the program of an agent on this machine, and the folders that it needs in the sandbox.
+"""Finds the program of an agent, and the folders that it needs in the sandbox.
 
-Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH does
-not change: no project is built with the Node of an adapter.
+The agent's own PATH does not change: no project is built with the Node of an adapter.
 """
 
 import shutil

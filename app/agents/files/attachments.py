@@ -1,11 +1,6 @@
-"""Copies attachments into the workspace of a run, and artifacts out of it.
+"""Copies attachments into `.taskbeacon/attachments/<id>/<name>`, and artifacts out of `.taskbeacon/artifacts/`.
 
-    .taskbeacon/attachments/<id>/<name>    files that people attached; placed before the agent starts
-    .taskbeacon/artifacts/                 files that the agent returns; taken after it has ended
-    .taskbeacon/output.json                the structured output of the run (app/agents/workspace/output.py)
-
-The agent controls these folders: links are not followed, only regular files are taken, and number, size and
-depth are bounded. Blocking; call it in a thread.
+The agent controls these folders: no link is followed; number, size and depth are bounded. Blocking.
 """
 
 import os

@@ -1,8 +1,7 @@
 """Opens files in an untrusted folder without following links out of it.
 
-A link inside the folder is followed only if its target is inside too. The path is first resolved by name and
-then walked with descriptors that refuse links, so that swapping a folder for a link in between is an error
-and never an escape. Nothing here waits on a FIFO or reads without a bound.
+Paths are resolved by name, then walked with descriptors that refuse links, so that a swap in between is an error and
+never an escape. Nothing here waits on a FIFO or reads without a bound.
 """
 
 import os

@@ -1,8 +1,7 @@
 """Lends a credential to one git command, through an open file in memory that has no path.
 
-Git and its children inherit the file; it is gone with them, also after kill -9. The credential is in no
-argument, environment, configuration or URL (git runs `askpass.sh`, which reads the file), and no agent is a
-child of git. Must not be used for a git that runs in a sandbox.
+It is gone with git and its children, also after kill -9, and is in no argument, environment, configuration or URL.
+Not for a git in a sandbox.
 """
 
 import os

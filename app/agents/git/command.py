@@ -1,8 +1,6 @@
 """Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
 
-Git uses our configuration only, and no hooks, prompts or programs named by a repository; output, time and
-memory are bounded. A credential reaches the command that needs it through askpass.py, never through
-arguments, environment, configuration files or messages.
+Git uses our configuration only, no hooks, prompts or programs of a repository; output, time and memory are bounded.
 """
 
 import asyncio

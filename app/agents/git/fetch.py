@@ -1,8 +1,4 @@
-"""Looks up the branches of a remote repository, and fetches one of them into a bare repository.
-
-The look-up proves that the run's credential may read the repository; only then may its objects in a mirror be
-used (mirrors.py).
-"""
+"""Looks up the branches of a remote repository, and fetches one of them into a bare repository."""
 
 import re
 from collections.abc import Sequence

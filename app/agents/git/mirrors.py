@@ -1,12 +1,10 @@
 """Bare mirrors of repositories, shared by all runs on a machine: a fetch transfers only new objects.
 
-    <root>/<key>/        the repository; while a run uses it, objects are added but never repacked or removed
-    <root>/<key>.use     locked shared by each run that reads the mirror, exclusively to remove or repack it
-    <root>/<key>.write   locked by the one run that fetches into the mirror, and by that run's git
+<root>/<key>/        while a run uses it, objects are added but never repacked or removed
+<root>/<key>.use     locked shared by each run that reads the mirror, exclusively to remove or repack it
+<root>/<key>.write   locked by the one run that fetches, and by its git, which may outlive a worker that dies
 
-The kernel releases the locks of a worker that dies. Its git holds the inherited write lock until it has ended
-too, so that no second fetch starts beside it. A mirror is lent only after the origin has accepted the run's
-own credential. A run reads only the mirror's objects: refs, configuration and new objects are the run's own.
+A run reads only the objects: refs, configuration and new objects are its own.
 """
 
 import asyncio

@@ -1,8 +1,4 @@
-"""Makes and reads git repositories without starting git, which each run would otherwise do several times.
-
-Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; a
-test shows that git accepts it.
-"""
+"""Makes and reads repositories, in folders that no agent can write to, without starting git."""
 
 import re
 from collections.abc import Iterable

@@ -1,10 +1,7 @@
 """The worker's own git repository of a run: fetched from the origin, pushed back, never shown to an agent.
 
-The agent works in a clone and owns it, `.git` included: configuration, hooks, filters, alternates and nested
-repositories of the clone may all be malicious. So no git of the worker ever opens that clone or its work
-tree: the agent's commits come back as a bundle (see app/agents/workspace/workspace.py), which is plain data
-to fetch from. Defensive settings would not be enough: `git add` and `git status` start a git *inside* a
-nested repository, with its configuration, and strip every setting that could have forbidden that.
+The agent owns its clone: configuration, hooks, filters and nested repositories may be malicious. So no git of the
+worker opens that clone or its work tree: the agent's commits come back as a bundle, which is data to fetch from.
 """
 
 import asyncio

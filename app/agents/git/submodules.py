@@ -1,8 +1,6 @@
 """Fetches submodules into the agent's clone before the agent starts; only if the operator enables them.
 
-The content of `.gitmodules` is untrusted. A submodule is therefore fetched only from below the host's base
-URL, with the run's own credential for that host, and by no git command that reads `.gitmodules` itself. The
-folders of all other submodules stay empty.
+`.gitmodules` is untrusted: it is read as data, and only URLs below the host's base URL count.
 """
 
 import asyncio

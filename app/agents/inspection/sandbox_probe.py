@@ -1,10 +1,7 @@
-"""Tries to break out of a sandbox, from inside.
+"""Tries to break out of a sandbox, from inside; prints the obstacle that each attempt met, or null, as JSON.
 
-Prints a JSON object with the obstacle that each attempt met, or null.
-
-Runs as a script of its own, with the standard library only. The targets outside come as the first argument
-(sandbox_check.py sets them up), the names of the attempts as the others, else all are made. An attempt without its
-target is left out. None does harm if it succeeds.
+A script with the standard library only. Arguments: the targets (sandbox_check.py), and names of attempts, else all.
+An attempt without its target is left out. None does harm if it succeeds.
 """
 
 import ctypes

@@ -1,16 +1,8 @@
 """The network access of one agent, by the levels of `AgentNetwork`.
 
-    none        nothing: the sandbox has an empty network of its own
-    model-only  the host of the agent's model, through the proxy of the run (proxy.py)
-    trusted     the same, and the hosts on a list
-    full        the machine's own network
-
-At each level the agent can reach the server of its tools, at a port of the loopback. The exception is the
-level none under Landlock, which could only open that port for every host.
-
-The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds
-of sandbox agents can bypass it, so the two middle levels are refused unless the operator accepts that
-(`unenforced`).
+The proxy (proxy.py) is the only way out under bubblewrap. Under other kinds of sandbox agents can bypass it, so
+`model-only` and `trusted` are refused there unless the operator accepts that. Landlock at `none` could open the port
+of the agent's tools only for every host, so does not.
 """
 
 import asyncio

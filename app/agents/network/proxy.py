@@ -1,12 +1,7 @@
 """An HTTP proxy through which the agent of one run reaches a few hosts; its sandbox has no other network.
 
-Runs in the worker, outside the sandbox. Only the proxy looks up names, and it connects to the very address
-that it checked, so a name that resolves differently the next time cannot evade the check. It cannot look
-inside TLS: an agent could reach another server behind the address of an allowed host.
-
-                        hosts on the list           services that the operator named (the agent's model)
-ports                   80 and 443                  the service's own
-addresses               public                      any, also of this machine
+Only the proxy looks up names, and it connects to the very address that it checked. It cannot look inside TLS: an agent
+could reach another server behind the address of an allowed host.
 """
 
 import asyncio

@@ -1,10 +1,7 @@
 """Parses a runbook: the steps are those fenced blocks of a prompt that begin with a step's name.
 
-Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at
-least as many of the same. A fence is prose unless its first word is a step. Likely mistakes (an unknown
-attribute, a missing path, a fence that never ends) are errors before any step runs.
-
-Steps are named tuples, because loading dataclasses would delay every run.
+Fences are CommonMark's. Likely mistakes are errors before any step runs. Steps are named tuples, because loading
+dataclasses would delay every run.
 """
 
 import json

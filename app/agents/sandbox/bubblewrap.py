@@ -1,7 +1,6 @@
-"""The arguments of bubblewrap that build the sandbox of an agent.
+"""The options of bubblewrap for the sandbox of an agent.
 
-Pure, except that it checks which paths exist. The sandbox starts empty and holds only the paths bound here.
-So a secret needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
+It starts empty and holds only the paths bound here: a forgotten rule shows as a missing file, not as a leak.
 """
 
 import os

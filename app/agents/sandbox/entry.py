@@ -1,13 +1,8 @@
 """The first program inside any sandbox: receives the command and its secrets there, then becomes the agent.
 
-Runs as a script of its own, with the standard library only. The command, its folder and its environment come
-through a descriptor that no program outside reads: a single variable could make the dynamic loader or Python
-run untrusted code outside. The same instructions hold the limits, and the loopback ports that are forwarded
-to the Unix socket of the run's proxy. Arguments: the descriptor of the instructions, and of a pipe to the
-worker, which breaks when that dies.
-
-Every agent waits for this program, so it imports only what it needs to start; the process that serves the
-ports imports the rest.
+They come through a descriptor that no program outside reads: a variable could make the dynamic loader or Python run
+untrusted code outside. Arguments: this descriptor, and a pipe to the worker, which breaks when that dies. A script
+with the standard library only, which imports what it needs to start: every agent waits for it.
 """
 
 import marshal

@@ -1,16 +1,10 @@
 """The sandbox without bubblewrap: confines a command, watches over it, and ends the processes that it leaves.
 
-At the network level `full` it also puts bubblewrap, which it becomes, into a domain of Landlock: names of abstract
-sockets belong to the network, and servers of the machine may trust those that connect by them.
+A script of its own, so that no code of ours runs between fork and exec in a process that has threads. Arguments: the
+rules of Landlock as JSON (`null`: none; `scope`: only keep abstract sockets away), then the command.
 
-Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
-in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as
-JSON (`null`: no confinement), then the command.
-
-From Linux 6.12 on it first enters a domain of Landlock that keeps the signals of its members inside. So one
-`kill(-1)` ends all that the command has started, and nothing else: the kernel goes through its list of processes
-once, under a lock that no fork passes. On older kernels it hunts for its descendants, and processes that fork in a
-chain can keep ahead of it.
+From Linux 6.12 on a domain of Landlock keeps the signals of its members inside, so one `kill(-1)` ends all that the
+command has started, and nothing else. On older kernels processes that fork in a chain can keep ahead of it.
 """
 
 import ctypes

@@ -1,12 +1,8 @@
 """Measures the resource usage of processes and all their descendants, from /proc.
 
-Memory that no process has in its page tables is counted where it is visible: in open and mapped files, in a
-`/dev/shm` of the run's own, and in sockets. How much a mapped file without a name holds, only root may see; else it
-counts up to the last byte that is mapped. A socket counts with the default size of its buffer, which no program can
-raise (seccomp.py); a TCP socket, with buffers that grow by themselves, with the bytes that wait in it. In a network
-of the run's own, sockets that no process holds count too. Segments of System V that nothing maps are not counted:
-few and small (seccomp.py), 64 MiB in all. A mapping counts as the memory that the kernel needs for it, and a set of
-Landlock's rules as one for all ports. ADR 42 names the memory of the kernel that is not counted.
+Memory of no process counts where it is visible: in open and mapped files, a `/dev/shm` of the run's own, mappings, and
+sockets, each as its default buffer, which no program can raise (seccomp.py), or as what waits in TCP. ADR 42 names what
+is not counted.
 """
 
 import math

@@ -1,10 +1,7 @@
-"""Measures the resources of a run's processes, and ends them if they exceed a limit.
+"""Measures the resources of all processes of a run, more than twice a second, and ends them over a limit.
 
-The kernel's own limits (entry.py) are limits of one process, and root is exempt from the limit on their
-number. This module adds up the whole run: its agent, the agent's terminals, the check of its output and the
-git that gathers its work. It measures more than twice a second (measuring.py), and the disk every few
-seconds, so a run can be over a limit for that long. A file that was sent through a socket and not received
-belongs to no process: if some stay unreceived, each counts with the maximal size of a file.
+The kernel limits single processes only. A file that was sent through a socket and stays unreceived belongs to none: it
+counts with the maximal size of a file.
 """
 
 import asyncio

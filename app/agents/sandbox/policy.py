@@ -1,7 +1,7 @@
 """The limits of a run, and the access of a process to files and network, for any kind of sandbox.
 
-Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same parts of the system as
-an ordinary user of the machine, and its own workspace, but nothing of the service or of other runs.
+An agent sees the parts of the system that an ordinary user sees, and its workspace; nothing of the service or of
+other runs.
 """
 
 import os

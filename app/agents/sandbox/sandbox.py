@@ -1,14 +1,8 @@
 """Runs a command in a sandbox: by bubblewrap, else by Landlock, else only with limits and a loud warning.
 
-With each kind of sandbox a process gets its own session, only the given environment, a private home and
-limits, and `ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is
-killed, the kernel ends the agent too. docs/guide/sandbox-levels.md says what each kind keeps from an agent, and
-from which version of Linux on; `taskbeacon agents --check` tests all of it. A worker that is root starts with less
-than bubblewrap only if the operator names the level.
-
-There is one launch path: no agent, repository or project can influence the environment, folder or arguments
-of the program that confines (bubblewrap, launcher.py); everything else goes through a descriptor to entry.py,
-inside.
+docs/guide/sandbox-levels.md says what each kind keeps from an agent. There is one launch path: no agent, repository or
+project can influence the environment, folder or arguments of the program that confines (bubblewrap, launcher.py);
+everything else goes through a descriptor to entry.py, inside. If the worker is killed, the kernel ends the agent too.
 """
 
 import asyncio

@@ -1,10 +1,8 @@
 """A filter of system calls that closes gaps of bubblewrap and Landlock: a BPF program, as bytes.
 
-bubblewrap and Landlock protect paths. This filter refuses calls that bypass both: keyrings, io_uring (no
-filter sees its requests), user namespaces, unusual socket families, and memory that no limit counts. Under
-Landlock an agent runs among the other processes of its user; there the filter also refuses calls that act on
-other processes, and on shared objects by name or id. ptrace stays allowed, since both confine it and debuggers
-and leak checkers of an agent's own programs need it.
+It refuses keyrings, io_uring, user namespaces, unusual sockets, and memory that no limit counts; under Landlock, where
+an agent runs among other processes of its user, also calls that act on these, and on shared objects by name or id.
+ptrace stays: both confine it.
 """
 
 import errno

@@ -1,8 +1,6 @@
 """Keeps an agent within the budget of its task: asks it to wrap up at nine tenths, and stops it at the limit.
 
-The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the request to wrap
-up starts another turn, in which the agent still remembers its work. The work of a stopped agent is kept, as
-in any failed run.
+The protocol cannot send a message within a turn: it is cancelled, and the request starts another.
 """
 
 import asyncio

@@ -1,8 +1,6 @@
 """The conversation of a run with its agent: turns in order, steered by commands (contract 6.4, 13.6).
 
-An agent that accepts messages while it works gets them at once (steering.py); any other agent gets the next
-message after its turn. Without a next message, a background run is over, and an interactive run waits for a
-person, for a limited time. The result of the run is the result of its last turn.
+Messages reach an agent at once if it accepts them while it works (steering.py), else after its turn.
 """
 
 import asyncio

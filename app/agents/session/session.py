@@ -1,8 +1,4 @@
-"""Drives one agent process over the Agent Client Protocol: start, prompts, cancel, close.
-
-Independent of runs, repositories and results. The agent's updates become log entries (transcript.py). Its
-file requests are answered from the workspace, its permission requests by `decide`.
-"""
+"""Drives one agent process over the Agent Client Protocol: start, prompts, cancel, close."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence

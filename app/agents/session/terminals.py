@@ -1,8 +1,4 @@
-"""Terminals of an agent (`terminal/*` of the protocol): commands that the service runs in its sandbox.
-
-Each terminal is a separate process. The end of its output is kept, up to a limit. Terminals that the agent
-does not release end with its session.
-"""
+"""Terminals of an agent (`terminal/*` of the protocol): commands that the service runs in its sandbox."""
 
 import asyncio
 import signal

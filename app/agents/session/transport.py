@@ -1,9 +1,7 @@
 """The connection of the protocol library to an agent's pipes: one JSON message a line, with bounds.
 
-Session updates are read here, in order and as the agent wrote them, before the library can parse them. So
-fields from a newer agent reach the log unchanged, and an agent that writes faster than the log has to wait
-(the library itself would start a task for each message). Further requests of the agent wait here too while
-too many are unanswered, since each answer is held in memory until the agent has read the answers before it.
+Session updates are read here, before the library can parse them: unchanged, in order, and no faster than the log.
+Further requests wait while too many are unanswered, since each answer is in memory until the agent reads it.
 """
 
 import asyncio

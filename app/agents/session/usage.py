@@ -1,8 +1,6 @@
 """Counts the tokens and money that an agent reports (key `usage` in a run's state).
 
-The protocol reports exact tokens only at the end of a turn. Until then each request to the model counts as
-the size of its context; a request is over when a tool has run. The larger count is used, since some agents
-report only their last request.
+Until the end of a turn each request to the model counts as the size of its context; the larger count is used.
 """
 
 import asyncio

@@ -1,8 +1,4 @@
-"""The Model Context Protocol for a server that has only tools (revisions 2025-06-18 and 2025-11-25).
-
-One message in, at most one answer out. A server without sessions, streams and requests of its own needs only
-initialize, ping, tools/list and tools/call; it ignores notifications.
-"""
+"""The Model Context Protocol for a server that has only tools (revisions 2025-06-18 and 2025-11-25)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

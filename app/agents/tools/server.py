@@ -1,8 +1,7 @@
 """An HTTP server on the loopback for the tools of one agent, with a token (contract 16.13).
 
-Untrusted programs can reach this server, so it accepts little: one request per connection, bounded in size
-and time, by POST to one path, with the token of this run. An accepted request is one message for protocol.py.
-A connection that has not shown the token takes no place of one that has; of many, the oldest is closed for the newest.
+Untrusted programs can reach it: one request a connection, bounded in size and time. A connection without the token
+takes no place of one with it; of many, the oldest is closed for the newest.
 """
 
 import asyncio

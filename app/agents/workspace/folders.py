@@ -1,9 +1,6 @@
-"""Makes and removes the folders of runs; each is locked by the worker that made it.
+"""Makes and removes folders of runs; `<root>/<run>.lock` is held by the worker that made one until it is removed.
 
-<root>/<run>       one run's files
-<root>/<run>.lock  held until the folder is removed; the kernel releases it if the worker dies
-
-An agent decides how many files a folder has, so removing one may take minutes. No run waits for that.
+An agent decides how many files it has, so removing one may take minutes. No run waits for that.
 """
 
 import asyncio

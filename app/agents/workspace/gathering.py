@@ -1,10 +1,4 @@
-"""Gathers an agent's work into a bundle of commits, with git that runs *inside the sandbox*.
-
-It works on a scratch repository and with our settings.
-
-Malicious content of the clone takes effect only in the sandbox, where the agent could have done the same
-itself.
-"""
+"""Gathers an agent's work into a bundle of commits, with git that runs *inside the sandbox*, with our settings."""
 
 import asyncio
 import os

@@ -1,8 +1,6 @@
 """Keeps the files of an agent's conversation, so that the agent of a later run can resume it.
 
-The home is removed with its run. The adapter names the folders with conversations; credentials are elsewhere,
-and known secrets are masked. Kept files are untrusted text of an agent: they are written only into the home
-of an agent that works on the same task, below the same folders.
+They are untrusted, masked text: written only into the home of an agent of the same task, below the same folders.
 """
 
 import gzip

@@ -1,8 +1,4 @@
-"""Checks structured output against a JSON schema in a separate process, which can be killed.
-
-A schema is untrusted: a single pattern can keep Python's regular expressions busy for years, and they block
-all threads of their process.
-"""
+"""Checks structured output in a process that can be killed: one pattern of a schema can keep Python busy for years."""
 
 import asyncio
 import json

@@ -1,8 +1,6 @@
-"""Checks a structured output against its task's JSON schema; also a program of its own.
+"""Checks a structured output against its task's JSON schema; also a program, which output_check.py starts.
 
-Untrusted schemas are checked only in a process that can be killed: `output_check.py` starts this program. It
-reads `[output, schema]`, or `[schema]` to check only the schema, from standard input. It prints the error, if there is
-one.
+It reads `[output, schema]`, or `[schema]`, from standard input, and prints the error, if there is one.
 """
 
 import json
