@@ -95,10 +95,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Output:
-    """Add a user, as a member of the given projects. The output has the ids of the user.
-
-    E-mail addresses must be unique, regardless of upper and lower case.
-    """
+    """Add a user, as a member of the given projects, with a new e-mail address; print the ids."""
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -115,10 +112,7 @@ async def create_user(
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Output:
-    """Add a user to a project, if they are no member yet. The output repeats both ids.
-
-    If the user has no current project, this project becomes the current one. An unknown user or project is an error.
-    """
+    """Add a user to a project; it becomes the current one of a user without one."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -128,10 +122,7 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Outpu
 @_user
 @transactional
 async def remove_member(transaction: Transaction, project: int, user: int) -> Output:
-    """Remove a user from a project, if they are a member. The tasks of the user are not deleted.
-
-    The output repeats both ids. An unknown user or project is an error.
-    """
+    """Remove a user from a project; their tasks stay."""
     await accounts.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -140,10 +131,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> Ou
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Output:
-    """Deactivate a user's account: its API keys stop working, but no data is deleted.
-
-    The output repeats the id of the user. An unknown user is an error.
-    """
+    """Deactivate a user's account: its API keys stop working, but no data is deleted."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 
@@ -152,10 +140,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Output:
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Output:
-    """Delete a user's account and API keys. The user's tasks become visible to the whole project.
-
-    The output repeats the id of the user. An unknown user is an error.
-    """
+    """Delete a user's account and API keys. The user's tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 

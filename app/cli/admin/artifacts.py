@@ -13,11 +13,7 @@ from app.services.artifacts import sweep as artifact_sweep
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @upkeep
 async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Output:
-    """Delete stored files that no request can reach. The output lists the deleted files with the reasons.
-
-    With `--dry-run`, nothing is deleted, and the output lists the files that would be deleted. A worker also deletes
-    such files every hour.
-    """
+    """Delete stored files that no request can reach, as a worker does every hour; print them with the reasons."""
     listed: list[artifact_sweep.SweptObject] = []
     try:
         async with ObjectStore(job.settings) as store:

@@ -118,10 +118,7 @@ def _installation(
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
 ) -> Output:
-    """Store a user's own access to a code host, by a token, and print the id of the integration.
-
-    An integration without a token is stored too, but runs cannot use it.
-    """
+    """Store a user's own access to a code host, by a token, and print its id."""
     integration = await integrations.create_user_integration(
         transaction.session, transaction.cipher, user_id=user, kind=kind, token=token
     )

@@ -51,10 +51,7 @@ async def create_key(
     label: str,
     expires: datetime | None,
 ) -> Output:
-    """Create an API key and print it. Its value is shown only once.
-
-    Without a project or organization, the key works for all projects of its user. Without an expiry, it never expires.
-    """
+    """Create an API key, for all projects and for ever unless limited, and print it: its value is shown only once."""
     key = await api_keys.create_api_key(
         transaction.session,
         user_id=user,

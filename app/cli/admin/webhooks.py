@@ -28,10 +28,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Output:
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Output:
-    """Queue a test event for a webhook endpoint; a worker sends it. The output has the id of the webhook delivery.
-
-    An unknown endpoint is an error.
-    """
+    """Queue a test event for a webhook endpoint, and print the id of its delivery."""
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
@@ -39,10 +36,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Output:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Output:
-    """Queue a webhook delivery again. A worker then sends the same event, with the same message id.
-
-    The output repeats the id of the webhook delivery. An unknown delivery is an error.
-    """
+    """Queue a webhook delivery again: the same event, with the same message id."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
@@ -54,9 +48,6 @@ def events() -> None:
 @events.command("prune")
 @upkeep
 async def prune(job: Upkeep) -> Output:
-    """Delete events from the ledger that are older than the retention time. The output has their number.
-
-    A worker also deletes such events every hour.
-    """
+    """Delete events older than the retention time, as a worker does every hour; print their number."""
     kept = timedelta(days=job.settings.event_retention_days)
     return {"removed": await prune_events(job.sessions, kept)}

@@ -197,10 +197,7 @@ async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> s
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return a user as a principal who acts in a project without an API key, with the scope `task:write`.
-
-    Return None if the account is inactive, or the user is not a member of the project.
-    """
+    """Return an active member of a project as a principal without a key, with the scope `task:write`; else None."""
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)
 

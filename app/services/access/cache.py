@@ -13,11 +13,7 @@ Caller = TypeVar("Caller")
 
 
 class CallerCache(Generic[Caller]):
-    """A cache of authenticated callers in the memory of this process; an entry expires after `lifetime` seconds.
-
-    Entries are found by the hash of the API key or of the console session's cookie, and by the project of the request.
-    Refused keys are not cached.
-    """
+    """Authenticated callers by hash of key or cookie, and project, for `lifetime` seconds; no refused ones."""
 
     def __init__(
         self,
@@ -32,10 +28,7 @@ class CallerCache(Generic[Caller]):
         self._known: dict[tuple[str, int | str | None], tuple[float, Caller]] = {}
 
     def now(self) -> float:
-        """Return the current time of this cache in seconds.
-
-        Read it before the database is asked, and pass it to `keep`.
-        """
+        """Return the time of this cache. Read it before the database is asked, and pass it to `keep`."""
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:

@@ -1,7 +1,4 @@
-"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes.
-
-The same few queries check all streams that this process serves, however many there are.
-"""
+"""End live streams that their callers may no longer read, by a few queries for all streams of this process."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
@@ -31,11 +28,7 @@ class _Stream:
 
 
 class StreamWatch:
-    """Ends the live streams of this process that their callers may no longer read.
-
-    It queries the database only while there are live streams. It checks the access to a stream as a whole, not to
-    single events: those are checked whenever the ledger is read.
-    """
+    """Ends the live streams of this process that their callers may no longer read."""
 
     def __init__(self) -> None:
         self._streams: set[_Stream] = set()

@@ -39,10 +39,7 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a task is for all members of its project, or only for this user.
-
-    The column `Task.audience` says which. Deleted tasks can satisfy the condition too.
-    """
+    """Return the SQL condition that a task, deleted or not, is for all of its project, or for this user."""
     return Task.audience.in_(audiences_of(user_id))
 
 
@@ -124,10 +121,7 @@ _SEEN_TASK = Prepared(select(Task.id).where(Task.id == bindparam("task_id"), VIS
 
 
 async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) -> Task:
-    """Return a task that the caller sees; lock its row against other writers until the transaction ends.
-
-    The columns `description` and `json_schema` are not loaded.
-    """
+    """Return a task that the caller sees, locked; `description` and `json_schema` are not loaded."""
     statement = (
         select(Task)
         .where(Task.id == task_id, visible_task(principal))
@@ -155,11 +149,7 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 async def find_visible_runs(
     session: AsyncSession, followed: Collection[tuple[int, UUID]]
 ) -> set[tuple[int, UUID]]:
-    """Return the pairs in `followed`, each of a user id and a run id, in which the user may still follow the run.
-
-    The user must be an active member of the run's project and see the run's task. Runs of deleted tasks are included,
-    because their streams end by themselves.
-    """
+    """Return which of these pairs of user and run may still follow; runs of deleted tasks end by themselves."""
     user_ids, run_ids = zip(*followed, strict=True)
     rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
     return {(user_id, run_id) for user_id, run_id in rows}
@@ -185,11 +175,7 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
 
 
 def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that selects the sandbox environments that a run may use.
-
-    A run may use the shared environments of its project. A run that acts as a person may also use that person's private
-    environments in the project, while they are an active member of it.
-    """
+    """Return the condition for the environments of a run: shared ones, and those of its person, if a member."""
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
     is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
     is_members = active_member(SandboxEnvironment.created_by_id, SandboxEnvironment.project_id)

@@ -36,11 +36,9 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 
 
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
-    """Add a project and return it, with a new value of its public field `api_token` and a counter of task numbers.
+    """Add a project with a new `api_token` and a counter of task numbers.
 
-    Without `organization_id`, the project belongs to the organization with the name `DEFAULT_ORGANIZATION`, which is
-    created when first needed. Another organization is never chosen by default, because API keys that are limited to
-    that organization would then be valid for the new project.
+    Without `organization_id` it belongs to `DEFAULT_ORGANIZATION`, never to another: keys limited to that would hold.
     """
     name = clean_name(name, attr="name")
     if organization_id is None:
@@ -95,11 +93,7 @@ async def create_user(
     is_staff: bool = False,
     project_ids: Sequence[int] = (),
 ) -> User:
-    """Add a user who is a member of the projects `project_ids`, and return the user.
-
-    The first project becomes the user's current one (`@current`); without projects the user has none. Of two concurrent
-    calls with the same address, the second waits for the first and then fails.
-    """
+    """Add a member of these projects; the first becomes `@current`. Of two calls with one address, one fails."""
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
     await require_projects(session, project_ids)
@@ -145,11 +139,7 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 
 
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """End a user's membership of a project. Does nothing for a user who is no member.
-
-    If the project was the user's current one, the user has no current project from then on. The user's tasks stay;
-    their webhook endpoints in the project are disabled.
-    """
+    """End a membership, if there is one: the user's tasks stay, their webhook endpoints there are disabled."""
     await require_projects(session, [project_id])
     await require_user(session, user_id)
     await session.execute(

@@ -191,10 +191,7 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete a batch of expired console sessions and login links, and the devices of deleted console sessions.
-
-    Return the number of deleted console sessions and login links. It does not count devices.
-    """
+    """Delete a batch of expired console sessions with their devices, and login links; return their number."""
     now = utcnow()
     expired = or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE)
     swept = await delete_batch(session, ConsoleSession, expired)

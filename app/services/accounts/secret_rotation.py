@@ -32,11 +32,7 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Encrypt every stored secret again with the first of the secret keys, in short transactions.
-
-    Return how many secrets were encrypted again, and how many could not be decrypted and were left unchanged. It is
-    safe to call this again, and to call it while the service runs.
-    """
+    """Encrypt every stored secret again, repeatable at any time; return how many were, and how many cannot be."""
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():
         part = await _rotate_column(sessions, cipher, column)

@@ -102,10 +102,7 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the person who owns the credential in `host` is still an active member of the project.
-
-    Return True if the credential does not belong to a person.
-    """
+    """Return whether the person whose credential this is, if anyone, is still an active member."""
     if not host.is_personal:
         return True
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))

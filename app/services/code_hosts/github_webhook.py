@@ -47,11 +47,9 @@ class UnverifiedDelivery:
 async def receive_github(
     session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, secret: SecretStr | None
 ) -> WebhookOut:
-    """Process an event that GitHub's webhook delivered; return the body of the response.
+    """Process a delivery of GitHub once; return the body of the response. A failed check starts a follow-up run.
 
-    If the event reports a failed check of a branch that a run pushed, a follow-up run is started. A repeated delivery
-    is ignored, even if it arrives at the same time as the first. `secret` is the service's own webhook secret, or None
-    if the service has none. A delivery that a usage gate refuses is not recorded: GitHub may repeat it.
+    One that a usage gate refuses is not recorded: GitHub may repeat it.
     """
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:

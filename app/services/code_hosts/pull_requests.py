@@ -1,8 +1,6 @@
-"""Open a draft pull request for the pushed branch of a run, or update the text of an open one.
+"""Open a draft pull request for the pushed branch of a run, or update the text of an open one; repeatable.
 
-A failure never fails the run, as its branch and its patch are stored already: the failure is reported in the run's
-output. The work can be repeated: it looks for an open pull request from the branch first, so that a crash cannot lead
-to a second one.
+A failure never fails the run: it is reported in the output.
 """
 
 import re
@@ -64,12 +62,7 @@ class PullRequestResult:
 async def open_pull_request(
     github: GitHubClient, access: HostAccess, subject: PullRequestSubject, result: RunResult, emit: Emit
 ) -> PullRequestResult:
-    """Open a draft pull request for the branch that a run pushed. If one is open already, update its text.
-
-    Return the pull request. A failure is not raised: its message is returned instead. The result is empty if the run
-    pushed nothing, the code host has no API, or the run has no credential. `emit` writes a message about the pull
-    request or the failure to the run's log.
-    """
+    """Open or update the pull request of a run; return it, the message of a failure, or nothing."""
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:
         return PullRequestResult()

@@ -56,11 +56,7 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch of `repository` on which a run continues: the branch that it has pushed itself.
-
-    If it has pushed none, take the branch of the run that it resumes, or of the run that this one resumes, and so on.
-    Return None if none of these runs has pushed to the repository.
-    """
+    """Return the branch on which a run continues: its own, else that of the runs that it resumes; None if none has."""
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(
         select(PushedBranch.branch)

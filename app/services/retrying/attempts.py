@@ -1,7 +1,4 @@
-"""Repeat a step after a transient error, such as an outage of the database, by a policy of `policies.py`.
-
-After an error that concerns one of many items, repeat the step for the others.
-"""
+"""Repeat a step after a transient error, by a policy of `policies.py`; after an error of one item, for the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,21 +18,14 @@ log = structlog.get_logger(__name__)
 
 
 class RetryBudget:
-    """Repeats failed steps of one piece of work according to a retry policy.
-
-    All steps together may use each delay of the policy once; each has the total time of the policy.
-    """
+    """Repeats failed steps of one piece of work: together they use each delay of the policy once."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step; after an error that the policy names, wait for the next delay and run it again.
-
-        Raise the last error when no delay or time is left, or the server asks for a longer delay than the policy
-        allows.
-        """
+        """Run a step, and again after errors that the policy names; raises the last one when none is left."""
         loop = asyncio.get_running_loop()
         failures, ends_at = 0, loop.time() + self._policy.within
         while True:
@@ -85,10 +75,7 @@ async def by_halves(
     event: str,
     name: Callable[[Item], Mapping[str, object]],
 ) -> None:
-    """Perform a step for all items at once; if it fails, for each half of them, so that one bad item stops no other.
-
-    The step must have changed nothing if it fails. A bad item is logged as `event`; an outage is raised.
-    """
+    """Perform a step for all items; if it fails, and has changed nothing, for each half: a bad item stops no other."""
     if not items:
         return
     try:

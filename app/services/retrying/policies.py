@@ -1,10 +1,7 @@
 """The retries of failed work on one page: after which failure, with which delays in seconds, until when.
 
-A policy keeps its job waiting (`attempts.py`, and `worker/run/store_retry.py` for the files of a run). A schedule
-stores the next attempt in a database row, so it outlasts the process. Some retries are in `app/clients` instead: a
-failed call to Redis or S3 is repeated once, and during an outage of Redis, listeners (`clients/wakes.py`,
-`clients/event_hub.py`) and the publisher of events (`clients/run_event_publisher.py`) pause before each attempt.
-Waiting for the lock of a log (`services/run_log/log_writer.py`) is not a retry, as nothing has failed.
+A policy keeps its job waiting; a schedule stores the next attempt in a row. `app/clients` repeats a failed call to
+Redis or S3 once.
 """
 
 import random
@@ -22,11 +19,7 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The errors after which a step is repeated, and the delays in seconds between the attempts.
-
-    No attempt begins later than `within` seconds after the first one, however long attempts take. `event` is the name
-    of the log event that is written before each repetition.
-    """
+    """The errors after which a step is repeated, the delays, and how long attempts may begin; `event` is logged."""
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
@@ -39,10 +32,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The delays in seconds between the attempts of a job. The time of its next attempt is stored in a database row.
-
-    The first delay follows the first failure, and so on; the last delay is used for all further failures.
-    """
+    """The delays between attempts of which the next is stored in a row; the last one is for all further failures."""
 
     delays: tuple[float, ...]
     # Rows that failed together do not return together: each delay is multiplied by a random factor up to this.

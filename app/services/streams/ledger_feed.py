@@ -40,10 +40,7 @@ class Batch:
 
     @classmethod
     def of(cls, new: NewEvents, *, link: str) -> "Batch":
-        """Return a batch for the live streams, made from new events that were read from the ledger.
-
-        `link` is the setting `task_url`, from which the events get the links to their tasks.
-        """
+        """Return a batch for the live streams, of new events; `link` is the setting `task_url`."""
         events = [LedgerEvent(row.event, link, row.audience, row.inboxes) for row in new.rows]
         return cls(events, new.memberships)
 
@@ -63,11 +60,7 @@ class Following:
         self._changed = asyncio.Event()
 
     async def next(self) -> Batch | None:
-        """Wait for the next batch and return it.
-
-        Return None if batches were dropped because the stream fell behind. The stream must then call
-        `LedgerFeed.restart`.
-        """
+        """Wait for the next batch; None if some were dropped: the stream must then call `LedgerFeed.restart`."""
         while not self._waiting and not self._is_behind:
             self._changed.clear()
             await self._changed.wait()
@@ -130,11 +123,7 @@ class LedgerFeed:
                 await task
 
     async def restart(self, stream: Following) -> Cursor:
-        """Let a stream collect batches from now on; return the position in the ledger after which the batches begin.
-
-        The stream itself must read the events up to this position. If the position is not known yet, the call waits
-        until the feed has read it from the database.
-        """
+        """Let a stream collect batches from now on; return the position up to which it must read by itself."""
         while self._end is None:
             await self.looked()
         stream.collect()

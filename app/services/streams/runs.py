@@ -1,7 +1,6 @@
 """Live streams of runs (contract 6.4): first the events that the client has missed, then new ones.
 
-A client is always notified of events that it cannot get: it gets an `event: gap` with their number, if that is known,
-the first id that is still available, and the URL of the whole log. No database session is held while a stream is open.
+What it cannot get is an `event: gap`. No database session is held while a stream is open.
 """
 
 import asyncio
@@ -55,11 +54,9 @@ class Start(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return where a run's live stream starts for a client: normally after the event with the id `last_event_id`.
+    """Return where a live stream starts: after `last_event_id`; without one, at new events or at the first (`start`).
 
-    If `last_event_id` is None, empty, `0` or `0-0`, the client has seen no event yet: the stream starts with new events
-    if `start` is `latest`, and with the run's first event otherwise. For any other text that does not have the form of
-    an event id, return `Start.UNKNOWN`.
+    `Start.UNKNOWN` stands for any other text.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
@@ -167,10 +164,7 @@ class RunFollower:
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the events of the run as bytes of server-sent events, one or more events at a time.
-
-        The iterator ends when the run has ended, or when the client must reconnect.
-        """
+        """Yield server-sent events as bytes, until the run has ended or the client must reconnect."""
         yield RETRY
         async with aclosing(self.events()) as batches:
             async for events in batches:
@@ -179,11 +173,7 @@ class RunFollower:
             yield _NOT_AVAILABLE
 
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
-        """Yield lists of the events that the client does not have yet, with gaps where events are lost.
-
-        It yields an empty list after an interval without events. It ends when the run has ended (`is_complete`), or
-        when the client must reconnect.
-        """
+        """Yield lists of events, with gaps; an empty one after an interval without. Ends as `frames` does."""
         opened = _now()
         try:
             async with aclosing(self._connecting(opened)) as waiting:
@@ -328,11 +318,7 @@ class _Ended(NamedTuple):
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return the final state of each of the given runs that has ended, by run id: its last stream event, as JSON.
-
-    A run of a deleted task has the value None. All other runs that have not ended are missing from the mapping. It is
-    empty if the database is unavailable.
-    """
+    """Return the last stream event, as JSON, of each run that has ended; None for one of a deleted task."""
     statement = (
         select(*STATE_COLUMNS, Task.deleted)
         .join(Task, Task.id == Run.task_id)
