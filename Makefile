@@ -57,7 +57,7 @@ coverage: $(STAMP) ## Measure the branches that the test suite takes, processes 
 
 .PHONY: test-console
 test-console: $(STAMP) ## Test the console: its units, then what a wheel of it does in Chromium (ARGS="scene" for a part)
-	@$(if $(ARGS),,$(PYTHON) -m app.devstack.building.scripts test)
+	@$(if $(ARGS),,$(PYTHON) -m app.devstack.console test)
 	@$(PYTHON) -m tests.console.acceptance $(ARGS)
 
 .PHONY: screenshots
@@ -85,7 +85,7 @@ test-agents: $(STAMP) ## Test with the real agents that `make agents` installed,
 
 .PHONY: console
 console: $(STAMP) ## Build the console, which `make run` does too (with Node from PyPI if there is none)
-	@$(PYTHON) -m app.devstack.building.pages
+	@$(PYTHON) -m app.devstack.console
 
 .PHONY: client-tools
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
@@ -116,7 +116,7 @@ check: $(STAMP) ## Check format, lint, types, import rules, structure and the bu
 	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.budget
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
-	@$(PYTHON) -m app.devstack.building.scripts check build
+	@$(PYTHON) -m app.devstack.console check build
 
 .PHONY: bench
 bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,list --tasks 100000" for a part)

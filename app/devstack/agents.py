@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.config import Settings
-from app.devstack.building.npm import find_npm, install_npm, put
+from app.devstack.console import find_npm, put
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 
@@ -49,7 +49,7 @@ def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput)
         fresh = folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        npm = find_npm(_OLDEST_NODE) or install_npm(folder, fresh, _OLDEST_NODE, terminal)
+        npm = find_npm(folder, _OLDEST_NODE, terminal)
         _copy_sources(fresh, known)
         with terminal.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             # No installed code runs outside the sandbox.

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.config import Settings
+from app.devstack import console
 from app.devstack.account import Account, read_account, renew_account
-from app.devstack.building import pages
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
@@ -125,10 +125,10 @@ class Stack:
 
     def build_console(self) -> None:
         """Build the console if its sources have changed since the last build, and wait until it is built."""
-        if not pages.is_wanted():
+        if not console.is_wanted():
             return
         self.home.create()
-        command = [sys.executable, "-m", pages.__name__]
+        command = [sys.executable, "-m", console.__name__]
         log = self.home.logs / "console.log"
         environment = {**self._plan.environment, "TASKBEACON_HOME": str(self.home.root)}
         try:
@@ -150,7 +150,7 @@ class Stack:
 
     def login_link(self) -> str | None:
         """Return a link that signs one browser in to the console, or None if the console is not built."""
-        return self._command("console", "app.cli", "console") if pages.is_built() else None
+        return self._command("console", "app.cli", "console") if console.is_built() else None
 
     def stop(self) -> None:
         """End all processes of the stack and release its home folder. Another call does nothing."""

@@ -13,10 +13,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from app.devstack import console
 from app.devstack.bootstrap import uv_environment
-from app.devstack.building import packages
-from app.devstack.building.npm import Npm
-from app.devstack.building.pages import build_pages
+from app.devstack.console import Npm
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, running_environment
 from app.devstack.processes import Supervisor
@@ -51,7 +50,7 @@ def main(scenes: Sequence[str]) -> int:
             "TASKBEACON_HOME": f"{folder}/home",
             "TASKBEACON_PROGRAM": str(program),
         }
-        status = npm.call(("run", "--silent", "acceptance", "--", *scenes), packages.SOURCE, found)
+        status = npm.call(("run", "--silent", "acceptance", "--", *scenes), found)
         if status:
             lines = (Path(folder) / "stack.log").read_text(errors="replace").splitlines()
             terminal.line("\n".join(["The end of the stack's output:", *lines[-_SHOWN_LINES:]]))
@@ -66,10 +65,9 @@ def built_console(terminal: TerminalOutput) -> tuple[str, Npm]:
             "There is no Chromium (Debian: apt-get install chromium; or name one in CHROMIUM)."
         )
     home = developers_home()
-    with packages.lock_builds(home):
-        npm = packages.npm_with_packages(home, terminal, with_tools=True)
-    build_pages(home, terminal)
-    return chromium, npm
+    console.build(home, terminal)
+    with console.packages(home, terminal, with_tools=True) as npm:
+        return chromium, npm
 
 
 def _install(folder: Path, supervisor: Supervisor, terminal: TerminalOutput) -> Path:
@@ -100,7 +98,7 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
     catalog = folder / "catalog.json"
     catalog.write_text(
         subprocess.check_output(
-            ["node", "e2e/catalog.mjs"], cwd=packages.SOURCE, env=npm.environment, text=True
+            ["node", "e2e/catalog.mjs"], cwd=console.SOURCE, env=npm.environment, text=True
         )
     )
     home = Home(folder / "home")

@@ -6,7 +6,6 @@
 import sys
 from pathlib import Path
 
-from app.devstack.building import packages
 from app.devstack.demo import run_demo
 from app.devstack.errors import DevstackError
 from app.devstack.stack import Stack
@@ -29,7 +28,7 @@ def main(folder: Path) -> int:
             "CONSOLE_URL": f"{stack.base_url}/console",
             "TASKBEACON_HOME": str(stack.home.root),
         }
-        if npm.call(("run", "--silent", "screenshots", "--", str(folder)), packages.SOURCE, found):
+        if npm.call(("run", "--silent", "screenshots", "--", str(folder)), found):
             raise DevstackError("the images could not be drawn")
 
     return run_demo(draw)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devstack.building import packages, pages, scripts
+from app.devstack import console
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 from tests.devstack.test_agents import lay_program
@@ -37,11 +37,11 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     (source / "package-lock.json").write_text("{}")
     (source / "index.html").write_text("first")
-    monkeypatch.setattr(packages, "SOURCE", source)
-    monkeypatch.setattr(pages, "_PLACE", place)
+    monkeypatch.setattr(console, "SOURCE", source)
+    monkeypatch.setattr(console, "_PLACE", place)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
-    monkeypatch.delenv(pages.SKIP, raising=False)
+    monkeypatch.delenv(console.SKIP, raising=False)
     lay_program(programs / "node", "echo v20.19.0")
     lay_program(programs / "npm", _NPM)
     return source
@@ -49,21 +49,21 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> None:
     home, asked, dist = tmp_path / "home", tmp_path / "asked", tmp_path / "place" / "dist"
-    assert not pages.is_built()
-    assert pages.is_wanted()
-    assert pages.build_pages(home, TerminalOutput())
-    assert pages.is_built()
-    assert not pages.is_wanted()
+    assert not console.is_built()
+    assert console.is_wanted()
+    console.build(home, TerminalOutput())
+    assert console.is_built()
+    assert not console.is_wanted()
     # What the build leaves beside its sources is none of them, nor are scenes and generated types.
     (source / "node_modules" / "a.js").touch()
     (source / "src" / "schema.d.ts").touch()
     (source / "e2e").mkdir()
     (source / "e2e" / "scene.mjs").touch()
-    assert not pages.build_pages(home, TerminalOutput())
+    console.build(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
     (source / "index.html").write_text("second")
-    assert pages.build_pages(home, TerminalOutput())
+    console.build(home, TerminalOutput())
     assert (dist / "index.html").read_text() == "second"
     assert asked.read_text().splitlines() == [INSTALL, BUILD, BUILD]
     assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
@@ -73,7 +73,7 @@ def test_build_prints_its_steps(source: Path, tmp_path: Path) -> None:
     shown = io.StringIO()
     assert source.exists()
 
-    pages.build_pages(tmp_path / "home", TerminalOutput(shown))
+    console.build(tmp_path / "home", TerminalOutput(shown))
 
     steps = [line.partition(" …")[0].strip() for line in shown.getvalue().splitlines()]
     assert steps == ["Packages of the console", "Build of the console"]
@@ -84,17 +84,17 @@ def test_packages_are_installed_once_for_their_lock(
 ) -> None:
     home, asked = tmp_path / "home", tmp_path / "asked"
     monkeypatch.setenv("TASKBEACON_HOME", str(home))
-    assert pages.build_pages(home, TerminalOutput())
-    assert scripts.main(["check"]) == 0
+    console.build(home, TerminalOutput())
+    assert console.main(["check"]) == 0
     (source / "index.html").write_text("second")
     # What checks need is more than a build does.
-    assert pages.build_pages(home, TerminalOutput())
-    assert scripts.main(["check"]) == 0
+    console.build(home, TerminalOutput())
+    assert console.main(["check"]) == 0
     assert asked.read_text().splitlines() == [INSTALL, BUILD, TOOLS, CHECK, BUILD, CHECK]
 
     asked.unlink()
     (source / "package-lock.json").write_text('{"another": 1}')
-    assert pages.build_pages(home, TerminalOutput())
+    console.build(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
 
@@ -110,51 +110,51 @@ def test_checks_without_packages_are_left_out_except_in_ci(
     monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CI", is_ci)
     lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
-    assert scripts.main(["check", "test"]) == status
-    said = capsys.readouterr().out
-    assert "no network" in said
-    assert "The console was left out (check, test)" in said
+    assert console.main(["check", "test"]) == status
+    said = capsys.readouterr()
+    assert "no network" in said.err
+    assert ("The console was left out (check, test)" in said.out) == (not is_ci)
     assert not (source / "node_modules").exists()
 
 
 def test_check_that_fails_is_a_failure(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
     lay_program(tmp_path / "programs" / "npm", 'echo "$@" >> "$ASKED"; [ "$3" != check ]')
-    assert scripts.main(["check", "test"]) == 1
+    assert console.main(["check", "test"]) == 1
     assert (tmp_path / "asked").read_text().splitlines() == [TOOLS, CHECK]
     assert source.exists()
 
 
 def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_path: Path) -> None:
     home, dist = tmp_path / "home", tmp_path / "place" / "dist"
-    assert pages.build_pages(home, TerminalOutput())
+    console.build(home, TerminalOutput())
     (source / "index.html").write_text("second")
     lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
     with pytest.raises(DevstackError, match="no network"):
-        pages.build_pages(home, TerminalOutput())
+        console.build(home, TerminalOutput())
     assert (dist / "index.html").read_text() == "first"
-    assert pages.is_wanted()
+    assert console.is_wanted()
 
 
 def test_build_can_be_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(pages.SKIP, "1")
-    assert not pages.is_wanted()
-    monkeypatch.setenv(pages.SKIP, "0")
-    assert pages.is_wanted()
+    monkeypatch.setenv(console.SKIP, "1")
+    assert not console.is_wanted()
+    monkeypatch.setenv(console.SKIP, "0")
+    assert console.is_wanted()
     # As where the service is installed from a wheel.
     shutil.rmtree(source)
-    assert not pages.is_wanted()
+    assert not console.is_wanted()
 
 
 def test_old_node_is_not_taken(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_program(tmp_path / "programs" / "node", "echo v20.18.9")
-    lay_program(tmp_path / "home" / "node", "")
+    (tmp_path / "home").mkdir()
     # Nothing can be fetched.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     with pytest.raises(DevstackError, match="pip"):
-        pages.build_pages(tmp_path / "home", TerminalOutput())
+        console.build(tmp_path / "home", TerminalOutput())
     assert source.exists()
 
 

@@ -1,1 +1,0 @@
-"""Builds and installations by npm."""
