@@ -43,7 +43,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
 TO_JOIN: Final = (
     "app/devstack/servers/schema.py",
     "app/devstack/servers/valkey.py",
-    "app/devstack/webhook_sink.py",
     "app/services/notifications/badges.py",
     "app/services/notifications/user_pushes.py",
 )

@@ -1,7 +1,7 @@
 """`make console`: build the console from its sources by npm, with Node from PATH or from PyPI.
 
-The build is stored next to the module that serves it, as in the wheel and in the image. A new one replaces the last only
-when it is complete. `python -m app.devstack.console NAME …` runs scripts of package.json instead.
+The build is stored next to the module that serves it, as in the wheel and in the image. A new one replaces the last
+only when it is complete. `python -m app.devstack.console NAME …` runs scripts of package.json instead.
 """
 
 import fcntl

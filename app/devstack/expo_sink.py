@@ -1,8 +1,8 @@
 """A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one page.
 
-`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT API_URL`. It keeps the last
-messages in memory only. It must stay small, and has only the parts of Expo's protocol that a sender needs
-(send, receipts, error tickets for invalid tokens).
+`/pushes` has the pushes as JSON, `/webhooks` the webhooks, which it takes there. Run as `python -m
+app.devstack.expo_sink PORT API_URL`. It keeps the last messages in memory only. It must stay small, and has only the
+parts of Expo's protocol that a sender needs (send, receipts, error tickets for invalid tokens).
 """
 
 import html
@@ -23,7 +23,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app.clock import utcnow
-from app.devstack.webhook_sink import WebhookSink
 from app.ids import new_id
 
 _KEPT_MESSAGES = 200
@@ -39,7 +38,8 @@ padding:.3rem .8rem;vertical-align:top;border-top:1px solid #ddd;overflow-wrap:a
 <h1>Pushes</h1><p>What phones would get from this development stack; the newest first. The last {kept} are kept,
 in memory only: a restart of the stack forgets them.</p>
 <table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th class="narrow">buttons</th><th>data</th></tr>{rows}</table>
-{webhooks}"""
+<h1>Webhooks</h1><p>What came to <code>/webhooks</code>; the newest first, in memory only.</p>
+<table><tr><th>at</th><th>id</th><th>type</th><th>body</th></tr>{webhooks}</table>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Push:
 def create_app(api_url: str) -> Starlette:
     """Return a web application that stands in for Expo's push service, and that also receives webhooks."""
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
-    webhooks = WebhookSink()
+    webhooks: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
 
     async def send(request: Request) -> Response:
         content = await _json_body(request)
@@ -83,10 +83,22 @@ def create_app(api_url: str) -> Starlette:
 
     async def page(_: Request) -> Response:
         rows = "".join(_row(push, api_url) for push in reversed(pushes))
-        return HTMLResponse(_PAGE.format(kept=_KEPT_MESSAGES, rows=rows, webhooks=webhooks.table()))
+        messages = "".join(map(_webhook_row, reversed(webhooks)))
+        return HTMLResponse(_PAGE.format(kept=_KEPT_MESSAGES, rows=rows, webhooks=messages))
 
     async def read(_: Request) -> Response:
         return JSONResponse([asdict(push) | {"at": push.at.isoformat()} for push in pushes])
+
+    async def take_webhook(request: Request) -> Response:
+        body = await _body(request)
+        if body is None:
+            return Response(status_code=413)
+        at, text = f"{utcnow():%H:%M:%S}", body.decode(errors="replace")
+        webhooks.append({"at": at, "headers": dict(request.headers), "body": text})
+        return Response(status_code=204)
+
+    async def read_webhooks(_: Request) -> Response:
+        return JSONResponse(list(webhooks))
 
     return Starlette(
         routes=[
@@ -94,17 +106,23 @@ def create_app(api_url: str) -> Starlette:
             Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
             Route("/", page),
             Route("/pushes", read),
-            *webhooks.routes,
+            Route("/webhooks", take_webhook, methods=["POST"]),
+            Route("/webhooks", read_webhooks),
         ]
     )
 
 
-async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; callers check
+async def _body(request: Request) -> bytes | None:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _BODY_BYTES:
             return None
+    return bytes(body)
+
+
+async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; callers check
+    body = await _body(request) or b""
     try:
         return json.loads(_decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
     except (ValueError, zlib.error):
@@ -146,6 +164,21 @@ def _row(push: _Push, api_url: str) -> str:
     cells = [html.escape(cell) for cell in (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, data)]
     cells.insert(-1, "<br>".join(_link(button, api_url) for button in buttons))
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _webhook_row(message: dict[str, Any]) -> str:
+    try:
+        content = json.loads(message["body"])
+    except ValueError:
+        content = None
+    kind = str(content.get("type", "")) if isinstance(content, dict) else ""
+    cells = (
+        message["at"],
+        message["headers"].get("webhook-id", ""),
+        kind,
+        message["body"][:_SHOWN_CHARACTERS],
+    )
+    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _list(value: Any) -> list[Any]:  # Any: JSON
