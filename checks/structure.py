@@ -31,7 +31,7 @@ LISTED: Final[dict[str, tuple[str, str]]] = {
     "app/worker/jobs": ("app.worker.schedule", "a file for each job"),
     "app/worker/loops": ("app.worker.main", "a file for each loop"),
 }
-# Entry points, and what composes a process: they hold no rules, so a small service that one of them uses stays by itself.
+# Entry points, and what composes a process: they hold no rules, so a small service that one of them uses stays alone.
 ENTRIES: Final = ("app.routers.", "app.worker.jobs.", "app.cli.", "app.runtime")
 # Files, classes and functions that may exceed a limit, with the reason.
 EXCEPTIONS: Final[dict[str, str]] = {

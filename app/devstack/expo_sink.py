@@ -89,6 +89,18 @@ def create_app(api_url: str) -> Starlette:
     async def read(_: Request) -> Response:
         return JSONResponse([asdict(push) | {"at": push.at.isoformat()} for push in pushes])
 
+    return Starlette(
+        routes=[
+            Route("/--/api/v2/push/send", send, methods=["POST"]),
+            Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
+            Route("/", page),
+            Route("/pushes", read),
+            *_webhook_routes(webhooks),
+        ]
+    )
+
+
+def _webhook_routes(webhooks: deque[dict[str, Any]]) -> list[Route]:
     async def take_webhook(request: Request) -> Response:
         body = await _body(request)
         if body is None:
@@ -100,16 +112,7 @@ def create_app(api_url: str) -> Starlette:
     async def read_webhooks(_: Request) -> Response:
         return JSONResponse(list(webhooks))
 
-    return Starlette(
-        routes=[
-            Route("/--/api/v2/push/send", send, methods=["POST"]),
-            Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
-            Route("/", page),
-            Route("/pushes", read),
-            Route("/webhooks", take_webhook, methods=["POST"]),
-            Route("/webhooks", read_webhooks),
-        ]
-    )
+    return [Route("/webhooks", take_webhook, methods=["POST"]), Route("/webhooks", read_webhooks)]
 
 
 async def _body(request: Request) -> bytes | None:
