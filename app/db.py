@@ -1,8 +1,7 @@
-"""Database engine, sessions and units of work. No other module commits.
+"""Database engine, sessions and units of work: one transaction for a request or a step of a job (ADR 71).
 
-One request or one job step is one transaction. Effects on the outside world (a job, an event) are registered
-with `after_commit` and run after its commit; a rollback drops them. They may be lost in a crash, so a row
-that requests the effect is written in the same transaction, and a sweep finds rows with a lost effect.
+Effects on the outside world (a job, an event) run after its commit (`after_commit`). They may be lost in a crash, so a
+row that requests the effect is written in the same transaction, and a sweep finds rows with a lost effect.
 """
 
 import asyncio
@@ -100,7 +99,7 @@ def create_engine(
 
 
 def _pgbouncer_options(application_name: str) -> dict[str, Any]:
-    """Return arguments for a pooler: statements have no name, and no setting is sent that it would refuse."""
+    # Statements have no name, and no setting is sent that a pooler does not know and refuses.
     return {
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
@@ -161,11 +160,6 @@ async def fetch(
 
     The first statement begins the transaction. If it may be `alone`, it does not, and is a transaction of its own: one
     round trip instead of three. In a transaction a read takes 1.15, a list 1.22, a beat 1.26 times the processor time.
-
-    Raises:
-        DatabaseUnavailable: the server went away.
-        IntegrityError: a constraint refused the values.
-
     """
     transaction: Transaction | None = session.info[_TRANSACTION]
     with _NamedErrors():
@@ -315,7 +309,6 @@ def _dump_json(value: Any) -> str:
 
 
 def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
-    """Connect, and convert errors of the operating system, which the driver passes on."""
     try:
         return dialect.connect(*args, **parameters)
     except (OSError, TimeoutError) as error:
@@ -323,7 +316,6 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
 
 
 def _name_outage(context: ExceptionContext) -> None:
-    """Raise `DatabaseUnavailable` in place of the driver's errors about outages."""
     error = context.original_exception
     if not isinstance(error, Exception):
         # A cancelled task. SQLAlchemy drops its connection, but the server is not away, and the task must end.
@@ -338,6 +330,5 @@ def _name_outage(context: ExceptionContext) -> None:
 
 
 def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Let the pool replace a connection with a closed socket, which asyncpg knows without a round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")

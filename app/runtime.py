@@ -178,7 +178,6 @@ class _LateSenders(Mapping[Platform, PushSender], ReceiptSource):
 
 
 def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> _PushServices:
-    """Return the configured push services; `stack` closes their clients."""
     # Imported here: these modules load HTTP clients that most processes do not need.
     from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
 

@@ -9,22 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
-from typing import (
-    Any,
-    Generic,
-    Never,
-    TypeVar,
-    TypeVarTuple,
-    cast,
-    get_args,
-    get_type_hints,
-    overload,
-)
+from typing import Any, Generic, Never, TypeVar, TypeVarTuple, get_args, get_type_hints, overload
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Dialect, Executable, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.selectable import ForUpdateArg, TypedReturnsRows
+from sqlalchemy.sql.selectable import ForUpdateArg, TextualSelect, TypedReturnsRows
 from sqlalchemy.sql.visitors import iterate
 
 from app.db import fetch
@@ -97,10 +87,8 @@ class Prepared(Generic[RowT_co]):
                 (name, compiled.params[name], _processor(compiled.binds[name]))
                 for name in compiled.positiontup or ()
             ],
-            is_alone=self.alone or not any(map(_is_kept, iterate(self.statement))),
-            read=tuple
-            if self.row is None
-            else _reader(self.row, deque(column.name for column in self.statement.exported_columns)),
+            is_alone=self.alone or not _is_kept(self.statement),
+            read=tuple if self.row is None else _reader_of(self.row, self.statement),
         )
 
 
@@ -111,9 +99,7 @@ async def rows_of(
     values: Mapping[str, Any] = _NO_VALUES,
 ) -> list[RowT]:
     """Run a statement that is built for this call, by SQLAlchemy; return its rows as `Prepared` does."""
-    built: Any = statement
-    read = _reader_of(cast("Any", row), tuple(column.name for column in built.exported_columns))
-    return list(map(read, await session.execute(statement, dict(values))))
+    return list(map(_reader_of(row, statement), await session.execute(statement, dict(values))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +122,28 @@ class _Sent:
         return arguments
 
 
-def _is_kept(part: Any) -> bool:
-    """Return whether a part of a statement changes or locks rows, which lasts as long as its transaction.
-
-    A SELECT may write too, by one of its CTEs.
-    """
-    return isinstance(part, ForUpdateArg) or getattr(part, "is_dml", False)
+def _is_kept(statement: Any) -> bool:
+    # A SELECT may write by one of its CTEs. Locks of rows last as long as their transaction, and a text may do both.
+    return isinstance(statement, TextClause | TextualSelect) or any(
+        isinstance(part, ForUpdateArg) or getattr(part, "is_dml", False) for part in iterate(statement)
+    )
 
 
 def _processor(parameter: Any) -> Any:
     return parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
-@lru_cache(maxsize=256)
-def _reader_of(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+def _reader_of(row: Any, statement: Any) -> Callable[[Sequence[Any]], Any]:
+    return _kept_reader(row, tuple(column.name for column in statement.exported_columns))
+
+
+@lru_cache(maxsize=512)
+def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
     return _reader(row, deque(names))
 
 
 def _reader(row: Any, names: deque[str], path: tuple[str, ...] = ()) -> Callable[[Sequence[Any]], Any]:
-    """Return the function that makes a `row` of the columns with the next `names`, which are taken away."""
+    # Takes the names of its columns from the left of `names`.
     vocabularies: list[tuple[int, Mapping[str, StrEnum]]] = []
     parts: list[tuple[slice, Callable[[Sequence[Any]], Any], bool]] = []
     width = len(names)

@@ -33,7 +33,7 @@ from app.errors import NotFound
 from app.models import Project, User
 from app.outages import DatabaseUnavailable
 from app.statements import Prepared
-from tests.support.database.faults import Planted
+from tests.support.database.faults import Planted, rolled_back
 from tests.support.database.queries import recorded
 from tests.support.database.statements import prepared_statements
 from tests.support.deployment.processes import closed_port
@@ -125,6 +125,13 @@ async def test_write_by_a_part_of_a_select_is_one_too(sessions: SessionFactory, 
         assert await statement.first(session, {}) is not None
         assert await name_of(sessions, project_id) == "Before"
     assert await name_of(sessions, project_id) == "After"
+
+
+async def test_text_may_be_a_write(sessions: SessionFactory, project_id: int) -> None:
+    statement = Prepared(text("UPDATE projects SET name = 'After'"))
+    async with rolled_back(sessions) as session:
+        await statement.perform(session)
+    assert await name_of(sessions, project_id) == "Before"
 
 
 async def test_write_alone_is_committed_at_once(sessions: SessionFactory, project_id: int) -> None:
