@@ -36,8 +36,7 @@ from app.models import Notification, PushToken, Task
 from app.runtime import ProcessContext, open_process
 from app.services.accounts import accounts
 from app.services.notifications.devices import hash_token
-from app.worker.context import PUSH_LANES
-from app.worker.jobs.deliver_notifications import deliver_due
+from app.worker.loops.pushes import deliver_due
 from bench.load import Wire, cpu_seconds, send_for
 from bench.processes import Running, serving
 from bench.servers import servers
@@ -123,7 +122,7 @@ async def _deliver(process: ProcessContext, task: Task, expo: Running) -> dict[s
     await _make_pending(process, task)
     before = await _used(process, expo)
     started = time.perf_counter()
-    await deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+    await deliver_due(process)
     seconds = time.perf_counter() - started
     after = await _used(process, expo)
     return {

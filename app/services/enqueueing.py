@@ -7,13 +7,12 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import CHORES_QUEUE, JobQueue
+from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
 
 EXECUTE_RUN = "execute_run"
-DELIVER_NOTIFICATIONS = "deliver_notifications"
 
 log = structlog.get_logger(__name__)
 
@@ -69,21 +68,3 @@ async def _without_failing(effect: Awaitable[object]) -> None:
 
 def _job_id(run_id: UUID) -> str:
     return f"{EXECUTE_RUN}:{run_id}"
-
-
-def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """After the session's transaction commits, put a job on the queue that sends all pushes that are due when it runs.
-
-    `run_id`, the run that the new pushes are about, only makes the id of the job distinct: the queue adds no job with
-    the id of a job that is queued or running.
-    """
-
-    async def enqueue() -> None:
-        await queue.enqueue(
-            DELIVER_NOTIFICATIONS,
-            job_id=f"{DELIVER_NOTIFICATIONS}:{run_id}",
-            arguments={},
-            queue_name=CHORES_QUEUE,
-        )
-
-    after_commit(session, enqueue)

@@ -1,6 +1,5 @@
 """The resources that one worker process shares among its jobs, and how a job gets them from arq."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,6 @@ from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
 from app.services.retrying.policies import RUN_FILES_BRIEF_SECONDS
 from app.worker.slots import RunSlots
-
-# The maximum of concurrent claims of pushes: some are sent while others are composed and settled (ADR 16).
-PUSH_LANES = 4
 
 _KEY = "taskbeacon"
 
@@ -49,8 +45,6 @@ class WorkerContext:
     # Removes the folders of runs, which do not wait for that.
     remover: FolderRemover = field(default_factory=FolderRemover)
     run_times: RunTimes = RunTimes()
-    # Shared by all jobs of this process that deliver pushes.
-    push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 
     def as_arq_context(self) -> dict[str, Any]:
         """Return the dictionary that the library arq passes to every job; `worker_context` reads it."""

@@ -52,7 +52,7 @@ async def _loops(
     ended.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
-    deliver_pushes = partial(deliver_as_due, context.process, context.push_lanes)
+    deliver_pushes = partial(deliver_as_due, context.process, context.changes)
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
     delivering = [
         asyncio.create_task(keep_running("webhooks", deliver_webhooks)),

@@ -14,10 +14,9 @@ from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.config import Settings
-from app.services.enqueueing import DELIVER_NOTIFICATIONS, EXECUTE_RUN
+from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
-from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_counts import fold_counts
@@ -65,10 +64,6 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
     yield _Job(work=recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
     # Also at the start, since it writes the bucket's rules.
     yield hourly(work=sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
-    # Most pushes have a job when they become due; the schedule finds the others, after a crash or a delay.
-    yield _Job(
-        work=deliver_notifications, name=DELIVER_NOTIFICATIONS, seconds=_EVERY_TEN_SECONDS, at_start=True
-    )
     yield _Job(work=fetch_receipts, seconds=(5,))
     yield _Job(work=sweep_presence_and_notifications, seconds=(25,))
     # Also at the start, since a restored database has events to adopt.

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
-from app.worker.context import PUSH_LANES
+from app.worker.loops.pushes import PUSH_LANES
 from tests.support.deployment.processes import service_process
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user

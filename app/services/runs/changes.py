@@ -23,7 +23,6 @@ from app.schemas.runs.runs import RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import (
-    enqueue_push_delivery_after_commit,
     enqueue_run_after_commit,
     wake_run_worker_after_commit,
 )
@@ -82,8 +81,6 @@ async def update_run(
         announce_state(session, clients.events, row)
     if body.status is RunStatus.QUEUED and run.dispatch_requested_at is not None:
         enqueue_run_after_commit(session, clients.queue, run_id)
-    if body.status in TERMINAL_STATUSES:
-        enqueue_push_delivery_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 

@@ -13,14 +13,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import JobQueue
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Run, RunCommand
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.schemas.staged_artifacts import ArtifactOut
-from app.services.enqueueing import enqueue_push_delivery_after_commit
+from app.services.events.ledger import wake_readers
 from app.services.notifications import dispatch as notifications
 from app.services.questions import lifecycle as questions
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
@@ -114,7 +113,6 @@ async def start_waiting(
     *,
     owner: str,
     seen: int | None,
-    queue: JobQueue,
 ) -> StepResult:
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
@@ -128,23 +126,23 @@ async def start_waiting(
     if not await questions.open_question(session, run_id, asked):
         return result
     await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
-    enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
 
 
 async def notify_user(
-    session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
+    session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str
 ) -> MessageOutcome | None:
     """Decide whether to send a message of the run's agent to people as a push; store and return the decision.
 
-    A job sends the push after the caller has committed. `owner` names the job that claimed the run
+    The push is sent after the caller has committed. `owner` names the job that claimed the run
     (`lifecycle.claim`); return None if this job has lost the run. The worker repeats the call, in a new transaction, if
     it does not know whether the commit succeeded: the second call waits for the first and returns its decision.
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
     outcome = await notifications.notify_for_agent(session, run_id, message)
-    enqueue_push_delivery_after_commit(session, queue, run_id)
+    # The worker's loop of pushes is one of them.
+    wake_readers(session)
     return outcome
 
 

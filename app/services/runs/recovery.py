@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
-from app.services.enqueueing import enqueue_push_delivery_after_commit, enqueue_run
+from app.services.enqueueing import enqueue_run
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_writer import append_lines, encode_entries
 from app.services.runs import command_delivery
@@ -35,8 +35,6 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
-        for run_id in failed:
-            enqueue_push_delivery_after_commit(session, clients.queue, run_id)
         receipts = await command_delivery.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
     if lost := len(requeued) + len(failed) - len(silent):

@@ -1,44 +1,54 @@
-"""Loops that send pushes which fall due without a job, and release those of quiet hours, while the worker runs.
+"""Loops that send pushes as they fall due, and release those that quiet hours held, while the worker runs.
 
 They run side by side: a release that fails, or takes long because many people's quiet hours end at once, delays no
-other push.
+push. No database session is open during requests.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Never
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.push import Deadline, NotSent, TryLater
+from app.clients.wakes import LEDGER, WakeListener
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
-from app.periodic import every
+from app.periodic import every, wait
 from app.runtime import ProcessContext
-from app.services.notifications import claims, digests
+from app.services.leases import settle_each
+from app.services.notifications import claims, delivery, digests
+from app.services.notifications.messages import Composer, Delivery
 from app.services.retrying.policies import LOOP_SECONDS
-from app.worker.jobs.deliver_notifications import deliver_due
+from app.shielded import shielded
 
-# The longest delay of a deferred push after it falls due.
+# The concurrent claims of a process: some are sent while others are composed and settled (ADR 37).
+PUSH_LANES = 4
+# The longest delay of a push after it falls due.
 _LOOK_SECONDS = 1.0
+# When woken, since the looks cost the same for one event as for a few.
+_GATHER_SECONDS = 0.02
 
 log = structlog.get_logger(__name__)
 
 
-async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Every second until cancelled, look for push notifications that are due, such as deferred ones, and send them.
-
-    `lanes` limits how many batches of claimed pushes this process handles at once.
-    """
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        try:
-            async with unit_of_work(process.sessions) as session:
-                is_due = await claims.is_due(session)
-            if is_due:
-                await deliver_due(process, lanes)
-        except DatabaseUnavailable as error:
-            log.warning("push.database_unavailable", error=repr(error))
-            await asyncio.sleep(LOOP_SECONDS)
+async def deliver_as_due(process: ProcessContext, changes: WakeListener) -> Never:
+    """Send pushes as they fall due until cancelled: look every second, and when the ledger has new events."""
+    with changes.watch_topic(LEDGER) as woken:
+        while True:
+            await wait(woken, _LOOK_SECONDS)
+            await asyncio.sleep(_GATHER_SECONDS)
+            woken.clear()
+            try:
+                async with unit_of_work(process.sessions) as session:
+                    is_due = await claims.is_due(session)
+                if is_due:
+                    await deliver_due(process)
+            except DatabaseUnavailable as error:
+                log.warning("push.database_unavailable", error=repr(error))
+                await asyncio.sleep(LOOP_SECONDS)
 
 
 async def release_as_due(process: ProcessContext) -> None:
@@ -52,3 +62,62 @@ async def release_held(process: ProcessContext) -> None:
     while not is_last:
         async with unit_of_work(process.sessions) as session:
             is_last = await digests.release_held(session) == 0
+
+
+async def deliver_due(process: ProcessContext) -> int:
+    """Claim and send all due pushes, in several lanes; return how many were claimed, when all results are stored.
+
+    Pushes of a service that asks to wait are left for the next call. If the worker is stopped, requests in progress
+    finish, no new ones start, and the other claimed pushes are released.
+    """
+    more = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(_lane(process, more))
+        first.add_done_callback(lambda _: more.set())
+        # Most events fit into one claim; the other lanes start only if there is more.
+        _ = await more.wait()
+        others = 0 if first.done() else PUSH_LANES - 1
+        all_lanes = [first, *(group.create_task(_lane(process, more)) for _ in range(others))]
+    errors = [error for _, error in (lane.result() for lane in all_lanes) if error is not None]
+    for error in errors[1:]:
+        log.error("push.lane_failed", exc_info=error)
+    if errors:
+        raise errors[0]
+    return sum(taken for taken, _ in (lane.result() for lane in all_lanes))
+
+
+async def _lane(process: ProcessContext, more: asyncio.Event) -> tuple[int, Exception | None]:
+    total = 0
+    is_last = False
+    while not is_last:
+        deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
+        work = _claim_send_settle(process, deadline, more)
+        try:
+            taken, is_last = await shielded(work, on_cancel=deadline.expire)
+        except Exception as error:  # noqa: BLE001 - raised, it would cancel the other lanes, and their pushes
+            return total, error
+        total += taken
+    return total, None
+
+
+async def _claim_send_settle(
+    process: ProcessContext, deadline: Deadline, more: asyncio.Event
+) -> tuple[int, bool]:
+    async with unit_of_work(process.sessions) as session:
+        claimed, is_full = await claims.claim_due(session)
+    if is_full:
+        more.set()
+    outcomes = {}
+    if claimed:
+        composer = Composer.of(process.settings)
+        outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
+
+        async def settle(session: AsyncSession, some: Sequence[Delivery]) -> None:
+            await delivery.settle(session, some, outcomes)
+
+        # One that is not stored is sent again when its claim ends, until it is given up.
+        await settle_each(process.sessions, claimed, settle, event="push.not_settled", name=claims.log_fields)
+    is_refused = bool(outcomes) and all(isinstance(each, TryLater | NotSent) for each in outcomes.values())
+    if outcomes and not is_refused:
+        log.info("push.claim_delivered", size=len(claimed))
+    return len(claimed), not is_full or is_refused

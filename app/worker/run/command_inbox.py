@@ -131,10 +131,7 @@ class CommandInbox(CommandSource):
     async def _start_waiting(self, asked: ShownQuestion, *, seen: int | None) -> bool:
         # Set first: an immediate answer must find that the agent waits.
         self._worker.slots.leave(self._claim.run_id)
-        queue = self._worker.process.queue
-        result = await self._do(
-            command_delivery.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
-        )
+        result = await self._do(command_delivery.start_waiting, asked, owner=self._owner, seen=seen)
         is_waiting = _is_done(result)
         if not is_waiting:
             self._worker.slots.take_back(self._claim.run_id)
@@ -144,8 +141,7 @@ class CommandInbox(CommandSource):
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
         """Decide whether the agent's message `said` is pushed to the creator of its task; return the decision."""
-        queue = self._worker.process.queue
-        outcome = await self._do(command_delivery.notify_user, said, owner=self._owner, queue=queue)
+        outcome = await self._do(command_delivery.notify_user, said, owner=self._owner)
         if outcome is None:
             raise AgentStopped("The run was stopped.")
         return outcome

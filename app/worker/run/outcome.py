@@ -12,7 +12,6 @@ from app.agents.errors import AgentCancelled, AgentError
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
-from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
@@ -83,7 +82,6 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
     end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
-        enqueue_push_delivery_after_commit(session, worker.process.queue, claim.run_id)
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
         return await run_lifecycle.finish(

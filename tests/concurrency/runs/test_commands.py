@@ -34,7 +34,7 @@ from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.principals import member_of
-from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.fakes import RecordingEvents
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -94,9 +94,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
             lease_expires_at=utcnow() + timedelta(hours=1),
         )
         asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
-        await command_delivery.start_waiting(
-            session, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
-        )
+        await command_delivery.start_waiting(session, run.id, asked, owner=OWNER, seen=None)
     caller = member_of(project, owner)
     return Scene(run, asked, caller, redis)
 
@@ -131,9 +129,7 @@ async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory,
     for _ in range(_ROUNDS):
         asked = scene.asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         async with unit_of_work(sessions) as session:
-            await command_delivery.start_waiting(
-                session, scene.run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
-            )
+            await command_delivery.start_waiting(session, scene.run.id, asked, owner=OWNER, seen=None)
 
         answers = await asyncio.gather(*(perform(sessions, scene.answer(option)) for option in ("yes", "no")))
 
@@ -203,7 +199,7 @@ async def test_message_of_an_agent_is_decided_once_if_its_commit_is_not_acknowle
     message = AgentMessage(title="Half way", message="Tests pass.", urgency=Urgency.LOW)
 
     async def decide(own: AsyncSession) -> MessageOutcome | None:
-        return await command_delivery.notify_user(own, run.id, message, owner=OWNER, queue=RecordingQueue())
+        return await command_delivery.notify_user(own, run.id, message, owner=OWNER)
 
     outcomes = await race(sessions, decide, decide)
 

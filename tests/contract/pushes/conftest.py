@@ -1,6 +1,5 @@
 """A question of a live run of the owner's task, its notice, and a worker that delivers."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -20,8 +19,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.notifications import dispatch as notifications
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
+from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.questions import make_live_run, make_question
 
@@ -47,7 +45,7 @@ def deliver(process: ProcessContext, settings_of_links: dict[str, Any]) -> Deliv
 
     async def deliver() -> int:
         await release_held(worker)
-        return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
+        return await pushes.deliver_due(worker)
 
     return deliver
 

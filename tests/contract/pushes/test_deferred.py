@@ -1,6 +1,5 @@
 """Deferred pushes (contract 16): held while a person is present, then sent once they have gone, or not needed."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,8 +28,7 @@ from app.services.events.run_ledger import record_for_run
 from app.services.notifications import claims, presence
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.presence import sweep_expired
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
+from app.worker.loops import pushes
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, rolled_back
 from tests.support.devices import make_device, make_presence, notifications_of
@@ -64,7 +62,7 @@ def deliver(process: ProcessContext) -> Callable[[], Awaitable[int]]:
     """Let a worker deliver what is due."""
 
     async def deliver() -> int:
-        return await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+        return await pushes.deliver_due(process)
 
     return deliver
 

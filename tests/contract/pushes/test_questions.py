@@ -1,6 +1,5 @@
 """Pushes of questions (contract 16): the content for phones and browsers, and answers from the notification."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,8 +31,7 @@ from app.models import (
 from app.runtime import ProcessContext
 from app.services.action_tokens import read
 from app.services.notifications import claims
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
+from app.worker.loops import pushes
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import only_row, prefer
 from tests.support.clock import MovableClock
@@ -152,9 +150,7 @@ async def test_buttons_up_to_the_risk_that_the_operator_allows(
 ) -> None:
     await ask(risk=risk)
     settings = process.settings.model_copy(update={**settings_of_links, "action_tokens": tokens})
-    await deliver_notifications.deliver_due(
-        replace(process, settings=settings), asyncio.Semaphore(PUSH_LANES)
-    )
+    await pushes.deliver_due(replace(process, settings=settings))
     [message] = push_service.received
     assert len(message["data"].get("actions", [])) == count
 

@@ -25,8 +25,7 @@ from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications import dispatch as notifications
 from app.services.questions.lifecycle import withdraw
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
+from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.assertions import assert_invalid
 from tests.support.clock import MovableClock
@@ -49,7 +48,7 @@ Prefer = Callable[..., Awaitable[dict[str, Any]]]
 def deliver(process: ProcessContext) -> Deliver:
     async def deliver() -> int:
         await release_held(process)
-        return await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+        return await pushes.deliver_due(process)
 
     return deliver
 

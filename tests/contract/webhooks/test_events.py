@@ -23,7 +23,7 @@ from app.services.runs import command_delivery, lifecycle
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_user
-from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.receiver import Receiver, receiving
 from tests.support.waiting import eventually
 from tests.support.web.clients import in_process_client
@@ -183,7 +183,7 @@ async def test_agent_that_waits_for_a_person(
     task = (await client.post(tasks_url, json={})).json()
     await client.post(f"{tasks_url}/{task['id']}/run")
     run = (await session.scalars(select(Run))).one()
-    followers, queue = RecordingEvents(), RecordingQueue()
+    followers = RecordingEvents()
     async with unit_of_work(sessions) as own:
         assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
     options = [{"optionId": "yes", "name": _SECRET, "kind": "allow_once"}]
@@ -191,9 +191,7 @@ async def test_agent_that_waits_for_a_person(
     asked = question.request_id
     for waiting_for in (question, ShownQuestion(kind=QuestionKind.MESSAGE, detail=_SECRET)):
         async with unit_of_work(sessions) as own:
-            await command_delivery.start_waiting(
-                own, run.id, waiting_for, owner="worker", seen=None, queue=queue
-            )
+            await command_delivery.start_waiting(own, run.id, waiting_for, owner="worker", seen=None)
         if waiting_for is question:
             async with unit_of_work(sessions) as own:
                 assert await command_delivery.stop_waiting(own, run.id, asked, owner="worker")

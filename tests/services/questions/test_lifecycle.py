@@ -33,7 +33,7 @@ from app.services.runs.command_delivery import StepResult
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.principals import member_of
-from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.fakes import RecordingEvents
 
 JSON = dict[str, Any]
 OWNER = "worker"
@@ -61,9 +61,7 @@ def permission(**fields: Any) -> ShownQuestion:
 
 async def ask(sessions: SessionFactory, run: Run, asked: ShownQuestion) -> ShownQuestion:
     async with unit_of_work(sessions) as own:
-        result = await command_delivery.start_waiting(
-            own, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
-        )
+        result = await command_delivery.start_waiting(own, run.id, asked, owner=OWNER, seen=None)
     assert result is StepResult.DONE
     return asked
 

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
+from app.services import leases
 from app.services.notifications import claims, delivery, digests, receipts
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications, fetch_receipts
+from app.worker.jobs import fetch_receipts
+from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.waiting import eventually
 
@@ -45,7 +46,7 @@ class Step(Enum):
     CLAIMED = _Place(delivery, "send", is_before=True)
     SENT = _Place(delivery, "send")
     SETTLING = _Place(delivery, "settle")
-    SETTLED = _Place(deliver_notifications, "in_transaction")
+    SETTLED = _Place(leases, "in_transaction")
     RECEIPTS_CLAIMED = _Place(receipts, "claim_receipts")
     RECEIPTS_READ = _Place(receipts, "settle_receipts", is_before=True)
     RECEIPTS_SETTLING = _Place(receipts, "settle_receipts")
@@ -63,7 +64,7 @@ def _deadly(function: Callable[..., Awaitable[Any]], *, is_before: bool) -> Call
 async def _dispatch(settings: Settings) -> None:
     async with open_process(settings, name=APPLICATION_NAME) as process:
         await release_held(process)
-        await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+        await pushes.deliver_due(process)
         await fetch_receipts.fetch_due(process)
 
 

@@ -20,8 +20,8 @@ from app.runtime import ProcessContext
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.retrying.policies import PUSH_PROBES
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
+from app.worker.loops import pushes
+from app.worker.loops.pushes import PUSH_LANES
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_task, make_user
@@ -80,7 +80,7 @@ async def task(sessions: SessionFactory, owner: User, clock: MovableClock) -> Ta
 
 
 async def deliver_due(worker: ProcessContext) -> int:
-    return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
+    return await pushes.deliver_due(worker)
 
 
 async def pending(sessions: SessionFactory, task: Task, owner: User, **device: Any) -> PushToken:

@@ -1,6 +1,5 @@
 """Receipts: the final results of pushes, which Expo has some time after it accepted them."""
 
-import asyncio
 from dataclasses import replace
 
 from sqlalchemy import select, update
@@ -11,9 +10,8 @@ from app.clients.send_rate import UnlimitedRate
 from app.models import PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES
-from app.worker.context import PUSH_LANES
-from app.worker.jobs.deliver_notifications import deliver_due
 from app.worker.jobs.fetch_receipts import fetch_due
+from app.worker.loops.pushes import deliver_due
 from tests.contract.pushes.rows import only_row
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
@@ -22,7 +20,7 @@ from tests.support.stand_ins.push import PushService
 
 
 async def deliver(process: ProcessContext) -> int:
-    return await deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+    return await deliver_due(process)
 
 
 async def pending(session: AsyncSession, task: Task, owner: User) -> PushToken:

@@ -22,8 +22,7 @@ from app.runtime import ProcessContext
 from app.services.notifications.claims import MOST_CLAIMS
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
-from app.worker.context import PUSH_LANES
-from app.worker.jobs.deliver_notifications import deliver_due
+from app.worker.loops.pushes import PUSH_LANES, deliver_due
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, refusing_some
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
@@ -37,7 +36,7 @@ DEFERRED = NotificationDecision.DEFERRED
 
 
 async def deliver(process: ProcessContext) -> int:
-    return await deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+    return await deliver_due(process)
 
 
 async def make_pushes(

@@ -1,6 +1,5 @@
 """A push service that refuses everything: it is probed, what waits loses nothing, and the log has one line a batch."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -24,8 +23,7 @@ from app.enums import Platform
 from app.models import Notification, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES, PUSH_SECONDS
-from app.worker.context import PUSH_LANES
-from app.worker.jobs.deliver_notifications import deliver_due
+from app.worker.loops.pushes import deliver_due
 from tests.clients.test_web_push import Browser
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
@@ -59,7 +57,7 @@ async def work(workers: list[ProcessContext], clock: MovableClock, seconds: int)
     end = clock.now + timedelta(seconds=seconds)
     while clock.now < end:
         for worker in workers:
-            await deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
+            await deliver_due(worker)
         async with unit_of_work(workers[0].sessions) as session:
             due_at = await session.scalar(select(func.min(Notification.due_at)))
         clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))

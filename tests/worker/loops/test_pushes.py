@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clients.wakes import WakeListener
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
@@ -17,7 +18,6 @@ from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications.claims import MOST_CLAIMS
 from app.services.notifications.rules.deciding import PUSH_LEASE
-from app.worker.context import PUSH_LANES
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing, refusing_some, rolled_back
@@ -38,7 +38,7 @@ async def device(session: AsyncSession, owner: User) -> PushToken:
 async def working(process: ProcessContext) -> AsyncGenerator[None, None]:
     """Run the loops of a worker that send pushes during the block."""
     loops = [
-        asyncio.create_task(deliver_as_due(process, asyncio.Semaphore(PUSH_LANES))),
+        asyncio.create_task(deliver_as_due(process, WakeListener(process.redis))),
         asyncio.create_task(release_as_due(process)),
     ]
     try:

@@ -1,6 +1,5 @@
 """The tool `notify_user` from end to end: agent in its sandbox, worker, decision, push (contract 16.13)."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -11,9 +10,8 @@ from app.enums import RunStatus, Urgency
 from app.models import Project, Run
 from app.run_values import AgentMessage
 from app.services.runs import command_delivery
-from app.worker.context import PUSH_LANES
-from app.worker.jobs import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
+from app.worker.loops import pushes
 from tests.agents.conftest import scripted_adapter
 from tests.agents.tools.test_server import call
 from tests.fixtures.worker import Workshop
@@ -54,7 +52,7 @@ async def test_agent_notifies_its_person(workshop: Workshop, push_service: PushS
     ]
     assert logged == [("Half way", "Tests pass.", "sent"), ("Again", "Lint passes.", "throttled")]
 
-    await deliver_notifications.deliver_due(shop.context.process, asyncio.Semaphore(PUSH_LANES))
+    await pushes.deliver_due(shop.context.process)
     [message] = [each for each in push_service.received if each.get("subtitle") == "agent"]
     assert (message["to"], message["title"], message["body"]) == (device.token, "Half way", "Tests pass.")
     rows = [row for row in await notifications_of(shop.sessions, await shop.task_of(pilot.run)) if row.title]
@@ -76,12 +74,11 @@ async def test_agent_of_a_lost_run_is_not_heard(workshop: Workshop) -> None:
     """Another job holds the run, or it has ended: what this one's agent says is not decided."""
     run = await workshop.queued_run("[]", state=STATE)
     said = AgentMessage(title="t", message="m", urgency=Urgency.LOW)
-    queue = workshop.context.process.queue
     for status in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
         async with unit_of_work(workshop.sessions) as session:
             await session.execute(
                 update(Run).where(Run.id == run.id).values(status=status, lease_owner="another")
             )
-            outcome = await command_delivery.notify_user(session, run.id, said, owner="this", queue=queue)
+            outcome = await command_delivery.notify_user(session, run.id, said, owner="this")
         assert outcome is None
     assert await notifications_of(workshop.sessions, await workshop.task_of(run)) == []

@@ -18,7 +18,7 @@ from app.enums import CommandStatus, NotificationDecision, NotificationKind, Run
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
-from app.services.enqueueing import DELIVER_NOTIFICATIONS, wake_run_worker_after_commit
+from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import command_delivery
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
@@ -523,7 +523,6 @@ class TestWaiting:
         notifications = await notifications_of(workshop.sessions, await workshop.task_of(pilot.run))
         decided = [each.decision for each in notifications if each.kind == NotificationKind.AWAITING]
         assert decided == [NotificationDecision.NOT_NEEDED, NotificationDecision.DEFERRED]
-        assert DELIVER_NOTIFICATIONS in [job.name for job in workshop.queue.jobs]
         await pilot.send("close")
         await job
 
