@@ -233,7 +233,12 @@ async def withdraw(
         )
         .returning(*_CLOSED_COLUMNS)
     )
-    rows = sorted((ClosedQuestion(*row) for row in closed), key=lambda row: row.id)
+    rows = [
+        ClosedQuestion(*row)._replace(
+            kind=QuestionKind(row.kind), urgency=Urgency(row.urgency), status=QuestionStatus(row.status)
+        )
+        for row in sorted(closed, key=lambda row: row.id)
+    ]
     await _announce(session, rows, is_resumed=request_id is not None)
     return bool(rows)
 
