@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
-from app.models import Notification, PushCooldown, PushToken
+from app.models import Notification, PushCooldown, PushToken, User
 from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
@@ -300,3 +300,30 @@ def _row(
         "due_at": now if is_pending else verdict.due_at,
         "settled_at": None if is_pending or verdict.due_at else now,
     }
+
+
+async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
+    """Add a push with this text, which nothing delays, for each device of a user with an active account."""
+    now = utcnow()
+    devices = await session.execute(
+        select(PushToken.id, PushToken.platform)
+        .join(User, User.id == PushToken.user_id)
+        .where(PushToken.user_id == user_id, HAS_ADDRESS, User.is_active)
+        .order_by(PushToken.id)
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "id": new_id(),
+            "user_id": user_id,
+            "kind": kind,
+            "body": body,
+            "device_id": device.id,
+            "platform": device.platform,
+            "decision": NotificationDecision.PENDING,
+            "created_at": now,
+            "due_at": now,
+        }
+        for device in devices
+    ]
+    if rows:
+        await session.execute(insert(Notification), rows)

@@ -11,8 +11,8 @@ from app.enums import DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint
 from app.services.access.visibility import active_member
 from app.services.events import ledger
+from app.services.notifications.dispatch import push_to_user
 from app.services.notifications.texts import message_body
-from app.services.notifications.user_pushes import push_to_user
 from app.services.webhook_endpoints.endpoints import cancel_pending
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from app.security import hash_api_key
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES
-from app.services.notifications.user_pushes import push_to_user
+from app.services.notifications.dispatch import push_to_user
 from tests.support.assertions import assert_not_found
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
