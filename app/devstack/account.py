@@ -1,23 +1,19 @@
-"""The developer's account in a development stack: organization, project, user and key, made at first start.
+"""The developer's account in a development stack: project, user and key, made at first start and kept in the home.
 
-It is stored in the home folder, so that later starts show the same key. A separate program makes it in one
-transaction (`python -m app.devstack.new_account`): most of the cost is loading that program's modules.
+A separate program makes it (`app/devstack/new_account.py`), because most of the cost is loading that program's modules.
 """
 
-from collections.abc import Callable
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
 
-# Takes the earlier account or None, returns the JSON object that the program prints.
-Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
-
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The developer's account in a development stack: the ids of its user and project, and an API key in plain text."""
+    """The ids of the developer's project and user, and an API key in plain text."""
 
     project_id: int
     user_id: int
@@ -25,23 +21,23 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the developer's account that an earlier start of the stack stored, or None if none is stored."""
+    """Return the stored account, or None. Its key may be invalid, because the database may have been replaced."""
     try:
         return _account(read_json(home.account_json))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Return the developer's account with a new API key, and store it in the home folder."""
-    made = make(kept)
+def keep_account(home: Home, printed: str) -> Account:
+    """Store the account that `new_account` has printed as JSON, and return it."""
     try:
-        account = _account(made)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DevstackError(f"making the developer's account printed no account: {error!r}") from error
+        account = _account(json.loads(printed))
+    except (KeyError, TypeError, ValueError):
+        # Without the output and the error, which may contain the key.
+        raise DevstackError("making the developer's account printed no account") from None
     write_json(home.account_json, asdict(account))
     return account
 
 
-def _account(value: dict[str, Any]) -> Account:
+def _account(value: dict[str, Any]) -> Account:  # Any: JSON
     return Account(int(value["project_id"]), int(value["user_id"]), str(value["api_key"]))

@@ -3,7 +3,6 @@
 `run_dev` implements `make run`. `Stack` is the same without the terminal, for the demo and the tests.
 """
 
-import json
 import os
 import secrets
 import signal
@@ -18,7 +17,7 @@ from typing import Any, NoReturn
 
 from app.config import Settings
 from app.devstack import console
-from app.devstack.account import Account, read_account, renew_account
+from app.devstack.account import Account, keep_account, read_account
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
@@ -120,7 +119,8 @@ class Stack:
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
         if kept and not self._accepts(kept.api_key):
             account = self._new_account(kept)
-        self.home.announce(self._dev_json(account, pids), self._settings_only())
+        own = {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
+        self.home.announce(self._dev_json(account, pids), own)
         return account
 
     def build_console(self) -> None:
@@ -262,21 +262,9 @@ class Stack:
         )
 
     def _new_account(self, kept: Account | None) -> Account:
-        with self._terminal.step("A new key for the account" if kept else "Account of the developer"):
-            return renew_account(self.home, kept, make=self._make_account)
-
-    def _make_account(self, kept: Account | None) -> dict[str, Any]:  # Any: a JSON object
         ids = (str(kept.project_id), str(kept.user_id)) if kept else ()
-        output = self._command("account", "app.devstack.new_account", *ids)
-        try:
-            made: dict[str, Any] = json.loads(output)
-        except ValueError as error:
-            # Without the output, which may contain the key.
-            raise DevstackError("making the developer's account printed no JSON object") from error
-        return made
-
-    def _settings_only(self) -> dict[str, str]:
-        return {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
+        with self._terminal.step("A new key for the account" if kept else "Account of the developer"):
+            return keep_account(self.home, self._command("account", "app.devstack.new_account", *ids))
 
     def _dev_json(self, account: Account, pids: Mapping[str, int]) -> dict[str, Any]:  # Any: a JSON object
         return {

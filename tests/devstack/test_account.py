@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.devstack.account import Account, read_account, renew_account
+from app.devstack.account import Account, keep_account, read_account
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home
 from app.devstack.new_account import make_account
@@ -53,25 +53,18 @@ async def test_account_of_another_database_is_replaced(session: AsyncSession, go
     await authenticate(session, second.api_key, place="header")
 
 
-def test_account_is_reused_at_the_next_start(home: Home) -> None:
-    given: list[Account | None] = []
+def test_account_is_kept_for_the_next_start(home: Home) -> None:
     assert read_account(home) is None
 
-    def make(kept: Account | None) -> dict[str, object]:
-        given.append(kept)
-        return {"project_id": 1, "user_id": 2, "api_key": f"phx_{len(given)}"}
+    account = keep_account(home, '{"project_id": 1, "user_id": 2, "api_key": "phx_2"}')
 
-    first = renew_account(home, None, make=make)
-    assert read_account(home) == first
-    second = renew_account(home, first, make=make)
-
-    assert given == [None, first]
-    assert read_account(home) == second == Account(1, 2, "phx_2")
+    assert read_account(home) == account == Account(1, 2, "phx_2")
 
 
 def test_damaged_file_is_no_account(home: Home) -> None:
     home.account_json.write_text('{"project_id": 1}')
     assert read_account(home) is None
-    with pytest.raises(DevstackError):
-        renew_account(home, None, make=lambda _: {})
+    for printed in ("", "[]", '{"api_key": "phx_2"}'):
+        with pytest.raises(DevstackError, match="printed no account"):
+            keep_account(home, printed)
     assert read_account(home) is None

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -106,9 +107,11 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         joined = json.loads(Home(home).environment_json.read_text())
         assert joined["TASKBEACON_PUBLIC_URL"] == dev["base_url"]
         first_key = use(dev)
-        run_pasted(home, dev)
+        has_curl = shutil.which("curl") is not None
+        if has_curl:
+            run_pasted(home, dev)
+            run_snippets(home)
         try_repository(home, tmp_path / "my project")
-        run_snippets(home)
         refuse_second(home, process.pid)
         family = snapshot([process.pid])
         assert set(dev["pids"].values()) <= family.keys()
@@ -133,6 +136,8 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         assert not (home / "dev.json").exists()
     last = home.with_suffix(".output").read_text().splitlines()[-1]
     assert re.fullmatch(rf"Stopped after \d+\.\d s; the data is in {home}", last)
+    if not has_curl:
+        pytest.skip("curl is not installed: all but the commands for readers was tried")
 
 
 def use(dev: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -214,6 +215,7 @@ async def test_landlock_says_what_it_cannot_keep(tmp_path: Path, landlock_abi: i
         assert messages == [said]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_server_of_the_agents_own_is_reached_without_the_proxy(walled: Runner) -> None:
     outcome = await walled.run(
         sh(
