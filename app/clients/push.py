@@ -28,10 +28,7 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push notification about a question. Pressing it answers the question with the option `option_id`.
-
-    A phone sends `token`, an action token, to the API. A browser opens the page `link`.
-    """
+    """A button of a question, which answers with `option_id`: phones send the action token, browsers open `link`."""
 
     id: str
     option_id: str
@@ -43,10 +40,7 @@ class PushAction:
 # Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
-    """The urgency and lifetime of a push, and its look on a device: badge, speaker, buttons, sound.
-
-    The fields are the same for all push services.
-    """
+    """Urgency, lifetime and look of a push, the same for all push services."""
 
     urgency: Urgency
     # How long a push service keeps it for a device that cannot be reached.
@@ -69,10 +63,7 @@ class PushStyle:
 # Not frozen: likewise.
 @dataclass(slots=True)
 class PushMessage:
-    """A push to one device: a title, a text (`body`), and `data` for the app that receives it.
-
-    `token` is the device's push token. If `style` is None, the push service uses its defaults.
-    """
+    """A push to one device, with `data` for its app. Without a style, the push service uses its defaults."""
 
     token: str = field(repr=False)
     title: str
@@ -90,36 +81,30 @@ class PushMessage:
 # Not frozen: likewise.
 @dataclass(slots=True)
 class Accepted:
-    """The outcome of a push: the push service accepted the message.
-
-    `ticket` is the id with which the final outcome is read later, or None if the service reports no final outcome.
-    """
+    """The service accepted the message; with `ticket` its final outcome is read later."""
 
     ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadToken:
-    """The outcome of a push: the device no longer exists. Delete its token."""
+    """The device is gone: delete its token."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """The outcome of a push: the push service will never accept this message, but the device's token is valid."""
+    """The service will never accept this message; the token stays."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The outcome of a push: the push service did not accept the message, or did not respond. Send it again.
+    """The message was not accepted; send it again, `retry_after` seconds later if the service says so.
 
-    `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
-    true if the message was sent and the service did not refuse it: no response came, it cannot be read, or a server
-    had a fault. The device may show the message, and show it twice if it is sent again. `until` is the time of the next
-    try, if the service refuses everything.
+    `may_have_arrived`: the device may show it, also twice. `until`: the next try of a service that refuses everything.
     """
 
     reason: str
@@ -130,7 +115,7 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The outcome of a push: it was not sent, which is no attempt. It waits until `until`; None: it is due at once."""
+    """It was not sent, which is no attempt, and waits until `until`; None: it is due at once."""
 
     reason: str
     until: datetime | None = None
@@ -163,7 +148,10 @@ class PushUnavailable(Exception):
 
 
 class Deadline:
-    """A point in time after which no new step of some work may begin. A step in progress is not interrupted."""
+    """A time after which no new step of some work may begin; `expire` makes it pass at once.
+
+    A step in progress goes on.
+    """
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds

@@ -24,11 +24,7 @@ _IS_COUNTED = and_(Question.is_open(), Question.kind != _MESSAGE)
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
-    """Return the number of open questions in each user's inbox, by user id.
-
-    A finished turn, where the agent only waits for the next message, is not counted as a question. The result contains
-    every id of `user_ids`, even if the number is 0.
-    """
+    """Return the number of open questions in each user's inbox, without turns that wait for a message."""
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"given_user_id": list(user_ids)})

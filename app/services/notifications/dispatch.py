@@ -57,21 +57,8 @@ async def notify_people(
 ) -> None:
     """Decide which pushes to send to the creators of the runs' tasks for an event, and store the decisions.
 
-    A job sends the pushes after the commit. Of two concurrent calls with the same kind for the same run, only one leads
-    to a push; the cooldown stops the other.
-
-    An error other than an outage of the database is only logged: the pushes are lost, but the caller's change is kept.
-    If only presence cannot be read, the pushes are decided without it.
-
-    Args:
-        session: the database session that changed the runs.
-        kind: the event, such as `completed` or `awaiting`.
-        run_ids: the runs that the event happened to.
-        question_id: the question that the notice is about; None for events without a question.
-
-    Raises:
-        Exception: an outage of the database. The transaction has failed, so the caller must repeat its change too.
-
+    Of two concurrent calls of a kind for a run, one leads to a push. An error other than an outage is only logged: the
+    pushes are lost, the caller's change is kept.
     """
     trigger = Trigger(kind, run_ids, question_id)
     try:
@@ -84,12 +71,10 @@ async def notify_people(
 
 
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
-    """Decide whether to send a message of the run's agent as pushes to the task's creator (contract 16.13).
+    """Decide whether a message of the run's agent is pushed to the task's creator, and store that (contract 16.13).
 
-    Return the decision, its reason in words for the agent, and the number of devices. The decision is stored in the
-    session's transaction, which the caller commits; after the commit, a job sends the pushes. A message that was
-    decided before keeps its decision. Concurrent messages of a run are decided one after the other. If the decision
-    cannot be stored, the error of the database is raised, and the agent gets no decision.
+    Return the decision, its reason in words, and the number of devices. A message that was decided before keeps its
+    decision; concurrent ones of a run are decided one after the other.
     """
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:
@@ -105,7 +90,6 @@ async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMe
 async def _find_decisions(
     session: AsyncSession, run_id: UUID, message: AgentMessage
 ) -> list[tuple[NotificationDecision, str | None]]:
-    """Return the stored decisions about a message, one for each row; the first row has the id of the message."""
     moment = select(Notification.created_at).where(Notification.id == message.id).scalar_subquery()
     decisions = (
         select(Notification.decision, Notification.reason)
@@ -133,8 +117,6 @@ class Trigger:
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
-    """Decide about the pushes for a trigger, store the decisions, and return their rows."""
-
     async def decide_and_store(*, with_presence: bool) -> list[dict[str, Any]]:
         rows = await _decide_all(session, trigger, with_presence=with_presence)
         if rows:
@@ -197,7 +179,6 @@ async def _decide_all(
 
 
 def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
-    """Return the columns with the text of an agent's message; no text of it if the push must be generic."""
     if trigger.message is None:
         return {}
     if event.push_text is PushText.GENERIC:
@@ -206,9 +187,9 @@ def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
 
 
 async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
-    """Return the reason if a run has reached a limit of agent messages, else None.
+    """Return the reason if a run has reached a limit of messages.
 
-    The caller has locked the run's cooldown, so that no concurrent message is decided.
+    The caller has locked the cooldown against concurrent ones.
     """
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
@@ -224,7 +205,6 @@ async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> 
 async def _take_cooldowns(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
 ) -> set[UUID]:
-    """Start the cooldown for `kind` of each run that has none now; return the ids of these runs."""
     values = {"given_run_id": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
     return {run_id for (run_id,) in await _TAKE.all(session, values)}
 

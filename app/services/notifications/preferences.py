@@ -30,10 +30,7 @@ _COLUMNS = (
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return the caller's notification preferences.
-
-    A caller who has stored none has the defaults: every kind of push, no quiet hours, no reminders.
-    """
+    """Return the caller's preferences, or the defaults."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -62,10 +59,9 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change the given fields of the caller's notification preferences; return all preferences.
+    """Change the given fields; concurrent changes of others are kept.
 
-    Concurrent changes of other fields are kept. If quiet hours are changed, the notices that they have held become due
-    at once, and are decided again.
+    Notices that changed quiet hours held are decided again.
     """
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):
@@ -100,12 +96,7 @@ async def _look_again(session: AsyncSession, caller: Principal) -> None:
 
 
 async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mute a task: the caller gets no pushes about it. Idempotent.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Mute a task: the caller gets no pushes about it. Idempotent."""
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(
         literal(caller.user_id, TaskMute.user_id.type), task.c.id, literal(utcnow(), TaskMute.created_at.type)
@@ -129,12 +120,7 @@ async def is_muted(session: AsyncSession, caller: Principal, task_id: UUID) -> b
 
 
 async def unmute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Unmute a task: the caller gets pushes about it again. Idempotent.
-
-    Raises:
-        NotFound: there is no such task, or the caller cannot see it.
-
-    """
+    """Unmute a task: the caller gets pushes about it again. Idempotent."""
     await require_task(session, caller, task_id)
     await session.execute(
         delete(TaskMute).where(TaskMute.task_id == task_id, TaskMute.user_id == caller.user_id)

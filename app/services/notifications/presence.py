@@ -60,23 +60,10 @@ async def beat(
     focused: bool | None = None,
     seen_seq: int | None = None,
 ) -> datetime:
-    """Record that the caller's device shows the task now; return the UTC time at which this presence expires.
+    """Record that the caller's device shows the task now; return when this presence expires.
 
-    Concurrent beats of one device leave one row with the latest expiry.
-
-    Args:
-        session: the database session.
-        caller: the person to whom the device shows the task.
-        task_id: the task that the device shows.
-        device_id: the device.
-        focused: whether a person looks at the task. If it is None, the last value from the device stays, initially
-            True.
-        seen_seq: the event number up to which the device has shown all events. Deferred notices of these events are not
-            sent any more. It is None if the device did not report it.
-
-    Raises:
-        NotFound: the task is not visible to the caller, or the device is not one of the caller's.
-
+    `focused` None keeps the last value of the device, at first True. Deferred notices of events up to `seen_seq` are
+    dropped. Concurrent beats leave the latest expiry.
     """
     expires_at = utcnow() + TIME_TO_LIVE
     values: dict[str, Any] = {
@@ -102,14 +89,12 @@ async def beat(
 
 
 def _beat_statement(updates: Mapping[str, Any] = MappingProxyType({})) -> Select[Any]:
-    """Return the statement of a beat without a report; it writes `updates` if the presence exists already."""
     task, device = _beat_sources()
     written = _write_presence(task, device, inserts={}, updates=updates)
     return _beat_result(task, device, written)
 
 
 def _report_statement() -> Select[Any]:
-    """Return the statement of a beat that reports `focused` or `seen_seq`; it settles seen notices."""
     task, device = _beat_sources()
     focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
     inserts = {
@@ -130,7 +115,6 @@ def _report_statement() -> Select[Any]:
 
 
 def _beat_sources() -> tuple[CTE, CTE]:
-    """Return the task of a beat, if the caller sees it, and the device, if it is the caller's."""
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
         select(PushToken.id)
@@ -141,7 +125,6 @@ def _beat_sources() -> tuple[CTE, CTE]:
 
 
 def _write_presence(task: CTE, device: CTE, *, inserts: Mapping[str, Any], updates: Mapping[str, Any]) -> CTE:
-    """Return a CTE that inserts the presence, or updates it; it returns the columns `_SHOWN` of the row."""
     values: dict[str, Any] = {
         "task_id": task.c.id,
         "push_token_id": device.c.id,
@@ -168,7 +151,6 @@ def _write_presence(task: CTE, device: CTE, *, inserts: Mapping[str, Any], updat
 
 
 def _beat_result(task: CTE, device: CTE, *writes: CTE) -> Select[Any]:
-    """Return the statement that performs `writes` and returns whether the task and the device were found."""
     return select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
@@ -184,12 +166,7 @@ _REPORT = Prepared(_report_statement(), alone=True)
 
 
 def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
-    """Return the id of the device that no longer shows a task: `in_body` if given, else `in_query` (contract 5.7).
-
-    Raises:
-        InvalidInput: both are None.
-
-    """
+    """Return the id of the device that no longer shows a task: `in_body` if given, else `in_query` (contract 5.7)."""
     device_id = in_body or in_query
     if device_id is None:
         raise InvalidInput("This field is required.", code="required", attr="device_id")
@@ -204,15 +181,9 @@ async def leave(
     *,
     up_to: datetime | None = None,
 ) -> None:
-    """Record that the caller's device no longer shows the task (contract 5.7). Idempotent.
+    """Record that the caller's device shows the task no longer; deferred notices are dropped if seen, else fall due.
 
-    Notices may have been deferred because the device showed the task. Those that the person has seen are dropped, and
-    the others fall due. If `up_to` is given, the presence ends only if it expires at this time or earlier, so that a
-    presence that was renewed since then stays.
-
-    Raises:
-        NotFound: the task is not visible to the caller.
-
+    With `up_to`, a presence that was renewed since stays. Idempotent.
     """
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     gone = (
@@ -234,11 +205,7 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return the focused devices that show these tasks to these users at `now`, by the pair of task id and user id.
-
-    A pair without such a device is missing. If several devices show the task to the user, the one that reported last is
-    returned. A device is ignored once its presence has expired (contract 11 #30).
-    """
+    """Return the focused devices that show these tasks to these users, by task id and user id; of several the last."""
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
         (task_id, user_id): Watching(device_id, beat_at=expires_at - TIME_TO_LIVE, expires_at=expires_at)
@@ -261,20 +228,10 @@ _WATCHING = Prepared(
 async def without_if_failing(
     session: AsyncSession, decide: Callable[..., Awaitable[Result]], **logged: object
 ) -> Result:
-    """Return the result of `decide(with_presence=True)`; if that raises an error, of `decide(with_presence=False)`.
+    """Return the result of `decide(with_presence=True)` or, after an error, of `decide(with_presence=False)`.
 
-    Presence can only hold a push back, so an error in reading it must not lose the push. Each of the two calls runs in
-    its own savepoint.
-
-    Args:
-        session: the database session of the change.
-        decide: the function to call; it may be called twice.
-        logged: the fields to log with the error of the first call.
-
-    Raises:
-        Exception: the error of the first call if it is an outage of the database; otherwise the error of the second
-            call.
-
+    Presence can only hold a push back, so an error in reading it must not lose the push. Each call has a savepoint; an
+    outage is raised.
     """
     try:
         async with session.begin_nested():

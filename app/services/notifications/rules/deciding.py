@@ -50,17 +50,14 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class FromAgent:
-    """Marks a push notice as a message of an agent.
-
-    `over_limit` names the limit of messages that the run has reached; it is None if the run has reached none.
-    """
+    """Marks the message of an agent; `over_limit` names the limit that its run has reached, if any."""
 
     over_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeContext:
-    """The input of the decision about a push notice: everything that decides whether and when it is sent."""
+    """Everything that decides whether and when a push notice is sent."""
 
     created_at: datetime
     recipient: Recipient = Recipient()
@@ -87,10 +84,7 @@ class NoticeContext:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about a push notice, with its reason.
-
-    If the notice must wait, `due_at` is the time at which it is decided again. Otherwise it is None.
-    """
+    """The decision about a push notice, and, if it must wait, the time at which it is decided again."""
 
     decision: NotificationDecision
     reason: str | None = None

@@ -174,7 +174,6 @@ async def old_notices(
 
 
 def _new_subjects() -> FromClause:
-    """Return a subquery of the new notices of an event, with its number in the ledger, where it was recorded before."""
     number = (
         select(func.max(Event.seq))
         .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)

@@ -34,10 +34,7 @@ _LAST_EVENTS = 100
 
 
 def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
-    """Return the SQL expression for the greatest event number in a project's ledger.
-
-    The value is 0 if the project has no events.
-    """
+    """Return the SQL expression for the greatest event number in a project's ledger, or 0."""
     last = (
         select(Event.seq)
         .where(Event.project_id == project_id)
@@ -63,17 +60,10 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 
 
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return a CTE that drops or releases deferred notices, for a statement that writes or deletes a presence.
+    """Return a CTE that drops or releases deferred notices, for a statement that writes a presence (`source`).
 
-    Notices that the person has seen are dropped. If the presence has `seen_seq`, these are the notices of events up to
-    that number. If it has no `seen_seq`, but is deleted and was `focused`, these are all notices of the task. In all
-    other cases, no notice is taken as seen. A notice of a question that the person has snoozed is not dropped. The
-    other notices fall due soon after the last device has stopped showing the task to the person.
-
-    Args:
-        source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
-        is_leaving: whether the presence was deleted.
-
+    Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question is
+    not dropped. The others fall due soon after the last device stopped showing the task.
     """
     held = (
         select(
