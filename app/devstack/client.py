@@ -109,7 +109,6 @@ class _RunLog:
         }
 
     def show(self, entry: Object) -> None:
-        """Print a log entry (contract 13.4), or nothing if it is of another kind."""
         notification = entry.get("notification") or {}
         params = notification.get("params") or {}
         if notification.get("method") == "_taskbeacon/progress":

@@ -37,7 +37,6 @@ class Home:
         self._ports = self.root / "ports.json"
 
     def create(self) -> None:
-        """Create the home folder if it does not exist, and let only its owner access it."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)
@@ -77,7 +76,6 @@ class Home:
         return descriptor
 
     def is_running(self) -> bool:
-        """Return whether a development stack is running with this home folder."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -91,12 +89,10 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Describe the running stack in `dev.json` and `environment.json`."""
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the files that describe the running stack, `dev.json` and `environment.json`, if they exist."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 

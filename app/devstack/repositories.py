@@ -140,11 +140,9 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """The `file://` URL that stands in for a code host: the service clones `organization/repository` below it."""
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Create the bare repository from the last commit of the checkout to which this code belongs."""
         self._path.mkdir(parents=True)
         # The checkout may belong to another user, and the person's own git settings must not apply.
         self._config.write_text(

@@ -95,16 +95,13 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """The URL of the stack's API, or "" before `start`."""
         return self._base_url
 
     @property
     def has_expo_sink(self) -> bool:
-        """Whether pushes go to the local stand-in for Expo, which shows them on a page."""
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
-        """Start all parts of the stack, wait until the API is ready, and return the developer's account."""
         self.home.create()
         self._lock = self.home.acquire()
         self.supervisor.keep_open(self._lock)
@@ -149,11 +146,9 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        """Return a link that signs one browser in to the console, or None if the console is not built."""
         return self._command("console", "app.cli", "console") if console.is_built() else None
 
     def stop(self) -> None:
-        """End all processes of the stack and release its home folder. Another call does nothing."""
         if self._lock is not None:
             self.home.forget_running()
         self.supervisor.stop()

@@ -60,19 +60,15 @@ class TerminalOutput:
         self._left = b""
 
     def line(self, *parts: str | Styled) -> None:
-        """Write a line of text from its parts. If a step is in progress, its line stays above this one."""
         self._write_below(f"{self._compose(*parts)}\n")
 
     def title(self, *parts: str | Styled) -> None:
-        """Write a headline. Parts without a style are bold."""
         self.line(*(Styled(part, "bold") if isinstance(part, str) else part for part in parts))
 
     def styled_line(self, text: str, style: str) -> None:
-        """Write a line of text in a style: `bold`, `dim`, `green`, `red` or `cyan`."""
         self.line(Styled(text, style))
 
     def error(self, error: Exception) -> None:
-        """Write the message of an error to standard error."""
         self.line()
         print(self._compose(Styled(f"Error: {error}", "red")), file=sys.stderr)
 
@@ -87,7 +83,6 @@ class TerminalOutput:
         return not self._left
 
     def table(self, rows: Mapping[str, str]) -> None:
-        """Write a table with one line for each name and its value."""
         for name, value in rows.items():
             self.line("  ", Styled(f"{name:<{_NAME_WIDTH}}", "dim"), f" {value}")
 

@@ -62,16 +62,13 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The URL of the service's database. It names a role that owns this database and may create other databases."""
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
     def address(self) -> str:
-        """The host and port of the PostgreSQL server, to show to people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the PostgreSQL server, and return without waiting until it is ready."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         _await_predecessor(self._data / "postmaster.pid")
@@ -91,7 +88,6 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the PostgreSQL server accepts connections, according to its file `postmaster.pid`."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -99,7 +95,6 @@ class Postgres:
         return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def create_database(self) -> None:
-        """Create the service's role and database in the running PostgreSQL server, unless they exist already."""
         asyncio.run(self._create_database())
 
     async def _create_database(self) -> None:

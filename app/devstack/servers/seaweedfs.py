@@ -66,17 +66,14 @@ class SeaweedFS:
 
     @property
     def url(self) -> str:
-        """The URL at which the server accepts S3 requests."""
         return f"http://{self.address}"
 
     @property
     def address(self) -> str:
-        """The host and port at which the server accepts S3 requests, to show to people."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which the service uses this object store."""
         return {
             "TASKBEACON_S3_ENDPOINT_URL": self.url,
             "TASKBEACON_S3_BUCKET": self.bucket,
@@ -86,7 +83,6 @@ class SeaweedFS:
         }
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the SeaweedFS server, and return without waiting until it is ready."""
         self.clean_up()
         data, identities = self._folder / "data", self._folder / "s3.json"
         data.mkdir(mode=0o700, exist_ok=True)
@@ -117,11 +113,9 @@ class SeaweedFS:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the server responds to S3 requests."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Create the service's bucket in the running object store, unless it exists already."""
         # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.object_store import UrlSigner  # noqa: PLC0415
 
@@ -140,7 +134,6 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        """Remove the sockets that SeaweedFS leaves in the temporary folder of the operating system."""
         for path in self._sockets():
             path.unlink(missing_ok=True)
 

@@ -41,7 +41,6 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which the service uses these servers."""
         environment: dict[str, str] = {}
         if self._postgres is not None:
             environment["TASKBEACON_DATABASE_URL"] = self._postgres.url
@@ -52,7 +51,6 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the servers, and return without waiting until they are ready."""
         if self._s3 is not None:
             self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
         if self._valkey is not None:
@@ -61,7 +59,6 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until PostgreSQL is ready, create the service's database, and call `report`."""
         if self._postgres is not None:
             supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
             self._postgres.create_database()
@@ -78,6 +75,5 @@ class EmbeddedServers:
             report("SeaweedFS", self._s3.address)
 
     def clean_up(self) -> None:
-        """Remove the files that the servers leave outside the home folder. Call it after the servers have ended."""
         if self._s3 is not None:
             self._s3.clean_up()

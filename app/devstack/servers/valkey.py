@@ -28,16 +28,13 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """The Redis URL of the Valkey server, with the database number 0."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def address(self) -> str:
-        """The host and port of the Valkey server, to show to people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the Valkey server, and return without waiting until it is ready."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),
@@ -59,7 +56,6 @@ class Valkey:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the Valkey server responds and has loaded its data."""
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"AUTH %s\r\nPING\r\n" % self._password.encode())
