@@ -24,7 +24,7 @@ from app.services.notifications.messages import Composer, Delivery
 from app.services.retrying.policies import LOOP_SECONDS
 from app.shielded import shielded
 
-# The concurrent claims of a process: some are sent while others are composed and settled (ADR 37).
+# The concurrent claims of a process: some are sent while others are composed and settled (ADR 16).
 PUSH_LANES = 4
 # The longest delay of a push after it falls due.
 _LOOK_SECONDS = 1.0
