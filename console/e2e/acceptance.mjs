@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { withRuns } from "./api.mjs";
+import * as archive from "./archive.mjs";
 import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
@@ -85,6 +86,7 @@ const ROWS = [
     ...pages,
     ...parts,
     ...arrivals,
+    ...archive,
     ...sessions,
     ...drafts,
     ...twice,

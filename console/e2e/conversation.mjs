@@ -1,7 +1,7 @@
 // A run is followed and steered by keyboard alone, up to comments on its changes.
 import { newRun } from "./api.mjs";
 import { base, cardOf } from "./browser.mjs";
-import { openRun, text, update } from "./outside.mjs";
+import { openRun, text, toolCall, update } from "./outside.mjs";
 
 export async function questionIsAnsweredByKeyboard(browser, { expect, watched }) {
   const { id } = await newRun("Acceptance: a question", [
@@ -14,14 +14,16 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await cardOf(page, "Go on?").waitFor();
   const hint = page.locator("section kbd").first();
   await hint.waitFor();
+  const hints = await page.locator("section kbd").allInnerTexts();
+  expect(String(hints) === "1,2", `the keys of answers are their numbers (${hints})`);
   const desk = page.viewportSize();
   await page.setViewportSize({ width: 390, height: 844 });
   await hint.waitFor({ state: "hidden" });
   await page.setViewportSize(desk);
   expect(true, "buttons name their keys, but not in the layout of a phone");
   await page.keyboard.press("a");
-  await page.getByText("Answered: yes").waitFor();
-  expect(true, "a question is answered by one key, and says so");
+  await page.getByText(/^Answered by .+ in the console: yes$/).waitFor();
+  expect(true, "a question is answered by one key, and says by whom and from where");
   await page.getByPlaceholder("Your turn: what next?").waitFor();
   await page.keyboard.press("i");
   await page.locator("textarea:focus").waitFor();
@@ -88,5 +90,49 @@ export async function endOfAMessageMovesNothing(browser, { expect, watched }) {
     expect(after === before, `the end of a message moves nothing (${before} and ${after} px)`);
   }
   await run.end();
+  await page.context().close();
+}
+
+/** Wait until the height of an element has stayed the same for 20 frames: what is new is measured within a few. */
+async function isStill(element) {
+  for (let [frames, height] = [0, 0]; frames < 20; frames += 1) {
+    await new Promise(requestAnimationFrame);
+    if (element.scrollHeight !== height) [frames, height] = [0, element.scrollHeight];
+  }
+}
+
+/** Rows that turn out smaller than they were estimated must not look like a reader who goes up. */
+export async function finishedRunOpensAtItsEnd(browser, { expect, watched }) {
+  const run = await openRun("Acceptance: many small rows");
+  const code = `\`\`\`py\n${"def f(lines):\n    return lines\n".repeat(40)}\`\`\``;
+  const rows = Array.from({ length: 60 }, (_, index) => [
+    update({ sessionUpdate: "agent_message", messageId: `m${index}`, content: text("Step.") }),
+    toolCall(`make ${index}`, "completed"),
+  ]);
+  const last = update({ sessionUpdate: "agent_message", messageId: "last", content: text(code) });
+  await run.send([...rows.flat(), last]);
+  await run.end();
+  const page = await watched(browser);
+  const left = () =>
+    page
+      .getByRole("log")
+      .evaluate(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight);
+  const found = [];
+  await page.goto(`${base}/projects/1${run.path}`);
+  for (let round = 0; round < 6; round += 1) {
+    await page.reload();
+    await page.getByRole("log").getByText("make 59").waitFor();
+    await page.getByRole("log").locator('[class*="keyword"]').first().waitFor();
+    await page.getByRole("log").evaluate(isStill);
+    found.push(Math.round(await left()));
+  }
+  expect(
+    found.every((pixels) => pixels <= 1),
+    `a finished run opens at its end (${found} px left)`,
+  );
+  await page.getByRole("log").hover();
+  await page.mouse.wheel(0, -600);
+  await page.getByRole("button", { name: "Jump to the latest" }).waitFor();
+  expect((await left()) > 100, "and lets a reader go up");
   await page.context().close();
 }

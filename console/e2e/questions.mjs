@@ -1,6 +1,6 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
 import { call, newRequest, newTask, start } from "./api.mjs";
-import { base, cardOf, until } from "./browser.mjs";
+import { base, cardOf } from "./browser.mjs";
 
 const FORM = {
   type: "object",
@@ -144,34 +144,6 @@ export async function runsOfOneTaskAreNamed(browser, { expect, watched }) {
   await page.context().close();
 }
 
-/** The inbox may have been read before the question was asked: its risk must be known before it can be allowed. */
-export async function questionIsNotShownWithoutItsRisk(browser, { expect, watched }) {
-  const task = await newRequest("Acceptance: an old inbox", "session/request_permission", {
-    toolCall: { toolCallId: "t", title: "Push", kind: "execute", rawInput: { command: COMMAND } },
-    options: OPTIONS,
-  });
-  await until("the question", async () => (await call(`/tasks/${task.id}/`)).latest_run.state.waiting_for);
-  const page = await watched(browser);
-  const held = [];
-  let seen = 0;
-  await page.route(/\/@me\/inbox\//, (route) => {
-    seen += 1;
-    if (seen > 1) return held.push(route);
-    return route.fulfill({ json: { count: 0, next: null, previous: null, results: [], open_count: 0 } });
-  });
-  // What it brings makes the page read the inbox again.
-  await page.route(/events\/stream/, (route) => route.abort());
-  await page.goto(`${base}/projects/1/tasks/${task.id}`);
-  const allowing = page.getByRole("button", { name: /^Allow/ });
-  await until("a card, or another look into the inbox", async () => held.length || (await allowing.count()));
-  await page.getByRole("main").getByText("Asks you").waitFor();
-  expect((await allowing.count()) === 0, "a question is not shown as long as its risk is not known");
-  for (const route of held) await route.continue();
-  await page.getByLabel("Type allow to allow it").waitFor();
-  expect(true, "and then with its risk");
-  await page.context().close();
-}
-
 export async function highRiskIsTyped(browser, { expect, watched, checkAccess }) {
   const { page, task } = await asks(
     browser,
@@ -214,7 +186,8 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
   await page.keyboard.press("Enter");
   const answer = await heard(page);
   expect(answer.outcome?.optionId === "once", `the agent hears one permission ${JSON.stringify(answer)}`);
-  await page.getByRole("heading", { level: 1 }).click();
+  await page.getByRole("button", { name: "Finish" }).click();
+  await page.getByRole("button", { name: "Run again" }).waitFor();
   // It is said for seconds only.
   await Promise.all([page.getByText("Archived.").waitFor(), page.keyboard.press("e")]);
   await page.locator("main header").getByText("Archived", { exact: true }).waitFor();

@@ -151,7 +151,7 @@ export async function twoTabsSayThingsOnce(browser, { expect }) {
   // Both at once: one answer counts, and only the tab that came late has something to say.
   await Promise.all([first.keyboard.press("a"), second.keyboard.press("a")]);
   for (const page of [first, second]) {
-    const answers = page.getByRole("log").getByText("Answered: yes");
+    const answers = page.getByRole("log").getByText(/^Answered by .+ in the console: yes$/);
     await answers.first().waitFor();
     await page.getByRole("heading", { name: "Both tabs?" }).waitFor({ state: "detached" });
     expect((await answers.count()) === 1, "each tab shows the answer once, and no card");

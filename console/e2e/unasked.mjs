@@ -120,6 +120,7 @@ export async function unreadQuestionTakesNoAnswer(browser, { expect, watched }) 
     await act();
     await page.getByRole("heading", { name: "Delete the data?" }).waitFor();
     await act();
+    await page.getByText("Not sent: you pressed before the question could be read.").waitFor();
     await cardOf(page, "Delete the data?").waitFor();
     expect(answers.length === 1, `what has just appeared is not answered (${size})`);
     await act();

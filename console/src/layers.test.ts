@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 /** Each layer may use those before it. Pure ones stand first; nothing below `app` knows the whole. */
 const LAYERS = ["text", "transcript", "api", "ui", "features", "app"];
 /** Features that others may use; any other feature stands alone. */
-const SHARED = ["project", "attachments", "questions", "inbox", "attention"];
+const SHARED = ["project", "attachments", "questions", "attention"];
 const ROOT = import.meta.dirname;
 const MAX_LINES = 300;
 

@@ -31,6 +31,14 @@ export const beat = (project: number, task: string, json: PresenceBeat) =>
 export const leave = (project: number, task: string, device: string) =>
   request<void>(`${presencePath(project, task)}?device_id=${device}`, { method: "DELETE", keepalive: true });
 
+const mutePath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}/mute/`;
+
+export const fetchMute = (project: number, task: string) =>
+  request<{ muted: boolean }>(mutePath(project, task));
+
+export const changeMute = (project: number, task: string, muted: boolean) =>
+  request<void>(mutePath(project, task), { method: muted ? "PUT" : "DELETE" });
+
 export async function fetchDecisions(project_id: number, task_id: string): Promise<Notification[]> {
   const answer = await api.GET("/api/projects/{project_id}/tasks/{task_id}/notifications", {
     params: { path: { project_id: String(project_id), task_id }, query: { limit: 100 } },

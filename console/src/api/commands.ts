@@ -26,9 +26,6 @@ async function send(ref: RunRef, method: string, params: object, id: string): Pr
 export const sendMessage = (ref: RunRef, id: string, content: string, artifactIds: string[]) =>
   send(ref, "user_message", { ...(content ? { content } : {}), artifact_ids: artifactIds }, id);
 
-export const answerPermission = (ref: RunRef, requestId: string, optionId: string) =>
-  send(ref, "permission_response", { requestId, optionId }, crypto.randomUUID());
-
 export const cancelTurn = (ref: RunRef) => send(ref, "cancel", {}, crypto.randomUUID());
 
 export const closeConversation = (ref: RunRef) => send(ref, "close", {}, crypto.randomUUID());

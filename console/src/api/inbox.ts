@@ -1,6 +1,7 @@
 /** What needs the person, over all projects. */
 import { request } from "./client";
-import type { Answer, Answered, InboxPage } from "./types";
+import { type RunRef, runPath } from "./commands";
+import type { Answer, Answered, InboxPage, InboxRow } from "./types";
 
 export interface InboxFilters {
   status: "open" | "all";
@@ -9,6 +10,9 @@ export interface InboxFilters {
 
 export const fetchInbox = (filters: InboxFilters, limit = 100) =>
   request<InboxPage>(`/api/users/@me/inbox/?${new URLSearchParams({ ...filters, limit: String(limit) })}`);
+
+export const fetchQuestions = async (ref: RunRef): Promise<InboxRow[]> =>
+  (await request<{ results: InboxRow[] }>(`${runPath(ref)}/questions/`)).results;
 
 /** The key makes a repeated request safe: a press on a bad connection answers once. */
 export const answerQuestion = (project: number, id: string, answer: Answer, key: string) =>

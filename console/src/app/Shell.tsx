@@ -4,15 +4,15 @@ import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react
 import { type ReactNode, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import { fetchTasks } from "../api/tasks";
-import type { Run, Task } from "../api/types";
-import { useOpenCount } from "../features/inbox/useInbox";
+import type { Run } from "../api/types";
+import { runHref, useNeeds } from "../features/project/inbox";
 import { ProjectSelect } from "../features/project/ProjectSelect";
 import { nameOf, useProject } from "../features/project/project";
 import { stateOf, titleOf } from "../features/project/runState";
 import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
 import { useKeys } from "../ui/keys";
-import { StateIcon } from "../ui/status";
+import { type State, StateIcon } from "../ui/status";
 import { KeyboardHelp } from "./KeyboardHelp";
 import { Palette } from "./Palette";
 import styles from "./shell.module.css";
@@ -80,10 +80,10 @@ export function Shell({ children }: { children: ReactNode }) {
 function Places() {
   const { href } = useProject();
   const [location] = useLocation();
-  const open = useOpenCount();
+  const needs = useNeeds();
   const places = [
     { to: "/", label: "Tasks", icon: ListTodo, isHere: location === "/" || location.startsWith("/tasks") },
-    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", count: open },
+    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", count: needs?.count },
     { to: "/settings", label: "Settings", icon: Settings, isHere: location.startsWith("/settings") },
   ];
   return (
@@ -110,45 +110,64 @@ function Places() {
   );
 }
 
-/** Tasks that an agent works on now, what asks first: the way from one run to the next. */
+/** What needs the person, and the other runs at work: the way from one run to the next. */
 function Active() {
-  const { project } = useProject();
+  const { project, href } = useProject();
+  const needs = useNeeds();
   const query = useQuery({
     queryKey: ["tasks", project.id, { status: "in_progress" }, "active"],
     queryFn: () => fetchTasks(project.id, { status: "in_progress" }, 100, 0),
   });
-  const tasks = query.data?.results ?? [];
-  const asks = tasks.filter((task) => stateOf(task.latest_run as Run | null) !== "running");
-  const runs = tasks.filter((task) => stateOf(task.latest_run as Run | null) === "running");
+  const asks = (needs?.results ?? []).map((row) => ({
+    key: row.id,
+    task: row.task.id,
+    to: runHref(row),
+    title: titleOf(row.task),
+    state: row.kind === "message" ? ("message" as const) : ("question" as const),
+  }));
+  const runs = (query.data?.results ?? [])
+    .filter(({ id }) => !asks.some(({ task }) => task === id))
+    .map((task) => ({
+      key: task.id,
+      task: task.id,
+      to: href(`/tasks/${task.id}`),
+      title: titleOf(task),
+      state: stateOf(task.latest_run as Run | null),
+    }));
   return (
     <div className={styles.active}>
-      <ActiveGroup title="Needs you" tasks={asks} />
-      <ActiveGroup title="Running" tasks={runs} />
+      <ActiveGroup title="Needs you" count={needs?.count ?? 0} runs={asks} />
+      <ActiveGroup title="Running" count={runs.length} runs={runs} />
     </div>
   );
 }
 
-function ActiveGroup({ title, tasks }: { title: string; tasks: Task[] }) {
-  const { href } = useProject();
+interface GroupProps {
+  title: string;
+  count: number;
+  runs: { key: string; task: string; to: string; title: string; state: State }[];
+}
+
+function ActiveGroup({ title, count, runs }: GroupProps) {
   const [location] = useLocation();
-  if (tasks.length === 0) return null;
+  if (runs.length === 0) return null;
   return (
     <section>
       <h2>
-        {title} <span>{tasks.length}</span>
+        {title} <span>{count}</span>
       </h2>
       <ul>
-        {tasks.slice(0, SHOWN).map((task) => {
-          const isHere = location.startsWith(`/tasks/${task.id}`);
+        {runs.slice(0, SHOWN).map((run) => {
+          const isHere = location.startsWith(`/tasks/${run.task}`);
           return (
-            <li key={task.id}>
+            <li key={run.key}>
               <Link
-                href={href(`/tasks/${task.id}`)}
+                href={run.to}
                 className={classes(isHere && styles.here)}
                 aria-current={isHere ? "page" : undefined}
               >
-                <StateIcon state={stateOf(task.latest_run as Run | null)} size={14} />
-                <span className={styles.activeTitle}>{titleOf(task)}</span>
+                <StateIcon state={run.state} size={14} />
+                <span className={styles.activeTitle}>{run.title}</span>
               </Link>
             </li>
           );

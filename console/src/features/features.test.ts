@@ -2,14 +2,14 @@
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
-import type { Run, Task, UserBasic } from "../api/types";
+import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
 import { snoozeSeconds } from "./inbox/snooze";
 import { filesAtStart, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
-import { answeredText, optionForKey, type Question } from "./questions/question";
+import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { waitingMessages } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
@@ -24,7 +24,17 @@ describe("a run without changes", () => {
     const begun = { agent_started_at: "2026-01-01T00:00:00Z" };
     const text = (output: object | null) => noChangesText(run("cancelled", begun, { output }));
     expect(text({ files_changed: [] })).toBe("The run changed no file.");
-    expect(text(null)).toMatch(/^No changes are stored/);
+    expect(text(null)).toBe("No changes are stored.");
+  });
+
+  it("has some to come only if a person has just ended it", () => {
+    const begun = { agent_started_at: "2026-01-01T00:00:00Z" };
+    const text = (status: Run["status"], completed_at: string) =>
+      noChangesText(run(status, begun, { completed_at }));
+    const now = new Date().toISOString();
+    expect(text("cancelled", now)).toMatch(/appear a moment later/);
+    expect(text("cancelled", "2026-01-01T00:00:00Z")).toBe("No changes are stored.");
+    expect(text("failed", now)).toBe("No changes are stored.");
   });
 
   it("has changed none if its agent never began", () => {
@@ -40,7 +50,7 @@ describe("an explanation", () => {
         question: {
           kind: "permission",
           options: kinds.map((kind, index) => ({ id: `${index}`, name: `${index}`, kind })),
-        } as Question,
+        } as InboxRow,
       }),
     );
 
@@ -59,6 +69,19 @@ describe("an answer in words", () => {
     expect(answeredText(given, options)).toBe("Answered by Ana by the link of a notice: Allow once");
     expect(answeredText({ answer: { action: "decline" } }, [])).toBe("Answered: decline");
     expect(answeredText({ answer: null, answered_via: "console" }, [])).toBe("Answered in the console.");
+  });
+});
+
+describe("a question that is closed", () => {
+  const closed = (more: object) => closedText({ kind: "permission", options: [], ...more } as never);
+
+  it("and has expired was refused by no person", () => {
+    expect(closed({ status: "expired" })).toBe("Expired, counted as refused");
+    expect(closed({ status: "expired", kind: "message" })).toBe("Expired: no message came in time");
+    expect(closed({ status: "withdrawn" })).toBe("Closed without an answer");
+    expect(closed({ status: "answered", answer: { action: "accept" }, answered_via: "api" })).toBe(
+      "Answered through the API: accept",
+    );
   });
 });
 
@@ -81,16 +104,18 @@ describe("groups of tasks", () => {
     const first = task("first", run("queued", { queue_position: 1 }));
     const ended = task("ended", run("completed"));
     const draft = task("draft", null);
+    const others = task("others", run("in_progress", { waiting_for: { kind: "form" } }), "2025-12-31");
     const groups = groupTasks(
       [
-        [draft, ended, second, first, works, idle, asks],
+        [draft, ended, second, first, works, idle, others, asks],
         [works, asks],
       ],
       () => false,
+      new Set(["asks", "idle"]),
     );
     expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([
       ["needs", ["asks", "idle"]],
-      ["running", ["works"]],
+      ["running", ["works", "others"]],
       ["queued", ["first", "second"]],
       ["unseen", ["ended"]],
       ["rest", ["draft"]],

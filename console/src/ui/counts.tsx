@@ -8,3 +8,10 @@ export function Counts({ additions, deletions }: { additions: number; deletions:
     </span>
   );
 }
+
+const KILO = 1024;
+
+export function sizeText(bytes: number): string {
+  if (bytes < KILO) return `${bytes} B`;
+  return bytes < KILO * KILO ? `${(bytes / KILO).toFixed(1)} kB` : `${(bytes / KILO / KILO).toFixed(1)} MB`;
+}

@@ -40,4 +40,11 @@ describe("markdown", () => {
     expect(container.querySelector("pre code")?.textContent).toBe("# no title");
     expect(container.querySelector("h2")).toBeNull();
   });
+
+  it("shows the boxes of a list of tasks", () => {
+    const { container, getByRole } = render(<Markdown text={"- [x] one\n- [ ] two"} />);
+    expect(getByRole("img", { name: "done" }).parentElement?.textContent?.trim()).toBe("one");
+    expect(getByRole("img", { name: "to do" }).parentElement?.textContent?.trim()).toBe("two");
+    expect(container.textContent).not.toContain("[");
+  });
 });

@@ -2,6 +2,7 @@
  * Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader's address), and links only to
  * the web, which cannot learn where they were clicked.
  */
+import { Square, SquareCheck } from "lucide-react";
 import { Fragment, isValidElement, memo, type ReactNode, useMemo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
@@ -63,7 +64,13 @@ const COMPONENTS: Components = {
   h4: Minor,
   h5: Minor,
   h6: Minor,
-  input: ({ checked }) => <span>{checked ? "[x] " : "[ ] "}</span>,
+  // Of a list of tasks: it shows, and changes nothing.
+  input: ({ checked }) =>
+    checked ? (
+      <SquareCheck className={styles.box} size={15} role="img" aria-label="done" />
+    ) : (
+      <Square className={styles.box} size={15} role="img" aria-label="to do" />
+    ),
   // A wide table or a long line of code scrolls by itself; the keyboard must reach it.
   table: ({ children }) => (
     <div className={styles.wide} tabIndex={0} role="group" aria-label="Table">

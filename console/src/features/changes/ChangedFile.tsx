@@ -5,12 +5,11 @@ import { languageOfFile } from "../../text/languages";
 import { type DiffLine, parseHunks } from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Check, IconButton } from "../../ui/controls";
-import { Counts } from "../../ui/counts";
 import { Diff, type DiffMode } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
-import { StatusLetter } from "./FileList";
+import { Amount, StatusLetter } from "./FileList";
 import { anchorOf, placeOf, placeText, type Range } from "./range";
 import type { Comment, viewOf } from "./review";
 import { useRange } from "./useRange";
@@ -95,8 +94,9 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           </span>
         </button>
         {view === "changed" && <span className={styles.again}>changed again</span>}
-        <Counts additions={file.additions} deletions={file.deletions} />
+        <Amount file={file} />
         <Check
+          aria-label={`Viewed: ${file.path}`}
           checked={view === "viewed"}
           onChange={() => {
             onViewed(file);
@@ -117,7 +117,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
             ),
         )}
       {isOpen &&
-        (file.patch ? (
+        (hunks.length > 0 ? (
           <Diff
             hunks={hunks}
             mode={isOneSided ? "unified" : mode}
@@ -136,8 +136,11 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
 function missingText(file: FileChange): string {
   if (file.binary) return "A binary file: its content is not shown.";
   if (file.status === "D") return "The file was deleted.";
+  if (!file.patch) return "Too large to show. Download the patch.";
   if (file.status === "R") return "The file was renamed and not changed.";
-  return "Too large to show. Download the patch.";
+  const mode = /^new mode (\d+)$/m.exec(file.patch)?.[1];
+  if (mode) return `Only its mode has changed, to ${mode}.`;
+  return file.status === "A" ? "The file is empty." : "No line has changed.";
 }
 
 function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: (id: string) => void }) {

@@ -2,12 +2,14 @@
 import { Check } from "lucide-react";
 import type { FileChange } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Counts } from "../../ui/counts";
+import { Counts, sizeText } from "../../ui/counts";
 import styles from "./changes.module.css";
 import type { viewOf } from "./review";
 import { treeOf } from "./tree";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
+
+const VIEWS = { viewed: "viewed", changed: "changed again", new: "" } as const;
 
 interface Props {
   files: FileChange[];
@@ -60,18 +62,21 @@ function FileLine({ file, name, depth, isHere, view, onChoose }: LineProps) {
       <button
         type="button"
         className={classes(styles.fileLine, isHere && styles.here)}
+        aria-label={[file.path, LETTERS[file.status], amountText(file), VIEWS[view]]
+          .filter(Boolean)
+          .join(", ")}
         style={{ paddingLeft: 8 + depth * 14 }}
         onClick={onChoose}
       >
         <StatusLetter status={file.status} />
         <span className={styles.name}>{name}</span>
-        {view === "viewed" && <Check size={14} role="img" aria-label="viewed" />}
+        {view === "viewed" && <Check size={14} />}
         {view === "changed" && (
           <span className={styles.again} title="Viewed before it changed again">
-            changed again
+            {VIEWS.changed}
           </span>
         )}
-        <Counts additions={file.additions} deletions={file.deletions} />
+        <Amount file={file} />
       </button>
     </li>
   );
@@ -83,4 +88,17 @@ export function StatusLetter({ status }: { status: FileChange["status"] }) {
       {status}
     </abbr>
   );
+}
+
+/** How much of a file has changed: lines, or the sizes of a binary one; empty where its name or mode alone has. */
+function amountText({ status, binary, additions, deletions, old_size, new_size }: FileChange): string {
+  if (!binary) return additions + deletions > 0 ? `+${additions} −${deletions}` : "";
+  const sizes = [status === "A" ? null : old_size, status === "D" ? null : new_size];
+  return sizes.flatMap((size) => (size === null ? [] : sizeText(size))).join(" → ") || "binary";
+}
+
+export function Amount({ file }: { file: FileChange }) {
+  const text = amountText(file);
+  if (!text || file.binary) return <span>{text}</span>;
+  return <Counts additions={file.additions} deletions={file.deletions} />;
 }

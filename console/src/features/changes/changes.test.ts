@@ -70,7 +70,14 @@ describe("the place of a comment", () => {
 });
 
 describe("a review", () => {
-  const counts = { additions: 1, deletions: 1, binary: false, truncated: false };
+  const counts = {
+    additions: 1,
+    deletions: 1,
+    binary: false,
+    old_size: null,
+    new_size: null,
+    truncated: false,
+  };
   const file: FileChange = { path: "x", old_path: null, status: "M", ...counts, patch: PATCH };
 
   it("takes the mark of a viewed file back when it changes again", () => {

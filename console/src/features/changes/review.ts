@@ -17,7 +17,7 @@ type Viewed = Record<string, string>;
 /** Changes with the content, so that a file which the agent touches again counts as not viewed. */
 export function fingerprint(file: FileChange): string {
   let hash = 0;
-  for (const letter of file.patch ?? `${file.status}${file.additions}${file.deletions}`) {
+  for (const letter of file.patch ?? `${file.status}${file.old_size}${file.new_size}`) {
     hash = (Math.imul(hash, 31) + (letter.codePointAt(0) ?? 0)) | 0;
   }
   return hash.toString(36);

@@ -16,6 +16,8 @@ export function useReported(items: readonly Item[], isWanted: boolean): FileChan
       ...change,
       old_path: null,
       binary: false,
+      old_size: null,
+      new_size: null,
       truncated: false,
     }));
     known.current = { edits, files };

@@ -5,25 +5,23 @@ import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
 import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
-import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
 import { Age, clockTime, spanInWords } from "../../ui/time";
+import { useAction } from "../../ui/unmeant";
+import { runHref, useInbox } from "../project/inbox";
 import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
-import { answeredText, fromRow } from "../questions/question";
+import { closedText } from "../questions/question";
+import { isAsking } from "../questions/runQuestions";
 import styles from "./inbox.module.css";
 import { tasksWithSeveralRuns } from "./severalRuns";
 import { HOUR, MINUTE, snoozeSeconds } from "./snooze";
-import { useInbox } from "./useInbox";
 
 const openFirst = (rows: readonly InboxRow[]): InboxRow[] =>
   rows.toSorted((one, other) => Number(other.status === "open") - Number(one.status === "open"));
-
-const runHref = (row: InboxRow) =>
-  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}`;
 
 export function InboxPage() {
   const [isAll, setAll] = useState(false);
@@ -90,7 +88,6 @@ interface ItemProps {
 
 function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
   const queries = useQueryClient();
-  const question = row.status === "open" ? fromRow(row) : null;
   const snooze = snoozeSeconds(row);
   const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
   const hold = useAction({
@@ -121,20 +118,14 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
           </Button>
         )}
       </div>
-      {question ? (
-        <QuestionCard
-          key={question.key}
-          question={question}
-          runRef={{ project: row.project_id, task: row.task.id, run: row.run.id }}
-          hasKeys={isSelected}
-          above={above}
-        />
+      {isAsking(row) ? (
+        <QuestionCard question={row} hasKeys={isSelected} above={above} />
       ) : (
         <p className={styles.line}>
           {row.kind === "message" && row.status === "open"
             ? "The agent has finished its turn and waits for a message."
             : row.title}
-          {row.status !== "open" && <em> {closing(row)}</em>}
+          {row.status !== "open" && <em> {closedText(row)}</em>}
         </p>
       )}
     </li>
@@ -148,9 +139,4 @@ function RunName({ row }: { row: InboxRow }) {
     queryFn: () => fetchRuns(row.project_id, row.task.id),
   });
   return <span>{runs.data && runName(runs.data, row.run.id)}</span>;
-}
-
-function closing(row: InboxRow): string {
-  if (row.status !== "answered") return row.status === "expired" ? "It expired." : "It was withdrawn.";
-  return answeredText(row, row.options);
 }

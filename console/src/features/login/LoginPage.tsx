@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
-import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { Button, Field, Input } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
+import { useAction } from "../../ui/unmeant";
 import styles from "./login.module.css";
 
 interface Props {

@@ -99,13 +99,19 @@ export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifact
   return artifacts.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
 }
 
+const STORING_MS = 120_000;
+
 /** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
 export function noChangesText(run: Run): string {
   if (outputOf(run).files_changed?.length === 0) return "The run changed no file.";
   // A client that performs a run says when it ends, but not when its agent begins.
   if (run.environment !== "local" && !run.state.agent_started_at)
     return "The run changed no file: its agent never began.";
-  return "No changes are stored. Those of a run that was ended appear a moment later.";
+  // The worker of a run that a person has ended stores what there is; any other run ends after that.
+  const isFresh = run.completed_at !== null && Date.now() - Date.parse(run.completed_at) < STORING_MS;
+  return run.status === "cancelled" && isFresh
+    ? "No changes are stored. Those of a run that was ended appear a moment later."
+    : "No changes are stored.";
 }
 
 interface NewestRuns {

@@ -1,6 +1,7 @@
 /** What an answer means: how the service sees the question, what each option does, and what happens without one. */
+import type { InboxRow } from "../../api/types";
 import { clockTime } from "../../ui/time";
-import { isChoice, type Option, type Question } from "./question";
+import { isChoice, type Option } from "./question";
 import styles from "./questions.module.css";
 
 const EFFECTS: Record<string, string> = {
@@ -16,7 +17,7 @@ const RISKS: Record<string, string> = {
   low: "Low: it reads, searches or thinks.",
 };
 
-const KINDS: Record<Question["kind"], string> = {
+const KINDS: Record<string, string> = {
   permission: "The agent asks before it goes on, and waits for your answer.",
   form: "The agent wants to know something, and waits for your answer.",
   url: "The agent wants you to open a page. The page learns your address; the agent learns only your answer.",
@@ -28,8 +29,8 @@ const effectOf = (option: Option, options: Option[]): string =>
     ? "is what the agent gets as your answer."
     : (EFFECTS[option.kind] ?? "is an answer of the agent's own.");
 
-export function Explanation({ question }: { question: Question }) {
-  const risk = question.kind === "permission" ? RISKS[question.risk ?? ""] : undefined;
+export function Explanation({ question }: { question: InboxRow }) {
+  const risk = question.kind === "permission" ? RISKS[question.risk] : undefined;
   return (
     <dl className={styles.explanation} aria-label="What an answer means">
       <div>
@@ -54,8 +55,8 @@ export function Explanation({ question }: { question: Question }) {
       <div>
         <dt>No answer</dt>
         <dd>
-          {question.expiresAt
-            ? `counts as refused after ${clockTime(question.expiresAt)}.`
+          {question.expires_at
+            ? `counts as refused after ${clockTime(question.expires_at)}.`
             : "keeps the agent waiting."}
         </dd>
       </div>

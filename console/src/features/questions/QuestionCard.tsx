@@ -1,38 +1,38 @@
 /** A question of an agent with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
-import type { RunRef } from "../../api/commands";
-import type { Answer } from "../../api/types";
+import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
-import { useUnread } from "../../ui/unread";
+import { useUnread } from "../../ui/unmeant";
 import { Explanation } from "./Explanation";
-import { isAllowing, isChoice, type Option, optionForKey, type Question } from "./question";
+import { isAllowing, isChoice, type Option, optionForKey } from "./question";
 import styles from "./questions.module.css";
 import { SchemaForm } from "./SchemaForm";
 import { useAnswer } from "./useAnswer";
 
 const CONFIRMATION = "allow";
+const MOST_KEYS = 9;
 
 interface Props {
-  question: Question;
-  runRef: RunRef;
+  question: InboxRow;
   /** Whether single keys answer it; with several cards on a page none may. */
   hasKeys: boolean;
   /** What stands above it, in a list where that can vanish and another question takes its place. */
   above?: string;
 }
 
-export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
+export function QuestionCard({ question, hasKeys, above = "" }: Props) {
   const id = useId();
-  const answer = useAnswer(question, runRef);
-  // It looks as it is meanwhile: buttons that flicker would be no better to read.
+  const answer = useAnswer(question);
   const isUnread = useUnread(above);
+  const [isMissed, setMissed] = useState(false);
   /** Return whether the answer is given. */
   const give = (given: Answer): boolean => {
+    setMissed(isUnread);
     if (!isUnread) answer.mutate(given);
     return !isUnread;
   };
@@ -77,8 +77,8 @@ export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
           Explain
         </Button>
       </header>
-      {question.expiresAt && (
-        <p className={styles.expiry}>Counts as refused after {clockTime(question.expiresAt)}</p>
+      {question.expires_at && (
+        <p className={styles.expiry}>Counts as refused after {clockTime(question.expires_at)}</p>
       )}
       {question.detail && question.detail !== question.title && (
         <pre className={styles.detail} tabIndex={0} role="group" aria-label="What it is about">
@@ -115,7 +115,7 @@ export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
                 onClick={() => choose(option)}
               >
                 {option.name}
-                {hasKeys && <kbd aria-hidden="true">{keyOf(question.options, option, index)}</kbd>}
+                {hasKeys && index < MOST_KEYS && <kbd aria-hidden="true">{index + 1}</kbd>}
               </Button>
             ))}
           </div>
@@ -130,12 +130,15 @@ export function QuestionCard({ question, runRef, hasKeys, above = "" }: Props) {
         />
       )}
       {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={give} />}
+      <p className={styles.missed} role="status">
+        {isMissed && "Not sent: you pressed before the question could be read. Press again."}
+      </p>
     </section>
   );
 }
 
 interface PageProps {
-  question: Question;
+  question: InboxRow;
   isBusy: boolean;
   /** Returns whether the answer is given. */
   onAnswer: (answer: { action: "accept" | "decline" }) => boolean;
@@ -147,7 +150,7 @@ function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
   return (
     <>
       <p className={styles.url}>
-        The agent asks you to open a page of <strong>{question.linkHost ?? "an unknown host"}</strong>:
+        The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:
         <span className={styles.address} tabIndex={0} role="group" aria-label="Address">
           {question.link}
         </span>
@@ -171,10 +174,4 @@ function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
       </div>
     </>
   );
-}
-
-function keyOf(options: Option[], option: Option, index: number): string {
-  if (optionForKey(options, "a") === option) return "a";
-  if (optionForKey(options, "r") === option) return "r";
-  return String(index + 1);
 }

@@ -1,78 +1,15 @@
-/** A question as the card shows it, from the inbox or from the state of a run. Pure. */
-import { type InboxRow, type Run, type UserBasic, waitingFor } from "../../api/types";
+/** The questions of agents in words, and their options. Pure. */
+import type { InboxRow, UserBasic } from "../../api/types";
 
-export interface Option {
-  id: string;
-  name: string;
-  kind: string;
-}
+export type Option = InboxRow["options"][number];
 
-export interface Question {
-  /** Changes with the question, so that a card begins again. */
-  key: string;
-  kind: "permission" | "form" | "url";
-  title: string;
-  detail: string;
-  options: Option[];
-  schema: unknown;
-  link: string | null;
-  linkHost: string | null;
-  /** Null where only the inbox would say it. */
-  risk: InboxRow["risk"] | null;
-  expiresAt: string | null;
-  /** How to answer: by the inbox, or by a command to the run. */
-  row: InboxRow | null;
-  requestId: string | null;
-}
-
-export function fromRow(row: InboxRow): Question | null {
-  if (row.kind === "message") return null;
-  return {
-    key: row.id,
-    kind: row.kind,
-    title: row.title,
-    detail: row.detail,
-    options: row.options,
-    schema: row.schema,
-    link: row.link,
-    linkHost: row.link_host,
-    risk: row.risk,
-    expiresAt: row.expires_at,
-    row,
-    requestId: null,
-  };
-}
-
-/** For people who can answer and have it not in their inbox, such as members who look at a shared task. */
-export function fromRun(run: Run): Question | null {
-  const waits = waitingFor(run);
-  if (run.status !== "in_progress" || waits?.kind !== "permission" || !waits.request_id) return null;
-  const input = waits.tool_call?.rawInput;
-  return {
-    key: waits.request_id,
-    kind: "permission",
-    title: waits.tool_call?.title || "The agent asks for permission",
-    detail: typeof input === "object" && input !== null ? detailOf(input as Record<string, unknown>) : "",
-    options: (waits.options ?? []).map(({ optionId, name, kind }) => ({ id: optionId, name, kind })),
-    schema: null,
-    link: null,
-    linkHost: null,
-    risk: null,
-    expiresAt: null,
-    row: null,
-    requestId: waits.request_id,
-  };
-}
-
-function detailOf(input: Record<string, unknown>): string {
-  const command = input.command ?? input.cmd;
-  if (typeof command === "string") return command;
-  if (Array.isArray(command)) return command.join(" ");
-  return Object.keys(input).length ? JSON.stringify(input, null, 2) : "";
-}
-
-/** The ways of an answer in words; others come from apps, which name themselves. */
-const WAYS: Record<string, string> = { console: "in the console", action_token: "by the link of a notice" };
+/** The ways of an answer in words; others name themselves. */
+const WAYS: Record<string, string> = {
+  action_token: "by the link of a notice",
+  api: "through the API",
+  cli: "on the command line",
+  console: "in the console",
+};
 
 interface GivenAnswer {
   answer?: unknown;
@@ -87,6 +24,13 @@ export function answeredText(given: GivenAnswer, options: readonly Pick<Option, 
   const name = options.find(({ id }) => id === answer.option_id)?.name ?? answer.option_id ?? answer.action;
   const how = via ? ` ${WAYS[via] ?? `(${via})`}` : "";
   return `Answered${by ? ` by ${by.first_name || by.email}` : ""}${how}${name ? `: ${name}` : "."}`;
+}
+
+/** Return how a question was closed: who answered what and from where, or that its time was over. */
+export function closedText(row: InboxRow): string {
+  if (row.status === "answered") return answeredText(row, row.options);
+  if (row.status !== "expired") return "Closed without an answer";
+  return row.kind === "message" ? "Expired: no message came in time" : "Expired, counted as refused";
 }
 
 /** Whether the options are answers to choose from: of a permission, one allows it once. */

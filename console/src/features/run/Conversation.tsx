@@ -8,15 +8,14 @@ import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
-import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
-import { useInboxRow } from "../inbox/useInbox";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
-import { fromRow, fromRun } from "../questions/question";
+import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
 import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
@@ -40,9 +39,8 @@ interface Props {
 }
 
 export function Conversation({ task, run, runRef, transcript, load, actions, newer }: Props) {
-  const asked = fromRun(run);
-  const row = useInboxRow(run.id, asked?.key ?? null);
-  const question = row ? fromRow(row) : row === null ? asked : null;
+  const questions = useRunQuestions(runRef);
+  const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
   const over = isOver(run);
   const option = useMutation({
     mutationFn: (chosen: { id: string; value: string }) => setOption(runRef, chosen.id, chosen.value),
@@ -85,39 +83,40 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   };
   return (
     <div className={styles.conversation}>
-      <TranscriptView
-        items={items}
-        hasCard={question !== null}
-        head={<Head task={task} run={run} load={load} />}
-        foot={
-          <>
-            {waiting.map(({ message, receipt }) => (
-              <Waiting
-                key={message.id}
-                message={message}
-                outbox={outbox}
-                receipt={receipt}
-                onContinue={
-                  over
-                    ? () => actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
-                    : null
-                }
-                onEdit={() => {
-                  draft.putBack(message, toRun.uploads);
-                  outbox.discard(message.id);
-                }}
-              >
-                <ReceiptLine receipt={receipt} />
-              </Waiting>
-            ))}
-            {over && <End run={run} />}
-          </>
-        }
-      />
+      <RunQuestions.Provider value={questions}>
+        <TranscriptView
+          items={items}
+          hasCard={question !== undefined}
+          head={<Head task={task} run={run} load={load} />}
+          foot={
+            <>
+              {waiting.map(({ message, receipt }) => (
+                <Waiting
+                  key={message.id}
+                  message={message}
+                  outbox={outbox}
+                  receipt={receipt}
+                  onContinue={
+                    over
+                      ? () =>
+                          actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
+                      : null
+                  }
+                  onEdit={() => {
+                    draft.putBack(message, toRun.uploads);
+                    outbox.discard(message.id);
+                  }}
+                >
+                  <ReceiptLine receipt={receipt} />
+                </Waiting>
+              ))}
+              {over && <End run={run} />}
+            </>
+          }
+        />
+      </RunQuestions.Provider>
       <div className={styles.below}>
-        {question && (
-          <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys={row != null} />
-        )}
+        {question && <QuestionCard key={question.id} question={question} hasKeys />}
         {newer}
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer

@@ -2,16 +2,10 @@
 import { Download, Folder } from "lucide-react";
 import { type RunRef, runPath } from "../../api/commands";
 import type { Run } from "../../api/types";
+import { sizeText } from "../../ui/counts";
 import { Empty } from "../../ui/feedback";
 import { Age } from "../../ui/time";
 import styles from "./run.module.css";
-
-const KILO = 1024;
-
-export function sizeText(bytes: number): string {
-  if (bytes < KILO) return `${bytes} B`;
-  return bytes < KILO * KILO ? `${(bytes / KILO).toFixed(1)} kB` : `${(bytes / KILO / KILO).toFixed(1)} MB`;
-}
 
 export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
   if (run.artifacts.length === 0) {

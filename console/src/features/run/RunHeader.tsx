@@ -18,11 +18,12 @@ import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { PageHeading } from "../../ui/heading";
 import { StateBadge } from "../../ui/status";
-import { SureButton } from "../../ui/sure";
 import { Age, durationText, wholeTime } from "../../ui/time";
+import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
+import { ArchiveDialog } from "./ArchiveDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
@@ -68,6 +69,13 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
           </IconButton>
         </div>
       </div>
+      {actions.archiving && (
+        <ArchiveDialog
+          run={actions.archiving}
+          onArchive={actions.confirmArchive}
+          onClose={() => actions.confirmArchive(null)}
+        />
+      )}
       <div className={styles.facts}>
         <StateBadge state={state} />
         {task.archived && (

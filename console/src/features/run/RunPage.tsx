@@ -10,7 +10,7 @@ import { Button } from "../../ui/controls";
 import { Empty, FailedPage, Loading } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
-import { takesText } from "../../ui/strayKeys";
+import { takesText } from "../../ui/unmeant";
 import { AttachButton, AttachmentList, useAttachments } from "../attachments/attachments";
 import { usePresence } from "../attention/presence";
 import { useProject } from "../project/project";

@@ -15,7 +15,8 @@ import {
   Send,
   TriangleAlert,
 } from "lucide-react";
-import { memo, useState } from "react";
+import { memo, useContext, useState } from "react";
+import type { InboxRow } from "../../api/types";
 import type {
   AgentItem,
   GapItem,
@@ -31,6 +32,8 @@ import { describeFold, type FoldRow, type Row } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Markdown } from "../../ui/markdown";
 import { Age } from "../../ui/time";
+import { closedText } from "../questions/question";
+import { RunQuestions } from "../questions/runQuestions";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
 
@@ -217,19 +220,23 @@ function PlanCard({ entries }: { entries: PlanEntry[] }) {
   );
 }
 
+/** What became of a question. An answer in the log may be that of the clock, or of any member. */
+function askedText(item: QuestionItem, row: InboxRow | undefined, isKnown: boolean): string {
+  if (row && row.status !== "open") return closedText(row);
+  if (item.state === "open") return "Waits for an answer";
+  if (row || !isKnown) return "Closed";
+  return item.state === "answered" ? `Answered: ${item.answer}` : "Closed without an answer";
+}
+
 function AskedQuestion({ item }: { item: QuestionItem }) {
-  const words =
-    item.state === "open"
-      ? "Waits for an answer"
-      : item.state === "answered"
-        ? `Answered: ${item.answer}`
-        : "Closed without an answer";
+  const rows = useContext(RunQuestions);
+  const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
     <div className={styles.asked}>
       <HelpCircle size={15} aria-hidden="true" />
       <span>
         {item.title}
-        <strong>{words}</strong>
+        <strong>{askedText(item, row, rows !== undefined)}</strong>
       </span>
     </div>
   );

@@ -80,7 +80,11 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
   );
 }
 
-/** Keep the end in view while the reader is there, whatever grows: rows, images of text, or the field below. */
+/** What a reader does to go up. A page that is searched moves, too, while nothing in it grows or shrinks. */
+const GESTURES = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+const GESTURE_MS = 1000;
+
+/** Keep the end in view while the reader is there, whatever grows or shrinks: rows, code, or the field below. */
 function useStickToBottom(
   scroller: React.RefObject<HTMLDivElement | null>,
   content: React.RefObject<HTMLDivElement | null>,
@@ -91,26 +95,34 @@ function useStickToBottom(
     const element = scroller.current;
     const inner = content.current;
     if (!element || !inner) return;
-    let lastTop = 0;
+    let [lastTop, lastHeight, gestureAt] = [0, 0, Number.NEGATIVE_INFINITY];
     const stick = () => {
       if (isAtBottom.current) element.scrollTop = element.scrollHeight;
     };
-    const onScroll = () => {
-      const distance = element.scrollHeight - element.scrollTop - element.clientHeight;
-      // Content that grows makes the same distance as a reader who goes up; only the reader moves the top up.
-      if (distance < NEAR_BOTTOM) isAtBottom.current = true;
-      else if (element.scrollTop < lastTop) isAtBottom.current = false;
-      lastTop = element.scrollTop;
+    const onGesture = ({ timeStamp }: Event) => {
+      gestureAt = timeStamp;
+    };
+    const onScroll = ({ timeStamp }: Event) => {
+      const { scrollTop: top, scrollHeight, clientHeight } = element;
+      const height = scrollHeight - clientHeight;
+      // Rows that turn out smaller than they were estimated move the top up, too: that is no reader.
+      const isReader = top < lastTop && (height === lastHeight || timeStamp - gestureAt < GESTURE_MS);
+      if (height - top < NEAR_BOTTOM) isAtBottom.current = true;
+      else if (isReader) [isAtBottom.current, gestureAt] = [false, timeStamp];
+      else stick();
+      [lastTop, lastHeight] = [element.scrollTop, height];
       setAway(!isAtBottom.current);
     };
     const sizes = new ResizeObserver(stick);
     sizes.observe(inner);
     sizes.observe(element);
     element.addEventListener("scroll", onScroll, { passive: true });
+    for (const name of GESTURES) element.addEventListener(name, onGesture, { passive: true });
     stick();
     return () => {
       sizes.disconnect();
       element.removeEventListener("scroll", onScroll);
+      for (const name of GESTURES) element.removeEventListener(name, onGesture);
     };
   }, [scroller, content, isAtBottom, setAway]);
 }

@@ -1,14 +1,15 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
-import { request } from "../../api/client";
+import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
-import { useAction } from "../../ui/action";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
+import { isOver } from "../project/runState";
 import { rememberStart } from "./useDraft";
 
 interface Outcome {
@@ -24,8 +25,12 @@ export interface RunActions {
   /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
   isFinishing: boolean;
   retry: () => void;
+  /** Archive the task, or take it out of the archive; with a live run it is asked for first. */
   archive: () => void;
-  /** The service does not say whether a task is muted, so this knows what was done here only. */
+  /** The live run because of which the archive is asked for. */
+  archiving: Run | null;
+  /** Answers that: whether the run ends, too; null: the task is not archived. */
+  confirmArchive: (endsRun: boolean | null) => void;
   isMuted: boolean;
   mute: () => void;
   /** Resume the run on the page with a message, as a new run. */
@@ -55,8 +60,12 @@ export function useRunActions(
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
-  const [isMuted, setMuted] = useState(false);
   const id = task.id;
+  const [isArchiving, setArchiving] = useState(false);
+  const live = [run, task.latest_run as Run | null].find((one) => one && !isOver(one)) ?? null;
+  const muteKey = ["mute", id];
+  const muted = useQuery({ queryKey: muteKey, queryFn: () => fetchMute(project.id, id) });
+  const isMuted = muted.data?.muted ?? false;
   const refresh = () => {
     void queries.invalidateQueries({ queryKey: ["task", id] });
     void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
@@ -86,20 +95,22 @@ export function useRunActions(
     onError: sayError,
   });
   const archive = useAction({
-    mutationFn: (archived: boolean) => updateTask(project.id, id, { archived }),
+    mutationFn: async ({ archived, ends }: { archived: boolean; ends?: Run | null }) => {
+      if (ends) await cancelRun(project.id, id, ends.id);
+      return updateTask(project.id, id, { archived });
+    },
     onSuccess: (changed) => {
-      if (changed.archived) say("Archived.", "info", () => archive.mutate(false));
+      if (changed.archived) say("Archived.", "info", () => archive.mutate({ archived: false }));
       else say("Taken out of the archive.");
       refresh();
     },
     onError: sayError,
   });
   const mute = useAction({
-    mutationFn: (isMuted: boolean) =>
-      request<void>(`/api/projects/${project.id}/tasks/${id}/mute/`, { method: isMuted ? "PUT" : "DELETE" }),
-    onSuccess: (_, isMuted) => {
-      setMuted(isMuted);
-      say(isMuted ? "You get no pushes about this task." : "You get pushes about this task again.");
+    mutationFn: (muted: boolean) => changeMute(project.id, id, muted),
+    onSuccess: (_, muted) => {
+      queries.setQueryData(muteKey, { muted });
+      say(muted ? "You get no pushes about this task." : "You get pushes about this task again.");
     },
     onError: sayError,
   });
@@ -109,7 +120,15 @@ export function useRunActions(
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
     retry: () => start.mutate(run ? { body: optionsOf(run) } : { body: first, onStarted: onFirst }),
-    archive: () => archive.mutate(!task.archived),
+    archive: () => {
+      if (live && !task.archived) setArchiving(true);
+      else archive.mutate({ archived: !task.archived });
+    },
+    archiving: isArchiving ? live : null,
+    confirmArchive: (endsRun) => {
+      setArchiving(false);
+      if (endsRun !== null) archive.mutate({ archived: true, ends: endsRun ? live : null });
+    },
     isMuted,
     mute: () => mute.mutate(!isMuted),
     resume: (message, artifactIds, outcome) => {

@@ -3,12 +3,12 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
-import { useAction } from "../../ui/action";
 import { Button, Field, Select } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { chooseTheme, readTheme, type Theme } from "../../ui/theme";
 import { Age } from "../../ui/time";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 

@@ -3,10 +3,10 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { ChevronRight, CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
-import { useAction } from "../../ui/action";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 

@@ -7,6 +7,7 @@ import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
+import { useNeeds } from "../project/inbox";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { useProject } from "../project/project";
 import { useSeen } from "../project/seen";
@@ -40,7 +41,9 @@ export function TasksPage() {
   const { pages, lists } = useTaskLists(project.id, filters);
   const isSeen = useSeen();
   const viewers = useViewers();
-  const groups = groupTasks(lists, isSeen);
+  const asking = useNeeds()?.results;
+  const needs = useMemo(() => new Set(asking?.map(({ task }) => task.id)), [asking]);
+  const groups = groupTasks(lists, isSeen, needs);
   const tasks = groups.flatMap((group) => group.tasks);
   const searchBox = useRef<HTMLInputElement>(null);
   const isNew = search.has("new");

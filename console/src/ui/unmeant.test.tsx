@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ignoreStrayKeys, PAUSE_MS } from "./strayKeys";
+import { ignoreUnmeant, PAUSE_MS } from "./unmeant";
 
 let now = 0;
 let acted: string[] = [];
@@ -13,11 +13,25 @@ function press(target: EventTarget, key: string, after = 100): void {
   target.dispatchEvent(event);
 }
 
+function click(target: EventTarget, [x, y]: [number, number], after: number): void {
+  const event = new MouseEvent("click", {
+    bubbles: true,
+    cancelable: true,
+    detail: 1,
+    clientX: x,
+    clientY: y,
+  });
+  now += after;
+  Object.defineProperty(event, "timeStamp", { value: now });
+  target.dispatchEvent(event);
+}
+
 beforeAll(() => {
-  ignoreStrayKeys();
+  ignoreUnmeant();
   document.addEventListener("keydown", ({ key, target }) => {
     if (target === document.body) acted.push(key);
   });
+  document.addEventListener("click", ({ target }) => acted.push((target as Element).id));
 });
 
 beforeEach(() => {
@@ -68,5 +82,39 @@ describe("keys after a text field that has vanished", () => {
     (document.body.lastElementChild as HTMLElement).focus();
     press(document.body, "e");
     expect(acted).toEqual(["e"]);
+  });
+});
+
+describe("a second click at the same place", () => {
+  const on = (id: string) => document.getElementById(id) as HTMLElement;
+  beforeEach(() => {
+    now += 10_000;
+    document.body.innerHTML = "<p id='text'></p><button id='a'></button><button id='b'></button>";
+    document.body.innerHTML += "<label id='label'><input type='checkbox' id='box'></label>";
+    document.body.innerHTML += "<dialog id='dialog'></dialog><button data-repeats id='more'></button>";
+  });
+
+  it("does nothing to what has come there meanwhile", () => {
+    for (const first of ["a", "text"])
+      for (const second of ["b", "box", "label", "dialog"]) {
+        click(on(first), [10, 10], 1000);
+        click(on(second), [12, 9], 300);
+        expect(acted.splice(0)).toEqual([first]);
+      }
+  });
+
+  it("acts later, elsewhere, and on what is pressed many times", () => {
+    click(on("a"), [10, 10], 0);
+    click(on("b"), [80, 10], 100);
+    click(on("b"), [80, 10], 500);
+    click(on("more"), [80, 10], 100);
+    click(on("more"), [80, 10], 100);
+    expect(acted).toEqual(["a", "b", "b", "more", "more"]);
+  });
+
+  it("of a label is its field's first", () => {
+    click(on("label"), [10, 10], 0);
+    click(on("box"), [10, 10], 0);
+    expect(acted).toContain("box");
   });
 });

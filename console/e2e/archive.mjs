@@ -1,0 +1,70 @@
+// A task is not archived by one press while its agent asks or works.
+import { call, newRun } from "./api.mjs";
+import { base, cardOf } from "./browser.mjs";
+
+export async function archiveOfALiveRunIsAskedFor(browser, { expect, watched, checkAccess }) {
+  const { id } = await newRun("Acceptance: an archive", [["ask", "Delete it all?"]]);
+  const page = await watched(browser);
+  const dialog = page.getByRole("dialog", { name: "Archive this task?" });
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await cardOf(page, "Delete it all?").waitFor();
+  await page.keyboard.press("e");
+  await dialog.getByText("asks: Delete it all?").waitFor();
+  await checkAccess(page, "an archive that is asked for");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  expect(
+    !(await call(`/tasks/${id}/`)).archived,
+    "e alone does not archive a task that asks, nor does Enter",
+  );
+
+  await page.getByRole("button", { name: "Archive", exact: true }).click();
+  await dialog.getByRole("button", { name: "Archive, and let it go on" }).press("Enter");
+  await page.getByText("Archived.").waitFor();
+  const kept = await call(`/tasks/${id}/`);
+  expect(kept.archived && kept.latest_run.status === "in_progress", "its run goes on if it shall");
+  await page.getByRole("button", { name: "Take out of the archive" }).press("Enter");
+  await page.getByText("Taken out of the archive.").waitFor();
+
+  await page.getByRole("button", { name: "Archive", exact: true }).press("Enter");
+  await dialog.getByRole("button", { name: "End the run and archive" }).press("Enter");
+  await page.locator("main header").getByText("Archived", { exact: true }).waitFor();
+  const ended = await call(`/tasks/${id}/`);
+  expect(ended.archived && ended.latest_run.status === "cancelled", "or ends with it");
+  await page.context().close();
+}
+
+export async function muteOutlivesAReload(browser, { expect, watched }) {
+  const { id } = await newRun("Acceptance: a mute", [["say", "Hello."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("button", { name: "Mute the pushes of this task" }).click();
+  await page.getByText("You get no pushes about this task.").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Get pushes about this task again" }).press("Enter");
+  await page.getByRole("button", { name: "Mute the pushes of this task" }).waitFor();
+  expect(true, "a muted task says so after a reload");
+  await page.context().close();
+}
+
+/** The badge, the group beside each page, and the cards of the inbox. */
+export async function whatNeedsAPersonHasOneNumber(browser, { expect, watched }) {
+  const title = "Acceptance: what needs me";
+  await newRun(title, [["ask", "Go on?"]]);
+  const { id } = await newRun(title, [["say", "Your turn."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByPlaceholder("Your turn: what next?").waitFor();
+  await page.goto(`${base}/projects/1/inbox`);
+  const cards = page.getByRole("main").getByRole("listitem");
+  await cards.filter({ hasText: title }).filter({ hasText: "waits for a message" }).waitFor();
+  await cards.filter({ hasText: title }).filter({ hasText: "Go on?" }).waitFor();
+  // In one moment of the page: other scenes ask, too.
+  const counted = await page.evaluate(() => [
+    document.querySelector('nav a[href$="/inbox"] [class*="badge"]').firstChild.nodeValue,
+    document.querySelector("nav h2 span").textContent,
+    String(document.querySelectorAll("main ul > li[class]").length),
+  ]);
+  expect(new Set(counted).size === 1, `badge, group and inbox count the same (${counted})`);
+  await page.context().close();
+}

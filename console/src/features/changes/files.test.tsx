@@ -1,0 +1,70 @@
+// @vitest-environment jsdom
+import { render, within } from "@testing-library/react";
+import { expect, it } from "vitest";
+import type { FileChange } from "../../api/types";
+import { ChangedFile } from "./ChangedFile";
+import { FileList } from "./FileList";
+
+const file = (path: string, more: Partial<FileChange> = {}): FileChange => ({
+  path,
+  old_path: null,
+  status: "M",
+  additions: 0,
+  deletions: 0,
+  binary: false,
+  old_size: null,
+  new_size: null,
+  truncated: false,
+  ...more,
+});
+
+const FILES = [
+  file("api/service.py", { additions: 2, deletions: 1, patch: "@@ -1 +1,2 @@\n-a\n+b\n+c\n" }),
+  file("new/name.py", { status: "R", old_path: "old/name.py", patch: "rename from old/name.py\n" }),
+  file("run.sh", { patch: "old mode 100644\nnew mode 100755\n" }),
+  file("empty.py", { status: "A", patch: "new file mode 100644\n" }),
+  file("logo.png", { binary: true, old_size: 2048, new_size: 300 }),
+  file("new.png", { status: "A", binary: true, old_size: 0, new_size: 3 * 1024 * 1024 }),
+  file("cut.png", { binary: true }),
+];
+
+const nothing = () => {};
+const show = (one: FileChange) =>
+  render(
+    <ChangedFile
+      index={0}
+      file={one}
+      mode="unified"
+      place="comment"
+      hasNumbers
+      view="new"
+      onViewed={nothing}
+      comments={[]}
+      onComment={nothing}
+      onRemove={nothing}
+    />,
+  ).container.textContent;
+
+it("says what has changed where no line has", () => {
+  const texts = FILES.map(show);
+  expect(texts[1]).toContain("renamed and not changed");
+  expect(texts[2]).toContain("Only its mode has changed, to 100755");
+  expect(texts[3]).toContain("The file is empty");
+  expect(texts[4]).toContain("2.0 kB → 300 B");
+  expect(texts[5]).toContain("3.0 MB");
+  expect(texts.slice(1).filter((text) => /[+−]0/.test(text ?? ""))).toEqual([]);
+});
+
+it("names every file by its path, with what has changed", () => {
+  const list = <FileList files={FILES} viewOf={() => "viewed"} current={0} onChoose={nothing} />;
+  const buttons = within(render(list).container).getAllByRole("button");
+  expect(buttons.map((button) => button.getAttribute("aria-label"))).toEqual([
+    "api/service.py, modified, +2 −1, viewed",
+    "new/name.py, renamed, viewed",
+    "run.sh, modified, viewed",
+    "empty.py, added, viewed",
+    "logo.png, modified, 2.0 kB → 300 B, viewed",
+    "new.png, added, 3.0 MB, viewed",
+    "cut.png, modified, binary, viewed",
+  ]);
+});
