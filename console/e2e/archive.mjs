@@ -9,7 +9,7 @@ export async function archiveOfALiveRunIsAskedFor(browser, { expect, watched, ch
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await cardOf(page, "Delete it all?").waitFor();
   await page.keyboard.press("e");
-  await dialog.getByText("asks: Delete it all?").waitFor();
+  await dialog.getByText("asks “Delete it all?”").waitFor();
   await checkAccess(page, "an archive that is asked for");
   await page.keyboard.press("Enter");
   await dialog.waitFor({ state: "detached" });

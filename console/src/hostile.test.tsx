@@ -102,8 +102,13 @@ const ATTRIBUTES = new Set([
   "background",
 ]);
 
+/** The sixteen colours of a terminal: the output chooses a number. */
+const COLOURS =
+  /^((color: var\(--ansi-\d+\)|background: color-mix\(in srgb, var\(--ansi-\d+\) 18%, transparent\));\s*)+$/;
+
 /** What an attribute may not be, in words; null if it is fine. */
 function problemOf(element: Element, { name, value }: Attr): string | null {
+  if (name === "style" && COLOURS.test(value)) return null;
   if (name.startsWith("on") || ATTRIBUTES.has(name)) return `${name} on ${element.tagName}`;
   if (name !== "href" && name !== "xlink:href") return null;
   const isSafe =

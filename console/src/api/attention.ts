@@ -22,38 +22,31 @@ export interface PresenceBeat {
   seen_seq?: number;
 }
 
-const presencePath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}/presence/`;
+const taskPath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}`;
 
 export const beat = (project: number, task: string, json: PresenceBeat) =>
-  request<void>(presencePath(project, task), { method: "POST", json });
+  request<void>(`${taskPath(project, task)}/presence/`, { method: "POST", json });
 
 /** Sent while the page goes away, so it must outlive the page. */
 export const leave = (project: number, task: string, device: string) =>
-  request<void>(`${presencePath(project, task)}?device_id=${device}`, { method: "DELETE", keepalive: true });
-
-const mutePath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}/mute/`;
+  request<void>(`${taskPath(project, task)}/presence/?device_id=${device}`, {
+    method: "DELETE",
+    keepalive: true,
+  });
 
 export const fetchMute = (project: number, task: string) =>
-  request<{ muted: boolean }>(mutePath(project, task));
+  request<{ muted: boolean }>(`${taskPath(project, task)}/mute/`);
 
 export const changeMute = (project: number, task: string, muted: boolean) =>
-  request<void>(mutePath(project, task), { method: muted ? "PUT" : "DELETE" });
+  request<void>(`${taskPath(project, task)}/mute/`, { method: muted ? "PUT" : "DELETE" });
 
-export async function fetchDecisions(project_id: number, task_id: string): Promise<Notification[]> {
-  const answer = await api.GET("/api/projects/{project_id}/tasks/{task_id}/notifications", {
-    params: { path: { project_id: String(project_id), task_id }, query: { limit: 100 } },
-  });
-  return data(answer).results;
-}
+export const fetchDecisions = async (project: number, task: string) =>
+  (await request<{ results: Notification[] }>(`${taskPath(project, task)}/notifications/?limit=100`)).results;
 
-export interface TestPush {
-  decision: Notification["decision"];
-  reason: string | null;
-  ticket: string | null;
-}
+type TestPush = Pick<Notification, "decision" | "reason">;
 
 export const testPush = (project: number, task: string, device_id: string) =>
-  request<TestPush>(`/api/projects/${project}/tasks/${task}/notifications/test/`, {
+  request<TestPush>(`${taskPath(project, task)}/notifications/test/`, {
     method: "POST",
     json: { device_id },
   });

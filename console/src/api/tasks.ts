@@ -21,58 +21,50 @@ export interface RunList {
   results: Run[];
 }
 
-const path = (project_id: number) => ({ project_id: String(project_id) });
+const inProject = (project: number) => ({ params: { path: { project_id: String(project) } } });
+const ofTask = (project: number, task_id: string) => ({
+  params: { path: { project_id: String(project), task_id } },
+});
+const ofRun = (project: number, task_id: string, run_id: string) => ({
+  params: { path: { project_id: String(project), task_id, run_id } },
+});
 
 export async function fetchTasks(project: number, filters: TaskFilters, limit: number, offset: number) {
+  const { params } = inProject(project);
   const query = { ...filters, limit, offset };
-  const answer = await api.GET("/api/projects/{project_id}/tasks", {
-    params: { path: path(project), query },
-  });
-  return data(answer) as TaskPage;
+  return data(
+    await api.GET("/api/projects/{project_id}/tasks", { params: { ...params, query } }),
+  ) as TaskPage;
 }
 
-export async function fetchTask(project: number, task_id: string): Promise<Task> {
-  const params = { path: { ...path(project), task_id } };
-  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}", { params }));
+export async function fetchTask(project: number, task: string): Promise<Task> {
+  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}", ofTask(project, task)));
 }
 
 export async function fetchRepositories(project: number): Promise<string[]> {
-  const answer = await api.GET("/api/projects/{project_id}/tasks/repositories", {
-    params: { path: path(project) },
-  });
-  return data(answer).repositories;
+  return data(await api.GET("/api/projects/{project_id}/tasks/repositories", inProject(project)))
+    .repositories;
 }
 
 export async function fetchViewers(project: number) {
-  const answer = await api.GET("/api/projects/{project_id}/viewers", { params: { path: path(project) } });
-  return data(answer).results;
+  return data(await api.GET("/api/projects/{project_id}/viewers", inProject(project))).results;
 }
 
-export async function createTask(
-  project: number,
-  body: { description: string; title?: string; repository?: string },
-) {
-  const params = { path: path(project) };
-  return data(await api.POST("/api/projects/{project_id}/tasks", { params, body: body as never })) as Task;
+interface TaskChange {
+  title?: string;
+  description?: string;
+  repository?: string;
+  archived?: boolean;
 }
 
-export async function updateTask(
-  project: number,
-  task_id: string,
-  body: { title?: string; archived?: boolean },
-) {
-  const params = { path: { ...path(project), task_id } };
-  const answer = await api.PATCH("/api/projects/{project_id}/tasks/{task_id}", {
-    params,
-    body: body as never,
-  });
-  return data(answer) as Task;
+export async function createTask(project: number, body: TaskChange) {
+  const asked = { ...inProject(project), body: body as never };
+  return data(await api.POST("/api/projects/{project_id}/tasks", asked)) as Task;
 }
 
-export async function deleteTask(project: number, task_id: string): Promise<void> {
-  await api.DELETE("/api/projects/{project_id}/tasks/{task_id}", {
-    params: { path: { ...path(project), task_id } },
-  });
+export async function updateTask(project: number, task: string, body: TaskChange) {
+  const asked = { ...ofTask(project, task), body: body as never };
+  return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}", asked)) as Task;
 }
 
 /** Where files go to that the next run of a task shall have. */
@@ -89,31 +81,25 @@ export interface RunRequest {
   pending_user_artifact_ids?: string[];
 }
 
-export async function startRun(project: number, task_id: string, body: RunRequest): Promise<Task> {
-  const params = { path: { ...path(project), task_id } };
-  const answer = await api.POST("/api/projects/{project_id}/tasks/{task_id}/run", {
-    params,
-    body: body as never,
-  });
-  return data(answer) as Task;
+export async function startRun(project: number, task: string, body: RunRequest): Promise<Task> {
+  const asked = { ...ofTask(project, task), body: body as never };
+  return data(await api.POST("/api/projects/{project_id}/tasks/{task_id}/run", asked)) as Task;
 }
 
-export async function fetchRuns(project: number, task_id: string): Promise<RunList> {
-  const answer = await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs", {
-    params: { path: { ...path(project), task_id }, query: { limit: 100 } },
-  });
-  return data(answer);
+export async function fetchRuns(project: number, task: string): Promise<RunList> {
+  const { params } = ofTask(project, task);
+  const query = { limit: 100 };
+  return data(
+    await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs", { params: { ...params, query } }),
+  );
 }
 
-export async function fetchRun(project: number, task_id: string, run_id: string): Promise<Run> {
-  const params = { path: { ...path(project), task_id, run_id } };
-  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", { params }));
+export async function fetchRun(project: number, task: string, run: string): Promise<Run> {
+  const asked = ofRun(project, task, run);
+  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked));
 }
 
-export async function cancelRun(project: number, task_id: string, run_id: string): Promise<Run> {
-  const answer = await api.PATCH("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", {
-    params: { path: { ...path(project), task_id, run_id } },
-    body: { status: "cancelled" } as never,
-  });
-  return data(answer) as Run;
+export async function cancelRun(project: number, task: string, run: string): Promise<Run> {
+  const asked = { ...ofRun(project, task, run), body: { status: "cancelled" } as never };
+  return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked)) as Run;
 }

@@ -6,7 +6,6 @@ type Schemas = components["schemas"];
 export type Task = Schemas["TaskOut"];
 export type Run = Schemas["RunOut"];
 export type RunStatus = Run["status"];
-export type Artifact = Run["artifacts"][number];
 export type Project = Schemas["SessionProject"];
 export type UserBasic = Schemas["UserBasic"];
 export type Device = Schemas["DeviceOut"];

@@ -68,6 +68,3 @@ export const fetchDelivery = (project: number, id: string, delivery: string) =>
 
 export const redeliver = (project: number, id: string, delivery: string) =>
   request<unknown>(`${base(project)}${id}/deliveries/${delivery}/redeliver/`, post);
-
-export const fetchEventTypes = (project: number) =>
-  request<{ type: string; description: string }[]>(`/api/projects/${project}/webhook_event_types/`);

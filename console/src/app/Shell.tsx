@@ -1,14 +1,13 @@
 /** What is around every page: the ways to other pages, what needs the person, and whether the page is live. */
-import { useQuery } from "@tanstack/react-query";
 import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
-import { fetchTasks } from "../api/tasks";
 import type { Run } from "../api/types";
 import { runHref, useNeeds } from "../features/project/inbox";
 import { ProjectSelect } from "../features/project/ProjectSelect";
 import { nameOf, useProject } from "../features/project/project";
 import { stateOf, titleOf } from "../features/project/runState";
+import { useActive } from "../features/tasks/useTasks";
 import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
 import { useKeys } from "../ui/keys";
@@ -114,10 +113,6 @@ function Places() {
 function Active() {
   const { project, href } = useProject();
   const needs = useNeeds();
-  const query = useQuery({
-    queryKey: ["tasks", project.id, { status: "in_progress" }, "active"],
-    queryFn: () => fetchTasks(project.id, { status: "in_progress" }, 100, 0),
-  });
   const asks = (needs?.results ?? []).map((row) => ({
     key: row.id,
     task: row.task.id,
@@ -125,7 +120,7 @@ function Active() {
     title: titleOf(row.task),
     state: row.kind === "message" ? ("message" as const) : ("question" as const),
   }));
-  const runs = (query.data?.results ?? [])
+  const runs = useActive(project.id, {}, "in_progress", true)
     .filter(({ id }) => !asks.some(({ task }) => task === id))
     .map((task) => ({
       key: task.id,

@@ -1,92 +1,72 @@
 /** Which grammar a file or a block of code is written in, by its name. Pure. */
 
-const BY_ENDING: Record<string, string> = {
-  bash: "shellscript",
-  c: "c",
-  cc: "c",
-  cjs: "javascript",
-  cpp: "c",
-  cs: "csharp",
+/** By grammar: endings of files, and names of files without one. */
+const ENDINGS: Record<string, string> = {
+  c: "c cc cpp cxx h hpp",
+  csharp: "cs",
   css: "css",
-  cts: "typescript",
-  cxx: "c",
-  diff: "diff",
-  dockerfile: "docker",
-  env: "dotenv",
+  diff: "diff patch",
+  docker: "dockerfile",
+  dotenv: "env",
   go: "go",
-  gql: "graphql",
-  graphql: "graphql",
-  h: "c",
-  hcl: "hcl",
-  hpp: "c",
-  htm: "html",
-  html: "html",
+  graphql: "gql graphql",
+  hcl: "hcl tf",
+  html: "htm html",
   ini: "ini",
   java: "java",
-  js: "javascript",
-  json: "json",
-  jsonc: "json",
-  jsx: "javascript",
-  kt: "kotlin",
-  kts: "kotlin",
+  javascript: "cjs js jsx mjs",
+  json: "json jsonc webmanifest",
+  kotlin: "kt kts",
   lua: "lua",
-  makefile: "make",
-  markdown: "markdown",
-  md: "markdown",
-  mjs: "javascript",
-  mk: "make",
-  mts: "typescript",
-  patch: "diff",
+  make: "makefile mk",
+  markdown: "markdown md",
   php: "php",
   proto: "proto",
-  py: "python",
-  pyi: "python",
-  rb: "ruby",
-  rs: "rust",
+  python: "py pyi",
+  ruby: "rb",
+  rust: "rs",
   scss: "scss",
-  sh: "shellscript",
+  shellscript: "bash sh zsh",
   sql: "sql",
-  svg: "xml",
   swift: "swift",
-  tf: "hcl",
   toml: "toml",
-  ts: "typescript",
   tsx: "tsx",
+  typescript: "cts mts ts",
   vue: "vue",
-  webmanifest: "json",
-  xml: "xml",
-  yaml: "yaml",
-  yml: "yaml",
-  zsh: "shellscript",
+  xml: "svg xml",
+  yaml: "yaml yml",
 };
 
 /** What people write behind the fence of a block of code where that is no ending of a file. */
-const BY_NAME: Record<string, string> = {
-  "c++": "c",
-  console: "shellscript",
-  golang: "go",
+const NAMES: Record<string, string> = {
+  c: "c++",
+  go: "golang",
   javascript: "javascript",
-  python: "python",
-  python3: "python",
+  python: "python python3",
   ruby: "ruby",
   rust: "rust",
-  shell: "shellscript",
+  shellscript: "console shell",
   typescript: "typescript",
 };
 
-export const LANGUAGES: readonly string[] = [...new Set(Object.values({ ...BY_ENDING, ...BY_NAME }))];
+const turned = (table: Record<string, string>) =>
+  new Map(
+    Object.entries(table).flatMap(([grammar, words]) => words.split(" ").map((word) => [word, grammar])),
+  );
 
-const own = (table: Record<string, string>, key: string): string | null =>
-  Object.hasOwn(table, key) ? (table[key] ?? null) : null;
+const BY_ENDING = turned(ENDINGS);
+const BY_NAME = turned(NAMES);
+
+export const LANGUAGES: readonly string[] = Object.keys({ ...ENDINGS, ...NAMES });
 
 /** Return the grammar of a file: by its ending, or by its whole name, as of `Makefile`. */
 export function languageOfFile(path: string): string | null {
   const name = (path.split("/").at(-1) ?? "").toLowerCase();
-  return own(BY_ENDING, name.slice(name.lastIndexOf(".") + 1));
+  return BY_ENDING.get(name.slice(name.lastIndexOf(".") + 1)) ?? null;
 }
 
 /** Return the grammar of a block of code by the word behind its fence. */
 export function languageOfFence(word: string): string | null {
   const name = word.toLowerCase();
-  return own(BY_ENDING, name) ?? own(BY_NAME, name);
+  return BY_ENDING.get(name) ?? BY_NAME.get(name) ?? null;
 }

@@ -6,9 +6,12 @@ const CONTEXT = 3;
 // Beyond this the computation would stop the page; the whole new text is shown as added.
 const MAX_MS = 100;
 
+/** Agents report parts of files: the last line of a part has an end, too. */
+const ended = (text: string) => (text === "" || text.endsWith("\n") ? text : `${text}\n`);
+
 /** Return the hunks as a patch without the names of files. */
 export function textPatch(oldText: string | null, newText: string): string {
-  const patch = structuredPatch("", "", oldText ?? "", newText, "", "", {
+  const patch = structuredPatch("", "", ended(oldText ?? ""), ended(newText), "", "", {
     context: CONTEXT,
     timeout: MAX_MS,
   });

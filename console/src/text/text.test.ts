@@ -77,6 +77,10 @@ describe("two texts", () => {
     expect(hunks[0]?.lines[0]).toMatchObject({ oldNumber: 8, newNumber: 8 });
   });
 
+  it("do not differ by the end of a part of a file", () => {
+    expect(countLines(diffTexts("a\nb", "a\nb\nc"))).toEqual({ additions: 1, deletions: 0 });
+  });
+
   it("are all added where there was no file", () => {
     expect(countLines(diffTexts(null, "a\nb\n"))).toEqual({ additions: 2, deletions: 0 });
   });

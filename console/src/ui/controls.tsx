@@ -1,4 +1,5 @@
 /** Buttons and fields. */
+import { ChevronRight } from "lucide-react";
 import {
   type ButtonHTMLAttributes,
   type InputHTMLAttributes,
@@ -48,15 +49,21 @@ export function IconButton({ label, className, ...rest }: IconButtonProps) {
   );
 }
 
-interface FieldProps {
-  label: string;
+interface Labelled {
+  /** Stands above the field; a field without one has an aria-label. */
+  label?: string | undefined;
   hint?: ReactNode;
-  problem?: string | null;
-  children: (ids: { id: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ReactNode;
+  problem?: string | null | undefined;
 }
 
+interface FieldProps extends Labelled {
+  children: (ids: { id?: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ReactNode;
+}
+
+/** A field with its label, what is said about it, and what is wrong with it. */
 export function Field({ label, hint, problem, children }: FieldProps) {
   const id = useId();
+  if (label === undefined) return children({});
   const about = problem || hint ? { "aria-describedby": `${id}-about` } : {};
   return (
     <div className={styles.field}>
@@ -73,24 +80,56 @@ export function Field({ label, hint, problem, children }: FieldProps) {
   );
 }
 
-interface InputProps extends InputHTMLAttributes<HTMLInputElement> {
+interface InputProps extends InputHTMLAttributes<HTMLInputElement>, Labelled {
   ref?: Ref<HTMLInputElement>;
 }
 
-export function Input({ className, ...rest }: InputProps) {
-  return <input {...rest} className={classes(styles.input, className)} />;
+export function Input({ className, label, hint, problem, ...rest }: InputProps) {
+  return (
+    <Field {...{ label, hint, problem }}>
+      {(ids) => <input {...ids} {...rest} className={classes(styles.input, className)} />}
+    </Field>
+  );
 }
 
-interface TextAreaProps extends TextareaHTMLAttributes<HTMLTextAreaElement> {
+interface TextAreaProps extends TextareaHTMLAttributes<HTMLTextAreaElement>, Labelled {
   ref?: Ref<HTMLTextAreaElement>;
 }
 
-export function TextArea({ className, ...rest }: TextAreaProps) {
-  return <textarea {...rest} className={classes(styles.input, className)} />;
+export function TextArea({ className, label, hint, problem, ...rest }: TextAreaProps) {
+  return (
+    <Field {...{ label, hint, problem }}>
+      {(ids) => <textarea {...ids} {...rest} className={classes(styles.input, className)} />}
+    </Field>
+  );
 }
 
-export function Select({ className, ...rest }: SelectHTMLAttributes<HTMLSelectElement>) {
-  return <select {...rest} className={classes(styles.input, className)} />;
+export type Choices = readonly (readonly [value: string | number, name: string])[];
+
+interface SelectProps extends Omit<SelectHTMLAttributes<HTMLSelectElement>, "onChange">, Labelled {
+  choices: Choices;
+  onChoose: (value: string) => void;
+}
+
+export function Select({ className, label, hint, problem, choices, onChoose, ...rest }: SelectProps) {
+  return (
+    <Field {...{ label, hint, problem }}>
+      {(ids) => (
+        <select
+          {...ids}
+          {...rest}
+          className={classes(styles.input, className)}
+          onChange={(event) => onChoose(event.target.value)}
+        >
+          {choices.map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
 }
 
 interface CheckProps extends InputHTMLAttributes<HTMLInputElement> {
@@ -104,5 +143,12 @@ export function Check({ children, disabled = false, onChange, ...rest }: CheckPr
       <input type="checkbox" {...rest} aria-disabled={disabled} onChange={disabled ? undefined : onChange} />
       <span>{children}</span>
     </label>
+  );
+}
+
+/** Whether what is below a button is shown. */
+export function Chevron({ isOpen }: { isOpen: boolean }) {
+  return (
+    <ChevronRight size={14} aria-hidden="true" className={classes(styles.chevron, isOpen && styles.down)} />
   );
 }

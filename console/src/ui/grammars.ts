@@ -41,42 +41,17 @@ const GRAMMARS = {
 };
 
 /** What counts as which mark; what is more specific wins, as in an editor's theme. */
-const SCOPES: Record<Exclude<Mark, "plain">, string[]> = {
-  comment: ["comment", "punctuation.definition.comment", "meta.diff.header", "markup.quote"],
-  string: ["string", "markup.inserted", "markup.inline.raw", "markup.fenced_code"],
-  number: [
-    "constant.numeric",
-    "constant.language",
-    "constant.character",
-    "constant.other",
-    "support.constant",
-  ],
-  keyword: [
-    "keyword",
-    "storage",
-    "variable.language",
-    "keyword.operator.new",
-    "keyword.operator.expression",
-    "keyword.operator.logical.python",
-    "markup.heading",
-    "entity.name.section",
-    "markup.deleted",
-  ],
-  function: ["entity.name.function", "support.function", "meta.function-call.generic"],
-  type: [
-    "entity.name.type",
-    "entity.name.class",
-    "entity.other.inherited-class",
-    "support.type",
-    "support.class",
-  ],
-  tag: ["entity.name.tag"],
-  attribute: [
-    "entity.other.attribute-name",
-    "support.type.property-name",
-    "meta.object-literal.key",
-    "variable.parameter.function-call",
-  ],
+const SCOPES: Record<Exclude<Mark, "plain">, string> = {
+  comment: "comment punctuation.definition.comment meta.diff.header markup.quote",
+  string: "string markup.inserted markup.inline.raw markup.fenced_code",
+  number: "constant.numeric constant.language constant.character constant.other support.constant",
+  keyword:
+    "keyword storage variable.language keyword.operator.new keyword.operator.expression keyword.operator.logical.python markup.heading entity.name.section markup.deleted",
+  function: "entity.name.function support.function meta.function-call.generic",
+  type: "entity.name.type entity.name.class entity.other.inherited-class support.type support.class",
+  tag: "entity.name.tag",
+  attribute:
+    "entity.other.attribute-name support.type.property-name meta.object-literal.key variable.parameter.function-call",
 };
 const PLAIN = ["keyword.operator", "punctuation.definition.string.template", "meta.template.expression"];
 
@@ -89,8 +64,8 @@ const THEME = {
   fg: colourOf("plain"),
   bg: "#ffffff",
   settings: [
-    ...Object.entries(SCOPES).map(([mark, scope]) => ({
-      scope,
+    ...Object.entries(SCOPES).map(([mark, scopes]) => ({
+      scope: scopes.split(" "),
       settings: { foreground: colourOf(mark as Mark) },
     })),
     { scope: PLAIN, settings: { foreground: colourOf("plain") } },

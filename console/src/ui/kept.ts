@@ -1,18 +1,19 @@
-import { useState } from "react";
+import { useCallback, useState } from "react";
 
-/** A value that a reload does not lose, as a text that is not sent yet. null forgets it. */
-export function useKept<Value extends object>(
-  storage: Storage,
-  key: string,
-  initial: Value,
-): [value: Value, keep: (value: Value | null) => void] {
+/** A value that a reload does not lose, as a text that is not sent yet. null forgets it. `initial` is a constant. */
+export function useKept<Value extends object>(storage: Storage, key: string, initial: Value) {
   const [value, setValue] = useState<Value>(() => ({ ...initial, ...read(storage, key) }));
-  const keep = (next: Value | null) => {
-    setValue(next ?? initial);
-    if (next) storage.setItem(key, JSON.stringify(next));
-    else storage.removeItem(key);
-  };
-  return [value, keep];
+  const keep = useCallback(
+    (next: Value | null | ((before: Value) => Value)) => {
+      // Not the state, which a page that is left does not change any more.
+      const after = typeof next === "function" ? next({ ...initial, ...read(storage, key) }) : next;
+      if (after) storage.setItem(key, JSON.stringify(after));
+      else storage.removeItem(key);
+      setValue(after ?? initial);
+    },
+    [storage, key, initial],
+  );
+  return [value, keep] as const;
 }
 
 function read(storage: Storage, key: string): object {

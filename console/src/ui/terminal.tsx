@@ -1,10 +1,17 @@
 /** What programs printed, with the colours of a terminal. */
-import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type CSSProperties, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { parseAnsi } from "../text/ansi";
+import { classes } from "./classes";
 import styles from "./terminal.module.css";
 
-function classNames(names: string[]): string {
-  return names.map((name) => styles[name] ?? "").join(" ");
+/** The look of what was printed, from a table: numbers of colours, and names of weights. */
+function lookOf(names: string[]) {
+  const style: CSSProperties = {};
+  for (const [, ground, number] of names.flatMap((name) => [/^(fg|bg)-(\d+)$/.exec(name) ?? []])) {
+    if (ground === "fg") style.color = `var(--ansi-${number})`;
+    if (ground === "bg") style.background = `color-mix(in srgb, var(--ansi-${number}) 18%, transparent)`;
+  }
+  return { style, className: classes(...names.map((name) => styles[name])) };
 }
 
 const NEAR_END = 24;
@@ -49,7 +56,7 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
       {spans.map((span, index) =>
         span.classes.length ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
-          <span key={index} className={classNames(span.classes)}>
+          <span key={index} {...lookOf(span.classes)}>
             {span.text}
           </span>
         ) : (

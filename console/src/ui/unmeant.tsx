@@ -10,6 +10,7 @@
 import { type UseMutationOptions, useMutation } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Button, type ButtonProps } from "./controls";
+import { sayError } from "./feedback";
 
 const DOUBLE_MS = 400;
 const SAME_PLACE_PX = 24;
@@ -98,10 +99,11 @@ export function useUnread(place: string): boolean {
   return read !== place;
 }
 
-/** A mutation that runs once at a time. `isPending` is shown a moment later only, after a second press. */
+/** A mutation that runs once at a time, and says its failure unless `onError` does. `isPending` is shown a moment later only, after a second press. */
 export function useAction<Result, Argument = void>(options: UseMutationOptions<Result, Error, Argument>) {
   const isRunning = useRef(false);
   const { mutate: run, ...mutation } = useMutation({
+    onError: sayError,
     ...options,
     onSettled: (...outcome) => {
       isRunning.current = false;

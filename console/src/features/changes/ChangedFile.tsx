@@ -1,10 +1,9 @@
-import { ChevronRight, X } from "lucide-react";
+import { X } from "lucide-react";
 import { memo, useMemo, useState } from "react";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
 import { type DiffLine, parseHunks } from "../../text/patch";
-import { classes } from "../../ui/classes";
-import { Check, IconButton } from "../../ui/controls";
+import { Check, Chevron, IconButton } from "../../ui/controls";
 import { Diff, type DiffMode } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
 import { CommentForm } from "./CommentForm";
@@ -83,11 +82,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           aria-expanded={isOpen}
           onClick={() => setChosen(!isOpen)}
         >
-          <ChevronRight
-            size={14}
-            aria-hidden="true"
-            className={classes(styles.chevron, isOpen && styles.down)}
-          />
+          <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
           <span className={styles.path}>
             {file.old_path && <s>{file.old_path}</s>} {file.path}

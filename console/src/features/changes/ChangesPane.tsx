@@ -8,7 +8,7 @@ import type { FileChange, Run } from "../../api/types";
 import type { Item } from "../../transcript/items";
 import { Button, IconButton } from "../../ui/controls";
 import type { DiffMode } from "../../ui/diff";
-import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { useAction } from "../../ui/unmeant";
 import { isOver, noChangesText } from "../project/runState";
@@ -18,7 +18,6 @@ import { FileList } from "./FileList";
 import { type Comment, reviewMessage, useReview, viewOf } from "./review";
 import { inTreeOrder } from "./tree";
 import { useReported } from "./useReported";
-import { useResume } from "./useResume";
 
 const SHORT_COMMIT = 10;
 const MODE_KEY = "taskbeacon.diffMode";
@@ -38,9 +37,12 @@ interface Props {
   run: Run;
   runRef: RunRef;
   items: readonly Item[];
+  /** Resume the run with a message; `onStarted` is called when the new run has begun. */
+  onResume: (message: string, onStarted: () => void) => void;
+  isBusy: boolean;
 }
 
-export default function ChangesPane({ run, runRef, items }: Props) {
+export default function ChangesPane({ run, runRef, items, onResume, isBusy }: Props) {
   const over = isOver(run);
   const changes = useQuery({
     queryKey: ["task", runRef.task, "diff", run.id],
@@ -53,19 +55,19 @@ export default function ChangesPane({ run, runRef, items }: Props) {
     localStorage.getItem(MODE_KEY) === "split" ? "split" : "unified",
   );
   const { viewed, comments, toggleViewed, add, remove, clear } = useReview(runRef.task, run.id);
-  const resume = useResume(runRef, run);
+  const onSent = (how: string) => {
+    say(how);
+    clear();
+  };
   const send = useAction({
-    mutationFn: async () => {
-      const message = reviewMessage(comments);
-      if (over) await resume(message);
-      else await sendMessage(runRef, crypto.randomUUID(), message, []);
-    },
-    onSuccess: () => {
-      say(over ? "A new run continues with your comments." : "Your comments are on their way to the agent.");
-      clear();
-    },
-    onError: sayError,
+    mutationFn: (message: string) => sendMessage(runRef, crypto.randomUUID(), message, []),
+    onSuccess: () => onSent("Your comments are on their way to the agent."),
   });
+  const submit = () => {
+    const message = reviewMessage(comments);
+    if (over) onResume(message, () => onSent("A new run continues with your comments."));
+    else send.mutate(message);
+  };
   const reported = useReported(items, !over);
   const shown = over ? changes.data?.files : reported;
   const files = useMemo(() => inTreeOrder(shown ?? []), [shown]);
@@ -141,7 +143,7 @@ export default function ChangesPane({ run, runRef, items }: Props) {
           <Button tone="quiet" onClick={clear}>
             Discard
           </Button>
-          <Button tone="primary" disabled={send.isPending} onClick={() => send.mutate()}>
+          <Button tone="primary" disabled={send.isPending || isBusy} onClick={submit}>
             <Send size={14} aria-hidden="true" /> Send to the agent
           </Button>
         </footer>

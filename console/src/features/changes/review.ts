@@ -1,6 +1,7 @@
 /** A person's review of a run's changes: what was viewed, and comments on lines. Kept in this browser. Pure parts first. */
-import { useCallback, useState } from "react";
+import { useCallback } from "react";
 import type { FileChange } from "../../api/types";
+import { useKept } from "../../ui/kept";
 import { type Place, placeText } from "./range";
 
 export interface Comment extends Place {
@@ -41,58 +42,30 @@ export function reviewMessage(comments: Comment[]): string {
   return `Comments on your changes:\n\n${parts.join("\n\n")}`;
 }
 
-const viewedKey = (task: string) => `taskbeacon.viewed.${task}`;
-const commentsKey = (run: string) => `taskbeacon.comments.${run}`;
-
-function read<T>(key: string, isValid: (value: unknown) => value is T, otherwise: T): T {
-  try {
-    const value: unknown = JSON.parse(localStorage.getItem(key) ?? "null");
-    return isValid(value) ? value : otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-const isViewed = (value: unknown): value is Viewed => typeof value === "object" && value !== null;
-const isComments = (value: unknown): value is Comment[] => Array.isArray(value);
-
-/** A state that the browser keeps under a key. */
-function useKept<T>(key: string, isValid: (value: unknown) => value is T, first: T) {
-  const [value, setValue] = useState(() => read(key, isValid, first));
-  const change = useCallback(
-    (next: (before: T) => T) =>
-      setValue((before) => {
-        const after = next(before);
-        localStorage.setItem(key, JSON.stringify(after));
-        return after;
-      }),
-    [key],
-  );
-  return [value, change] as const;
-}
+const NOTHING_VIEWED: Viewed = {};
+const NO_COMMENTS: { list: Comment[] } = { list: [] };
 
 /** Marks are the task's, so that a run that continues shows what it has changed again; comments are the run's. */
 export function useReview(task: string, run: string) {
-  const [viewed, changeViewed] = useKept<Viewed>(viewedKey(task), isViewed, {});
-  const [comments, changeComments] = useKept<Comment[]>(commentsKey(run), isComments, []);
+  const [viewed, keepViewed] = useKept(localStorage, `taskbeacon.viewed.${task}`, NOTHING_VIEWED);
+  const [comments, keepComments] = useKept(localStorage, `taskbeacon.review.${run}`, NO_COMMENTS);
   const toggleViewed = useCallback(
     (file: FileChange) =>
-      changeViewed((before) => {
+      keepViewed((before) => {
         const { [file.path]: mark, ...others } = before;
         const now = fingerprint(file);
         return mark === now ? others : { ...others, [file.path]: now };
       }),
-    [changeViewed],
+    [keepViewed],
   );
   const add = useCallback(
     (comment: Omit<Comment, "id">) =>
-      changeComments((before) => [...before, { ...comment, id: crypto.randomUUID() }]),
-    [changeComments],
+      keepComments(({ list }) => ({ list: [...list, { ...comment, id: crypto.randomUUID() }] })),
+    [keepComments],
   );
   const remove = useCallback(
-    (id: string) => changeComments((before) => before.filter((one) => one.id !== id)),
-    [changeComments],
+    (id: string) => keepComments(({ list }) => ({ list: list.filter((one) => one.id !== id) })),
+    [keepComments],
   );
-  const clear = useCallback(() => changeComments(() => []), [changeComments]);
-  return { viewed, comments, toggleViewed, add, remove, clear };
+  return { viewed, comments: comments.list, toggleViewed, add, remove, clear: () => keepComments(null) };
 }

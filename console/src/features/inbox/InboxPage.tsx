@@ -6,7 +6,7 @@ import { snoozeQuestion } from "../../api/inbox";
 import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
 import { Button } from "../../ui/controls";
-import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
 import { Age, clockTime, spanInWords } from "../../ui/time";
@@ -96,7 +96,6 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
       say(`No notices about this question for ${spanInWords(snooze)}.`);
       void queries.invalidateQueries({ queryKey: ["inbox"] });
     },
-    onError: sayError,
   });
   return (
     <li className={styles.row} data-selected={isSelected || undefined}>

@@ -5,7 +5,7 @@ import { useLocation } from "wouter";
 import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
 import { expectPage } from "../../ui/arrival";
-import { Button, Field, Input } from "../../ui/controls";
+import { Button, Input } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useAction } from "../../ui/unmeant";
@@ -65,19 +65,15 @@ export function LoginPage({ isSignedIn }: Props) {
           <code>taskbeacon console</code> prints a link that signs you in; in a checkout, it is{" "}
           <code>.venv/bin/taskbeacon console</code>. Or use your API key:
         </p>
-        <Field label="API key">
-          {(ids) => (
-            <Input
-              {...ids}
-              type="password"
-              autoComplete="current-password"
-              placeholder="phx_…"
-              value={key}
-              required
-              onChange={(event) => setKey(event.target.value)}
-            />
-          )}
-        </Field>
+        <Input
+          label="API key"
+          type="password"
+          autoComplete="current-password"
+          placeholder="phx_…"
+          value={key}
+          required
+          onChange={(event) => setKey(event.target.value)}
+        />
         {problem && <Failure error={problem} />}
         <Button tone="primary" large type="submit" disabled={login.isPending || !key.trim()}>
           {login.isPending ? "Signing in …" : "Sign in"}

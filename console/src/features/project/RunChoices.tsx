@@ -1,6 +1,6 @@
 /** With what the first run of a task is started. The service keeps that for runs only, so a draft's is kept here. */
 import type { RunRequest } from "../../api/tasks";
-import { Check, Field, Input, Select } from "../../ui/controls";
+import { Check, Input, Select } from "../../ui/controls";
 import { useKept } from "../../ui/kept";
 import styles from "./choices.module.css";
 
@@ -50,37 +50,20 @@ export function RunChoices({ choices, onChange }: Props) {
   return (
     <div className={styles.choices}>
       <div className={styles.columns}>
-        <Field
+        <Select
           label="Agent"
           hint={agent ? undefined : "It executes the blocks of code in the text, and reads no prose"}
-        >
-          {(ids) => (
-            <Select
-              {...ids}
-              value={agent}
-              onChange={({ target }) =>
-                onChange({ ...choices, agent: target.value, model: DEFAULT_MODELS[target.value] ?? "" })
-              }
-            >
-              {AGENTS.map(([value, name]) => (
-                <option key={value} value={value}>
-                  {name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
+          value={agent}
+          choices={AGENTS}
+          onChoose={(value) => onChange({ ...choices, agent: value, model: DEFAULT_MODELS[value] ?? "" })}
+        />
         {agent && (
-          <Field label="Model">
-            {(ids) => (
-              <Input
-                {...ids}
-                value={model}
-                spellCheck={false}
-                onChange={({ target }) => onChange({ ...choices, model: target.value })}
-              />
-            )}
-          </Field>
+          <Input
+            label="Model"
+            value={model}
+            spellCheck={false}
+            onChange={({ target }) => onChange({ ...choices, model: target.value })}
+          />
         )}
       </div>
       <Check

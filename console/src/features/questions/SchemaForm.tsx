@@ -1,5 +1,5 @@
 import { useId, useState } from "react";
-import { Button, Check, Field, Input } from "../../ui/controls";
+import { Button, Check, Input } from "../../ui/controls";
 import styles from "./questions.module.css";
 import { contentOf, type FormField, type FormValue, fieldsOf, missingField } from "./schema";
 
@@ -89,17 +89,14 @@ function OneField({ field, value, onChange }: OneFieldProps) {
     );
   }
   return (
-    <Field label={field.label} hint={field.description}>
-      {(ids) => (
-        <Input
-          {...ids}
-          type={field.type}
-          {...field.limits}
-          required={field.isRequired}
-          value={String(value)}
-          onChange={(event) => onChange(event.target.value)}
-        />
-      )}
-    </Field>
+    <Input
+      label={field.label}
+      hint={field.description}
+      type={field.type}
+      {...field.limits}
+      required={field.isRequired}
+      value={String(value)}
+      onChange={(event) => onChange(event.target.value)}
+    />
   );
 }

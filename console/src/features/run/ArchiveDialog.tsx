@@ -30,8 +30,7 @@ export function ArchiveDialog({ run, onArchive, onClose }: Props) {
 function liveText(run: Run): string {
   if (run.status !== "in_progress") return "Its run waits for a worker. It would still start.";
   const waits = waitingFor(run);
-  if (!waits) return "Its run is at work. It would go on, and keep its place at a worker.";
-  const what =
-    waits.kind === "message" ? "waits for a message" : `asks: ${waits.tool_call?.title ?? "may it go on?"}`;
-  return `Its agent ${what}. That would stay in your inbox, and the run would keep its place at a worker meanwhile.`;
+  if (!waits) return "Its run is at work. It would go on, and keep its worker until it ends.";
+  const asks = `asks “${waits.tool_call?.title ?? "May it go on?"}”`;
+  return `Its agent ${waits.kind === "message" ? "waits for a message" : asks}. That would stay in your inbox, and the run would keep its worker while it waits.`;
 }

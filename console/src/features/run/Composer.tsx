@@ -22,6 +22,11 @@ export interface Written {
 /** Choices that say nothing without the name of what is chosen. */
 const VAGUE = /^(on|off|default)$/i;
 
+const WHEN = [
+  ["now", "Steer now"],
+  ["kept", "After this turn"],
+] as const;
+
 interface Props {
   /** Under what files are held until they are sent. */
   filesPlace: string;
@@ -112,14 +117,12 @@ export function Composer(props: Props) {
                 aria-label={option.name}
                 title={option.name}
                 value={option.value}
-                onChange={(event) => onOption(option.id, event.target.value)}
-              >
-                {option.choices.map(({ id, name }) => (
-                  <option key={id} value={id}>
-                    {VAGUE.test(name) ? `${option.name}: ${name}` : name}
-                  </option>
-                ))}
-              </Select>
+                choices={option.choices.map(({ id, name }) => [
+                  id,
+                  VAGUE.test(name) ? `${option.name}: ${name}` : name,
+                ])}
+                onChoose={(value) => onOption(option.id, value)}
+              />
             ))}
         </div>
         {onStop && canKeep && (
@@ -128,11 +131,9 @@ export function Composer(props: Props) {
             aria-label="When the agent gets the message"
             title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message, where you can change it, and sends it then if it is still open."
             value={isKept ? "kept" : "now"}
-            onChange={(event) => setKept(event.target.value === "kept")}
-          >
-            <option value="now">Steer now</option>
-            <option value="kept">After this turn</option>
-          </Select>
+            choices={WHEN}
+            onChoose={(value) => setKept(value === "kept")}
+          />
         )}
         {onStop && (
           <Button onClick={onStop}>

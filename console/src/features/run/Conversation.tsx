@@ -46,7 +46,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     mutationFn: (chosen: { id: string; value: string }) => setOption(runRef, chosen.id, chosen.value),
     onError: sayError,
   });
-  const stop = useAction({ mutationFn: () => cancelTurn(runRef), onError: sayError });
+  const stop = useAction({ mutationFn: () => cancelTurn(runRef) });
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
   const draft = useDraft(run.id);

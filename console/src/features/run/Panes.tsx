@@ -11,6 +11,7 @@ import { later } from "../../ui/later";
 import { FilesPane } from "./FilesPane";
 import styles from "./run.module.css";
 import { PlanList } from "./TranscriptRow";
+import type { RunActions } from "./useRunActions";
 
 const ChangesPane = later(() => import("../changes/ChangesPane"), false);
 const NotificationsPane = later(() => import("../attention/NotificationsPane"), false);
@@ -66,16 +67,24 @@ interface SideProps {
   run: Run;
   runRef: RunRef;
   transcript: Transcript;
+  actions: RunActions;
 }
 
-function Side({ shown, onChoose, task, run, runRef, transcript }: SideProps) {
+function Side({ shown, onChoose, task, run, runRef, transcript, actions }: SideProps) {
   return (
     <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
       <Tabs shown={shown} onChoose={onChoose} />
       <div className={styles.pane}>
         <Suspense fallback={<Loading what="the pane" />}>
           {shown === "changes" && (
-            <ChangesPane key={run.id} run={run} runRef={runRef} items={transcript.items} />
+            <ChangesPane
+              key={run.id}
+              run={run}
+              runRef={runRef}
+              items={transcript.items}
+              isBusy={actions.isBusy}
+              onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
+            />
           )}
           {shown === "plan" && <PlanPane transcript={transcript} />}
           {shown === "files" && <FilesPane run={run} runRef={runRef} />}

@@ -110,15 +110,14 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
             aria-label="Run"
             className={styles.runs}
             value={run.id}
-            onChange={(event) => navigate(href(`/tasks/${task.id}/runs/${event.target.value}`))}
-          >
-            {runs.results.map((one, index) => (
-              <option key={one.id} value={one.id}>
-                {`${runName(runs, one.id)}${index === 0 ? " (latest)" : ""}`}
-              </option>
-            ))}
-            {runName(runs, run.id) === null && <option value={run.id}>An earlier run</option>}
-          </Select>
+            choices={[
+              ...runs.results.map(
+                ({ id }, index) => [id, `${runName(runs, id)}${index === 0 ? " (latest)" : ""}`] as const,
+              ),
+              ...(runName(runs, run.id) === null ? [[run.id, "An earlier run"] as const] : []),
+            ]}
+            onChoose={(id) => navigate(href(`/tasks/${task.id}/runs/${id}`))}
+          />
         )}
       </div>
     </header>

@@ -233,6 +233,7 @@ function RunView({ task, run, runs, isLatest }: ViewProps) {
             run={run}
             runRef={ref}
             transcript={transcript}
+            actions={actions}
           />
         )}
       </div>

@@ -1,7 +1,6 @@
 /** One tool call: a line that says what and how it went, and below it what it printed and changed. */
 import {
   Brain,
-  ChevronRight,
   FilePen,
   FileText,
   FolderOutput,
@@ -18,6 +17,7 @@ import { languageOfFile } from "../../text/languages";
 import { countLines, diffTexts } from "../../text/lineDiff";
 import type { ToolDiff, ToolItem, ToolKind } from "../../transcript/items";
 import { classes } from "../../ui/classes";
+import { Chevron } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Diff } from "../../ui/diff";
 import { Terminal } from "../../ui/terminal";
@@ -76,13 +76,7 @@ export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
         {statusWord && (
           <span className={tool.status === "failed" ? styles.failed : styles.toolStatus}>{statusWord}</span>
         )}
-        {hasBody && (
-          <ChevronRight
-            size={14}
-            aria-hidden="true"
-            className={classes(styles.chevron, isOpen && styles.down)}
-          />
-        )}
+        {hasBody && <Chevron isOpen={isOpen} />}
       </button>
       {isOpen && (
         <div className={styles.toolBody}>

@@ -2,7 +2,6 @@
 import {
   Check,
   CheckCheck,
-  ChevronRight,
   Circle,
   CircleAlert,
   CircleCheck,
@@ -30,6 +29,7 @@ import type {
 } from "../../transcript/items";
 import { describeFold, type FoldRow, type Row } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
+import { Chevron } from "../../ui/controls";
 import { Markdown } from "../../ui/markdown";
 import { Age } from "../../ui/time";
 import { closedText } from "../questions/question";
@@ -146,11 +146,7 @@ function Foldable({ title, children }: { title: string; children: React.ReactNod
         aria-expanded={isOpen}
         onClick={() => setOpen(!isOpen)}
       >
-        <ChevronRight
-          size={14}
-          aria-hidden="true"
-          className={classes(styles.chevron, isOpen && styles.down)}
-        />
+        <Chevron isOpen={isOpen} />
         {title}
       </button>
       {isOpen && children}
@@ -170,11 +166,7 @@ function Fold({ row }: { row: FoldRow }) {
       >
         <Files size={15} aria-hidden="true" />
         <span className={styles.toolTitle}>{describeFold(row.tools)}</span>
-        <ChevronRight
-          size={14}
-          aria-hidden="true"
-          className={classes(styles.chevron, isOpen && styles.down)}
-        />
+        <Chevron isOpen={isOpen} />
       </button>
       {isOpen && (
         <div className={styles.foldBody}>

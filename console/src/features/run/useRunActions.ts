@@ -88,11 +88,9 @@ export function useRunActions(
   const cancel = useAction({
     mutationFn: () => cancelRun(project.id, id, run?.id ?? ""),
     onSuccess: refresh,
-    onError: sayError,
   });
   const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
-    onError: sayError,
   });
   const archive = useAction({
     mutationFn: async ({ archived, ends }: { archived: boolean; ends?: Run | null }) => {
@@ -104,7 +102,6 @@ export function useRunActions(
       else say("Taken out of the archive.");
       refresh();
     },
-    onError: sayError,
   });
   const mute = useAction({
     mutationFn: (muted: boolean) => changeMute(project.id, id, muted),
@@ -112,7 +109,6 @@ export function useRunActions(
       queries.setQueryData(muteKey, { muted });
       say(muted ? "You get no pushes about this task." : "You get pushes about this task again.");
     },
-    onError: sayError,
   });
   return {
     isBusy: start.isPending || cancel.isPending,

@@ -3,17 +3,24 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
-import { Button, Field, Select } from "../../ui/controls";
-import { Failure, Loading, sayError } from "../../ui/feedback";
+import { Button, Select } from "../../ui/controls";
+import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { chooseTheme, readTheme, type Theme } from "../../ui/theme";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
-import { useProject } from "../project/project";
+import { ProjectSelect } from "../project/ProjectSelect";
+import { nameOf, useProject } from "../project/project";
 import styles from "./settings.module.css";
 
+const THEMES = [
+  ["system", "Like the system"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+] as const;
+
 export function AccountSection() {
-  const { project, session } = useProject();
+  const { session } = useProject();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const [theme, setTheme] = useState(readTheme);
@@ -24,7 +31,6 @@ export function AccountSection() {
       navigate("~/console/login");
       queries.clear();
     },
-    onError: sayError,
   });
   return (
     <section aria-labelledby="account">
@@ -33,9 +39,7 @@ export function AccountSection() {
       </PageHeading>
       <div className={styles.panel}>
         <div className={styles.grow}>
-          <p className={styles.name}>
-            {[session.user.first_name, session.user.last_name].join(" ").trim() || "You"}
-          </p>
+          <p className={styles.name}>{nameOf(session.user)}</p>
           <p className={styles.about}>{session.user.email}</p>
         </div>
         <Button onClick={() => leave.mutate()} disabled={leave.isPending}>
@@ -43,38 +47,16 @@ export function AccountSection() {
         </Button>
       </div>
       <div className={styles.columns}>
-        <Field label="Theme">
-          {(ids) => (
-            <Select
-              {...ids}
-              value={theme}
-              onChange={(event) => {
-                const chosen = event.target.value as Theme;
-                setTheme(chosen);
-                chooseTheme(chosen);
-              }}
-            >
-              <option value="system">Like the system</option>
-              <option value="light">Light</option>
-              <option value="dark">Dark</option>
-            </Select>
-          )}
-        </Field>
-        <Field label="Project">
-          {(ids) => (
-            <Select
-              {...ids}
-              value={project.id}
-              onChange={(event) => navigate(`~/console/projects/${event.target.value}/`)}
-            >
-              {session.projects.map(({ id, name }) => (
-                <option key={id} value={id}>
-                  {name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
+        <Select
+          label="Theme"
+          value={theme}
+          choices={THEMES}
+          onChoose={(value) => {
+            setTheme(value as Theme);
+            chooseTheme(value as Theme);
+          }}
+        />
+        <ProjectSelect label="Project" />
       </div>
       <h3 className={styles.subhead}>Sessions</h3>
       {sessions.isPending && <Loading what="the sessions" />}
@@ -100,7 +82,6 @@ function OneSession({ row }: { row: SessionRow }) {
   const queries = useQueryClient();
   const revoke = useAction({
     mutationFn: () => revokeSession(row.id),
-    onError: sayError,
     onSettled: () => queries.invalidateQueries({ queryKey: ["sessions"] }),
   });
   return (

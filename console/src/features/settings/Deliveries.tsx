@@ -1,10 +1,10 @@
 /** The deliveries of a webhook endpoint, each with its attempts. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { ChevronRight, CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
+import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
-import { Button } from "../../ui/controls";
-import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Button, Chevron } from "../../ui/controls";
+import { Failure, Loading, say } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
@@ -50,7 +50,6 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
       say("It is sent again.");
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint] });
     },
-    onError: sayError,
   });
   const Icon = ICONS[delivery.status];
   return (
@@ -65,7 +64,7 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
           <span>{delivery.event_type}</span>
           <span>{deliveryText(delivery)}</span>
           <Age at={delivery.created_at} inSentence />
-          <ChevronRight size={14} aria-hidden="true" className={isOpen ? styles.down : undefined} />
+          <Chevron isOpen={isOpen} />
         </button>
         <Button tone="quiet" disabled={again.isPending} onClick={() => again.mutate()}>
           Send again

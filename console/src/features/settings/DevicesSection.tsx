@@ -4,7 +4,7 @@ import { fetchDevices, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
 import { Button } from "../../ui/controls";
-import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
@@ -35,7 +35,6 @@ export function DevicesSection() {
       if (support.data === "on") await disablePush();
       else await enablePush();
     },
-    onError: sayError,
     onSettled: refresh,
   });
   const canToggle = support.data === "on" || support.data === "off";
@@ -90,7 +89,6 @@ function DeviceRow({ device }: { device: Device }) {
     },
     onSuccess: ({ decision, reason }) =>
       say(reason ? `${decisionText(decision)}: ${reasonText(reason)}` : decisionText(decision)),
-    onError: sayError,
   });
   return (
     <li className={styles.item}>

@@ -4,7 +4,7 @@ import { useId, useState } from "react";
 import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
 import { Button, Select } from "../../ui/controls";
-import { say, sayError } from "../../ui/feedback";
+import { say } from "../../ui/feedback";
 import { Age, wholeTime } from "../../ui/time";
 import { SureButton, useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
@@ -31,12 +31,10 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   const toggle = useAction({
     mutationFn: () => enableEndpoint(project.id, endpoint.id, !endpoint.enabled),
     onSuccess: refresh,
-    onError: sayError,
   });
   const remove = useAction({
     mutationFn: () => deleteEndpoint(project.id, endpoint.id),
     onSuccess: refresh,
-    onError: sayError,
   });
   const ping = useAction({
     mutationFn: () => pingEndpoint(project.id, endpoint.id),
@@ -45,7 +43,6 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
       setOpen(true);
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
-    onError: sayError,
   });
   return (
     <li>
@@ -128,9 +125,8 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       );
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
-    onError: sayError,
   });
-  const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id), onError: sayError });
+  const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id) });
   if (rotate.data)
     return (
       <Secret secret={rotate.data.secret} onDone={rotate.reset}>
@@ -146,13 +142,7 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       }}
     >
       <label htmlFor={id}>Send again what did not arrive in</label>
-      <Select id={id} value={hours} onChange={(event) => setHours(Number(event.target.value))}>
-        {PERIODS.map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </Select>
+      <Select id={id} value={hours} choices={PERIODS} onChoose={(value) => setHours(Number(value))} />
       <Button type="submit" disabled={repeat.isPending}>
         Send
       </Button>

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { type ChangeEvent, useState } from "react";
 import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
-import { Button, Check, Field, Input, Select } from "../../ui/controls";
+import { Button, Check, type Choices, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { spanInWords } from "../../ui/time";
@@ -71,40 +71,19 @@ export function PreferencesSection() {
         ))}
       </fieldset>
       <div className={styles.columns}>
-        <Field label="A push shows" hint="Apple, Google and Expo can read what a push to a phone shows.">
-          {(ids) => (
-            <Select
-              {...ids}
-              value={now.push_text}
-              onChange={(event) =>
-                change.mutate({ push_text: event.target.value as Preferences["push_text"] })
-              }
-            >
-              {TEXTS.map(([value, name]) => (
-                <option key={value} value={value}>
-                  {name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        <Field label="Remind me of a question that is still open">
-          {(ids) => (
-            <Select
-              {...ids}
-              value={now.reminder_after_seconds ?? ""}
-              onChange={(event) =>
-                change.mutate({ reminder_after_seconds: Number(event.target.value) || null })
-              }
-            >
-              {reminders(now.reminder_after_seconds).map(([value, name]) => (
-                <option key={value} value={value}>
-                  {name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
+        <Select
+          label="A push shows"
+          hint="Apple, Google and Expo can read what a push to a phone shows."
+          value={now.push_text}
+          choices={TEXTS}
+          onChoose={(text) => change.mutate({ push_text: text as Preferences["push_text"] })}
+        />
+        <Select
+          label="Remind me of a question that is still open"
+          value={now.reminder_after_seconds ?? ""}
+          choices={reminders(now.reminder_after_seconds)}
+          onChoose={(seconds) => change.mutate({ reminder_after_seconds: Number(seconds) || null })}
+        />
       </div>
       <QuietHoursForm
         key={JSON.stringify(now.quiet_hours)}
@@ -116,7 +95,7 @@ export function PreferencesSection() {
 }
 
 /** The choices, with the person's own value where a program has set another. */
-function reminders(now: number | null): readonly (readonly [string, string])[] {
+function reminders(now: number | null): Choices {
   if (now === null || REMINDERS.some(([value]) => value === String(now))) return REMINDERS;
   return [...REMINDERS, [String(now), `After ${spanInWords(now)}`]];
 }
@@ -132,6 +111,8 @@ function QuietHoursForm({
   const [hours, setHours] = useState<QuietHours>(
     now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: ALL_DAYS },
   );
+  const set = (name: "start" | "end" | "timezone") => (event: ChangeEvent<HTMLInputElement>) =>
+    setHours({ ...hours, [name]: event.target.value });
   const [isSet, setSet] = useState(now.quiet_hours !== null);
   const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
   if (!isSet) {
@@ -161,38 +142,9 @@ function QuietHoursForm({
           : "Pushes will wait while you rest, and come as one message afterwards."}
       </p>
       <div className={styles.columns}>
-        <Field label="From">
-          {(ids) => (
-            <Input
-              {...ids}
-              type="time"
-              required
-              value={hours.start}
-              onChange={(event) => setHours({ ...hours, start: event.target.value })}
-            />
-          )}
-        </Field>
-        <Field label="To">
-          {(ids) => (
-            <Input
-              {...ids}
-              type="time"
-              required
-              value={hours.end}
-              onChange={(event) => setHours({ ...hours, end: event.target.value })}
-            />
-          )}
-        </Field>
-        <Field label="Time zone">
-          {(ids) => (
-            <Input
-              {...ids}
-              required
-              value={hours.timezone}
-              onChange={(event) => setHours({ ...hours, timezone: event.target.value })}
-            />
-          )}
-        </Field>
+        <Input label="From" type="time" required value={hours.start} onChange={set("start")} />
+        <Input label="To" type="time" required value={hours.end} onChange={set("end")} />
+        <Input label="Time zone" required value={hours.timezone} onChange={set("timezone")} />
       </div>
       <fieldset className={styles.days}>
         <legend>Beginning on</legend>

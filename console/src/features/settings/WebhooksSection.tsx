@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, Webhook } from "lucide-react";
 import { useState } from "react";
 import { createEndpoint, fetchEndpoints } from "../../api/webhooks";
-import { Button, Field, Input } from "../../ui/controls";
+import { Button, Input } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useAction } from "../../ui/unmeant";
@@ -55,6 +55,8 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
   const [url, setUrl] = useState("");
   const [types, setTypes] = useState("run.*, question.*");
   const create = useAction({
+    // Said in the form.
+    onError: () => {},
     mutationFn: () => {
       const event_types = types.split(/[\s,]+/).filter(Boolean);
       return createEndpoint(project.id, { url: url.trim(), event_types, description: "" });
@@ -76,16 +78,21 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
         create.mutate();
       }}
     >
-      <Field label="Address" hint="HTTPS on port 443">
-        {(ids) => (
-          <Input {...ids} type="url" required value={url} onChange={(event) => setUrl(event.target.value)} />
-        )}
-      </Field>
-      <Field label="Events" hint="Types or families, separated by commas; * for all">
-        {(ids) => (
-          <Input {...ids} required value={types} onChange={(event) => setTypes(event.target.value)} />
-        )}
-      </Field>
+      <Input
+        label="Address"
+        hint="HTTPS on port 443"
+        type="url"
+        required
+        value={url}
+        onChange={(event) => setUrl(event.target.value)}
+      />
+      <Input
+        label="Events"
+        hint="Types or families, separated by commas; * for all"
+        required
+        value={types}
+        onChange={(event) => setTypes(event.target.value)}
+      />
       {create.isError && <Failure error={create.error} />}
       <div className={styles.actions}>
         <Button onClick={onDone}>Cancel</Button>

@@ -19,27 +19,18 @@ const STATUSES = [
 
 interface Props {
   search: URLSearchParams;
-  onChange: (change: (before: URLSearchParams) => URLSearchParams, options: { replace: boolean }) => void;
+  /** Sets a parameter of the address; an empty value takes it out. */
+  onSet: (name: string, value: string) => void;
   searchBox: RefObject<HTMLInputElement | null>;
 }
 
-export function Filters({ search, onChange, searchBox }: Props) {
+export function Filters({ search, onSet: set, searchBox }: Props) {
   const { project } = useProject();
   const repositories = useQuery({
     queryKey: ["repositories", project.id],
     queryFn: () => fetchRepositories(project.id),
     staleTime: 60_000,
   });
-  const set = (name: string, value: string) =>
-    onChange(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value) after.set(name, value);
-        else after.delete(name);
-        return after;
-      },
-      { replace: true },
-    );
   const text = search.get("search") ?? "";
   return (
     <search className={styles.filters}>
@@ -67,25 +58,19 @@ export function Filters({ search, onChange, searchBox }: Props) {
           aria-label="Status"
           className={classes(styles.chip, search.get("status") && styles.chipOn)}
           value={search.get("status") ?? ""}
-          onChange={(event) => set("status", event.target.value)}
-        >
-          {STATUSES.map(([value, name]) => (
-            <option key={value} value={value}>
-              {name}
-            </option>
-          ))}
-        </Select>
+          choices={STATUSES}
+          onChoose={(value) => set("status", value)}
+        />
         <Select
           aria-label="Repository"
           className={classes(styles.chip, search.get("repository") && styles.chipOn)}
           value={search.get("repository") ?? ""}
-          onChange={(event) => set("repository", event.target.value)}
-        >
-          <option value="">Any repository</option>
-          {repositories.data?.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </Select>
+          choices={[
+            ["", "Any repository"],
+            ...(repositories.data ?? []).map((name) => [name, name] as const),
+          ]}
+          onChoose={(value) => set("repository", value)}
+        />
         <Toggle name="Mine" isOn={search.has("mine")} onChange={(on) => set("mine", on ? "1" : "")} />
         <Toggle
           name="Archived"

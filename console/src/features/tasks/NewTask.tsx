@@ -5,7 +5,7 @@ import { useLocation } from "wouter";
 import { createTask, fetchRepositories, type RunRequest, stagedFiles, startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Button, Field, Input, TextArea } from "../../ui/controls";
+import { Button, Input, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
@@ -34,6 +34,8 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   });
 
   const create = useAction({
+    // Said in the dialog.
+    onError: () => {},
     mutationFn: async (starts: boolean) => {
       const body = { description, ...(repository ? { repository } : {}) };
       // A failed upload or start is tried again with the task that exists.
@@ -74,44 +76,32 @@ export function NewTask({ onClose }: { onClose: () => void }) {
           if (isReady) create.mutate(true);
         }}
       >
-        <Field label="What shall the agent do?">
-          {(ids) => (
-            <TextArea
-              {...ids}
-              data-autofocus
-              rows={7}
-              value={description}
-              placeholder="Describe the result that you want, and how to check it."
-              onChange={(event) => keep({ ...written, description: event.target.value })}
-              onKeyDown={(event) => {
-                if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) create.mutate(true);
-              }}
-            />
-          )}
-        </Field>
+        <TextArea
+          label="What shall the agent do?"
+          data-autofocus
+          rows={7}
+          value={description}
+          placeholder="Describe the result that you want, and how to check it."
+          onChange={(event) => keep({ ...written, description: event.target.value })}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) create.mutate(true);
+          }}
+        />
         <AttachmentList {...files} />
-        <Field
+        <Input
           label="Repository"
           hint="organization/repository; empty: the agent begins with an empty folder"
-        >
-          {(ids) => (
-            <>
-              <Input
-                {...ids}
-                list="repositories"
-                autoComplete="off"
-                spellCheck={false}
-                value={repository}
-                onChange={(event) => keep({ ...written, repository: event.target.value })}
-              />
-              <datalist id="repositories">
-                {repositories.data?.map((name) => (
-                  <option key={name} value={name} />
-                ))}
-              </datalist>
-            </>
-          )}
-        </Field>
+          list="repositories"
+          autoComplete="off"
+          spellCheck={false}
+          value={repository}
+          onChange={(event) => keep({ ...written, repository: event.target.value })}
+        />
+        <datalist id="repositories">
+          {repositories.data?.map((name) => (
+            <option key={name} value={name} />
+          ))}
+        </datalist>
         <RunChoices choices={choices} onChange={(chosen) => keep({ ...written, choices: chosen })} />
         {create.isError && <Failure error={create.error} />}
         <div className={styles.actions}>

@@ -48,16 +48,17 @@ export function TasksPage() {
   const searchBox = useRef<HTMLInputElement>(null);
   const isNew = search.has("new");
   const isFiltered = Object.keys(filters).length > 0;
-  const open = (on: boolean) =>
+  const set = (name: string, value: string) =>
     setSearch(
       (before) => {
         const after = new URLSearchParams(before);
-        if (on) after.set("new", "1");
-        else after.delete("new");
+        if (value) after.set(name, value);
+        else after.delete(name);
         return after;
       },
       { replace: true },
     );
+  const open = (on: boolean) => set("new", on ? "1" : "");
 
   // A row that moves to another group loses the focus, but not its place for these keys.
   const chosen = useRef<string | undefined>(undefined);
@@ -85,7 +86,7 @@ export function TasksPage() {
           <Plus size={16} aria-hidden="true" /> New task
         </Button>
       </header>
-      <Filters search={search} onChange={setSearch} searchBox={searchBox} />
+      <Filters search={search} onSet={set} searchBox={searchBox} />
       {pages.isError && !pages.data && <Failure error={pages.error} onRetry={() => pages.refetch()} />}
       {pages.isPending && <Loading what="tasks" />}
       {pages.data && tasks.length === 0 && <NoTasks isFiltered={isFiltered} onNew={() => open(true)} />}

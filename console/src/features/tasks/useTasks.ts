@@ -25,7 +25,7 @@ export function useTaskLists(project: number, filters: TaskFilters) {
   return { pages, lists };
 }
 
-function useActive(
+export function useActive(
   project: number,
   filters: TaskFilters,
   status: "in_progress" | "queued",
