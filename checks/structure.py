@@ -39,7 +39,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/runtime.py:ProcessContext": "has one field for each resource of a process; functions take the parts they use",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
     "app/devstack/servers/schema.py": "is asked at each start, and spares it from loading alembic",
-    "app/services/notifications/badges.py": "is the rule of what a badge counts, apart from how pushes are claimed",
     "app/web/pages/question.py:Page": "has one field for each place in the template page.html",
 }
 

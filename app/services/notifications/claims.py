@@ -5,24 +5,33 @@ in progress at that moment may have reached the push service, and is repeated: a
 one.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Select, bindparam, case, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, Platform, PushPurpose
-from app.models import Notification, PushToken, Task
-from app.models.base import constant, literal_int
+from app.enums import NotificationDecision, Platform, PushPurpose, QuestionKind
+from app.models import Membership, Notification, PushToken, Question, QuestionCount, Task, TaskFollow
+from app.models.base import constant, given_rows, literal_int
 from app.services import leases
+from app.services.access.visibility import is_for_user
 from app.services.notifications import presence, replacements
-from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.messages import Claim, Delivery, Stored, Subject
 from app.services.notifications.rules.deciding import (
@@ -322,3 +331,48 @@ _CLAIM = Prepared(
 _IS_DUE = Prepared(
     select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))
 )
+
+
+_MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
+_IS_COUNTED = and_(Question.is_open(), Question.kind != _MESSAGE)
+
+
+async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
+    """Return the number of open questions in each user's inbox, without turns that wait for a message."""
+    if not user_ids:
+        return {}
+    rows = await _COUNT.all(session, {"given_user_id": list(user_ids)})
+    return {user_id: int(count) for user_id, count in rows}
+
+
+def _count_statement() -> Select[Any]:
+    person = given_rows({"user_id": BigInteger()})
+
+    def is_member(of: Any) -> ColumnElement[bool]:
+        return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
+
+    # Triggers keep the sums, so this reads a few rows for any number of questions.
+    own = (
+        select(func.coalesce(func.sum(QuestionCount.questions), literal_int(0)))
+        .join(Membership, is_member(QuestionCount))
+        .where(QuestionCount.user_id == person.c.user_id, QuestionCount.kind != _MESSAGE)
+    )
+    followed = (
+        select(func.count())
+        .select_from(TaskFollow)
+        .join(Question, Question.task_id == TaskFollow.task_id)
+        .join(Membership, is_member(Question))
+        .join(Task, Task.id == Question.task_id)
+        .where(
+            TaskFollow.user_id == person.c.user_id,
+            Question.task_creator_id.is_distinct_from(person.c.user_id),
+            _IS_COUNTED,
+            ~Task.deleted,
+            is_for_user(person.c.user_id),
+        )
+    )
+    counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]
+    return select(person.c.user_id, (counts[0] + counts[1]).label("open"))
+
+
+_COUNT = Prepared(_count_statement())
