@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
+from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security import Cipher
 from app.services.runs import tokens as connection_tokens
@@ -71,12 +72,14 @@ def made_keys() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def signing_key(session: AsyncSession, settings: Settings, made_keys: list[dict[str, Any]]) -> None:
+async def signing_key(
+    session: AsyncSession, sessions: SessionFactory, settings: Settings, made_keys: list[dict[str, Any]]
+) -> None:
     """The key that tokens of runs are signed with, made once: that takes longer than most tests."""
     if made_keys:
         await session.execute(insert(SigningKey).values(made_keys[0]))
         return
-    # A token that is issued makes one too, which the rollback at the end of the test would take along.
-    await connection_tokens._make_key(session, Cipher(settings.secret_keys))
+    async with unit_of_work(sessions) as own:
+        _ = await connection_tokens._make_key(own, Cipher(settings.secret_keys))
     row = await session.execute(select(*SigningKey.__table__.columns))
     made_keys.append(dict(row.mappings().one()))
