@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
-from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -313,6 +313,11 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
         return dialect.connect(*args, **parameters)
     except (OSError, TimeoutError) as error:
         raise DatabaseUnavailable(str(error) or "timed out") from error
+    except dialect.loaded_dbapi.Error as error:
+        # SQLAlchemy names the errors of its own connections only, not of raw ones.
+        if is_database_outage(error):
+            raise DatabaseUnavailable(str(error)) from error
+        raise DBAPIError(None, None, error) from error
 
 
 def _name_outage(context: ExceptionContext) -> None:
