@@ -3,6 +3,7 @@
 `run_dev` implements `make run`. `Stack` is the same without the terminal, for the demo and the tests.
 """
 
+import asyncio
 import os
 import secrets
 import signal
@@ -11,22 +12,26 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
+import asyncpg
+
+import migrations
 from app.config import Settings
 from app.devstack import console
 from app.devstack.account import Account, keep_account, read_account
 from app.devstack.errors import DevstackError, StopRequested
-from app.devstack.home import Home, is_free, keep_private
+from app.devstack.home import Home, is_free, keep_private, read_json, write_json
 from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, guarded, launcher_pid
-from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
 from app.devstack.terminal import TerminalOutput, show_welcome
 
 _COMMAND_SECONDS = 300.0
+_CONNECT_SECONDS = 5
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
 _REQUEST_SECONDS = 10.0
 _BUILD_SECONDS = 900.0
@@ -335,3 +340,37 @@ def _serve(stack: Stack, terminal: TerminalOutput) -> NoReturn:
         login_link=login_link,
     )
     stack.supervisor.run_until_stopped()
+
+
+def needs_migration(home: Home, database_url: str) -> bool:
+    """Return whether the database may not be current; loading alembic for this takes as long as starting PostgreSQL."""
+    noted = read_json(home.schema_json)
+    return not noted or noted != _state(database_url)
+
+
+def note_migration(home: Home, database_url: str) -> None:
+    """Note in the home folder of the development stack that the database is current, for `needs_migration`."""
+    write_json(home.schema_json, _state(database_url))
+
+
+def _state(database_url: str) -> dict[str, str]:
+    files = sorted(Path(migrations.__file__ or "").parent.glob("versions/*.py"))
+    digest = sha256(b"".join(file.read_bytes() for file in files))
+    revision = asyncio.run(_database_revision(database_url))
+    return {"revision": revision, "files": digest.hexdigest()} if revision else {}
+
+
+async def _database_revision(database_url: str) -> str | None:
+    dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):
+        # ValueError: asyncpg accepts fewer URLs than SQLAlchemy, which the service uses.
+        return None
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
+    return revision

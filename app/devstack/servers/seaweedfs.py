@@ -34,16 +34,6 @@ _JWT_KEYS = (
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
-# These names are built into the program; it ignores TMPDIR.
-_SOCKET = "/tmp/seaweedfs-{role}-{port}.sock"  # noqa: S108
-_SOCKET_OF_PORT = {
-    "s3.port": "s3",
-    "s3.port.grpc": "s3-grpc",
-    "master.port.grpc": "master-grpc",
-    "volume.port.grpc": "volume-grpc",
-    "filer.port.grpc": "filer-grpc",
-    "admin.port.grpc": "admin-grpc",
-}
 
 
 class SeaweedFS:
@@ -134,13 +124,10 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        for path in self._sockets():
-            path.unlink(missing_ok=True)
-
-    def _sockets(self) -> list[Path]:
-        return [
-            Path(_SOCKET.format(role=role, port=self._ports[name])) for name, role in _SOCKET_OF_PORT.items()
-        ]
+        # The names of these sockets are built into the program, which ignores TMPDIR.
+        for port in self._ports.values():
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+                path.unlink(missing_ok=True)
 
 
 def _binary() -> Path:

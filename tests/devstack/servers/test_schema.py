@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.devstack.home import Home
-from app.devstack.servers.schema import needs_migration, note_migration
+from app.devstack.stack import needs_migration, note_migration
 from tests.support.deployment.processes import closed_port
 
 
