@@ -1,14 +1,4 @@
-"""Push messages, their senders and outcomes; failures are sorted by the reaction that they need.
-
-PushOutcome
-├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts
-├── DeadToken    the device is gone: remove its token
-├── BadMessage   this message will never be accepted; the token stays
-├── TryLater     nothing was decided; send this message again
-└── NotSent      it waits: for the deadline of its worker, or for a service that refuses everything
-
-PushUnavailable  raised: the service answered nothing that decides about the messages or receipts of a request
-"""
+"""Push messages, their senders, and their outcomes, sorted by the reaction that each needs."""
 
 import asyncio
 import math

@@ -1,8 +1,4 @@
-"""The catalogue of all event types: code that publishes, checks or documents event types reads it here.
-
-From it come the JSON Schemas of `webhook_event_types`, OpenAPI's `webhooks`, the table in the guide, and the event
-types that a webhook endpoint may select.
-"""
+"""The catalogue of all event types: their descriptions, and the schemas and examples that are published."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

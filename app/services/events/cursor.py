@@ -1,9 +1,4 @@
-"""Positions in the ledger of events, which readers use to continue (ADR 60).
-
-The order is (transaction, number). A reader stops before the oldest transaction that is still open, so rows that commit
-later come after its position. The number alone would not be enough: it is assigned when a row is written, and a
-transaction that began earlier may write, or commit, later.
-"""
+"""Positions in the ledger of events, by transaction and number, from which readers continue (ADR 60)."""
 
 import base64
 import binascii

@@ -1,9 +1,6 @@
-"""Write events to the ledger, the table of events; no other module writes to it (ADR 60).
+"""Write events to the ledger; no other module does (ADR 60).
 
-An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
-that changes tasks or runs contains a CTE that inserts events (`insert_event_cte`); the rows that it returns are passed
-to `publish_recorded`. Readers are woken after the commit. If a wake-up is lost, they read the events a moment later,
-because they also poll.
+An event is written by the statement that makes the change, or in its transaction. A wake-up of readers may be lost.
 """
 
 from collections.abc import Iterable, Mapping

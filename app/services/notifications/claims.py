@@ -1,8 +1,6 @@
 """Claim the pushes that are due. Decide again about those that have waited, and about those of questions.
 
-A claim is a lease: the pushes of a worker that was killed become due again when its claim expires. A request that was
-in progress at that moment may have reached the push service, and is repeated: a push sent twice is better than a lost
-one.
+A request in progress when its worker is killed is repeated: a push sent twice is better than a lost one.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,8 +1,4 @@
-"""Decide, for each recipient and device, whether an event leads to a push (contract 7.2, 16).
-
-Decisions are stored as database rows in the transaction of the change that the push reports, so that a crash loses both
-or neither. A job sends the pushes that are due.
-"""
+"""Decide, for each recipient and device, whether an event leads to a push (contract 7.2, 16), in its transaction."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace

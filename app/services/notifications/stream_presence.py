@@ -1,7 +1,6 @@
 """Renew the presence of devices with open live streams, and end it with the stream (contract 7.1).
 
-A device may follow a task through several streams, and may also beat by itself. So the last stream of this process ends
-only the presence that this process recorded last: a presence that was renewed since stays until it expires.
+The last stream of this process ends only what this process recorded last: the device may beat by itself.
 """
 
 import asyncio

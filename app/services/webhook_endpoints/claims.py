@@ -1,7 +1,6 @@
 """Claim webhook deliveries that are due, only a few for each endpoint.
 
-A claim is a lease: the deliveries of a killed worker become due again when the lease expires. A message that the worker
-was sending may have arrived, and is sent again under the same id: twice is better than not at all.
+A message that a killed worker was sending is sent again under the same id: twice is better than not at all.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,4 @@
-"""Relay events to webhook endpoints: make a delivery for each endpoint that is to receive an event.
-
-Only one process relays at a time. It commits its position together with the deliveries, so a relay that is killed has
-completed a batch or done nothing, and the next one resumes at the same position.
-"""
+"""Make a webhook delivery for each endpoint that is to receive an event, in order, by one process at a time."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple

@@ -1,8 +1,4 @@
-"""Loops that send pushes as they fall due, and release those that quiet hours held, while the worker runs.
-
-They run side by side: a release that fails, or takes long because many people's quiet hours end at once, delays no
-push. No database session is open during requests.
-"""
+"""Loops that send pushes as they fall due, and release those that quiet hours held; neither delays the other."""
 
 import asyncio
 from collections.abc import Sequence

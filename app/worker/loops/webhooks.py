@@ -1,10 +1,6 @@
-"""Loops that send events to webhook endpoints while the worker runs: relay, recover, and claim, send, settle.
+"""Loops that send events to webhook endpoints: relay, recover, and claim, send, settle. None delays another.
 
-They run side by side: a relay or recovery that fails, or waits for a lock, does not delay the deliveries that are due,
-but for those that a request has created meanwhile, which then wait for the next look, two seconds at most.
-
-Each attempt is a separate asyncio task, so a receiver that hangs delays no other. Attempts that end while a
-settlement is being written go into the next settlement, so the cost per attempt falls under load.
+Attempts that end while a settlement is being written go into the next one, so the cost of each falls under load.
 """
 
 import asyncio

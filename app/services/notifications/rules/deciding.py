@@ -1,8 +1,4 @@
-"""Decide whether and when a push notice is sent, and why not (contract 16). Pure, so that tests cover all rules.
-
-A notice is decided when its event happens, and again each time that it falls due. It may then have to wait
-again. A reminder or retraction is decided when it falls due.
-"""
+"""Decide whether and when a push is sent, and why not (contract 16). Pure, so that tests cover all rules."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""The decisions about a push notice: which may follow which, and how they are stored (contract 16.12).
-
-The database row of a notice has its latest decision and the history of all decisions. Every statement that changes them
-takes the values from `decision_update`.
-"""
+"""The decisions about a push: which may follow which, and how they are stored with their history (contract 16.12)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
