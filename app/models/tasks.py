@@ -43,10 +43,7 @@ class Task(Base):
     task_number: Mapped[int | None] = mapped_column(BigInteger)
     created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
     # EVERYONE, or the only user who sees the task. Generated, so that it changes when the creator is deleted.
-    audience: Mapped[int] = mapped_column(
-        BigInteger,
-        Computed(_AUDIENCE, persisted=True),
-    )
+    audience: Mapped[int] = mapped_column(BigInteger, Computed(_AUDIENCE, persisted=True))
 
     title: Mapped[str] = mapped_column(String(255))
     title_manually_set: Mapped[bool]

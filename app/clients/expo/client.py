@@ -65,9 +65,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
         proxy = f"http://{proxy}"
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=_MAX_CONNECTIONS,
-            keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
-            ssl=tls_context(),
+            limit=_MAX_CONNECTIONS, keepalive_timeout=_CONNECTIONS_KEPT_SECONDS, ssl=tls_context()
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

@@ -151,9 +151,7 @@ class WebPushClient(PushSender):
         except (WebPushException, VapidException, ValueError, TypeError, IndexError) as error:
             raise NotASubscription from error
         return _Request(
-            endpoint,
-            body,
-            {**vapid, "Content-Encoding": "aes128gcm", **handling_headers(message)},
+            endpoint, body, {**vapid, "Content-Encoding": "aes128gcm", **handling_headers(message)}
         )
 
 

@@ -105,10 +105,7 @@ def _question(type_: EventType, description: str, **fields: tuple[JsonSchema, An
         subject=_RUN,
         fields={
             "question_id": (
-                {
-                    "type": "string",
-                    "description": "The id of the question, as in the inbox.",
-                },
+                {"type": "string", "description": "The id of the question, as in the inbox."},
                 _QUESTION_ID,
             ),
             "kind": ({"type": "string", "enum": [kind.value for kind in QuestionKind]}, "permission"),

@@ -61,8 +61,7 @@ def _record_statement() -> Any:  # Any: a Select of many columns
         .cte("counted")
     )
     entries = select(
-        *given.c,
-        func.row_number().over(partition_by=given.c.run_id, order_by=given.c.place).label("number"),
+        *given.c, func.row_number().over(partition_by=given.c.run_id, order_by=given.c.place).label("number")
     ).subquery("entries")
     rows = (
         select(

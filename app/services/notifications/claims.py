@@ -10,16 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    case,
-    func,
-    select,
-)
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -323,8 +314,7 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    leases.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()),
-    ClaimedRow,
+    leases.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
 )
 _IS_DUE = Prepared(
     select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))

@@ -11,17 +11,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
-from sqlalchemy import (
-    ColumnElement,
-    Update,
-    and_,
-    any_,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -54,11 +44,7 @@ from app.services.notifications.devices import DeadDevice
 from app.services.notifications.messages import Composer, Delivery, Stored, Subject
 from app.services.notifications.replacements import Replacement
 from app.services.notifications.rules.deciding import PUSH_LEASE
-from app.services.notifications.rules.decision_transitions import (
-    decision_update,
-    entry,
-    replacement_update,
-)
+from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.texts import message_body
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
@@ -128,10 +114,7 @@ async def send(
 
 
 async def _send(
-    sender: PushSender,
-    batch: Sequence[_Addressed],
-    deadline: Deadline,
-    outcomes: dict[UUID, PushOutcome],
+    sender: PushSender, batch: Sequence[_Addressed], deadline: Deadline, outcomes: dict[UUID, PushOutcome]
 ) -> None:
     results: Sequence[PushOutcome]
     try:
@@ -311,8 +294,7 @@ _COUNTED = bindparam("counted", type_=Notification.attempts.type)
 _LOCK = Prepared(
     select(func.count()).select_from(
         leases.lock(
-            [Notification.id],
-            Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
+            [Notification.id], Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type)))
         ).subquery()
     )
 )

@@ -111,11 +111,7 @@ async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None
 
 def _forget_statement() -> Delete:
     given = given_rows(
-        {
-            "id": PushToken.id.type,
-            "user_id": PushToken.user_id.type,
-            "sent_at": PushToken.last_seen_at.type,
-        }
+        {"id": PushToken.id.type, "user_id": PushToken.user_id.type, "sent_at": PushToken.last_seen_at.type}
     )
     return delete(PushToken).where(
         PushToken.id == given.c.id,

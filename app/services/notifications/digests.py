@@ -90,8 +90,7 @@ _HELD = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    leases.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()),
-    ClaimedRow,
+    leases.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
 )
 
 

@@ -285,12 +285,7 @@ def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
 
 
 async def leave(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    device_id: UUID,
-    *,
-    up_to: datetime | None = None,
+    session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID, *, up_to: datetime | None = None
 ) -> None:
     """Record that the caller's device shows the task no longer; deferred notices are dropped if seen, else fall due.
 

@@ -90,10 +90,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
             is_manual=row.is_manual,
             is_ping=row.event_type == EventType.PING,
             message=Message(
-                id=row.event_id,
-                url=row.url,
-                body=row.body,
-                secrets=_secrets(row, cipher, now=now),
+                id=row.event_id, url=row.url, body=row.body, secrets=_secrets(row, cipher, now=now)
             ),
         )
         for row in rows
@@ -269,9 +266,7 @@ def _next_statement() -> Any:  # Any: a Select of one column
     free = (
         select(delivery.due_at)
         .where(
-            delivery.endpoint_id == endpoint.id,
-            delivery.status == _PENDING,
-            delivery.leased_until.is_(None),
+            delivery.endpoint_id == endpoint.id, delivery.status == _PENDING, delivery.leased_until.is_(None)
         )
         .correlate(endpoint)
         .order_by(delivery.due_at)

@@ -63,11 +63,7 @@ _FILTERS: Mapping[str, tuple[Any, Callable[[Any, Any], ColumnElement[bool]]]] = 
 
 
 async def list_deliveries(
-    session: AsyncSession,
-    caller: Principal,
-    endpoint_id: UUID,
-    query: DeliveryQuery,
-    page: Page,
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, query: DeliveryQuery, page: Page
 ) -> tuple[int, list[DeliveryOut]]:
     """Return the number of deliveries of a webhook endpoint that match `query`, and one page of them, newest first."""
     await require_endpoint(session, caller, endpoint_id)

@@ -43,13 +43,7 @@ _NOT_SENT = {
     Decision.NO_ACCESS,
     Decision.COOLED_DOWN,
 }
-_ATTEMPTED = {
-    Decision.SENT,
-    Decision.REMINDER,
-    Decision.RETRYING,
-    Decision.REJECTED,
-    Decision.GIVEN_UP,
-}
+_ATTEMPTED = {Decision.SENT, Decision.REMINDER, Decision.RETRYING, Decision.REJECTED, Decision.GIVEN_UP}
 # After a wait. Given up if it cannot be decided.
 _DECIDED_AGAIN = _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP}
 # They follow a notice that the device shows, or may show because an attempt had no response. A retraction itself
