@@ -91,11 +91,7 @@ def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]
     return event
 
 
-def redact(
-    _logger: Any,
-    _method: str,
-    event: MutableMapping[str, Any],
-) -> MutableMapping[str, Any]:
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace secrets in a log event in place, and return the event. The function is a structlog processor.
 
     It replaces each value with a name such as `token`, and each text that has the format of a secret.

@@ -45,10 +45,7 @@ class Prepared(Generic[RowT_co]):
     def __init__(self, statement: Executable, row: type[RowT_co], *, alone: bool = False) -> None: ...
     @overload
     def __init__(
-        self: "Prepared[tuple[*Columns]]",
-        statement: TypedReturnsRows[*Columns],
-        *,
-        alone: bool = False,
+        self: "Prepared[tuple[*Columns]]", statement: TypedReturnsRows[*Columns], *, alone: bool = False
     ) -> None: ...
     @overload
     def __init__(self: "Prepared[Never]", statement: Executable, *, alone: bool = False) -> None: ...
@@ -93,10 +90,7 @@ class Prepared(Generic[RowT_co]):
 
 
 async def rows_of(
-    session: AsyncSession,
-    statement: Executable,
-    row: type[RowT],
-    values: Mapping[str, Any] = _NO_VALUES,
+    session: AsyncSession, statement: Executable, row: type[RowT], values: Mapping[str, Any] = _NO_VALUES
 ) -> list[RowT]:
     """Run a statement that is built for this call, by SQLAlchemy; return its rows as `Prepared` does."""
     return list(map(_reader_of(row, statement), await session.execute(statement, dict(values))))

@@ -18,8 +18,7 @@ _DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
 # The URLs that SQLAlchemy accepts, more than other parsers do: a password may contain anything but `@`. SQLAlchemy
 # itself is not used, because `make run` would have to load it at each start.
 _DATABASE_PLACE = re.compile(
-    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?@]+)?(?::(?P<port>[0-9]{1,5}))?(?:/[^?]*)?(?:\?.*)?",
-    re.ASCII,
+    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?@]+)?(?::(?P<port>[0-9]{1,5}))?(?:/[^?]*)?(?:\?.*)?", re.ASCII
 )
 _HIGHEST_PORT = 65535
 # Schemes with a path of this machine instead of a host.

@@ -13,13 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.config.checks import (
@@ -107,8 +101,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 = any free one.")
     forwarded_allow_ips: str = Field(
-        default="127.0.0.1",
-        description="Proxies that may set X-Forwarded-* headers (comma list, or *).",
+        default="127.0.0.1", description="Proxies that may set X-Forwarded-* headers (comma list, or *)."
     )
 
     database_url: DatabaseUrl = Field(

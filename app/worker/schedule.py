@@ -99,10 +99,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
     With `burst` the worker ends when its queue is empty.
     """
     return ResilientWorker(
-        max_jobs=_CHORES_AT_A_TIME,
-        burst=burst,
-        handle_signals=False,
-        **_options(context, CHORES_QUEUE),
+        max_jobs=_CHORES_AT_A_TIME, burst=burst, handle_signals=False, **_options(context, CHORES_QUEUE)
     )
 
 

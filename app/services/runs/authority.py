@@ -23,18 +23,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    ColumnElement,
-    ScalarSelect,
-    Text,
-    case,
-    cast,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import JSON, BigInteger, ColumnElement, ScalarSelect, Text, case, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased

@@ -22,10 +22,7 @@ from app.models import Run, Task
 from app.schemas.runs.runs import RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
-from app.services.enqueueing import (
-    enqueue_run_after_commit,
-    wake_run_worker_after_commit,
-)
+from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.run_facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state

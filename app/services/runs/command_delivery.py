@@ -107,12 +107,7 @@ async def settle(
 
 
 async def start_waiting(
-    session: AsyncSession,
-    run_id: UUID,
-    asked: ShownQuestion,
-    *,
-    owner: str,
-    seen: int | None,
+    session: AsyncSession, run_id: UUID, asked: ShownQuestion, *, owner: str, seen: int | None
 ) -> StepResult:
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 

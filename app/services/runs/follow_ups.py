@@ -88,12 +88,7 @@ _TASK = Prepared(
     _Task,
 )
 _PREVIOUS = Prepared(
-    select(
-        Run.state,
-        *HOLDINGS,
-        Task.ci_prompt,
-        frozen_or_current(Task.ci_prompt).label("asked_ci_prompt"),
-    )
+    select(Run.state, *HOLDINGS, Task.ci_prompt, frozen_or_current(Task.ci_prompt).label("asked_ci_prompt"))
     .join(Task, Task.id == Run.task_id)
     .where(Run.id == bindparam("run_id")),
     _Previous,
@@ -186,11 +181,7 @@ async def _decide(
 
 
 async def _find_push(session: AsyncSession, check: FailedCheck) -> _Push | None:
-    values = {
-        "repository": check.repository,
-        "branch": check.branch,
-        "integration_id": check.integration_id,
-    }
+    values = {"repository": check.repository, "branch": check.branch, "integration_id": check.integration_id}
     return await _PUSH.first(session, values)
 
 
