@@ -76,6 +76,7 @@ def create_engine(
         settings.database_url,
         # For SQLAlchemy only: transactions are begun and ended in this module.
         isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
