@@ -29,8 +29,6 @@ from app.services.webhook_endpoints.signing import sign
 
 # The most concurrent attempts of one process: more than the 20 endpoints of a project can have under way.
 _AT_A_TIME = 256
-# The interval of polling, in case a wake-up is lost.
-_LOOK_SECONDS = 2.0
 # A claim waits this long when it is woken, so that it follows the ends of several attempts.
 _CLAIM_GATHER_SECONDS = 0.01
 # A relay waits this long, because it costs the same for one event as for a few. The first event of a run is then
@@ -52,6 +50,9 @@ class WebhookDeliverer:
     """
 
     def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
+        # The interval of polling, in case a wake-up is lost, and the most events of a step of the relay.
+        self.look_seconds = 2.0
+        self.batch = BATCH
         self._process = process
         self._sender = sender
         self._attempts: set[asyncio.Task[None]] = set()
@@ -68,7 +69,7 @@ class WebhookDeliverer:
             with changes.watch_topic(LEDGER) as relaying, changes.watch_topic(LEDGER) as recovering:
                 async with asyncio.TaskGroup() as others:
                     for step, woken in ((self._relay, relaying), (self._recover, recovering)):
-                        prepare = partial(_prepare, step, sending)
+                        prepare = partial(self._prepare, step, sending)
                         others.create_task(_repeat(prepare, woken, gather=_RELAY_GATHER_SECONDS))
                     await _repeat(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
         finally:
@@ -85,15 +86,20 @@ class WebhookDeliverer:
         await self._begin_attempts(woken)
         return await self._pause()
 
+    async def _prepare(self, step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
+        is_repeated = await step() > 0
+        sending.set()
+        return 0.0 if is_repeated else self.look_seconds
+
     async def _relay(self) -> int:
         async with unit_of_work(self._process.sessions) as session:
-            count = await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
+            count = await relay_events(session, link=self._process.settings.task_url, batch=self.batch)
         _RELAYED.set(utcnow().timestamp())
         return count
 
     async def _recover(self) -> bool:
         async with unit_of_work(self._process.sessions) as session:
-            return await continue_recovery(session, link=self._process.settings.task_url, batch=BATCH)
+            return await continue_recovery(session, link=self._process.settings.task_url, batch=self.batch)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> int:
         """Start due deliveries within the limit; return how many.
@@ -115,10 +121,10 @@ class WebhookDeliverer:
     async def _pause(self) -> float:
         async with unit_of_work(self._process.sessions) as session:
             due_at = await next_due(session)
-        wait = _LOOK_SECONDS if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
+        wait = self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
         _LATE.set(max(0.0, -wait))
         # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
-        return min(wait, _LOOK_SECONDS) if wait > 0 else _LOOK_SECONDS
+        return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
 
     async def _attempt(self, claimed: Claimed) -> None:
         try:
@@ -161,9 +167,3 @@ async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *,
             await wait(woken, pause)
             await asyncio.sleep(gather)
             woken.clear()
-
-
-async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
-    is_repeated = await step() > 0
-    sending.set()
-    return 0.0 if is_repeated else _LOOK_SECONDS

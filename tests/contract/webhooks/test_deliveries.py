@@ -4,14 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery, WebhookRecovery
-from app.worker.loops import webhooks
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.stand_ins.receiver import Receiver, Reply
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
@@ -270,10 +268,9 @@ class TestRecovery:
         deliveries: Deliveries,
         receiver: Receiver,
         task: Task,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Regression: a request made the deliveries of 30 days in one transaction, which held the endpoint."""
-        monkeypatch.setattr(webhooks, "BATCH", 2)
+        deliveries.deliverer.batch = 2
         noon = utcnow() - timedelta(hours=2)
         missed = [
             await record_event(sessions, task, occurred_at=noon + timedelta(minutes=minutes))

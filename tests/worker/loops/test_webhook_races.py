@@ -32,7 +32,6 @@ from app.services.webhook_endpoints.claims import (
     claim_due,
 )
 from app.services.webhook_endpoints.relay import relay_events
-from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.stand_ins.receiver import Receiver, Reply, receiving
@@ -197,10 +196,9 @@ async def test_backlog_of_events_does_not_delay_the_deliveries_that_are_due(
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Regression: all events were relayed before the first attempt began."""
-    monkeypatch.setattr(webhooks, "BATCH", 2)
+    deliveries.deliverer.batch = 2
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     elsewhere = await make_project(session)
     stranger = await make_user(session, projects=[elsewhere])
@@ -281,10 +279,9 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One worker that is woken: it does not poll here."""
-    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    deliveries.deliverer.look_seconds = 3600.0
     slow, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
@@ -336,9 +333,8 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    deliveries.deliverer.look_seconds = 3600.0
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(3 * PER_ENDPOINT):
         await record_event(sessions, task)
@@ -361,10 +357,9 @@ async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As a redelivery does: it is no new event, so the relay finds nothing."""
-    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    deliveries.deliverer.look_seconds = 3600.0
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
