@@ -81,6 +81,13 @@ def test_every_make_target_has_help() -> None:
     assert silent == []
 
 
+def test_tests_that_make_names_exist() -> None:
+    named = set(re.findall(r"\btests/[\w/.]+", _text("Makefile")))
+
+    assert {"tests/contract", "tests/services"} <= named
+    assert [name for name in named if not (_ROOT / name).exists()] == []
+
+
 def test_help_of_make_is_in_one_column() -> None:
     makefile = _text("Makefile")
     (width,) = re.findall(r"printf \"  make %-(\d+)s %s", makefile)
