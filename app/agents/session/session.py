@@ -324,8 +324,10 @@ class AgentSession:
                 self._process.stop(grace),
                 self._listener,
                 read_bounded(self._process.stdout, 0),
-                self._storing,
+                asyncio.wait([self._storing]),
             )
+            # Only now: an entry that cannot be stored must not keep processes alive.
+            await self._storing
 
     async def _close_terminals(self, grace_seconds: float) -> None:
         if self._terminals is not None:
