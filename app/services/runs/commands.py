@@ -94,8 +94,8 @@ async def _take(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Or
         return _TOO_MANY
     if body.method is CommandMethod.USER_MESSAGE:
         awaited = await questions.find_awaited_message(session, run_id)
-        if awaited is not None:
-            await questions.close_question(session, awaited.id, Answer(body.method, body.params), origin)
+        message = Answer(body.method, body.params)
+        if awaited and await questions.close_question(session, awaited.id, message, origin):
             return None
     await session.execute(
         insert(RunCommand).values(
