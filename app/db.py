@@ -76,6 +76,7 @@ def create_engine(
         settings.database_url,
         # For SQLAlchemy only: transactions are begun and ended in this module.
         isolation_level="AUTOCOMMIT",
+        # `_end` has ended the transaction; a rollback of the pool takes 8 microseconds and ends nothing.
         pool_reset_on_return=None,
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -197,10 +198,12 @@ async def _commit(session: AsyncSession) -> list[Hook]:
 
 
 async def _close(session: AsyncSession) -> None:
-    await session.close()
-    # If the rollback cannot be sent, the server rolls back when the connection closes.
-    with suppress(DatabaseUnavailable):
-        await _end(session, "ROLLBACK")
+    try:
+        await session.close()
+    finally:
+        # If the rollback cannot be sent, the server rolls back when the connection closes.
+        with suppress(DatabaseUnavailable):
+            await _end(session, "ROLLBACK")
 
 
 async def _run(hooks: list[Hook]) -> None:
