@@ -35,8 +35,8 @@ from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.schedule import create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 
-# Longer than a request to a push service and its settlement take, unless the database is unavailable. Work
-# that takes longer is cancelled; its pushes become due again when their leases expire.
+# Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
+# longer is cancelled; a later job does it.
 _CHORES_DRAIN_SECONDS = 20
 
 log = structlog.get_logger(__name__)

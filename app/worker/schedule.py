@@ -94,7 +94,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the arq worker for all other jobs, which no run delays: pushes, sweeps, and the recovery of runs.
+    """Return the arq worker for all other jobs, which no run delays: receipts, sweeps, and the recovery of runs.
 
     With `burst` the worker ends when its queue is empty.
     """
