@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
-from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -41,7 +41,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import devices, replacements
 from app.services.notifications.devices import DeadDevice
-from app.services.notifications.messages import Composer, Delivery, Stored, Subject
+from app.services.notifications.messages import Claim, Composer, Delivery, Stored, Subject
 from app.services.notifications.replacements import Replacement
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
@@ -152,7 +152,7 @@ async def settle(
         if end.is_accepted:
             await _add_reminders(session, equal, now)
     dead = [
-        DeadDevice(delivery.device_id, delivery.user_id, _sent_at(delivery, now))
+        DeadDevice(delivery.device_id, delivery.user_id, delivery.claim.until - PUSH_LEASE)
         for delivery, outcome in results
         if isinstance(outcome, DeadToken)
     ]
@@ -215,6 +215,7 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in results],
         "given_attempts": [delivery.attempts for delivery, _ in results],
+        "given_until": [delivery.claim.until for delivery, _ in results],
         "given_ticket_id": [
             outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in results
         ],
@@ -246,7 +247,8 @@ def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:
 
 def _given() -> Any:  # Any: a table with these columns
     columns = Notification.__table__.c
-    return given_rows({name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at")})
+    types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at")}
+    return given_rows({**types, "until": columns.due_at.type})
 
 
 def _settle_statement() -> Update:
@@ -262,7 +264,10 @@ def _settle_statement() -> Update:
                 Notification.receipt_due_at: _SHARED["receipt_due_at"],
                 Notification.settled_at: _SHARED["settled_at"],
                 Notification.ticket_id: given.c.ticket_id,
-                Notification.due_at: given.c.due_at,
+                # A snooze may have moved a reminder meanwhile.
+                Notification.due_at: case(
+                    (Notification.due_at == given.c.until, given.c.due_at), else_=Notification.due_at
+                ),
             }
         )
     )
@@ -313,10 +318,6 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
             return until or now
         case _:
             return None
-
-
-def _sent_at(delivery: Delivery, now: datetime) -> datetime:
-    return now if delivery.claim.until is None else delivery.claim.until - PUSH_LEASE
 
 
 def _record(results: Sequence[_Outcome], now: datetime) -> None:
@@ -397,6 +398,8 @@ async def _open_trial(
         token=device.token,
         subject=Subject(NotificationKind.TEST, task_id=task_id),
         stored=Stored(now),
+        # Claimed from the start: a worker sends it only if this process dies first.
+        claim=Claim(now + PUSH_LEASE),
     )
     await session.execute(
         insert(Notification).values(
@@ -409,8 +412,7 @@ async def _open_trial(
             platform=delivery.platform,
             decision=NotificationDecision.PENDING,
             created_at=now,
-            # Claimed from the start: a worker sends it only if this process dies first.
-            due_at=now + PUSH_LEASE,
+            due_at=delivery.claim.until,
             attempts=delivery.attempts,
         )
     )

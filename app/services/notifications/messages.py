@@ -75,7 +75,7 @@ class Stored(NamedTuple):
 class Claim:
     """What a worker knows about a push that it has claimed, until `until`."""
 
-    until: datetime | None = None
+    until: datetime
     # The notice, if the push was decided again.
     notice: Notice | None = None
     # The recipient has the question on the screen.
@@ -98,7 +98,7 @@ class Delivery:
     token: str | None = field(repr=False)
     subject: Subject
     stored: Stored
-    claim: Claim = field(default_factory=Claim)
+    claim: Claim
 
     @property
     def since(self) -> datetime:

@@ -410,6 +410,39 @@ async def test_question_that_was_sent_rings_again_after_each_snooze(
     assert history(await only_row(sessions, task)) == [("sent", None), *reminders]
 
 
+async def test_snooze_while_a_reminder_is_on_the_wire_rings_again_at_its_end(
+    client: httpx.AsyncClient,
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Regression: the result of the first reminder ended the second."""
+    await prefer(session, owner, reminder_after_seconds=300)
+    question = await ask()
+    await deliver()
+    clock.advance(seconds=300)
+    push_service.may_answer.clear()
+    sending = asyncio.ensure_future(deliver())
+    await eventually(lambda: len(push_service.batches) == 2)
+    url = f"/api/projects/{task.project_id}/questions/{question.id}/snooze/"
+    assert (await client.post(url, json={"seconds": 600})).status_code == 200
+    push_service.may_answer.set()
+    assert await sending == 1
+    clock.advance(seconds=599)
+    assert await deliver() == 0
+    clock.advance(seconds=1)
+    assert await deliver() == 1
+    clock.advance(hours=1)
+    assert await deliver() == 0
+    reminders = [("reminder", "still_open")] * 2
+    assert history(await only_row(sessions, task)) == [("sent", None), *reminders]
+
+
 async def test_reminder_that_fails_for_an_hour_is_given_up(
     sessions: SessionFactory,
     session: AsyncSession,
