@@ -25,8 +25,8 @@ from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.relay import (
     PAIR_COLUMNS,
     Pair,
-    deliveries_of,
     lock_receivers,
+    make_deliveries,
     select_wanted,
 )
 from app.statements import rows_of
@@ -87,9 +87,7 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
     try:
         async with session.begin_nested():
             pairs = await _missing_pairs(session, row, batch) if receivers else []
-            if pairs:
-                rows = await deliveries_of(session, pairs, link=link)
-                await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+            await make_deliveries(session, pairs, link=link)
     except Exception as error:
         if is_outage(error):
             raise

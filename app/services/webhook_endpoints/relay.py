@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
+from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Text, and_, case, cast, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +26,12 @@ from app.statements import rows_of
 BATCH = 500
 MOST_DELIVERIES = 1000
 _READER = "webhooks"
+
+_SKIPPED = Counter(
+    "taskbeacon_webhook_events_skipped_total", "Events that no webhook message could be made of."
+)
+
+log = structlog.get_logger(__name__)
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
@@ -69,9 +77,7 @@ async def _deliver(
         cut = pairs[-1].event.place
         pairs = [pair for pair in pairs if pair.event.place < cut]
         last = pairs[-1].event.place
-    if pairs:
-        rows = await deliveries_of(session, pairs, link=link)
-        await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    await make_deliveries(session, pairs, link=link)
     return last
 
 
@@ -157,24 +163,35 @@ def _passes() -> ColumnElement[bool]:
     )
 
 
-async def deliveries_of(session: AsyncSession, pairs: Sequence[Pair], *, link: str) -> list[dict[str, Any]]:
-    """Return the columns of a new delivery, with its body, for each event and endpoint (`PAIR_COLUMNS`)."""
+async def make_deliveries(session: AsyncSession, pairs: Sequence[Pair], *, link: str) -> None:
+    """Make a delivery, with its body, for each event and endpoint that has none.
+
+    An event that cannot be rendered is logged and skipped: it stops no other.
+    """
     full = {pair.event.id for pair in pairs if pair.payload == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}
     if full:
         found = select(EventSnapshot.event_id, EventSnapshot.snapshot).where(EventSnapshot.event_id.in_(full))
         snapshots = {row.event_id: row.snapshot for row in await session.execute(found)}
-    bodies: dict[Any, str] = {}
+    bodies: dict[Any, str | None] = {}
+    skipped: dict[UUID, tuple[str, str]] = {}
     now = utcnow()
     rows = []
     for event, endpoint_id, payload in pairs:
         is_full = payload == PayloadKind.FULL
         key = (event.id, is_full)
         if key not in bodies:
-            data = event_data(event, link)
-            bodies[key] = event_body(
-                event.type, event.occurred_at, data, snapshots.get(event.id), full=is_full
-            )
+            # Nothing here waits for the database, so no outage is taken for a defect of the event.
+            try:
+                data = event_data(event, link)
+                bodies[key] = event_body(
+                    event.type, event.occurred_at, data, snapshots.get(event.id), full=is_full
+                )
+            except Exception as error:  # noqa: BLE001 # logged below, without its text, which may quote the event
+                bodies[key] = None
+                skipped[event.id] = (event.type, type(error).__name__)
+        if bodies[key] is None:
+            continue
         rows.append(
             {
                 "id": new_id(),
@@ -192,4 +209,8 @@ async def deliveries_of(session: AsyncSession, pairs: Sequence[Pair], *, link: s
                 "created_at": now,
             }
         )
-    return rows
+    if rows:
+        await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    for event_id, (event_type, error_class) in skipped.items():
+        log.error("webhook.event_skipped", event_id=str(event_id), event_type=event_type, error=error_class)
+        _SKIPPED.inc()

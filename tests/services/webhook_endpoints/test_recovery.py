@@ -191,6 +191,20 @@ async def test_recovery_that_fails_holds_up_no_other_and_is_tried_again(
     assert await missed.delivered(endpoint) == [0, 1, 2, 3, 4]
 
 
+async def test_recovery_passes_an_event_that_cannot_be_rendered(
+    session: AsyncSession, missed: Missed, endpoint: WebhookEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: the recovery was tried again each minute for ever, and never came to the next event."""
+    await missed.recover(endpoint, 0, 4)
+    await session.execute(update(Event).where(Event.id == missed.events[1]).values(data=["no fields"]))
+
+    while await missed.step():
+        pass
+
+    assert await missed.delivered(endpoint) == [0, 2, 3, 4]
+    assert caplog.text.count("webhook.event_skipped") == 1
+
+
 async def test_recovery_of_too_many_deliveries_is_refused_and_changes_none(
     session: AsyncSession, missed: Missed, endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
