@@ -104,6 +104,12 @@ def _has_waited(delivery: Delivery) -> bool:
     return delivery.stored.decision == NotificationDecision.DEFERRED
 
 
+def _is_lost_notice(delivery: Delivery) -> bool:
+    # Its worker died, before or after it sent the notice.
+    is_pending = delivery.stored.decision == NotificationDecision.PENDING
+    return is_pending and delivery.attempts > 1 and delivery.stored.replaces is None
+
+
 async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
@@ -198,6 +204,9 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
         for each in some:
             each.claim.notice = notice = notices[each.id]
             verdict = verdict_of(each, notice)
+            if _is_lost_notice(each):
+                # The device may show it.
+                changes.append(Change(id=each.id, decision=None, values={"sent_at": now}))
             if verdict.decision is NotificationDecision.PENDING:
                 kept.append(each)
                 each.claim.is_quiet = verdict.is_quiet

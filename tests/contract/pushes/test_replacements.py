@@ -532,6 +532,28 @@ async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(
     assert len(push_service.received) == 2
 
 
+async def test_notice_of_a_dispatcher_that_died_is_retracted(
+    sessions: SessionFactory,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """It may have been sent: the phone kept the buttons of a question that was answered within the lease."""
+    from app.services.notifications import claims  # noqa: PLC0415 - the step that is broken off
+
+    question = await ask()
+    async with unit_of_work(sessions) as dying:
+        assert len((await claims.claim_due(dying)).deliveries) == 1
+    await answer(sessions, question, owner)
+    clock.advance(seconds=60)
+    assert await deliver() == 0
+    clock.advance(seconds=1)
+    assert await deliver() == 1
+    assert [message["data"].get("kind") for message in push_service.received] == ["clear"]
+
+
 async def test_every_decision_is_explained_by_one_request(
     client: httpx.AsyncClient,
     sessions: SessionFactory,

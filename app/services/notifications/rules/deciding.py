@@ -206,7 +206,8 @@ def decide_retraction(
     """Decide at `now` whether the notice of a closed question is retracted, or replaced by that of its run's end."""
     if not replaced.is_shown and replaced.due_at is None:
         return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
-    if not replaced.is_shown:
+    # The notice of an attempt that may have arrived is tried again: it must not arrive last.
+    if not replaced.is_shown or (replaced.due_at is not None and replaced.due_at <= now + PUSH_LEASE):
         return Verdict(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
     if end is not None and end.is_sent:
         return Verdict(NotificationDecision.RETRACTED, "replaced")

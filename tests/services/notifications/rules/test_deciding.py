@@ -299,15 +299,17 @@ SENT, WAITS, HELD, NEVER = (
 )
 
 
-SHOWN, ON_THE_WIRE, NOT_SENT = (
+SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF = (
     ReplacedNotice(is_shown=is_shown, due_at=due_at)
-    for is_shown, due_at in ((True, None), (False, NOW + MINUTE), (False, None))
-)
+    for is_shown, due_at in (
+        (True, None), (False, NOW + MINUTE), (False, None), (True, NOW + MINUTE), (True, QUIET_END),
+    )
+)  # fmt: skip
 CLOSED = [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
 
 
 @pytest.mark.parametrize("end", [None, SENT, WAITS, HELD, NEVER])
-@pytest.mark.parametrize("replaced", [SHOWN, ON_THE_WIRE, NOT_SENT])
+@pytest.mark.parametrize("replaced", [SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF])
 @pytest.mark.parametrize("question", CLOSED)
 def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
     question: QuestionStatus, replaced: ReplacedNotice, end: RunEndNotice | None
@@ -316,7 +318,7 @@ def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
 
     if replaced is NOT_SENT:
         assert verdict.decision is Decision.NOT_NEEDED
-    elif replaced is ON_THE_WIRE or end is WAITS:
+    elif replaced in {ON_THE_WIRE, TRIED_AGAIN} or end is WAITS:
         assert verdict.due_at is not None
         assert NOW < verdict.due_at <= NOW + MINUTE
     elif end is SENT:
