@@ -274,7 +274,7 @@ def _next_statement() -> Any:  # Any: a Select of one column
         .lateral("free")
     )
     # Of an endpoint that refuses everything, at its next probe. NULL: at once.
-    free_at = func.greatest(free.c.due_at, endpoint.probe_at)
+    free_at = func.greatest(free.c.due_at, case((_is_failing(), endpoint.probe_at)))
     first_free = select(func.min(free_at)).select_from(endpoint).join(free, true()).scalar_subquery()
     held_until = func.greatest(delivery.due_at, delivery.leased_until)
     first_held = select(func.min(held_until)).where(_CLAIMED).scalar_subquery()
