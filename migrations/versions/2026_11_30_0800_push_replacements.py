@@ -2,8 +2,8 @@
 
 Purpose: let a reminder or retraction be a row that names the notice that it replaces. Until now `follow_up_at` of the
 notice asked for either; what is asked for becomes a row. The index of these rows is in the next revision.
-Locks: ACCESS EXCLUSIVE on `notifications` for the moment of two added columns and a CHECK that is not validated; then
-rows with a `follow_up_at`, which are few.
+Locks: ACCESS EXCLUSIVE on `notifications` until the end, for two added columns, a CHECK that is not validated, and the
+rows with a `follow_up_at`, which are few and found by indexes.
 Previous release: sets and reads `follow_up_at`, which stays. What it asks for after this revision is not sent. Of the
 new rows it sends a reminder like its notice and drops a retraction: a device may keep the buttons of a closed question.
 
@@ -20,6 +20,7 @@ branch_labels = None
 depends_on = None
 
 _CHECK = "ck_notifications_purpose"
+# Of what was sent or is being sent: two partial indexes find these.
 _CONVERT = """
 INSERT INTO notifications (
     id, task_id, run_id, user_id, kind, body, title, question_id, event_seq, urgency, device_id, platform, created_at,
@@ -30,7 +31,8 @@ SELECT
     n.device_id, n.platform, n.created_at, CASE WHEN q.status = 'open' THEN 'reminder' ELSE 'retraction' END, n.id,
     'pending', n.follow_up_at, extract(epoch FROM n.follow_up_at - n.created_at)
 FROM notifications n JOIN questions q ON q.id = n.question_id
-WHERE n.follow_up_at IS NOT NULL AND n.decision NOT IN ('retracted', 'rejected')
+WHERE n.follow_up_at IS NOT NULL AND (n.sent_at IS NOT NULL OR n.due_at IS NOT NULL)
+    AND n.decision NOT IN ('retracted', 'rejected')
 """
 
 
@@ -45,7 +47,10 @@ def upgrade() -> None:
         "CHECK (purpose IN ('notice', 'reminder', 'retraction')) NOT VALID"
     )
     op.execute(_CONVERT)
-    op.execute("UPDATE notifications SET follow_up_at = NULL WHERE follow_up_at IS NOT NULL")
+    op.execute(
+        "UPDATE notifications SET follow_up_at = NULL "
+        "WHERE follow_up_at IS NOT NULL AND (sent_at IS NOT NULL OR due_at IS NOT NULL)"
+    )
 
 
 def downgrade() -> None:
