@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -77,12 +78,6 @@ class Plan:
             environment={**defaults, **environment},
             show_output=True,
         )
-
-
-def _new_vapid_key() -> dict[str, str]:
-    from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import, and needed once per home
-
-    return {"TASKBEACON_VAPID_PRIVATE_KEY": VapidKey.generate().get_secret_value()}
 
 
 class Stack:
@@ -215,7 +210,7 @@ class Stack:
         )
         environment = {
             **generated,
-            **keep_private(self.home.root / "vapid_key.json", _new_vapid_key),
+            **keep_private(self.home.root / "vapid_key.json", self._new_vapid_key),
             # A stand-in for a browser's push service may listen on this machine.
             "TASKBEACON_WEB_PUSH_HOSTS": ",".join(
                 [*Settings.model_fields["web_push_hosts"].default, "127.0.0.1"]
@@ -260,6 +255,10 @@ class Stack:
             log=self.home.logs / "commands.log",
             timeout=_COMMAND_SECONDS,
         )
+
+    def _new_vapid_key(self) -> dict[str, str]:
+        made = json.loads(self._command("key of web push", "app.cli", "admin", "create-vapid-key"))
+        return {"TASKBEACON_VAPID_PRIVATE_KEY": made["private_key"]}
 
     def _new_account(self, kept: Account | None) -> Account:
         ids = (str(kept.project_id), str(kept.user_id)) if kept else ()
