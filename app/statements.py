@@ -133,46 +133,48 @@ def _reader_of(row: Any, statement: Any) -> Callable[[Sequence[Any]], Any]:
 
 @lru_cache(maxsize=512)
 def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
-    return _reader(row, deque(names))
-
-
-def _reader(row: Any, names: deque[str], path: tuple[str, ...] = ()) -> Callable[[Sequence[Any]], Any]:
-    # Takes the names of its columns from the left of `names`.
+    left = deque(names)
     vocabularies: list[tuple[int, Mapping[str, StrEnum]]] = []
     parts: list[tuple[slice, Callable[[Sequence[Any]], Any], bool]] = []
-    width = len(names)
-    for field, annotation in get_type_hints(row).items():
-        kinds = (annotation, *get_args(annotation))
-        place = width - len(names)
-        for kind in kinds:
-            if hasattr(kind, "_fields"):
-                part = _reader(kind, names, (*path, field))
-                parts.append((slice(place, width - len(names)), part, NoneType in kinds))
-                break
-        else:
-            name = names.popleft() if names else "no column"
+
+    def lay_out(row: Any, path: tuple[str, ...]) -> None:
+        # Takes the names of the row's columns from the left.
+        for field, annotation in get_type_hints(row).items():
+            kinds = (annotation, *get_args(annotation))
+            place = len(names) - len(left)
+            part = next((kind for kind in kinds if hasattr(kind, "_fields")), None)
+            if part is not None:
+                # Its own parts are single values by then.
+                parts.append((slice(place, place + len(part._fields)), part._make, NoneType in kinds))
+                lay_out(part, (*path, field))
+                continue
+            name = left.popleft() if left else "no column"
             if name not in {"_".join((*path[start:], field)) for start in range(len(path) + 1)}:
                 raise TypeError(f"{row.__name__}.{field} gets {name}")
-            vocabularies += [
+            vocabularies.extend(
                 (place, {str(member): member for member in kind})
                 for kind in kinds
                 if isinstance(kind, type) and issubclass(kind, StrEnum)
-            ]
-    if not path and names:
-        raise TypeError(f"{row.__name__} has no fields for {list(names)}")
+            )
+
+    lay_out(row, ())
+    if left:
+        raise TypeError(f"{row.__name__} has no fields for {list(left)}")
+    make: Callable[[Sequence[Any]], Any] = row._make
     if not parts and not vocabularies:
-        return row._make  # type: ignore[no-any-return] # of a NamedTuple
-    # From the last: each leaves the places of those before it.
+        return make
+    # From the last, inner before outer: each leaves the places of those before it.
     parts.reverse()
 
     def read(record: Sequence[Any]) -> Any:
         values = list(record)
         for place, members in vocabularies:
+            value = values[place]
             # A later release may know more members.
-            values[place] = members.get(values[place], values[place])
-        for columns, make, is_optional in parts:
+            values[place] = members.get(value, value)
+        for columns, make_part, is_optional in parts:
             part = values[columns]
-            values[columns] = (None if is_optional and part[0] is None else make(part),)
-        return row._make(values)
+            values[columns] = (None if is_optional and part[0] is None else make_part(part),)
+        return make(values)
 
     return read
