@@ -17,7 +17,7 @@ class ApiKey(Base):
     __table_args__ = (Index(None, "user_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     label: Mapped[str] = mapped_column(String(40), server_default=text("''"))
     secret_hash: Mapped[str] = mapped_column(String(80), unique=True)
     mask: Mapped[str] = mapped_column(String(16))

@@ -53,6 +53,8 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's declared form
+        int: BigInteger,
+        str: Text,
         datetime: UtcDateTime(),
         JsonDict: JSONB(none_as_null=True),
     }

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -24,16 +24,14 @@ class PushedBranch(Base):
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     # The integration that the run used; NULL: the task had none.
-    integration_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("integrations.id", ondelete="SET NULL")
-    )
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))
     repository: Mapped[str] = mapped_column(String(255))
     branch: Mapped[str] = mapped_column(String(255))
     # The target of the pull request.
     base_branch: Mapped[str | None] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
-    pull_request_number: Mapped[int | None] = mapped_column(BigInteger)
-    pull_request_url: Mapped[str | None] = mapped_column(Text)
+    pull_request_number: Mapped[int | None]
+    pull_request_url: Mapped[str | None]
     created_at: Mapped[datetime]
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy import ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonDict
@@ -24,20 +24,20 @@ class Event(Base):
     # The order of all readers, and the only two indexes: each index makes every change of a task or a run more
     # expensive.
     transaction_id: Mapped[int] = mapped_column(
-        BigInteger, primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
+        primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
     )
-    seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(), primary_key=True)
     # Receivers get it as the id of the message. Made by the database, because one statement may record many events.
     id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(String(64))
     # No foreign keys: an event outlives its rows, and each key would add a look-up to every insert.
     task_id: Mapped[UUID | None]
     run_id: Mapped[UUID | None]
     # The only person who may see an event that is not about a task.
-    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    user_id: Mapped[int | None]
     # The number of the event within its run, else within its task.
-    subject_seq: Mapped[int | None] = mapped_column(BigInteger)
+    subject_seq: Mapped[int | None]
     occurred_at: Mapped[datetime]
     # Further fields of the type; never titles, texts or branches.
     data: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
@@ -59,8 +59,8 @@ class EventCursor(Base):
     __tablename__ = "event_cursors"
 
     reader: Mapped[str] = mapped_column(String(32), primary_key=True)
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
-    seq: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[int]
+    seq: Mapped[int]
 
 
 class EventHorizon(Base):
@@ -68,8 +68,6 @@ class EventHorizon(Base):
 
     __tablename__ = "event_horizons"
 
-    project_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-    )
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
-    seq: Mapped[int] = mapped_column(BigInteger)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    transaction_id: Mapped[int]
+    seq: Mapped[int]

@@ -4,13 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     ForeignKey,
     Identity,
     Index,
     String,
-    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -32,17 +30,17 @@ class Integration(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     # `security.Cipher` encrypts columns named `encrypted_…`; services/accounts/secret_rotation.py relies on the name.
-    encrypted_token: Mapped[str | None] = mapped_column(Text)
+    encrypted_token: Mapped[str | None]
     # A GitHub App in place of a token: all three or none.
     app_id: Mapped[str | None] = mapped_column(String(64))
     installation_id: Mapped[str | None] = mapped_column(String(64))
-    encrypted_private_key: Mapped[str | None] = mapped_column(Text)
+    encrypted_private_key: Mapped[str | None]
     # Signs the host's webhooks (services/code_hosts/github_webhook.py).
-    encrypted_webhook_secret: Mapped[str | None] = mapped_column(Text)
+    encrypted_webhook_secret: Mapped[str | None]
     api_url: Mapped[str | None] = mapped_column(String(500))
     git_url: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime]
@@ -55,9 +53,9 @@ class UserIntegration(Base):
     __table_args__ = (Index(None, "user_id", "kind"), one_of("kind", CodeHostKind))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    encrypted_token: Mapped[str | None] = mapped_column(Text)
+    encrypted_token: Mapped[str | None]
     created_at: Mapped[datetime]
 
 
@@ -68,7 +66,7 @@ class SignalReport(Base):
     __table_args__ = (Index(None, "project_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,18 +63,18 @@ class Notification(Base):
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     # NULL for a test push, and without a task.
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     purpose: Mapped[str] = mapped_column(String(16), server_default=text(f"'{PushPurpose.NOTICE}'"))
     # The notice that a reminder or retraction replaces on the device; its history shows them.
     replaces: Mapped[UUID | None]
-    body: Mapped[str] = mapped_column(Text)
+    body: Mapped[str]
     # What an agent gave its message; NULL: the title of every push.
     title: Mapped[str | None] = mapped_column(String(80))
     # The question that it asks; no foreign key: the history outlives it.
     question_id: Mapped[UUID | None]
     # The number in the ledger of the event that it reports.
-    event_seq: Mapped[int | None] = mapped_column(BigInteger)
+    event_seq: Mapped[int | None]
     # How loud it is; NULL for what is neither loud nor quiet, such as a test push.
     urgency: Mapped[str | None] = mapped_column(String(16))
 
@@ -100,7 +100,7 @@ class Notification(Base):
     # Not used any more; to be dropped (migrations/README.md).
     follow_up_at: Mapped[datetime | None]
     # The number of claims; only the holder of the last one records the outcome.
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))
     sent_at: Mapped[datetime | None]
     receipt_due_at: Mapped[datetime | None]
@@ -124,9 +124,7 @@ class NotificationPreferences(Base):
     __tablename__ = "notification_preferences"
     __table_args__ = (one_of("push_text", PushText),)
 
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     completed: Mapped[bool] = mapped_column(server_default=text("true"))
     failed: Mapped[bool] = mapped_column(server_default=text("true"))
     cancelled: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -137,7 +135,7 @@ class NotificationPreferences(Base):
     # The classes that quiet hours let through.
     allow_during_quiet: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
     push_text: Mapped[str | None] = mapped_column(String(16))
-    reminder_after_seconds: Mapped[int | None]
+    reminder_after_seconds: Mapped[int | None] = mapped_column(Integer)
 
 
 class TaskMute(Base):
@@ -146,8 +144,6 @@ class TaskMute(Base):
     __tablename__ = "task_mutes"
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)
 
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
     created_at: Mapped[datetime]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy import ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import PushText
@@ -26,7 +26,7 @@ class Project(Base):
     __tablename__ = "projects"
     __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     uuid: Mapped[UUID] = mapped_column(unique=True)
     organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(255))
@@ -46,10 +46,8 @@ class TaskCounter(Base):
     # Free space on the page makes every increment a heap-only update.
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # noqa: RUF012 - SQLAlchemy's declared form
 
-    project_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-    )
-    next_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    next_number: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Membership(Base):
@@ -58,10 +56,6 @@ class Membership(Base):
     __tablename__ = "memberships"
     __table_args__ = (Index(None, "project_id"),)
 
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    project_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     created_at: Mapped[datetime]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, literal_column, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,10 +22,10 @@ class PushToken(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     # Expo's token, or a browser's subscription as JSON. Never shown, never logged. A session of the console has "": its
     # device has the id of the session, shows tasks, and gets no pushes.
-    token: Mapped[str] = mapped_column(Text)
+    token: Mapped[str]
     # Unique in place of the token: a subscription may be longer than an index entry.
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     platform: Mapped[str] = mapped_column(String(16))
@@ -57,10 +57,10 @@ class Presence(Base):
     push_token_id: Mapped[UUID] = mapped_column(
         ForeignKey("push_tokens.id", ondelete="CASCADE"), primary_key=True
     )
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     expires_at: Mapped[datetime]
     # Whether a person looks at it; only then are pushes deferred.
     focused: Mapped[bool] = mapped_column(server_default=text("true"))
     # The number in the ledger up to which the client has shown everything; NULL for clients that do not say.
-    seen_seq: Mapped[int | None] = mapped_column(BigInteger)
+    seen_seq: Mapped[int | None]

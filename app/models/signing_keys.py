@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -17,5 +17,5 @@ class SigningKey(Base):
     # Names the key in the header of what it signs.
     key_id: Mapped[str] = mapped_column(String(32))
     # PEM, encrypted under the first of TASKBEACON_SECRET_KEYS.
-    private_key: Mapped[str] = mapped_column(Text)
+    private_key: Mapped[str]
     created_at: Mapped[datetime]

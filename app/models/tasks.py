@@ -6,13 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Computed,
     ForeignKey,
     Identity,
     Index,
     String,
-    Text,
     UniqueConstraint,
     func,
     text,
@@ -39,19 +37,19 @@ class Task(Base):
     __tablename__ = "tasks"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    task_number: Mapped[int | None] = mapped_column(BigInteger)
-    created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    task_number: Mapped[int | None]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     # EVERYONE, or the only user who sees the task. Generated, so that it changes when the creator is deleted.
-    audience: Mapped[int] = mapped_column(BigInteger, Computed(_AUDIENCE, persisted=True))
+    audience: Mapped[int] = mapped_column(Computed(_AUDIENCE, persisted=True))
 
     title: Mapped[str] = mapped_column(String(255))
     title_manually_set: Mapped[bool]
-    description: Mapped[str] = mapped_column(Text)
+    description: Mapped[str]
     origin_product: Mapped[str] = mapped_column(String(32))
     repository: Mapped[str | None] = mapped_column(String(255))
     github_integration_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("integrations.id", ondelete="SET NULL")
+        ForeignKey("integrations.id", ondelete="SET NULL")
     )
     github_user_integration_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("user_integrations.id", ondelete="SET NULL")
@@ -63,7 +61,7 @@ class Task(Base):
     internal: Mapped[bool]
     archived: Mapped[bool]
     archived_at: Mapped[datetime | None]
-    ci_prompt: Mapped[str | None] = mapped_column(Text)
+    ci_prompt: Mapped[str | None]
 
     # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/lifecycle.py:
     # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
@@ -77,7 +75,7 @@ class Task(Base):
     deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted_at: Mapped[datetime | None]
     # The number of events about the task and none of its runs; counted by the statement that changes the task.
-    event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    event_count: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
         UniqueConstraint("project_id", "task_number"),
@@ -166,14 +164,14 @@ class TaskCount(Base):
 
     __tablename__ = "task_counts"
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    audience: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    audience: Mapped[int]
     archived: Mapped[bool]
     internal: Mapped[bool]
     # The number of tasks that this adds, negative for removed ones; and the number of changes of any kind.
-    tasks: Mapped[int] = mapped_column(BigInteger)
-    changes: Mapped[int] = mapped_column(BigInteger)
+    tasks: Mapped[int]
+    changes: Mapped[int]
     # Whether this row replaces several.
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, func, text
+from sqlalchemy import ForeignKey, Identity, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonDict
@@ -14,7 +14,7 @@ class User(Base):
 
     __tablename__ = "users"
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     uuid: Mapped[UUID] = mapped_column(unique=True)
     distinct_id: Mapped[str] = mapped_column(String(200), unique=True)
     email: Mapped[str] = mapped_column(String(254))
@@ -25,9 +25,7 @@ class User(Base):
     is_email_verified: Mapped[bool | None]
     hedgehog_config: Mapped[JsonDict | None]
     role_at_organization: Mapped[str | None] = mapped_column(String(64))
-    current_project_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("projects.id", ondelete="SET NULL")
-    )
+    current_project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id", ondelete="SET NULL"))
     date_joined: Mapped[datetime]
 
 

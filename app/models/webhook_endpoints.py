@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,17 +35,17 @@ class WebhookEndpoint(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    created_by_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
-    url: Mapped[str] = mapped_column(Text)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    created_by_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    url: Mapped[str]
     event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    description: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    description: Mapped[str] = mapped_column(server_default=text("''"))
     payload: Mapped[str] = mapped_column(String(8))
     task_filter: Mapped[JsonDict | None]
     enabled: Mapped[bool]
     disabled_reason: Mapped[str | None] = mapped_column(String(32))
 
-    encrypted_secret: Mapped[str] = mapped_column(Text)
+    encrypted_secret: Mapped[str]
     secret_hint: Mapped[str] = mapped_column(String(8))
     # Replaced secrets that still sign, by the time (ISO 8601) at which they stop.
     encrypted_old_secrets: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
@@ -48,10 +57,10 @@ class WebhookEndpoint(Base):
     last_failure_at: Mapped[datetime | None]
     # Since the last success: the number of failed attempts, the time of the first one, whether a delivery used up its
     # attempts, and the number of latest attempts in a row that met a blocked address.
-    consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    consecutive_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     failing_since: Mapped[datetime | None]
     has_exhausted: Mapped[bool] = mapped_column(server_default=text("false"))
-    blocked_in_a_row: Mapped[int] = mapped_column(server_default=text("0"))
+    blocked_in_a_row: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # Until then, an endpoint that refuses everything gets no message. A person who asks for one clears it.
     probe_at: Mapped[datetime | None]
 
@@ -90,7 +99,7 @@ class WebhookEndpointDelivery(Base):
     event_at: Mapped[datetime]
     task_id: Mapped[UUID | None]
     run_id: Mapped[UUID | None]
-    body: Mapped[str] = mapped_column(Text)
+    body: Mapped[str]
 
     status: Mapped[str] = mapped_column(String(16))
     # The number of attempts begun, and their limit; a redelivery adds one.
@@ -116,8 +125,8 @@ class WebhookRecovery(Base):
     )
     since: Mapped[datetime]
     until: Mapped[datetime]
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
-    seq: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[int]
+    seq: Mapped[int]
     # Recoveries take turns, by this time.
     continued_at: Mapped[datetime]
 
@@ -134,10 +143,10 @@ class WebhookAttempt(Base):
     n: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     is_manual: Mapped[bool]
     started_at: Mapped[datetime]
-    duration_ms: Mapped[int]
+    duration_ms: Mapped[int] = mapped_column(Integer)
     outcome: Mapped[str] = mapped_column(String(16))
-    status_code: Mapped[int | None]
+    status_code: Mapped[int | None] = mapped_column(Integer)
     error: Mapped[str | None] = mapped_column(String(32))
-    response_excerpt: Mapped[str | None] = mapped_column(Text)
+    response_excerpt: Mapped[str | None]
     resolved_ip: Mapped[str | None] = mapped_column(String(64))
     next_attempt_at: Mapped[datetime | None]

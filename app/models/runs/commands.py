@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, text
+from sqlalchemy import ForeignKey, Identity, Index, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,7 +33,7 @@ class RunCommand(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    position: Mapped[int] = mapped_column(Identity(always=True))
     method: Mapped[str] = mapped_column(String(32))
     params: Mapped[JsonDict] = mapped_column(JSONB)
     # The caller's id of the request, which receipts repeat; NULL if there is none.
@@ -41,7 +41,7 @@ class RunCommand(Base):
     status: Mapped[str] = mapped_column(String(16))
     # Why it was dropped or held back, or what it ended, in words for people. If the run is repeated, it decides what
     # becomes of the command (services/runs/command_delivery.py).
-    reason: Mapped[str | None] = mapped_column(Text)
-    user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    reason: Mapped[str | None]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]

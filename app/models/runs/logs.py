@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, String, text
+from sqlalchemy import ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -18,14 +18,14 @@ class RunLogState(Base):
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     # The valid size of the object. Bytes after it were written by a writer that died; the next writer cuts them off.
     # NULL: the whole object is valid.
-    size: Mapped[int | None] = mapped_column(BigInteger)
+    size: Mapped[int | None]
     # The last holder of the lock, and until when it holds it; NULL: the holder has released it.
     writer: Mapped[str | None] = mapped_column(String(64))
     writer_until: Mapped[datetime | None]
     # The number of the last event taken from an agent outside our workers, which numbers its events from 1.
-    accepted_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    accepted_seq: Mapped[int] = mapped_column(server_default=text("0"))
     # The number of the last event, once the agent has marked its events as complete and followers got this.
-    completed_seq: Mapped[int | None] = mapped_column(BigInteger)
+    completed_seq: Mapped[int | None]
     # When that agent was last alive. NULL: no such agent has used `event_stream`.
     heard_at: Mapped[datetime | None]
 

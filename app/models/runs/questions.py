@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     ColumnElement,
     Computed,
     ForeignKey,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
     text,
 )
@@ -61,26 +59,24 @@ class Question(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     # A copy from the task, so that one index serves the inbox of its creator.
-    task_creator_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="SET NULL")
-    )
+    task_creator_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     # The id of the question in the run's log.
     request_id: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
     # Masked and shortened; the run's log has the whole text.
     title: Mapped[str] = mapped_column(String(200))
-    detail: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str]
     tool_call: Mapped[JsonDict | None]
     # Each has an id, a name and a kind.
     options: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # JSON Schema of a form's answer; as text, since people see the fields in the agent's order.
     schema: Mapped[JsonDict | None] = mapped_column(JSON(none_as_null=True))
     # The page that a `url` question asks to open; the service never opens it.
-    url: Mapped[str | None] = mapped_column(Text)
+    url: Mapped[str | None]
     risk: Mapped[str] = mapped_column(String(16))
     urgency: Mapped[str] = mapped_column(String(16))
     # The order of urgencies, the most urgent first.
@@ -93,9 +89,7 @@ class Question(Base):
     status: Mapped[str] = mapped_column(String(16))
     closed_at: Mapped[datetime | None]
     answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    answered_by_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="SET NULL")
-    )
+    answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     answered_via: Mapped[str | None] = mapped_column(String(16))
     # Of an answer by an action token: its notification and device, and the address and program that sent it.
     answered_from: Mapped[JsonDict | None]
@@ -116,12 +110,12 @@ class QuestionCount(Base):
 
     __tablename__ = "question_counts"
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     # The number of questions that opened, negative for questions that closed.
-    questions: Mapped[int] = mapped_column(BigInteger)
+    questions: Mapped[int]
     # Whether this row is the sum of several.
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -146,9 +140,7 @@ class QuestionSnooze(Base):
     question_id: Mapped[UUID] = mapped_column(
         ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True
     )
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     until: Mapped[datetime]
 
 
@@ -158,8 +150,6 @@ class TaskFollow(Base):
     __tablename__ = "task_follows"
     __table_args__ = (Index("ix_task_follows_task", "task_id"),)
 
-    user_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
     created_at: Mapped[datetime]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, Integer, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -54,12 +54,12 @@ class Run(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16))
     environment: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str | None] = mapped_column(String(100))
     branch: Mapped[str | None] = mapped_column(String(255))
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None]
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
     # Keys that only the service writes, shown in the wire's `state` (services/run_facts.py).
@@ -69,7 +69,7 @@ class Run(Base):
     # key: a run with a deleted environment must not look like a run without one.
     sandbox_environment_id: Mapped[UUID | None]
     # The person who last started the run. No foreign key: a deleted account must differ from none.
-    asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    asked_by_id: Mapped[int | None]
     # The task when that person first asked for the run, if it uses a personal account or environment
     # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
@@ -83,11 +83,11 @@ class Run(Base):
     # The job that holds the run, and the end of its lease without a heartbeat; `attempts` counts the claims.
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # When the run was first in progress; reset if the run is reopened.
     started_at: Mapped[datetime | None]
     # The number of events about the run in the ledger; counted by the statement that changes the run.
-    event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    event_count: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
@@ -107,5 +107,5 @@ class RunCredential(Base):
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     # Encrypted by `security.Cipher`.
-    encrypted_token: Mapped[str] = mapped_column(Text)
+    encrypted_token: Mapped[str]
     created_at: Mapped[datetime]
