@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
+from app.schemas.events import InboxStreamQuery
+from app.schemas.questions import InboxPage, InboxQuery
 from app.services.inbox import listing
 from app.services.streams.topics import follow_topics, open_inbox_stream
 from app.web.auth import InboxRead

@@ -1,16 +1,10 @@
-"""Base classes for request bodies and queries, and types of the pages of a list and of the links between them."""
+"""Base classes of request bodies, queries and pages of lists, and the descriptions of their fields."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-PageLink = Annotated[
-    str | None,
-    Field(
-        description="Complete URL of that page, null if there is none.", json_schema_extra={"format": "uri"}
-    ),
-]
+from typing_extensions import TypedDict
 
 
 class Input(BaseModel):
@@ -39,3 +33,24 @@ class Page(NamedTuple):
 
     limit: int
     offset: int
+
+
+def doc(description: str, *examples: Any) -> Any:
+    """Return the metadata of a field for the OpenAPI document: its description, and examples of its value."""
+    return Field(description=description, examples=list(examples) or None)
+
+
+_PageLink = Annotated[
+    str | None,
+    Field(
+        description="Complete URL of that page, null if there is none.", json_schema_extra={"format": "uri"}
+    ),
+]
+
+
+class ListPage(TypedDict):
+    """Base class of the pages of lists."""
+
+    count: Annotated[int, doc("The number of results on all pages.")]
+    next: _PageLink
+    previous: _PageLink

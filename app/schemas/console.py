@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
-from app.schemas.base import Input
+from app.schemas.base import Input, doc
 from app.schemas.fields import Text, fail
 from app.schemas.users import UserBasic
 
@@ -26,12 +26,12 @@ class SignIn(Input):
     api_key: Annotated[
         str | None,
         Text(max_length=_MOST_CHARACTERS, null=True),
-        Field(description="A personal API key; the session has the same rights."),
+        doc("A personal API key; the session has the same rights."),
     ] = None
     code: Annotated[
         str | None,
         Text(max_length=_MOST_CHARACTERS, null=True),
-        Field(description="The part of a login link after `#`. It is valid once, for a minute."),
+        doc("The part of a login link after `#`. It is valid once, for a minute."),
     ] = None
 
     @model_validator(mode="after")
@@ -44,22 +44,21 @@ class SignIn(Input):
 class SessionProject(TypedDict):
     """A project that a console session may use, as the response about the session shows it."""
 
-    id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
+    id: Annotated[int, doc("The project's id in the paths of its tasks.")]
     name: Annotated[str, Field(examples=["Test Team"])]
-    organization: Annotated[UUID, Field(description="The organization that owns it.")]
+    organization: Annotated[UUID, doc("The organization that owns it.")]
 
 
 class ConsoleSessionOut(TypedDict):
     """The response about the console session of the browser that sent the request."""
 
     id: UUID
-    user: Annotated[UserBasic, Field(description="The user of the session's key.")]
-    projects: Annotated[list[SessionProject], Field(description="The projects that the key may use.")]
-    scopes: Annotated[list[str], Field(description="The scopes of the key.", examples=[["*"]])]
+    user: Annotated[UserBasic, doc("The user of the session's key.")]
+    projects: Annotated[list[SessionProject], doc("The projects that the key may use.")]
+    scopes: Annotated[list[str], doc("The scopes of the key.", ["*"])]
     created_at: datetime
     expires_at: Annotated[
-        datetime,
-        Field(description="When the session ends at the latest; without use it ends after two weeks."),
+        datetime, doc("When the session ends at the latest; without use it ends after two weeks.")
     ]
 
 
@@ -68,20 +67,12 @@ class ConsoleSessionRow(TypedDict):
 
     id: UUID
     created_at: datetime
-    last_used_at: Annotated[
-        datetime, Field(description="When the session was last used, updated at most once an hour.")
-    ]
-    user_agent: Annotated[
-        str, Field(description="The `User-Agent` of the browser that signed in.", examples=["Mozilla/5.0"])
-    ]
+    last_used_at: Annotated[datetime, doc("When the session was last used, updated at most once an hour.")]
+    user_agent: Annotated[str, doc("The `User-Agent` of the browser that signed in.", "Mozilla/5.0")]
     address: Annotated[
-        str,
-        Field(
-            description="The address that the browser signed in from; for IPv6, its network.",
-            examples=["203.0.113.7"],
-        ),
+        str, doc("The address that the browser signed in from; for IPv6, its network.", "203.0.113.7")
     ]
-    current: Annotated[bool, Field(description="Whether this request was sent with the session.")]
+    current: Annotated[bool, doc("Whether this request was sent with the session.")]
 
 
 class ConsoleSessionList(TypedDict):

@@ -7,6 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import LimitType
+from app.schemas.base import doc
 from app.schemas.questions import Winner
 
 
@@ -17,14 +18,14 @@ class ErrorOut(TypedDict):
         Literal[
             "validation_error", "invalid_request", "authentication_error", "throttled_error", "server_error"
         ],
-        Field(description="The kind of error."),
+        doc("The kind of error."),
     ]
-    code: Annotated[str, Field(description="Machine-readable code of the error.", examples=["not_found"])]
-    detail: Annotated[str, Field(description="The error, as a text for people.", examples=["Not found."])]
+    code: Annotated[str, doc("Machine-readable code of the error.", "not_found")]
+    detail: Annotated[str, doc("The error, as a text for people.", "Not found.")]
     attr: Annotated[
         str | None,
-        Field(
-            description="The invalid field, with nested keys joined by `__`; null if the error concerns no single field."
+        doc(
+            "The invalid field, with nested keys joined by `__`; null if the error concerns no single field."
         ),
     ]
 
@@ -32,17 +33,15 @@ class ErrorOut(TypedDict):
 class QuestionSettledOut(ErrorOut):
     """The error response to an answer to a closed question. It contains the answer that closed the question."""
 
-    extra: Annotated[Winner, Field(description="The answer that counts.")]
+    extra: Annotated[Winner, doc("The answer that counts.")]
 
 
 class RunRefusedOut(TypedDict):
     """The error response if a run cannot be created as requested."""
 
-    detail: Annotated[
-        str, Field(description="The error, as a text for people.", examples=["Invalid resume_from_run_id"])
-    ]
+    detail: Annotated[str, doc("The error, as a text for people.", "Invalid resume_from_run_id")]
     missing_artifact_ids: NotRequired[
-        Annotated[list[str], Field(description="The missing artifacts, as the request named them.")]
+        Annotated[list[str], doc("The missing artifacts, as the request named them.")]
     ]
 
 
@@ -51,9 +50,7 @@ class StateRefusedOut(TypedDict):
 
     error: Annotated[str, Field(examples=["Run is already completed"])]
     missing_artifact_ids: NotRequired[
-        Annotated[
-            list[str], Field(description="The files that the run does not have, as the request named them.")
-        ]
+        Annotated[list[str], doc("The files that the run does not have, as the request named them.")]
     ]
 
 
@@ -62,14 +59,9 @@ class UsageLimitOut(TypedDict):
 
     type: Literal["rate_limited"]
     code: Literal["usage_limit_exceeded"]
-    error: Annotated[
-        str,
-        Field(
-            description="The error, as a text for people.", examples=["This project is over its usage limit."]
-        ),
-    ]
-    is_pro: Annotated[bool, Field(description="Whether the project has a paid plan already.")]
-    limit_type: NotRequired[Annotated[LimitType, Field(description="The exceeded limit, if it is known.")]]
+    error: Annotated[str, doc("The error, as a text for people.", "This project is over its usage limit.")]
+    is_pro: Annotated[bool, doc("Whether the project has a paid plan already.")]
+    limit_type: NotRequired[Annotated[LimitType, doc("The exceeded limit, if it is known.")]]
     reset_at: NotRequired[
-        Annotated[datetime, Field(description="The time from which another run is allowed, if it is known.")]
+        Annotated[datetime, doc("The time from which another run is allowed, if it is known.")]
     ]

@@ -7,10 +7,13 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.schemas.base import QueryInput
+from app.schemas.base import QueryInput, doc
 from app.schemas.fields import Text, Uuid
 
 _WORD = Text(max_length=2000, blank_is_absent=True)
+LAST_EVENT_ID = (
+    "The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+)
 
 
 class EventQuery(QueryInput):
@@ -19,17 +22,13 @@ class EventQuery(QueryInput):
     after: Annotated[
         str | None,
         Text(max_length=64, blank_is_absent=True),
-        Field(
-            description="`next_after` of an earlier response: only later events. By default, all stored events."
-        ),
+        doc("`next_after` of an earlier response: only later events. By default, all stored events."),
     ] = None
     type: Annotated[
-        str | None,
-        _WORD,
-        Field(description="Only events of these types or families (`run.*`), separated by commas."),
+        str | None, _WORD, doc("Only events of these types or families (`run.*`), separated by commas.")
     ] = None
-    task_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this task.")] = None
-    run_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this run.")] = None
+    task_id: Annotated[UUID | None, Uuid(), doc("Only events of this task.")] = None
+    run_id: Annotated[UUID | None, Uuid(), doc("Only events of this run.")] = None
 
 
 class EventStreamQuery(QueryInput):
@@ -38,34 +37,31 @@ class EventStreamQuery(QueryInput):
     topics: Annotated[
         str | None,
         _WORD,
-        Field(
-            description="Topics, separated by commas: `tasks` for the events of the project's tasks (the default), `inbox` for the events of the "
-            "caller's questions in all projects, `run:<id>` for the stream of a run."
+        doc(
+            "Topics, separated by commas: `tasks` for the events of the project's tasks (the default), `inbox` for the "
+            "events of the caller's questions in all projects, `run:<id>` for the stream of a run."
         ),
     ] = None
-    last_event_id: Annotated[
-        str | None,
-        _WORD,
-        Field(
-            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
-        ),
-    ] = None
+    last_event_id: Annotated[str | None, _WORD, doc(LAST_EVENT_ID)] = None
+
+
+class InboxStreamQuery(QueryInput):
+    """The position from which the live stream of an inbox starts."""
+
+    last_event_id: Annotated[str | None, _WORD, doc(LAST_EVENT_ID)] = None
 
 
 class EventOut(TypedDict):
     """One event in the life cycle of a task or run."""
 
-    id: Annotated[UUID, Field(description="Id of the event; the `webhook-id` of its deliveries.")]
-    seq: Annotated[
-        int, Field(description="Number of the event. Events can become visible in a different order.")
-    ]
+    id: Annotated[UUID, doc("Id of the event; the `webhook-id` of its deliveries.")]
+    seq: Annotated[int, doc("Number of the event. Events can become visible in a different order.")]
     type: Annotated[str, Field(examples=["run.completed"])]
     timestamp: datetime
     data: Annotated[
         dict[str, Any],
-        Field(
-            description="Details of the event; `webhook_event_types` describes them by type.",
-            examples=[{"project_id": 1, "seq": 3}],
+        doc(
+            "Details of the event; `webhook_event_types` describes them by type.", {"project_id": 1, "seq": 3}
         ),
     ]
 
@@ -75,15 +71,10 @@ class EventPage(TypedDict):
 
     results: list[EventOut]
     next_after: Annotated[
-        str,
-        Field(
-            description="Opaque; send it as `after` to continue. Never null.",
-            examples=["AAAAAAAAA7oAAAAAAAAAKg"],
-        ),
+        str, doc("Opaque; send it as `after` to continue. Never null.", "AAAAAAAAA7oAAAAAAAAAKg")
     ]
     truncated: Annotated[
-        bool,
-        Field(description="Whether events after `after` have been deleted: then read the tasks themselves."),
+        bool, doc("Whether events after `after` have been deleted: then read the tasks themselves.")
     ]
 
 
@@ -92,6 +83,6 @@ class EventTypeOut(TypedDict):
 
     type: str
     description: str
-    schema: Annotated[dict[str, Any], Field(description="JSON Schema of the whole body.")]
+    schema: Annotated[dict[str, Any], doc("JSON Schema of the whole body.")]
     example: dict[str, Any]
-    since: Annotated[str, Field(description="The version of this service that introduced the type.")]
+    since: Annotated[str, doc("The version of this service that introduced the type.")]

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
 from typing_extensions import TypedDict
+
+from app.schemas.base import doc
 
 
 class LivenessOut(TypedDict):
@@ -16,8 +17,6 @@ class ReadinessOut(TypedDict):
     """The readiness of each server that the service depends on: "ok", or the problem."""
 
     status: Literal["ok", "unavailable"]
-    database: Annotated[
-        str, Field(description="PostgreSQL, with the schema of this release.", examples=["ok"])
-    ]
-    redis: Annotated[str, Field(description="Redis or Valkey.", examples=["ok"])]
-    object_store: Annotated[str, Field(description="The S3 bucket.", examples=["ok"])]
+    database: Annotated[str, doc("PostgreSQL, with the schema of this release.", "ok")]
+    redis: Annotated[str, doc("Redis or Valkey.", "ok")]
+    object_store: Annotated[str, doc("The S3 bucket.", "ok")]

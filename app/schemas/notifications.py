@@ -6,12 +6,11 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
 from app.quiet_hours import DAYS, QuietHours
-from app.schemas.base import Input, PageLink
+from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail
 from app.schemas.fields import Field as InputField
 
@@ -21,80 +20,69 @@ _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 class WatchedBy(TypedDict):
     """The device that showed the task when a push about the task was deferred."""
 
-    device: Annotated[UUID, Field(description="The device that showed the task.")]
-    seconds_ago: Annotated[
-        float, Field(description="Age of the device's last beat when the decision was made.")
-    ]
+    device: Annotated[UUID, doc("The device that showed the task.")]
+    seconds_ago: Annotated[float, doc("Age of the device's last beat when the decision was made.")]
 
 
 class DecisionOut(TypedDict):
     """One of the successive decisions about a push (first `deferred`, later `sent`), with its reason and time."""
 
-    decision: Annotated[NotificationDecision, Field(description="The decision.")]
-    reason: Annotated[str | None, Field(description="The reason for the decision.", examples=["presence"])]
-    at: Annotated[datetime, Field(description="When the decision was made.")]
+    decision: Annotated[NotificationDecision, doc("The decision.")]
+    reason: Annotated[str | None, doc("The reason for the decision.", "presence")]
+    at: Annotated[datetime, doc("When the decision was made.")]
 
 
 class NotificationOut(TypedDict):
     """A push about one event to one device: the decision about it, the reason, and the result."""
 
-    id: Annotated[UUID, Field(description="Id of the entry.")]
-    run: Annotated[UUID | None, Field(description="The run that the push is about; null for a test push.")]
-    kind: Annotated[NotificationKind, Field(description="The kind of event that the push reports.")]
-    title: Annotated[str | None, Field(description="The title of an agent's message.")]
-    body: Annotated[str, Field(description="Text of the push.", examples=['"Say hello" finished'])]
-    device: Annotated[
-        UUID | None, Field(description="The device that the push is for; null if the user has no device.")
-    ]
-    platform: Annotated[Platform | None, Field(description="The platform of the device.")]
+    id: Annotated[UUID, doc("Id of the entry.")]
+    run: Annotated[UUID | None, doc("The run that the push is about; null for a test push.")]
+    kind: Annotated[NotificationKind, doc("The kind of event that the push reports.")]
+    title: Annotated[str | None, doc("The title of an agent's message.")]
+    body: Annotated[str, doc("Text of the push.", '"Say hello" finished')]
+    device: Annotated[UUID | None, doc("The device that the push is for; null if the user has no device.")]
+    platform: Annotated[Platform | None, doc("The platform of the device.")]
     decision: Annotated[
         NotificationDecision,
-        Field(
-            description="`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
+        doc(
+            "`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
             "own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for "
             "another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or "
             "`retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, "
             "`cooled_down`, `no_token`, `no_access`; a message of an agent also `throttled`, or `suppressed` while a "
             "device shows the task, as older rows are.",
-            examples=["deferred"],
+            "deferred",
         ),
     ]
     reason: Annotated[
         str | None,
-        Field(
-            description="The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
+        doc(
+            "The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
             "`DeviceNotRegistered`, `task_muted`, `kind_off`, `project_off`, `one_a_minute` or `five_a_run`.",
-            examples=["presence"],
+            "presence",
         ),
     ]
-    watched_by: Annotated[WatchedBy | None, Field(description="The device that deferred the push.")]
-    attempts: Annotated[
-        int, Field(description="How often the push was sent to the push service.", examples=[0])
-    ]
-    created_at: Annotated[datetime, Field(description="When the decision was made.")]
-    next_attempt_at: Annotated[datetime | None, Field(description="When the push is sent next.")]
-    due_at: Annotated[datetime | None, Field(description="When the decision is made again; the same time.")]
+    watched_by: Annotated[WatchedBy | None, doc("The device that deferred the push.")]
+    attempts: Annotated[int, doc("How often the push was sent to the push service.", 0)]
+    created_at: Annotated[datetime, doc("When the decision was made.")]
+    next_attempt_at: Annotated[datetime | None, doc("When the push is sent next.")]
+    due_at: Annotated[datetime | None, doc("When the decision is made again; the same time.")]
     deferred_for: Annotated[
-        float | None,
-        Field(description="Seconds for which the push was deferred before it was sent.", examples=[65.0]),
+        float | None, doc("Seconds for which the push was deferred before it was sent.", 65.0)
     ]
     sent_at: Annotated[
-        datetime | None,
-        Field(description="When the push service accepted the push, or may have without saying so."),
+        datetime | None, doc("When the push service accepted the push, or may have without saying so.")
     ]
-    settled_at: Annotated[datetime | None, Field(description="When the final decision was made.")]
-    history: Annotated[list[DecisionOut], Field(description="All decisions about the push, oldest first.")]
+    settled_at: Annotated[datetime | None, doc("When the final decision was made.")]
+    history: Annotated[list[DecisionOut], doc("All decisions about the push, oldest first.")]
 
 
-class NotificationPage(TypedDict):
+class NotificationPage(ListPage):
     """A page of the caller's notifications about a task, newest first.
 
     Each one is a push to one device, with all decisions about it.
     """
 
-    count: Annotated[int, Field(description="Total number of entries.")]
-    next: PageLink
-    previous: PageLink
     results: list[NotificationOut]
 
 
@@ -103,27 +91,20 @@ class PushTestIn(Input):
 
     examples: ClassVar = {"The device last seen": {}, "A certain device": _DEVICE}
 
-    device_id: Annotated[
-        UUID | None, Uuid(), Field(description="Default: the caller's most recently seen device.")
-    ] = None
+    device_id: Annotated[UUID | None, Uuid(), doc("Default: the caller's most recently seen device.")] = None
 
 
 class PushTestOut(TypedDict):
     """The response of the push service to a test push."""
 
-    id: Annotated[UUID, Field(description="Id of the push in the list of the task's notifications.")]
-    device: Annotated[UUID, Field(description="The device that the push was sent to.")]
-    platform: Annotated[Platform, Field(description="The platform of the device.")]
-    decision: Annotated[
-        NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.", examples=["sent"])
-    ]
-    reason: Annotated[str | None, Field(description="Why the push was not sent.")]
+    id: Annotated[UUID, doc("Id of the push in the list of the task's notifications.")]
+    device: Annotated[UUID, doc("The device that the push was sent to.")]
+    platform: Annotated[Platform, doc("The platform of the device.")]
+    decision: Annotated[NotificationDecision, doc("`sent`, `rejected` or `retrying`.", "sent")]
+    reason: Annotated[str | None, doc("Why the push was not sent.")]
     ticket: Annotated[
         str | None,
-        Field(
-            description="The push service's ticket, if it returned one.",
-            examples=["740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d"],
-        ),
+        doc("The push service's ticket, if it returned one.", "740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d"),
     ]
 
 
@@ -138,12 +119,10 @@ _REMINDER = "After how many seconds a question that is still open is pushed once
 class QuietHoursOut(TypedDict):
     """Quiet hours: a daily period without pushes. The pushes of the period are sent as one message at its end."""
 
-    start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
-    end: Annotated[
-        str, Field(description="Time of day; on the next day unless later than `start`.", examples=["07:00"])
-    ]
-    timezone: Annotated[str, Field(description="IANA name of the time zone.", examples=["Europe/Berlin"])]
-    days: Annotated[list[str], Field(description="Days on which the quiet hours start: `mon` to `sun`.")]
+    start: Annotated[str, doc("Time of day.", "22:00")]
+    end: Annotated[str, doc("Time of day; on the next day unless later than `start`.", "07:00")]
+    timezone: Annotated[str, doc("IANA name of the time zone.", "Europe/Berlin")]
+    days: Annotated[list[str], doc("Days on which the quiet hours start: `mon` to `sun`.")]
 
 
 class MuteOut(TypedDict):
@@ -239,42 +218,32 @@ class PreferencesIn(Input):
         },
     }
 
-    completed: Annotated[bool, Boolean(), Field(description="Whether to push when a run is completed.")] = (
-        True
-    )
-    failed: Annotated[bool, Boolean(), Field(description="Whether to push when a run fails.")] = True
-    cancelled: Annotated[bool, Boolean(), Field(description="Whether to push when a run is cancelled.")] = (
-        True
-    )
-    awaiting: Annotated[bool, Boolean(), Field(description="Whether to push when an agent needs input.")] = (
-        True
-    )
-    notify_user: Annotated[bool, Boolean(), Field(description="Whether to push messages of agents.")] = True
+    completed: Annotated[bool, Boolean(), doc("Whether to push when a run is completed.")] = True
+    failed: Annotated[bool, Boolean(), doc("Whether to push when a run fails.")] = True
+    cancelled: Annotated[bool, Boolean(), doc("Whether to push when a run is cancelled.")] = True
+    awaiting: Annotated[bool, Boolean(), doc("Whether to push when an agent needs input.")] = True
+    notify_user: Annotated[bool, Boolean(), doc("Whether to push messages of agents.")] = True
     quiet_hours: Annotated[
-        QuietHours | None, _QuietHours(null=True), Field(description="The times without pushes; null: none.")
+        QuietHours | None, _QuietHours(null=True), doc("The times without pushes; null: none.")
     ] = None
     allow_during_quiet: Annotated[
-        list[Annotated[Urgency, Choice(of=Urgency, named=True)]],
-        Items(max_length=3),
-        Field(description=_ALLOWED),
-    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
-    push_text: Annotated[PushText, Choice(of=PushText, named=True), Field(description=_PUSH_TEXT)] = (
-        PushText.TITLE
-    )
+        list[Annotated[Urgency, Choice(of=Urgency, named=True)]], Items(max_length=3), doc(_ALLOWED)
+    ] = []
+    push_text: Annotated[PushText, Choice(of=PushText, named=True), doc(_PUSH_TEXT)] = PushText.TITLE
     reminder_after_seconds: Annotated[
-        int | None, Integer(minimum=60, maximum=86_400, null=True), Field(description=_REMINDER)
+        int | None, Integer(minimum=60, maximum=86_400, null=True), doc(_REMINDER)
     ] = None
 
 
 class PreferencesOut(TypedDict):
     """The notification preferences of the caller: the kinds of pushes, their times and their detail."""
 
-    completed: Annotated[bool, Field(description="Whether to push when a run is completed.")]
-    failed: Annotated[bool, Field(description="Whether to push when a run fails.")]
-    cancelled: Annotated[bool, Field(description="Whether to push when a run is cancelled.")]
-    awaiting: Annotated[bool, Field(description="Whether to push when an agent needs input.")]
-    notify_user: Annotated[bool, Field(description="Whether to push messages of agents.")]
-    quiet_hours: Annotated[QuietHoursOut | None, Field(description="The times without pushes.")]
-    allow_during_quiet: Annotated[list[Urgency], Field(description=_ALLOWED)]
-    push_text: Annotated[PushText, Field(description=_PUSH_TEXT)]
-    reminder_after_seconds: Annotated[int | None, Field(description=_REMINDER)]
+    completed: Annotated[bool, doc("Whether to push when a run is completed.")]
+    failed: Annotated[bool, doc("Whether to push when a run fails.")]
+    cancelled: Annotated[bool, doc("Whether to push when a run is cancelled.")]
+    awaiting: Annotated[bool, doc("Whether to push when an agent needs input.")]
+    notify_user: Annotated[bool, doc("Whether to push messages of agents.")]
+    quiet_hours: Annotated[QuietHoursOut | None, doc("The times without pushes.")]
+    allow_during_quiet: Annotated[list[Urgency], doc(_ALLOWED)]
+    push_text: Annotated[PushText, doc(_PUSH_TEXT)]
+    reminder_after_seconds: Annotated[int | None, doc(_REMINDER)]

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import Platform
-from app.schemas.base import Input, QueryInput
+from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Uuid
 
 # Enough for a browser's subscription; services/notifications/devices.py limits the other platforms to 512 (contract).
@@ -33,19 +32,17 @@ class PushTokenIn(Input):
     token: Annotated[
         str,
         _TOKEN,
-        Field(
-            description="Expo's push token, at most 512 characters; for `web`, the browser's subscription as JSON."
-        ),
+        doc("Expo's push token, at most 512 characters; for `web`, the browser's subscription as JSON."),
     ]
-    platform: Annotated[Platform, Choice(of=Platform), Field(description="The platform of the device.")]
+    platform: Annotated[Platform, Choice(of=Platform), doc("The platform of the device.")]
     channels: Annotated[
         list[Annotated[str, Text(max_length=64)]],
         Items(max_length=20),
-        Field(
-            description="The channels that the Android app has created, such as `questions` and `results`. A push "
+        doc(
+            "The channels that the Android app has created, such as `questions` and `results`. A push "
             "names a channel only if the app has it, since Android hides pushes of an unknown channel."
         ),
-    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
+    ] = []
 
 
 class UnregisterIn(Input):
@@ -53,22 +50,22 @@ class UnregisterIn(Input):
 
     examples: ClassVar = {"A phone": {"token": _EXAMPLE}}
 
-    token: Annotated[str, _TOKEN, Field(description="The token that the device was registered with.")]
+    token: Annotated[str, _TOKEN, doc("The token that the device was registered with.")]
 
 
 class DeviceOut(TypedDict):
     """A device that is registered for pushes. Its token is never shown."""
 
-    id: Annotated[UUID, Field(description="The `device_id` of presence.")]
-    platform: Annotated[Platform, Field(description="The platform of the device.")]
-    created_at: Annotated[datetime, Field(description="When the user first registered the device.")]
-    last_seen_at: Annotated[datetime, Field(description="When the device was last registered.")]
+    id: Annotated[UUID, doc("The `device_id` of presence.")]
+    platform: Annotated[Platform, doc("The platform of the device.")]
+    created_at: Annotated[datetime, doc("When the user first registered the device.")]
+    last_seen_at: Annotated[datetime, doc("When the device was last registered.")]
 
 
 class DeviceList(TypedDict):
     """The caller's devices, the most recently seen first."""
 
-    results: Annotated[list[DeviceOut], Field(description="At most 20.")]
+    results: Annotated[list[DeviceOut], doc("At most 20.")]
 
 
 class VapidPublicKeyOut(TypedDict):
@@ -76,11 +73,9 @@ class VapidPublicKeyOut(TypedDict):
 
     public_key: Annotated[
         str,
-        Field(
-            description="The `applicationServerKey`, in base64url.",
-            examples=[
-                "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
-            ],
+        doc(
+            "The `applicationServerKey`, in base64url.",
+            "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
         ),
     ]
 
@@ -90,17 +85,15 @@ class PresenceIn(Input):
 
     examples: ClassVar = {"A device": _DEVICE}
 
-    device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
+    device_id: Annotated[UUID, Uuid(), doc(_WHICH)]
     focused: Annotated[
-        bool,
-        Boolean(),
-        Field(description="Whether a person looks at the device; only then are pushes deferred."),
+        bool, Boolean(), doc("Whether a person looks at the device; only then are pushes deferred.")
     ] = True
     seen_seq: Annotated[
         int | None,
         Integer(minimum=0, maximum=MAX_SEQ, null=True),
-        Field(
-            description="The `seq` of the last event that the device has shown, as in the list of events; a value "
+        doc(
+            "The `seq` of the last event that the device has shown, as in the list of events; a value "
             "beyond the newest counts as the newest."
         ),
     ] = None
@@ -111,10 +104,10 @@ class PresenceLeaveIn(Input):
 
     examples: ClassVar = {"A device": _DEVICE}
 
-    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
+    device_id: Annotated[UUID | None, Uuid(), doc(_WHICH)] = None
 
 
 class PresenceLeaveQuery(QueryInput):
     """The device that no longer shows the task. Clients that cannot send a body with DELETE send it as a query."""
 
-    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body has precedence.")] = None
+    device_id: Annotated[UUID | None, Uuid(), doc(_WHICH + " The body has precedence.")] = None

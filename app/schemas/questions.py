@@ -20,7 +20,7 @@ from app.enums import (
     Urgency,
 )
 from app.ids import MAX_BIGINT
-from app.schemas.base import Input, PageLink, QueryInput
+from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import Choice, Integer, JsonObject, Text, Timestamp, fail
 from app.schemas.users import UserBasic
 
@@ -41,46 +41,22 @@ class InboxQuery(QueryInput):
     status: Annotated[
         InboxStatus,
         Choice(of=InboxStatus, named=True),
-        Field(description="`open`: only questions that wait for an answer; `all`: closed questions too."),
+        doc("`open`: only questions that wait for an answer; `all`: closed questions too."),
     ] = InboxStatus.OPEN
     kind: Annotated[
-        QuestionKind | None,
-        Choice(of=QuestionKind, named=True),
-        Field(description="Only questions of this kind."),
+        QuestionKind | None, Choice(of=QuestionKind, named=True), doc("Only questions of this kind.")
     ] = None
     project_id: Annotated[
-        int | None,
-        Integer(minimum=1, maximum=MAX_BIGINT),
-        Field(description="Only questions of this project."),
-    ] = None
-
-
-class InboxStreamQuery(QueryInput):
-    """The position from which the live stream of an inbox starts."""
-
-    last_event_id: Annotated[
-        str | None,
-        Text(max_length=2000, blank_is_absent=True),
-        Field(
-            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
-        ),
+        int | None, Integer(minimum=1, maximum=MAX_BIGINT), doc("Only questions of this project.")
     ] = None
 
 
 class QuestionOption(TypedDict):
     """One choice that an agent offers in a permission request, as a response shows it."""
 
-    id: Annotated[str, Field(description="The `option_id` of an answer.", examples=["allow"])]
-    name: Annotated[
-        str, Field(description="The label of the choice, written by the agent.", examples=["Allow once"])
-    ]
-    kind: Annotated[
-        str,
-        Field(
-            description="`allow_once`, `allow_always`, `reject_once` or `reject_always`.",
-            examples=["allow_once"],
-        ),
-    ]
+    id: Annotated[str, doc("The `option_id` of an answer.", "allow")]
+    name: Annotated[str, doc("The label of the choice, written by the agent.", "Allow once")]
+    kind: Annotated[str, doc("`allow_once`, `allow_always`, `reject_once` or `reject_always`.", "allow_once")]
 
 
 class QuestionTask(TypedDict):
@@ -103,11 +79,10 @@ class Winner(TypedDict):
     """The answer that closed a question, and the person, channel and time of the answer; all null without an answer."""
 
     answer: Annotated[
-        dict[str, Any] | None,
-        Field(description="The answer: `option_id`, `action` or `text`.", examples=[{"option_id": "allow"}]),
+        dict[str, Any] | None, doc("The answer: `option_id`, `action` or `text`.", {"option_id": "allow"})
     ]
     answered_by: UserBasic | None
-    answered_via: Annotated[AnswerVia | None, Field(description="The channel by which the answer arrived.")]
+    answered_via: Annotated[AnswerVia | None, doc("The channel by which the answer arrived.")]
     answered_at: datetime | None
 
 
@@ -117,57 +92,41 @@ class QuestionOut(Winner):
     id: UUID
     kind: Annotated[
         QuestionKind,
-        Field(
-            description="`permission`: the agent asks to do this; `form`: fields to fill in; `url`: a page to open; "
+        doc(
+            "`permission`: the agent asks to do this; `form`: fields to fill in; `url`: a page to open; "
             "`message`: the agent's turn is over, and it waits for your next message."
         ),
     ]
     status: Annotated[
         QuestionStatus,
-        Field(
-            description="`expired`: no answer came in time; `withdrawn`: the agent does not wait any more."
-        ),
+        doc("`expired`: no answer came in time; `withdrawn`: the agent does not wait any more."),
     ]
-    urgency: Annotated[Urgency, Field(description="The urgency of notifications about the question.")]
-    risk: Annotated[
-        QuestionRisk, Field(description="The risk of an answer, by the tool and the rules of the service.")
-    ]
+    urgency: Annotated[Urgency, doc("The urgency of notifications about the question.")]
+    risk: Annotated[QuestionRisk, doc("The risk of an answer, by the tool and the rules of the service.")]
     digest: Annotated[
         str,
-        Field(
-            description="SHA-256 of the question's content, in hexadecimal digits. Send it with the answer.",
-            examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        doc(
+            "SHA-256 of the question's content, in hexadecimal digits. Send it with the answer.",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         ),
     ]
     title: Annotated[str, Field(examples=["Run `make deploy`"])]
-    detail: Annotated[str, Field(description="The requested action, shortened.", examples=["make deploy"])]
-    options: Annotated[list[QuestionOption], Field(description="The choices of a `permission`.")]
-    schema: Annotated[
-        dict[str, Any] | None, Field(description="JSON Schema of the `content` that answers a `form`.")
-    ]
-    link: Annotated[str | None, Field(description="The page that a `url` question is about.")]
-    link_host: Annotated[
-        str | None, Field(description="The host of `url`. Show it to people before they open the page.")
-    ]
+    detail: Annotated[str, doc("The requested action, shortened.", "make deploy")]
+    options: Annotated[list[QuestionOption], doc("The choices of a `permission`.")]
+    schema: Annotated[dict[str, Any] | None, doc("JSON Schema of the `content` that answers a `form`.")]
+    link: Annotated[str | None, doc("The page that a `url` question is about.")]
+    link_host: Annotated[str | None, doc("The host of `url`. Show it to people before they open the page.")]
     task: QuestionTask
     run: QuestionRun
     project_id: int
     opened_at: datetime
-    expires_at: Annotated[
-        datetime | None, Field(description="When the question expires, which counts as a refusal.")
-    ]
+    expires_at: Annotated[datetime | None, doc("When the question expires, which counts as a refusal.")]
     snoozed_until: Annotated[
-        datetime | None, Field(description="Until when the caller gets no notifications about the question.")
+        datetime | None, doc("Until when the caller gets no notifications about the question.")
     ]
-    allowed_actions: Annotated[
-        list[QuestionAction], Field(description="The actions the caller may take now.")
-    ]
+    allowed_actions: Annotated[list[QuestionAction], doc("The actions the caller may take now.")]
     url: Annotated[
-        str,
-        Field(
-            description="URL of a page that shows the task to people.",
-            examples=["/api/projects/1/tasks/019ca8a0/"],
-        ),
+        str, doc("URL of a page that shows the task to people.", "/api/projects/1/tasks/019ca8a0/")
     ]
 
 
@@ -177,18 +136,12 @@ class QuestionList(TypedDict):
     results: list[QuestionOut]
 
 
-class InboxPage(TypedDict):
+class InboxPage(ListPage):
     """A page of questions, most urgent first, then oldest first."""
 
-    count: Annotated[int, Field(description="The number of matching questions.")]
-    next: PageLink
-    previous: PageLink
     results: list[QuestionOut]
     open_count: Annotated[
-        int,
-        Field(
-            description="The number of the caller's open questions over all projects, unfiltered, without messages."
-        ),
+        int, doc("The number of the caller's open questions over all projects, unfiltered, without messages.")
     ]
 
 
@@ -200,30 +153,26 @@ class ActionIn(Input):
     digest: Annotated[
         str | None,
         Text(max_length=_DIGEST, null=True),
-        Field(description="The digest of the question that was shown; a different one is refused."),
+        doc("The digest of the question that was shown; a different one is refused."),
     ] = None
     option_id: Annotated[
-        str | None, Text(max_length=_MAX_OPTION, null=True), Field(description="Answers a `permission`.")
+        str | None, Text(max_length=_MAX_OPTION, null=True), doc("Answers a `permission`.")
     ] = None
     action: Annotated[
         FormAction | None,
         Choice(of=FormAction, named=True, null=True),
-        Field(
-            description="Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for."
-        ),
+        doc("Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for."),
     ] = None
     content: Annotated[
         dict[str, Any] | None,
         JsonObject(null=True),
-        Field(description="With `accept`: the fields of a `form`, by its `schema`."),
+        doc("With `accept`: the fields of a `form`, by its `schema`."),
     ] = None
-    text: Annotated[
-        str | None, Text(max_length=_MAX_TEXT, null=True), Field(description="Answers a `message`.")
-    ] = None
+    text: Annotated[str | None, Text(max_length=_MAX_TEXT, null=True), doc("Answers a `message`.")] = None
     custom_input: Annotated[
         str | None,
         Text(max_length=_MAX_NOTE, null=True, blank_is_absent=True),
-        Field(description="A note to the agent, with `option_id`."),
+        doc("A note to the agent, with `option_id`."),
     ] = None
 
     @model_validator(mode="after")
@@ -265,12 +214,9 @@ class AnsweredOut(Winner):
 
     status: Literal["answered"]
     delivery: Annotated[
-        CommandStatus,
-        Field(description="The progress of the answer to the agent; `dropped`: the agent ended first."),
+        CommandStatus, doc("The progress of the answer to the agent; `dropped`: the agent ended first.")
     ]
-    repeated: NotRequired[
-        Annotated[bool, Field(description="True if the question had this answer already.", examples=[True])]
-    ]
+    repeated: NotRequired[Annotated[bool, doc("True if the question had this answer already.", True)]]
 
 
 class SnoozeIn(Input):
@@ -279,14 +225,12 @@ class SnoozeIn(Input):
     examples: ClassVar = {"For an hour": {"seconds": 3600}}
 
     until: Annotated[
-        datetime | None,
-        Timestamp(null=True),
-        Field(description="Until this time, at most 24 hours from now."),
+        datetime | None, Timestamp(null=True), doc("Until this time, at most 24 hours from now.")
     ] = None
     seconds: Annotated[
         int | None,
         Integer(minimum=1, maximum=MAX_SNOOZE_SECONDS, null=True),
-        Field(description="For how many seconds from now."),
+        doc("For how many seconds from now."),
     ] = None
 
     @model_validator(mode="after")

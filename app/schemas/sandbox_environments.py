@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import NetworkAccessLevel
-from app.schemas.base import Input, PageLink
+from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, check_repository, fail
 from app.schemas.users import UserBasic
 
@@ -80,7 +79,7 @@ class _Variables(JsonObject):
 
 
 _NAME = Text(max_length=255)
-_NAMED = Field(description="Name of the environment, for people.", examples=["Web app"])
+_NAMED = doc("Name of the environment, for people.", "Web app")
 
 
 class _Fields(Input):
@@ -89,8 +88,8 @@ class _Fields(Input):
     network_access_level: Annotated[
         NetworkAccessLevel,
         Choice(of=NetworkAccessLevel),
-        Field(
-            description="The hosts that agents can reach. `none`: no host; `model-only`: the host of their model; "
+        doc(
+            "The hosts that agents can reach. `none`: no host; `model-only`: the host of their model; "
             "`trusted`: package registries, code hosts and `allowed_domains`; `custom`: `allowed_domains`; `full`: "
             "all hosts. The operator may allow less. A new environment has `trusted`."
         ),
@@ -98,31 +97,29 @@ class _Fields(Input):
     allowed_domains: Annotated[
         list[Annotated[str, Text(max_length=255, check=_check_domain)]],
         Items(max_length=_MAX_DOMAINS),
-        Field(description="Host names; `*.example.com` matches all names below example.com, but not itself."),
-    ] = []  # noqa: RUF012 - pydantic copies defaults
+        doc("Host names; `*.example.com` matches all names below example.com, but not itself."),
+    ] = []
     include_default_domains: Annotated[
-        bool, Boolean(), Field(description="Whether `custom` has the default domains of `trusted` too.")
+        bool, Boolean(), doc("Whether `custom` has the default domains of `trusted` too.")
     ] = False
     repositories: Annotated[
         list[Annotated[str, Text(max_length=255, check=check_repository)]],
         Items(max_length=_MAX_REPOSITORIES),
-        Field(
-            description="Repositories that the environment is meant for, as a hint for clients; not enforced."
-        ),
-    ] = []  # noqa: RUF012 - likewise
+        doc("Repositories that the environment is meant for, as a hint for clients; not enforced."),
+    ] = []
     environment_variables: Annotated[
         dict[str, str],
         _Variables(),
-        Field(
-            description="Environment variables of the agent, by name. Stored encrypted and never shown; in an update "
+        doc(
+            "Environment variables of the agent, by name. Stored encrypted and never shown; in an update "
             "they replace all existing variables."
         ),
-    ] = {}  # noqa: RUF012 - likewise
+    ] = {}
     private: Annotated[
         bool,
         Boolean(),
-        Field(
-            description="Whether only the creator can use the environment (the default of a new one), or the whole project."
+        doc(
+            "Whether only the creator can use the environment (the default of a new one), or the whole project."
         ),
     ] = True
 
@@ -161,55 +158,37 @@ class SandboxEnvironmentOut(TypedDict):
     """A sandbox environment in a response, without the values of its variables."""
 
     id: UUID
-    name: Annotated[str, Field(description="Name of the environment, for people.", examples=["Web app"])]
-    network_access_level: Annotated[
-        NetworkAccessLevel, Field(description="The hosts that agents can reach.", examples=["custom"])
-    ]
+    name: Annotated[str, doc("Name of the environment, for people.", "Web app")]
+    network_access_level: Annotated[NetworkAccessLevel, doc("The hosts that agents can reach.", "custom")]
     allowed_domains: Annotated[
         list[str],
-        Field(
-            description="Additional host names; `*.example.com` matches all names below example.com.",
-            examples=[["registry.npmjs.org"]],
+        doc(
+            "Additional host names; `*.example.com` matches all names below example.com.",
+            ["registry.npmjs.org"],
         ),
     ]
-    include_default_domains: Annotated[
-        bool, Field(description="Whether `custom` has the default domains too.", examples=[False])
-    ]
+    include_default_domains: Annotated[bool, doc("Whether `custom` has the default domains too.", False)]
     repositories: Annotated[
         list[str],
-        Field(
-            description="Repositories that the environment is meant for; not enforced.",
-            examples=[["taskbeacon/taskbeacon"]],
-        ),
+        doc("Repositories that the environment is meant for; not enforced.", ["taskbeacon/taskbeacon"]),
     ]
-    has_environment_variables: Annotated[bool, Field(description="Whether the environment has any variable.")]
-    environment_variable_keys: Annotated[
-        list[str], Field(description="Names of the variables, sorted.", examples=[["STAGING_TOKEN"]])
-    ]
-    private: Annotated[
-        bool, Field(description="Whether only the creator can use the environment.", examples=[False])
-    ]
-    internal: Annotated[
-        bool, Field(description="Always false: the service creates no environments itself.", examples=[False])
-    ]
+    has_environment_variables: Annotated[bool, doc("Whether the environment has any variable.")]
+    environment_variable_keys: Annotated[list[str], doc("Names of the variables, sorted.", ["STAGING_TOKEN"])]
+    private: Annotated[bool, doc("Whether only the creator can use the environment.", False)]
+    internal: Annotated[bool, doc("Always false: the service creates no environments itself.", False)]
     effective_domains: Annotated[
         list[str],
-        Field(
-            description="All host names that agents can reach besides their model's; empty for `full`, which allows all hosts.",
-            examples=[["registry.npmjs.org"]],
+        doc(
+            "All host names that agents can reach besides their model's; empty for `full`, which allows all hosts.",
+            ["registry.npmjs.org"],
         ),
     ]
-    created_by: Annotated[
-        UserBasic | None, Field(description="The creator; null if the account was deleted.")
-    ]
+    created_by: Annotated[UserBasic | None, doc("The creator; null if the account was deleted.")]
     created_at: datetime
     updated_at: datetime
 
 
-class SandboxEnvironmentPage(TypedDict):
+class SandboxEnvironmentPage(ListPage):
     """A page of sandbox environments."""
 
-    count: Annotated[int, Field(description="The number of environments that the caller can see.")]
-    next: PageLink
-    previous: PageLink
     results: list[SandboxEnvironmentOut]

@@ -7,27 +7,21 @@ from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import ArtifactType
-from app.schemas.base import Input
+from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Integer, Items, Text, fail
 
 _MAX_ITEMS = 100
 MAX_BYTES = 30 * 1024 * 1024
 
 Name = Annotated[
-    str,
-    Text(max_length=255),
-    Field(description="File name; everything up to its last `/` is dropped.", examples=["screenshot.png"]),
+    str, Text(max_length=255), doc("File name; everything up to its last `/` is dropped.", "screenshot.png")
 ]
-Type = Annotated[ArtifactType, Choice(of=ArtifactType), Field(description="The role of the file in the run.")]
-Source = Annotated[
-    str, Text(max_length=64, blank=True), Field(description="The origin of the file, for people.")
-]
+Type = Annotated[ArtifactType, Choice(of=ArtifactType), doc("The role of the file in the run.")]
+Source = Annotated[str, Text(max_length=64, blank=True), doc("The origin of the file, for people.")]
 ContentType = Annotated[
-    str | None,
-    Text(max_length=255, blank_is_absent=True),
-    Field(description="Media type of the file.", examples=["image/png"]),
+    str | None, Text(max_length=255, blank_is_absent=True), doc("Media type of the file.", "image/png")
 ]
-StoragePath = Annotated[str, Text(max_length=500), Field(description="The `storage_path` of the file.")]
+StoragePath = Annotated[str, Text(max_length=500), doc("The `storage_path` of the file.")]
 
 
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
@@ -56,23 +50,17 @@ class ArtifactItems(Items):
 class ArtifactOut(TypedDict):
     """A stored file that belongs to a run."""
 
-    id: Annotated[
-        str,
-        Field(
-            description="Id of the artifact: 32 hexadecimal digits.",
-            examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
-        ),
-    ]
-    name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
-    type: Annotated[str, Field(description="Role of the file in the run.", examples=["output"])]
-    source: Annotated[str, Field(description="Origin of the file; may be empty.", examples=["agent"])]
-    size: Annotated[int, Field(description="Size in bytes.", examples=[213])]
-    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
+    id: Annotated[str, doc("Id of the artifact: 32 hexadecimal digits.", "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d")]
+    name: Annotated[str, doc("Name of the file.", "changes.patch")]
+    type: Annotated[str, doc("Role of the file in the run.", "output")]
+    source: Annotated[str, doc("Origin of the file; may be empty.", "agent")]
+    size: Annotated[int, doc("Size in bytes.", 213)]
+    content_type: Annotated[str, doc("Media type; may be empty.", "text/x-patch")]
     storage_path: Annotated[
         str,
-        Field(
-            description="Key of the object in the bucket.",
-            examples=["tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch"],
+        doc(
+            "Key of the object in the bucket.",
+            "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
         ),
     ]
     uploaded_at: Annotated[
@@ -92,9 +80,7 @@ class PrepareItem(Input):
     type: Type
     source: Source = ""
     size: Annotated[
-        int,
-        Integer(minimum=1, maximum=MAX_BYTES),
-        Field(description="Size in bytes; the form accepts no larger file."),
+        int, Integer(minimum=1, maximum=MAX_BYTES), doc("Size in bytes; the form accepts no larger file.")
     ]
     content_type: ContentType = None
 
@@ -105,14 +91,14 @@ class PrepareIn(Input):
     examples: ClassVar = {"A screenshot": {"artifacts": [{**_FILE, "size": 48213}]}}
 
     artifacts: Annotated[
-        list[PrepareItem], ArtifactItems(), Field(description="Files to upload, in the order of the answer.")
+        list[PrepareItem], ArtifactItems(), doc("Files to upload, in the order of the answer.")
     ]
 
 
 class FinalizeItem(Input):
     """A file that a client has uploaded with a signed form, to be verified and stored."""
 
-    id: Annotated[str, Text(max_length=128), Field(description="The id of the prepared artifact.")]
+    id: Annotated[str, Text(max_length=128), doc("The id of the prepared artifact.")]
     name: Name
     type: Type
     source: Source = ""
@@ -126,9 +112,7 @@ class FinalizeIn(Input):
     examples: ClassVar = {"A screenshot": {"artifacts": [{**_FILE, "id": _FILE_ID, "storage_path": _PATH}]}}
 
     artifacts: Annotated[
-        list[FinalizeItem],
-        ArtifactItems(),
-        Field(description="The uploaded files; all are accepted, or none."),
+        list[FinalizeItem], ArtifactItems(), doc("The uploaded files; all are accepted, or none.")
     ]
 
 
@@ -136,17 +120,13 @@ class PresignedPost(TypedDict):
     """A signed HTML form that uploads one file directly to object storage."""
 
     url: Annotated[
-        str,
-        Field(
-            description="URL to POST the form to, as multipart/form-data.",
-            examples=["https://storage.example.com/taskbeacon"],
-        ),
+        str, doc("URL to POST the form to, as multipart/form-data.", "https://storage.example.com/taskbeacon")
     ]
     fields: Annotated[
         dict[str, str],
-        Field(
-            description="Form fields to send verbatim, before the file part `file`.",
-            examples=[{"key": "tasks/artifacts/screenshot.png", "policy": "eyJl…"}],
+        doc(
+            "Form fields to send verbatim, before the file part `file`.",
+            {"key": "tasks/artifacts/screenshot.png", "policy": "eyJl…"},
         ),
     ]
 
@@ -163,7 +143,7 @@ class PreparedOut(TypedDict):
     storage_path: Annotated[
         str, Field(examples=["tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png"])
     ]
-    expires_in: Annotated[int, Field(description="Seconds for which the form is valid.", examples=[3600])]
+    expires_in: Annotated[int, doc("Seconds for which the form is valid.", 3600)]
     presigned_post: PresignedPost
 
 

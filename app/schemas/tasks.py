@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
-from app.schemas.base import Input, PageLink, QueryInput
+from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
     Boolean,
     Choice,
@@ -85,74 +85,63 @@ class TaskIn(Input):
     title: Annotated[
         str,
         Text(max_length=255, blank=True),
-        Field(
-            description="Derived from the description when absent or empty.", examples=["Fix the login page"]
-        ),
+        doc("Derived from the description when absent or empty.", "Fix the login page"),
     ] = ""
     title_manually_set: Annotated[
-        bool,
-        Boolean(),
-        Field(description="Whether a person chose the title; follows from `title` unless given."),
+        bool, Boolean(), doc("Whether a person chose the title; follows from `title` unless given.")
     ] = False
     description: Annotated[
         str,
         Text(blank=True),
-        Field(
-            description="The instructions for the agent.",
-            examples=["Say hello:\n\n```file path=hello.txt\nHello\n```"],
-        ),
+        doc("The instructions for the agent.", "Say hello:\n\n```file path=hello.txt\nHello\n```"),
     ] = ""
     origin_product: Annotated[
         OriginProduct,
         _Origin(of=OriginProduct),
-        Field(
-            description="The product that the task came from; it decides who can see the task. Fixed at creation. "
+        doc(
+            "The product that the task came from; it decides who can see the task. Fixed at creation. "
             "Default: `user_created`."
         ),
     ] = OriginProduct.USER_CREATED
     repository: Annotated[
         str | None,
         Text(max_length=255, blank=True, null=True, check=check_repository),
-        Field(description="`organization/repository` to work in.", examples=["taskbeacon/taskbeacon"]),
+        doc("`organization/repository` to work in.", "taskbeacon/taskbeacon"),
     ] = None
     github_integration: Annotated[
-        int | None,
-        ForeignKey(null=True),
-        Field(description="Default: the project's first GitHub integration."),
+        int | None, ForeignKey(null=True), doc("Default: the project's first GitHub integration.")
     ] = None
     github_user_integration: Annotated[
-        UUID | None, ForeignUuid(null=True), Field(description="The caller's own GitHub integration.")
+        UUID | None, ForeignUuid(null=True), doc("The caller's own GitHub integration.")
     ] = None
     signal_report: Annotated[
         UUID | None,
         ForeignUuid(null=True),
-        Field(description="The signal report that the task is about. Fixed at creation."),
+        doc("The signal report that the task is about. Fixed at creation."),
     ] = None
     signal_report_task_relationship: Annotated[
         SignalReportRelationship | None,
         Choice(of=SignalReportRelationship, null=True),
-        Field(description="How the task relates to the report. Write only, fixed at creation."),
+        doc("How the task relates to the report. Write only, fixed at creation."),
     ] = None
     json_schema: Annotated[
         Any,
         Json(null=True),
-        Field(
-            description="JSON Schema that the output of every run must satisfy. Any JSON is stored, but no "
+        doc(
+            "JSON Schema that the output of every run must satisfy. Any JSON is stored, but no "
             "output satisfies one that is no valid JSON Schema."
         ),
     ] = None
     internal: Annotated[
-        bool, Boolean(), Field(description="Whether the task is internal, and hidden from lists by default.")
+        bool, Boolean(), doc("Whether the task is internal, and hidden from lists by default.")
     ] = False
     archived: Annotated[
-        bool,
-        Boolean(),
-        Field(description="Whether the task is archived; lists omit archived tasks by default."),
+        bool, Boolean(), doc("Whether the task is archived; lists omit archived tasks by default.")
     ] = False
     ci_prompt: Annotated[
         str | None,
         Text(blank=True, null=True),
-        Field(description="The instructions for the agent when the checks of its branch fail."),
+        doc("The instructions for the agent when the checks of its branch fail."),
     ] = None
 
 
@@ -165,39 +154,29 @@ class TaskListQuery(QueryInput):
     archived: Annotated[
         Archived,
         Choice(of=Archived),
-        Field(
-            description="`true`: only archived tasks; `all`: archived tasks too. By default archived tasks are omitted."
-        ),
+        doc("`true`: only archived tasks; `all`: archived tasks too. By default archived tasks are omitted."),
     ] = Archived.NO
-    created_by: Annotated[
-        int | None, Integer(), Field(description="Only tasks that the user with this id created.")
-    ] = None
+    created_by: Annotated[int | None, Integer(), doc("Only tasks that the user with this id created.")] = None
     internal: Annotated[
-        bool, Boolean(), Field(description="`true`: only internal tasks. Ignored unless the caller is staff.")
+        bool, Boolean(), doc("`true`: only internal tasks. Ignored unless the caller is staff.")
     ] = False
     organization: Annotated[
-        str | None, _WORD, Field(description="Only tasks of repositories of this owner, in any case.")
+        str | None, _WORD, doc("Only tasks of repositories of this owner, in any case.")
     ] = None
-    origin_product: Annotated[str | None, _WORD, Field(description="Product the task came from.")] = None
+    origin_product: Annotated[str | None, _WORD, doc("Product the task came from.")] = None
     repository: Annotated[
         str | None,
         _WORD,
-        Field(
-            description="Only tasks of this repository: `organization/repository`, or the name alone, in any case."
-        ),
+        doc("Only tasks of this repository: `organization/repository`, or the name alone, in any case."),
     ] = None
     search: Annotated[
         str | None,
         _WORD,
-        Field(
-            description="Only tasks with this text in the title or description, or with this number (`TES-12`, `12`)."
-        ),
+        doc("Only tasks with this text in the title or description, or with this number (`TES-12`, `12`)."),
     ] = None
-    stage: Annotated[str | None, _WORD, Field(description="Only tasks with a run in this stage.")] = None
+    stage: Annotated[str | None, _WORD, doc("Only tasks with a run in this stage.")] = None
     status: Annotated[
-        RunStatus | None,
-        Choice(of=RunStatus),
-        Field(description="Only tasks with a latest run of this status."),
+        RunStatus | None, Choice(of=RunStatus), doc("Only tasks with a latest run of this status.")
     ] = None
 
 
@@ -205,75 +184,51 @@ class TaskOut(TypedDict):
     """A task. The response always has exactly these keys."""
 
     id: UUID
-    task_number: Annotated[
-        int | None, Field(description="Number of the task within the project; the first is 0.", examples=[12])
-    ]
-    slug: Annotated[str, Field(description="The number with the project's prefix.", examples=["TES-12"])]
-    title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
-    title_manually_set: Annotated[bool, Field(description="Whether a person chose the title.")]
+    task_number: Annotated[int | None, doc("Number of the task within the project; the first is 0.", 12)]
+    slug: Annotated[str, doc("The number with the project's prefix.", "TES-12")]
+    title: Annotated[str, doc("May be empty.", "Say hello")]
+    title_manually_set: Annotated[bool, doc("Whether a person chose the title.")]
     description: Annotated[
         str,
-        Field(
-            description="The instructions for the agent; may be empty.",
-            examples=["Give the repository a page that says hello."],
-        ),
+        doc("The instructions for the agent; may be empty.", "Give the repository a page that says hello."),
     ]
     origin_product: Annotated[
         OriginProduct,
-        Field(
-            description="The product that the task came from; decides who can see the task.",
-            examples=["user_created"],
-        ),
+        doc("The product that the task came from; decides who can see the task.", "user_created"),
     ]
     repository: Annotated[
         str | None,
-        Field(
-            description="The repository as `organization/repository` in lower case; null for none.",
-            examples=["taskbeacon/taskbeacon"],
+        doc(
+            "The repository as `organization/repository` in lower case; null for none.",
+            "taskbeacon/taskbeacon",
         ),
     ]
-    github_integration: Annotated[int | None, Field(description="Integration of the project to clone with.")]
-    github_user_integration: Annotated[
-        UUID | None, Field(description="Integration of the creator to push with.")
-    ]
-    signal_report: Annotated[UUID | None, Field(description="The signal report that the task is about.")]
-    json_schema: Annotated[
-        Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
-    ]
-    internal: Annotated[
-        bool,
-        Field(
-            description="Whether the task is internal, and hidden from lists by default.", examples=[False]
-        ),
-    ]
-    archived: Annotated[bool, Field(description="Whether the task is archived.", examples=[False])]
-    archived_at: Annotated[datetime | None, Field(description="When the task was archived.")]
-    latest_run: Annotated[RunOut | None, Field(description="The complete newest run; null before the first.")]
+    github_integration: Annotated[int | None, doc("Integration of the project to clone with.")]
+    github_user_integration: Annotated[UUID | None, doc("Integration of the creator to push with.")]
+    signal_report: Annotated[UUID | None, doc("The signal report that the task is about.")]
+    json_schema: Annotated[Any, doc("JSON Schema that the output of every run must satisfy; null for none.")]
+    internal: Annotated[bool, doc("Whether the task is internal, and hidden from lists by default.", False)]
+    archived: Annotated[bool, doc("Whether the task is archived.", False)]
+    archived_at: Annotated[datetime | None, doc("When the task was archived.")]
+    latest_run: Annotated[RunOut | None, doc("The complete newest run; null before the first.")]
     created_at: datetime
     updated_at: datetime
-    created_by: Annotated[
-        UserBasic | None, Field(description="The creator; null if the account was deleted.")
-    ]
+    created_by: Annotated[UserBasic | None, doc("The creator; null if the account was deleted.")]
     ci_prompt: Annotated[
-        str | None, Field(description="The instructions for the agent when the checks of its branch fail.")
+        str | None, doc("The instructions for the agent when the checks of its branch fail.")
     ]
 
 
-class TaskPage(TypedDict):
+class TaskPage(ListPage):
     """A page of tasks, newest first."""
 
-    count: Annotated[int, Field(description="The number of tasks that match the filters.")]
-    next: PageLink
-    previous: PageLink
     results: list[TaskOut]
 
 
 class RepositoriesOut(TypedDict):
     """The repositories of the tasks that the caller can see."""
 
-    repositories: Annotated[
-        list[str], Field(description="Distinct and sorted.", examples=[["taskbeacon/taskbeacon"]])
-    ]
+    repositories: Annotated[list[str], doc("Distinct and sorted.", ["taskbeacon/taskbeacon"])]
 
 
 class SummariesIn(Input):
@@ -284,7 +239,7 @@ class SummariesIn(Input):
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],
         Items(max_length=_MAX_SUMMARIES, empty=False),
-        Field(description="Ids of tasks; the answer omits tasks that the caller cannot see."),
+        doc("Ids of tasks; the answer omits tasks that the caller cannot see."),
     ]
 
 
@@ -299,25 +254,17 @@ class SummaryOut(TypedDict):
     """A summary of a task: title, repository, times, and the status of its latest run."""
 
     id: UUID
-    title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
+    title: Annotated[str, doc("May be empty.", "Say hello")]
     repository: Annotated[
         str | None,
-        Field(
-            description="The repository as `organization/repository`; null for none.",
-            examples=["taskbeacon/taskbeacon"],
-        ),
+        doc("The repository as `organization/repository`; null for none.", "taskbeacon/taskbeacon"),
     ]
     created_at: datetime
     updated_at: datetime
-    latest_run: Annotated[
-        LatestRunSummary | None, Field(description="The latest run; null before the first run.")
-    ]
+    latest_run: Annotated[LatestRunSummary | None, doc("The latest run; null before the first run.")]
 
 
-class SummaryPage(TypedDict):
+class SummaryPage(ListPage):
     """A page of summaries of tasks, newest first."""
 
-    count: Annotated[int, Field(description="Number of the requested tasks that the caller can see.")]
-    next: PageLink
-    previous: PageLink
     results: list[SummaryOut]

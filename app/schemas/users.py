@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.schemas.base import PageLink
+from app.schemas.base import ListPage, doc
 
 
 class UserBasic(TypedDict):
@@ -15,19 +15,13 @@ class UserBasic(TypedDict):
 
     id: int
     uuid: UUID
-    distinct_id: Annotated[
-        str, Field(description="Stable identifier in analytics.", examples=["f0a1b2c3d4e5"])
-    ]
+    distinct_id: Annotated[str, doc("Stable identifier in analytics.", "f0a1b2c3d4e5")]
     first_name: Annotated[str, Field(examples=["Ada"])]
     last_name: Annotated[str, Field(examples=["Example"])]
     email: Annotated[str, Field(examples=["ada@example.com"])]
     is_email_verified: bool | None
-    hedgehog_config: Annotated[
-        dict[str, Any] | None, Field(description="The appearance of the user's avatar.")
-    ]
-    role_at_organization: Annotated[
-        str | None, Field(description="The user's role, in the user's own words.")
-    ]
+    hedgehog_config: Annotated[dict[str, Any] | None, doc("The appearance of the user's avatar.")]
+    role_at_organization: Annotated[str | None, doc("The user's role, in the user's own words.")]
 
 
 class OrganizationOut(TypedDict):
@@ -40,38 +34,26 @@ class OrganizationOut(TypedDict):
 class ProjectOut(TypedDict):
     """A project that the caller may use."""
 
-    id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
+    id: Annotated[int, doc("The project's id in the paths of its tasks.")]
     uuid: UUID
-    organization: Annotated[UUID, Field(description="The organization that owns it.")]
-    project_id: Annotated[int, Field(description="The same as `id`.")]
-    api_token: Annotated[
-        str,
-        Field(
-            description="Public token of the project; not a credential.", examples=["phc_8s7d6f5g4h3j2k1l"]
-        ),
-    ]
-    name: Annotated[
-        str, Field(description="Its first letters begin the slugs of its tasks.", examples=["Test Team"])
-    ]
+    organization: Annotated[UUID, doc("The organization that owns it.")]
+    project_id: Annotated[int, doc("The same as `id`.")]
+    api_token: Annotated[str, doc("Public token of the project; not a credential.", "phc_8s7d6f5g4h3j2k1l")]
+    name: Annotated[str, doc("Its first letters begin the slugs of its tasks.", "Test Team")]
     timezone: Annotated[str, Field(examples=["UTC"])]
 
 
-class ProjectPage(TypedDict):
+class ProjectPage(ListPage):
     """A page of projects that the caller may use."""
 
-    count: Annotated[int, Field(description="Number of projects that the caller may use.")]
-    next: PageLink
-    previous: PageLink
     results: list[ProjectOut]
 
 
 class UserOut(UserBasic):
     """The user that the caller's API key belongs to, with their current project and organizations."""
 
-    is_staff: Annotated[bool, Field(description="Whether the user operates this service.", examples=[False])]
+    is_staff: Annotated[bool, doc("Whether the user operates this service.", False)]
     date_joined: datetime
-    team: Annotated[ProjectOut | None, Field(description="The current project (`@current`).")]
-    organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]
-    organizations: Annotated[
-        list[OrganizationOut], Field(description="All organizations of the caller's projects.")
-    ]
+    team: Annotated[ProjectOut | None, doc("The current project (`@current`).")]
+    organization: Annotated[OrganizationOut | None, doc("The organization of that project.")]
+    organizations: Annotated[list[OrganizationOut], doc("All organizations of the caller's projects.")]

@@ -3,17 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
+from app.schemas.base import doc
 from app.schemas.users import UserBasic
 
 
 class ViewerOut(TypedDict):
     """A user who looks at a task now, on a device that shows the task in focus."""
 
-    task: Annotated[UUID, Field(description="The task.")]
-    user: Annotated[UserBasic, Field(description="The user who looks at the task.")]
+    task: Annotated[UUID, doc("The task.")]
+    user: Annotated[UserBasic, doc("The user who looks at the task.")]
 
 
 class ViewersOut(TypedDict):

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason, OriginProduct, PayloadKind, RecoverOnly
 from app.ids import MAX_BIGINT
-from app.schemas.base import Input, PageLink, QueryInput
+from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
     Boolean,
     Choice,
@@ -54,31 +54,31 @@ class TaskFilterIn(Input):
     created_by: Annotated[
         int | str | None,
         _Creator(null=True),
-        Field(description="Only tasks of this creator: a user's id, or `me` for the caller."),
+        doc("Only tasks of this creator: a user's id, or `me` for the caller."),
     ] = None
     repository: Annotated[
         str | None,
         Text(max_length=255, check=check_repository, null=True),
-        Field(description="`organization/repository`, any case."),
+        doc("`organization/repository`, any case."),
     ] = None
     origin_product: Annotated[
         OriginProduct | None,
         Choice(of=OriginProduct, named=True, null=True),
-        Field(description="The product that the task came from."),
+        doc("The product that the task came from."),
     ] = None
 
 
 _URL = Text(max_length=_MAX_URL)
-_URL_SHOWN = Field(
-    description="The receiver: HTTPS on port 443 and a host name. Where the operator has opened private networks, their "
+_URL_SHOWN = doc(
+    "The receiver: HTTPS on port 443 and a host name. Where the operator has opened private networks, their "
     "addresses and private names (without a dot, `….local`, `….internal`) may use HTTP and other ports. No user, no "
     "fragment, ASCII only.",
-    examples=["https://hooks.example.com/taskbeacon"],
+    "https://hooks.example.com/taskbeacon",
 )
 _TYPES = Items(max_length=_MAX_TYPES, empty=False)
-_TYPES_SHOWN = Field(
-    description="Types of `webhook_event_types`, families (`run.*`), or `*` for all; repeated ones are dropped.",
-    examples=[["run.completed", "question.*"]],
+_TYPES_SHOWN = doc(
+    "Types of `webhook_event_types`, families (`run.*`), or `*` for all; repeated ones are dropped.",
+    ["run.completed", "question.*"],
 )
 _Type = Annotated[str, Text(max_length=64)]
 
@@ -89,23 +89,20 @@ class _Fields(Input):
     description: Annotated[
         str,
         Text(max_length=_MAX_DESCRIPTION, blank=True),
-        Field(description="Description of the endpoint, for people; may be empty."),
+        doc("Description of the endpoint, for people; may be empty."),
     ] = ""
     payload: Annotated[
         PayloadKind,
         Choice(of=PayloadKind, named=True),
-        Field(
-            description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time "
+        doc(
+            "`thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time "
             "of the event; above 20 kB it is cut to a thin body with `truncated`. `full` needs `task:read` too."
         ),
     ] = PayloadKind.THIN
     task_filter: Annotated[
-        TaskFilterIn | None,
-        Field(description="Only events of these tasks; null: of all tasks that the caller can see."),
+        TaskFilterIn | None, doc("Only events of these tasks; null: of all tasks that the caller can see.")
     ] = None
-    enabled: Annotated[
-        bool, Boolean(), Field(description="Whether events are sent; a new endpoint is enabled.")
-    ] = True
+    enabled: Annotated[bool, Boolean(), doc("Whether events are sent; a new endpoint is enabled.")] = True
 
 
 class EndpointIn(_Fields):
@@ -137,7 +134,7 @@ class EndpointUpdateIn(_Fields):
     }
 
     url: Annotated[str, _URL, _URL_SHOWN] = ""
-    event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN] = []  # noqa: RUF012 - pydantic copies defaults
+    event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN] = []
 
 
 class RotateIn(Input):
@@ -148,7 +145,7 @@ class RotateIn(Input):
     expire_old_after_seconds: Annotated[
         int,
         Integer(minimum=0, maximum=7 * _DAY_SECONDS),
-        Field(description="The seconds for which both secrets sign; default: a day."),
+        doc("The seconds for which both secrets sign; default: a day."),
     ] = _DAY_SECONDS
 
 
@@ -167,17 +164,15 @@ class RecoverIn(Input):
         },
     }
 
-    since: Annotated[datetime, Timestamp(), Field(description="Only events from this time on.")]
+    since: Annotated[datetime, Timestamp(), doc("Only events from this time on.")]
     until: Annotated[
-        datetime | None,
-        Timestamp(null=True),
-        Field(description="Only events up to this time; null: up to now."),
+        datetime | None, Timestamp(null=True), doc("Only events up to this time; null: up to now.")
     ] = None
     only: Annotated[
         RecoverOnly,
         Choice(of=RecoverOnly, named=True),
-        Field(
-            description="`failed`, the default: deliveries that failed or were cancelled. `all`: also events without a "
+        doc(
+            "`failed`, the default: deliveries that failed or were cancelled. `all`: also events without a "
             "delivery because the endpoint was disabled. Delivered messages are not sent again."
         ),
     ] = RecoverOnly.FAILED
@@ -187,30 +182,18 @@ class DeliveryQuery(QueryInput):
     """The query parameters that filter the list of webhook deliveries. An empty one is treated as not given."""
 
     status: Annotated[
-        DeliveryStatus | None,
-        Choice(of=DeliveryStatus, named=True),
-        Field(description="Only deliveries of this status."),
+        DeliveryStatus | None, Choice(of=DeliveryStatus, named=True), doc("Only deliveries of this status.")
     ] = None
     event_type: Annotated[
-        str | None,
-        Text(max_length=64, blank_is_absent=True),
-        Field(description="Only deliveries of this event type."),
+        str | None, Text(max_length=64, blank_is_absent=True), doc("Only deliveries of this event type.")
     ] = None
-    task_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this task.")] = None
-    after: Annotated[
-        datetime | None, Timestamp(), Field(description="Only deliveries created after this time.")
-    ] = None
-    before: Annotated[
-        datetime | None, Timestamp(), Field(description="Only deliveries created before this time.")
-    ] = None
+    task_id: Annotated[UUID | None, Uuid(), doc("Only events of this task.")] = None
+    after: Annotated[datetime | None, Timestamp(), doc("Only deliveries created after this time.")] = None
+    before: Annotated[datetime | None, Timestamp(), doc("Only deliveries created before this time.")] = None
 
 
 _Secret = Annotated[
-    str,
-    Field(
-        description="`whsec_…`; shown here and never again.",
-        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
-    ),
+    str, doc("`whsec_…`; shown here and never again.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0=")
 ]
 
 
@@ -222,21 +205,17 @@ class EndpointOut(TypedDict):
     event_types: Annotated[list[str], Field(examples=[["run.completed", "question.*"]])]
     description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
-    task_filter: Annotated[dict[str, Any] | None, Field(description="The filter of tasks; null: all tasks.")]
+    task_filter: Annotated[dict[str, Any] | None, doc("The filter of tasks; null: all tasks.")]
     enabled: bool
     disabled_reason: Annotated[
-        DisabledReason | None, Field(description="Why the endpoint is disabled; null if it is enabled.")
+        DisabledReason | None, doc("Why the endpoint is disabled; null if it is enabled.")
     ]
     created_at: datetime
-    created_by: Annotated[UserBasic | None, Field(description="The owner: the only user who can see it.")]
+    created_by: Annotated[UserBasic | None, doc("The owner: the only user who can see it.")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
-    consecutive_failures: Annotated[
-        int, Field(description="Number of failed attempts since the last success.", examples=[0])
-    ]
-    secret_hint: Annotated[
-        str, Field(description="The last four characters of the secret.", examples=["Zm8="])
-    ]
+    consecutive_failures: Annotated[int, doc("Number of failed attempts since the last success.", 0)]
+    secret_hint: Annotated[str, doc("The last four characters of the secret.", "Zm8=")]
 
 
 class NewEndpointOut(EndpointOut):
@@ -245,12 +224,9 @@ class NewEndpointOut(EndpointOut):
     secret: _Secret
 
 
-class EndpointPage(TypedDict):
+class EndpointPage(ListPage):
     """A page of webhook endpoints."""
 
-    count: Annotated[int, Field(description="The number of the caller's endpoints in the project.")]
-    next: PageLink
-    previous: PageLink
     results: list[EndpointOut]
 
 
@@ -258,34 +234,31 @@ class RotatedOut(TypedDict):
     """The new secret of a webhook endpoint, which no later response shows, and the time when the old secret expires."""
 
     secret: _Secret
-    old_secret_valid_until: Annotated[
-        datetime, Field(description="Until when both secrets sign every message.")
-    ]
+    old_secret_valid_until: Annotated[datetime, doc("Until when both secrets sign every message.")]
 
 
 class PingedOut(TypedDict):
     """The id of the delivery of a test message. Its result can be retrieved by this id."""
 
-    delivery_id: Annotated[UUID, Field(description="Id of the delivery; `deliveries` has its result.")]
+    delivery_id: Annotated[UUID, doc("Id of the delivery; `deliveries` has its result.")]
 
 
 class RecoveredOut(TypedDict):
     """The number of missed webhook messages that will be sent to a webhook endpoint."""
 
-    count: Annotated[int, Field(description="The number of deliveries.")]
+    count: Annotated[int, doc("The number of deliveries.")]
 
 
 class _Delivery(TypedDict):
     id: UUID
-    event_id: Annotated[UUID, Field(description="The header `webhook-id`, the same for every attempt.")]
+    event_id: Annotated[UUID, doc("The header `webhook-id`, the same for every attempt.")]
     event_type: Annotated[str, Field(examples=["run.completed"])]
     task_id: UUID | None
     run_id: UUID | None
     status: DeliveryStatus
     created_at: datetime
     next_attempt_at: Annotated[
-        datetime | None,
-        Field(description="When the next attempt is due; null unless the delivery is pending."),
+        datetime | None, doc("When the next attempt is due; null unless the delivery is pending.")
     ]
     delivered_at: datetime | None
 
@@ -293,15 +266,12 @@ class _Delivery(TypedDict):
 class DeliveryOut(_Delivery):
     """A delivery of an event to a webhook endpoint, with the number of its attempts."""
 
-    attempts: Annotated[int, Field(description="The number of attempts.")]
+    attempts: Annotated[int, doc("The number of attempts.")]
 
 
-class DeliveryPage(TypedDict):
+class DeliveryPage(ListPage):
     """A page of deliveries to a webhook endpoint, newest first."""
 
-    count: Annotated[int, Field(description="The number of deliveries that match the filters.")]
-    next: PageLink
-    previous: PageLink
     results: list[DeliveryOut]
 
 
@@ -309,26 +279,16 @@ class AttemptOut(TypedDict):
     """One attempt to deliver an event to a webhook endpoint: the response, or the error."""
 
     n: int
-    manual: Annotated[
-        bool, Field(description="Whether a user requested the attempt, instead of the schedule.")
-    ]
+    manual: Annotated[bool, doc("Whether a user requested the attempt, instead of the schedule.")]
     started_at: datetime
     duration_ms: int
     outcome: Literal["delivered", "failed"]
-    status_code: Annotated[
-        int | None, Field(description="HTTP status of the response; null without a response.", examples=[200])
-    ]
+    status_code: Annotated[int | None, doc("HTTP status of the response; null without a response.", 200)]
     response_excerpt: Annotated[
-        str | None,
-        Field(
-            description="The first KiB of a text response; null without `task:read`, too.", examples=["ok"]
-        ),
+        str | None, doc("The first KiB of a text response; null without `task:read`, too.", "ok")
     ]
     error: DeliveryError | None
-    resolved_ip: Annotated[
-        str | None,
-        Field(description="The IP address that the request was sent to.", examples=["203.0.113.7"]),
-    ]
+    resolved_ip: Annotated[str | None, doc("The IP address that the request was sent to.", "203.0.113.7")]
     next_attempt_at: datetime | None
 
 
@@ -350,9 +310,9 @@ class RequestOut(TypedDict):
     ]
     body: Annotated[
         str | None,
-        Field(
-            description="The exact bytes that are signed and sent; null for a key without `task:read`.",
-            examples=['{"type":"ping",…}'],
+        doc(
+            "The exact bytes that are signed and sent; null for a key without `task:read`.",
+            '{"type":"ping",…}',
         ),
     ]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
-from app.schemas.base import Input
+from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, fail
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
@@ -41,11 +41,9 @@ class InlineItem(Input):
     name: Name
     type: Type
     source: Source = ""
-    content: Annotated[str, Content(), Field(description="The file, encoded by `content_encoding`.")]
+    content: Annotated[str, Content(), doc("The file, encoded by `content_encoding`.")]
     content_encoding: Annotated[
-        ContentEncoding,
-        Choice(of=ContentEncoding),
-        Field(description="`base64` for binary files. Default: `utf-8`."),
+        ContentEncoding, Choice(of=ContentEncoding), doc("`base64` for binary files. Default: `utf-8`.")
     ] = ContentEncoding.UTF_8
     content_type: ContentType = None
 
@@ -68,9 +66,7 @@ class InlineIn(Input):
         },
     }
 
-    artifacts: Annotated[
-        list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")
-    ]
+    artifacts: Annotated[list[InlineItem], ArtifactItems(), doc("Files, each with its content.")]
 
 
 class PathIn(Input):
@@ -87,4 +83,4 @@ class SignedUrlOut(TypedDict):
     url: Annotated[
         str, Field(examples=["https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…"])
     ]
-    expires_in: Annotated[int, Field(description="Seconds for which the URL is valid.", examples=[3600])]
+    expires_in: Annotated[int, doc("Seconds for which the URL is valid.", 3600)]

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod
-from app.schemas.base import Input
+from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Items, JsonObject, Text, fail
 from app.schemas.fields import Field as InputField
 
@@ -129,7 +129,7 @@ class _MessageParams(Input):
     """A message for the agent, files of the run for it, or both."""
 
     content: Annotated[Any, _Content(null=True)] = None
-    artifact_ids: Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=_MAX_ARTIFACTS)] = []  # noqa: RUF012 - pydantic copies defaults
+    artifact_ids: Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=_MAX_ARTIFACTS)] = []
 
     @model_validator(mode="after")
     def _say_something(self) -> Self:
@@ -190,11 +190,11 @@ class CommandIn(Input):
         "Set an option": _command("set_config_option", configId="mode", value="plan"),
     }
 
-    jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
+    jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), doc("Always `2.0`.")]
     method: Annotated[
         CommandMethod,
         _Method(of=CommandMethod),
-        Field(description="The command; also with the prefix `posthog/` or `_posthog/`."),
+        doc("The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
     params: Annotated[
         dict[str, Any],
@@ -205,13 +205,11 @@ class CommandIn(Input):
             "this run), or both. `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and "
             "`answers` (texts by name). `set_config_option`: `configId` and `value`. `cancel`, `close`: none.",
         ),
-    ] = {}  # noqa: RUF012 - pydantic copies defaults
+    ] = {}
     id: Annotated[
         Any,
         _RpcId(null=True),
-        Field(
-            description="The client's id of the request, repeated in the response and in the command's log entries."
-        ),
+        doc("The client's id of the request, repeated in the response and in the command's log entries."),
     ] = None
 
     @field_validator("params")
@@ -239,12 +237,9 @@ class RpcError(TypedDict):
 
     code: Annotated[
         int,
-        Field(
-            description="`-32602`: the params name something that does not exist (any more); `-32000`: not now.",
-            examples=[-32602],
-        ),
+        doc("`-32602`: the params name something that does not exist (any more); `-32000`: not now.", -32602),
     ]
-    message: Annotated[str, Field(description="The reason, as a text for people.")]
+    message: Annotated[str, doc("The reason, as a text for people.")]
 
 
 class CommandOut(TypedDict):
@@ -254,13 +249,11 @@ class CommandOut(TypedDict):
     result: NotRequired[
         Annotated[
             dict[str, bool],
-            Field(
-                description="`queued`: the command is stored, and is delivered as soon as the agent can accept it; "
+            doc(
+                "`queued`: the command is stored, and is delivered as soon as the agent can accept it; "
                 "`resolved`: the answer was the first one and counts."
             ),
         ]
     ]
     error: NotRequired[RpcError]
-    id: NotRequired[
-        Annotated[str | int | float, Field(description="The `id` of the request, if it has one.")]
-    ]
+    id: NotRequired[Annotated[str | int | float, doc("The `id` of the request, if it has one.")]]

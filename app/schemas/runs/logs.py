@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
 from typing_extensions import override
 
-from app.schemas.base import Input, QueryInput
+from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Integer, Items, JsonObject, Text, Timestamp, fail
 
 _MAX_ENTRIES = 10_000
@@ -52,8 +51,8 @@ class AppendIn(Input):
     entries: Annotated[
         list[Annotated[dict[str, Any], JsonObject()]],
         _Entries(max_length=_MAX_ENTRIES),
-        Field(
-            description="Usually `{type, timestamp, notification}`. Chunks of agent messages are not stored: the "
+        doc(
+            "Usually `{type, timestamp, notification}`. Chunks of agent messages are not stored: the "
             "whole message follows them."
         ),
     ]
@@ -62,23 +61,17 @@ class AppendIn(Input):
 class LogQuery(QueryInput):
     """The query parameters that filter log entries and select a page; an empty one is treated as not given."""
 
-    after: Annotated[
-        datetime | None, Timestamp(), Field(description="Only entries with a later `timestamp`.")
-    ] = None
+    after: Annotated[datetime | None, Timestamp(), doc("Only entries with a later `timestamp`.")] = None
     # A text for FastAPI too, which would read a set from repeated parameters.
     event_types: Annotated[
-        str | None,
-        _WORDS,
-        Field(description="Only entries with one of these notification methods, separated by commas."),
+        str | None, _WORDS, doc("Only entries with one of these notification methods, separated by commas.")
     ] = None
     exclude_types: Annotated[
-        str | None,
-        _WORDS,
-        Field(description="No entries with these notification methods, separated by commas."),
+        str | None, _WORDS, doc("No entries with these notification methods, separated by commas.")
     ] = None
     limit: Annotated[
-        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="Maximum number of entries to return.")
+        int, Integer(minimum=1, maximum=_MAX_PAGE), doc("Maximum number of entries to return.")
     ] = 1000
     offset: Annotated[
-        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="Number of matching entries to skip.")
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), doc("Number of matching entries to skip.")
     ] = 0

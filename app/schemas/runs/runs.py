@@ -17,7 +17,7 @@ from app.enums import (
     RunSource,
     RunStatus,
 )
-from app.schemas.base import Input, PageLink
+from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactOut
@@ -33,7 +33,7 @@ _MAX_PARTS = 100
 _Message = Annotated[
     str | None,
     Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
-    Field(description="A message for the agent, after the task's description."),
+    doc("A message for the agent, after the task's description."),
 ]
 
 
@@ -54,72 +54,65 @@ class RunIn(Input):
     mode: Annotated[
         RunMode,
         Choice(of=RunMode),
-        Field(
-            description="`interactive` waits for further messages after the first turn. Default: `background`."
-        ),
+        doc("`interactive` waits for further messages after the first turn. Default: `background`."),
     ] = RunMode.BACKGROUND
     branch: Annotated[
         str | None,
         Text(max_length=LONGEST_BRANCH, null=True),
-        Field(description="Branch to start from; default: the repository's own default branch."),
+        doc("Branch to start from; default: the repository's own default branch."),
     ] = None
-    resume_from_run_id: Annotated[
-        UUID | None, Uuid(), Field(description="Earlier run of the same task to resume.")
-    ] = None
+    resume_from_run_id: Annotated[UUID | None, Uuid(), doc("Earlier run of the same task to resume.")] = None
     pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
         Items(max_length=_MAX_ARTIFACTS),
-        Field(description="Staged artifacts of this task to hand to the agent."),
-    ] = []  # noqa: RUF012 - pydantic copies defaults
-    sandbox_environment_id: Annotated[
-        UUID | None, Uuid(), Field(description="Sandbox environment to run in.")
-    ] = None
+        doc("Staged artifacts of this task to hand to the agent."),
+    ] = []
+    sandbox_environment_id: Annotated[UUID | None, Uuid(), doc("Sandbox environment to run in.")] = None
     pr_authorship_mode: Annotated[
         PrAuthorshipMode | None,
         Choice(of=PrAuthorshipMode),
-        Field(description="The account that a pull request is opened with."),
+        doc("The account that a pull request is opened with."),
     ] = None
     run_source: Annotated[
         RunSource | None,
         Choice(of=RunSource),
-        Field(description="The trigger of the run; `signal_report` forces authorship `bot`."),
+        doc("The trigger of the run; `signal_report` forces authorship `bot`."),
     ] = None
     signal_report_id: Annotated[
-        str | None, Text(max_length=255), Field(description="The signal report that caused the run.")
+        str | None, Text(max_length=255), doc("The signal report that caused the run.")
     ] = None
     runtime_adapter: Annotated[
         str | None,
         OpenChoice(max_length=40),
-        Field(
-            description="The agent: `claude`, `codex`, or one that the operator enabled; needs `model` too. "
+        doc(
+            "The agent: `claude`, `codex`, or one that the operator enabled; needs `model` too. "
             "Without it the built-in `runbook` agent performs the run.",
-            examples=["claude", "codex"],
+            "claude",
+            "codex",
         ),
     ] = None
     model: Annotated[
-        str | None, Text(max_length=255), Field(description="The agent's model; needs `runtime_adapter` too.")
+        str | None, Text(max_length=255), doc("The agent's model; needs `runtime_adapter` too.")
     ] = None
     reasoning_effort: Annotated[
-        ReasoningEffort | None,
-        Choice(of=ReasoningEffort),
-        Field(description="An effort that the model supports."),
+        ReasoningEffort | None, Choice(of=ReasoningEffort), doc("An effort that the model supports.")
     ] = None
     github_user_token: Annotated[
         str | None,
         Text(max_length=1000),
-        Field(description="Token to act in the caller's name; never stored in the run, never shown."),
+        doc("Token to act in the caller's name; never stored in the run, never shown."),
     ] = None
     initial_permission_mode: Annotated[
         PermissionMode | None,
         Choice(of=PermissionMode),
-        Field(description="The actions the agent may take without asking; needs `runtime_adapter`."),
+        doc("The actions the agent may take without asking; needs `runtime_adapter`."),
     ] = None
     token_budget: Annotated[
         int | None,
         Integer(minimum=1, maximum=MAX_TOKEN_BUDGET),
-        Field(
-            description="Tokens that all runs of the task together may use by the end of this run; the operator's own "
+        doc(
+            "Tokens that all runs of the task together may use by the end of this run; the operator's own "
             "limit applies too. An extension of the reference API."
         ),
     ] = None
@@ -145,12 +138,10 @@ class RunCreateIn(RunIn):
     environment: Annotated[
         Environment,
         Choice(of=Environment),
-        Field(
-            description="`local` (the default): the client performs it; `cloud`: a worker performs it after `start`."
-        ),
+        doc("`local` (the default): the client performs it; `cloud`: a worker performs it after `start`."),
     ] = Environment.LOCAL
     resume_from_run_id: Annotated[
-        None, _Ignored(null=True), Field(description="Ignored: only `run` resumes an earlier run.")
+        None, _Ignored(null=True), doc("Ignored: only `run` resumes an earlier run.")
     ] = None
 
 
@@ -166,8 +157,8 @@ class StartIn(Input):
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
         Items(max_length=_MAX_ARTIFACTS),
-        Field(description="Files of this run to hand to the agent."),
-    ] = []  # noqa: RUF012 - pydantic copies defaults
+        doc("Files of this run to hand to the agent."),
+    ] = []
 
 
 class RunUpdateIn(Input):
@@ -180,37 +171,29 @@ class RunUpdateIn(Input):
     }
 
     status: Annotated[
-        RunStatus | None,
-        Choice(of=RunStatus),
-        Field(description="The new status; any, unless the run has ended."),
+        RunStatus | None, Choice(of=RunStatus), doc("The new status; any, unless the run has ended.")
     ] = None
-    branch: Annotated[
-        str | None, Text(max_length=255, null=True), Field(description="Branch of the run.")
-    ] = None
+    branch: Annotated[str | None, Text(max_length=255, null=True), doc("Branch of the run.")] = None
     stage: Annotated[
-        str | None,
-        Text(max_length=100, null=True),
-        Field(description="The progress of the run, as a text of the client."),
+        str | None, Text(max_length=100, null=True), doc("The progress of the run, as a text of the client.")
     ] = None
     output: Annotated[
         dict[str, Any] | None,
         JsonObject(null=True),
-        Field(description="Keys to set in the output; null empties the output."),
+        doc("Keys to set in the output; null empties the output."),
     ] = None
     state: Annotated[
-        dict[str, Any] | None,
-        JsonObject(),
-        Field(description="Keys to set in the state; protected keys are not changed."),
+        dict[str, Any] | None, JsonObject(), doc("Keys to set in the state; protected keys are not changed.")
     ] = None
     state_remove_keys: Annotated[
         list[Annotated[str, Text(max_length=255)]] | None,
         Items(max_length=_MAX_KEYS, empty=False),
-        Field(description="Keys to remove from the state; protected keys are not removed."),
+        doc("Keys to remove from the state; protected keys are not removed."),
     ] = None
     error_message: Annotated[
         str | None,
         Text(max_length=_MAX_MESSAGE, null=True, blank=True),
-        Field(description="The reason of the failure, as a text that people can act on."),
+        doc("The reason of the failure, as a text that people can act on."),
     ] = None
 
 
@@ -220,7 +203,7 @@ class SetOutputIn(Input):
     examples: ClassVar = {"A result": {"output": {"tests": 42}}}
 
     output: Annotated[
-        Any, Json(null=True), Field(description="Replaces the output; must satisfy the task's `json_schema`.")
+        Any, Json(null=True), doc("Replaces the output; must satisfy the task's `json_schema`.")
     ] = None
 
     @model_validator(mode="before")
@@ -234,30 +217,28 @@ class RelayIn(Input):
 
     examples: ClassVar = {"A message": {"text": "The page says hello now."}}
 
-    text: Annotated[str, Text(max_length=_MAX_RELAYED), Field(description="The message.")]
+    text: Annotated[str, Text(max_length=_MAX_RELAYED), doc("The message.")]
     text_parts: Annotated[
         list[Annotated[str, Text(max_length=_MAX_RELAYED, blank=True)]],
         Items(max_length=_MAX_PARTS),
-        Field(description="The parts of the message, if it has parts."),
-    ] = []  # noqa: RUF012 - pydantic copies defaults
+        doc("The parts of the message, if it has parts."),
+    ] = []
     message_id: Annotated[
         str | None,
         Text(max_length=255, null=True, blank_is_absent=True),
-        Field(description="The client's id of the message."),
+        doc("The client's id of the message."),
     ] = None
     trace_id: Annotated[
         str | None,
         Text(max_length=255, null=True, blank_is_absent=True),
-        Field(description="The client's trace id of the message."),
+        doc("The client's trace id of the message."),
     ] = None
 
 
 class RelayOut(TypedDict):
     """The response to a request to relay a message of an agent to a chat, which this service only logs."""
 
-    status: Annotated[
-        str, Field(description="`skipped`: no chat to relay to; the run's log has it.", examples=["skipped"])
-    ]
+    status: Annotated[str, doc("`skipped`: no chat to relay to; the run's log has it.", "skipped")]
 
 
 class ConnectionTokenOut(TypedDict):
@@ -265,9 +246,9 @@ class ConnectionTokenOut(TypedDict):
 
     token: Annotated[
         str,
-        Field(
-            description="JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`.",
-            examples=["eyJhbGciOiJSUzI1NiJ9.…"],
+        doc(
+            "JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`.",
+            "eyJhbGciOiJSUzI1NiJ9.…",
         ),
     ]
 
@@ -276,33 +257,21 @@ class RunOut(TypedDict):
     """A run: one attempt of an agent at a task."""
 
     id: UUID
-    task: Annotated[UUID, Field(description="The task of the run.")]
-    stage: Annotated[str | None, Field(description="Progress that the client reported.")]
-    branch: Annotated[
-        str | None, Field(description="Branch that the run starts from; null: the default branch.")
-    ]
+    task: Annotated[UUID, doc("The task of the run.")]
+    stage: Annotated[str | None, doc("Progress that the client reported.")]
+    branch: Annotated[str | None, doc("Branch that the run starts from; null: the default branch.")]
     status: Annotated[
-        RunStatus,
-        Field(
-            description="`completed`, `failed` and `cancelled` are final; the others are not.",
-            examples=["completed"],
-        ),
+        RunStatus, doc("`completed`, `failed` and `cancelled` are final; the others are not.", "completed")
     ]
     environment: Annotated[
-        Environment,
-        Field(
-            description="`cloud`: a worker performs the run; `local`: the client does.", examples=["cloud"]
-        ),
+        Environment, doc("`cloud`: a worker performs the run; `local`: the client does.", "cloud")
     ]
     runtime_adapter: Annotated[
-        str | None,
-        Field(description="The requested agent; null: the built-in `runbook`.", examples=["claude"]),
+        str | None, doc("The requested agent; null: the built-in `runbook`.", "claude")
     ]
-    provider: Annotated[str | None, Field(description="The model's provider.", examples=["anthropic"])]
-    model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-5"])]
-    reasoning_effort: Annotated[
-        str | None, Field(description="The requested reasoning effort.", examples=["high"])
-    ]
+    provider: Annotated[str | None, doc("The model's provider.", "anthropic")]
+    model: Annotated[str | None, doc("The agent's model.", "claude-sonnet-5")]
+    reasoning_effort: Annotated[str | None, doc("The requested reasoning effort.", "high")]
     log_url: Annotated[
         str | None,
         Field(
@@ -310,34 +279,31 @@ class RunOut(TypedDict):
             json_schema_extra={"format": "uri"},
         ),
     ]
-    error_message: Annotated[str | None, Field(description="The reason of a failure, for people to act on.")]
+    error_message: Annotated[str | None, doc("The reason of a failure, for people to act on.")]
     output: Annotated[
         Any,
-        Field(
-            description="The result: the structured output if the task has a `json_schema`, else `head_branch`, "
+        doc(
+            "The result: the structured output if the task has a `json_schema`, else `head_branch`, "
             "`head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets "
             "the output has it otherwise.",
-            examples=[{"head_branch": "taskbeacon/tes-12-8e9f0a1b", "summary": "Done: 2 steps."}],
+            {"head_branch": "taskbeacon/tes-12-8e9f0a1b", "summary": "Done: 2 steps."},
         ),
     ]
     state: Annotated[
         dict[str, Any],
-        Field(
-            description="The run's options and its progress; keys without a value are absent. `waiting_for` is the "
+        doc(
+            "The run's options and its progress; keys without a value are absent. `waiting_for` is the "
             "agent's question to people: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).",
-            examples=[{"mode": "background"}],
+            {"mode": "background"},
         ),
     ]
-    artifacts: Annotated[list[ArtifactOut], Field(description="The run's files, including the patch.")]
+    artifacts: Annotated[list[ArtifactOut], doc("The run's files, including the patch.")]
     created_at: datetime
     updated_at: datetime
-    completed_at: Annotated[datetime | None, Field(description="When the run reached a final status.")]
+    completed_at: Annotated[datetime | None, doc("When the run reached a final status.")]
 
 
-class RunPage(TypedDict):
+class RunPage(ListPage):
     """A page of runs, newest first."""
 
-    count: Annotated[int, Field(description="Number of runs of the task.")]
-    next: PageLink
-    previous: PageLink
     results: list[RunOut]

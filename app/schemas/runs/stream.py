@@ -6,7 +6,8 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.schemas.base import QueryInput
+from app.schemas.base import QueryInput, doc
+from app.schemas.events import LAST_EVENT_ID
 from app.schemas.fields import Text, Uuid
 
 
@@ -19,20 +20,18 @@ class StreamQuery(QueryInput):
     start: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
-        Field(description="`latest`: only events from now on. By default, all events of the run."),
+        doc("`latest`: only events from now on. By default, all events of the run."),
     ] = None
     last_event_id: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
-        Field(
-            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
-        ),
+        doc(LAST_EVENT_ID),
     ] = None
     device_id: Annotated[
         UUID | None,
         Uuid(),
-        Field(
-            description="Id of one of the caller's devices, from its registration. While the stream is open, the "
+        doc(
+            "Id of one of the caller's devices, from its registration. While the stream is open, the "
             "device counts as watching the task and gets no pushes about it."
         ),
     ] = None
