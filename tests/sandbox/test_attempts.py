@@ -1,4 +1,4 @@
-"""Each attempt to leave the sandbox, made from inside by the program of `taskbeacon agents --check`."""
+"""Each attempt to leave the sandbox, made from inside: those of `taskbeacon agents --check`, and more (attempts.py)."""
 
 import os
 import secrets
@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.sandbox_check import AT_FULL, check_sandbox
+from app.agents.inspection.sandbox_check import AT_FULL, attack, check_sandbox
 from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import CellMaker, find_sandbox
+from tests.sandbox.targets import all_stand_ins, write_program
 
 pytestmark = pytest.mark.walls
 
@@ -36,15 +37,15 @@ SOUND = {
     "read others' files in /dev/shm",
     "find others' System V memory",
     "use others' System V memory by id",
+    "attach others' System V memory by id",
     "use others' System V queues by id",
     "use others' System V semaphores by id",
     "hide memory in System V memory",
     "hide memory in System V queues",
     "open others' message queues",
     "use keyrings of the service",
-    AT_FULL,
 }
-SOUND_WITH_ROOT = {"write files of the system"}
+SOUND_WITH_ROOT = {"write files of the system", "write files of the system elsewhere"}
 # The kernel refuses this to a process with fewer capabilities, and the service has root's.
 SOUND_WITHOUT_ROOT = {"slow the service down"}
 
@@ -57,21 +58,43 @@ async def confined(request: pytest.FixtureRequest) -> Sandbox:
         pytest.skip(error.message)
 
 
+async def make_all_attempts(sandbox: Sandbox, *, is_confined: bool) -> dict[str, str | None]:
+    async with all_stand_ins() as (root, targets):
+        if not is_confined:
+            targets["public"] = ""  # nothing would keep it on this machine
+        return await attack(sandbox, root, targets, program=write_program(root / "shown"))
+
+
 async def test_sandbox_stops_every_attempt_that_it_promises_to_stop(confined: Sandbox) -> None:
+    made = await make_all_attempts(confined, is_confined=True)
+
+    assert {name for name, obstacle in made.items() if obstacle is None} == (
+        {CHANGE_MODES, WATCH_NAMES} if confined.kind is SandboxKind.LANDLOCK else set()
+    )
+    assert len(made) >= len(ATTEMPTS) - 3
+
+
+async def test_attempts_succeed_without_a_sandbox() -> None:
+    made = await make_all_attempts(await find_sandbox(SandboxKind.NONE), is_confined=False)
+
+    sound = SOUND | (SOUND_WITH_ROOT if os.geteuid() == 0 else SOUND_WITHOUT_ROOT)
+    assert {name for name, obstacle in made.items() if obstacle is None} >= sound
+
+
+async def test_check_names_what_holds_and_excuses_what_is_not_promised(confined: Sandbox) -> None:
     attempts = await check_sandbox(confined)
 
     assert [attempt for attempt in attempts if attempt.is_breached] == []
     assert {attempt.name for attempt in attempts if attempt.obstacle is None} == (
         {CHANGE_MODES, WATCH_NAMES} if confined.kind is SandboxKind.LANDLOCK else set()
     )
-    assert len(attempts) >= len(ATTEMPTS) + 1 - 3
+    assert AT_FULL in {attempt.name for attempt in attempts}
 
 
-async def test_attempts_succeed_without_a_sandbox() -> None:
+async def test_check_of_no_sandbox_excuses_everything() -> None:
     attempts = await check_sandbox(await find_sandbox(SandboxKind.NONE))
 
-    sound = SOUND | (SOUND_WITH_ROOT if os.geteuid() == 0 else SOUND_WITHOUT_ROOT)
-    assert {attempt.name for attempt in attempts if attempt.obstacle is None} >= sound
+    assert {attempt.name for attempt in attempts if attempt.obstacle is None} > {AT_FULL}
     assert not any(attempt.is_breached for attempt in attempts)
 
 

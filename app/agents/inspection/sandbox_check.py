@@ -1,15 +1,10 @@
-"""Checks which protections of a sandbox hold on this machine, by attacking each from inside.
-
-The attacks are in sandbox_probe.py.
-"""
+"""Checks which protections of a sandbox hold on this machine, by attacking each from inside (sandbox_probe.py)."""
 
 import asyncio
 import ctypes
 import json
 import os
-import platform
 import secrets
-import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -17,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
-from landlockpy import abi_version
 from typing_extensions import override
 
 from app.agents.errors import SandboxUnavailable
@@ -26,11 +20,6 @@ from app.agents.inspection.sandbox_probe import (
     CHANGE_MODES,
     CONNECT_BY_NAME,
     CONNECT_BY_PORT,
-    IPC_CREAT,
-    IPC_EXCL,
-    IPC_NOWAIT,
-    IPC_PRIVATE,
-    IPC_RMID,
     SIGNAL,
     WATCH_NAMES,
     Targets,
@@ -48,12 +37,8 @@ PROBE = Path(__file__).with_name("sandbox_probe.py")
 AT_FULL = f"{CONNECT_BY_NAME}, at the network level full"
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
-_PRIVATE = Path("/etc/shadow")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - this folder is the target
-# Of addresses for documentation, which lead nowhere.
-_PUBLIC = "192.0.2.1"
-_MQ_OPEN = {"x86_64": 240, "aarch64": 180}
-_MQ_UNLINK = {"x86_64": 241, "aarch64": 181}
+_IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +58,12 @@ class Attempt:
 async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
     """Run all attacks in a sandbox that have a target here. Raises SandboxUnavailable if they cannot be run."""
     async with stand_ins() as (root, targets):
-        if sandbox.kind is SandboxKind.NONE:
-            targets["public"] = ""  # nothing would keep it on this machine
-        results = await _try(sandbox, root, targets)
-        [at_full] = (await _try(sandbox, root, targets, CONNECT_BY_NAME, network=AgentNetwork.FULL)).values()
+        results = await attack(sandbox, root, targets)
+        at_full = await attack(sandbox, root, targets, CONNECT_BY_NAME, network=AgentNetwork.FULL)
     excuses = _excuses(sandbox)
     return [
         Attempt(name=name, obstacle=obstacle, excuse=excuses.get(name))
-        for name, obstacle in (results | {AT_FULL: at_full}).items()
+        for name, obstacle in (results | {AT_FULL: at_full[CONNECT_BY_NAME]}).items()
     ]
 
 
@@ -102,18 +85,24 @@ def _excuses(sandbox: Sandbox) -> dict[str, str]:
     return excuses
 
 
-async def _try(
-    sandbox: Sandbox, root: Path, targets: Targets, *names: str, network: AgentNetwork = AgentNetwork.NONE
+async def attack(
+    sandbox: Sandbox,
+    root: Path,
+    targets: Targets,
+    *names: str,
+    program: Path = PROBE,
+    network: AgentNetwork = AgentNetwork.NONE,
 ) -> dict[str, str | None]:
+    """Run the named attempts of a program, by default all; return what stopped each, None for what succeeded."""
     confinement = Confinement(
         directory=root / "work",
         home=root / "home",
         temporary=root / "tmp",
-        readable=(Path(sys.base_prefix), PROBE, root / "shown"),
+        readable=(Path(sys.base_prefix), program, root / "shown"),
         hidden=(root / "shown" / "hidden",),
     )
     process = await sandbox.start(
-        [_PYTHON, "-I", "-S", str(PROBE), json.dumps(targets), *names],
+        [_PYTHON, "-I", "-S", str(program), json.dumps(targets), *names],
         confinement,
         confined_environment({}, confinement),
         network=network,
@@ -160,16 +149,12 @@ async def stand_ins() -> AsyncIterator[tuple[Path, Targets]]:
                 "pid": str(process.pid),
                 "file": str(file),
                 "hidden": str(hidden),
-                "private": str(_PRIVATE) if os.access(_PRIVATE, os.R_OK) else "",
                 "shm": stack.enter_context(_shared_file(secret)),
-                "queue": stack.enter_context(_queue(f"taskbeacon-{secret}")),
+                "segment_id": stack.enter_context(_system_v_memory()),
                 "socket": str(path),
                 "abstract": f"taskbeacon-{secret}",
                 "port": str(ports.sockets[0].getsockname()[1]),
                 "datagrams": str(datagrams.get_extra_info("sockname")[1]),
-                "public": _PUBLIC,
-                "landlock": "yes" if abi_version() else "",
-                **stack.enter_context(_system_v(secret)),
             },
         )
 
@@ -186,40 +171,13 @@ def _shared_file(content: str) -> Iterator[str]:
 
 
 @contextmanager
-def _system_v(secret: str) -> Iterator[Targets]:
-    """Yield the key and the id of some memory of System V, and the ids of a queue with a message and of a semaphore."""
-    libc, key = ctypes.CDLL(None), secrets.randbelow(2**30) + 1
-    message = struct.pack("@l", 1) + secret.encode()
-    segment = libc.shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0o600)
-    queue = libc.msgget(IPC_PRIVATE, IPC_CREAT | 0o600)
-    libc.msgsnd(queue, message, len(secret), IPC_NOWAIT)
-    semaphore = libc.semget(IPC_PRIVATE, 1, IPC_CREAT | 0o600)
+def _system_v_memory() -> Iterator[str]:
+    libc = ctypes.CDLL(None)
+    segment = libc.shmget(_IPC_PRIVATE, 4096, _IPC_CREAT | 0o600)
     try:
-        yield {
-            "segment": str(key) if segment >= 0 else "",
-            "segment_id": str(segment) if segment >= 0 else "",
-            "queue_id": str(queue) if queue >= 0 else "",
-            "semaphore_id": str(semaphore) if semaphore >= 0 else "",
-        }
+        yield str(segment) if segment >= 0 else ""
     finally:
-        libc.shmctl(segment, IPC_RMID, None)
-        libc.msgctl(queue, IPC_RMID, None)
-        libc.semctl(semaphore, 0, IPC_RMID)
-
-
-@contextmanager
-def _queue(name: str) -> Iterator[str]:
-    libc, machine = ctypes.CDLL(None), platform.machine()
-    how = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    queue = libc.syscall(_MQ_OPEN.get(machine, -1), name.encode(), how, 0o600, None)
-    if queue < 0:
-        yield ""
-        return
-    os.close(queue)
-    try:
-        yield name
-    finally:
-        libc.syscall(_MQ_UNLINK[machine], name.encode())
+        libc.shmctl(segment, _IPC_RMID, None)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -1,7 +1,7 @@
 """Attempts to get out of the sandbox, made by real runs: all fail, and the run's log holds what was tried.
 
-The program is that of `taskbeacon agents --check`, which tests/sandbox/test_attempts.py tests itself. As an ordinary
-user they are made by tests/agents/test_ordinary_user.py.
+The program is that of tests/sandbox/test_attempts.py. As an ordinary user they are made by
+tests/agents/test_ordinary_user.py.
 """
 
 import json
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.sandbox_check import PROBE, stand_ins
 from app.agents.inspection.sandbox_probe import ATTEMPTS
 from app.agents.network.network import NetworkRules
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox
+from tests.sandbox.targets import PROGRAM, all_stand_ins
 from tests.support.marked import processes_with
 
 pytestmark = pytest.mark.walls
@@ -56,12 +56,14 @@ def output_of(outcome: Outcome) -> str:
 async def test_escapes_are_refused_and_stand_in_the_log(
     walled: Runner, foreign: Path, level: AgentNetwork
 ) -> None:
-    async with stand_ins() as (root, targets):
+    async with all_stand_ins() as (root, targets):
         targets["file"] = str(foreign)
-        # Not by a file of the workspace: this very text is what the log shows of the step too.
+        # Not by files of the workspace: this very text is what the log shows of the steps too.
+        program = "".join(
+            f"```file path=escapes/{name}\n{source.read_text()}\n```\n" for name, source in PROGRAM.items()
+        )
         outcome = await walled.run(
-            f"```file path=escapes.py\n{PROBE.read_text()}\n```\n"
-            f"```sh\npython3 escapes.py {shlex.quote(json.dumps(targets))}\n```",
+            f"{program}```sh\npython3 escapes {shlex.quote(json.dumps(targets))}\n```",
             hidden=[root / "shown" / "hidden"],
             network=NetworkRules(level=level, domains=["example.com"]),
         )
