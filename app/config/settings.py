@@ -162,10 +162,6 @@ class Settings(BaseSettings):
         pattern=r"^(|blob:none|blob:limit=[0-9]+[kmg]?)$",
         description="Partial clones: which files of the history to leave out, e.g. blob:none; empty: none.",
     )
-    git_submodules: bool = Field(
-        default=False,
-        description="Fetch submodules that lie at the repository's own host; those elsewhere stay empty.",
-    )
     git_mirrors_max_mb: int = Field(
         default=20480,
         ge=0,

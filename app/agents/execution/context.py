@@ -40,7 +40,6 @@ class RunRepository:
     push_branch: str
     source: Source | None = None  # None: an empty repository
     credential: CredentialSource | None = None  # called each time git needs a credential
-    submodules_below: str | None = None  # the URL below which submodules are fetched; None: none
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
 

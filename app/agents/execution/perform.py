@@ -42,7 +42,12 @@ from app.agents.workspace.workspace import open_workspace
 from app.outages import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
-_ATTRIBUTES_BYTES = 2**16
+_FILE_BYTES = 2**16
+# What a clone lacks, by a file and a text in it.
+_NOT_FETCHED = (
+    (".gitattributes", b"filter=lfs", "Files of Git LFS are left as pointers"),
+    (".gitmodules", b"[submodule", "Submodules are left empty"),
+)
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
@@ -181,12 +186,10 @@ async def prepare(run: ActiveRun) -> None:
         repository.push_branch,
         author=repository.author,
         mirrors=files.mirrors,
-        submodules_below=repository.submodules_below,
     )
-    for reason in workspace.submodules.left_out:
-        await run.progress("clone", f"Without the submodule {reason}")
-    if await asyncio.to_thread(_uses_lfs, workspace.work):
-        await run.progress("clone", "Files of Git LFS are left as pointers")
+    for file, mark, message in _NOT_FETCHED:
+        if await asyncio.to_thread(_holds, workspace.work, file, mark):
+            await run.progress("clone", message)
     if files.attachments:
         await asyncio.to_thread(place_attachments, workspace.work, files.attachments)
     run.is_prepared = True
@@ -197,8 +200,8 @@ async def prepare(run: ActiveRun) -> None:
     )
 
 
-def _uses_lfs(work: Path) -> bool:
+def _holds(work: Path, file: str, mark: bytes) -> bool:
     try:
-        return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
+        return mark in read_file(work, file, _FILE_BYTES)
     except (PathRefused, OSError):
         return False

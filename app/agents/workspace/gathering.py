@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,6 @@ _MOST_NAMED = 20
 # One process for all commands: starting it in the sandbox takes longer than each of them.
 GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
-shift 6
 set -e
 taken=0
 # Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
@@ -54,15 +53,6 @@ git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c 
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
 # A .gitignore of the repository can say otherwise than the exclude file.
 git reset --quiet -- "$own"
-# Commits inside submodules stay there: they are not pushed to the origins of these. A commit of the agent's own
-# that moves one is taken as it is.
-for path; do
-    there=$(GIT_DIR=$path/.git git rev-parse --verify --quiet HEAD 2>/dev/null) || continue
-    if [ "$there" != "$(git rev-parse --verify --quiet "HEAD:$path")" ]; then
-        echo "Commits inside the submodule $path stay behind." >&2
-        taken={_NOT_ALL_TAKEN}
-    fi
-done
 # By the parts of `git commit`, which looks into repositories below too.
 tree=$(git write-tree)
 before=
@@ -106,7 +96,6 @@ class Gathering:
     base: str | None  # the commit that the work started from
     author: Author
     subject: str  # of the commit
-    submodules: Sequence[str]
     program: str = GATHER
 
     async def run(
@@ -124,7 +113,7 @@ class Gathering:
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
         process = await monitor.add(
             await sandbox.start(
-                ("sh", "-c", self.program, "sh", *map(str, given), *self.submodules),
+                ("sh", "-c", self.program, "sh", *map(str, given)),
                 confinement,
                 self._environment(confinement, environment),
                 network=AgentNetwork.NONE,

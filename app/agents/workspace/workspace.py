@@ -24,7 +24,6 @@ from app.agents.git.command import Remote
 from app.agents.git.fetch import Base, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
-from app.agents.git.submodules import Submodules, fetch_submodules
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
@@ -61,7 +60,6 @@ class Workspace:
         self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
         self._borrowed_objects: BorrowedObjects | None = None
-        self.submodules = Submodules()
 
     async def prepare(
         self,
@@ -70,12 +68,8 @@ class Workspace:
         *,
         author: Author,
         mirrors: Mirrors | None = None,
-        submodules_below: str | None = None,
     ) -> None:
-        """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError.
-
-        Only submodules below the URL `submodules_below` are fetched.
-        """
+        """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError."""
         self.author = author
         self.repository.create()
         if source is not None:
@@ -84,8 +78,6 @@ class Workspace:
             if source is not None:
                 self.base = await self.repository.fetch(source, self.base)
             await self.repository.check_out(self.work, self.base, push_branch, source, author)
-        if source is not None and submodules_below is not None and self.base.sha:
-            self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -185,7 +177,6 @@ class Workspace:
             base=self.base.sha,
             author=self.author,
             subject=subject,
-            submodules=self.submodules.paths,
             program=program,
         )
 

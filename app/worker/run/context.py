@@ -242,7 +242,6 @@ def _repository(
         push_branch=resumed or own_branch,
         source=source,
         credential=access.credential,
-        submodules_below=git_url if settings.git_submodules else None,
         commit_subject=run.title or run.slug,
         author=_author(run),
     )

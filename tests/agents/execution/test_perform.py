@@ -43,6 +43,7 @@ from tests.agents.conftest import (
 )
 from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
+from tests.support.stand_ins.git_origins import Commit, Submodule, write_origin
 
 
 async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -> None:
@@ -572,5 +573,27 @@ async def test_files_of_git_lfs_stay_pointers_and_the_log_says_so(runner: Runner
 
     assert outcome.done
     assert "Files of Git LFS are left as pointers" in [
+        entry["notification"]["params"].get("message") for entry in outcome.entries
+    ]
+
+
+async def test_submodules_stay_empty_with_their_commits_and_the_log_says_so(
+    runner: Runner, tmp_path: Path
+) -> None:
+    origin = GitFolder(tmp_path / "origin")
+    list_of_submodules = '[submodule "lib"]\n\tpath = lib\n\turl = ../lib\n'
+    write_origin(
+        origin.path, [Commit("All files", {".gitmodules": list_of_submodules, "lib": Submodule("a" * 40)})]
+    )
+    commit = "git -c user.name=A -c user.email=a@example.com commit --quiet --allow-empty --message x"
+
+    outcome = await runner.run(
+        f'```sh\n[ -z "$(ls -A lib)" ]; echo x > new.txt; git init -q lib; cd lib; {commit}\n```',
+        clone_url=origin.url,
+    )
+
+    assert outcome.done.files_changed == ["new.txt"]
+    assert origin.git("ls-tree", PUSH_BRANCH, "lib") == origin.git("ls-tree", "main", "lib")
+    assert "Submodules are left empty" in [
         entry["notification"]["params"].get("message") for entry in outcome.entries
     ]

@@ -45,18 +45,6 @@ def write_commits(bare: Path, commits: Iterable[Commit]) -> None:
         _git(bare, "fast-import", "--quiet", "--date-format=now", "--done", text="".join((*stream, "done\n")))
 
 
-def submodule_files(folder: Path, submodules: Mapping[str, str]) -> Files:
-    """Return the files of a commit that adds submodules: paths with their URLs, which name folders in this one."""
-    if not submodules:
-        return {}
-    files: dict[str, str | Submodule] = {
-        path: Submodule(_git(folder / url.rpartition("/")[2], "rev-parse", "main").strip())
-        for path, url in submodules.items()
-    }
-    entries = (f'[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n' for path, url in submodules.items())
-    return {".gitmodules": "".join(entries), **files}
-
-
 def _written(commit: Commit, *, follows: bool) -> str:
     """Return a commit as fast-import reads it; `follows`: it is the first of these, and not the first of its branch."""
     lines = [f"commit refs/heads/main\nauthor {_AUTHOR}\ncommitter {_AUTHOR}\n{_data(commit.message)}"]

@@ -266,26 +266,6 @@ async def test_token_is_in_no_process_file_or_log(
     assert not [text for text in seen if TOKEN in text]
 
 
-async def test_private_submodule_comes_by_the_same_token_and_keeps_nothing_of_it(host: Host) -> None:
-    integration = await host.integrate(token=TOKEN)
-    host.repositories.create("acme/lib", {"lib.txt": "of lib\n"})
-    host.repositories.create("acme/whole", {"README.md": "Whole\n"}, submodules={"lib": "../lib"})
-    settings = host.workshop.context.process.settings.model_copy(update={"git_submodules": True})
-    work = "```sh\ncat lib/lib.txt > copy.txt\ncat .git/config lib/.git/config\n```"
-    shop = replace(host, workshop=host.workshop.with_process(settings=settings))
-
-    run = await shop.perform(integration, work, repository="acme/whole")
-
-    assert run.status == RunStatus.COMPLETED, run.error_message
-    assert run.output is not None
-    assert run.output["files_changed"] == ["copy.txt"]
-    assert host.repositories.show("acme/whole", f"{run.output['head_branch']}:copy.txt") == "of lib\n"
-    assert ("GET", "/acme/lib/info/refs", "bot") in host.service.requests
-    log = await host.log_of(run)
-    assert "/acme/lib" in log
-    assert TOKEN not in log
-
-
 class NotingStore(ObjectStore):
     """A store that notes the names of its new objects among the steps of a run."""
 
