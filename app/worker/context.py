@@ -6,7 +6,9 @@ from typing import Any
 
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
+from app.agents.session.commands import CANCEL_SECONDS, CLOSE_SECONDS, INTERRUPT_SECONDS
 from app.agents.workspace.folders import FolderRemover
+from app.agents.workspace.gathering import GATHER
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
@@ -26,6 +28,10 @@ class RunTimes:
     usage: float = 3.0
     # For storing the files of a run that is cancelled or handed back while the store is away.
     brief_store: float = RUN_FILES_BRIEF_SECONDS
+    # For an agent to end a turn that is interrupted or cancelled, and to end itself.
+    interrupt: float = INTERRUPT_SECONDS
+    cancel: float = CANCEL_SECONDS
+    close: float = CLOSE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,8 @@ class WorkerContext:
     # Removes the folders of runs, which do not wait for that.
     remover: FolderRemover = field(default_factory=FolderRemover)
     run_times: RunTimes = RunTimes()
+    # The shell program that gathers the work of a run, in the sandbox.
+    gather: str = GATHER
 
     def as_arq_context(self) -> dict[str, Any]:
         """Return the dictionary that the library arq passes to every job; `worker_context` reads it."""

@@ -73,10 +73,12 @@ async def _loops(
 
 
 @asynccontextmanager
-async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
+async def perform_chores(
+    context: WorkerContext, *, pause: float = LOOP_SECONDS
+) -> AsyncGenerator[None, None]:
     """Perform all jobs but runs during the block, by an arq worker of their own that is started again if it fails."""
     worker = create_chores_worker(context)
-    working = asyncio.create_task(keep_running("chores", worker.async_run))
+    working = asyncio.create_task(keep_running("chores", worker.async_run, pause=pause))
     try:
         yield
     finally:

@@ -1,37 +1,25 @@
 """Readers of the ledger are woken at once, and not for each event of many."""
 
-import asyncio
-from typing import Any
+from app.clients.redis import RedisClient, messages_of
+from app.clients.wakes import LEDGER, LedgerWakes, wake
 
-import pytest
-
-from app.clients.redis import RedisClient
-from app.clients.wakes import LEDGER, LedgerWakes
-from tests.support.waiting import eventually
+# To which app/clients/wakes.py publishes.
+CHANNEL = "taskbeacon:wake"
 
 
-async def test_first_wake_is_sent_at_once_and_those_that_follow_are_one(
-    redis: RedisClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock, publish = asyncio.get_running_loop().time, redis.publish
-    sent: list[float] = []
+async def test_first_wake_is_sent_at_once_and_those_that_follow_are_one(redis: RedisClient) -> None:
+    async with redis.pubsub() as subscription:
+        await subscription.subscribe(CHANNEL)
+        messages = messages_of(subscription, silence=60)
+        assert (await anext(messages))["type"] == "subscribe"
+        wakes = LedgerWakes(redis)
 
-    async def publish_and_note(channel: Any, message: Any, **options: Any) -> Any:
-        assert message == LEDGER
-        sent.append(clock())
-        return await publish(channel, message, **options)
-
-    async def is_sent() -> bool:
-        return bool(sent)
-
-    monkeypatch.setattr(redis, "publish", publish_and_note)
-    wakes = LedgerWakes(redis)
-
-    await wakes.announce()
-    await eventually(is_sent)
-    for _ in range(50):
         await wakes.announce()
-    await wakes.aclose()
+        first = await anext(messages)
+        for _ in range(50):
+            await wakes.announce()
+        await wakes.aclose()
+        await wake(redis, "last")
+        rest = [await anext(messages), await anext(messages)]
 
-    first, second = sent
-    assert second - first >= 0.01
+    assert [message["data"].decode() for message in (first, *rest)] == [LEDGER, LEDGER, "last"]

@@ -21,7 +21,6 @@ from app.config import Settings
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
 from app.shielded import shielded
-from app.worker import polling
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.schedule import create_worker
 from app.worker.slots import RunSlots
@@ -52,7 +51,15 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 class Worker:
     """A worker with jobs that take themselves off the queue and wait until they are let go."""
 
-    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: RedisClient,
+        queue: ArqQueue,
+        *,
+        slots: int,
+        poll_seconds: float = 0.5,
+    ) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
         self._changes = WakeListener(redis)
@@ -62,6 +69,7 @@ class Worker:
             changes=self._changes,
             self_removing="hold",
             slots=RunSlots(0),
+            poll_seconds=poll_seconds,
             functions=[func(self._hold, name="hold")],
             max_jobs=slots,
             **arq_options(settings),
@@ -102,12 +110,9 @@ async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[ArqQue
 
 
 @pytest.fixture
-async def worker(
-    settings: Settings, redis: RedisClient, queue: ArqQueue, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Worker, None]:
+async def worker(settings: Settings, redis: RedisClient, queue: ArqQueue) -> AsyncGenerator[Worker, None]:
     """A worker with one place that would look by itself only in an hour."""
-    monkeypatch.setattr(polling, "_POLL_SECONDS", 3600)
-    worker = Worker(settings, redis, queue, slots=1)
+    worker = Worker(settings, redis, queue, slots=1, poll_seconds=3600)
     running = asyncio.create_task(worker.run())
     await worker.until_idle()
     yield worker
@@ -187,7 +192,7 @@ async def test_wake_up_that_was_lost_costs_one_poll(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
     """No worker listens here."""
-    worker = Worker(settings, redis, queue, slots=1)
+    worker = Worker(settings, redis, queue, slots=1, poll_seconds=3600)
     running = asyncio.create_task(worker.arq.async_run())
     try:
         await enqueue(queue, "hold:1")

@@ -23,10 +23,8 @@ from app.runtime import ProcessContext, open_process
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lifecycle import claim
 from app.services.runs.recovery import recover_runs
-from app.worker import schedule
-from app.worker.loops import supervision
 from app.worker.main import perform_chores
-from app.worker.schedule import create_worker
+from app.worker.schedule import create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
@@ -136,16 +134,15 @@ async def test_run_is_accepted_while_redis_is_down_and_performed_later(
 
 
 async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
-    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Regression: they ended at the first error, and the worker went on without them."""
-    monkeypatch.setattr(supervision, "LOOP_SECONDS", 0.01)
     process = workshop.context.process
     async with interruptible(process.settings.redis_url) as between:
         await between.refuse()
         url = behind(between, process.settings.redis_url)
         settings = process.settings.model_copy(update={"redis_url": url})
-        async with perform_chores(workshop.with_process(settings=settings).context):
+        async with perform_chores(workshop.with_process(settings=settings).context, pause=0.01):
             await eventually(lambda: "worker.loop_failed" in caplog.text)
             await between.resume()
             await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
@@ -214,10 +211,9 @@ async def test_runs_survive_an_emptied_redis(
 
 
 async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots(
-    workshop: Workshop, arq_queue: ArqQueue, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, arq_queue: ArqQueue
 ) -> None:
     """Regression: the sweep waited for a slot of a run, so with long runs nothing was recovered for hours."""
-    monkeypatch.setattr(schedule, "_EVERY_TEN_SECONDS", range(60))
     process = with_queue(workshop, arq_queue)
     narrow = process.settings.model_copy(update={"worker_concurrency": 1})
     context = replace(workshop.context, process=replace(process, settings=narrow), slots=RunSlots(0))
@@ -235,8 +231,14 @@ async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots
         async def has_status(run: Run, status: RunStatus) -> bool:
             return (await workshop.read(run)).status == status
 
-        async with perform_chores(context):
-            await eventually(lambda: has_status(lost, RunStatus.QUEUED))
+        chores = create_chores_worker(context)
+        for job in chores.cron_jobs:
+            job.run_at_startup = True  # instead of at the next ten seconds
+        working = asyncio.create_task(chores.async_run())
+        await eventually(lambda: has_status(lost, RunStatus.QUEUED))
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await chores.close()
 
         assert await has_status(busy.run, RunStatus.IN_PROGRESS)
         await busy.send("close")

@@ -24,8 +24,8 @@ from app.agents.session.commands import CommandSource, TurnPolicy
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
-from app.agents.workspace import gathering
 from app.agents.workspace.folders import FolderRemover
+from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
 from app.run_values import Spent
@@ -70,9 +70,7 @@ class RunLimits:
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
     stop_seconds: float = 2.0  # to gather the work after a stop
     check_seconds: float = CHECK_SECONDS  # of the structured output
-    gather: str = field(
-        default_factory=lambda: gathering.GATHER
-    )  # the shell program that gathers the work, in the sandbox
+    gather: str = GATHER  # the shell program that gathers the work, in the sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         decide=conversation.decide,
         people=conversation.people,
         start_command=start_command,
+        close_seconds=context.agent.turns.close_seconds,
         writable=None if confinement.directory_writable else workspace.work / OWN_FOLDER,
     )
 

@@ -4,7 +4,7 @@ A worker implements `CommandSource` on the database. This package does not know 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Protocol  # Any: JSON
@@ -19,6 +19,7 @@ from app.run_values import ShownQuestion
 
 INTERRUPT_SECONDS = 10.0
 CANCEL_SECONDS = 1.5
+CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,9 @@ class TurnPolicy:
     # How long the agent waits for a person, each time.
     human_timeout: timedelta = timedelta(minutes=15)
     # How long it may take to leave a cancelled turn, if the run goes on after it and if it does not.
-    interrupt_seconds: float = field(default_factory=lambda: INTERRUPT_SECONDS)
-    cancel_seconds: float = field(default_factory=lambda: CANCEL_SECONDS)
+    interrupt_seconds: float = INTERRUPT_SECONDS
+    cancel_seconds: float = CANCEL_SECONDS
+    close_seconds: float = CLOSE_SECONDS  # in which an agent may end by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.client import Decide, WorkspaceClient
+from app.agents.session.commands import CLOSE_SECONDS
 from app.agents.session.elicitation import ElicitationClient, Elicited
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
@@ -45,7 +46,6 @@ from app.processes.reading import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
-_CLOSE_SECONDS = 2.0
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
 _STDERR_BYTES = 8 * 2**10
@@ -72,12 +72,14 @@ class AgentSession:
         people: Elicited | None = None,
         writable: Path | None = None,
         start_command: StartCommand | None = None,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         """Use a process with pipes; `people` fill forms, `start_command` starts commands of terminals, if any."""
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
         self._work = work
+        self._close_seconds = close_seconds
         self._adapter = adapter
         self._transcript = Transcript(emit)
         self._wire = Wire(
@@ -309,7 +311,7 @@ class AgentSession:
 
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and the agent's processes, in less time if `at_once`. Can be called again."""
-        grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
+        grace = _SHORT_CLOSE_SECONDS if at_once else self._close_seconds
         self._transcript.stop()
         try:
             with suppress(ConnectionError):
@@ -363,7 +365,7 @@ class AgentSession:
         if failure is not None:
             raise failure
         with suppress(TimeoutError):  # an agent that only closed its output still runs, and must be ended
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(self._close_seconds):
                 await self._process.wait()
         code = await self._process.stop()
         await self._listener

@@ -11,7 +11,9 @@ from app.services.retrying.policies import LOOP_SECONDS
 log = structlog.get_logger(__name__)
 
 
-async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
+async def keep_running(
+    name: str, loop: Callable[[], Awaitable[None]], *, pause: float = LOOP_SECONDS
+) -> Never:
     """Run an endless loop until cancelled; if it fails or returns, log that and start it again."""
     while True:
         try:
@@ -19,4 +21,4 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
             log.error("worker.loop_ended", loop=name)
         except Exception:
             log.exception("worker.loop_failed", loop=name)
-        await asyncio.sleep(LOOP_SECONDS)
+        await asyncio.sleep(pause)

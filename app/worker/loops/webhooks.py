@@ -50,8 +50,10 @@ class WebhookDeliverer:
     """
 
     def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
-        # The interval of polling, in case a wake-up is lost, and the most events of a step of the relay.
+        # The interval of polling, in case a wake-up is lost; the pause after a fault; the most events of a step of
+        # the relay.
         self.look_seconds = 2.0
+        self.fault_seconds = LOOP_SECONDS
         self.batch = BATCH
         self._process = process
         self._sender = sender
@@ -70,8 +72,8 @@ class WebhookDeliverer:
                 async with asyncio.TaskGroup() as others:
                     for step, woken in ((self._relay, relaying), (self._recover, recovering)):
                         prepare = partial(self._prepare, step, sending)
-                        others.create_task(_repeat(prepare, woken, gather=_RELAY_GATHER_SECONDS))
-                    await _repeat(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
+                        others.create_task(self._repeat(prepare, woken, gather=_RELAY_GATHER_SECONDS))
+                    await self._repeat(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
         finally:
             # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
@@ -80,6 +82,24 @@ class WebhookDeliverer:
         """Wait until all webhook requests in progress have ended and their results are stored."""
         while self._attempts:
             await asyncio.wait(self._attempts)
+
+    async def _repeat(
+        self, step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float
+    ) -> Never:
+        while True:
+            try:
+                pause = await step()
+            except DatabaseUnavailable as error:
+                log.warning("webhook.database_unavailable", error=repr(error))
+                await asyncio.sleep(self.fault_seconds)
+            except Exception:
+                # One defect must not end all deliveries of this process.
+                log.exception("webhook.step_failed")
+                await asyncio.sleep(self.fault_seconds)
+            else:
+                await wait(woken, pause)
+                await asyncio.sleep(gather)
+                woken.clear()
 
     async def _send(self, woken: asyncio.Event) -> float:
         # Once: it takes as many as there may be.
@@ -150,20 +170,3 @@ class WebhookDeliverer:
             name=lambda each: {"delivery_id": str(each[0].id)},
         )
         await attempt(store, event=event)
-
-
-async def _repeat(step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float) -> Never:
-    while True:
-        try:
-            pause = await step()
-        except DatabaseUnavailable as error:
-            log.warning("webhook.database_unavailable", error=repr(error))
-            await asyncio.sleep(LOOP_SECONDS)
-        except Exception:
-            # One defect must not end all deliveries of this process.
-            log.exception("webhook.step_failed")
-            await asyncio.sleep(LOOP_SECONDS)
-        else:
-            await wait(woken, pause)
-            await asyncio.sleep(gather)
-            woken.clear()

@@ -181,6 +181,7 @@ async def read_context(
             budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
             used=run.state.get(USAGE),
             used_by_others=used_by_others,
+            gather=worker.gather,
         ),
         files=RunFiles(
             root=settings.workspaces_path,
@@ -280,7 +281,11 @@ async def _agent(
             mode=run.option("initial_permission_mode"),
         ),
         turns=TurnPolicy(
-            interactive=run.state.get("mode") == RunMode.INTERACTIVE, human_timeout=settings.run_idle
+            interactive=run.state.get("mode") == RunMode.INTERACTIVE,
+            human_timeout=settings.run_idle,
+            interrupt_seconds=worker.run_times.interrupt,
+            cancel_seconds=worker.run_times.cancel,
+            close_seconds=worker.run_times.close,
         ),
         variables=variables,
     )

@@ -7,8 +7,9 @@ import pytest
 from typing_extensions import override
 
 from app.agents.errors import AgentStopped, DiskFull, UnexpectedError
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.agents.workspace.kept_session import unpack
-from app.agents.workspace.workspace import Workspace
 from app.outages import DatabaseUnavailable
 from tests.agents.conftest import GitFolder, NoCommands, Runner, eventually, remembering_adapter
 from tests.support.deployment.small_disk import small_disk
@@ -81,20 +82,19 @@ async def test_outage_of_the_database_is_no_end_of_a_run(runner: Runner) -> None
         await runner.run("```say\nhi\n```", commands=FaultyCommands(DatabaseUnavailable()))
 
 
-async def test_work_is_kept_after_an_unexpected_fault_of_the_push(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(*_: Any) -> None:
-        raise ValueError("planted")
+async def test_work_is_kept_after_an_unexpected_fault_of_the_push(runner: Runner) -> None:
+    async def emit(entry: dict[str, Any]) -> None:
+        if entry["notification"]["params"].get("step") == "push":
+            raise ValueError("planted")
 
-    monkeypatch.setattr(Workspace, "push", fail)
+    with pytest.raises(UnexpectedError) as failed:
+        await perform(
+            runner.prepare("```sh\necho work > a.txt\n```"), RunEffects(emit=emit, commands=NoCommands())
+        )
 
-    outcome = await runner.run("```sh\necho work > a.txt\n```")
-
-    assert isinstance(outcome.failed, UnexpectedError)
-    assert "planted" not in outcome.failed.message
-    assert outcome.failed.partial is not None
-    assert b"+work" in outcome.failed.partial.patch
+    assert "planted" not in failed.value.message
+    assert failed.value.partial is not None
+    assert b"+work" in failed.value.partial.patch
 
 
 async def test_patch_is_kept_if_the_disk_has_no_room_for_the_artifacts(

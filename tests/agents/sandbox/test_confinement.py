@@ -480,11 +480,8 @@ async def test_worker_that_is_root_gets_no_weaker_sandbox_by_default() -> None:
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
-async def test_worker_of_an_ordinary_user_gets_the_strictest_sandbox_that_works(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 10001)
-
+@pytest.mark.ordinary_user
+async def test_worker_of_an_ordinary_user_gets_the_strictest_sandbox_that_works() -> None:
     assert (await probe(SandboxPolicy())).kind is not SandboxKind.BUBBLEWRAP
 
 

@@ -16,7 +16,7 @@ from app.agents.errors import (
     AgentTimedOut,
 )
 from app.agents.sandbox.measuring import ProcessTable, measure
-from app.agents.session import session
+from app.agents.session.commands import TurnPolicy
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     CONFINING,
@@ -516,7 +516,6 @@ async def test_timeout_ends_an_agent_and_its_terminals_at_once(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """They ignore what asks them to end, and do not get the time that they otherwise have for it."""
-    monkeypatch.setattr(session, "_CLOSE_SECONDS", 3600)
     marker = f"86400.{abs(hash(tmp_path)) % 10**9}3"
     deaf = (
         "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)",
@@ -527,6 +526,7 @@ async def test_timeout_ends_an_agent_and_its_terminals_at_once(
             in_terminals(3, *deaf, waits=False),
             adapter=scripted_adapter("requests_then_deaf"),
             timeout=timedelta(minutes=4),
+            turns=TurnPolicy(close_seconds=3600),
         )
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)

@@ -1,13 +1,15 @@
 """One run from its job to its end: real agent process, real sandbox, real git, real object store."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from sqlalchemy import update
+from typing_extensions import override
 
-from app.agents.workspace import folders
+from app.agents.workspace.folders import FolderRemover, reclaim
 from app.clients.queue import ArqQueue
 from app.db import unit_of_work
 from app.enums import RunStatus
@@ -259,18 +261,26 @@ async def test_workspace_is_gone_afterwards(workshop: Workshop) -> None:
     assert await workshop.left_behind() == []
 
 
-async def test_end_of_a_run_does_not_wait_for_the_removal_of_its_files(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class LateRemover(FolderRemover):
+    """Removes folders when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[tuple[Path, int]] = []
+
+    @override
+    def remove(self, folder: Path, lock: int) -> None:
+        self._held.append((folder, lock))
+
+    def let_go(self) -> None:
+        for folder, lock in self._held:
+            super().remove(folder, lock)
+
+
+async def test_end_of_a_run_does_not_wait_for_the_removal_of_its_files(workshop: Workshop) -> None:
     """A run stayed `in_progress`, with its slot, until `rm` had removed its files: four minutes for 90,000 of them."""
-    may_remove = asyncio.Event()
-    remove = folders.remove
-
-    async def remove_later(folder: Path) -> None:
-        await may_remove.wait()
-        await remove(folder)
-
-    monkeypatch.setattr(folders, "remove", remove_later)
+    remover = LateRemover()
+    workshop = replace(workshop, context=replace(workshop.context, remover=remover))
     run = await workshop.queued_run("```say\nDone.\n```")
 
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
@@ -279,9 +289,9 @@ async def test_end_of_a_run_does_not_wait_for_the_removal_of_its_files(
         assert (await workshop.read(run)).status == RunStatus.COMPLETED
         root = workshop.context.process.settings.workspaces_path
         assert len(list(root.glob(f"{run.id}-*.lock"))) == 2
-        assert await folders.reclaim(root) == 0
+        assert await reclaim(root) == 0
     finally:
-        may_remove.set()
+        remover.let_go()
         await job
 
     assert await workshop.left_behind() == []

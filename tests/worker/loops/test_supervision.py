@@ -10,7 +10,6 @@ import pytest
 from app.clients.redis import RedisClient
 from app.clients.wakes import WakeListener, publish_change
 from app.ids import new_id
-from app.worker.loops import supervision
 from app.worker.loops.supervision import keep_running
 from tests.support.waiting import eventually
 
@@ -19,18 +18,15 @@ CHANNEL = "taskbeacon:run-changes"
 
 
 @asynccontextmanager
-async def kept_running(name: str, loop: Any) -> AsyncGenerator[asyncio.Task[Any], None]:
-    running = asyncio.create_task(keep_running(name, loop))
+async def kept_running(
+    name: str, loop: Any, *, pause: float = 0.01
+) -> AsyncGenerator[asyncio.Task[Any], None]:
+    running = asyncio.create_task(keep_running(name, loop, pause=pause))
     try:
         yield running
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-@pytest.fixture(autouse=True)
-def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "LOOP_SECONDS", 0.01)
 
 
 async def test_changes_are_heard_after_a_message_that_cannot_be_read(
@@ -76,17 +72,14 @@ async def test_loop_begins_again_after_each_fault_until_it_is_cancelled(
     assert [(record.levelname, "a defect" in record.message) for record in logged] == [("ERROR", True)] * 2
 
 
-async def test_loop_that_returns_begins_again_after_a_pause(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_loop_that_returns_begins_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
     begun = 0
 
     async def loop() -> None:
         nonlocal begun
         begun += 1
 
-    monkeypatch.setattr(supervision, "LOOP_SECONDS", 3600)
-    async with kept_running("chores", loop):
+    async with kept_running("chores", loop, pause=3600):
         await eventually(lambda: "worker.loop_ended" in caplog.text)
 
     assert begun == 1

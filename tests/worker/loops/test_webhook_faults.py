@@ -28,7 +28,6 @@ from app.models import (
 from app.runtime import ProcessContext
 from app.services.events.cursor import SETTLED, START
 from app.services.webhook_endpoints.claims import LOST_ATTEMPTS
-from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth
@@ -122,11 +121,10 @@ async def test_step_that_fails_is_not_repeated_at_each_wake(
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Regression: an event that could not be relayed was tried, and logged with its stack, a hundred times a second."""
-    monkeypatch.setattr(webhooks, "LOOP_SECONDS", 3600.0)
+    deliveries.deliverer.fault_seconds = 3600.0
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     session.add(EventCursor(reader="webhooks", transaction_id=START.transaction_id, seq=START.seq))
     await session.flush()

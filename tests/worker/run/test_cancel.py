@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.agents.session import session as agent_session
-from app.agents.workspace import gathering
 from app.clients.redis import create_redis
 from app.clients.wakes import publish_change
 from app.config import Settings
@@ -61,10 +59,10 @@ async def cancel(workshop: Workshop, run: Run) -> None:
 
 
 async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_kept(
-    workshop: Workshop, nap: str, endless: str, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, nap: str, endless: str
 ) -> None:
     """Without the time that an agent otherwise has to end."""
-    monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
+    workshop = workshop.with_times(close=3600)
     run = await workshop.queued_run(endless)
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
     await until_asleep(nap)
@@ -81,10 +79,8 @@ async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_k
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
-async def test_cancel_ends_the_gathering_of_work(
-    workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gathering, "GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
+async def test_cancel_ends_the_gathering_of_work(workshop: Workshop, nap: str) -> None:
+    workshop = workshop.gathering_by(f"trap '' TERM; sleep {nap}; sleep {nap}")
     run = await workshop.queued_run("```say\nhi\n```")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
     await until_asleep(nap)
@@ -108,10 +104,8 @@ async def test_cancel_is_refused_while_the_work_of_a_run_that_timed_out_is_gathe
     workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was answered with 200 and had no effect: the gathering went on to its own limit, for two minutes."""
-    monkeypatch.setattr(gathering, "GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
-    pilot = Pilot(
-        with_a_minute(workshop), await workshop.queued_run("```sh\ntouch started; sleep 4711.5\n```")
-    )
+    workshop = with_a_minute(workshop).gathering_by(f"trap '' TERM; sleep {nap}; sleep {nap}")
+    pilot = Pilot(workshop, await workshop.queued_run("```sh\ntouch started; sleep 4711.5\n```"))
     job = pilot.start()
     await pilot.until_logged("Starting the agent")
     let_time_pass(monkeypatch, minutes=1)

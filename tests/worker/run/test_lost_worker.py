@@ -19,7 +19,6 @@ from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import CommandStatus, RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
-from app.services.retrying import attempts
 from app.services.retrying.policies import DATABASE
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
@@ -29,6 +28,7 @@ from app.worker.run.claim import claim_run
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.log_recorder import RunLog
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.clock import let_time_pass
 from tests.support.database.faults import unacknowledged_once
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
@@ -147,7 +147,6 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(attempts, "DATABASE", replace(DATABASE, delays=()))
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
@@ -158,6 +157,8 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
         await between.refuse()
         hanging.mend()
         hanging.answer()
+        await eventually(lambda: DATABASE.event in caplog.text)
+        let_time_pass(monkeypatch, seconds=DATABASE.within)
         with pytest.raises(DatabaseUnavailable):
             await job
         await engine.dispose()

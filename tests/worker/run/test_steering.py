@@ -9,8 +9,6 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.agents.session import commands
-from app.agents.session import session as agent_session
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -279,19 +277,12 @@ class TestCancelAndClose:
 
     @pytest.mark.parametrize("interactive", [False, True])
     async def test_cancel_and_close_end_every_process_at_once(
-        self,
-        workshop: Workshop,
-        make_pilot: MakePilot,
-        hold: str,
-        monkeypatch: pytest.MonkeyPatch,
-        *,
-        interactive: bool,
+        self, workshop: Workshop, hold: str, *, interactive: bool
     ) -> None:
         """Without the time that an agent otherwise has, to end a cancelled turn or itself."""
-        monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
-        monkeypatch.setattr(commands, "CANCEL_SECONDS", 3600)
-        monkeypatch.setattr(commands, "INTERRUPT_SECONDS", 3600)
-        pilot = await make_pilot(until_released(hold), interactive=interactive)
+        patient = workshop.with_times(close=3600, cancel=3600, interrupt=3600)
+        state = dict(INTERACTIVE) if interactive else None
+        pilot = Pilot(patient, await workshop.queued_run(until_released(hold), state=state))
         job = pilot.start()
         await until_running(hold)
 
@@ -552,8 +543,9 @@ class TestRecovery:
         ended = await workshop.read(pilot.run)
         assert (ended.status, (ended.output or {})["files_changed"]) == (RunStatus.COMPLETED, ["a.txt"])
 
-    async def test_outage_of_redis_only_delays(self, workshop: Workshop, make_pilot: MakePilot) -> None:
-        pilot = await make_pilot("```say\nhi\n```", interactive=True)
+    async def test_outage_of_redis_only_delays(self, workshop: Workshop) -> None:
+        workshop = workshop.with_times(poll=0.5)
+        pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=dict(INTERACTIVE)))
         away = create_redis("redis://127.0.0.1:1/0")
         job = pilot.start()
         await pilot.until_waiting_for("message")

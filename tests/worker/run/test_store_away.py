@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.clients.object_store import ObjectInfo, ObjectStore
@@ -15,8 +16,8 @@ from app.enums import RunStatus
 from app.models import Run
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
+from tests.support.database.faults import refusing_some
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
 from tests.worker.pilot import listening
@@ -264,17 +265,14 @@ async def test_run_is_completed_though_its_log_cannot_be_stored_for_an_unexpecte
 
 
 async def test_run_with_an_unexpected_fault_keeps_what_its_agent_did(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, engine: AsyncEngine
 ) -> None:
     """Regression: the run failed without patch, artifacts and summary."""
-
-    async def fail(_commands: CommandInbox) -> bool:
-        raise ValueError("planted")
-
-    monkeypatch.setattr(CommandInbox, "close", fail)
     run = await workshop.queued_run(WORK)
 
-    await execute_run(workshop.arq_context, run_id=str(run.id))
+    end_of_the_agent = "NEW.status = 'in_progress' AND NEW.facts ? 'agent_ended_at'"
+    async with refusing_some(engine, "runs", end_of_the_agent):
+        await execute_run(workshop.arq_context, run_id=str(run.id))
 
     ended = await workshop.read(run)
     assert ended.status == RunStatus.FAILED
