@@ -19,15 +19,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import InboxStatus, QuestionKind, Scope
+from app.enums import InboxStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
-from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.questions import QUESTION_COLUMNS, QuestionRow, details_of, question_out
+from app.services.notifications.badges import is_counted
 from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
@@ -35,17 +35,13 @@ _KIND = bindparam("kind", type_=Text)
 _PROJECT = bindparam("project_id", type_=BigInteger)
 _LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
 _OPEN = Question.is_open()
-# The badge does not count this kind: a question for a message is not urgent.
-_MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
-_IS_COUNTED = Question.kind != _MESSAGE
 _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
 _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
-def sum_questions(*conditions: Any) -> Any:  # Any: an expression
-    """Return the SQL expression for the number of open questions."""
+def _sum_questions(*conditions: Any) -> Any:  # Any: an expression
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)
@@ -110,7 +106,7 @@ async def list_inbox(
 def _count_columns() -> tuple[Any, Any]:
     return (
         func.count().filter(_WANTED).label("total"),
-        func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
+        func.count().filter(_OPEN, is_counted(Question.kind)).label("open_count"),
     )
 
 
@@ -118,7 +114,7 @@ def _open_counts_of_own() -> Select[Any]:
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(
-        sum_questions(*matches).label("total"), sum_questions(kind != _MESSAGE).label("open_count")
+        _sum_questions(*matches).label("total"), _sum_questions(is_counted(kind)).label("open_count")
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 

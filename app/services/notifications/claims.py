@@ -3,30 +3,29 @@
 A request in progress when its worker is killed is repeated: a push sent twice is better than a lost one.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, Platform, PushPurpose, QuestionKind
-from app.models import Membership, Notification, PushToken, Question, QuestionCount, Task, TaskFollow
-from app.models.base import constant, given_rows, literal_int
+from app.enums import NotificationDecision, Platform, PushPurpose
+from app.models import Notification, PushToken, Task
+from app.models.base import constant, literal_int
 from app.services import leases
-from app.services.access.visibility import is_for_user
-from app.services.notifications import presence, replacements
+from app.services.notifications import badges, presence, replacements
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.messages import Claim, Delivery, Stored, Subject
 from app.services.notifications.rules.deciding import (
     PUSH_LEASE,
+    NoticeContext,
     ReplacedNotice,
-    RunEndNotice,
     Verdict,
     decide,
     decide_reminder,
@@ -42,9 +41,8 @@ from app.statements import Prepared
 # its lease ends, and given up after two hours: each claim sends it once more.
 MOST_CLAIMS = int(2 * PUSH_SECONDS / PUSH_LEASE.total_seconds())
 
-# What is decided about claimed pushes: those to send now, and the changes to store for others.
-Decided = tuple[list[Delivery], list[Change]]
-Decide = Callable[[Sequence[Delivery]], Decided]
+# A notice whose row is gone.
+_GONE = ReplacedNotice(is_shown=False, due_at=None)
 
 log = structlog.get_logger(__name__)
 
@@ -104,14 +102,14 @@ def _has_waited(delivery: Delivery) -> bool:
     return delivery.stored.decision == NotificationDecision.DEFERRED
 
 
-def _is_lost_notice(delivery: Delivery) -> bool:
-    # Its worker died, before or after it sent the notice.
-    is_pending = delivery.stored.decision == NotificationDecision.PENDING
-    return is_pending and delivery.attempts > 1 and delivery.stored.replaces is None
+def _shown_by(delivery: Delivery, now: datetime) -> dict[str, Any]:
+    # If its worker died, before or after it sent the notice, the device may show it.
+    is_lost = delivery.stored.decision == NotificationDecision.PENDING and delivery.attempts > 1
+    return {"sent_at": now} if is_lost and delivery.stored.replaces is None else {}
 
 
 async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
+    counts = await badges.count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
             each.claim.badge = counts.get(each.user_id, 0)
@@ -138,24 +136,26 @@ async def _notices(
     return {notice.row.key: notice for notice in notices}
 
 
-async def store_decisions(
-    session: AsyncSession, claimed: Sequence[Delivery], decide_all: Decide, now: datetime
+async def store_each(
+    session: AsyncSession,
+    claimed: Sequence[Delivery],
+    change: Callable[[Delivery], list[Change]],
+    now: datetime,
 ) -> list[Delivery]:
-    """Decide about claimed pushes by `decide_all`, store the changes, and return those to send now.
+    """Store the changes that `change` returns for each of these pushes; return those whose changes are stored.
 
-    One that cannot be decided is logged, and is due again when its claim ends.
+    One that cannot be decided or stored is logged, and is due again when its claim ends.
     """
-    to_send: list[Delivery] = []
+    stored: list[Delivery] = []
 
     async def step(some: Sequence[Delivery]) -> None:
-        kept, changes = decide_all(some)
-        if changes:
+        if changes := [each for delivery in some for each in change(delivery)]:
             async with session.begin_nested():
                 await store(session, changes, now)
-        to_send.extend(kept)
+        stored.extend(some)
 
     await by_halves(claimed, step, event="push.not_decided", name=log_fields)
-    return to_send
+    return stored
 
 
 def log_fields(delivery: Delivery) -> dict[str, object]:
@@ -168,68 +168,54 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     lost = [each for each in claimed if each.attempts > MOST_CLAIMS]
     for each in lost:
         log.error("push.results_lost", **log_fields(each))
-
-    def give_up(some: Sequence[Delivery]) -> Decided:
-        verdict = Verdict(NotificationDecision.GIVEN_UP, "results_lost")
-        return [], [_end(each.id, verdict, now) for each in some]
-
-    await store_decisions(session, lost, give_up, now)
+    verdict = Verdict(NotificationDecision.GIVEN_UP, "results_lost")
+    await store_each(session, lost, lambda each: [_end(each.id, verdict, now)], now)
     return [each for each in claimed if each.attempts <= MOST_CLAIMS]
 
 
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    """Decide again about claimed pushes; return the pushes to send now."""
     notices = await notices_of(session, [each.id for each in asked], now)
-    replacing = [each for each in asked if each.stored.replaces is not None]
-    replaced: dict[UUID, ReplacedNotice] = {}
-    ends: dict[tuple[UUID, UUID], RunEndNotice] = {}
-    if replacing:
-        replaced = await replacements.read_replaced(
-            session, [each.stored.replaces for each in replacing if each.stored.replaces]
-        )
-        ends = await replacements.read_ends(session, {each.subject.run_id for each in replacing})
-
-    def verdict_of(each: Delivery, notice: Notice) -> Verdict:
-        if each.stored.replaces is None:
-            return decide(notice.context, now)
-        shown = replaced.get(each.stored.replaces, ReplacedNotice(is_shown=False, due_at=None))
-        if not each.is_retraction:
-            return decide_reminder(notice.context, shown, now)
-        end = ends.get((notice.row.run_id, each.device_id))
-        assert notice.context.question is not None
-        return decide_retraction(notice.context.question, shown, end, now)
-
-    def decide_all(some: Sequence[Delivery]) -> Decided:
-        kept, changes = [], []
-        for each in some:
-            each.claim.notice = notice = notices[each.id]
-            verdict = verdict_of(each, notice)
-            if _is_lost_notice(each):
-                # The device may show it.
-                changes.append(Change(id=each.id, decision=None, values={"sent_at": now}))
-            if verdict.decision is NotificationDecision.PENDING:
-                kept.append(each)
-                each.claim.is_quiet = verdict.is_quiet
-                if _has_waited(each):
-                    waited = (now - each.stored.created_at).total_seconds()
-                    each.stored = each.stored._replace(deferred_for=waited)
-                    changes.append(release(each, waited, due_at=each.claim.until))
-            else:
-                changes += changes_of(each, notice, verdict, now)
-        return kept, changes
-
     known = [each for each in asked if each.id in notices]
-    return await store_decisions(session, known, decide_all, now)
+    replacing = [each for each in known if each.stored.replaces is not None]
+    shown, ends = {}, {}
+    if replacing:
+        shown = await replacements.read_replaced(session, [each.stored.replaces for each in replacing])
+        ends = await replacements.read_ends(session, [each.subject.run_id for each in replacing])
+
+    def verdict_of(each: Delivery, context: NoticeContext) -> Verdict:
+        if each.stored.replaces is None:
+            return decide(context, now)
+        replaced = shown.get(each.stored.replaces, _GONE)
+        if not each.is_retraction:
+            return decide_reminder(context, replaced, now)
+        assert context.question is not None
+        end = ends.get((each.subject.run_id, each.device_id))
+        return decide_retraction(context.question, replaced, end, now)
+
+    to_send: set[UUID] = set()
+
+    def change(each: Delivery) -> list[Change]:
+        each.claim.notice = notice = notices[each.id]
+        verdict = verdict_of(each, notice.context)
+        shown_by = _shown_by(each, now)
+        changes = [Change(id=each.id, values=shown_by)] if shown_by else []
+        if verdict.decision is not NotificationDecision.PENDING:
+            return changes + changes_of(each, notice, verdict, now)
+        to_send.add(each.id)
+        each.claim.is_quiet = verdict.is_quiet
+        if _has_waited(each):
+            waited = (now - each.stored.created_at).total_seconds()
+            each.stored = each.stored._replace(deferred_for=waited)
+            changes.append(release(each, waited, due_at=each.claim.until))
+        return changes
+
+    return [each for each in await store_each(session, known, change, now) if each.id in to_send]
 
 
-def release(delivery: Delivery, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a deferred push pending again; it can be claimed from `due_at` on."""
-    return Change(
-        id=delivery.id,
-        decision=NotificationDecision.PENDING,
-        is_shown=False,
-        values={"due_at": due_at, "deferred_for": deferred_for},
-    )
+def release(delivery: Delivery, deferred_for: float, **values: object) -> Change:
+    """Return the change that makes a deferred push pending again, with other new `values` of its columns."""
+    values["deferred_for"] = deferred_for
+    return Change(id=delivery.id, decision=NotificationDecision.PENDING, is_shown=False, values=values)
 
 
 def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: datetime) -> list[Change]:
@@ -244,7 +230,7 @@ def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: dateti
         # It is not deferred: presence releases what is.
         waits = (verdict.due_at - delivery.stored.created_at).total_seconds()
         values = {"due_at": verdict.due_at, "deferred_for": waits, **uncounted}
-        return [Change(id=delivery.id, decision=None, values=values)]
+        return [Change(id=delivery.id, values=values)]
     changes = [_end(delivery.id, verdict, now, uncounted)]
     if verdict.decision is NotificationDecision.RETRACTED:
         changes.append(Change(id=delivery.stored.replaces, decision=verdict.decision, reason=verdict.reason))
@@ -328,48 +314,3 @@ _CLAIM = Prepared(
 _IS_DUE = Prepared(
     select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))
 )
-
-
-_MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
-_IS_COUNTED = and_(Question.is_open(), Question.kind != _MESSAGE)
-
-
-async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
-    """Return the number of open questions in each user's inbox, without turns that wait for a message."""
-    if not user_ids:
-        return {}
-    rows = await _COUNT.all(session, {"given_user_id": list(user_ids)})
-    return {user_id: int(count) for user_id, count in rows}
-
-
-def _count_statement() -> Select[Any]:
-    person = given_rows({"user_id": BigInteger()})
-
-    def is_member(of: Any) -> ColumnElement[bool]:
-        return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
-
-    # Triggers keep the sums, so this reads a few rows for any number of questions.
-    own = (
-        select(func.coalesce(func.sum(QuestionCount.questions), literal_int(0)))
-        .join(Membership, is_member(QuestionCount))
-        .where(QuestionCount.user_id == person.c.user_id, QuestionCount.kind != _MESSAGE)
-    )
-    followed = (
-        select(func.count())
-        .select_from(TaskFollow)
-        .join(Question, Question.task_id == TaskFollow.task_id)
-        .join(Membership, is_member(Question))
-        .join(Task, Task.id == Question.task_id)
-        .where(
-            TaskFollow.user_id == person.c.user_id,
-            Question.task_creator_id.is_distinct_from(person.c.user_id),
-            _IS_COUNTED,
-            ~Task.deleted,
-            is_for_user(person.c.user_id),
-        )
-    )
-    counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]
-    return select(person.c.user_id, (counts[0] + counts[1]).label("open"))
-
-
-_COUNT = Prepared(_count_statement())

@@ -29,7 +29,7 @@ from app.clients.push import (
 )
 from app.clock import utcnow
 from app.db import release
-from app.enums import NotificationDecision, NotificationKind, Platform, PushPurpose
+from app.enums import NotificationDecision, NotificationKind, Platform
 from app.errors import NotFound
 from app.ids import new_id
 from app.models import Notification, PushToken, Task
@@ -42,7 +42,6 @@ from app.services.access.visibility import visible_task
 from app.services.notifications import devices, replacements
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.messages import Claim, Composer, Delivery, Stored, Subject
-from app.services.notifications.replacements import Replacement
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.texts import message_body
@@ -150,7 +149,7 @@ async def settle(
             await _SHOW.perform(session, values)
         await _SETTLE.perform(session, values)
         if end.is_accepted:
-            await _add_reminders(session, equal, now)
+            await replacements.remind(session, [delivery for delivery, _ in equal], now)
     dead = [
         DeadDevice(delivery.device_id, delivery.user_id, delivery.claim.until - PUSH_LEASE)
         for delivery, outcome in results
@@ -224,16 +223,6 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         if end.is_accepted
         else [_due_again(delivery, outcome, end, now) for delivery, outcome in results],
     }
-
-
-async def _add_reminders(session: AsyncSession, results: Sequence[_Outcome], now: datetime) -> None:
-    reminders = []
-    for delivery, _ in results:
-        notice = delivery.claim.notice
-        seconds = notice and notice.row.reminder_after_seconds
-        if seconds and not delivery.is_reminder and not delivery.is_retraction:
-            reminders.append(Replacement(delivery.id, now + timedelta(seconds=seconds)))
-    await replacements.add(session, PushPurpose.REMINDER, reminders)
 
 
 def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:

@@ -18,14 +18,13 @@ from app.models.base import constant, literal_int
 from app.services import leases
 from app.services.notifications.claims import (
     ClaimedRow,
-    Decided,
     as_deliveries,
     changes_of,
     claimed_columns,
     give_up_lost,
     notices_of,
     release,
-    store_decisions,
+    store_each,
 )
 from app.services.notifications.messages import Delivery
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
@@ -41,7 +40,7 @@ _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Decide again about the notices of up to 50 people whose quiet hours are over; return how many people these were.
+    """Decide again about the notices of up to 50 people whose quiet hours are over; return their number.
 
     What is still needed is one digest for each device; a single notice is sent unchanged. What cannot be decided or
     made is logged and stops no other. Concurrent calls handle different people, and leave what another transaction has
@@ -97,26 +96,22 @@ _CLAIM = Prepared(
 async def _release(
     session: AsyncSession, held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime
 ) -> None:
-    def decide_all(some: Sequence[Delivery]) -> Decided:
-        needed, changes = [], []
-        for each in some:
-            verdict = decide(notices[each.id].context, now)
-            if verdict.decision is NotificationDecision.PENDING:
-                needed.append(each)
-            else:
-                changes += changes_of(each, notices[each.id], verdict, now)
-        return needed, changes
+    verdicts = {each.id: decide(notices[each.id].context, now) for each in held}
+    needed = [each for each in held if verdicts[each.id].decision is NotificationDecision.PENDING]
+    digested = {each.id for group in _by_device(needed) if len(group) > 1 for each in group}
 
-    needed = await store_decisions(session, held, decide_all, now)
-    alone = {group[0].id for group in _by_device(needed) if len(group) == 1}
+    def change(each: Delivery) -> list[Change]:
+        verdict, waited = verdicts[each.id], (now - each.stored.created_at).total_seconds()
+        if verdict.decision is not NotificationDecision.PENDING:
+            return changes_of(each, notices[each.id], verdict, now)
+        if each.id not in digested:
+            return [release(each, waited, due_at=now, attempts=each.attempts - 1)]
+        values = {"due_at": None, "settled_at": now, "deferred_for": waited}
+        return [Change(id=each.id, decision=NotificationDecision.DIGESTED, reason=_REASON, values=values)]
 
-    def release_all(some: Sequence[Delivery]) -> Decided:
-        return list(some), [_release_of(each, now, is_alone=each.id in alone) for each in some]
-
-    stored = await store_decisions(session, needed, release_all, now)
-    digested = [each for each in stored if each.id not in alone]
-    digests = [_digest(group, notices, now) for group in _by_device(digested)]
-    if digests:
+    stored = await store_each(session, held, change, now)
+    groups = _by_device([each for each in stored if each.id in digested])
+    if digests := [_digest(group, notices, now) for group in groups]:
         await session.execute(insert(Notification), digests)
 
 
@@ -125,20 +120,6 @@ def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
     for each in held:
         groups[each.user_id, each.device_id].append(each)
     return groups.values()
-
-
-def _release_of(held: Delivery, now: datetime, *, is_alone: bool) -> Change:
-    waited = (now - held.stored.created_at).total_seconds()
-    if is_alone:
-        released = release(held, waited, due_at=now)
-        released.values["attempts"] = held.attempts - 1
-        return released
-    return Change(
-        id=held.id,
-        decision=NotificationDecision.DIGESTED,
-        reason=_REASON,
-        values={"due_at": None, "settled_at": now, "deferred_for": waited},
-    )
 
 
 def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Each is a row of its own, which is claimed, sent and settled like a notice. The history of the notice shows it.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from app.ids import new_id
 from app.models import Event, Notification, Question, Run
 from app.models.base import constant, given_rows
 from app.models.events import CURRENT_TRANSACTION
+from app.services.notifications.messages import Delivery
 from app.services.notifications.rules.deciding import ReplacedNotice, RunEndNotice
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
 from app.statements import Prepared
@@ -31,25 +32,14 @@ _IDS = bindparam("ids", type_=ARRAY(Notification.id.type))
 _IS_NOTICE = Notification.purpose == constant(PushPurpose.NOTICE)
 
 
-class Replacement(NamedTuple):
-    """A reminder or retraction to add: the notice that it replaces, and when it is due."""
-
-    notice_id: UUID
-    due_at: datetime
-    event_seq: int | None = None
-
-
-async def add(session: AsyncSession, purpose: PushPurpose, given: Sequence[Replacement]) -> None:
-    """Add reminders or retractions of notices; one that is there already is due at the given time instead."""
-    if given:
-        values = {
-            "purpose": purpose,
-            "given_id": [new_id() for _ in given],
-            "given_notice_id": [each.notice_id for each in given],
-            "given_due_at": [each.due_at for each in given],
-            "given_event_seq": [each.event_seq for each in given],
-        }
-        await _ADD.perform(session, values)
+async def remind(session: AsyncSession, sent: Iterable[Delivery], now: datetime) -> None:
+    """Add a reminder of each of these notices, which were sent at `now`, if its person wants one."""
+    reminders = []
+    for each in sent:
+        seconds = each.claim.notice and each.claim.notice.row.reminder_after_seconds
+        if seconds and not each.is_reminder and not each.is_retraction:
+            reminders.append(_Replacement(each.id, now + timedelta(seconds=seconds)))
+    await _add(session, PushPurpose.REMINDER, reminders)
 
 
 async def retract(session: AsyncSession, question_ids: Collection[UUID]) -> None:
@@ -69,11 +59,11 @@ async def retract(session: AsyncSession, question_ids: Collection[UUID]) -> None
     await store(session, unsent, now)
     # A greater number than the notice's, so that an app prefers the retraction in any order of arrival.
     shown = [
-        Replacement(row.id, now, max(filter(None, (row.event_seq, row.closing_seq)), default=None))
+        _Replacement(row.id, now, max(filter(None, (row.event_seq, row.closing_seq)), default=None))
         for row in rows
         if row.sent_at is not None or not row.is_unsent
     ]
-    await add(session, PushPurpose.RETRACTION, shown)
+    await _add(session, PushPurpose.RETRACTION, shown)
 
 
 async def remind_after_snooze(
@@ -95,10 +85,31 @@ async def remind_after_snooze(
         .with_for_update()
     )
     ids = (await session.scalars(sent)).all()
-    await add(session, PushPurpose.REMINDER, [Replacement(id_, until) for id_ in ids])
+    await _add(session, PushPurpose.REMINDER, [_Replacement(id_, until) for id_ in ids])
 
 
-async def read_replaced(session: AsyncSession, notice_ids: Collection[UUID]) -> dict[UUID, ReplacedNotice]:
+class _Replacement(NamedTuple):
+    notice_id: UUID
+    due_at: datetime
+    event_seq: int | None = None
+
+
+async def _add(session: AsyncSession, purpose: PushPurpose, given: Sequence[_Replacement]) -> None:
+    # One that is there already is due at the given time instead.
+    if given:
+        values = {
+            "purpose": purpose,
+            "given_id": [new_id() for _ in given],
+            "given_notice_id": [each.notice_id for each in given],
+            "given_due_at": [each.due_at for each in given],
+            "given_event_seq": [each.event_seq for each in given],
+        }
+        await _ADD.perform(session, values)
+
+
+async def read_replaced(
+    session: AsyncSession, notice_ids: Collection[UUID | None]
+) -> dict[UUID | None, ReplacedNotice]:
     """Return the notices with these ids that reminders or retractions replace, by id."""
     return {
         row.id: ReplacedNotice(row.sent_at is not None and row.decision not in _NOT_SHOWN, row.due_at)
@@ -108,7 +119,7 @@ async def read_replaced(session: AsyncSession, notice_ids: Collection[UUID]) -> 
 
 async def read_ends(
     session: AsyncSession, run_ids: Collection[UUID | None]
-) -> dict[tuple[UUID, UUID], RunEndNotice]:
+) -> dict[tuple[UUID | None, UUID], RunEndNotice]:
     """Return the newest notice of the end of each of these runs on each device, by run and device."""
     return {
         (row.run_id, row.device_id): RunEndNotice(row.decision in _ACCEPTED, row.due_at)

@@ -132,8 +132,7 @@ class Change:
     """
 
     id: UUID
-    # None: the decision stays.
-    decision: Decision | None
+    decision: Decision | None = None
     reason: str | None = None
     # Whether people see the decision in the history.
     is_shown: bool = True
