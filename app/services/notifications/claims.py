@@ -103,8 +103,10 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 def _shown_by(delivery: Delivery, now: datetime) -> dict[str, Any]:
-    # If its worker died, before or after it sent the notice, the device may show it.
-    is_lost = delivery.stored.decision == NotificationDecision.PENDING and delivery.attempts > 1
+    # If its results were lost, with its worker or time and again, the device may show the notice.
+    decision, attempts = delivery.stored.decision, delivery.attempts
+    is_lost = decision == NotificationDecision.PENDING and attempts > 1
+    is_lost |= decision == NotificationDecision.RETRYING and attempts > MOST_CLAIMS
     return {"sent_at": now} if is_lost and delivery.stored.replaces is None else {}
 
 
@@ -169,7 +171,7 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     for each in lost:
         log.error("push.results_lost", **log_fields(each))
     verdict = Verdict(NotificationDecision.GIVEN_UP, "results_lost")
-    await store_each(session, lost, lambda each: [_end(each.id, verdict, now)], now)
+    await store_each(session, lost, lambda each: [_end(each.id, verdict, now, _shown_by(each, now))], now)
     return [each for each in claimed if each.attempts <= MOST_CLAIMS]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
-from app.enums import Platform, Urgency
+from app.enums import NotificationDecision, Platform, Urgency
 from app.models import (
     Notification,
     PushToken,
@@ -21,6 +21,7 @@ from app.models import (
 )
 from app.quiet_hours import DAYS
 from app.runtime import ProcessContext
+from app.services.notifications.claims import MOST_CLAIMS
 from app.services.questions import lifecycle as questions
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
@@ -135,6 +136,28 @@ async def test_notice_that_never_reached_its_device_is_not_retracted(
     await answer(sessions, question, owner)
     await deliver()
     assert history(await only_row(sessions, task)) == then
+
+
+@pytest.mark.parametrize("decision", [NotificationDecision.PENDING, NotificationDecision.RETRYING])
+async def test_notice_that_was_given_up_because_its_results_were_lost_is_retracted(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+    decision: NotificationDecision,
+) -> None:
+    """Regression: its device, which shows it, went on to show it."""
+    question = await ask()
+    await session.execute(update(Notification).values(attempts=MOST_CLAIMS, decision=decision))
+    await deliver()
+    assert history(await only_row(sessions, task)) == [("given_up", "results_lost")]
+    await answer(sessions, question, owner)
+    await deliver()
+    assert [message["data"]["kind"] for message in push_service.received] == ["clear"]
+    assert (await only_row(sessions, task)).decision == "retracted"
 
 
 async def test_receipt_of_a_retraction_leaves_it_retracted(
