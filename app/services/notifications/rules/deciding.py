@@ -17,6 +17,8 @@ WALKED_AWAY = timedelta(minutes=10)
 _LOOK_AGAIN = timedelta(seconds=1)
 # How long a push that was claimed is its worker's.
 PUSH_LEASE = timedelta(seconds=60)
+# One that is due within this time may be claimed: the clock of its worker may be ahead.
+_MAY_BE_CLAIMED = PUSH_LEASE + timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +209,11 @@ def decide_retraction(
     if not replaced.is_shown and replaced.due_at is None:
         return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
     # The notice of an attempt that may have arrived is tried again: it must not arrive last.
-    if not replaced.is_shown or (replaced.due_at is not None and replaced.due_at <= now + PUSH_LEASE):
+    if not replaced.is_shown or (replaced.due_at is not None and replaced.due_at <= now + _MAY_BE_CLAIMED):
         return Verdict(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
     if end is not None and end.is_sent:
         return Verdict(NotificationDecision.RETRACTED, "replaced")
     # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
-    if end is not None and end.due_at is not None and end.due_at <= now + PUSH_LEASE:
+    if end is not None and end.due_at is not None and end.due_at <= now + _MAY_BE_CLAIMED:
         return Verdict(NotificationDecision.DEFERRED, "end_of_run", now + _LOOK_AGAIN)
     return Verdict(NotificationDecision.PENDING, question.value)

@@ -293,16 +293,18 @@ def test_each_rule_ends_at_its_instant(edge: dict[str, Any], decision: Decision)
     assert decide(replace(context, **edge), NOW).decision is decision
 
 
+# The clock of the worker that has claimed it may be ahead.
+CLAIMED_UNTIL = NOW + MINUTE + timedelta(seconds=2)
 SENT, WAITS, HELD, NEVER = (
     RunEndNotice(is_sent=is_sent, due_at=due_at)
-    for is_sent, due_at in ((True, None), (False, NOW + MINUTE), (False, QUIET_END), (False, None))
+    for is_sent, due_at in ((True, None), (False, CLAIMED_UNTIL), (False, QUIET_END), (False, None))
 )
 
 
 SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF = (
     ReplacedNotice(is_shown=is_shown, due_at=due_at)
     for is_shown, due_at in (
-        (True, None), (False, NOW + MINUTE), (False, None), (True, NOW + MINUTE), (True, QUIET_END),
+        (True, None), (False, NOW + MINUTE), (False, None), (True, CLAIMED_UNTIL), (True, QUIET_END),
     )
 )  # fmt: skip
 CLOSED = [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
