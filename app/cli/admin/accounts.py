@@ -1,20 +1,21 @@
-"""`taskbeacon admin`: organizations, projects, their members, and users."""
+"""`taskbeacon admin`: organizations, projects, their members, users, and personal API keys."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, transactional
-from app.enums import PushText
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
+from app.enums import PushText, Scope
 from app.models import Project
-from app.services.accounts import accounts
+from app.services.accounts import accounts, api_keys
 
 _name = click.option("--name", required=True)
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
 _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
 
 
-@click.command("create-organization")
+@admin.command("create-organization")
 @_name
 @transactional
 async def create_organization(transaction: Transaction, name: str) -> Output:
@@ -23,7 +24,7 @@ async def create_organization(transaction: Transaction, name: str) -> Output:
     return {"id": organization.id, "name": organization.name}
 
 
-@click.command("create-project")
+@admin.command("create-project")
 @_name
 @click.option(
     "--organization",
@@ -32,20 +33,20 @@ async def create_organization(transaction: Transaction, name: str) -> Output:
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Output:
-    """Add a project to an organization, the given one or else the default one, and print the project."""
+    """Add a project to an organization. Print the project."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 
-@click.command("rename-project")
+@admin.command("rename-project")
 @_project
 @_name
 @transactional
 async def rename_project(transaction: Transaction, project: int, name: str) -> Output:
-    """Rename a project; this changes the slugs of its tasks."""
+    """Rename a project and the slugs of its tasks."""
     return _describe(await accounts.rename_project(transaction.session, project, name))
 
 
-@click.command("limit-push-text")
+@admin.command("limit-push-text")
 @_project
 @click.option(
     "--most",
@@ -55,7 +56,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> O
 )
 @transactional
 async def limit_push_text(transaction: Transaction, project: int, most: str) -> Output:
-    """Limit how much content of its tasks the pushes of a project may contain.
+    """Limit what pushes about a project's tasks say.
 
     The most detailed level permitted is `generic`, `title` or `full`; `any` removes the limit. Print the id of the
     project and its limit.
@@ -65,17 +66,17 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
     return {"project": limited.id, "push_text": limited.push_text}
 
 
-@click.command("let-agents-notify")
+@admin.command("let-agents-notify")
 @_project
 @click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
 @transactional
 async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Output:
-    """Allow or forbid the agents of a project to send push messages to the creators of its tasks."""
+    """Decide whether agents may notify people. They are the agents of one project, and the people of its tasks."""
     changed = await accounts.let_agents_notify(transaction.session, project, may=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
 
 
-@click.command("create-user")
+@admin.command("create-user")
 @click.option("--email", required=True)
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
@@ -95,7 +96,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Output:
-    """Add a user, as a member of the given projects, with a new e-mail address; print the ids."""
+    """Add a user. The e-mail address must be new; print the ids."""
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -107,17 +108,17 @@ async def create_user(
     return {"id": user.id, "uuid": user.uuid, "distinct_id": user.distinct_id, "email": user.email}
 
 
-@click.command("add-member")
+@admin.command("add-member")
 @_project
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Output:
-    """Add a user to a project; it becomes the current one of a user without one."""
+    """Add a user to a project. It becomes the current one of a user without one."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
 
-@click.command("remove-member")
+@admin.command("remove-member")
 @_project
 @_user
 @transactional
@@ -127,23 +128,94 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> Ou
     return {"project": project, "user": user}
 
 
-@click.command("deactivate-user")
+@admin.command("deactivate-user")
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Output:
-    """Deactivate a user's account: its API keys stop working, but no data is deleted."""
+    """Deactivate an account: its keys stop working. No data is deleted."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 
 
-@click.command("delete-user")
+@admin.command("delete-user")
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Output:
-    """Delete a user's account and API keys. The user's tasks become visible to the whole project."""
+    """Delete an account and its keys. The user's tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 
 
 def _describe(project: Project) -> Output:
     return {"id": project.id, "organization": project.organization_id, "name": project.name}
+
+
+def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise click.BadParameter(f"{value!r} is neither a date nor an instant in ISO 8601.") from error
+
+
+@admin.command("create-key")
+@_user
+@click.option(
+    "--scope",
+    multiple=True,
+    required=True,
+    help=f"What the key may do; may be repeated. One of: {', '.join(Scope)}.",
+)
+@click.option("--project", type=ROW_ID, multiple=True, help="Limit the key to this project; may be repeated.")
+@click.option(
+    "--organization",
+    type=click.UUID,
+    multiple=True,
+    help="Limit the key to this organization; may be repeated.",
+)
+@click.option("--label", default="", help="Purpose of the key, at most 40 characters.")
+@click.option(
+    "--expires",
+    callback=_read_instant,
+    help="Expiry: a date (2027-01-31, from its start in UTC) or a time (2027-01-31T12:00:00Z).",
+)
+@transactional
+async def create_key(
+    transaction: Transaction,
+    user: int,
+    scope: tuple[str, ...],
+    project: tuple[int, ...],
+    organization: tuple[UUID, ...],
+    label: str,
+    expires: datetime | None,
+) -> Output:
+    """Create a key; its value is shown once. It is for all projects and for ever unless limited."""
+    key = await api_keys.create_api_key(
+        transaction.session,
+        user_id=user,
+        scopes=scope,
+        label=label,
+        limits=api_keys.KeyLimits(project_ids=project, organization_ids=organization, expires_at=expires),
+    )
+    shown: Output = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
+    return shown if expires is None else {**shown, "expires_at": expires}
+
+
+@admin.command("revoke-key")
+@click.option("--key", type=click.UUID, help="Id of the key.")
+@click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
+@transactional
+async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Output:
+    """Revoke a key, given by its id or its mask. The output has its id.
+
+    An unknown id is an error, and so is a mask that no active key has, or several have: no key is revoked then.
+    """
+    if (key is None) == (mask is None):
+        raise click.UsageError("Give either --key or --mask.")
+    if key is None:
+        assert mask is not None
+        key = await api_keys.find_by_mask(transaction.session, mask)
+    await api_keys.revoke_api_key(transaction.session, key)
+    return {"id": key}

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, Upkeep, transactional, upkeep
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
 from app.enums import CodeHostKind
-from app.security import Cipher
-from app.services.accounts import integrations, secret_rotation
+from app.services.accounts import integrations
 from app.services.accounts.integrations import AppInstallation
 
 _STANDARD_INPUT = "-"
@@ -45,7 +44,7 @@ _token = click.option(
 )
 
 
-@click.command("create-integration")
+@admin.command("create-integration")
 @_project
 @_kind
 @_token
@@ -79,7 +78,7 @@ async def create_integration(
     api_url: str | None,
     git_url: str | None,
 ) -> Output:
-    """Connect a project to a code host, and print the id of the integration.
+    """Connect a project to a code host. Print the id of the integration.
 
     The credential is either an access token, or an installation of a GitHub App with three values: the App's id, the
     installation's id and the App's private key. If neither is given, git connects without a credential.
@@ -110,7 +109,7 @@ def _installation(
     return AppInstallation(app_id=app_id, installation_id=installation_id, private_key=private_key)
 
 
-@click.command("create-user-integration")
+@admin.command("create-user-integration")
 @click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
 @_kind
 @_token
@@ -118,29 +117,18 @@ def _installation(
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
 ) -> Output:
-    """Store a user's own access to a code host, by a token, and print its id."""
+    """Link a user's own account at a code host. Print the id of the integration."""
     integration = await integrations.create_user_integration(
         transaction.session, transaction.cipher, user_id=user, kind=kind, token=token
     )
     return {"id": integration.id}
 
 
-@click.command("create-signal-report")
+@admin.command("create-signal-report")
 @_project
 @click.option("--title", default="")
 @transactional
 async def create_signal_report(transaction: Transaction, project: int, title: str) -> Output:
-    """Add a signal report (a finding about a product) that tasks can refer to, and print its id."""
+    """Add a signal report that tasks can refer to. It is a finding about a product; print its id."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
-
-
-@click.command("rotate-secrets")
-@upkeep
-async def rotate_secrets(job: Upkeep) -> Output:
-    """Encrypt all stored secrets again with the first key of TASKBEACON_SECRET_KEYS.
-
-    The output has the number of secrets that were encrypted again, and the number of those that stay unchanged because
-    no key of this setting can decrypt them. Afterwards the other keys can be removed from this setting.
-    """
-    return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

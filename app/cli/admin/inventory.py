@@ -1,108 +1,212 @@
 """`taskbeacon admin`: list and show accounts, keys and integrations. No output contains a secret."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
+from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, transactional
-from app.services.accounts import inventory
-from app.services.accounts.inventory import Inventory
+from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
+from app.errors import NotFound
+from app.models import ApiKey, Integration, Membership, Organization, Project, User
 
-Option = Callable[[Any], Any]
+_MAX_LIMIT = 1000
 
-_LIMIT = click.option(
-    "--limit",
-    type=click.IntRange(1, inventory.MAX_LIMIT),
-    default=100,
-    show_default=True,
-    help="Maximum number of entries.",
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    type: click.ParamType[Any]
+    condition: Callable[[Any], ColumnElement[bool]]
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """A kind of rows: its columns as they are shown, and the options by which a list can be limited."""
+
+    name: str
+    # Ends with the id.
+    order: tuple[InstrumentedAttribute[Any], ...]
+    columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
+    filters: Mapping[str, _Filter] = field(default_factory=dict)
+    # Ids that are shown with a row, by their name: a SELECT for the row's id.
+    related: Mapping[str, Callable[[Any], Select[int]]] = field(default_factory=dict)
+
+
+def _add_list(kind: _Kind, text: str) -> None:
+    async def list_rows(transaction: Transaction, *, limit: int, offset: int, **given: Any) -> Output:
+        filters = [kind.filters[name].condition(value) for name, value in given.items() if value is not None]
+        rows = select(*kind.columns).where(*filters)
+        count = await transaction.session.scalar(select(func.count()).select_from(rows.subquery()))
+        page = await transaction.session.execute(rows.order_by(*kind.order).limit(limit).offset(offset))
+        return {"count": count, "results": [row._asdict() for row in page]}
+
+    options = [
+        click.Option([f"--{name}"], type=each.type, help=each.help) for name, each in kind.filters.items()
+    ]
+    limit = click.IntRange(1, _MAX_LIMIT)
+    offset = click.IntRange(0, 2**31 - 1)
+    options += [
+        click.Option(
+            ["--limit"], type=limit, default=100, show_default=True, help="Maximum number of entries."
+        ),
+        click.Option(
+            ["--offset"], type=offset, default=0, show_default=True, help="Number of entries to skip."
+        ),
+    ]
+    admin.add_command(
+        click.Command(f"list-{kind.name}s", callback=transactional(list_rows), params=[*options], help=text)
+    )
+
+
+def _add_show(kind: _Kind, type_: click.ParamType[Any], text: str) -> None:
+    async def show_row(transaction: Transaction, *, key: Any) -> Output:
+        statement = select(*kind.columns).where(kind.order[-1] == key)
+        row = (await transaction.session.execute(statement)).one_or_none()
+        if row is None:
+            raise NotFound(f"{kind.name.capitalize()} {key} does not exist.")
+        related = {
+            name: list(await transaction.session.scalars(select_ids(key).limit(_MAX_LIMIT)))
+            for name, select_ids in kind.related.items()
+        }
+        return {**row._asdict(), **related}
+
+    option = click.Option(
+        [f"--{kind.name}", "key"], type=type_, required=True, help=f"Id of the {kind.name}."
+    )
+    admin.add_command(
+        click.Command(f"show-{kind.name}", callback=transactional(show_row), params=[option], help=text)
+    )
+
+
+_ORGANIZATIONS = _Kind(
+    name="organization",
+    order=(Organization.id,),
+    columns=(Organization.id, Organization.name, Organization.created_at),
 )
-_OFFSET = click.option(
-    "--offset",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Number of entries to skip.",
+_add_list(_ORGANIZATIONS, "List the organizations, each a group of projects.")
+
+_PROJECTS = _Kind(
+    name="project",
+    order=(Project.id,),
+    columns=(
+        Project.id,
+        Project.uuid,
+        Project.organization_id.label("organization"),
+        Project.name,
+        Project.created_at,
+    ),
+    filters={
+        "organization": _Filter(
+            click.UUID, lambda id_: Project.organization_id == id_, "Projects of this organization only."
+        )
+    },
+    related={
+        "members": lambda id_: (
+            select(Membership.user_id).where(Membership.project_id == id_).order_by(Membership.user_id)
+        )
+    },
 )
+_add_list(_PROJECTS, "List projects. All, or those of one organization.")
+_add_show(_PROJECTS, ROW_ID, "Show a project and its members. An unknown project is an error.")
 
-
-def _listing(name: str, kind: Inventory, text: str, *filters: Option) -> click.Command:
-    async def operation(transaction: Transaction, *, limit: int, offset: int, **given: Any) -> Output:
-        return await inventory.list_rows(transaction.session, kind, given, limit=limit, offset=offset)
-
-    command: Any = transactional(operation)
-    for option in (_OFFSET, _LIMIT, *reversed(filters)):
-        command = option(command)
-    return click.command(name, help=text)(command)
-
-
-def _showing(
-    name: str, kind: Inventory, text: str, option: str, type_: click.ParamType[Any]
-) -> click.Command:
-    async def operation(transaction: Transaction, *, key: Any) -> Output:
-        return await inventory.show_row(transaction.session, kind, key)
-
-    chosen = click.option(f"--{option}", "key", type=type_, required=True, help=f"Id of the {option}.")
-    return click.command(name, help=text)(chosen(transactional(operation)))
-
-
-list_users = _listing(
-    "list-users",
-    inventory.USERS,
-    "List all users, or only the members of a project, or only those with a text in their e-mail address. "
+_USERS = _Kind(
+    name="user",
+    order=(User.id,),
+    columns=(
+        User.id,
+        User.uuid,
+        User.email,
+        User.first_name,
+        User.last_name,
+        User.is_active,
+        User.is_staff,
+        User.current_project_id.label("current_project"),
+        User.date_joined,
+    ),
+    filters={
+        "project": _Filter(
+            ROW_ID,
+            lambda id_: exists().where(Membership.user_id == User.id, Membership.project_id == id_),
+            "Members of this project only.",
+        ),
+        "email": _Filter(
+            click.STRING,
+            lambda text: User.email.icontains(text, autoescape=True),
+            "Users with this text in their address; case is ignored.",
+        ),
+    },
+    related={
+        "projects": lambda id_: (
+            select(Membership.project_id).where(Membership.user_id == id_).order_by(Membership.project_id)
+        )
+    },
+)
+_add_list(
+    _USERS,
+    "List users. All, or only the members of a project, or only those with a text in their e-mail address. "
     "If both filters are given, a user must satisfy both.",
-    click.option("--project", type=ROW_ID, help="Members of this project only."),
-    click.option("--email", help="Users with this text in their address; case is ignored."),
 )
-list_projects = _listing(
-    "list-projects",
-    inventory.PROJECTS,
-    "List projects: all, or those of one organization.",
-    click.option("--organization", type=click.UUID, help="Projects of this organization only."),
+_add_show(_USERS, ROW_ID, "Show a user and their projects. An unknown user is an error.")
+
+_KEYS = _Kind(
+    name="key",
+    order=(ApiKey.created_at, ApiKey.id),
+    columns=(
+        ApiKey.id,
+        ApiKey.user_id.label("user"),
+        ApiKey.label,
+        ApiKey.mask,
+        ApiKey.scopes,
+        ApiKey.scoped_teams.label("projects"),
+        ApiKey.scoped_organizations.label("organizations"),
+        ApiKey.created_at,
+        ApiKey.last_used_at,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+    ),
+    filters={
+        "user": _Filter(ROW_ID, lambda id_: ApiKey.user_id == id_, "Keys of this user only."),
+        "mask": _Filter(
+            click.STRING,
+            lambda mask: ApiKey.mask == mask,
+            "Keys with this mask, for example phx_...a1b2.",
+        ),
+    },
 )
-list_organizations = _listing(
-    "list-organizations", inventory.ORGANIZATIONS, "List the organizations, each a group of projects."
+_add_list(
+    _KEYS,
+    "List keys, with last use and expiry. Revoked ones too; a use is noted at most once an hour. All, or "
+    "those of a user, or with a mask, the shortened form of a key, or both.",
 )
-list_keys = _listing(
-    "list-keys",
-    inventory.KEYS,
-    "List API keys, including revoked ones, with the times of their last use, which is noted at most once an hour, and "
-    "of their expiry: all, or those of a user, or with a mask, the shortened form of a key, or both.",
-    click.option("--user", type=ROW_ID, help="Keys of this user only."),
-    click.option("--mask", help="Keys with this mask, for example phx_...a1b2."),
+_add_show(_KEYS, click.UUID, "Show a key, without its value. An unknown key is an error.")
+
+_INTEGRATIONS = _Kind(
+    name="integration",
+    order=(Integration.id,),
+    columns=(
+        Integration.id,
+        Integration.project_id.label("project"),
+        Integration.kind,
+        Integration.app_id,
+        Integration.installation_id,
+        Integration.encrypted_token.is_not(None).label("has_token"),
+        Integration.encrypted_webhook_secret.is_not(None).label("has_webhook_secret"),
+        Integration.api_url,
+        Integration.git_url,
+        Integration.created_at,
+    ),
+    filters={
+        "project": _Filter(
+            ROW_ID, lambda id_: Integration.project_id == id_, "Integrations of this project only."
+        )
+    },
 )
-list_integrations = _listing(
-    "list-integrations",
-    inventory.INTEGRATIONS,
-    "List integrations (connections to code hosts): all, or those of one project.",
-    click.option("--project", type=ROW_ID, help="Integrations of this project only."),
-)
-show_user = _showing(
-    "show-user",
-    inventory.USERS,
-    "Show a user and their projects. An unknown user is an error.",
-    "user",
+_add_list(_INTEGRATIONS, "List integrations, which connect to code hosts. All, or those of one project.")
+_add_show(
+    _INTEGRATIONS,
     ROW_ID,
-)
-show_project = _showing(
-    "show-project",
-    inventory.PROJECTS,
-    "Show a project and its members. An unknown project is an error.",
-    "project",
-    ROW_ID,
-)
-show_key = _showing(
-    "show-key",
-    inventory.KEYS,
-    "Show an API key, given by its id, without its value. An unknown key is an error.",
-    "key",
-    click.UUID,
-)
-show_integration = _showing(
-    "show-integration",
-    inventory.INTEGRATIONS,
-    "Show an integration (a connection to a code host), without its secrets. An unknown integration is an error.",
-    "integration",
-    ROW_ID,
+    "Show an integration, without its secrets. An unknown integration is an error.",
 )

@@ -20,6 +20,10 @@ from app.security import Cipher
 Options = ParamSpec("Options")
 Output = dict[str, Any]  # Any: JSON and UUIDs
 
+admin = click.Group(
+    "admin", help="Manage accounts, keys and integrations. Each command prints one JSON object."
+)
+
 # An id beyond PostgreSQL's bigint belongs to no row.
 ROW_ID = click.IntRange(1, MAX_BIGINT)
 
@@ -37,24 +41,6 @@ class Transaction:
         return Cipher(self.settings.secret_keys)
 
 
-def transactional(
-    operation: Callable[Concatenate[Transaction, Options], Awaitable[Output]],
-) -> Callable[Options, None]:
-    """Turn `operation` into an admin command."""
-
-    @wraps(operation)
-    def command(*args: Options.args, **options: Options.kwargs) -> None:
-        settings = admin_settings()
-
-        async def work(sessions: SessionFactory) -> Output:
-            async with unit_of_work(sessions) as session:
-                return await operation(Transaction(session, settings), *args, **options)
-
-        _print(settings, work)
-
-    return command
-
-
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """The session factory and the settings of an admin command that opens many short transactions."""
@@ -63,29 +49,36 @@ class Upkeep:
     settings: Settings
 
 
+def transactional(
+    operation: Callable[Concatenate[Transaction, Options], Awaitable[Output]],
+) -> Callable[Options, None]:
+    """Turn `operation` into an admin command that prints its result as JSON when the transaction has committed."""
+
+    @wraps(operation)
+    async def work(job: Upkeep, /, *args: Options.args, **options: Options.kwargs) -> Output:
+        async with unit_of_work(job.sessions) as session:
+            return await operation(Transaction(session, job.settings), *args, **options)
+
+    return upkeep(work)
+
+
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Output]]) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
         settings = admin_settings()
-
-        async def work(sessions: SessionFactory) -> Output:
-            return await operation(Upkeep(sessions, settings), *args, **options)
-
-        _print(settings, work)
+        try:
+            output = with_sessions(
+                settings, lambda sessions: operation(Upkeep(sessions, settings), *args, **options)
+            )
+        except AppError as error:
+            raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
+        except click.ClickException:
+            raise
+        except Exception as error:
+            # A defect. Do not print statements and their parameters: some are secrets.
+            raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
+        click.echo(json.dumps(output, default=str))
 
     return command
-
-
-def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Output]]) -> None:
-    try:
-        output = with_sessions(settings, work)
-    except AppError as error:
-        raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
-    except click.ClickException:
-        raise
-    except Exception as error:
-        # A defect. Do not print statements and their parameters: some are secrets.
-        raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
-    click.echo(json.dumps(output, default=str))
