@@ -48,12 +48,47 @@ def _shorten(name: str, limit: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactFolder:
+    """The place in the object store of a run's files, or of those uploaded for the next run of a task."""
+
+    prefix: str
+    is_of_run: bool
+
+    def key(self, artifact_id: str, name: str) -> str:
+        """Return the storage key of a file."""
+        marked = self._marked(artifact_id)
+        # Stores on a file system have this limit too: the whole segment must fit.
+        return marked + _shorten(safe_name(name), _MAX_NAME_BYTES - len(marked.rpartition("/")[2]))
+
+    def holds(self, path: str, artifact_id: str) -> bool:
+        """Return whether `path` is a key that `key` makes for this artifact, with any file name."""
+        marked = self._marked(artifact_id)
+        name = path.removeprefix(marked)
+        return _ID.fullmatch(artifact_id) is not None and path == marked + name and name == safe_name(name)
+
+    def _marked(self, artifact_id: str) -> str:
+        mark = f"{artifact_id[:_SHORT_ID_LENGTH]}_" if self.is_of_run else f"{artifact_id}/"
+        return self.prefix + mark
+
+
+def staged_folder(project_id: int, task_id: UUID) -> ArtifactFolder:
+    """Return the folder of the files that are uploaded for a task before a run uses them."""
+    return ArtifactFolder(f"{ARTIFACTS_PREFIX}team_{project_id}/task_{task_id}/staged/", is_of_run=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RunRef:
     """The ids of a run, its task and its project, which its storage keys contain."""
 
     project_id: int
     task_id: UUID
     run_id: UUID
+
+    @property
+    def artifacts(self) -> ArtifactFolder:
+        """The folder of the run's files."""
+        prefix = f"{ARTIFACTS_PREFIX}team_{self.project_id}/task_{self.task_id}/run_{self.run_id}/"
+        return ArtifactFolder(prefix, is_of_run=True)
 
     @property
     def log_key(self) -> str:
@@ -71,35 +106,6 @@ def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
-def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -> str:
-    """Return the storage key of a file that is uploaded for a task before a run uses it."""
-    return f"{_staged_prefix(project_id, task_id)}{artifact_id}/{safe_name(name)}"
-
-
-def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str, name: str) -> str:
-    """Return the storage key of an artifact that belongs to a run."""
-    prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
-    # Stores on a file system have this limit too: the whole segment must fit.
-    name = _shorten(safe_name(name), _MAX_NAME_BYTES - len(prefix))
-    return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
-
-
-def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether `path` is a key that `staged_key` makes for this artifact of the task, with any file name."""
-    return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
-
-
-def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether `path` is a key that `run_artifact_key` makes for this artifact of the run, with any file name."""
-    prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
-    return _is_handed_out(path, prefix, artifact_id)
-
-
-def _is_handed_out(path: str, prefix: str, artifact_id: str) -> bool:
-    name = path.removeprefix(prefix)
-    return _ID.fullmatch(artifact_id) is not None and path == prefix + name and name == safe_name(name)
-
-
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
     """Return the project id and task id in the storage key of an artifact; None if `key` is not such a key."""
     match = _OWNER.fullmatch(key)
@@ -107,11 +113,3 @@ def owner_of_key(key: str) -> tuple[int, UUID] | None:
         return (int(match[1]), UUID(match[2])) if match else None
     except ValueError:
         return None
-
-
-def _staged_prefix(project_id: int, task_id: UUID) -> str:
-    return f"tasks/artifacts/team_{project_id}/task_{task_id}/staged/"
-
-
-def _run_prefix(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    return f"tasks/artifacts/team_{project_id}/task_{task_id}/run_{run_id}/"

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.models import Run, StagedArtifact, Task
-from app.services.storage_keys import staged_key
+from app.services.storage_keys import staged_folder
 from tests.support.factories import make_staged_artifact
 from tests.support.web.uploads import upload_and_finalize
 
@@ -26,7 +26,7 @@ RACERS = 4
 
 async def stage(session: AsyncSession, task: Task) -> str:
     artifact_id = new_hex_id()
-    path = staged_key(task.project_id, task.id, artifact_id=artifact_id, name="a.txt")
+    path = staged_folder(task.project_id, task.id).key(artifact_id, "a.txt")
     await make_staged_artifact(session, task=task, path=path)
     return artifact_id
 

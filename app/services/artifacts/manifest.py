@@ -24,13 +24,12 @@ from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
 from app.models import Run, Task
 from app.schemas.runs.artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
-from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.uploads import (
     DOWNLOAD_LIFETIME,
-    Upload,
     content_disposition,
     served_content_type,
     size_error,
@@ -38,7 +37,7 @@ from app.services.artifacts.uploads import (
 )
 from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
+from app.services.storage_keys import RunRef, safe_name
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
@@ -66,11 +65,8 @@ async def prepare_uploads(
     artifact_uploads.require_sizes(body.artifacts)
     await _manifest(session, caller, task_id, run_id)
     await release(session)
-
-    def key_of(artifact_id: str, name: str) -> str:
-        return run_artifact_key(caller.project.id, task_id, run_id, artifact_id=artifact_id, name=name)
-
-    return await artifact_uploads.prepare_uploads(store, body.artifacts, key_of)
+    folder = RunRef(caller.project.id, task_id, run_id).artifacts
+    return await artifact_uploads.prepare_uploads(store, body.artifacts, folder)
 
 
 async def finalize_uploads(
@@ -88,20 +84,12 @@ async def finalize_uploads(
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
     await release(session)
-
-    def is_path(item: FinalizeItem) -> bool:
-        return is_run_path(item.storage_path, caller.project.id, task_id, run_id, artifact_id=item.id)
-
-    uploads = await artifact_uploads.measure_uploads(
-        store,
-        body.artifacts,
-        is_path=is_path,
-        wrong_path="Artifact storage path is invalid for this run",
-        claimed=known,
-    )
+    folder = RunRef(caller.project.id, task_id, run_id).artifacts
+    uploads = await artifact_uploads.measure_uploads(store, body.artifacts, folder, claimed=known)
     paths = [upload.item.storage_path for upload in uploads]
     await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, caller.project.id))
-    manifest = await _enter(session, caller, task_id, run_id, [_uploaded_entry(upload) for upload in uploads])
+    now = utcnow()
+    manifest = await _enter(session, caller, task_id, run_id, [upload.entry(now) for upload in uploads])
     entries = {entry["storage_path"]: entry for entry in manifest}
     return [entries[path] for path in paths]
 
@@ -190,7 +178,7 @@ class NewArtifact:
 async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest."""
     artifact_id = new_hex_id()
-    key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
+    key = ref.artifacts.key(artifact_id, file.name)
     # Clients with a signed URL get the type from the store; it comes from a client and may be any text.
     stored_type = served_content_type(file.content_type)
     content = file.content
@@ -221,20 +209,6 @@ def _content(index: int, item: InlineItem) -> bytes:
     if error is not None:
         raise InvalidInput(error, attr=attr)
     return content
-
-
-def _uploaded_entry(upload: Upload) -> ArtifactOut:
-    item = upload.item
-    return {
-        "id": item.id,
-        "name": upload.name,
-        "type": item.type,
-        "source": item.source,
-        "size": upload.size,
-        "content_type": upload.content_type,
-        "storage_path": item.storage_path,
-        "uploaded_at": utcnow().isoformat(),
-    }
 
 
 def _downloadable(entry: ArtifactOut) -> DownloadableFile:

@@ -1,8 +1,6 @@
 """Staged artifacts: files that are uploaded for a task, and later given to one of its runs (contract 5.9, 6.1, 8.3)."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -15,13 +13,12 @@ from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
 from app.models import Run, StagedArtifact
-from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.uploads import STAGED_LIFETIME, Upload, tags
-from app.services.storage_keys import is_staged_path, staged_key
-from app.statements import rows_of
+from app.services.storage_keys import staged_folder
 
 
 async def prepare_uploads(
@@ -31,11 +28,8 @@ async def prepare_uploads(
     artifact_uploads.require_sizes(body.artifacts)
     await require_task(session, caller, task_id)
     await release(session)
-
-    def key_of(artifact_id: str, name: str) -> str:
-        return staged_key(caller.project.id, task_id, artifact_id=artifact_id, name=name)
-
-    return await artifact_uploads.prepare_uploads(store, body.artifacts, key_of)
+    folder = staged_folder(caller.project.id, task_id)
+    return await artifact_uploads.prepare_uploads(store, body.artifacts, folder)
 
 
 async def finalize_uploads(
@@ -49,16 +43,9 @@ async def finalize_uploads(
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
     await release(session)
-
-    def is_path(item: FinalizeItem) -> bool:
-        return is_staged_path(item.storage_path, caller.project.id, task_id, artifact_id=item.id)
-
+    folder = staged_folder(caller.project.id, task_id)
     uploads = await artifact_uploads.measure_uploads(
-        store,
-        body.artifacts,
-        is_path=is_path,
-        wrong_path="Artifact storage path is invalid for this task",
-        claimed=waiting | attached,
+        store, body.artifacts, folder, claimed=waiting | attached
     )
     paths = [upload.item.storage_path for upload in uploads]
     # Before a run can take the files: the run's tag, with a longer lifetime, must be the last one written.
@@ -87,47 +74,22 @@ async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
     return set(await session.scalars(statement))
 
 
-class _Staged(NamedTuple):
-    artifact_id: str
-    name: str
-    type: str
-    source: str
-    size: int
-    content_type: str
-    storage_path: str
-    uploaded_at: datetime
-
-
 async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Upload]) -> list[ArtifactOut]:
     now = utcnow()
-    rows = [
-        _Staged(
-            artifact_id=upload.item.id,
-            name=upload.name,
-            type=upload.item.type,
-            source=upload.item.source,
-            size=upload.size,
-            content_type=upload.content_type,
-            storage_path=upload.item.storage_path,
-            uploaded_at=now,
-        )
-        for upload in uploads
-    ]
+    entries = [upload.entry(now) for upload in uploads]
+    common = {"task_id": task_id, "uploaded_at": now, "expires_at": now + STAGED_LIFETIME}
     # One statement cannot write a row twice: the last item with an id counts.
-    distinct = {row.artifact_id: row for row in rows}
-    common = {"task_id": task_id, "expires_at": now + STAGED_LIFETIME}
-    statement = upsert(StagedArtifact).values([row._asdict() | common for row in distinct.values()])
-    written = [*_Staged._fields[1:], "expires_at"]
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["artifact_id", "task_id"],
-            set_={name: statement.excluded[name] for name in written},
-        )
-    )
-    return [_entry(row) for row in rows]
+    rows = {entry["id"]: {**entry, **common, "artifact_id": entry["id"]} for entry in entries}
+    for row in rows.values():
+        del row["id"]
+    statement = upsert(StagedArtifact).values([*rows.values()])
+    keys = ["task_id", "artifact_id"]
+    written = {name: value for name, value in statement.excluded.items() if name not in keys}
+    await session.execute(statement.on_conflict_do_update(index_elements=keys, set_=written))
+    return entries
 
 
-def _entry(row: _Staged) -> ArtifactOut:
+def _entry(row: StagedArtifact) -> ArtifactOut:
     return {
         "id": row.artifact_id,
         "name": row.name,
@@ -157,9 +119,9 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
             StagedArtifact.artifact_id.in_(unique_ids),
             StagedArtifact.expires_at > utcnow(),
         )
-        .returning(*(getattr(StagedArtifact, name) for name in _Staged._fields))
+        .returning(StagedArtifact)
     )
-    taken = {row.artifact_id: row for row in await rows_of(session, deleted, _Staged)}
+    taken = {row.artifact_id: row for row in await session.scalars(deleted)}
     missing = [artifact_id for artifact_id in unique_ids if artifact_id not in taken]
     if missing:
         raise RunRefused(

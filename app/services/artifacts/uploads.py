@@ -3,9 +3,9 @@
 import asyncio
 import mimetypes
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import structlog
@@ -22,8 +22,8 @@ from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
-from app.schemas.staged_artifacts import MAX_BYTES, FinalizeItem, PreparedOut, PrepareItem
-from app.services.storage_keys import safe_name
+from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut, FinalizeItem, PreparedOut, PrepareItem
+from app.services.storage_keys import ArtifactFolder, safe_name
 
 # Parallel calls of one request to the store.
 PARALLEL_CALLS = 10
@@ -112,10 +112,18 @@ class Upload:
     size: int
     content_type: str
 
-    @property
-    def name(self) -> str:
-        """The name of the file as the API shows it."""
-        return safe_name(self.item.name)
+    def entry(self, uploaded_at: datetime) -> ArtifactOut:
+        """Return the file as the API shows it."""
+        return {
+            "id": self.item.id,
+            "name": safe_name(self.item.name),
+            "type": self.item.type,
+            "source": self.item.source,
+            "size": self.size,
+            "content_type": self.content_type,
+            "storage_path": self.item.storage_path,
+            "uploaded_at": uploaded_at.isoformat(),
+        }
 
 
 def require_sizes(items: Sequence[PrepareItem]) -> None:
@@ -127,15 +135,15 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 
 
 async def prepare_uploads(
-    store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
+    store: ObjectStore, items: Sequence[PrepareItem], folder: ArtifactFolder
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file, with a new id and a new storage path. Nothing is stored."""
-    return [await _prepare(store, item, key_of) for item in items]
+    return [await _prepare(store, item, folder) for item in items]
 
 
-async def _prepare(store: ObjectStore, item: PrepareItem, key_of: Callable[[str, str], str]) -> PreparedOut:
+async def _prepare(store: ObjectStore, item: PrepareItem, folder: ArtifactFolder) -> PreparedOut:
     artifact_id = new_hex_id()
-    key = key_of(artifact_id, item.name)
+    key = folder.key(artifact_id, item.name)
     form = await _sign(store, key, item.size + FORM_OVERHEAD)
     return {
         "id": artifact_id,
@@ -161,16 +169,15 @@ async def _sign(store: ObjectStore, key: str, max_bytes: int) -> SignedForm:
 async def measure_uploads(
     store: ObjectStore,
     items: Sequence[FinalizeItem],
+    folder: ArtifactFolder,
     *,
-    is_path: Callable[[FinalizeItem], bool],
-    wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
     """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9)."""
     # Items after the first wrong path cannot be the first failure.
     asked = []
     for item in items:
-        if not is_path(item):
+        if not folder.holds(item.storage_path, item.id):
             break
         asked.append(item)
     found = await _heads(store, [item.storage_path for item in asked])
@@ -179,7 +186,9 @@ async def measure_uploads(
         for item, info in zip(asked, found, strict=True)
     ]
     if len(asked) < len(items):
-        raise StateRefused(wrong_path)
+        raise StateRefused(
+            f"Artifact storage path is invalid for this {'run' if folder.is_of_run else 'task'}"
+        )
     return uploads
 
 

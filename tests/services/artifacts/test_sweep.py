@@ -21,7 +21,7 @@ from app.services.artifacts.sweep import (
     sweep_artifacts,
     write_lifecycle,
 )
-from app.services.storage_keys import log_key, run_artifact_key, staged_key
+from app.services.storage_keys import RunRef, log_key, staged_folder
 from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
@@ -67,11 +67,11 @@ async def put(bucket: ObjectStore, key: str) -> str:
 
 
 def staged_path(task: Task) -> str:
-    return staged_key(task.project_id, task.id, artifact_id=new_hex_id(), name="a.txt")
+    return staged_folder(task.project_id, task.id).key(new_hex_id(), "a.txt")
 
 
 def run_path(run: Run) -> str:
-    return run_artifact_key(run.project_id, run.task_id, run.id, artifact_id=new_hex_id(), name="a.txt")
+    return RunRef(run.project_id, run.task_id, run.id).artifacts.key(new_hex_id(), "a.txt")
 
 
 async def list_keys(bucket: ObjectStore) -> set[str]:
@@ -133,7 +133,7 @@ async def test_upload_that_was_not_finalised_goes_after_a_day(
         await put(bucket, staged_path(task)),
         await put(bucket, run_path(run)),
         # Of a task that is in no table, such as one of a project that was removed.
-        await put(bucket, staged_key(task.project_id, new_id(), artifact_id=new_hex_id(), name="a")),
+        await put(bucket, staged_folder(task.project_id, new_id()).key(new_hex_id(), "a")),
     }
 
     clock.advance(hours=23)

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from app.enums import ArtifactType
 from app.services.artifacts.uploads import content_disposition, size_error
-from app.services.storage_keys import (
-    is_run_path,
-    is_staged_path,
-    owner_of_key,
-    run_artifact_key,
-    safe_name,
-    staged_key,
-)
+from app.services.storage_keys import RunRef, owner_of_key, safe_name, staged_folder
 
 PROJECT = 7
 TASK = UUID("019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40")
@@ -100,8 +93,8 @@ def test_safe_name_is_one_visible_segment(name: str) -> None:
 
 @given(NAMES)
 def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
-    staged = staged_key(PROJECT, TASK, artifact_id=ID, name=name)
-    on_run = run_artifact_key(PROJECT, TASK, RUN, artifact_id=ID, name=name)
+    staged = staged_folder(PROJECT, TASK).key(ID, name)
+    on_run = RunRef(PROJECT, TASK, RUN).artifacts.key(ID, name)
     prefix = f"tasks/artifacts/team_{PROJECT}/task_{TASK}"
     assert staged.rpartition("/")[0] == f"{prefix}/staged/{ID}"
     assert on_run.rpartition("/")[0] == f"{prefix}/run_{RUN}"
@@ -109,8 +102,8 @@ def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
     assert max(len(segment.encode()) for segment in f"{staged}/{on_run}".split("/")) <= 255
     assert len(staged) <= 500
     assert len(staged.encode()) <= 1024
-    assert is_staged_path(staged, PROJECT, TASK, artifact_id=ID)
-    assert is_run_path(on_run, PROJECT, TASK, RUN, artifact_id=ID)
+    assert staged_folder(PROJECT, TASK).holds(staged, ID)
+    assert RunRef(PROJECT, TASK, RUN).artifacts.holds(on_run, ID)
     assert owner_of_key(staged) == (PROJECT, TASK)
 
 
@@ -118,7 +111,7 @@ def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
 def test_no_path_out_of_the_prefix_is_accepted(tail: str, artifact_id: str) -> None:
     prefix = f"tasks/artifacts/team_{PROJECT}/task_{TASK}/staged/"
     for path in (tail, prefix + tail, f"{prefix}{artifact_id}/{tail}", f"{prefix}{artifact_id}/../{tail}"):
-        if is_staged_path(path, PROJECT, TASK, artifact_id=artifact_id):
+        if staged_folder(PROJECT, TASK).holds(path, artifact_id):
             assert path == f"{prefix}{ID}/{safe_name(tail)}" or path.startswith(f"{prefix}{artifact_id}/")
             assert path.count("/") == 6
             assert not {".", ".."} & set(path.split("/"))

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import ObjectStore
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
-from app.services.storage_keys import staged_key
+from app.services.storage_keys import staged_folder
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock
@@ -25,7 +25,7 @@ def _now(clock: MovableClock) -> None:
 
 async def stage(session: AsyncSession, bucket: ObjectStore, task: Task) -> str:
     """Make a staged file, and return its key."""
-    key = staged_key(task.project_id, task.id, artifact_id=new_hex_id(), name="a.txt")
+    key = staged_folder(task.project_id, task.id).key(new_hex_id(), "a.txt")
     await bucket.put(key, b"hello", content_type="text/plain", tags={})
     await make_staged_artifact(session, task=task, path=key)
     return key

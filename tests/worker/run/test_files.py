@@ -13,7 +13,7 @@ from app.ids import new_hex_id
 from app.models import Run
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.uploads import tags
-from app.services.storage_keys import log_key, staged_key
+from app.services.storage_keys import log_key, staged_folder
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.deployment.small_disk import fill, small_disk
@@ -25,7 +25,7 @@ FULL = "The disk of the worker is full. Start the run again when there is room."
 async def attach(workshop: Workshop, run: Run, *, name: str, content: bytes | None) -> ArtifactOut:
     """Attach a file to a queued run as the request does that starts it; `content` None: it is lost."""
     artifact_id = new_hex_id()
-    key = staged_key(run.project_id, run.task_id, artifact_id=artifact_id, name=name)
+    key = staged_folder(run.project_id, run.task_id).key(artifact_id, name)
     if content is not None:
         await workshop.context.process.store.put(
             key, content, content_type="text/plain", tags=tags(STAGED_DAYS, run.project_id)
