@@ -2,7 +2,7 @@
 
 AppError                        answered as the four-key envelope (contract 2.4)
 ├── InvalidInput           400  a field, or the whole body, breaks a rule
-├── MalformedBody          400  the body is not JSON, or cannot be stored
+├── MalformedBody          400  the body is not JSON, is nested too deeply, or cannot be stored
 ├── MalformedRequest       400  the request is not valid HTTP
 ├── AuthenticationError    401  (403 on the routes of a project: web/errors.py)
 │   ├── NotAuthenticated        no credential
@@ -12,21 +12,21 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── PermissionDenied       403  the caller is known, but not allowed
 ├── NotFound               404  it does not exist, or is not visible: the caller cannot distinguish them
 ├── MethodNotAllowed       405
-├── RequestTimeout         408  the head or the body takes too long to arrive
-├── IdempotencyConflict    409  the Idempotency-Key was used with another request
+├── RequestTimeout         408  the head or the body takes too long to arrive; the connection is closed
+├── IdempotencyConflict    409  the Idempotency-Key was used with another request within 24 hours
 ├── QuestionChanged        409  the question is not the one that the caller was shown
 ├── QuestionSettled             a question no longer takes an answer; `extra` holds the one that it has
 │   ├── AlreadyAnswered    409  another answer to the question came first
 │   └── QuestionClosed     410  the question has expired or was withdrawn
 ├── BodyTooLarge           413
-├── UnsupportedMediaType   415
-├── Throttled              429
-├── HeadTooLarge           431
-└── Unavailable            503  a server that we depend on does not respond
+├── UnsupportedMediaType   415  the body is not sent as JSON
+├── Throttled              429  the caller is over a rate limit
+├── HeadTooLarge           431  the path, the query or the headers are too large; the connection is closed
+└── Unavailable            503  a server that we depend on does not respond, or the service is too busy
 RequestRefused                  answered with another body (contract 2.4, "other bodies")
-├── RunRefused             400  {"detail": …}: the run cannot be created
-├── StateRefused           400  {"error": …}: artifacts and run state
-├── ArtifactNotFound       404  {"error": …}: the run has no such file
+├── RunRefused             400  {"detail": …}: the run cannot be created (5.8, steps 4 to 8)
+├── StateRefused           400  {"error": …}: the state of a run or an artifact does not allow it
+├── ArtifactNotFound       404  {"error": …}: neither the run nor one that it resumes has the file
 ├── EventsMissing          409  {"last_accepted_seq": …}: an event was left out
 └── UsageLimitExceeded     429  {"type": "rate_limited", …}: the project may not have another cloud run
 """
@@ -41,18 +41,20 @@ _ECHO_LIMIT = 200  # characters of the caller's text in a message
 
 
 class AppError(Exception):
-    """Base class of expected errors with the response `{type, code, detail, attr}` (contract 2.4)."""
+    """Base class of errors with the response `{type, code, detail, attr}`; `attr` names the invalid field."""
 
     status: int = 400
     type: ClassVar[str] = "invalid_request"
     code: str = "error"
+    detail: str = ""
 
-    def __init__(self, detail: str, *, code: str | None = None, attr: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(
+        self, detail: str | None = None, *, code: str | None = None, attr: str | None = None
+    ) -> None:
+        self.detail = detail or self.detail
+        self.code = code or self.code
         self.attr = attr
-        if code is not None:
-            self.code = code
+        super().__init__(self.detail)
 
     def with_detail(self, detail: str) -> Self:
         """Return a copy of the error with `detail` as its message."""
@@ -61,14 +63,12 @@ class AppError(Exception):
         vars(copied).update(vars(self), detail=detail)
         return copied
 
-    def envelope(self) -> dict[str, Any]:
-        """Return the body of the error response; errors with more data add the key `extra`."""
+    @property
+    def body(self) -> dict[str, Any]:
         return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
 
 
 class InvalidInput(AppError):
-    """A field of the request is invalid. `attr` names the field; it is None if the whole body is invalid."""
-
     type = "validation_error"
     code = "invalid_input"
 
@@ -80,36 +80,24 @@ def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidIn
 
 
 class MalformedBody(AppError):
-    """The request's body cannot be parsed. For example, it is not JSON, or is nested too deeply."""
-
     code = "parse_error"
 
 
 class MalformedRequest(AppError):
-    """The request is not valid HTTP."""
-
     code = "parse_error"
 
 
 class AuthenticationError(AppError):
-    """Base class: the caller of the request cannot be identified."""
-
     status = 401
     type = "authentication_error"
 
 
 class NotAuthenticated(AuthenticationError):
-    """The request carries no credential."""
-
     code = "not_authenticated"
-
-    def __init__(self) -> None:
-        super().__init__("Authentication credentials were not provided.")
+    detail = "Authentication credentials were not provided."
 
 
 class AuthenticationFailed(AuthenticationError):
-    """The credential in the `place` of the request is unknown, revoked, or belongs to an inactive user."""
-
     code = "authentication_failed"
 
     def __init__(self, place: str) -> None:
@@ -117,44 +105,28 @@ class AuthenticationFailed(AuthenticationError):
 
 
 class SessionEnded(AuthenticationError):
-    """The console session has ended, or the code of a login link was used already or is too old."""
-
     code = "authentication_failed"
-
-    def __init__(self, detail: str = "The console session has ended.") -> None:
-        super().__init__(detail)
+    detail = "The console session has ended."
 
 
 class RunTokenInvalid(AuthenticationError):
-    """The run token is invalid or has expired."""
-
     code = "authentication_failed"
-
-    def __init__(self) -> None:
-        super().__init__("The run token is invalid or has expired.")
+    detail = "The run token is invalid or has expired."
 
 
 class PermissionDenied(AppError):
-    """The caller is identified, but not allowed to make this request."""
-
     status = 403
     type = "authentication_error"
     code = "permission_denied"
 
 
 class NotFound(AppError):
-    """The resource does not exist, or the caller cannot see it. The response does not show which."""
-
     status = 404
     code = "not_found"
-
-    def __init__(self, detail: str = "Not found.") -> None:
-        super().__init__(detail)
+    detail = "Not found."
 
 
 class MethodNotAllowed(AppError):
-    """The path does not accept the request's HTTP method, but those `allowed`."""
-
     status = 405
     code = "method_not_allowed"
 
@@ -164,70 +136,49 @@ class MethodNotAllowed(AppError):
 
 
 class RequestTimeout(AppError):
-    """The client did not send the complete request in time. Its connection is closed after the response."""
-
     status = 408
     code = "request_timeout"
-
-    def __init__(self) -> None:
-        super().__init__("The request took too long to arrive.")
+    detail = "The request took too long to arrive."
 
 
 class IdempotencyConflict(AppError):
-    """The caller used this Idempotency-Key with another request in the last 24 hours."""
-
     status = 409
     code = "idempotency_conflict"
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another request.")
+    detail = "This Idempotency-Key was used with another request."
 
 
 class QuestionSettled(AppError):
-    """Base class: a question takes no further answer. `winner` is the one that closed it, with None without one."""
+    """`winner` is the answer that closed the question; its values are None without one."""
 
-    def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
-        super().__init__(detail)
+    def __init__(self, winner: Mapping[str, object]) -> None:
+        super().__init__()
         self.winner = winner
 
+    @property
     @override
-    def envelope(self) -> dict[str, Any]:
-        return {**super().envelope(), "extra": self.winner}
+    def body(self) -> dict[str, Any]:
+        return {**super().body, "extra": self.winner}
 
 
 class AlreadyAnswered(QuestionSettled):
-    """The question already has an answer, because another answer arrived first."""
-
     status = 409
     code = "already_answered"
-
-    def __init__(self, winner: Mapping[str, object]) -> None:
-        super().__init__("This question was answered already.", winner)
+    detail = "This question was answered already."
 
 
 class QuestionClosed(QuestionSettled):
-    """The question no longer accepts an answer, because it has expired or was withdrawn."""
-
     status = 410
     code = "question_closed"
-
-    def __init__(self, winner: Mapping[str, object]) -> None:
-        super().__init__("This question is closed.", winner)
+    detail = "This question is closed."
 
 
 class QuestionChanged(AppError):
-    """The question has changed since it was shown to the caller, so the answer is refused."""
-
     status = 409
     code = "question_changed"
-
-    def __init__(self) -> None:
-        super().__init__("This question has changed since it was shown.")
+    detail = "This question has changed since it was shown."
 
 
 class BodyTooLarge(AppError):
-    """The request's body is larger than `limit`, the largest size in bytes that its route accepts."""
-
     status = 413
     code = "request_too_large"
 
@@ -236,8 +187,6 @@ class BodyTooLarge(AppError):
 
 
 class UnsupportedMediaType(AppError):
-    """The Content-Type of the request's body is not JSON."""
-
     status = 415
     code = "unsupported_media_type"
 
@@ -246,7 +195,7 @@ class UnsupportedMediaType(AppError):
 
 
 class Throttled(AppError):
-    """The caller is over a rate limit. The next request is allowed after `retry_after` whole seconds."""
+    """The next request is allowed after `retry_after` seconds."""
 
     status = 429
     type = "throttled_error"
@@ -259,8 +208,6 @@ class Throttled(AppError):
 
 
 class HeadTooLarge(AppError):
-    """The path, the query or the headers of the request are too large. The connection is closed after the response."""
-
     status = 431
     code = "request_head_too_large"
 
@@ -269,77 +216,56 @@ class HeadTooLarge(AppError):
 
 
 class Unavailable(AppError):
-    """A server that this service depends on does not respond, or the service is too busy; try again."""
-
     status = 503
     type = "server_error"
     code = "unavailable"
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors with a `body` of their own instead of `{type, code, detail, attr}`."""
+    """Base class of errors with a body of their own, of all keys that are not None."""
 
     status: ClassVar[int] = 400
 
-    def __init__(self, body: dict[str, Any]) -> None:
-        super().__init__(str(body))
-        self.body = body
+    def __init__(self, **body: Any) -> None:
+        self.body = {key: value for key, value in body.items() if value is not None}
+        super().__init__(str(self.body))
 
 
 class RunRefused(RequestRefused):
-    """A run cannot be created as requested (contract 5.8, steps 4 to 8)."""
-
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
-        body: dict[str, Any] = {"detail": detail}
-        if missing_artifact_ids is not None:
-            body["missing_artifact_ids"] = missing_artifact_ids
-        super().__init__(body)
+        super().__init__(detail=detail, missing_artifact_ids=missing_artifact_ids)
 
 
 class StateRefused(RequestRefused):
-    """An artifact or a run is in a state that does not allow the request."""
-
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
-        body: dict[str, Any] = {"error": error}
-        if missing_artifact_ids is not None:
-            body["missing_artifact_ids"] = missing_artifact_ids
-        super().__init__(body)
+        super().__init__(error=error, missing_artifact_ids=missing_artifact_ids)
 
 
 class ArtifactNotFound(RequestRefused):
-    """Neither the run nor an earlier run that it resumes has the requested file (contract 6.4)."""
-
     status = 404
 
     def __init__(self) -> None:
-        super().__init__({"error": "Artifact not found on this run"})
+        super().__init__(error="Artifact not found on this run")
 
 
 class EventsMissing(RequestRefused):
-    """An upload of a run's numbered events leaves out the one after `last_accepted_seq`."""
-
     status = 409
 
     def __init__(self, last_accepted_seq: int) -> None:
-        super().__init__({"last_accepted_seq": last_accepted_seq})
+        super().__init__(last_accepted_seq=last_accepted_seq)
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit for cloud runs (contract 5.8 step 3)."""
-
     status = 429
 
     def __init__(
         self, *, is_pro: bool, limit_type: str | None = None, reset_at: datetime | None = None
     ) -> None:
-        body: dict[str, Any] = {
-            "type": "rate_limited",
-            "code": "usage_limit_exceeded",
-            "error": "This project is over its usage limit.",
-            "is_pro": is_pro,
-        }
-        if limit_type is not None:
-            body["limit_type"] = limit_type
-        if reset_at is not None:
-            body["reset_at"] = reset_at
-        super().__init__(body)
+        super().__init__(
+            type="rate_limited",
+            code="usage_limit_exceeded",
+            error="This project is over its usage limit.",
+            is_pro=is_pro,
+            limit_type=limit_type,
+            reset_at=reset_at,
+        )

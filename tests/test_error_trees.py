@@ -68,8 +68,8 @@ def test_copy_of_an_error_differs_by_its_message_only() -> None:
     copied = error.with_detail("Later.")
 
     assert isinstance(copied, errors.Throttled)
-    assert (copied.envelope(), copied.status, copied.retry_after, str(copied)) == (
-        {**error.envelope(), "detail": "Later."},
+    assert (copied.body, copied.status, copied.retry_after, str(copied)) == (
+        {**error.body, "detail": "Later."},
         429,
         3,
         "Later.",

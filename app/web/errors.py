@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 def install_error_handlers(app: FastAPI) -> None:
     """Register the handlers that turn expected errors, outages and invalid queries into HTTP responses."""
-    app.add_exception_handler(AppError, _app_error)
-    app.add_exception_handler(RequestRefused, _request_refused)
+    app.add_exception_handler(AppError, _expected_error)
+    app.add_exception_handler(RequestRefused, _expected_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Outage, _outage)
@@ -47,12 +47,12 @@ def install_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(driver_error, _driver_error)
 
 
-def envelope(error: AppError, *, status: int | None = None) -> Response:
-    """Return the response to an expected error, with the body `{type, code, detail, attr}`."""
-    return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
+def answer_error(error: AppError | RequestRefused, *, status: int | None = None) -> Response:
+    """Return the response to an expected error."""
+    return Json(error.body, status_code=status or error.status, headers=headers_of(error))
 
 
-def headers_of(error: AppError) -> dict[str, str]:
+def headers_of(error: Exception) -> dict[str, str]:
     """Return the headers that the response to this error needs: Allow, Retry-After, Connection, or none of these."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
@@ -65,28 +65,18 @@ def headers_of(error: AppError) -> dict[str, str]:
     return headers
 
 
-def render_refusal(error: RequestRefused) -> Response:
-    """Return the response to an expected error that has a body other than `{type, code, detail, attr}`."""
-    return Json(error.body, status_code=error.status)
-
-
-async def _app_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AppError)
+async def _expected_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError | RequestRefused)
     if isinstance(error, MethodNotAllowed):
         error.allowed = _allowed_methods(request)
     if isinstance(error, AuthenticationError) and "project_id" in request.path_params:
-        return envelope(error, status=UNAUTHENTICATED_STATUS_IN_PROJECT)
-    return envelope(error)
-
-
-async def _request_refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestRefused)
-    return render_refusal(error)
+        return answer_error(error, status=UNAUTHENTICATED_STATUS_IN_PROJECT)
+    return answer_error(error)
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return envelope(first_error(error.errors(), skip=1))
+    return answer_error(first_error(error.errors(), skip=1))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -95,9 +85,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         allowed = _allowed_methods(request)
         if request.method == "OPTIONS":
             return Response(status_code=200, headers={"Allow": ", ".join(sorted(allowed))})
-        return envelope(MethodNotAllowed(request.method, allowed))
+        return answer_error(MethodNotAllowed(request.method, allowed))
     if error.status_code == NotFound.status:
-        return envelope(NotFound())
+        return answer_error(NotFound())
     raise error
 
 
@@ -111,13 +101,13 @@ async def _driver_error(_request: Request, error: Exception) -> Response:
         return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
     if is_value_refused(error):
         log.info("database.value_refused", error=repr(error))
-        return envelope(InvalidInput("A value is too large to be stored."))
+        return answer_error(InvalidInput("A value is too large to be stored."))
     raise error
 
 
 def _unavailable(server: str, error: Exception) -> Response:
     log.warning("server.unavailable", server=server, error=repr(error))
-    return envelope(Unavailable(f"The {server} does not answer. Please try again in a moment."))
+    return answer_error(Unavailable(f"The {server} does not answer. Please try again in a moment."))
 
 
 def _allowed_methods(request: Request) -> frozenset[str]:

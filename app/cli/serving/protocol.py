@@ -244,7 +244,7 @@ def _abandon(cycle: RequestResponseCycle) -> None:
 def _answer(error: AppError) -> bytes:
     request_id = new_hex_id()
     log.info("http.refused", status=error.status, code=error.code, request_id=request_id)
-    body = orjson.dumps(error.envelope())
+    body = orjson.dumps(error.body)
     head = (
         f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}",
         "content-type: application/json",

@@ -105,7 +105,7 @@ def _meaning(status: int) -> str:
 
 def shared_errors() -> dict[str, Any]:
     """Return the components of the OpenAPI document to which the responses of routes refer, by their names."""
-    examples = {status: error.envelope() for status, (_, error) in _ERRORS.items()}
+    examples = {status: error.body for status, (_, error) in _ERRORS.items()}
     components = {}
     for status, example in {**examples, _SERVER_ERROR: SERVER_ERROR}.items():
         content = {"schema": {"$ref": "#/components/schemas/ErrorOut"}, "example": example}

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from typing_extensions import override
 
 from app.errors import AppError, QuestionSettled, RequestRefused
-from app.web.errors import envelope, headers_of, render_refusal
+from app.web.errors import answer_error, headers_of
 from app.web.pages.question import page_of_failure
 from app.web.pages.render import PRIVATE_HEADERS, render
 from app.web.unit_route import UnitRoute
@@ -45,8 +45,7 @@ class ActionRoute(UnitRoute):
         return handle_privately
 
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:  # noqa: ARG002 - for pages
-        """Return the response to an expected error of a request, as JSON."""
-        return envelope(error) if isinstance(error, AppError) else render_refusal(error)
+        return answer_error(error)
 
 
 class PageRoute(ActionRoute):
@@ -57,13 +56,13 @@ class PageRoute(ActionRoute):
         if isinstance(error, QuestionSettled):
             # The page shows the answer that counts.
             return back_to_page(request)
-        text = error.detail if isinstance(error, AppError) else str(error.body.get("error", ""))
+        text = error.body.get("detail") or error.body.get("error", "")
         title = _TITLES.get(error.status, "This was not answered")
         page = page_of_failure(
             title, _TEXTS.get(error.status, text), has_question=error.status not in _WITHOUT_QUESTION
         )
         response = render(page, status=error.status)
-        response.headers.update(headers_of(error) if isinstance(error, AppError) else {})
+        response.headers.update(headers_of(error))
         return response
 
 

@@ -231,7 +231,7 @@ def test_unknown_type_of_a_list_is_refused() -> None:
     assert parse_types("run.*, task.created") == ["run.*", "task.created"]
     with pytest.raises(InvalidInput) as refused:
         parse_types("run.*,nothing")
-    assert refused.value.envelope() == {
+    assert refused.value.body == {
         "type": "validation_error",
         "code": "invalid_choice",
         "detail": f'"nothing" is not a valid choice; choose from {", ".join(OFFERED_SELECTORS)}.',
