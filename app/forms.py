@@ -38,6 +38,7 @@ _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximu
 # They change what is an answer in a way that no question shows.
 _NOT_FLAT = frozenset({"$ref", "allOf", "not", "if", "const", "properties"})
 _LISTS = frozenset({"enum", "oneOf", "anyOf"})
+_OPTION_KEYS = frozenset({"const", "title", "description", "type", "_meta"})
 _SECRET = re.compile(
     r"\b(passwords?|passwd|passphrase|passcode|token|secrets?|credentials?|(api|access|private|ssh) ?keys?)\b"
 )
@@ -300,20 +301,17 @@ def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[Choice, ...]:
 
 
 def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterator[Choice]:
-    labels: list[Any] = [None] * len(options)
-    named = listed.get("enumNames")
-    if isinstance(named, list) and len(named) == len(options) and all(map(_is_text, named)):
-        labels = named
+    labels = listed.get("enumNames")
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(options)
+        or not all(isinstance(label, str) for label in labels)
+    ):
+        labels = [None] * len(options)
     for place, option in enumerate(options):
         if "enum" in listed:
             value, label, description = option, labels[place], None
-        elif isinstance(option, Mapping) and option.keys() <= {
-            "const",
-            "title",
-            "description",
-            "type",
-            "_meta",
-        }:
+        elif isinstance(option, Mapping) and option.keys() <= _OPTION_KEYS:
             value, label = option.get("const"), _words(option, "title", name)
             description = _words(option, "description", name)
         else:
@@ -337,10 +335,6 @@ def _words(described: Mapping[str, Any], key: str, name: str) -> str | None:
     if words is not None and not isinstance(words, str):
         _refuse(name)
     return words or None
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _codex_metadata(described: Mapping[str, Any]) -> Mapping[str, Any]:

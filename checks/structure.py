@@ -38,7 +38,6 @@ ENTRIES: Final = ("app.routers.", "app.worker.jobs.", "app.cli.", "app.runtime")
 EXCEPTIONS: Final[dict[str, str]] = {
     "app/runtime.py:ProcessContext": "has one field for each resource of a process; functions take the parts they use",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
-    "app/web/pages/question.py:Page": "has one field for each place in the template page.html",
 }
 
 

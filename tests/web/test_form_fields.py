@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.forms import AnswerInvalid, Form, read_form
-from app.web.pages.fields import content_of, fields_of
+from app.web.pages.question import content_of, defaults_of
 
 
 def form_with(**question: Any) -> Form:
@@ -13,13 +13,14 @@ def form_with(**question: Any) -> Form:
 
 
 def test_boolean_is_a_choice_with_its_default() -> None:
-    [field] = fields_of(form_with(type="boolean", title="Sure?", default=False))
+    form = form_with(type="boolean", title="Sure?", default=False)
+    [question] = form.questions
 
-    assert [(choice.label, choice.is_default) for choice in field.choices] == [("Yes", False), ("No", True)]
-    yes, no = (choice.value for choice in field.choices)
-    form = form_with(type="boolean")
-    assert content_of(form, {field.name: [yes]}) == {"q": True}
-    assert content_of(form, {field.name: [no]}) == {"q": False}
+    yes, no = (choice.value for choice in question.choices)
+    assert [choice.label for choice in question.choices] == ["Yes", "No"]
+    assert defaults_of(question) == [no]
+    assert content_of(form, {"content.q": [yes]}) == {"q": True}
+    assert content_of(form, {"content.q": [no]}) == {"q": False}
 
 
 @pytest.mark.parametrize(
@@ -36,9 +37,8 @@ def test_submitted_texts_become_values_of_the_type(
     question: dict[str, Any], texts: list[str], value: Any
 ) -> None:
     form = form_with(**question)
-    [field] = fields_of(form)
 
-    content = content_of(form, {field.name: texts})
+    content = content_of(form, {"content.q": texts})
 
     assert content == {"q": value}
     form.check(content)
@@ -47,15 +47,13 @@ def test_submitted_texts_become_values_of_the_type(
 @pytest.mark.parametrize("type_", ["integer", "number", "boolean"])
 def test_text_of_another_type_is_refused_by_the_form(type_: str) -> None:
     form = form_with(type=type_)
-    [field] = fields_of(form)
 
     with pytest.raises(AnswerInvalid):
-        form.check(content_of(form, {field.name: ["many"]}))
+        form.check(content_of(form, {"content.q": ["many"]}))
 
 
 def test_empty_fields_are_left_out() -> None:
     form = form_with(type="string")
-    [field] = fields_of(form)
 
-    assert content_of(form, {field.name: [""]}) == {}
+    assert content_of(form, {"content.q": [""]}) == {}
     assert content_of(form, {}) == {}

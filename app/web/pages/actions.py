@@ -18,7 +18,7 @@ from app.services.inbox.answering import Action, TokenSender
 from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
-from app.web.pages.fields import content_of, form_of
+from app.web.pages.question import content_of, form_of
 from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
 

@@ -1,17 +1,19 @@
-"""Prepare the HTML page of a question: its full content, with every possible answer (contract 15)."""
+"""Show a question in HTML, with every possible answer, and read the fields of its form (contract 15)."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.clock import utcnow
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
-from app.services.inbox.questions import QuestionRow, host_of
+from app.forms import NO, YES, Form, FormQuestion, FormRefused, read_form
+from app.schemas.fields import parse_integer
+from app.services.inbox.questions import QuestionRow
 from app.services.task_links import slug, slug_prefix
-from app.web.pages.fields import FormField, fields_of, form_of, visible
 
-_KINDS = {
+KINDS = {
     QuestionKind.PERMISSION: "The agent asks for permission",
     QuestionKind.FORM: "The agent has a question",
     QuestionKind.URL: "The agent asks you to open a page",
@@ -48,12 +50,17 @@ _CLOSED = {
         "The agent does not wait for an answer any more.",
     ),
 }
-_UNSHOWN = "This form cannot be shown. You can only decline it."
+# Before the names of fields in the HTML form; page.html writes it.
+_PREFIX = "content."
+# Invisible characters in ordinary words and emoji, which are kept.
+_JOINERS = frozenset("\u200c\u200d\ufe0f")
+_SPACES = frozenset("\n\t ")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The box at the top of a question's HTML page, with the answer or a warning. It is not a notice of a push."""
+    """The box at the top of the page. It is not a notice of a push."""
 
     look: str
     title: str
@@ -62,7 +69,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A submit button of a question's HTML page: its label, and the form field that it sends (`name`, `value`)."""
+    """A submit button: its label, and the form field that it sends (`name`, `value`)."""
 
     name: str
     value: str
@@ -74,68 +81,30 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The data that the HTML template `page.html` shows: a question, or an error."""
+    """The data that the HTML template `page.html` shows: a question (`row`), or an error."""
 
     heading: str
-    about: str = ""
-    where: str = ""
-    notice: Notice | None = None
     text: str = ""
     has_way_back: bool = False
-    detail: str = ""
-    link: str = ""
-    link_host: str = ""
-    is_link_safe: bool = False
-    is_open: bool = False
-    digest: str = ""
-    fields: Sequence[FormField] = ()
-    takes_text: bool = False
-    takes_note: bool = False
-    needs_key: bool = False
-    # The answers side by side in fixed places; the next field has the answers below them.
-    answers: Sequence[Button] = ()
-    more: Sequence[Button] = ()
-    # The question has answers that the token of this page does not take.
-    has_other_answers: bool = False
-    attributes: Sequence[tuple[str, str]] = field(default_factory=list)
+    row: QuestionRow | None = None
+    # Those that the token of the page takes.
+    options: Sequence[Mapping[str, Any]] = ()
+    asks_for_key: bool = False
 
 
 def page_of_question(row: QuestionRow, options: Sequence[Mapping[str, Any]], *, asks_for_key: bool) -> Page:
     """Return the data of a question's HTML page."""
-    kind, is_open = row.kind, row.status is QuestionStatus.OPEN
-    is_risky = row.risk == QuestionRisk.HIGH
+    heading = row.title or KINDS[row.kind]
+    return Page(heading=heading, row=row, options=options, asks_for_key=asks_for_key)
+
+
+def place_of(row: QuestionRow) -> str:
+    """Return the number of a question's task, and its repository."""
     number = slug(slug_prefix(row.project_name), row.task_number)
-    answers, more = _buttons(kind, options)
-    form = form_of(row) if kind is QuestionKind.FORM else None
-    return Page(
-        heading=visible(row.title) or _KINDS[kind],
-        about=_KINDS[kind],
-        where=visible(" · ".join(filter(None, (number, row.repository)))),
-        notice=_notice(row, is_risky=is_risky),
-        detail=visible(row.detail),
-        link=visible(row.url),
-        link_host=visible(host_of(row.url)),
-        is_link_safe=is_open and (row.url or "").startswith("https://"),
-        is_open=is_open,
-        digest=row.digest.hex(),
-        text=_UNSHOWN if kind is QuestionKind.FORM and form is None else "",
-        fields=() if form is None else fields_of(form),
-        takes_text=kind is QuestionKind.MESSAGE,
-        takes_note=kind is QuestionKind.PERMISSION,
-        needs_key=asks_for_key,
-        answers=answers,
-        more=more,
-        has_other_answers=len(options) < len(row.options),
-        attributes=_attributes(row, is_open=is_open),
-    )
+    return " · ".join(filter(None, (number, row.repository)))
 
 
-def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the data of an HTML page about an error: a link is not valid, or an answer was refused."""
-    return Page(heading=title, text=text, has_way_back=has_question)
-
-
-def _notice(row: QuestionRow, *, is_risky: bool) -> Notice | None:
+def notice_of(row: QuestionRow) -> Notice | None:
     match row.status:
         case QuestionStatus.ANSWERED:
             assert row.answered_via is not None
@@ -143,29 +112,28 @@ def _notice(row: QuestionRow, *, is_risky: bool) -> Notice | None:
             by, person = "Answered", row.creator
             if person is not None:
                 name = " ".join(filter(None, (person.first_name, person.last_name)))
-                by = f"Answered by {visible(name or person.email)}"
+                by = f"Answered by {name or person.email}"
             text = f"{by} through {_WAYS[row.answered_via]}, {_moment(row.closed_at)}."
-            return Notice("good", answer_in_words(row), text)
+            return Notice("good", _answer(row), text)
         case QuestionStatus.EXPIRED | QuestionStatus.WITHDRAWN as status:
             return Notice("", *_CLOSED[status])
-        case QuestionStatus.OPEN if is_risky:
+        case QuestionStatus.OPEN if row.risk is QuestionRisk.HIGH:
             return Notice("warn", "High risk", "Read all of it before you allow it.")
         case QuestionStatus.OPEN:
             return None
 
 
-def answer_in_words(row: QuestionRow) -> str:
-    """Return a text for people, such as "Allowed once", that describes the answer that closed a question."""
+def _answer(row: QuestionRow) -> str:
     answer: Mapping[str, Any] = row.answer or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row.options if option["id"] == option_id]
-        return _CHOSEN.get(kinds[0] if kinds else "", visible(option_id))
+        return _CHOSEN.get(kinds[0] if kinds else "", str(option_id))
     if (action := answer.get("action")) is not None:
         return _ACTIONS[FormAction(action)]
     return "Message sent"
 
 
-def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
+def buttons_of(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
     match kind:
         case QuestionKind.PERMISSION:
             firsts = [
@@ -187,7 +155,7 @@ def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[
 
 
 def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
-    said = visible(option["name"])
+    said = option["name"]
     label = _OPTIONS.get(option["kind"]) or said
     return Button(
         name="option_id",
@@ -198,14 +166,14 @@ def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
     )
 
 
-def _attributes(row: QuestionRow, *, is_open: bool) -> list[tuple[str, str]]:
+def attributes_of(row: QuestionRow) -> list[tuple[str, str]]:
     attributes = [
-        ("Task", visible(row.task_title)),
-        ("Project", visible(row.project_name)),
+        ("Task", row.task_title),
+        ("Project", row.project_name),
         ("Risk", row.risk.capitalize()),
         ("Asked", _moment(row.opened_at)),
     ]
-    if is_open and row.expires_at is not None:
+    if row.status is QuestionStatus.OPEN and row.expires_at is not None:
         left = _duration(row.expires_at - utcnow())
         attributes.append(("Answer by", f"{_moment(row.expires_at)}, {left} left"))
     return [(name, value) for name, value in attributes if value]
@@ -221,3 +189,72 @@ def _duration(left: timedelta) -> str:
         return "a minute"
     hours = minutes // 60
     return f"{minutes} minutes" if hours < 2 else f"{hours} hours"  # noqa: PLR2004 - as above
+
+
+def form_of(question: QuestionRow) -> Form | None:
+    """Return the form that an agent's question asks a person to fill, or None if its schema is not supported."""
+    try:
+        return read_form(question.detail, question.schema or {})
+    except FormRefused:
+        return None
+
+
+def hint_of(question: FormQuestion) -> str:
+    """Return what the page says of a field beside its text."""
+    hints = dict.fromkeys((question.header, question.hint))
+    return " · ".join(each for each in hints if each and each != question.text)
+
+
+def defaults_of(question: FormQuestion) -> list[str]:
+    """Return the choices of a field that are selected at first, or the text that it has."""
+    given = question.default if isinstance(question.default, list) else [question.default]
+    words = {True: YES, False: NO}
+    return [words[each] if isinstance(each, bool) else str(each) for each in given if each is not None]
+
+
+def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Convert the submitted fields of an HTML form to an answer: a value for each field name of the agent's form."""
+    content: dict[str, Any] = {}
+    for question in form.questions:
+        if texts := _sent(sent, question.name):
+            content[question.name] = _value(question.type, texts)
+        if question.companion and (texts := _sent(sent, question.companion)):
+            content[question.companion] = texts[0]
+    return content
+
+
+def _sent(sent: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    return [text for text in sent.get(_PREFIX + name, ()) if text]
+
+
+def _value(type_: str, texts: Sequence[str]) -> Any:
+    match type_:
+        case "array":
+            return list(texts)
+        case "boolean" if texts[0] in {YES, NO}:
+            return texts[0] == YES
+        case "integer" if (number := parse_integer(texts[0])) is not None:
+            return number
+        case "number":
+            return _number(texts[0])
+        case _:
+            return texts[0]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        # The check of the form reports the error.
+        return text
+
+
+def visible(value: Any) -> str:
+    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character."""
+    return "".join(map(_escape, "" if value is None else str(value)))
+
+
+def _escape(character: str) -> str:
+    if character in _SPACES or character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return f"⟨U+{ord(character):04X}⟩"

@@ -34,7 +34,10 @@ def _load_template() -> tuple[Any, str, str]:
     from mako.template import Template  # noqa: PLC0415
 
     template = Template(  # noqa: S702 - every expression is escaped
-        filename=str(_FOLDER / "page.html"), default_filters=["h"], strict_undefined=True
+        filename=str(_FOLDER / "page.html"),
+        imports=["from app.web.pages.question import visible"],
+        default_filters=["visible", "h"],
+        strict_undefined=True,
     )
     css = (_FOLDER / "page.css").read_text(encoding="utf-8")
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
