@@ -21,7 +21,7 @@ from app.agents.inspection.sandbox_check import Attempt, check_sandbox
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe, refusal_for_root
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
-from app.agents.session.client import Answer, PermissionRequest
+from app.agents.session.permissions import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.cli.settings import check_catalog, development_settings

@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from typing_extensions import override
 
 from app.addresses import is_public
 from app.agents.network.domains import covers
@@ -92,38 +90,24 @@ class Allowance:
         return Service(host, port) in self.services or is_public(address)
 
 
-class Connector(Protocol):
-    """Resolves host names and opens TCP connections for the proxy of a run. Tests replace it."""
-
-    async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Return the IP addresses of a host, without duplicates. Raises OSError if the look-up fails."""
-
-    async def connect(self, address: str, port: int) -> Streams:
-        """Open a TCP connection to an IP address; return its reader and writer. Raises OSError."""
-
-    def close(self) -> None:
-        """Release the threads that resolve names. Does not wait for look-ups in progress."""
-
-
-class SystemConnector(Connector):
+class Connector:
     """Resolves names in threads of its own, so that slow look-ups delay no other run, and opens connections."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
 
-    @override
     async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Return the IP addresses of a host, without duplicates. Raises OSError."""
         found = await asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    @override
     async def connect(self, address: str, port: int) -> Streams:
         return await asyncio.open_connection(address, port)
 
-    @override
     def close(self) -> None:
+        """Release the threads that resolve names. Does not wait for look-ups in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -158,7 +142,7 @@ class Egress:
         self.connect_seconds = connect_seconds
         self._allowance = allowance
         self._report = report
-        self._connector = connector or SystemConnector()
+        self._connector = connector or Connector()
         self._connections: set[asyncio.Task[None]] = set()
         self._carried = 0
         self._logged: set[str] = set()

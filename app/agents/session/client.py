@@ -1,15 +1,19 @@
 """Answers the requests of an agent for files, terminals and permission, as the protocol's client."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acp import RequestError
 from acp.schema import (
+    AcceptElicitationResponse,
     AllowedOutcome,
+    CancelElicitationResponse,
+    CreateElicitationResponse,
+    DeclineElicitationResponse,
     DeniedOutcome,
+    ElicitationMode,
     PermissionOption,
     ReadTextFileResponse,
     RequestPermissionResponse,
@@ -19,39 +23,20 @@ from acp.schema import (
 
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
-from app.agents.session.elicitation import ElicitationClient
+from app.agents.session.permissions import Decide, PermissionRequest
+from app.agents.session.questions import Elicitation, Questions
 from app.agents.session.terminals import Terminals
-from app.agents.session.transport import REQUEST, Message
+from app.agents.session.transcript import Transcript
+from app.agents.session.transport import REQUEST
 
 _FILE_BYTES = 4 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class PermissionRequest:
-    """An agent's request for permission to make one tool call, with the options to choose from."""
-
-    tool_call: Message  # as the agent sent it
-    options: Sequence[PermissionOption]
-    request: str = ""  # the id by which the agent withdraws it
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The id of the option that answers a permission request, and the `_meta` of the response, if any."""
-
-    option_id: str
-    meta: Message | None = None
-
-
-Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels the question
 
 
 # Not a subclass of the library's Client, which would offer all methods of the protocol to the agent.
 class WorkspaceClient:
     """Answers an agent's requests for files, terminals, permission and forms: reads in `work`, writes in `writable`.
 
-    `decide` answers a permission request, None cancels it; `before_question` gets session id and tool call before that.
-    There are no methods for terminals or elicitations if these are None.
+    There are no methods for terminals and elicitations without `terminals` and `people`.
     """
 
     def __init__(
@@ -60,23 +45,23 @@ class WorkspaceClient:
         writable: Path,
         decide: Decide,
         *,
-        before_question: Callable[[str, Message], Awaitable[None]],
+        transcript: Transcript,
         terminals: Terminals | None = None,
-        elicitations: ElicitationClient | None = None,
+        people: Questions | None = None,
     ) -> None:
         self._work = work
         self._writable = writable
         self._decide = decide
-        self._before_question = before_question
+        self._transcript = transcript
         if terminals is not None:
             self.create_terminal = terminals.create_terminal
             self.terminal_output = terminals.terminal_output
             self.wait_for_terminal_exit = terminals.wait_for_terminal_exit
             self.kill_terminal = terminals.kill_terminal
             self.release_terminal = terminals.release_terminal
-        if elicitations is not None:
-            self.create_elicitation = elicitations.create_elicitation
-            self.complete_elicitation = elicitations.complete_elicitation
+        if people is not None:
+            self.create_elicitation = partial(self._create_elicitation, people)
+            self.complete_elicitation = partial(self._complete_elicitation, people)
 
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
@@ -85,7 +70,7 @@ class WorkspaceClient:
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
         # In the log, the agent's text so far and the tool call come before the question about it.
-        await self._before_question(session_id, question.tool_call)
+        await self._transcript.introduce(session_id, question.tool_call)
         answer = await self._decide(question)
         if answer is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
@@ -121,6 +106,33 @@ class WorkspaceClient:
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         return WriteTextFileResponse()
+
+    async def _create_elicitation(
+        self, people: Questions, message: str, mode: ElicitationMode, **meta: Any
+    ) -> CreateElicitationResponse:
+        sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
+        # The agent's text so far comes before the question in the log.
+        await self._transcript.flush()
+        answer = await people.elicit(
+            Elicitation(
+                message=message,
+                tool_call_id=sent.get("toolCallId"),
+                schema=sent.get("requestedSchema"),
+                url=sent.get("url"),
+                id=sent.get("elicitationId"),
+                request=meta.get(REQUEST, ""),
+            )
+        )
+        match answer.action:
+            case "accept":
+                return AcceptElicitationResponse(action="accept", content=answer.content)
+            case "decline":
+                return DeclineElicitationResponse(action="decline")
+            case "cancel":
+                return CancelElicitationResponse(action="cancel")
+
+    async def _complete_elicitation(self, people: Questions, elicitation_id: str, **_meta: Any) -> None:
+        await people.complete(elicitation_id)
 
 
 def _lines(content: bytes, first: int, count: int | None) -> bytes:

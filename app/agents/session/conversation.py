@@ -15,10 +15,9 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.budget import Spender
-from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
 from app.agents.session.messages import awaited_message, log_message, message_blocks
-from app.agents.session.permissions import decide, is_for_people
+from app.agents.session.permissions import Answer, PermissionRequest, decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering

@@ -1,8 +1,11 @@
 """Answers an agent's permission requests by the permission mode of the run, or leaves them to people."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from acp.schema import PermissionOption
+
+from app.agents.session.transport import Message
 
 _CAUTIOUS_MODES = ("plan", "read-only")
 _TRUSTING_MODES = ("bypassPermissions", "full-access")
@@ -10,6 +13,26 @@ _ALLOWING = ("allow_once", "allow_always")
 _REFUSING = ("reject_once", "reject_always")
 # The tool kind by which an agent requests approval of its plan, which only a person can give.
 _PLAN_APPROVAL = "switch_mode"
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRequest:
+    """An agent's request for permission to make one tool call, with the options to choose from."""
+
+    tool_call: Message  # as the agent sent it
+    options: Sequence[PermissionOption]
+    request: str = ""  # the id by which the agent withdraws it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The id of the option that answers a permission request, and the `_meta` of the response, if any."""
+
+    option_id: str
+    meta: Message | None = None
+
+
+Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels the question
 
 
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:

@@ -4,21 +4,20 @@ import asyncio
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import Match, SequenceMatcher
 from itertools import takewhile
-from typing import Any  # JSON
+from typing import Any, Literal  # Any: JSON
 from urllib.parse import urlsplit
 
 import orjson
 
 from app.agents.errors import AgentStopped
-from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
-from app.agents.session.elicitation import Elicitation, ElicitationAnswer
-from app.agents.session.permissions import refuse
+from app.agents.session.permissions import Answer, PermissionRequest, refuse
 from app.agents.session.transcript import notification_entry
+from app.agents.session.transport import Message
 from app.clock import utcnow
 from app.enums import QuestionKind
 from app.forms import REJECT, Form, FormRefused, read_form
@@ -35,6 +34,26 @@ _URL_CHARACTERS = 2000
 # The most questions that may be pending; further ones are refused.
 _MAX_WAITING = 20
 _OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elicitation:
+    """A request that people fill a form (`schema`, a JSON schema) or open a page (`url`, with the agent's `id`)."""
+
+    message: str
+    tool_call_id: str | None = None
+    schema: Message | None = None
+    url: str | None = None
+    id: str | None = None
+    request: str = ""  # the id by which the agent withdraws it
+
+
+@dataclass(frozen=True, slots=True)
+class ElicitationAnswer:
+    """A person's answer to a form or page: `content` has the values; `accept` of a page says that it was opened."""
+
+    action: Literal["accept", "decline", "cancel"]
+    content: Message | None = None
 
 
 class _PendingQuestion:

@@ -34,9 +34,10 @@ from pydantic import ValidationError
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.session.client import Decide, WorkspaceClient
+from app.agents.session.client import WorkspaceClient
 from app.agents.session.commands import CLOSE_SECONDS
-from app.agents.session.elicitation import ElicitationClient, Elicited
+from app.agents.session.permissions import Decide
+from app.agents.session.questions import Questions
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
@@ -69,7 +70,7 @@ class AgentSession:
         *,
         emit: Emit,
         decide: Decide,
-        people: Elicited | None = None,
+        people: Questions | None = None,
         writable: Path | None = None,
         start_command: StartCommand | None = None,
         close_seconds: float = CLOSE_SECONDS,
@@ -90,16 +91,14 @@ class AgentSession:
             people.withdraw if people else _ignore,
         )
         self._terminals = Terminals(start_command) if start_command else None
-        self._elicitations = (
-            ElicitationClient(people, before_question=self._transcript.flush) if people else None
-        )
+        self._has_people = people is not None
         client = WorkspaceClient(
             work,
             writable or work,
             decide,
-            before_question=self._transcript.introduce,
+            transcript=self._transcript,
             terminals=self._terminals,
-            elicitations=self._elicitations,
+            people=people,
         )
         self._connection = ClientSideConnection(
             cast("Client", client), self._wire, use_unstable_protocol=True
@@ -107,29 +106,15 @@ class AgentSession:
         self._stderr = Tail(_STDERR_BYTES)
         self._listener = asyncio.create_task(self._stderr.read(process.stderr))
         self._storing = asyncio.create_task(self._transcript.store_unfinished())
-        self._session_id = ""
+        self.name = adapter.name
+        self.session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
+        self.last_usage: Usage | None = None  # of the last turn, as the agent reported it
+        self.can_be_steered = False  # whether the agent accepts messages in the middle of a turn
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
         self._takes = PromptCapabilities()
         self._can_load = False
         self._can_resume = False
-        self._can_steer = False
-        self._usage: Usage | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the adapter that describes the agent."""
-        return self._adapter.name
-
-    @property
-    def session_id(self) -> str:
-        """The agent's own id of the conversation; "" before `start` has opened it."""
-        return self._session_id
-
-    @property
-    def last_usage(self) -> Usage | None:
-        """The tokens of the last turn, as the agent reported them at its end; None if it reported none."""
-        return self._usage
 
     @property
     def last_message(self) -> str:
@@ -186,7 +171,7 @@ class AgentSession:
     def _note_session(
         self, session_id: str, opened: NewSessionResponse | LoadSessionResponse | ResumeSessionResponse
     ) -> None:
-        self._session_id = session_id
+        self.session_id = session_id
         if opened.modes:
             self._modes = frozenset(mode.id for mode in opened.modes.available_modes)
         self._options = opened.config_options or ()
@@ -201,7 +186,7 @@ class AgentSession:
                 ClientCapabilities(
                     fs=files,
                     terminal=self._terminals is not None,
-                    elicitation=_ELICITATION if self._elicitations else None,
+                    elicitation=_ELICITATION if self._has_people else None,
                 ),
                 Implementation(name="taskbeacon", version="1"),
             ),
@@ -213,7 +198,7 @@ class AgentSession:
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
         steering = (answered.field_meta or {}).get("steering")
-        self._can_steer = isinstance(steering, dict) and steering.get("supported") is True
+        self.can_be_steered = isinstance(steering, dict) and steering.get("supported") is True
         if capabilities := answered.agent_capabilities:
             self._takes = capabilities.prompt_capabilities or self._takes
             self._can_load = bool(capabilities.load_session)
@@ -236,7 +221,7 @@ class AgentSession:
         """Set an option by category (`mode`, `model`, `thought_level`); False if the agent has none or refuses."""
         if category == "mode" and value in self._modes:
             await self._ask(
-                self._connection.set_session_mode(self._session_id, value), within=self.reply_seconds
+                self._connection.set_session_mode(self.session_id, value), within=self.reply_seconds
             )
             return True
         for option in self._options:
@@ -260,7 +245,7 @@ class AgentSession:
     async def _try_option(self, option: str, value: str | bool) -> bool:
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
-                self._connection.set_config_option(option, self._session_id, value), within=self.reply_seconds
+                self._connection.set_config_option(option, self.session_id, value), within=self.reply_seconds
             )
         except AgentFailed as error:
             if getattr(error.__cause__, "code", None) == RpcErrorCode.INVALID_PARAMS:
@@ -272,25 +257,18 @@ class AgentSession:
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
         """Send a prompt, one at a time; return the stop reason. Raises AgentStepFailed, AgentFailed, AgentCrashed."""
-        self._usage = None
+        self.last_usage = None
         try:
-            answered: PromptResponse = await self._ask(
-                self._connection.prompt(self._session_id, list(blocks))
-            )
+            answered: PromptResponse = await self._ask(self._connection.prompt(self.session_id, list(blocks)))
         finally:
             await self._transcript.flush()
-        self._usage = answered.usage or usage_in_meta(answered.field_meta, self._adapter.usage_meta)
+        self.last_usage = answered.usage or usage_in_meta(answered.field_meta, self._adapter.usage_meta)
         return str(answered.stop_reason)
-
-    @property
-    def can_be_steered(self) -> bool:
-        """Whether the agent accepts messages in the middle of a turn."""
-        return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
         """Send a message in the middle of a turn; False if there is none: send a prompt instead."""
         params = {
-            "sessionId": self._session_id,
+            "sessionId": self.session_id,
             "prompt": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in blocks],
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
@@ -302,7 +280,7 @@ class AgentSession:
     async def cancel(self) -> None:
         """Ask the agent to cancel its current turn; `prompt` then returns "cancelled". Has no effect between turns."""
         with suppress(ConnectionError):
-            await self._connection.cancel(self._session_id)
+            await self._connection.cancel(self.session_id)
 
     async def raise_at_end(self) -> NoReturn:
         """Wait until the agent's process ends, then raise AgentCrashed. Use it while no request waits for an answer."""

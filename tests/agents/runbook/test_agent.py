@@ -13,7 +13,7 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.sandbox import Streams, confined_environment
-from app.agents.session.client import Answer, PermissionRequest
+from app.agents.session.permissions import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind

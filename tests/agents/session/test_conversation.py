@@ -16,10 +16,9 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource, TurnPolicy
 from app.agents.session.conversation import Conversation, Review
-from app.agents.session.permissions import is_for_people, refuse
+from app.agents.session.permissions import Answer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
 from app.agents.session.usage import Observer, UsageMeter

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from acp.schema import PermissionOption
 
-from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import TurnPolicy
-from app.agents.session.elicitation import Elicitation, ElicitationAnswer
-from app.agents.session.questions import describe
+from app.agents.session.permissions import Answer, PermissionRequest
+from app.agents.session.questions import Elicitation, ElicitationAnswer, describe
 from app.enums import CommandMethod
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_conversation import OPTIONS, SECRET, Room

@@ -18,8 +18,7 @@ from acp.schema import PermissionOption
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
-from app.agents.session.client import Answer, PermissionRequest
-from app.agents.session.permissions import decide
+from app.agents.session.permissions import Answer, PermissionRequest, decide
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
