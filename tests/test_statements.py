@@ -372,7 +372,6 @@ def test_writes_that_may_stand_alone_are_these() -> None:
         "app.services.access.authenticate._NOTE_USE",
         "app.services.access.authenticate._NOTE_USE_OF_SESSION",
         "app.services.notifications.presence._BEAT",
-        "app.services.notifications.presence._BEAT_OF_STREAM",
         "app.services.notifications.presence._REPORT",
     }
 

@@ -1,11 +1,7 @@
-"""Record presence: a device that reports that it shows a task is taken to show it for 60 seconds (contract 7.1).
+"""Record presence: a device that reports that it shows a task is taken to show it for 60 seconds (contract 7.1)."""
 
-Other code that knows that a device shows a task, such as an open stream, calls `beat` too.
-"""
-
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Select,
+    and_,
     any_,
     bindparam,
     case,
@@ -27,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -52,114 +50,15 @@ Result = TypeVar("Result")
 TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
+_SEEN = "seen"
+# Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
+_LAST_EVENTS = 100
 _USER = bindparam("visible_user_id", type_=Presence.user_id.type)
-# The columns of a presence that settling notices needs.
+_NOW, _LAPSE_AT = (bindparam(name, type_=UtcDateTime()) for name in ("now", "lapse_at"))
+# The columns of a presence on which deferred notices depend.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
 
 log = structlog.get_logger(__name__)
-
-
-SEEN = "seen"
-# Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
-_LAST_EVENTS = 100
-
-
-def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
-    """Return the SQL expression for the greatest event number in a project's ledger, or 0."""
-    last = (
-        select(Event.seq)
-        .where(Event.project_id == project_id)
-        .order_by(Event.transaction_id.desc(), Event.seq.desc())
-        .limit(literal_int(_LAST_EVENTS))
-        .correlate(project_id.table)
-        .subquery()
-    )
-    return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_int(0))
-
-
-_NOW = bindparam("settle_now", type_=UtcDateTime())
-_LAPSE_AT = bindparam("settle_lapse", type_=UtcDateTime())
-
-
-def settlement_values(now: datetime) -> dict[str, Any]:
-    """Return the parameters for a statement that contains a CTE made by `settlement_cte`."""
-    return {
-        "settle_now": now,
-        "settle_lapse": now + LAPSE,
-        "settle_entry": [entry(NotificationDecision.NOT_NEEDED, SEEN, now)],
-    }
-
-
-def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return a CTE that drops or releases deferred notices, for a statement that writes a presence (`source`).
-
-    Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question is
-    not dropped. The others fall due soon after the last device stopped showing the task.
-    """
-    held = (
-        select(
-            Notification.id,
-            _is_seen(source, is_leaving=is_leaving).label("is_seen"),
-            _is_let_go(source, is_leaving=is_leaving).label("is_let_go"),
-        )
-        .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
-        .where(IS_HELD)
-        # In one order everywhere, so that two transactions cannot deadlock.
-        .order_by(Notification.id)
-        .with_for_update(of=Notification)
-        .cte("held")
-    )
-    seen: dict[Any, tuple[Any, Any]] = {
-        Notification.due_at: (null(), func.least(Notification.due_at, _LAPSE_AT)),
-        Notification.settled_at: (_NOW, Notification.settled_at),
-    }
-    values = decision_update(
-        constant(NotificationDecision.NOT_NEEDED),
-        literal_column(f"'{SEEN}'"),
-        bindparam("settle_entry", type_=JSONB),
-        condition=held.c.is_seen,
-    )
-    return (
-        update(Notification)
-        .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
-        .values(
-            values
-            | {
-                column: case((held.c.is_seen, if_seen), else_=other)
-                for column, (if_seen, other) in seen.items()
-            }
-        )
-        .returning(Notification.id)
-        .cte("settled")
-    )
-
-
-def _is_seen(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
-    """Return the SQL condition that the person has seen a notice, and does not want it again at the end of a snooze."""
-    is_seen = case(
-        (source.c.seen_seq.is_not(None), func.coalesce(Notification.event_seq <= source.c.seen_seq, false())),
-        else_=source.c.focused if is_leaving else false(),
-    )
-    is_snoozed = exists().where(
-        QuestionSnooze.question_id == Notification.question_id,
-        QuestionSnooze.user_id == Notification.user_id,
-        QuestionSnooze.until > _NOW,
-    )
-    return is_seen & ~is_snoozed
-
-
-def _is_let_go(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
-    other = aliased(Presence)
-    is_watched = exists().where(
-        other.task_id == source.c.task_id,
-        other.user_id == source.c.user_id,
-        other.push_token_id != source.c.push_token_id,
-        other.focused,
-        other.expires_at > _NOW,
-    )
-    has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
-    is_deferred = Notification.decision == constant(NotificationDecision.DEFERRED)
-    return has_gone & is_deferred & (Notification.reason == literal_column("'presence'"))
 
 
 async def beat(
@@ -177,16 +76,12 @@ async def beat(
     dropped. Concurrent beats leave the latest expiry.
     """
     expires_at = utcnow() + TIME_TO_LIVE
-    values: dict[str, Any] = {
-        "task": task_id,
-        "device": device_id,
-        "expires": expires_at,
-        **visibility(caller),
-    }
-    statement = _BEAT if focused else _BEAT_OF_STREAM
+    values = {"task": task_id, "device": device_id, "expires_at": expires_at, "focused": focused}
+    values |= visibility(caller)
+    statement = _BEAT
     if focused is False or seen_seq is not None:
         statement = _REPORT
-        values |= {"focused": focused, "seen_seq": seen_seq, **settlement_values(utcnow())}
+        values |= {"seen_seq": seen_seq, **_let_go_values()}
     try:
         sees_task, has_device, _ = await statement.one(session, values)
     except IntegrityError as error:
@@ -199,81 +94,132 @@ async def beat(
     return expires_at
 
 
-def _beat_statement(updates: Mapping[str, Any] = MappingProxyType({})) -> Select[Any]:
-    task, device = _beat_sources()
-    written = _write_presence(task, device, inserts={}, updates=updates)
-    return _beat_result(task, device, written)
-
-
-def _report_statement() -> Select[Any]:
-    task, device = _beat_sources()
-    focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
-    inserts = {
-        "focused": func.coalesce(focused, literal_column("true")),
-        "seen_seq": case(
-            # A number beyond the newest event must not cover future events.
-            (seen_seq.is_not(None), func.least(seen_seq, newest_seq(task.c.project_id)))
-        ),
-    }
-    updates = {
-        "focused": func.coalesce(focused, Presence.focused),
-        "seen_seq": case(
-            (seen_seq.is_not(None), literal_column("excluded.seen_seq")), else_=Presence.seen_seq
-        ),
-    }
-    written = _write_presence(task, device, inserts=inserts, updates=updates)
-    return _beat_result(task, device, written, settlement_cte(written, is_leaving=False))
-
-
-def _beat_sources() -> tuple[CTE, CTE]:
+def _beat_statement(*, reports: bool = False) -> Select[Any]:
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
         select(PushToken.id)
         .where(PushToken.id == bindparam("device"), PushToken.user_id == _USER)
         .cte("device")
     )
-    return task, device
-
-
-def _write_presence(task: CTE, device: CTE, *, inserts: Mapping[str, Any], updates: Mapping[str, Any]) -> CTE:
+    focused = bindparam("focused", type_=Boolean)
     values: dict[str, Any] = {
         "task_id": task.c.id,
         "push_token_id": device.c.id,
         "project_id": task.c.project_id,
         "user_id": _USER,
-        "expires_at": bindparam("expires", type_=Presence.expires_at.type),
-        **inserts,
+        "expires_at": bindparam("expires_at", type_=Presence.expires_at.type),
+        "focused": func.coalesce(focused, literal_column("true")),
     }
+    if reports:
+        seen_seq = bindparam("seen_seq", type_=BigInteger)
+        # A number beyond the newest event must not cover future events.
+        newest = func.least(seen_seq, _newest_seq(task.c.project_id))
+        values["seen_seq"] = case((seen_seq.is_not(None), newest))
     row = select(*values.values()).join_from(task, device, literal(value=True))
     upsert = insert(Presence).from_select(list(values), row)
-    return (
-        upsert.on_conflict_do_update(
-            index_elements=[Presence.task_id, Presence.push_token_id],
-            set_={
-                "user_id": upsert.excluded.user_id,
-                # Concurrent beats on replicas with different clocks must not shorten the expiry.
-                "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
-                **updates,
-            },
-        )
-        .returning(*_SHOWN)
-        .cte("written")
-    )
-
-
-def _beat_result(task: CTE, device: CTE, *writes: CTE) -> Select[Any]:
-    return select(
+    changed = {
+        "user_id": upsert.excluded.user_id,
+        # Concurrent beats on replicas with different clocks must not shorten the expiry.
+        "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
+        "focused": func.coalesce(focused, Presence.focused),
+    }
+    if reports:
+        changed["seen_seq"] = func.coalesce(upsert.excluded.seen_seq, Presence.seen_seq)
+    key = [Presence.task_id, Presence.push_token_id]
+    written = upsert.on_conflict_do_update(index_elements=key, set_=changed).returning(*_SHOWN).cte("written")
+    found = select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
         # A beat has no value after a crash, so its commit need not wait for the disk.
         func.set_config("synchronous_commit", "off", True),  # noqa: FBT003 - SQL's third argument: this transaction
-    ).add_cte(*writes)
+    )
+    return found.add_cte(_let_go(written) if reports else written)
 
 
-# The beat of clients that send no other field, the most frequent write of the service: it reads and writes the minimum.
-_BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}), alone=True)
-_BEAT_OF_STREAM = Prepared(_beat_statement(), alone=True)
-_REPORT = Prepared(_report_statement(), alone=True)
+def _newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
+    last = (
+        select(Event.seq)
+        .where(Event.project_id == project_id)
+        .order_by(Event.transaction_id.desc(), Event.seq.desc())
+        .limit(literal_int(_LAST_EVENTS))
+        .correlate(project_id.table)
+        .subquery()
+    )
+    return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_int(0))
+
+
+def _let_go_values() -> dict[str, Any]:
+    now = utcnow()
+    seen = entry(NotificationDecision.NOT_NEEDED, _SEEN, now)
+    return {"now": now, "lapse_at": now + LAPSE, "entries": [seen]}
+
+
+def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
+    """Return a CTE that drops or releases deferred notices, for a statement that writes presences (`source`).
+
+    Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question is
+    not dropped. The others fall due soon after the last device stopped showing the task.
+    """
+    is_up_to = func.coalesce(Notification.event_seq <= source.c.seen_seq, false())
+    is_seen = case(
+        (source.c.seen_seq.is_not(None), is_up_to), else_=source.c.focused if is_leaving else false()
+    )
+    is_snoozed = exists().where(
+        QuestionSnooze.question_id == Notification.question_id,
+        QuestionSnooze.user_id == Notification.user_id,
+        QuestionSnooze.until > _NOW,
+    )
+    other = aliased(Presence)
+    is_watched = exists().where(
+        other.task_id == source.c.task_id,
+        other.user_id == source.c.user_id,
+        other.push_token_id != source.c.push_token_id,
+        other.focused,
+        other.expires_at > _NOW,
+    )
+    is_of_presence = and_(
+        Notification.decision == constant(NotificationDecision.DEFERRED),
+        Notification.reason == literal_column("'presence'"),
+    )
+    has_left = true() if is_leaving else ~source.c.focused
+    held = (
+        select(
+            Notification.id,
+            (is_seen & ~is_snoozed).label("is_seen"),
+            and_(has_left, ~is_watched, is_of_presence).label("is_let_go"),
+        )
+        .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
+        .where(IS_HELD)
+        # In one order everywhere, so that two transactions cannot deadlock.
+        .order_by(Notification.id)
+        .with_for_update(of=Notification)
+        .cte("held")
+    )
+    decided = decision_update(
+        constant(NotificationDecision.NOT_NEEDED),
+        literal_column(f"'{_SEEN}'"),
+        bindparam("entries", type_=JSONB),
+        condition=held.c.is_seen,
+    )
+    due_at = func.least(Notification.due_at, _LAPSE_AT)
+    return (
+        update(Notification)
+        .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
+        .values(
+            decided
+            | {
+                Notification.due_at: case((held.c.is_seen, null()), else_=due_at),
+                Notification.settled_at: case((held.c.is_seen, _NOW), else_=Notification.settled_at),
+            }
+        )
+        .returning(Notification.id)
+        .cte("let_go")
+    )
+
+
+# The most frequent write of the service: it reads and writes the minimum.
+_BEAT = Prepared(_beat_statement(), alone=True)
+_REPORT = Prepared(_beat_statement(reports=True), alone=True)
 
 
 def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
@@ -303,8 +249,8 @@ async def leave(
         .returning(*_SHOWN)
         .cte("gone")
     )
-    found = select(select(task.c.id).exists()).add_cte(gone, settlement_cte(gone, is_leaving=True))
-    if not await session.scalar(found, settlement_values(utcnow())):
+    found = select(select(task.c.id).exists()).add_cte(gone, _let_go(gone, is_leaving=True))
+    if not await session.scalar(found, _let_go_values()):
         raise NotFound
 
 
