@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Select,
-    and_,
     any_,
     bindparam,
     case,
@@ -160,10 +159,29 @@ def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
     Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question is
     not dropped. The others fall due soon after the last device stopped showing the task.
     """
-    is_up_to = func.coalesce(Notification.event_seq <= source.c.seen_seq, false())
-    is_seen = case(
-        (source.c.seen_seq.is_not(None), is_up_to), else_=source.c.focused if is_leaving else false()
+    held = _held(source, is_leaving=is_leaving)
+    decided = decision_update(
+        constant(NotificationDecision.NOT_NEEDED),
+        literal_column(f"'{_SEEN}'"),
+        bindparam("entries", type_=JSONB),
+        condition=held.c.is_seen,
     )
+    times = {
+        Notification.due_at: case((held.c.is_seen, null()), else_=func.least(Notification.due_at, _LAPSE_AT)),
+        Notification.settled_at: case((held.c.is_seen, _NOW), else_=Notification.settled_at),
+    }
+    return (
+        update(Notification)
+        .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
+        .values(decided | times)
+        .returning(Notification.id)
+        .cte("let_go")
+    )
+
+
+def _held(source: CTE, *, is_leaving: bool) -> CTE:
+    is_up_to = func.coalesce(Notification.event_seq <= source.c.seen_seq, false())
+    all_of_task = source.c.focused if is_leaving else false()
     is_snoozed = exists().where(
         QuestionSnooze.question_id == Notification.question_id,
         QuestionSnooze.user_id == Notification.user_id,
@@ -177,16 +195,15 @@ def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
         other.focused,
         other.expires_at > _NOW,
     )
-    is_of_presence = and_(
-        Notification.decision == constant(NotificationDecision.DEFERRED),
-        Notification.reason == literal_column("'presence'"),
-    )
+    is_deferred = Notification.decision == constant(NotificationDecision.DEFERRED)
+    is_of_presence = is_deferred & (Notification.reason == literal_column("'presence'"))
     has_left = true() if is_leaving else ~source.c.focused
-    held = (
+    is_seen = case((source.c.seen_seq.is_not(None), is_up_to), else_=all_of_task)
+    return (
         select(
             Notification.id,
             (is_seen & ~is_snoozed).label("is_seen"),
-            and_(has_left, ~is_watched, is_of_presence).label("is_let_go"),
+            (has_left & ~is_watched & is_of_presence).label("is_let_go"),
         )
         .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
         .where(IS_HELD)
@@ -194,26 +211,6 @@ def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
         .order_by(Notification.id)
         .with_for_update(of=Notification)
         .cte("held")
-    )
-    decided = decision_update(
-        constant(NotificationDecision.NOT_NEEDED),
-        literal_column(f"'{_SEEN}'"),
-        bindparam("entries", type_=JSONB),
-        condition=held.c.is_seen,
-    )
-    due_at = func.least(Notification.due_at, _LAPSE_AT)
-    return (
-        update(Notification)
-        .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
-        .values(
-            decided
-            | {
-                Notification.due_at: case((held.c.is_seen, null()), else_=due_at),
-                Notification.settled_at: case((held.c.is_seen, _NOW), else_=Notification.settled_at),
-            }
-        )
-        .returning(Notification.id)
-        .cte("let_go")
     )
 
 
