@@ -15,13 +15,11 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    Update,
     and_,
-    any_,
     bindparam,
     case,
-    false,
     func,
-    null,
     or_,
     select,
     text,
@@ -29,7 +27,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -80,56 +77,42 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
-    if lost := [row.id for row in rows if row.attempts > row.attempts_allowed + LOST_ATTEMPTS]:
-        await _give_up(session, lost)
-    claimed = [
-        Claimed(
-            id=row.id,
-            endpoint_id=row.endpoint_id,
-            n=row.attempts,
-            is_manual=row.is_manual,
-            is_ping=row.event_type == EventType.PING,
-            message=Message(
-                id=row.event_id, url=row.url, body=row.body, secrets=_secrets(row, cipher, now=now)
-            ),
-        )
-        for row in rows
-        if row.id not in lost
-    ]
-    if unsigned := [each for each in claimed if not each.message.secrets]:
-        await _put_off(session, unsigned)
-    return [each for each in claimed if each.message.secrets]
+    lost, unsigned, claimed = [], [], []
+    for row in rows:
+        secrets = _secrets(row, cipher, now=now)
+        if row.attempts > row.attempts_allowed + LOST_ATTEMPTS:
+            log.error("webhook.results_lost", delivery_id=str(row.id))
+            lost.append(row.id)
+        elif not secrets:
+            unsigned.append(row)
+        else:
+            message = Message(id=row.event_id, url=row.url, body=row.body, secrets=secrets)
+            is_ping = row.event_type == EventType.PING
+            claimed.append(Claimed(row.id, row.endpoint_id, row.attempts, is_ping, row.is_manual, message))
+    if lost:
+        await session.execute(_uncount(lost).values(_ENDED))
+    if unsigned:
+        # The key may be back when their leases end.
+        await session.execute(_uncount([row.id for row in unsigned]))
+        for endpoint_id in sorted({row.endpoint_id for row in unsigned}):
+            log.error("webhook.secret_unreadable", endpoint_id=str(endpoint_id))
+    return claimed
 
 
-async def _give_up(session: AsyncSession, ids: Sequence[UUID]) -> None:
-    await _END.perform(session, {"ids": ids})
-    for delivery_id in ids:
-        log.error("webhook.results_lost", delivery_id=str(delivery_id))
+def _uncount(ids: Sequence[UUID]) -> Update:
+    delivery = WebhookEndpointDelivery
+    uncounted = update(delivery).where(delivery.id.in_(ids)).values(attempts=delivery.attempts - 1)
+    return uncounted.execution_options(synchronize_session=False)
 
 
-async def _put_off(session: AsyncSession, unsigned: Sequence[Claimed]) -> None:
-    """Let claimed deliveries wait for the end of their lease without an attempt: the key may be back by then."""
-    await _UNCOUNT.perform(session, {"ids": [each.id for each in unsigned]})
-    for endpoint_id in sorted({each.endpoint_id for each in unsigned}):
-        log.error("webhook.secret_unreadable", endpoint_id=str(endpoint_id))
-
-
-_UNCOUNTED = (
-    update(WebhookEndpointDelivery)
-    .where(WebhookEndpointDelivery.id == any_(bindparam("ids", type_=ARRAY(WebhookEndpointDelivery.id.type))))
-    .values(attempts=WebhookEndpointDelivery.attempts - literal_int(1))
-)
-_UNCOUNT = Prepared(_UNCOUNTED)
-_END = Prepared(
-    _UNCOUNTED.values(
-        status=case(
-            (WebhookEndpointDelivery.delivered_at.is_not(None), constant(DeliveryStatus.DELIVERED)),
-            else_=constant(DeliveryStatus.FAILED),
-        ),
-        leased_until=null(),
-        is_manual=false(),
-    )
-)
+_ENDED = {
+    "status": case(
+        (WebhookEndpointDelivery.delivered_at.is_not(None), constant(DeliveryStatus.DELIVERED)),
+        else_=constant(DeliveryStatus.FAILED),
+    ),
+    "leased_until": None,
+    "is_manual": False,
+}
 
 
 class _Due(NamedTuple):

@@ -3,15 +3,16 @@
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.sender import FIXED_HEADERS
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
@@ -24,6 +25,7 @@ from app.services.access.scopes import has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
+from app.services.sweeping import delete_batch, until_none_is_left
 from app.statements import rows_of
 
 _PING_PAUSE = timedelta(seconds=1)
@@ -254,29 +256,11 @@ def _attempt_out(row: WebhookAttempt, *, is_shown: bool) -> AttemptOut:
     }
 
 
-_AT_ONCE = 2000
-
-
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
     """Delete deliveries older than `kept` that are not pending, in several transactions; return how many."""
-    total, removed = 0, _AT_ONCE
-    while removed >= _AT_ONCE:
-        async with unit_of_work(sessions) as session:
-            removed = await _prune(session, kept)
-        total += removed
-    return total
-
-
-async def _prune(session: AsyncSession, kept: timedelta) -> int:
-    old = (
-        select(WebhookEndpointDelivery.id)
-        .where(
-            WebhookEndpointDelivery.created_at <= utcnow() - kept,
-            WebhookEndpointDelivery.status != DeliveryStatus.PENDING,
-        )
-        .order_by(WebhookEndpointDelivery.created_at)
-        .limit(_AT_ONCE)
-        .with_for_update(skip_locked=True)
+    delivery = WebhookEndpointDelivery
+    expired = and_(delivery.created_at <= utcnow() - kept, delivery.status != DeliveryStatus.PENDING)
+    # Fewer than of other tables: each may have a body of 20 kB.
+    return await until_none_is_left(
+        sessions, partial(delete_batch, model=delivery, expired=expired, most=2000)
     )
-    statement = delete(WebhookEndpointDelivery).where(WebhookEndpointDelivery.id.in_(old))
-    return len((await session.execute(statement.returning(WebhookEndpointDelivery.id))).all())

@@ -11,14 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.push import Deadline, NotSent, TryLater
 from app.clients.wakes import LEDGER, WakeListener
 from app.db import unit_of_work
-from app.outages import DatabaseUnavailable
-from app.periodic import every, wait
+from app.periodic import every
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.notifications import claims, delivery, digests
 from app.services.notifications.messages import Composer, Delivery
-from app.services.retrying.policies import LOOP_SECONDS
 from app.shielded import shielded
+from app.worker.loops.supervision import repeat
 
 # The concurrent claims of a process: some are sent while others are composed and settled (ADR 16).
 PUSH_LANES = 4
@@ -32,19 +31,16 @@ log = structlog.get_logger(__name__)
 
 async def deliver_as_due(process: ProcessContext, changes: WakeListener) -> Never:
     """Send pushes as they fall due until cancelled: look every second, and when the ledger has new events."""
+
+    async def look() -> float:
+        async with unit_of_work(process.sessions) as session:
+            is_due = await claims.is_due(session)
+        if is_due:
+            await deliver_due(process)
+        return _LOOK_SECONDS
+
     with changes.watch_topic(LEDGER) as woken:
-        while True:
-            await wait(woken, _LOOK_SECONDS)
-            await asyncio.sleep(_GATHER_SECONDS)
-            woken.clear()
-            try:
-                async with unit_of_work(process.sessions) as session:
-                    is_due = await claims.is_due(session)
-                if is_due:
-                    await deliver_due(process)
-            except DatabaseUnavailable as error:
-                log.warning("push.database_unavailable", error=repr(error))
-                await asyncio.sleep(LOOP_SECONDS)
+        await repeat("push", look, woken, gather=_GATHER_SECONDS)
 
 
 async def release_as_due(process: ProcessContext) -> None:

@@ -6,6 +6,8 @@ from typing import Never
 
 import structlog
 
+from app.outages import DatabaseUnavailable
+from app.periodic import wait
 from app.services.retrying.policies import LOOP_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -22,3 +24,32 @@ async def keep_running(
         except Exception:
             log.exception("worker.loop_failed", loop=name)
         await asyncio.sleep(pause)
+
+
+async def repeat(
+    name: str,
+    step: Callable[[], Awaitable[float]],
+    woken: asyncio.Event,
+    *,
+    gather: float,
+    pause: float = LOOP_SECONDS,
+) -> Never:
+    """Perform a step until cancelled: after the seconds that it returns, or `gather` seconds after `woken` is set.
+
+    One that fails is logged, and repeated after `pause`.
+    """
+    unavailable, failed = f"{name}.database_unavailable", f"{name}.step_failed"
+    while True:
+        try:
+            seconds = await step()
+        except DatabaseUnavailable as error:
+            log.warning(unavailable, error=repr(error))
+            await asyncio.sleep(pause)
+        except Exception:
+            # One defect must not end all deliveries of this process.
+            log.exception(failed)
+            await asyncio.sleep(pause)
+        else:
+            await wait(woken, seconds)
+            await asyncio.sleep(gather)
+            woken.clear()

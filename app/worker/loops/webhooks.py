@@ -16,16 +16,16 @@ from app.clients.wakes import LEDGER, WakeListener
 from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.outages import DatabaseUnavailable
-from app.periodic import attempt, wait
+from app.periodic import attempt
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
+from app.services.webhook_endpoints.attempts import settle
 from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
-from app.services.webhook_endpoints.settling import settle
 from app.services.webhook_endpoints.signing import sign
+from app.worker.loops.supervision import repeat
 
 # The most concurrent attempts of one process: more than the 20 endpoints of a project can have under way.
 _AT_A_TIME = 256
@@ -66,14 +66,15 @@ class WebhookDeliverer:
 
         `changes` says when the ledger has new events.
         """
+        again = partial(repeat, "webhook", pause=self.fault_seconds)
         try:
             sending = asyncio.Event()
             with changes.watch_topic(LEDGER) as relaying, changes.watch_topic(LEDGER) as recovering:
                 async with asyncio.TaskGroup() as others:
                     for step, woken in ((self._relay, relaying), (self._recover, recovering)):
                         prepare = partial(self._prepare, step, sending)
-                        others.create_task(self._repeat(prepare, woken, gather=_RELAY_GATHER_SECONDS))
-                    await self._repeat(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
+                        others.create_task(again(prepare, woken, gather=_RELAY_GATHER_SECONDS))
+                    await again(partial(self._send, sending), sending, gather=_CLAIM_GATHER_SECONDS)
         finally:
             # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
@@ -83,28 +84,28 @@ class WebhookDeliverer:
         while self._attempts:
             await asyncio.wait(self._attempts)
 
-    async def _repeat(
-        self, step: Callable[[], Awaitable[float]], woken: asyncio.Event, *, gather: float
-    ) -> Never:
-        while True:
-            try:
-                pause = await step()
-            except DatabaseUnavailable as error:
-                log.warning("webhook.database_unavailable", error=repr(error))
-                await asyncio.sleep(self.fault_seconds)
-            except Exception:
-                # One defect must not end all deliveries of this process.
-                log.exception("webhook.step_failed")
-                await asyncio.sleep(self.fault_seconds)
-            else:
-                await wait(woken, pause)
-                await asyncio.sleep(gather)
-                woken.clear()
-
     async def _send(self, woken: asyncio.Event) -> float:
         # Once: it takes as many as there may be.
         await self._begin_attempts(woken)
-        return await self._pause()
+        async with unit_of_work(self._process.sessions) as session:
+            due_at = await next_due(session)
+        wait = self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
+        _LATE.set(max(0.0, -wait))
+        # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
+        return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
+
+    async def _begin_attempts(self, woken: asyncio.Event) -> int:
+        room = _AT_A_TIME - len(self._attempts)
+        if room <= 0:
+            return 0
+        async with unit_of_work(self._process.sessions) as session:
+            claimed = await claim_due(session, limit=room, cipher=self._process.cipher)
+        for delivery in claimed:
+            sending = asyncio.create_task(self._attempt(delivery))
+            self._attempts.add(sending)
+            sending.add_done_callback(self._attempts.discard)
+            sending.add_done_callback(lambda _: woken.set())
+        return len(claimed)
 
     async def _prepare(self, step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
         is_repeated = await step() > 0
@@ -121,31 +122,6 @@ class WebhookDeliverer:
         async with unit_of_work(self._process.sessions) as session:
             return await continue_recovery(session, link=self._process.settings.task_url, batch=self.batch)
 
-    async def _begin_attempts(self, woken: asyncio.Event) -> int:
-        """Start due deliveries within the limit; return how many.
-
-        The end of each sets `woken`, as it makes room for another.
-        """
-        room = _AT_A_TIME - len(self._attempts)
-        if room <= 0:
-            return 0
-        async with unit_of_work(self._process.sessions) as session:
-            claimed = await claim_due(session, limit=room, cipher=self._process.cipher)
-        for delivery in claimed:
-            sending = asyncio.create_task(self._attempt(delivery))
-            self._attempts.add(sending)
-            sending.add_done_callback(self._attempts.discard)
-            sending.add_done_callback(lambda _: woken.set())
-        return len(claimed)
-
-    async def _pause(self) -> float:
-        async with unit_of_work(self._process.sessions) as session:
-            due_at = await next_due(session)
-        wait = self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
-        _LATE.set(max(0.0, -wait))
-        # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
-        return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
-
     async def _attempt(self, claimed: Claimed) -> None:
         try:
             result = await self._sender.send(sign(claimed.message))
@@ -161,12 +137,9 @@ class WebhookDeliverer:
 
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
         event = "webhook.not_settled"
-        store = partial(
-            settle_each,
-            self._process.sessions,
-            done,
-            settle,
-            event=event,
-            name=lambda each: {"delivery_id": str(each[0].id)},
-        )
+        store = partial(settle_each, self._process.sessions, done, settle, event=event, name=_log_fields)
         await attempt(store, event=event)
+
+
+def _log_fields(done: tuple[Claimed, AttemptResult]) -> dict[str, object]:
+    return {"delivery_id": str(done[0].id)}

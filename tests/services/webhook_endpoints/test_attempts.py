@@ -11,8 +11,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.runtime import ProcessContext
+from app.services.webhook_endpoints.attempts import settle
 from app.services.webhook_endpoints.claims import Claimed, claim_due
-from app.services.webhook_endpoints.settling import settle
 from tests.support.metrics import growth
 from tests.support.webhooks import attempts_of, make_delivery, make_endpoint
 
