@@ -1,7 +1,7 @@
 // Pushes from the service to the worker of a signed-in browser, and presence that holds them back.
 //
-// The service encrypts a push and sends it by HTTP to a push service of the scene (pushservice.mjs), and the browser's own
-// tools hand what that holds to the worker.
+// The service encrypts a push and sends it by HTTP to a push service of the scene (pushservice.mjs); what that holds is
+// handed to the worker.
 import { call, newRun, newTask, start } from "./api.mjs";
 import { base, openPage, stack, until } from "./browser.mjs";
 import { withDevice } from "./pushservice.mjs";
@@ -62,7 +62,9 @@ export async function noticeIsClosedWhenItsQuestionIs(browser, { expect }) {
     await until("the end of the notice", async () => (await notices()).length === 0);
     expect(true, "an answer elsewhere closes the notice of a browser that is open");
     await deliver(push);
-    const clear = await until("the retraction", () => pushes.find(({ data }) => data?.kind === "clear"));
+    const clear = await until("the retraction", () =>
+      pushes.find(({ data }) => data?.taskId === task.id && data.kind === "clear"),
+    );
     await deliver(clear);
     await deliver(push);
     await deliver({ ...push, notification: { ...push.notification, tag: "q:other", title: "Later" } });

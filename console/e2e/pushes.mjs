@@ -3,7 +3,7 @@ import { call } from "./api.mjs";
 import { base, until } from "./browser.mjs";
 import { openBrowser } from "./worker.mjs";
 
-/** Pushes as the service composes them, handed to the worker by the browser's own tools. */
+/** Pushes as the service composes them. */
 export async function pushesAreShownAndReplaced(browser, { expect }) {
   const { page, deliver, notices } = await openBrowser(browser, "/projects/1/");
   const push = (title, seq, more = {}) => {
@@ -58,12 +58,7 @@ async function click(worker, title) {
       return null;
     };
     const notification = (await registration.getNotifications()).find(({ title: one }) => one === wanted);
-    const event = new NotificationEvent("notificationclick", { notification });
-    const pending = [];
-    // Nor may a program's event wait.
-    Object.defineProperty(event, "waitUntil", { value: (promise) => pending.push(promise) });
-    globalThis.dispatchEvent(event);
-    await Promise.all(pending);
+    await globalThis.dispatch(new NotificationEvent("notificationclick", { notification }));
     return seen;
   }, title);
 }

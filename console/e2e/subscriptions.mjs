@@ -18,9 +18,6 @@ function renew(worker, before, after) {
   return worker.evaluate(
     async ([old, renewed]) => {
       const event = new PushSubscriptionChangeEvent("pushsubscriptionchange");
-      const pending = [];
-      // A program's event may not wait.
-      Object.defineProperty(event, "waitUntil", { value: (promise) => pending.push(promise) });
       let key = null;
       if (old) {
         Object.defineProperty(event, "oldSubscription", { value: JSON.parse(old) });
@@ -31,8 +28,7 @@ function renew(worker, before, after) {
           return JSON.parse(renewed);
         };
       }
-      globalThis.dispatchEvent(event);
-      await Promise.all(pending);
+      await globalThis.dispatch(event);
       return key;
     },
     [before, after],
