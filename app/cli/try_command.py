@@ -1,9 +1,15 @@
-"""`taskbeacon try`: let an agent work on the reader's own repository."""
+"""`taskbeacon try`: an agent works on the reader's own repository, in the running development stack.
+
+It is a client of the API like any other. The work comes back as a branch of the reader's repository.
+"""
 
 import sys
+import time
 from pathlib import Path
 
 import click
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import app
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
@@ -11,13 +17,43 @@ from app.cli.database import with_sessions
 from app.cli.settings import check_catalog, development_settings, no_stack, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.devstack.client import ProjectClient
-from app.devstack.errors import DevstackError
+from app.devstack.client import Object, ProjectClient
+from app.devstack.errors import INTERRUPTED, DevstackError
 from app.devstack.home import Home, read_json
-from app.devstack.repositories import TrialRepository
+from app.devstack.repositories import TrialRepository, copy_repository
 from app.devstack.terminal import TerminalOutput
-from app.devstack.trial import DEFAULT_PROMPT, MODELS, Trial, find_or_make_project, run_trial
+from app.enums import CodeHostKind, RunStatus
+from app.models import Integration
 from app.security import Cipher
+from app.services.accounts.accounts import add_member, create_project
+from app.services.accounts.integrations import NewIntegration, create_integration
+
+_POLL_SECONDS = 0.3
+_TITLE_LENGTH = 80
+# Default models, which are printed; every agent accepts others by --model.
+_MODELS = {"claude": "claude-sonnet-5", "codex": "gpt-5.5"}
+
+DEFAULT_PROMPT = """\
+Write a map of the repository: how many files of which kind lie in which folder.
+
+```sh
+# Count the files by folder and kind.
+{
+    echo "# Map of the repository"
+    echo
+    git ls-files -z | tr '\\n\\0' ' \\n' | awk -F/ '{
+        folder = NF > 1 ? $1 "/" : "(top)"
+        kind = match($NF, /\\.[^.]+$/) ? substr($NF, RSTART) : "(none)"
+        count[folder " " kind]++
+    } END { for (place in count) printf "- %s: %d\\n", place, count[place] }' | sort
+} > REPOSITORY-MAP.md
+head -20 REPOSITORY-MAP.md
+```
+
+```say
+REPOSITORY-MAP.md is written.
+```
+"""
 
 
 @click.command("try")
@@ -29,7 +65,7 @@ from app.security import Cipher
 )
 @click.option(
     "--model",
-    help=f"The agent's model. Default: {', '.join(f'{model} for {name}' for name, model in MODELS.items())}.",
+    help=f"The agent's model. Default: {', '.join(f'{model} for {name}' for name, model in _MODELS.items())}.",
 )
 @click.pass_context
 def try_command(
@@ -50,9 +86,9 @@ def try_command(
         raise click.UsageError(f"no adapter is called {adapter!r}; the known ones are {names}.")
     if adapter is not None and prompt is None:
         raise click.UsageError(f"give the work for {adapter} as PROMPT.")
-    model = model or MODELS.get(adapter or "")
+    model = model or _MODELS.get(adapter or "")
     if adapter is not None and model is None:
-        raise click.UsageError(f"--model is needed for {adapter}; {', '.join(MODELS)} have one by default.")
+        raise click.UsageError(f"--model is needed for {adapter}; {', '.join(_MODELS)} have one by default.")
     if home is None:
         raise click.ClickException(no_stack(settings.home))
     text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
@@ -62,9 +98,10 @@ def try_command(
     except DevstackError as error:
         raise click.ClickException(str(error)) from error
     terminal = TerminalOutput()
+    given = {"runtime_adapter": adapter, "model": model}
+    options = {name: value for name, value in given.items() if value is not None}
     with _join(terminal, home, settings, copies.as_uri()) as client:
-        wanted = Trial(prompt=text, adapter=adapter, model=model)
-        context.exit(run_trial(client, source, wanted, terminal))
+        context.exit(_work(client, source, terminal, text, options))
 
 
 def _running_home() -> Home | None:
@@ -84,7 +121,56 @@ def _join(terminal: TerminalOutput, home: Home, settings: Settings, git_url: str
     async def work(sessions: SessionFactory) -> int:
         async with unit_of_work(sessions) as session:
             cipher = Cipher(settings.secret_keys)
-            return await find_or_make_project(session, cipher, user_id=dev["user_id"], git_url=git_url)
+            return await _find_or_make_project(session, cipher, user_id=dev["user_id"], git_url=git_url)
 
     project_id = with_sessions(settings, work)
     return ProjectClient(terminal, base_url=dev["base_url"], project_id=project_id, api_key=dev["api_key"])
+
+
+async def _find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
+    # A project apart, because new tasks use the first integration of their project: in the developer's own,
+    # `organization/repository` must still be cloned from `GIT_BASE_URL`.
+    project_id = await session.scalar(
+        select(Integration.project_id).where(Integration.git_url == git_url).order_by(Integration.id).limit(1)
+    )
+    if project_id is None:
+        project_id = (await create_project(session, "Your repositories")).id
+        # Without a token, and a folder has no API: no pull request is attempted.
+        await create_integration(
+            session,
+            cipher,
+            project_id=project_id,
+            new=NewIntegration(kind=CodeHostKind.GITHUB, git_url=git_url),
+        )
+    await add_member(session, project_id=project_id, user_id=user_id)
+    return project_id
+
+
+def _work(
+    client: ProjectClient, repository: TrialRepository, terminal: TerminalOutput, prompt: str, options: Object
+) -> int:
+    try:
+        branch = copy_repository(repository, terminal)
+        title = next((line.strip()[:_TITLE_LENGTH] for line in prompt.splitlines() if line.strip()), "")
+        task = client.create_task(title=title, description=prompt, repository=repository.name)
+        # The service ends every run.
+        run = client.run_task(task, lambda _: time.sleep(_POLL_SECONDS), branch=branch, **options)
+        if run["error_message"]:
+            terminal.line(f"  {run['error_message']}")
+        pushed = (run["output"] or {}).get("head_branch")
+        if pushed is not None:
+            hint = repository.fetch_branch(pushed)
+            terminal.line()
+            terminal.title(
+                f"Branch {pushed}" + (f" is in {repository.source}" if repository.checkout else "")
+            )
+            terminal.line(f"  {hint}")
+        elif run["status"] == RunStatus.COMPLETED:
+            terminal.line("  No file was changed.")
+    except KeyboardInterrupt:
+        terminal.line("Stopped; the run is cancelled.")
+        return INTERRUPTED
+    except DevstackError as error:
+        terminal.error(error)
+        return 1
+    return 0 if run["status"] == RunStatus.COMPLETED else 1

@@ -48,8 +48,25 @@ class ProjectClient:
         self._terminal.styled_line(f"  {self._page}/tasks/{task['id']}", "dim")
         return task
 
-    def watch(self, path: str, pause: Callable[[Object], object]) -> Object:
-        """Print the log of a run until it has ended, and return the run; call `pause` with it between two looks."""
+    def run_task(
+        self, task: Object, pause: Callable[[Object], object], **options: Any
+    ) -> Object:  # Any: JSON
+        """Run a task, print log and result, and return the run; call `pause` with it between two looks.
+
+        KeyboardInterrupt cancels the run.
+        """
+        run: Object = self.request("POST", f"tasks/{task['id']}/run/", **options)["latest_run"]
+        self._terminal.title(f"Run {run['id']}")
+        path = f"tasks/{task['id']}/runs/{run['id']}/"
+        try:
+            run = self._watch(path, pause)
+        except KeyboardInterrupt:
+            self.request("PATCH", path, status=RunStatus.CANCELLED)
+            raise
+        self._show_result(run, path)
+        return run
+
+    def _watch(self, path: str, pause: Callable[[Object], object]) -> Object:
         log, seen = _RunLog(self._terminal), 0
         while True:
             run: Object = self.request("GET", path)
@@ -61,11 +78,11 @@ class ProjectClient:
                 return run
             pause(run)
 
-    def show_result(self, run: Object, path: str) -> None:
-        """Print the status of a run, its output without the summary, which was in the log, and its patch."""
+    def _show_result(self, run: Object, path: str) -> None:
         is_good = run["status"] == RunStatus.COMPLETED
         self._terminal.line()
         self._terminal.title("Result: ", Styled(run["status"], "green" if is_good else "red"))
+        # The summary was in the log.
         output = {name: value for name, value in (run["output"] or {}).items() if name != "summary"}
         for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines() if output else []:
             self._terminal.line(f"  {line}")

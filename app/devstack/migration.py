@@ -11,13 +11,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from app.devstack.errors import DevstackError, StopRequested
+from app.devstack.errors import INTERRUPTED, DevstackError, StopRequested
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 from app.devstack.servers.servers import EmbeddedServers
 from app.devstack.stack import stop_on_signals
-
-_INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
@@ -30,7 +28,7 @@ def draft_migration(message: str) -> int:
         try:
             _draft(supervisor, Home(Path(folder)), message)
         except StopRequested:
-            return _INTERRUPTED
+            return INTERRUPTED
         except DevstackError as error:
             print(f"Error: {error}", file=sys.stderr)
             return 1

@@ -15,8 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from typing_extensions import override
+
 import app
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 _COPY_SECONDS = 1800  # enough to clone a large repository
 _DEFAULT_BRANCH = "main"
@@ -33,24 +36,20 @@ _REPOSITORY_VARIABLES = frozenset(
     for name in ("DIR", "COMMON_DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
 )
 _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
-_GIT_SECONDS = 60
 _SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md", "Makefile")  # outside git
 
 
 class TrialRepository:
     """A bare copy of a person's repository, in a sub-folder of `folder`. Agents work on the copy."""
 
-    def __init__(self, folder: Path, source: str) -> None:
+    def __init__(self, folder: Path, source: str, name: str | None = None) -> None:
         local = Path(source).expanduser()
         self.checkout: Path | None = local.resolve() if local.is_dir() else None
         self.source = str(self.checkout or source)
-        name = re.sub(
-            r"[^A-Za-z0-9_-]+", "-", self.source.rstrip("/").rpartition("/")[2].removesuffix(".git")
-        )
-        digest = hashlib.sha256(self.source.encode()).hexdigest()[:8]
         # In the form that tasks use: `organization/repository`, below the folder.
-        self.name = f"try/{name.strip('-') or 'repository'}-{digest}"
+        self.name = name or _short_name(self.source)
         self._path = folder / self.name
+        self._environment: dict[str, str] = {}
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
@@ -68,18 +67,18 @@ class TrialRepository:
 
     def copy(self) -> str:
         """Fetch the HEAD of the person's repository into the bare copy, and return the name of its current branch."""
-        heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
+        heads = self._git("ls-remote", "--symref", "--", self.source, "HEAD")
         if not heads:
             raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
         found = _HEAD.search(heads)
         branch = found[1] if found else _DEFAULT_BRANCH  # detached, as in CI
         if not (self._path / "HEAD").exists():
             self._path.mkdir(parents=True, exist_ok=True)
-            _git(self.source, "init", "--quiet", "--bare", f"--initial-branch={branch}", str(self._path))
+            self._git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(self._path))
         bare = ("--git-dir", str(self._path))
         fetch = ("fetch", "--quiet", "--no-tags", "--update-shallow", "--force", "--", self.source)
-        _git(self.source, *bare, *fetch, f"HEAD:refs/heads/{branch}")
-        _git(self.source, *bare, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        self._git(*bare, *fetch, f"HEAD:refs/heads/{branch}")
+        self._git(*bare, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
         return branch
 
     def has_changes(self) -> bool:
@@ -88,7 +87,7 @@ class TrialRepository:
             return False
         with self._view(self.checkout) as view:
             status = ("--no-optional-locks", "status", "--porcelain", "--ignore-submodules")
-            return bool(_git(self.source, *view, f"--work-tree={self.checkout}", *status).strip())
+            return bool(self._git(*view, f"--work-tree={self.checkout}", *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
         """Fetch a branch that a run has pushed into the checkout from which the trial was started."""
@@ -97,14 +96,17 @@ class TrialRepository:
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
         with self._view(self.checkout) as view:
             refs = f"refs/heads/{branch}:refs/heads/{branch}"
-            _git(self.source, *view, *fetch, "--", str(self._path), refs)
+            self._git(*view, *fetch, "--", str(self._path), refs)
         return shlex.join(["git", "-C", self.source, "diff", f"HEAD...{branch}"])
+
+    def _git(self, *arguments: str) -> str:
+        return _git(self.source, *arguments, environment=self._environment)
 
     @contextmanager
     def _view(self, checkout: Path) -> Iterator[tuple[str, ...]]:
         asked = ("-C", str(checkout), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
-        own, common = (Path(line) for line in _git(self.source, *asked).splitlines())
-        listed = _git(self.source, "config", "--file", str(common / "config"), "--list")
+        own, common = (Path(line) for line in self._git(*asked).splitlines())
+        listed = self._git("config", "--file", str(common / "config"), "--list")
         with TemporaryDirectory(prefix="view-", dir=self._path.parent) as name:
             view = Path(name)
             for place in (*(common / part for part in _CONTENT), own / "index", *own.glob("sharedindex.*")):
@@ -112,82 +114,74 @@ class TrialRepository:
                     (view / place.name).symlink_to(place)
             (view / "HEAD").write_bytes((own / "HEAD").read_bytes())
             for key, value in _FORMAT.findall(listed):
-                _git(self.source, "config", "--file", str(view / "config"), key, value)
+                self._git("config", "--file", str(view / "config"), key, value)
             # The reader's own configuration applies, but for what is of no use here.
             quiet = ("gc.auto=0", "maintenance.auto=false", "core.hooksPath=/dev/null", "core.fsmonitor=no")
             yield f"--git-dir={view}", *(word for setting in quiet for word in ("-c", setting))
 
 
-def _git(source: str, *arguments: str) -> str:
-    # With the reader's own configuration and credentials, but in no repository: neither of the shell's environment
-    # nor of its folder.
-    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    failure = f"{source} cannot be copied"
-    return _run_git(
-        *arguments, environment=environment, seconds=_COPY_SECONDS, failure=failure, cwd=Path("/")
-    )
-
-
-class DemoRepository:
-    """The bare git repository for the demo, `taskbeacon/taskbeacon`. It has one branch, `main`."""
-
-    name = "taskbeacon/taskbeacon"
+class DemoRepository(TrialRepository):
+    """A copy of this very checkout, to which the person's own git settings do not apply."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / self.name
-        self._config = folder / "gitconfig"
-
-    @property
-    def base_url(self) -> str:
-        return self._folder.as_uri()
-
-    def create(self) -> str:
-        self._path.mkdir(parents=True)
-        # The checkout may belong to another user, and the person's own git settings must not apply.
-        self._config.write_text(
-            "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
-            "[receive]\n\tshallowUpdate = true\n",
+        super().__init__(folder, str(Path(app.__file__ or "").absolute().parents[1]), "taskbeacon/taskbeacon")
+        config = folder / "gitconfig"
+        folder.mkdir()
+        # The checkout may belong to another user.
+        config.write_text(
+            "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n",
             encoding="utf-8",
         )
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", ".")
-        checkout = Path(app.__file__ or "").absolute().parents[1]
-        if (checkout / ".git").exists():
+        self._environment = {"GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    @override
+    def copy(self) -> str:
+        """Fetch the last commit of the checkout, or commit its files if it has none; return the branch."""
+        if Path(self.source, ".git").exists():
             with suppress(DevstackError):  # there is no commit yet
-                # Pushed, not cloned: a CI checkout has a detached HEAD and perhaps no branch.
-                self._git("-C", str(checkout), "push", "--quiet", str(self._path), "HEAD:refs/heads/main")
-                return f"the last commit of {checkout}"
-        sources = [name for name in _SOURCES if (checkout / name).exists()]
-        files = ("-c", "core.bare=false", "--git-dir", str(self._path), "--work-tree", str(checkout))
-        self._git(*files, "-C", str(checkout), "add", "--", *sources)
+                return super().copy()
+        self._git("init", "--quiet", "--bare", f"--initial-branch={_DEFAULT_BRANCH}", str(self._path))
+        sources = [name for name in _SOURCES if Path(self.source, name).exists()]
+        files = ("-c", "core.bare=false", "--git-dir", str(self._path), "--work-tree", self.source)
+        self._git(*files, "-C", self.source, "add", "--", *sources)
         self._git(*files, "commit", "--quiet", "--message", "Copy the sources")
-        return f"the files of {checkout}"
+        return _DEFAULT_BRANCH
 
     def show_branch(self, branch: str) -> str:
-        """Return a text with the commits of a branch that are not in `main`, as `git log --stat` prints them."""
-        return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
-
-    def _git(self, *arguments: str) -> str:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        own = {"GIT_CONFIG_GLOBAL": str(self._config), "GIT_CONFIG_NOSYSTEM": "1"}
-        failure = f"git {arguments[0]} failed"
-        return _run_git(
-            *arguments, environment=kept | own, seconds=_GIT_SECONDS, failure=failure, cwd=self._path
-        )
+        """Return the commits of a branch that the copied one does not have, as `git log --stat` prints them."""
+        form = "--format=commit %h%nAuthor: %an%n%n    %s%n"
+        return self._git("--git-dir", str(self._path), "log", "--stat", form, f"HEAD..{branch}")
 
 
-def _run_git(
-    *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
-) -> str:
+def copy_repository(repository: TrialRepository, terminal: TerminalOutput) -> str:
+    """Copy a repository, say so on the terminal, and return the name of its current branch."""
+    with terminal.step(f"Copying {repository.source}"):
+        branch = repository.copy()
+    if repository.has_changes():
+        terminal.styled_line("    Changes that are not committed stay out of it.", "dim")
+    return branch
+
+
+def _short_name(source: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", source.rstrip("/").rpartition("/")[2].removesuffix(".git"))
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+    return f"try/{name.strip('-') or 'repository'}-{digest}"
+
+
+def _git(source: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    # With the reader's own configuration and credentials, but in no repository: neither of the shell's environment
+    # nor of its folder.
+    kept = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+    failure = f"{source} cannot be copied"
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
-            cwd=cwd,
-            env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+            cwd="/",
+            env={**kept, **(environment or {}), "GIT_TERMINAL_PROMPT": "0"},
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=seconds,
+            timeout=_COPY_SECONDS,
             check=True,
         )
     except subprocess.CalledProcessError as error:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.agents.runbook.parser import Say, Script, parse
+from app.cli.try_command import DEFAULT_PROMPT
 from app.devstack.errors import DevstackError
 from app.devstack.repositories import TrialRepository
-from app.devstack.trial import DEFAULT_PROMPT
 from tests.devstack.launchers import clean_environment, git
 
 
