@@ -32,7 +32,7 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents from npm into `folder`, and return whether anything changed."""
+    """Install agents into `folder`, beside those that are there already; return False if all are current."""
     known = _agent_names()
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")

@@ -125,6 +125,8 @@ def packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Itera
         # What was installed. npm removes the folder before it installs.
         stamp = SOURCE / "node_modules" / ".installed"
         there = stamp.read_text() if stamp.is_file() else ""
+        # Packages that a person has installed are not replaced by fewer.
+        with_tools = with_tools or (not there and stamp.parent.is_dir())
         if there != f"{digest} all" and (with_tools or there != digest):
             with terminal.step("Packages of the console"):
                 npm.run(_INSTALL if with_tools else (*_INSTALL, "--omit=dev"), SOURCE)

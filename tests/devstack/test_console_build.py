@@ -98,6 +98,15 @@ def test_packages_are_installed_once_for_their_lock(
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
 
+def test_packages_that_a_person_installed_are_not_replaced_by_fewer(source: Path, tmp_path: Path) -> None:
+    """`make run` removed the packages of the checks."""
+    (source / "node_modules" / "vitest").mkdir(parents=True)
+
+    console.build(tmp_path / "home", TerminalOutput())
+
+    assert (tmp_path / "asked").read_text().splitlines() == [TOOLS, BUILD]
+
+
 @pytest.mark.parametrize(("is_ci", "status"), [("", 0), ("true", 1)])
 def test_checks_without_packages_are_left_out_except_in_ci(
     source: Path,

