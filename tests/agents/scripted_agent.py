@@ -223,7 +223,7 @@ def noisy(_prompt: Prompt) -> Answer:
 
 
 def ask_much(prompt: Prompt) -> Answer:
-    """Ask the prompt's question many times, stop reading the input while a file is there, and count the answers.
+    """Ask the prompt's question many times, make the file `asked`, wait for the file `read`, and count the answers.
 
     A question about a terminal is about one in which the prompt's command has ended.
     """
@@ -235,6 +235,7 @@ def ask_much(prompt: Prompt) -> Answer:
         receive()
     for number in range(wanted["times"]):
         send({"id": 1000 + number, "method": wanted["method"], "params": wanted["params"]})
+    open("asked", "w").close()  # noqa: PTH123 - likewise
     while not os.path.exists("read"):  # noqa: PTH110 - it has no site-packages, and no need
         signal.sigtimedwait([signal.SIGUSR1], 0.05)
     answers = [receive() for _ in range(wanted["times"])]

@@ -16,9 +16,8 @@ import pytest
 pytestmark = pytest.mark.walls
 HERE = Path(__file__).parent
 UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-# What differs for an ordinary user in the sandbox, the limits of a run, its files and its git; and one whole run. What
-# takes a minute does so in the sandbox that differs most: root tries both. A process for each row: it loads the suite
-# for seconds of processor time.
+# What differs for an ordinary user: the sandbox, what the kernel shows and limits, and what of an agent's files may not
+# be read or removed; and one whole run. A process for each row: it loads the suite for seconds of processor time.
 PARTS = {
     "walls": (
         "",
@@ -27,20 +26,16 @@ PARTS = {
         "agents/sandbox/test_escapes.py",
         "agents/sandbox/test_confinement.py",
         "agents/sandbox/test_chains.py",
-        "agents/sandbox/test_limits.py::test_mappings_count_as_memory_of_the_kernel",
         "agents/network/test_levels.py::test_full_before_linux_6_12_is_not_for_a_worker_that_is_root",
         "agents/execution/test_perform.py::test_work_arrives_on_a_new_branch",
     ),
-    # What an ordinary user sees of processes and files, and the limits that the kernel sets for one.
-    "limits": (
-        "not landlock and (bomb or twice_its or no_process or mapped or deleted or deeper or sets_of or while_the)",
+    "limits and files": (
+        (
+            "hidden-landlock or not landlock and (bomb or twice_its or no_process or mapped or deleted or deeper "
+            "or sets_of or while_the or traps or filter or unreadable or cannot_be_read or never_ends or pipes)"
+        ),
         "agents/sandbox/test_limits.py",
         "agents/sandbox/test_collecting.py",
-    ),
-    "messages": ("costs or breaks_the_protocol", "agents/session/test_odd_messages.py"),
-    # What would run outside, and what may not be read or removed.
-    "git": (
-        "not bubblewrap and (trap or filter or unreadable or cannot_be_read or never_ends or named_pipe)",
         "agents/workspace/test_hostile_workspace.py",
     ),
 }

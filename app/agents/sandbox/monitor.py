@@ -40,12 +40,9 @@ _NOT_MEASURED = "What the run uses could not be measured."
 class ResourceMonitor:
     """Measures the processes and the folder of one run, and ends it at a limit."""
 
-    def __init__(
-        self, folder: Path, measure: Callable[..., ResourceUsage] = measure, pause_seconds: float = 0.4
-    ) -> None:
+    def __init__(self, folder: Path, measure: Callable[..., ResourceUsage] = measure) -> None:
         self._folder = folder
         self._measure = measure
-        self._pause_seconds = pause_seconds
         self._processes: list[ConfinedProcess] = []
         self._excess = ""
         self._on_disk = 0
@@ -92,7 +89,7 @@ class ResourceMonitor:
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
         failures = 0
         while not self._excess:
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(policy.pause_seconds)
             try:
                 usage = await asyncio.to_thread(
                     self._measure, self._pids(), _PROCESSES, enough=policy.memory_bytes

@@ -37,6 +37,7 @@ class SandboxPolicy:
     open_files: int = 4096
     processes: int = 2048  # and threads
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
+    pause_seconds: float = 0.4  # between two looks at the processes
     disk_pause_seconds: float = 3.0  # between two looks at the disk
     # Whether AUTO may mean less than bubblewrap for a worker that is root.
     accepts_root: bool = False

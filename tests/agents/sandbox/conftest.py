@@ -19,7 +19,8 @@ def limited(runner: Runner) -> Runner:
         processes=60,
         disk_bytes=48 * MIB,
         file_bytes=512 * MIB,
-        disk_pause_seconds=0.5,
+        pause_seconds=0.1,
+        disk_pause_seconds=0.2,
     )
     runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
     return runner

@@ -62,5 +62,5 @@ async def test_run_that_cannot_be_measured_is_ended(tmp_path: Path) -> None:
         raise OSError
 
     with pytest.raises(AgentOverLimit, match="What the run uses could not be measured"):
-        async with ResourceMonitor(tmp_path, fail, 0.01).enforce(SandboxPolicy()):
+        async with ResourceMonitor(tmp_path, fail).enforce(SandboxPolicy(pause_seconds=0.01)):
             await asyncio.Event().wait()
