@@ -58,7 +58,6 @@ class AgentError(Exception):
         self.partial = partial
 
     def with_message(self, message: str) -> Self:
-        """Return a copy of this error, with the same `partial` result and another message."""
         return self._copy(message, self.partial)
 
     def with_partial(self, partial: "RunResult | None") -> Self:

@@ -21,7 +21,6 @@ class Masker:
         self._replacements = [(secret, MASK) for secret in longest_first]
 
     def text(self, text: str) -> str:
-        """Return a text with each secret in it replaced by `***`."""
         for found, shown in self._replacements:
             text = text.replace(found, shown)
         return text
@@ -29,7 +28,6 @@ class Masker:
     def mask_emit(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-        """Return an async function that replaces the secrets in a log entry and passes the result to `emit`."""
         if not self._replacements:
             return emit
 

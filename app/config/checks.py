@@ -46,21 +46,17 @@ _VAPID_SUBJECT = re.compile(
 
 
 class LogFormat(StrEnum):
-    """The format of log lines: a JSON object per line, or coloured text for a terminal."""
-
     JSON = "json"
     CONSOLE = "console"
 
 
 def _check_url(value: str, *schemes: str) -> str:
-    """Return a URL with one of the schemes and a host, or with a path for schemes of this machine."""
     if not _is_url(value, schemes):
         raise ValueError(f"this takes {_alternatives(*map(_form, schemes))}")
     return value
 
 
 def _check_database_url(value: str) -> str:
-    """Return the URL of a PostgreSQL database, with the service's driver."""
     scheme, separator, place = value.partition("://")
     parts = _DATABASE_PLACE.fullmatch(place)
     if not separator or parts is None or not value.isprintable():
@@ -73,7 +69,6 @@ def _check_database_url(value: str) -> str:
 
 
 def _check_git_url(value: str) -> str:
-    """Return a source that git can clone: a URL, `user@host:folder`, or a folder of this machine."""
     is_folder = value.startswith("/") and value.isprintable()
     ssh = _GIT_SSH.fullmatch(value)
     # `https:/host` is a typo, not a host named `https`.
@@ -85,7 +80,6 @@ def _check_git_url(value: str) -> str:
 
 
 def _check_origin(value: str) -> str:
-    """Return a web origin as browsers send it, optionally with `*` as its port, or `*` alone."""
     # Checked with an arbitrary port in place of `*`.
     origin = f"{value.removesuffix(ANY_PORT)}:1" if value.endswith(ANY_PORT) else value
     if value != "*" and not (_ORIGIN.fullmatch(origin) and _is_url(origin, (origin.partition("://")[0],))):
@@ -96,7 +90,6 @@ def _check_origin(value: str) -> str:
 
 
 def _check_network(value: str) -> str:
-    """Return a network in CIDR form."""
     try:
         ip_network(value)
     except ValueError:
@@ -105,7 +98,6 @@ def _check_network(value: str) -> str:
 
 
 def _check_vapid_key(value: str) -> str:
-    """Return a private key for web push, without padding."""
     text = value.strip()
     number = (
         int.from_bytes(base64.urlsafe_b64decode(f"{text:=<44}"), "big") if _VAPID_KEY.fullmatch(text) else 0
@@ -118,7 +110,6 @@ def _check_vapid_key(value: str) -> str:
 
 
 def _check_vapid_subject(value: str) -> str:
-    """Return the contact address for push services."""
     if not _VAPID_SUBJECT.fullmatch(value):
         raise ValueError("this takes mailto:name@host or https://host")
     return value

@@ -354,12 +354,10 @@ class Settings(BaseSettings):
 
     @property
     def workspaces_path(self) -> Path:
-        """The folder with one sub-folder for each run in progress."""
         return (self.workspaces or self.home / "workspaces").absolute()
 
     @property
     def agents_path(self) -> Path:
-        """The folder of the agents that `make agents` installs."""
         return (self.agents or self.home / "agents").absolute()
 
     @property
@@ -390,5 +388,4 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the settings of this process, read once."""
     return Settings()

@@ -20,8 +20,6 @@ _KEY = "taskbeacon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTimes:
-    """Times of the steps of a run, in seconds."""
-
     # The interval of polling for commands without a wake-up, so that an outage of Redis only delays them.
     poll: float = 10.0
     # The interval at which usage is stored, and read of the task's other runs.
@@ -55,11 +53,9 @@ class WorkerContext:
     gather: str = GATHER
 
     def as_arq_context(self) -> dict[str, Any]:
-        """Return the dictionary that the library arq passes to every job; `worker_context` reads it."""
         return {_KEY: self}
 
 
 def worker_context(ctx: Mapping[str, Any]) -> WorkerContext:
-    """Return the WorkerContext from the dictionary that the library arq passes to a job."""
     context: WorkerContext = ctx[_KEY]
     return context

@@ -159,11 +159,7 @@ async def _wait_for_redis(redis: Any) -> None:
 def run_worker(settings: Settings) -> None:
     """Run a worker process until SIGTERM or SIGINT. Runs in progress may then finish within the configured time.
 
-    The folder of workspaces must exist.
-
-    Raises:
-        SandboxUnavailable: the required kind of sandbox does not work on this machine.
-
+    The folder of workspaces must exist. Raises SandboxUnavailable.
     """
     # asyncio's own event loop starts programs by `vfork`.
     asyncio.run(_run(settings))

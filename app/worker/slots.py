@@ -5,10 +5,9 @@ from uuid import UUID
 
 
 class RunSlots:
-    """Counts the runs of a worker that wait for a person. A waiting run gives its slot to another run.
+    """Counts the runs of a worker that wait for a person; at most `limit` of them give their slots to other runs.
 
-    At most `limit` runs give up their slots. A run that continues does not wait for a slot, so the worker may perform
-    up to `limit` more runs than it has slots. It then starts no new run until a slot is free.
+    A run that continues does not wait for a slot, so the worker may perform up to `limit` more runs than it has slots.
     """
 
     def __init__(self, limit: int) -> None:
@@ -22,10 +21,7 @@ class RunSlots:
         return min(len(self._waiting), self.limit)
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Set the callback `changed`. It is called whenever the number of freed slots may have changed.
-
-        There is only one callback: it replaces an earlier one.
-        """
+        """Set the one callback that is called whenever `freed` may have changed."""
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:
@@ -34,10 +30,7 @@ class RunSlots:
         self._notify()
 
     def take_back(self, run_id: UUID) -> None:
-        """Record that a run no longer waits for a person: it continues or has ended.
-
-        Has no effect if it was not waiting.
-        """
+        """Record that a run continues or has ended. Has no effect if it was not waiting."""
         self._waiting.discard(run_id)
         self._notify()
 

@@ -35,8 +35,6 @@ CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a Reposi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRepository:
-    """The repository that the agent of a run works on, and the branch to push its work to."""
-
     push_branch: str
     source: Source | None = None  # None: an empty repository
     credential: CredentialSource | None = None  # called each time git needs a credential
@@ -75,8 +73,6 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """The paths of a run's files on the worker, such as its workspace, attachments and artifacts."""
-
     root: Path  # the folder that holds all workspaces
     remover: FolderRemover | None = None  # None: the workspace is deleted before the run ends
     hidden: Sequence[Path] = ()

@@ -27,7 +27,6 @@ from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import LINE_LIMIT
-from app.agents.session.usage import Observer
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import ToolServer, serve_tools
 from app.agents.workspace.output import output_instructions
@@ -45,9 +44,9 @@ def open_conversation(run: ActiveRun) -> Conversation:
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
         agent.turns,
-        Observer(agent.adapter, effects.meter),
         Spender(run.context.limits.budget, effects.meter, partial(run.progress, "agent")),
         mode=agent.options.mode,
+        failure_mark=agent.adapter.failure_mark,
         review=partial(find_correction, run),
     )
 

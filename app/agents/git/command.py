@@ -97,7 +97,6 @@ class Result:
     truncated: bool = False
 
     def text(self) -> str:
-        """Return the output decoded as UTF-8, without white space at both ends."""
         return self.output.decode(errors="replace").strip()
 
 

@@ -72,18 +72,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit `sha` of the branch `start` from which the work starts, and the branch that it is to be merged into.
-
-    `sha` is None until it is known, and for an empty repository. `leftover` is the commit that the run's own branch has
-    at the code host from an earlier attempt or run, else "".
-    """
+    """The commit and the branch that the work of a run starts from."""
 
     branch: str | None = None  # the branch that the work is to be merged into
-    start: str | None = (
-        None  # the branch that the work starts from: that one, or the push branch of an earlier attempt or run
-    )
-    sha: str | None = None
-    leftover: str = ""  # the commit of the push branch, from an earlier attempt or run
+    start: str | None = None  # the branch of `sha`: that one, or the push branch of an earlier attempt or run
+    sha: str | None = None  # None until it is known, and for an empty repository
+    leftover: str = ""  # the commit of the push branch at the code host, from an earlier attempt or run
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:

@@ -40,8 +40,6 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The name and e-mail address that git writes into commits, as author and committer."""
-
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
 
@@ -57,8 +55,6 @@ class Changes:
 
 
 class Repository:
-    """The worker's own bare repository of one run, which no agent can reach."""
-
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.comparing_memory = 512 * 2**20
@@ -134,7 +130,6 @@ class Repository:
         _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
-        """Return whether the repository contains the commit with the hash `sha`."""
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:

@@ -62,7 +62,6 @@ class Service:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is `localhost` or an address of the loopback."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost"
@@ -173,7 +172,6 @@ class Egress:
             await _close(writer)
 
     async def aclose(self) -> None:
-        """Close all connections through the proxy, and release the threads of the resolver."""
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()

@@ -32,7 +32,6 @@ class _Session:
         self.turns: set[Turn] = set()
 
     def cancel(self) -> None:
-        """Cancel the turns of the session that are in progress."""
         for turn in self.turns.copy():
             turn.cancel()
 

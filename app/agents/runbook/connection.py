@@ -64,7 +64,6 @@ class Turn:
         return is_done()
 
     def check(self) -> None:
-        """Raise TurnCancelled if the client has cancelled the turn."""
         if self._is_cancelled:
             raise TurnCancelled
 
@@ -99,7 +98,6 @@ class Connection:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def notify(self, method: str, params: Message) -> None:
-        """Send a JSON-RPC notification to the client."""
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Message, turn: Turn) -> Message:
@@ -161,7 +159,6 @@ class TurnClient:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send a `session/update` of the type `kind` with these fields."""
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )

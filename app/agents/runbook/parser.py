@@ -29,16 +29,12 @@ class Script(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """A step of a runbook that writes its text to a file. `path` is relative to the workspace."""
-
     line: int
     path: str
     text: str
 
 
 class ApplyPatch(NamedTuple):
-    """A step that applies its text, a diff, with `git apply`."""
-
     line: int
     text: str
     allow_failure: bool = False
@@ -60,8 +56,6 @@ class Ask(NamedTuple):
 
 
 class Say(NamedTuple):
-    """A step of a runbook that writes its text as the agent's part of the conversation."""
-
     line: int
     text: str
 

@@ -59,12 +59,10 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return the id and title of the tool call, in the format of a permission request."""
         return {"toolCallId": self._id, "title": self._title}
 
 
 def text_block(text: str) -> Message:
-    """Return a text as a content block of the Agent Client Protocol."""
     return {"type": "text", "text": text}
 
 
@@ -107,8 +105,6 @@ class StepFailed(Exception):
 
 
 class Execution:
-    """Executes one runbook in the folder `work`, and reports each step to the client."""
-
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
         self._work = work

@@ -69,9 +69,8 @@ class ConfinedProcess:
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
         """End the command and all its descendants, wait for their end, and return the exit status of the command.
 
-        A running command gets SIGTERM, and SIGKILL after `grace_seconds`. A second call returns the same status. If
-        the caller is cancelled, all these processes get SIGKILL before CancelledError is raised, or from the
-        launcher a moment later.
+        A running command gets SIGTERM, and SIGKILL after `grace_seconds`; if the caller is cancelled, all get SIGKILL
+        first, or from the launcher a moment later. A second call returns the same status.
         """
         if self._code is not None:
             return self._code

@@ -73,7 +73,6 @@ class Confinement:
 
     @property
     def changeable(self) -> tuple[Path, ...]:
-        """All folders that the process may write to."""
         own = (self.directory,) if self.directory_writable else ()
         return (*own, self.home, self.temporary, *self.writable)
 

@@ -33,7 +33,6 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """Whether the budget limits tokens, money or both."""
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
@@ -56,7 +55,7 @@ class Spender:
 
     def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
-        self._meter = meter
+        self.meter = meter
         self._say = say
         self._is_wrapping_up = False
 
@@ -92,11 +91,11 @@ class Spender:
 
     @property
     def _share(self) -> float:
-        return self._budget.share(self._meter.all_runs)
+        return self._budget.share(self.meter.all_runs)
 
     @property
     def _spent(self) -> str:
-        return self._budget.describe(self._meter.all_runs)
+        return self._budget.describe(self.meter.all_runs)
 
     def _require_some_left(self) -> None:
         if self._share >= 1:
@@ -113,7 +112,7 @@ class Spender:
         self, session: AgentSession, blocks: Sequence[ContentBlock], on_turn: Callable[[], None]
     ) -> str:
         """Make the agent take a turn; an error of the watch ends it, since nothing else enforces the budget."""
-        self._meter.begin_turn()
+        self.meter.begin_turn()
         turn = asyncio.create_task(session.prompt(blocks))
         watching = asyncio.create_task(self._watch(session))
         on_turn()
@@ -129,15 +128,15 @@ class Spender:
             turn.cancel()
             watching.cancel()
             await asyncio.gather(turn, watching, return_exceptions=True)
-            self._meter.end_turn(session.last_usage)
+            self.meter.end_turn(session.last_usage)
 
     async def _watch(self, session: AgentSession) -> None:
         while self._share < 1:
             if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
                 await self._begin_to_wrap_up()
                 await session.cancel()
-            await self._meter.changed.wait()
-            self._meter.changed.clear()
+            await self.meter.changed.wait()
+            self.meter.changed.clear()
         await self._say(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
         await asyncio.sleep(INTERRUPT_SECONDS)

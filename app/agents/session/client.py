@@ -97,7 +97,6 @@ class WorkspaceClient:
     async def write_text_file(
         self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
-        """Create or replace a text file in the workspace. Raises RequestError if the file cannot be written."""
         try:
             target = str(self._work / path)
             await asyncio.to_thread(

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from acp.helpers import ContentBlock, text_block
 
+from app.agents.adapters.adapter import FailureMark
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
@@ -23,7 +24,7 @@ from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
-from app.agents.session.usage import Observer
+from app.agents.session.usage import value_at
 from app.enums import CommandMethod, CommandStatus
 from app.run_values import ShownQuestion
 
@@ -54,7 +55,6 @@ class BackgroundSteps:
             self._on_fault()
 
     async def stop(self) -> None:
-        """Cancel the steps that were started, and wait until they have ended."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -93,18 +93,19 @@ class Conversation:
         self,
         channel: Channel,
         policy: TurnPolicy,
-        observer: Observer,
         spender: Spender,
         *,
         mode: str | None,
+        failure_mark: FailureMark | None = None,
         review: Review | None = None,
     ) -> None:
         self._channel = channel
         self._commands = channel.commands
         self._policy = policy
-        self._observer = observer
         self._spender = spender
         self._mode = mode
+        self._failure_mark = failure_mark
+        self._has_failed = False  # by the agent's latest report in the current turn
         self._review = review
         self._is_reviewed = False
         self._taking = asyncio.Lock()
@@ -143,12 +144,16 @@ class Conversation:
 
     @property
     def is_working(self) -> bool:
-        """Whether the agent is working on a prompt now."""
         return self._phase is Phase.WORKING
 
     async def record(self, entry: Message) -> None:
-        """Count the usage that an entry from the agent reports, then write the entry to the run's log."""
-        self._observer.see(entry)
+        """Note the usage or the failure that an entry from the agent reports, then write the entry to the run's log."""
+        update = value_at(entry, "notification.params.update")
+        if isinstance(update, dict):
+            self._spender.meter.see(update)
+            mark = self._failure_mark
+            if mark is not None and (value := value_at(update.get("_meta"), mark.meta)) is not None:
+                self._has_failed = value == mark.equals
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
@@ -189,7 +194,7 @@ class Conversation:
 
     async def _turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> None:
         failure: AgentError | None = None
-        self._observer.begin_turn()
+        self._has_failed = False
         try:
             with self._in(Phase.WORKING):
                 stop_reason = await self._spender.prompt(
@@ -200,7 +205,7 @@ class Conversation:
         finally:
             self._questions.cancel_all()
         failure = failure or unfinished(stop_reason)
-        if self._observer.has_failed and failure is None:
+        if self._has_failed and failure is None:
             failure = AgentFailed(
                 f"The agent '{session.name}' could not go on: {session.last_message[:_REASON_CHARACTERS]}"
             )

@@ -57,8 +57,6 @@ class ElicitationAnswer:
 
 
 class _PendingQuestion:
-    """A question of the agent that waits for its turn or for a person."""
-
     def __init__(self, shown: ShownQuestion, request: str, elicitation_id: str | None) -> None:
         self.shown = shown
         self.request = request

@@ -207,7 +207,6 @@ class AgentSession:
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
-        """Return whether the agent accepts this type of content block in a prompt."""
         takes = self._takes
         optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
         return bool(optional.get(block.type, True))

@@ -106,11 +106,9 @@ class ConfigChanges:
         self._queued: asyncio.Queue[Command] = asyncio.Queue()
 
     def put(self, command: Command) -> None:
-        """Queue a `set_config_option` command."""
         self._queued.put_nowait(command)
 
     async def apply_queued(self, session: AgentSession) -> None:
-        """Set the options that are queued now."""
         while not self._queued.empty():
             await self._apply(session, self._queued.get_nowait())
 

@@ -94,7 +94,6 @@ class Terminals:
     async def release_terminal(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> ReleaseTerminalResponse:
-        """End the processes of a terminal and delete the terminal with its output."""
         terminal = self._find(terminal_id)
         self._terminals.pop(terminal_id, None)
         await terminal.stop()
@@ -113,8 +112,6 @@ class Terminals:
 
 
 class _Terminal:
-    """One process, and the end of its output."""
-
     def __init__(self, process: ConfinedProcess, limit: int) -> None:
         self._process = process
         self._tail = Tail(limit) if limit else None

@@ -9,7 +9,6 @@ from typing import Any  # JSON
 
 from acp.schema import Usage
 
-from app.agents.adapters.adapter import Adapter
 from app.agents.session.transport import Message
 from app.run_values import Spent
 
@@ -19,10 +18,7 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """Counts tokens and cost of one run, from what an earlier worker has recorded, beside those of the task's others.
-
-    `changed` is set at every change; its waiter clears it.
-    """
+    """Counts tokens and cost of one run, from what an earlier worker recorded, beside those of the task's others."""
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         earlier = earlier if isinstance(earlier, Mapping) else {}
@@ -54,17 +50,15 @@ class UsageMeter:
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Replace the known usage of the task's other runs by `others`."""
         if others != self._others:
             self._others = others
             self.changed.set()
 
     def begin_turn(self) -> None:
-        """Begin a new turn of the agent: the estimate of the tokens that the turn has used starts at zero."""
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Count the usage of one log entry; set `has_failed` if the entry has a value in the place of the mark."""
+        """Count the usage that an update of the agent reports."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
@@ -105,8 +99,6 @@ class UsageMeter:
 
 
 class _Turn:
-    """Estimates the tokens of the current turn by the requests to the model."""
-
     def __init__(self) -> None:
         self._ended = 0
         self._request = 0
@@ -124,30 +116,6 @@ class _Turn:
             self._ended += self._request
             self._request, self._is_over = 0, False
         self._request = max(self._request, used)
-
-
-class Observer:
-    """Counts the usage in log entries, and sets `has_failed` by the adapter's `FailureMark`."""
-
-    def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
-        self._mark = adapter.failure_mark
-        self._meter = meter
-        self.has_failed = False  # by the agent's latest report in the current turn
-
-    def begin_turn(self) -> None:
-        """Set `has_failed` to false: a new turn begins."""
-        self.has_failed = False
-
-    def see(self, entry: Message) -> None:
-        """Count the usage of one log entry; set `has_failed` if the entry has a value in the place of the mark."""
-        update = entry.get("notification", {}).get("params", {}).get("update")
-        if not isinstance(update, dict):
-            return
-        self._meter.see(update)
-        if self._mark is not None:
-            value = value_at(update.get("_meta"), self._mark.meta)
-            if value is not None:
-                self.has_failed = value == self._mark.equals
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:

@@ -43,12 +43,10 @@ class ToolServer:
 
     @property
     def url(self) -> str:
-        """The URL of the server. The same URL works inside and outside of the agent's sandbox."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
 
 def new_token() -> str:
-    """Return a new random token. The agent of one run sends it with each call of its tools."""
     return secrets.token_urlsafe(32)
 
 
@@ -102,7 +100,6 @@ class _Server:
             oldest.cancel()
 
     async def aclose(self) -> None:
-        """End all connections to the tool server."""
         tasks = [*self._strangers, *self._admitted]
         for task in tasks:
             task.cancel()

@@ -61,7 +61,6 @@ class FolderRemover:
         removal.add_done_callback(self._removals.discard)
 
     async def wait(self) -> None:
-        """Wait until all folders are removed."""
         while self._removals:
             await asyncio.wait(tuple(self._removals))
 

@@ -123,7 +123,6 @@ class SessionKeeper:
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Make the agent start a new conversation; the stored files of the earlier one stay."""
         self._earlier = None
 
     def restore(self) -> None:

@@ -71,7 +71,8 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
     async with SLOTS.hold(project_id):
         try:
             question = json.dumps([output, schema]).encode()
-            # The slot stays taken while the process lives, also if the caller was cancelled.
+            # In a thread, because the API's event loop would fork to start a process. The slot stays taken while the
+            # process lives, also if the caller was cancelled.
             checked = await shielded(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(
@@ -85,7 +86,6 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
 
 
 def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":
-    """Run the check in a process; call this in a thread, as the API's event loop would fork to start it."""
     return subprocess.run(  # noqa: S603 - our own program
         module_command(_PROGRAM, libraries=True),
         input=question,

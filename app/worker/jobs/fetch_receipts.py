@@ -15,7 +15,6 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Job: fetch from Expo the receipts that are due. Several workers may run it at once."""
     await fetch_due(worker_context(ctx).process)
 
 

@@ -10,7 +10,6 @@ from app.worker.context import worker_context
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:
-    """Job: replace the many rows that count tasks and open questions by few with their sums."""
     for counts in (TASK_COUNTS, QUESTION_COUNTS):
         rows = FOLDED_AT_ONCE
         # Rows written meanwhile are left for the next time, since writing never stops.

@@ -13,7 +13,6 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
-    """Job: set the bucket's expiry rules, and delete expired files of runs."""
     process = worker_context(ctx).process
     await sweep.write_lifecycle(process.store)
     try:

@@ -43,7 +43,6 @@ async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
 
 
 async def _sweep(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:
-    """Delete what has expired in each table. A table that fails does not stop the others."""
     sessions = worker_context(ctx).process.sessions
     for table, delete in tables.items():
         await attempt(partial(_sweep_table, sessions, table, delete), event="rows.not_swept")

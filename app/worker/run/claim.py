@@ -41,7 +41,6 @@ class Claim:
 
     @property
     def ref(self) -> RunRef:
-        """The ids of project, task and run, from which the object keys of the run's files are made."""
         return RunRef(self.project_id, self.task_id, self.run_id)
 
 

@@ -68,8 +68,6 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Publishes the work of a run at its code host as a pull request."""
-
     access: HostAccess
     subject: PullRequestSubject
 
@@ -131,7 +129,6 @@ class RunSandbox:
         )
 
     def variables(self, cipher: Cipher) -> dict[str, str]:
-        """Return the environment variables that the sandbox environment defines for the agent, decrypted."""
         try:
             return {name: cipher.decrypt(value) for name, value in self.encrypted_variables.items()}
         except DecryptionError:
@@ -142,7 +139,6 @@ class RunSandbox:
 
 
 def run_sandbox(run: ClaimedRun) -> RunSandbox:
-    """Return the sandbox environment of a run."""
     environment = run.environment
     if environment is None:
         return RunSandbox(environment_id=run.sandbox_environment_id)

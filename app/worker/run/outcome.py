@@ -114,7 +114,6 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    """Return the reason that the API gives for a run that failed with this error."""
     return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 

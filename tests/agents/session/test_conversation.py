@@ -11,7 +11,6 @@ from acp.helpers import text_block
 from acp.schema import PermissionOption
 from typing_extensions import override
 
-from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
@@ -21,7 +20,7 @@ from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import Answer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
-from app.agents.session.usage import Observer, UsageMeter
+from app.agents.session.usage import UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.run_values import ShownQuestion, Spent
@@ -145,12 +144,10 @@ class Room:
         self.letters = letters or Letters()
         self.entries: list[JSON] = []
         self.time = Time(self.letters.wait_ended)
-        adapter = Adapter(name="actor", command=("actor",), install="It is here.")
         meter = UsageMeter(others=Spent(tokens=spent))
         self.talk = Conversation(
             Channel(self.letters, self._emit, self.time, Masker([SECRET])),
             policy,
-            Observer(adapter, meter),
             Spender(Budget(tokens=100), meter, self._report),
             mode=mode,
             review=review,
