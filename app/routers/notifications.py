@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from app.schemas.notifications import (
     MuteOut,
@@ -19,7 +19,7 @@ from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWr
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.pagination import PageDep
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"
@@ -84,12 +84,10 @@ async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
     summary="Mute a task",
     response_description="The caller gets no pushes about the task.",
     status_code=204,
-    response_class=Response,
 )
-async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
+async def mute_task(call: TaskWrite, task_id: TaskId) -> None:
     """Stop the pushes to the caller about a task; other people still get theirs."""
     await notification_preferences.mute_task(call.session, call.caller, task_id)
-    return no_content()
 
 
 @router.delete(
@@ -98,12 +96,10 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     summary="Unmute a task",
     response_description="The caller gets pushes about the task.",
     status_code=204,
-    response_class=Response,
 )
-async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
+async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
     """Allow pushes to the caller about a task that the caller has muted."""
     await notification_preferences.unmute_task(call.session, call.caller, task_id)
-    return no_content()
 
 
 @router.get(

@@ -12,7 +12,7 @@ from app.services.tasks.reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _TASK = "/tasks/{task_id}"
@@ -36,9 +36,8 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
     summary="Report that a device shows a task",
     response_description="The device counts as watching.",
     status_code=204,
-    response_class=Response,
 )
-async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
+async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
     Call this operation about every 30 seconds. While the device is also focused, pushes to the caller about the task
@@ -48,7 +47,6 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     await presence.beat(
         call.session, call.caller, task_id, body.device_id, focused=body.focused, seen_seq=body.seen_seq
     )
-    return no_content()
 
 
 @router.delete(
@@ -57,9 +55,10 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     summary="End the presence of a device",
     response_description="The device does not count as watching.",
     status_code=204,
+    # FastAPI itself answers, because `LeavingDevice` has dependencies of its own.
     response_class=Response,
 )
-async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
+async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None:
     """End the presence of a device on a task at once.
 
     The response is 204 even if the device was not watching, or belongs to another user. Deferred pushes about events
@@ -68,7 +67,6 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
     now.
     """
     await presence.leave(call.session, call.caller, task_id, device)
-    return no_content()
 
 
 @router.get(

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
 from app.services.notifications import devices as push_tokens
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
 from app.web.openapi.errors import errors
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
@@ -52,12 +52,10 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     summary="Unregister a device",
     response_description="The device gets no more pushes.",
     status_code=204,
-    response_class=Response,
 )
-async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response:
+async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> None:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""
     await push_tokens.unregister(call.session, call.caller, body.token)
-    return no_content()
 
 
 # The answer is the same for any user in the path.

@@ -12,7 +12,7 @@ from app.web.body import json_body
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, refused, settled
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"
@@ -88,15 +88,13 @@ async def snooze_question(
     summary="Follow a task",
     response_description="The task's questions are in the caller's inbox.",
     status_code=204,
-    response_class=Response,
 )
-async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
+async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Add the questions of another person's task to the caller's inbox.
 
     Pushes still go to the task's creator only.
     """
     await questions.follow_task(call.session, call.caller, task_id)
-    return no_content()
 
 
 @router.delete(
@@ -105,9 +103,7 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
     summary="Unfollow a task",
     response_description="The task's questions are not in the caller's inbox, unless they created it.",
     status_code=204,
-    response_class=Response,
 )
-async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
+async def unfollow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Remove the questions of a followed task from the caller's inbox."""
     await questions.unfollow_task(call.session, call.caller, task_id)
-    return no_content()

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from app.schemas.sandbox_environments import (
     SandboxEnvironmentIn,
@@ -15,7 +15,7 @@ from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
 from app.web.body import json_body
 from app.web.dependencies import EnvironmentId
 from app.web.pagination import PageDep
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
@@ -99,9 +99,7 @@ async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment
     summary="Delete a sandbox environment",
     response_description="Deleted; the response has no body.",
     status_code=204,
-    response_class=Response,
 )
-async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> Response:
+async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> None:
     """Delete a sandbox environment and its variables. Waiting runs that use it will fail."""
     await sandbox_environments.delete_environment(call.session, call.caller, environment_id)
-    return no_content()

@@ -23,7 +23,7 @@ from app.web.body import BodyReader, json_body, read_json
 from app.web.dependencies import TaskId, call_of, task_id_of
 from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _FIELDS = tuple(TaskIn.model_fields)
@@ -187,12 +187,10 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     summary="Delete a task",
     response_description="Deleted; the response has no body.",
     status_code=204,
-    response_class=Response,
 )
-async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
+async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     """Delete a task permanently.
 
     Its number is not used again. If one of its runs is in progress, that run continues to its end.
     """
     await writing.delete_task(call.session, call.caller, task_id)
-    return no_content()

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query
 
 from app.addresses import AddressPolicy
 from app.schemas.events import EventTypeOut
@@ -30,7 +30,7 @@ from app.web.body import json_body
 from app.web.dependencies import Call, DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _ENDPOINTS = "/webhook_endpoints"
@@ -133,12 +133,10 @@ def _policy(call: Call) -> AddressPolicy:
     summary="Delete a webhook endpoint",
     response_description="Deleted; the response has no body.",
     status_code=204,
-    response_class=Response,
 )
-async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Response:
+async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     """Delete a webhook endpoint with its secret, its deliveries and their attempts."""
     await endpoints.delete_endpoint(call.session, call.caller, endpoint_id)
-    return no_content()
 
 
 @router.post(

@@ -136,11 +136,6 @@ def _encode(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} does not belong into an answer")
 
 
-def no_content() -> Response:
-    """Return a response with the status 204, which has no body and no content type (contract 2.1)."""
-    return Response(status_code=204)
-
-
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)

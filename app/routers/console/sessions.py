@@ -12,7 +12,7 @@ from app.web.body import json_body
 from app.web.console.cookie import new_cookie, no_cookie, refuse_other_sites
 from app.web.dependencies import SessionId, process_of, session_of
 from app.web.openapi.errors import errors
-from app.web.responses import Json, no_content
+from app.web.responses import Json
 from app.web.throttling import address_of, throttle_address
 from app.web.unit_route import UnitRoute
 
@@ -75,7 +75,6 @@ async def retrieve_session(call: ConsoleUser) -> Json:
     summary="Sign out of the console",
     response_description="The session has ended.",
     status_code=204,
-    response_class=Response,
     responses=errors(403),
 )
 async def sign_out(request: Request, call: ConsoleUser) -> Response:
@@ -103,9 +102,7 @@ async def list_sessions(call: UserRead) -> Json:
     summary="End a console session",
     response_description="The session has ended.",
     status_code=204,
-    response_class=Response,
 )
-async def end_session(call: UserWrite, session_id: SessionId) -> Response:
+async def end_session(call: UserWrite, session_id: SessionId) -> None:
     """End one of the caller's console sessions; its cookie is refused within a second."""
     await console_sessions.end_session(call.session, call.caller, session_id)
-    return no_content()
