@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import any_, delete, or_, select, update
@@ -13,7 +13,13 @@ from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
 from app.models import ApiKey, ConsoleSession, Project, PushToken, User
 from app.models.push_tokens import HAS_ADDRESS
-from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
+from app.schemas.console import (
+    ConsoleSessionList,
+    ConsoleSessionOut,
+    ConsoleSessionRow,
+    SessionProject,
+    SignIn,
+)
 from app.schemas.users import UserBasic
 from app.security import hash_session_secret, new_session_secret
 from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
@@ -162,19 +168,8 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
         )
         .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
     )
-    return {
-        "results": [
-            {
-                "id": row.id,
-                "created_at": row.created_at,
-                "last_used_at": row.last_used_at,
-                "user_agent": row.user_agent,
-                "address": row.address,
-                "current": row.id == caller.session_id,
-            }
-            for row in rows
-        ]
-    }
+    sessions = [row._asdict() | {"current": row.id == caller.session_id} for row in rows]
+    return {"results": cast("list[ConsoleSessionRow]", sessions)}
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:

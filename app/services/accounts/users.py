@@ -1,6 +1,6 @@
 """Show callers their own profile and the projects that they may use (contract 6.6, 6.7)."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, any_, bindparam, func, select
@@ -15,9 +15,12 @@ from app.statements import Prepared
 
 
 class _Project(NamedTuple):
+    """The fields of a `ProjectOut`."""
+
     id: int
     uuid: UUID
-    organization_id: UUID
+    organization: UUID
+    project_id: int
     api_token: str
     name: str
     timezone: str
@@ -28,7 +31,15 @@ class _ProjectOfOrganization(NamedTuple):
     organization_name: str
 
 
-_PROJECT_COLUMNS = [getattr(Project, name) for name in _Project._fields]
+_PROJECT_COLUMNS = [
+    Project.id,
+    Project.uuid,
+    Project.organization_id.label("organization"),
+    Project.id.label("project_id"),
+    Project.api_token,
+    Project.name,
+    Project.timezone,
+]
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
@@ -38,7 +49,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     team: ProjectOut | None = None
     organizations: dict[Any, OrganizationOut] = {}
     for project, organization_name in rows:
-        organizations[project.organization_id] = {"id": project.organization_id, "name": organization_name}
+        organizations[project.organization] = {"id": project.organization, "name": organization_name}
         if project.id == user.current_project_id:
             team = _project_out(project)
     return {
@@ -68,15 +79,7 @@ async def list_projects(session: AsyncSession, caller: Principal, page: Page) ->
 
 
 def _project_out(project: _Project) -> ProjectOut:
-    return {
-        "id": project.id,
-        "uuid": project.uuid,
-        "organization": project.organization_id,
-        "project_id": project.id,
-        "api_token": project.api_token,
-        "name": project.name,
-        "timezone": project.timezone,
-    }
+    return cast("ProjectOut", project._asdict())
 
 
 _IS_USABLE = Project.id == any_(VISIBLE_PROJECTS)

@@ -1,8 +1,7 @@
 """The catalogue of all event types: their descriptions, and the schemas and examples that are published."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from app.enums import AnswerVia, DisabledReason, EventType, QuestionKind, RunStatus, Urgency
 from app.schemas.events import EventTypeOut
@@ -10,54 +9,81 @@ from app.schemas.events import EventTypeOut
 JsonSchema = dict[str, Any]
 
 _TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
-_RUN_ID = "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40"
-_ENDPOINT_ID = "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40"
-_QUESTION_ID = "019ca8a0-3333-7c3e-9f62-0b5c1d2e3f40"
 _AT = "2026-03-01T09:30:00.123456Z"
+# The version of this service that introduced the types.
+_SINCE = "0.1.0"
 
-_TASK: Mapping[str, tuple[JsonSchema, Any]] = {
-    "project_id": ({"type": "integer"}, 1),
-    "task_id": ({"type": "string", "format": "uuid"}, _TASK_ID),
-    "seq": (
-        {"type": "integer", "minimum": 1, "description": "Counts the events of the run, else of the task."},
-        3,
+
+class _Field(NamedTuple):
+    """A field of an event's `data`."""
+
+    schema: JsonSchema
+    example: Any
+    is_optional: bool = False
+
+
+def _text(description: str, example: str, *, is_optional: bool = False) -> _Field:
+    return _Field({"type": "string", "description": description}, example, is_optional)
+
+
+def _id(example: str) -> _Field:
+    return _Field({"type": "string", "format": "uuid"}, example)
+
+
+def _one_of(members: Iterable[str], example: str) -> _Field:
+    return _Field({"type": "string", "enum": list(map(str, members))}, example)
+
+
+def _always(value: str) -> _Field:
+    return _Field({"const": str(value)}, str(value))
+
+
+_PROJECT = {"project_id": _Field({"type": "integer"}, 1)}
+_TASK = {
+    **_PROJECT,
+    "task_id": _id(_TASK_ID),
+    "seq": _Field(
+        {"type": "integer", "minimum": 1, "description": "Counts the events of the run, else of the task."}, 3
     ),
-    "url": (
-        {
-            "type": "string",
-            "description": "Where people see the task; a path of the API if nothing is configured.",
-        },
+    "url": _text(
+        "Where people see the task; a path of the API if nothing is configured.",
         f"/api/projects/1/tasks/{_TASK_ID}/",
     ),
 }
-_RUN = {**_TASK, "run_id": ({"type": "string", "format": "uuid"}, _RUN_ID)}
-_QUEUE_POSITION: tuple[JsonSchema, Any] = (
-    {"type": "integer", "minimum": 1, "description": "Its place among the waiting runs of the project."},
-    1,
+_RUN = {**_TASK, "run_id": _id("019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40")}
+_ENDPOINT = {**_PROJECT, "endpoint_id": _id("019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40")}
+_QUESTION_ID = "019ca8a0-3333-7c3e-9f62-0b5c1d2e3f40"
+_QUESTION = {
+    **_RUN,
+    "question_id": _text("The id of the question, as in the inbox.", _QUESTION_ID),
+    "kind": _one_of(QuestionKind, "permission"),
+    "urgency": _one_of(Urgency, "normal"),
+}
+_QUEUE_POSITION = _Field(
+    {"type": "integer", "minimum": 1, "description": "Its place among the waiting runs of the project."}, 1
 )
-_PROJECT = {"project_id": _TASK["project_id"]}
+_ATTEMPT = _Field({"type": "integer", "description": "How often a worker took it up."}, 1)
+_WAITS_FOR = _one_of(["permission", "message"], "permission")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguedType:
-    """An event type in the catalogue: its description, and the fields of its `data` with their schemas and examples."""
+    """An event type in the catalogue: its description, and the fields of its `data`."""
 
-    type: EventType
-    description: str
-    subject: Mapping[str, tuple[JsonSchema, Any]]
-    fields: Mapping[str, tuple[JsonSchema, Any]] = field(default_factory=dict)
-    optional: frozenset[str] = frozenset()
-    since: str = "0.1.0"
+    def __init__(
+        self, type_: EventType, description: str, subject: Mapping[str, _Field] = _RUN, **more: _Field
+    ) -> None:
+        self.type = type_
+        self.description = description
+        self._fields = {**subject, **more}
 
     @property
     def schema(self) -> JsonSchema:
         """The JSON Schema of the body of a webhook message with an event of this type."""
-        known = {**self.subject, **self.fields}
         data: JsonSchema = {
             "type": "object",
-            "required": sorted(known.keys() - self.optional),
-            "properties": {name: schema for name, (schema, _) in known.items()}
-            | _added_to_full_bodies(known),
+            "required": sorted(name for name, field in self._fields.items() if not field.is_optional),
+            "properties": {name: field.schema for name, field in self._fields.items()}
+            | _added_to_full_bodies(self._fields),
         }
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,12 +101,8 @@ class CataloguedType:
     @property
     def example(self) -> dict[str, Any]:
         """An example of the body of a webhook message, without the task and run of full bodies."""
-        known = {**self.subject, **self.fields}
-        return {
-            "type": self.type.value,
-            "timestamp": _AT,
-            "data": {name: example for name, (_, example) in known.items()},
-        }
+        data = {name: field.example for name, field in self._fields.items()}
+        return {"type": self.type.value, "timestamp": _AT, "data": data}
 
 
 def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
@@ -98,162 +120,106 @@ def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
     return added
 
 
-def _question(type_: EventType, description: str, **fields: tuple[JsonSchema, Any]) -> CataloguedType:
-    return CataloguedType(
-        type=type_,
-        description=description,
-        subject=_RUN,
-        fields={
-            "question_id": (
-                {"type": "string", "description": "The id of the question, as in the inbox."},
-                _QUESTION_ID,
-            ),
-            "kind": ({"type": "string", "enum": [kind.value for kind in QuestionKind]}, "permission"),
-            "urgency": ({"type": "string", "enum": [urgency.value for urgency in Urgency]}, "normal"),
-            **fields,
-        },
-        optional=frozenset({"option_kind"}),
-    )
-
-
-def _ended(type_: EventType, status: RunStatus, how: str) -> CataloguedType:
-    fields: dict[str, tuple[JsonSchema, Any]] = {"status": ({"const": status.value}, status.value)}
-    if status is RunStatus.FAILED:
-        fields["error_type"] = (
-            {
-                "type": "string",
-                "description": "A word for programs: `agent_crashed`, `agent_timed_out`, `budget_spent`, "
-                "`repository_not_found`, `worker_lost`, `client`, and others.",
-            },
-            "agent_timed_out",
-        )
-    return CataloguedType(
-        type=type_,
-        description=f"A run {how}. Sent once, at its first terminal status, set by a worker or a client.",
-        subject=_RUN,
-        fields=fields,
-    )
+def _ended(type_: EventType, status: RunStatus, how: str, **more: _Field) -> CataloguedType:
+    description = f"A run {how}. Sent once, at its first terminal status, set by a worker or a client."
+    return CataloguedType(type_, description, _RUN, status=_always(status), **more)
 
 
 _TYPES = (
-    CataloguedType(type=EventType.TASK_CREATED, description="A task was created.", subject=_TASK),
+    CataloguedType(EventType.TASK_CREATED, "A task was created.", _TASK),
     CataloguedType(
-        type=EventType.TASK_UPDATED,
-        description="Fields of a task were changed.",
-        subject=_TASK,
-        fields={
-            "changed": (
-                {"type": "array", "items": {"type": "string"}, "description": "Names of the fields written."},
-                ["description", "title"],
-            )
-        },
-    ),
-    CataloguedType(type=EventType.TASK_DELETED, description="A task was deleted.", subject=_TASK),
-    CataloguedType(
-        type=EventType.RUN_QUEUED,
-        description="A run waits to be performed: it was created, or is to be performed again.",
-        subject=_RUN,
-        fields={"status": ({"const": "queued"}, "queued"), "queue_position": _QUEUE_POSITION},
-        optional=frozenset({"queue_position"}),
-    ),
-    CataloguedType(
-        type=EventType.RUN_STARTED,
-        description="A run is in progress for the first time.",
-        subject=_RUN,
-        fields={
-            "status": ({"const": "in_progress"}, "in_progress"),
-            "attempt": ({"type": "integer", "description": "How often a worker took it up."}, 1),
-        },
-    ),
-    CataloguedType(
-        type=EventType.RUN_RECOVERED,
-        description="A worker was lost or stopped before its agent ended; the run waits for another one.",
-        subject=_RUN,
-        fields={
-            "status": ({"const": "queued"}, "queued"),
-            "attempt": ({"type": "integer", "description": "How often a worker took it up."}, 1),
-            "queue_position": _QUEUE_POSITION,
-        },
-    ),
-    CataloguedType(
-        type=EventType.RUN_AWAITING_INPUT,
-        description="The agent of a run waits for a person: for an answer to its question, or for a message.",
-        subject=_RUN,
-        fields={
-            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
-            "question_id": (
-                {"type": "string", "description": "The id of the question; absent for a message."},
-                _QUESTION_ID,
-            ),
-        },
-        optional=frozenset({"question_id"}),
-    ),
-    CataloguedType(
-        type=EventType.RUN_RESUMED,
-        description="The agent of a run no longer waits for a person, and goes on.",
-        subject=_RUN,
-        fields={
-            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
-            "question_id": (
-                {"type": "string", "description": "The question that was settled."},
-                _QUESTION_ID,
-            ),
-        },
-        optional=frozenset({"question_id"}),
-    ),
-    _question(EventType.QUESTION_OPENED, "An agent asks something, or waits for a message."),
-    _question(
-        EventType.QUESTION_ANSWERED,
-        "A question was answered; the first answer counts.",
-        via=({"type": "string", "enum": [via.value for via in AnswerVia]}, "api"),
-        option_kind=(
-            {"type": "string", "description": "The kind of the option that was chosen, if one was."},
-            "allow_once",
+        EventType.TASK_UPDATED,
+        "Fields of a task were changed.",
+        _TASK,
+        changed=_Field(
+            {"type": "array", "items": {"type": "string"}, "description": "Names of the fields written."},
+            ["description", "title"],
         ),
     ),
-    _question(EventType.QUESTION_EXPIRED, "No answer to a question came in time."),
-    _question(
-        EventType.QUESTION_WITHDRAWN, "The agent, its turn or its run ended before a question was answered."
+    CataloguedType(EventType.TASK_DELETED, "A task was deleted.", _TASK),
+    CataloguedType(
+        EventType.RUN_QUEUED,
+        "A run waits to be performed: it was created, or is to be performed again.",
+        status=_always(RunStatus.QUEUED),
+        queue_position=_QUEUE_POSITION._replace(is_optional=True),
+    ),
+    CataloguedType(
+        EventType.RUN_STARTED,
+        "A run is in progress for the first time.",
+        status=_always(RunStatus.IN_PROGRESS),
+        attempt=_ATTEMPT,
+    ),
+    CataloguedType(
+        EventType.RUN_RECOVERED,
+        "A worker was lost or stopped before its agent ended; the run waits for another one.",
+        status=_always(RunStatus.QUEUED),
+        attempt=_ATTEMPT,
+        queue_position=_QUEUE_POSITION,
+    ),
+    CataloguedType(
+        EventType.RUN_AWAITING_INPUT,
+        "The agent of a run waits for a person: for an answer to its question, or for a message.",
+        kind=_WAITS_FOR,
+        question_id=_text("The id of the question; absent for a message.", _QUESTION_ID, is_optional=True),
+    ),
+    CataloguedType(
+        EventType.RUN_RESUMED,
+        "The agent of a run no longer waits for a person, and goes on.",
+        kind=_WAITS_FOR,
+        question_id=_text("The question that was settled.", _QUESTION_ID, is_optional=True),
+    ),
+    CataloguedType(EventType.QUESTION_OPENED, "An agent asks something, or waits for a message.", _QUESTION),
+    CataloguedType(
+        EventType.QUESTION_ANSWERED,
+        "A question was answered; the first answer counts.",
+        _QUESTION,
+        via=_one_of(AnswerVia, "api"),
+        option_kind=_text(
+            "The kind of the option that was chosen, if one was.", "allow_once", is_optional=True
+        ),
+    ),
+    CataloguedType(EventType.QUESTION_EXPIRED, "No answer to a question came in time.", _QUESTION),
+    CataloguedType(
+        EventType.QUESTION_WITHDRAWN,
+        "The agent, its turn or its run ended before a question was answered.",
+        _QUESTION,
     ),
     _ended(EventType.RUN_COMPLETED, RunStatus.COMPLETED, "was completed"),
-    _ended(EventType.RUN_FAILED, RunStatus.FAILED, "failed"),
+    _ended(
+        EventType.RUN_FAILED,
+        RunStatus.FAILED,
+        "failed",
+        error_type=_text(
+            "A word for programs: `agent_crashed`, `agent_timed_out`, `budget_spent`, "
+            "`repository_not_found`, `worker_lost`, `client`, and others.",
+            "agent_timed_out",
+        ),
+    ),
     _ended(EventType.RUN_CANCELLED, RunStatus.CANCELLED, "was cancelled"),
     CataloguedType(
-        type=EventType.RUN_PULL_REQUEST_OPENED,
-        description="A run has a pull request.",
-        subject=_RUN,
-        fields={"pr_url": ({"type": "string"}, "https://github.com/acme/shop/pull/7")},
+        EventType.RUN_PULL_REQUEST_OPENED,
+        "A run has a pull request.",
+        pr_url=_Field({"type": "string"}, "https://github.com/acme/shop/pull/7"),
     ),
     CataloguedType(
-        type=EventType.RUN_ARTIFACT_ADDED,
-        description="A run has a new file.",
-        subject=_RUN,
-        fields={
-            "artifact_id": ({"type": "string"}, "0b5c1d2e3f40419f8a7b6c5d4e3f2a1b"),
-            "type": ({"type": "string"}, "output"),
-            "size": ({"type": "integer"}, 2048),
-        },
+        EventType.RUN_ARTIFACT_ADDED,
+        "A run has a new file.",
+        artifact_id=_Field({"type": "string"}, "0b5c1d2e3f40419f8a7b6c5d4e3f2a1b"),
+        type=_Field({"type": "string"}, "output"),
+        size=_Field({"type": "integer"}, 2048),
     ),
     CataloguedType(
-        type=EventType.WEBHOOK_ENDPOINT_DISABLED,
-        description="One of the caller's endpoints was disabled by the service; sent to their other ones.",
-        subject=_PROJECT,
-        fields={
-            "endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID),
-            "reason": ({"type": "string", "enum": [reason.value for reason in DisabledReason]}, "no_success"),
-        },
+        EventType.WEBHOOK_ENDPOINT_DISABLED,
+        "One of the caller's endpoints was disabled by the service; sent to their other ones.",
+        _ENDPOINT,
+        reason=_one_of(DisabledReason, "no_success"),
     ),
 )
 
 CATALOGUE: Mapping[EventType, CataloguedType] = {known.type: known for known in _TYPES}
 
 # Sent on request to one endpoint; it is not in the ledger, and endpoints cannot subscribe to it.
-PING = CataloguedType(
-    type=EventType.PING,
-    description="An endpoint is tested.",
-    subject=_PROJECT,
-    fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
-)
+PING = CataloguedType(EventType.PING, "An endpoint is tested.", _ENDPOINT)
 
 _FAMILIES = sorted({type_.partition(".")[0] for type_ in CATALOGUE})
 # The selectors of events that errors name: `*` for all, a family such as `run.*`, or an event type.
@@ -270,7 +236,7 @@ def published_types() -> list[EventTypeOut]:
             "description": known.description,
             "schema": known.schema,
             "example": known.example,
-            "since": known.since,
+            "since": _SINCE,
         }
         for known in _TYPES
     ]

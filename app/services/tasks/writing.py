@@ -43,7 +43,8 @@ from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
 
-# The columns of an update; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
+# The columns that an update may change; origin and report decide who sees a task and are fixed at creation (contract
+# 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",
     "title_manually_set": "title_manually_set",
@@ -186,22 +187,16 @@ async def create_task(
     written = await _CREATE.one(
         session,
         {
+            **{column: getattr(body, field) for field, column in _COLUMN_OF_FIELD.items()},
             "id": new_id(),
             "project_id": caller.project.id,
             "created_by_id": caller.user_id,
             "title": body.title or title_from_description(body.description),
             "title_manually_set": by_hand,
-            "description": body.description,
             "origin_product": body.origin_product,
-            "repository": body.repository,
-            "github_integration_id": body.github_integration,
-            "github_user_integration_id": body.github_user_integration,
             "signal_report_id": body.signal_report,
-            "json_schema": body.json_schema,
-            "internal": body.internal,
             "archived": body.archived,
             "archived_at": now if body.archived else None,
-            "ci_prompt": body.ci_prompt,
             "created_at": now,
             "updated_at": now,
             "link_id": new_id(),
