@@ -10,11 +10,11 @@ The worker decrypts secrets only when it uses them. Objects that hold secrets le
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
@@ -30,6 +30,7 @@ from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
+from app.statements import rows_of
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)
@@ -70,7 +71,7 @@ async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
     """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any."""
-    columns: list[Any] = [
+    columns = [
         Task.project_id,
         person_of().label("person_id"),
         frozen_or_current(Task.github_user_integration_id),
@@ -84,7 +85,7 @@ async def read_code_host(
     ]
     source = select(*columns).join(Run, Run.task_id == Task.id)
     source = source.outerjoin(Integration, Integration.id == frozen_or_current(Task.github_integration_id))
-    row = (await session.execute(source.where(Run.id == run_id))).one()
+    (row,) = await rows_of(session, source.where(Run.id == run_id), _Source)
     git_url = row.git_url or git_base_url
     place: dict[str, Any] = {
         "git_url": git_url,
@@ -92,13 +93,36 @@ async def read_code_host(
         "integration_id": row.integration_id,
     }
     if state.get(AUTHORSHIP) != PrAuthorshipMode.USER:
-        return CodeHost(**place, encrypted_token=row.encrypted_token, app=_app(row))
+        return CodeHost(**place, encrypted_token=row.encrypted_token, app=row.app)
     place["person_id"], place["project_id"] = row.person_id, row.project_id
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN:
         kept = select(RunCredential.encrypted_token).where(RunCredential.run_id == run_id)
         token = await session.scalar(kept)
         return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
     return CodeHost(**place, encrypted_token=await _linked_token(session, row))
+
+
+class _Source(NamedTuple):
+    project_id: int
+    person_id: int | None
+    github_user_integration_id: int | None
+    integration_id: int | None
+    encrypted_token: str | None
+    app_id: str | None
+    installation_id: str
+    encrypted_private_key: str
+    api_url: str | None
+    git_url: str | None
+
+    @property
+    def app(self) -> _App | None:
+        if self.app_id is None:
+            return None
+        return _App(
+            app_id=self.app_id,
+            installation_id=self.installation_id,
+            encrypted_private_key=self.encrypted_private_key,
+        )
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
@@ -108,7 +132,7 @@ async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
 
 
-async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
+async def _linked_token(session: AsyncSession, task: _Source) -> str | None:
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
@@ -125,16 +149,6 @@ async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
         .limit(1)
     )
     return token
-
-
-def _app(row: Row[Any]) -> _App | None:
-    if row.app_id is None:
-        return None
-    return _App(
-        app_id=row.app_id,
-        installation_id=row.installation_id,
-        encrypted_private_key=row.encrypted_private_key,
-    )
 
 
 def _api_url(git_url: str) -> str | None:

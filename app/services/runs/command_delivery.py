@@ -7,10 +7,10 @@ step that must not overlook a new command locks the run's row first, as the send
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -26,11 +26,11 @@ from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.events import own_entry
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
+from app.statements import rows_of
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
 )
-_RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 # The reason of commands that were open when the run's agent had ended.
 AGENT_ENDED_REASON = "The run's agent has ended."
 # The reason of a `close` that an earlier agent has obeyed when its turn was over.
@@ -53,17 +53,46 @@ class StepResult(Enum):
     LOST = auto()
 
 
-async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
+class AcceptedCommand(NamedTuple):
+    """A command that no agent has received yet."""
+
+    id: UUID
+    position: int
+    method: CommandMethod
+    params: dict[str, Any]
+    rpc_id: Any
+    reason: str | None
+
+
+class DroppedCommand(NamedTuple):
+    """A command that no agent will receive any more."""
+
+    id: UUID
+    method: CommandMethod
+    rpc_id: Any
+    reason: str | None
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """The log entry that reports it."""
+        return receipt(self.id, self.method, CommandStatus.DROPPED, reason=self.reason, rpc_id=self.rpc_id)
+
+
+class _DroppedOfRun(NamedTuple):
+    project_id: int
+    task_id: UUID
+    run_id: UUID
+    command: DroppedCommand
+
+
+_ACCEPTED = [getattr(RunCommand, name) for name in AcceptedCommand._fields]
+_DROPPED = [getattr(RunCommand, name) for name in DroppedCommand._fields]
+
+
+async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[AcceptedCommand]:
     """Return the oldest thousand commands to a run that no agent has received yet, with a position after `after`."""
     statement = (
-        select(
-            RunCommand.id,
-            RunCommand.position,
-            RunCommand.method,
-            RunCommand.params,
-            RunCommand.rpc_id,
-            RunCommand.reason,
-        )
+        select(*_ACCEPTED)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == constant(CommandStatus.ACCEPTED),
@@ -72,7 +101,7 @@ async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> S
         .order_by(RunCommand.position)
         .limit(_BATCH)
     )
-    return (await session.execute(statement)).all()
+    return await rows_of(session, statement, AcceptedCommand)
 
 
 async def settle(
@@ -86,9 +115,8 @@ async def settle(
 ) -> bool:
     """Record the progress of a command to an agent. `reason` says why it is dropped or held back, or what it ended.
 
-    Return False, with nothing changed, if the command was consumed or dropped already in another way, or if the job
-    `owner` has lost the run. The worker repeats a call if it does not know whether the commit succeeded: the second
-    call returns True too.
+    Return False, with nothing changed, if the command was consumed or dropped in another way, or the job `owner` has
+    lost the run. The worker repeats a call if it does not know whether the commit succeeded: it returns True too.
     """
     # Under the lock: a restart that commits meanwhile would not give the command to the next agent.
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
@@ -111,9 +139,8 @@ async def start_waiting(
 ) -> StepResult:
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
-    `seen` is the position of the last command that the worker has read. If there is a later one, nothing changes and
-    the result is `NEWS`. If `seen` is None, this is not checked. If the job `owner` has lost the run, nothing changes
-    and the result is `LOST`. Otherwise the result is `DONE`, also if the question was stored by an earlier call.
+    `seen` is the position of the last command that the worker has read; None: later ones do not matter. The result is
+    `DONE` also if the question was stored by an earlier call.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:
@@ -129,9 +156,8 @@ async def notify_user(
 ) -> MessageOutcome | None:
     """Decide whether to send a message of the run's agent to people as a push; store and return the decision.
 
-    The push is sent after the caller has committed. `owner` names the job that claimed the run
-    (`lifecycle.claim`); return None if this job has lost the run. The worker repeats the call, in a new transaction, if
-    it does not know whether the commit succeeded: the second call waits for the first and returns its decision.
+    None: the job `owner` has lost the run. The worker repeats the call, in a new transaction, if it does not know
+    whether the commit succeeded: the second call waits for the first and returns its decision.
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
@@ -142,10 +168,7 @@ async def notify_user(
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close the question `request_id`, an id from the agent, because the run's agent does not wait for it any more.
-
-    Return False, with nothing changed, if the question was closed before or the job `owner` has lost the run.
-    """
+    """Close a question for which its agent does not wait any more; return False if it was closed or the run is lost."""
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
     return await questions.withdraw(session, [run_id], request_id=request_id)
@@ -156,10 +179,7 @@ async def end_agent(
 ) -> StepResult:
     """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
 
-    Return `DONE` if that was recorded. If the job `owner` has lost its claim on the run, nothing changes and the result
-    is `LOST`. If there is a command after `seen`, the position of the last command that the worker has read, nothing
-    changes and the result is `NEWS`. If `seen` is None, this is not checked. `reason` is stored with the dropped
-    commands.
+    `owner` and `seen` are those of `start_waiting`. `reason` is stored with the dropped commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
@@ -178,10 +198,9 @@ async def drop_open(
         update(RunCommand)
         .where(RunCommand.run_id.in_(run_ids), OPEN)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
-        .returning(RunCommand.run_id, RunCommand.position, *_RECEIPT_COLUMNS)
+        .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
     )
-    rows = sorted(dropped.all(), key=lambda row: row.position)
-    return [(row.run_id, _drop_receipt(row)) for row in rows]
+    return [(run_id, DroppedCommand(*command).receipt) for _, run_id, *command in sorted(dropped)]
 
 
 def receipt(
@@ -196,16 +215,12 @@ def receipt(
     return own_entry("_taskbeacon/command", params)
 
 
-def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
-    return receipt(row.id, row.method, CommandStatus.DROPPED, reason=row.reason, rpc_id=row.rpc_id)
-
-
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
     """Return a log entry for each command of these runs that was dropped at `moment` or later, grouped by run."""
     statement = (
-        select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
+        select(Run.project_id, Run.task_id, RunCommand.run_id, *_DROPPED)
         .join(Run, Run.id == RunCommand.run_id)
         .where(
             RunCommand.run_id.in_(list(run_ids)),
@@ -215,21 +230,21 @@ async def receipts_since(
         .order_by(RunCommand.position)
     )
     receipts: dict[RunRef, list[dict[str, Any]]] = {}
-    for row in (await session.execute(statement)).all():
-        receipts.setdefault(RunRef(row.project_id, row.task_id, row.run_id), []).append(_drop_receipt(row))
+    for row in await rows_of(session, statement, _DroppedOfRun):
+        run = RunRef(row.project_id, row.task_id, row.run_id)
+        receipts.setdefault(run, []).append(row.command.receipt)
     return receipts
 
 
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int, since: datetime
-) -> Sequence[Row[Any]]:
-    """Return the dropped commands to a run with one of the ids `ids`, and those after the position `after`.
+) -> Sequence[DroppedCommand]:
+    """Return the dropped commands to a run with one of these ids, and those after the position `after`, oldest first.
 
-    The position is that in the run's sequence of commands. Of the latter, those are left out that were dropped before
-    `since`, when the run had another worker. At most the oldest thousand are returned, oldest first.
+    Of the latter not those that were dropped before `since`, when the run had another worker; a thousand at most.
     """
     statement = (
-        select(*_RECEIPT_COLUMNS)
+        select(*_DROPPED)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == CommandStatus.DROPPED,
@@ -238,7 +253,7 @@ async def read_dropped(
         .order_by(RunCommand.position)
         .limit(_BATCH)
     )
-    return (await session.execute(statement)).all()
+    return await rows_of(session, statement, DroppedCommand)
 
 
 async def requeue(

@@ -87,7 +87,7 @@ class CommandInbox(CommandSource):
         commands = []
         for row in rows:
             is_repeated = row.reason == command_delivery.REPEATED_REASON
-            command = Command(row.id, CommandMethod(row.method), row.params, is_repeated)
+            command = Command(row.id, row.method, row.params, is_repeated)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
             await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
