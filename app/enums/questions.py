@@ -23,6 +23,11 @@ class QuestionStatus(StrEnum):
     # The agent, its turn or its run ended first.
     WITHDRAWN = "withdrawn"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the question still waits for an answer; in SQL, `Question.is_open`."""
+        return self is QuestionStatus.OPEN
+
 
 class QuestionRisk(StrEnum):
     """The risk of the answer to a question. The tool and the service's rules decide it, never the agent's words."""

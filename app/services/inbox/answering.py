@@ -28,7 +28,7 @@ from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.inbox.questions import QuestionRow, is_open, require_question, winner
+from app.services.inbox.questions import QuestionRow, require_question, winner
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import ClosedQuestion, close_question, follow
 from app.services.runs.authority import lock_to_steer
@@ -60,7 +60,7 @@ async def _answer(
     except AnswerInvalid as invalid:
         attr = "__".join((invalid.field or "", *invalid.place))
         raise InvalidInput(invalid.what, code=invalid.code, attr=attr) from None
-    if is_open(question):
+    if question.status.is_open:
         if body.digest is not None and body.digest.lower() != question.digest.hex():
             raise QuestionChanged
         caller, task_id, run_id = origin.caller, question.task_id, question.run_id
@@ -69,7 +69,7 @@ async def _answer(
             closed = await close_question(session, question.id, answer, origin)
         except StateRefused:
             question = await require_question(session, caller, question.id)
-            if is_open(question):
+            if question.status.is_open:
                 raise
             # The run ended while this transaction waited for its row.
         else:
@@ -212,7 +212,7 @@ async def act(
         if body.given_ways and body.option_id not in {each["id"] for each in action.offered}:
             raise InvalidInput("This token is for another answer.", attr="option_id")
         body = body.model_copy(update={"option_id": body.option_id or option["id"]})
-    if is_open(question):
+    if question.status.is_open:
         if action.needs_key and not client.has_key:
             raise PermissionDenied(f"This question needs an API key: its risk is {question.risk}.")
         if claims.digest != question.digest:

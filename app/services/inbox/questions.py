@@ -134,11 +134,6 @@ _OF_RUN = Prepared(
 )
 
 
-def is_open(question: QuestionRow) -> bool:
-    """Return whether a question still waited for an answer when it was read; only `close_question` can rely on it."""
-    return question.status is QuestionStatus.OPEN
-
-
 def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut:
     """Return a question, as the API shows it."""
     url, project_id, task_id = row.url, row.project_id, row.task_id
@@ -167,7 +162,7 @@ def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut
         "expires_at": row.expires_at,
         "snoozed_until": row.snoozed_until,
         **winner(row),
-        "allowed_actions": _ACTIONS if may_write and is_open(row) else [],
+        "allowed_actions": _ACTIONS if may_write and row.status.is_open else [],
         "url": task_link(link, project_id, task_id),
     }
 
@@ -211,7 +206,7 @@ async def snooze_question(
 ) -> QuestionOut:
     """Send the caller no pushes about a question until the time in `body`; return the question."""
     row = await require_question(session, caller, question_id)
-    if not is_open(row):
+    if not row.status.is_open:
         raise QuestionClosed(winner(row))
     until = _until(body)
     # Locked, so that a question is not snoozed after a concurrent transaction has closed it.

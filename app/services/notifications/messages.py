@@ -23,7 +23,6 @@ from app.enums import (
     PushText,
     QuestionKind,
     QuestionRisk,
-    QuestionStatus,
     Urgency,
 )
 from app.services.action_tokens import ActionClaims, mint
@@ -198,8 +197,9 @@ def _question(delivery: Delivery) -> NoticeQuestion | None:
 
 
 def _open_question(delivery: Delivery) -> NoticeQuestion | None:
-    question = _question(delivery)
-    return question if question is not None and question.status == QuestionStatus.OPEN else None
+    notice = delivery.claim.notice
+    status = notice and notice.context.question
+    return notice.row.question if notice and status and status.is_open else None
 
 
 def _body(delivery: Delivery) -> str:

@@ -173,7 +173,7 @@ def attributes_of(row: QuestionRow) -> list[tuple[str, str]]:
         ("Risk", row.risk.capitalize()),
         ("Asked", _moment(row.opened_at)),
     ]
-    if row.status is QuestionStatus.OPEN and row.expires_at is not None:
+    if row.status.is_open and row.expires_at is not None:
         left = _duration(row.expires_at - utcnow())
         attributes.append(("Answer by", f"{_moment(row.expires_at)}, {left} left"))
     return [(name, value) for name, value in attributes if value]

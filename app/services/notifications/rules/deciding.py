@@ -149,7 +149,7 @@ def _refusal(context: NoticeContext) -> Verdict | None:
 
 
 def _need_that_is_gone(context: NoticeContext, is_reminder: bool) -> Verdict | None:
-    if context.question is not None and context.question is not QuestionStatus.OPEN:
+    if context.question is not None and not context.question.is_open:
         return Verdict(NotificationDecision.NOT_NEEDED, context.question.value)
     if context.from_agent and context.watching is not None:
         # The person can read it in the task.
