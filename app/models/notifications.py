@@ -130,7 +130,7 @@ class NotificationPreferences(Base):
     cancelled: Mapped[bool] = mapped_column(server_default=text("true"))
     awaiting: Mapped[bool] = mapped_column(server_default=text("true"))
     notify_user: Mapped[bool] = mapped_column(server_default=text("true"))
-    # `start`, `end`, `timezone`, `days`, as app/quiet_hours.py reads them.
+    # `start`, `end`, `timezone`, `days`, as app/services/notifications/rules/quiet_hours.py reads them.
     quiet_hours: Mapped[JsonDict | None]
     # The classes that quiet hours let through.
     allow_during_quiet: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))

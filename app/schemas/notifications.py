@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from typing_extensions import TypedDict, override
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
-from app.quiet_hours import DAYS, QuietHours
 from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail
 from app.schemas.fields import Field as InputField
@@ -116,6 +115,10 @@ _ALLOWED = "Classes of pushes that quiet hours let through, such as `high`."
 _REMINDER = "After how many seconds a question that is still open is pushed once more; null: never."
 
 
+# In the order of `date.weekday`.
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 class QuietHoursOut(TypedDict):
     """Quiet hours: a daily period without pushes. The pushes of the period are sent as one message at its end."""
 
@@ -136,12 +139,11 @@ class _QuietHours(InputField):
     """A field that takes quiet hours as an object: start and end as times of day, a time zone, and days of the week."""
 
     @override
-    def parse(self, value: Any) -> QuietHours:
+    def parse(self, value: Any) -> QuietHoursOut:
         if not isinstance(value, dict):
             raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
-        return QuietHours(
-            start=_time(value, "start"), end=_time(value, "end"), timezone=_zone(value), days=_days(value)
-        )
+        start, end = _time(value, "start"), _time(value, "end")
+        return {"start": start, "end": end, "timezone": _zone(value), "days": _days(value)}
 
     @override
     def json_schema(self) -> JsonSchema:
@@ -170,15 +172,15 @@ class _QuietHours(InputField):
         }
 
 
-def _time(value: dict[str, Any], name: str) -> time:
-    text = _required(value, name)
+def _time(value: dict[str, Any], name: str) -> str:
+    text: Any = _required(value, name)
     try:
         local = time.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         local = None
     if local is None or f"{local:%H:%M}" != text:
         raise fail("invalid_input", f"`{name}` must be a time of day in the form HH:MM.", name)
-    return local
+    return f"{local:%H:%M}"
 
 
 def _zone(value: dict[str, Any]) -> str:
@@ -197,13 +199,13 @@ def _required(value: dict[str, Any], name: str) -> Any:
     return value[name]
 
 
-def _days(value: dict[str, Any]) -> tuple[str, ...]:
+def _days(value: dict[str, Any]) -> list[str]:
     days = value.get("days")
     if days is None:
-        return DAYS
+        return list(DAYS)
     if not isinstance(days, list) or not days or not all(day in DAYS for day in days):
         raise fail("invalid_choice", f"`days` must be a list of some of: {', '.join(DAYS)}.", "days")
-    return tuple(day for day in DAYS if day in days)
+    return [day for day in DAYS if day in days]
 
 
 class PreferencesIn(Input):
@@ -224,7 +226,7 @@ class PreferencesIn(Input):
     awaiting: Annotated[bool, Boolean(), doc("Whether to push when an agent needs input.")] = True
     notify_user: Annotated[bool, Boolean(), doc("Whether to push messages of agents.")] = True
     quiet_hours: Annotated[
-        QuietHours | None, _QuietHours(null=True), doc("The times without pushes; null: none.")
+        QuietHoursOut | None, _QuietHours(null=True), doc("The times without pushes; null: none.")
     ] = None
     allow_during_quiet: Annotated[
         list[Annotated[Urgency, Choice(of=Urgency, named=True)]], Items(max_length=3), doc(_ALLOWED)

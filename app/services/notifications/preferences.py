@@ -10,7 +10,6 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, PushText, Urgency
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
-from app.quiet_hours import QuietHours
 from app.schemas.notifications import PreferencesIn, PreferencesOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
@@ -64,8 +63,6 @@ async def update_preferences(session: AsyncSession, caller: Principal, body: Pre
     Notices that changed quiet hours held are decided again.
     """
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
-    if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):
-        values["quiet_hours"] = quiet_hours.as_stored()
     if values:
         upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **values)
         await session.execute(

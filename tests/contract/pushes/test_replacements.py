@@ -19,8 +19,8 @@ from app.models import (
     Task,
     User,
 )
-from app.quiet_hours import DAYS
 from app.runtime import ProcessContext
+from app.schemas.notifications import DAYS
 from app.services.notifications.claims import MOST_CLAIMS
 from app.services.questions import lifecycle as questions
 from app.worker.jobs.fetch_receipts import fetch_due

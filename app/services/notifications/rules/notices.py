@@ -46,8 +46,8 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
-from app.quiet_hours import QuietHours
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
+from app.services.notifications.rules.quiet_hours import QuietHours
 from app.statements import Prepared
 
 COOLDOWNS = {

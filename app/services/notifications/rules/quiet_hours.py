@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-# In the order of `date.weekday`.
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+from app.schemas.notifications import DAYS
+
 _DAY = timedelta(days=1)
 
 
@@ -26,22 +26,13 @@ class QuietHours:
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "QuietHours":
-        """Return the quiet hours from the JSON object that `as_stored` has returned."""
+        """Return the quiet hours from the JSON object that the API takes and returns, and the database stores."""
         return cls(
             start=time.fromisoformat(stored["start"]),
             end=time.fromisoformat(stored["end"]),
             timezone=stored["timezone"],
             days=tuple(stored["days"]),
         )
-
-    def as_stored(self) -> dict[str, Any]:
-        """Return the quiet hours as a JSON object, in the form that the database stores and the API returns."""
-        return {
-            "start": f"{self.start:%H:%M}",
-            "end": f"{self.end:%H:%M}",
-            "timezone": self.timezone,
-            "days": list(self.days),
-        }
 
     @property
     def is_whole_day(self) -> bool:
@@ -55,16 +46,11 @@ class QuietHours:
         return max((end for end in ends if end is not None), default=None)
 
     def _end_of(self, day: date, now: datetime) -> datetime | None:
-        """Return the end of the quiet hours that start on `day`, if they contain `now`."""
         if DAYS[day.weekday()] not in self.days:
             return None
         end = self._instant(day + _DAY if self.end <= self.start else day, self.end)
         return end if self._instant(day, self.start) <= now < end else None
 
     def _instant(self, day: date, local: time) -> datetime:
-        """Return the instant of a time of day.
-
-        At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change
-        for a skipped time.
-        """
+        # At a change of the clock as in RFC 5545: the first of two equal times; the offset before it for a skipped one.
         return datetime.combine(day, local, ZoneInfo(self.timezone)).astimezone(UTC)

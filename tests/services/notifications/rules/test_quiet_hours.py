@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.quiet_hours import QuietHours
+from app.schemas.notifications import DAYS
+from app.services.notifications.rules.quiet_hours import QuietHours
 
 BERLIN = "Europe/Berlin"
 NIGHT = QuietHours(time(22), time(7), BERLIN)
@@ -64,4 +65,5 @@ def test_every_minute_of_the_nights_of_both_changes_is_quiet_or_not_as_the_wall_
 
 
 def test_what_is_stored_is_read_again() -> None:
-    assert QuietHours.read(NIGHT.as_stored()) == NIGHT
+    stored = {"start": "22:00", "end": "07:00", "timezone": BERLIN, "days": list(DAYS)}
+    assert QuietHours.read(stored) == NIGHT
