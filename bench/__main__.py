@@ -6,7 +6,6 @@ docs/performance.md explains the figures. For a part: `make bench ARGS="--only r
 """
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ import structlog
 import uvloop
 
 from app.config import Settings
-from app.devstack.home import Home
 from app.runtime import open_process
 from bench import process, push, runs
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
-from bench.processes import Running, resident_megabytes, serving
 from bench.raw import APPLICATION_NAME
-from bench.servers import environment_of, servers
+from bench.servers import Running, environment_of, resident_megabytes, servers, serving
 from bench.table import render, row
 
 _WARM_UP_SECONDS: Final = 0.5
@@ -118,11 +115,23 @@ class Bench:
 async def _measure(options: Options, settings: Settings, folder: Path) -> list[tuple[str, ...]]:
     async with open_process(settings, name="bench") as process:
         connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
-        account = await make_account(process.sessions, connection)
+        account = await make_account(process.sessions)
         projects = await fill(process.sessions, connection, account, options.sizes)
     with ExitStack() as stack:
-        service, raw = _start(stack, settings, folder)
-        before = options.beside and _start_service(stack, settings, folder, checkout=options.beside)
+
+        def start(
+            name: str, *arguments: str, ready: str = "/readyz", checkout: Path | None = None
+        ) -> Running:
+            environment = environment_of(settings)
+            return stack.enter_context(
+                serving(
+                    name, *arguments, folder=folder, ready=ready, checkout=checkout, environment=environment
+                )
+            )
+
+        serve = ("-m", "app.cli", "serve", "--port")
+        service, raw = start("api", *serve), start("raw", "-m", "bench.raw", ready="/ready")
+        before = options.beside and start("before", *serve, checkout=options.beside)
         click.echo(
             f"ready after {service.start_seconds:.2f} s, {resident_megabytes(service.pid):.0f} MB at rest; "
             f"{options.connections} connections\n"
@@ -143,39 +152,6 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
     return rows
-
-
-def _start_service(
-    stack: ExitStack, settings: Settings, folder: Path, *, checkout: Path | None = None
-) -> Running:
-    name = "before" if checkout else "api"
-    port = Home(folder).ports([name])[name]
-    return stack.enter_context(
-        serving(
-            *("-m", "app.cli", "serve", "--port", str(port)),
-            port=port,
-            environment=environment_of(settings),
-            ready="/readyz",
-            log=folder / f"{name}.log",
-            folder=checkout,
-        )
-    )
-
-
-def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
-    service = _start_service(stack, settings, folder)
-    ports = Home(folder).ports(["raw"])
-    environment = environment_of(settings)
-    raw = stack.enter_context(
-        serving(
-            *("-m", "bench.raw", str(ports["raw"])),
-            port=ports["raw"],
-            environment=environment,
-            ready="/ready",
-            log=folder / "raw.log",
-        )
-    )
-    return service, raw
 
 
 @click.command()
@@ -209,8 +185,8 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int, b
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
     if not options.only or options.only & {case.group for case in CASES}:
-        with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-            rows += uvloop.run(_measure(options, settings, Path(folder)))
+        with servers() as (settings, folder):
+            rows += uvloop.run(_measure(options, settings, folder))
     for group, measure in _APART.items():
         if not options.only or group in options.only:
             rows += measure()

@@ -61,8 +61,8 @@ def _update(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
         )
 
 
-def _beat(account: Account, project: ProjectOfSize) -> Iterator[Wire]:
-    body = orjson.dumps({"device_id": str(account.device_id)})
+def _beat(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    body = orjson.dumps({"device_id": str(project.device_id)})
     for task_id in itertools.cycle(project.task_ids):
         yield Wire("POST", f"{_url(project)}/{task_id}/presence/", body)
 

@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 
 from app.db import SessionFactory, unit_of_work
-from app.models import Project
 from app.services.accounts import accounts, api_keys
 from app.services.count_folding import FOLDED_AT_ONCE, TASK_COUNTS, fold_counts
 
@@ -84,38 +83,38 @@ SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 AND latest_run
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user that sends the measured requests, with an API key of all scopes and one device."""
+    """The user that sends the measured requests: the only member of a project, with an API key of all scopes."""
 
     user_id: int
-    organization_id: UUID
+    project_id: int
     authorization: str
-    device_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectOfSize:
-    """A project, the number of tasks that it was made with, and the newest ones that the caller may change."""
+    """A project, the number of its tasks, the newest ones that the caller may change, and the caller's device."""
 
     id: int
     size: int
     task_ids: tuple[UUID, ...]
+    device_id: UUID
 
 
-async def make_account(sessions: SessionFactory, connection: asyncpg.Connection) -> Account:
-    """Make the user that sends the measured requests, and other users, who create tasks of the projects."""
+async def make_account(sessions: SessionFactory) -> Account:
+    """Make the user that sends the measured requests."""
     async with unit_of_work(sessions) as session:
-        organization = await accounts.create_organization(session, "Bench")
-        user = await accounts.create_user(session, "bench@example.com")
+        project = await accounts.create_project(session, "Bench")
+        user = await accounts.create_user(session, "bench@example.com", project_ids=[project.id])
         key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
-    await connection.execute(_OTHERS)
-    device_id = await connection.fetchval(_DEVICE, user.id)
-    return Account(user.id, organization.id, f"Bearer {key.value}", device_id)
+    return Account(user.id, project.id, f"Bearer {key.value}")
 
 
 async def fill(
     sessions: SessionFactory, connection: asyncpg.Connection, account: Account, sizes: list[int]
 ) -> list[ProjectOfSize]:
-    """Make one project with each number of tasks, and have the database collect statistics about them."""
+    """Make one project with each number of tasks, of other users too; have the database collect statistics."""
+    await connection.execute(_OTHERS)
+    device_id = await connection.fetchval(_DEVICE, account.user_id)
     ids = [await _make_project(sessions, account, size) for size in sizes]
     dropped = await connection.fetch(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND starts_with(indexname, 'ix_')"
@@ -138,6 +137,7 @@ async def fill(
             project_id,
             size,
             tuple(row["id"] for row in await connection.fetch(_NEWEST, project_id, account.user_id)),
+            device_id,
         )
         for project_id, size in zip(ids, sizes, strict=True)
     ]
@@ -152,9 +152,6 @@ async def _fold(sessions: SessionFactory) -> None:
 
 async def _make_project(sessions: SessionFactory, account: Account, size: int) -> int:
     async with unit_of_work(sessions) as session:
-        made = await accounts.create_project(
-            session, f"Bench {size}", organization_id=account.organization_id
-        )
-        await accounts.add_member(session, user_id=account.user_id, project_id=made.id)
-        project = await session.get_one(Project, made.id)
+        project = await accounts.create_project(session, f"Bench {size}")
+        await accounts.add_member(session, user_id=account.user_id, project_id=project.id)
         return project.id

@@ -9,14 +9,10 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
-from app.devstack.home import Home
 from app.processes.own_program import module_command
-from bench.processes import resident_megabytes, serving
-from bench.servers import environment_of, servers
+from bench.servers import environment_of, resident_megabytes, servers, serving
 from bench.table import timing
 
 _ROUNDS: Final = 5
@@ -72,14 +68,9 @@ def rows() -> list[tuple[str, ...]]:
     for name, milliseconds in spent.items():
         if name != _LIBRARIES_ALONE:
             lines += timing(name, milliseconds, reference=spent[_LIBRARIES_ALONE], referee=_LIBRARIES_ALONE)
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        port = Home(Path(folder)).ports(["api"])["api"]
-        with serving(
-            *("-m", "app.cli", "serve", "--port", str(port)),
-            port=port,
-            environment=environment_of(settings),
-            ready="/readyz",
-            log=Path(folder) / "api.log",
-        ) as service:
+    with servers() as (settings, folder):
+        serve = ("-m", "app.cli", "serve", "--port")
+        environment = environment_of(settings)
+        with serving("api", *serve, folder=folder, ready="/readyz", environment=environment) as service:
             name = f"API ready ({resident_megabytes(service.pid):.0f} MB at rest)"
             return [*lines, *timing(name, service.start_seconds * 1000)]

@@ -13,10 +13,8 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import time
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -29,17 +27,15 @@ from app.clients.expo.client import MAX_MESSAGES, MAX_PARALLEL_SENDS
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work
-from app.devstack.home import Home
 from app.enums import NotificationDecision, NotificationKind, OriginProduct, Platform, Urgency
 from app.ids import new_hex_id, new_id
 from app.models import Notification, PushToken, Task
 from app.runtime import ProcessContext, open_process
-from app.services.accounts import accounts
 from app.services.notifications.devices import hash_token
 from app.worker.loops.pushes import deliver_due
+from bench.data import make_account
 from bench.load import Wire, cpu_seconds, send_for
-from bench.processes import Running, serving
-from bench.servers import servers
+from bench.servers import Running, servers, serving
 from bench.slow_expo import LATENCY_SECONDS
 from bench.table import timing
 
@@ -61,17 +57,12 @@ _BACKENDS: Final = text("SELECT pid FROM pg_stat_activity WHERE application_name
 
 
 async def _task(process: ProcessContext) -> Task:
+    account, now = await make_account(process.sessions), utcnow()
     async with unit_of_work(process.sessions) as session:
-        organization = await accounts.create_organization(session, f"Bench {new_hex_id()[:8]}")
-        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
-        user = await accounts.create_user(
-            session, f"{new_hex_id()[:8]}@example.com", project_ids=[project.id]
-        )
-        now = utcnow()
         task = Task(
             id=new_id(),
-            project_id=project.id,
-            created_by_id=user.id,
+            project_id=account.project_id,
+            created_by_id=account.user_id,
             title="Bench",
             title_manually_set=True,
             description="",
@@ -206,15 +197,14 @@ def rows() -> list[tuple[str, ...]]:
 
 
 def _run() -> dict[str, Any]:
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        port = Home(Path(folder)).ports(["expo"])["expo"]
-        log = Path(folder) / "expo.log"
-        arguments = ("-m", "bench.slow_expo", str(port))
-        with serving(*arguments, port=port, environment={}, ready="/", log=log) as expo:
-            # What Expo allows is not what is measured here.
-            unlimited = {"expo_base_url": _url(expo), "expo_messages_per_second": 0}
-            # On the loop of a worker (ADR 9), not on uvloop.
-            return asyncio.run(_measure(settings.model_copy(update=unlimited), expo))
+    with (
+        servers() as (settings, folder),
+        serving("expo", "-m", "bench.slow_expo", folder=folder, ready="/", environment={}) as expo,
+    ):
+        # What Expo allows is not what is measured here.
+        unlimited = {"expo_base_url": _url(expo), "expo_messages_per_second": 0}
+        # On the loop of a worker (ADR 9), not on uvloop.
+        return asyncio.run(_measure(settings.model_copy(update=unlimited), expo))
 
 
 def main() -> int:

@@ -9,15 +9,11 @@ idle      processor time of a worker that waits
 import asyncio
 import json
 import logging
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -33,58 +29,27 @@ from app.enums import TERMINAL_STATUSES
 from app.main import create_app
 from app.models import Run
 from app.runtime import ProcessContext, open_process
-from app.services.accounts import accounts, api_keys
+from bench.data import Account, make_account
 from bench.load import cpu_seconds
-from bench.servers import environment_of, servers
+from bench.servers import environment_of, running, servers
 from bench.table import timing
 
 _STARTS: Final = 15
 _RUNS: Final = 24
 _IDLE_SECONDS: Final = 8.0
-_STOP_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 120.0
 _TO_CLAIM: Final = "run: answer to claim, median ms"
 _TO_SPAWN: Final = "run: claim to agent's process, median ms"
 _BARS_MS: Final = {_TO_CLAIM: 5.0, _TO_SPAWN: 30.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user who starts the measured runs: a project, and headers with an API key."""
-
-    project_id: int
-    headers: dict[str, str]
-
-
-@contextmanager
-def running(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
-    """Run `python ARGUMENTS` with these settings in its environment; yield its process id; end it afterwards."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, *arguments],
-            env={**os.environ, **environment_of(settings), **environment},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            # What it still does was measured already.
-            process.kill()
-            process.wait()
-
-
 @asynccontextmanager
 async def working(settings: Settings, log: Path, **environment: str) -> AsyncGenerator[int, None]:
     """Run a worker with its own home folder beside its log; yield its process id once it claims runs."""
-    variables = {"TASKBEACON_HOME": str(log.with_suffix(".home"))} | environment
-    with running("-m", "app.cli", "worker", settings=settings, log=log, **variables) as pid:
+    variables = {**environment_of(settings), "TASKBEACON_HOME": str(log.with_suffix(".home")), **environment}
+    with running("-m", "app.cli", "worker", log=log, environment=variables) as worker:
         await until(lambda: _is_logged(log, "worker.started"))
-        yield pid
+        yield worker.pid
 
 
 def first_events(log: Path) -> dict[tuple[str, str], float]:
@@ -111,15 +76,10 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def asked_here(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
     """Yield an HTTP client for the API, which runs in this process, and the account that it acts for."""
-    async with unit_of_work(process.sessions) as session:
-        organization = await accounts.create_organization(session, "Bench")
-        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
-        user = await accounts.create_user(session, "runs@example.com", project_ids=[project.id])
-        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
-    account = Account(project.id, {"Authorization": f"Bearer {key.value}"})
+    account = await make_account(process.sessions)
     transport = httpx.ASGITransport(create_app(process.settings, process=process))
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://bench", headers=account.headers
+        transport=transport, base_url="http://bench", headers={"Authorization": account.authorization}
     ) as client:
         yield client, account
 
@@ -205,16 +165,16 @@ async def _measure(settings: Settings, folder: Path) -> dict[str, float]:
 
 def rows() -> list[tuple[str, ...]]:
     """Measure the start of runs; return rows of the table of `make bench`."""
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        found = asyncio.run(_measure(settings, Path(folder)))
+    with servers() as (settings, folder):
+        found = asyncio.run(_measure(settings, folder))
     return [line for name in _BARS_MS for line in timing(name, found[name])]
 
 
 def main() -> int:
     """Measure runs and print the figures; return 1 if a bar is missed, else 0."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        found = asyncio.run(_measure(settings, Path(folder)))
+    with servers() as (settings, folder):
+        found = asyncio.run(_measure(settings, folder))
     for name, figure in found.items():
         click.echo(f"{name:<42} {figure:8.2f}" + (f"   bar {_BARS_MS[name]:.0f}" if name in _BARS_MS else ""))
     return int(any(found[name] >= bar for name, bar in _BARS_MS.items()))
