@@ -32,12 +32,13 @@ from app.models import (
     UserIntegration,
 )
 from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
+from app.statements import Prepared
 
 Row = TypeVar("Row", bound=Base)
 
 # Constants, which are put together but once: tests make thousands of tasks and runs.
-_COUNTERS = Base.metadata.tables[TaskCounter.__tablename__]
-_NEXT_NUMBER = (
+_COUNTERS, _RUNS, _TASKS = (Base.metadata.tables[model.__tablename__] for model in (TaskCounter, Run, Task))
+_NEXT_NUMBER = Prepared(
     upsert(_COUNTERS)
     .values(project_id=bindparam("project"), next_number=1)
     .on_conflict_do_update(
@@ -46,10 +47,15 @@ _NEXT_NUMBER = (
     .returning(_COUNTERS.c.next_number - 1)
 )
 _LATEST_RUN = (
-    select(Run.id, Run.status)
-    .where(Run.task_id == bindparam("task"))
-    .order_by(Run.created_at.desc(), Run.id.desc())
+    select(_RUNS.c.id)
+    .where(_RUNS.c.task_id == bindparam("task"))
+    .order_by(_RUNS.c.created_at.desc(), _RUNS.c.id.desc())
     .limit(1)
+)
+_NOTE_LATEST_RUN = Prepared(
+    update(_TASKS)
+    .where(_TASKS.c.id == _RUNS.c.task_id, _RUNS.c.id == _LATEST_RUN.scalar_subquery())
+    .values(latest_run_id=_RUNS.c.id, latest_run_status=_RUNS.c.status)
 )
 
 
@@ -162,7 +168,7 @@ async def make_task(
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:
-    number: int = (await session.execute(_NEXT_NUMBER, {"project": project.id})).scalar_one()
+    (number,) = await _NEXT_NUMBER.one(session, {"project": project.id})
     return number
 
 
@@ -187,10 +193,7 @@ async def make_run(
     run = Run(**(values | overrides))
     session.add(run)
     await session.flush()
-    row = (await session.execute(_LATEST_RUN, {"task": task.id})).one()
-    await session.execute(
-        update(Task).where(Task.id == task.id).values(latest_run_id=row.id, latest_run_status=row.status)
-    )
+    await _NOTE_LATEST_RUN.perform(session, {"task": task.id})
     return run
 
 
