@@ -77,7 +77,7 @@ _URL_REUSED_FOR = timedelta(minutes=55)
 _URLS_KEPT = 20_000
 _CHECK_LIFETIME = timedelta(minutes=5)
 
-# Small calls have this time limit, so that an outage becomes an error and not a hanging request.
+# The time limit of small calls, so that an outage becomes an error and not a hanging request.
 _SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _STREAMS = 100
@@ -154,11 +154,15 @@ class S3Clients(NamedTuple):
 
 
 class ObjectStore:
-    """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable."""
+    """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
-    def __init__(self, settings: Settings) -> None:
+    A call takes at most `seconds`, and longer by what it sends.
+    """
+
+    def __init__(self, settings: Settings, *, seconds: float = _SECONDS) -> None:
         self.bucket = settings.s3_bucket
         self._settings = settings
+        self._seconds = seconds
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
@@ -183,11 +187,11 @@ class ObjectStore:
 
     @asynccontextmanager
     async def _calling(
-        self, what: str, *, seconds: float = _SECONDS, of_object: bool = False, writes: bool = False
+        self, what: str, *, size: int = 0, of_object: bool = False, writes: bool = False
     ) -> AsyncGenerator[Any, None]:
         client = (await self.clients()).internal
         with failures(what, of_object=of_object, writes=writes):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._seconds + size / _SLOWEST_UPLOAD):
                 yield client
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
@@ -195,9 +199,7 @@ class ObjectStore:
         request = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "Tagging": urlencode(tags)}
         # A file that the worker has just written to a local disk.
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
-        async with self._calling(
-            f"store {key}", seconds=_SECONDS + size / _SLOWEST_UPLOAD, writes=True
-        ) as client:
+        async with self._calling(f"store {key}", size=size, writes=True) as client:
             if isinstance(body, bytes):
                 await client.put_object(Body=body, **request)
             else:
@@ -223,8 +225,9 @@ class ObjectStore:
         if (info.size or 0) < size:
             raise ObjectTooShort(key)
         target = {"Bucket": self.bucket, "Key": key}
-        seconds = _SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD
-        async with self._calling(f"extend {key}", seconds=seconds, of_object=True, writes=True) as client:
+        async with self._calling(
+            f"extend {key}", size=size + len(tail), of_object=True, writes=True
+        ) as client:
             upload = await client.create_multipart_upload(
                 **target, ContentType=content_type, Tagging=urlencode(tags)
             )
@@ -240,7 +243,7 @@ class ObjectStore:
             except BaseException:
                 # Best effort: parts of an unfinished upload are never part of the object.
                 with suppress(Exception):
-                    async with asyncio.timeout(_SECONDS):
+                    async with asyncio.timeout(self._seconds):
                         await client.abort_multipart_upload(**part)
                 raise
 
@@ -301,7 +304,7 @@ class ObjectStore:
     async def _stream(self) -> AsyncGenerator[None, None]:
         # Slow readers cannot take every connection.
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await self._streams.acquire()
         except TimeoutError:
             raise ObjectStoreUnavailable("too many objects are being read") from None
@@ -418,7 +421,7 @@ class ObjectStore:
             return
         url = self._internal.sign("", _CHECK_LIFETIME, method="HEAD")
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 status = await asyncio.to_thread(_head, url)
         except (HTTPClientError, TimeoutError):
             # Without the error's own message, which contains the URL.

@@ -17,8 +17,10 @@ from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import patient
 from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
+# Of one call of the store.
+CALL_SECONDS = 2
 # Far more than it takes, and less than to wait for each of several calls, or once for each attempt of the library.
-QUICKLY_SECONDS = 30
+QUICKLY_SECONDS = 20
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -32,7 +34,7 @@ async def shared_server(settings: Settings) -> AsyncGenerator[Interruptible, Non
 async def shared_store(settings: Settings, shared_server: Interruptible) -> AsyncGenerator[ObjectStore, None]:
     """A store behind a server that can fail; clients upload past it, to the public host."""
     behind = {"s3_endpoint_url": shared_server.url, "s3_public_endpoint_url": settings.s3_endpoint_url}
-    async with ObjectStore(settings.model_copy(update=behind)) as store:
+    async with ObjectStore(settings.model_copy(update=behind), seconds=CALL_SECONDS) as store:
         yield store
 
 

@@ -200,7 +200,8 @@ class TestStoreAway:
     async def object_store(
         self, settings: Settings, server: Interruptible
     ) -> AsyncGenerator[ObjectStore, None]:
-        async with ObjectStore(settings.model_copy(update={"s3_endpoint_url": server.url})) as store:
+        behind = settings.model_copy(update={"s3_endpoint_url": server.url})
+        async with ObjectStore(behind, seconds=2) as store:
             yield store
 
     async def test_follower_hears_before_it_is_stored_and_of_a_gap_if_it_is_not(
