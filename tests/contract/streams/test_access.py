@@ -1,6 +1,8 @@
 """Streams end when their caller loses access (contract 6.4, 14.2, 15.2), over real HTTP."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -10,38 +12,43 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import ApiKey, Membership, Project, Task, User
+from tests.support.assertions import concerning
 from tests.support.factories import make_user
-from tests.support.web.streams import StreamReader, following
+from tests.support.web.streams import following
 
-JSON = dict[str, Any]
-KINDS = ["project", "inbox", "run", "project and run"]
+Opened = Callable[..., AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-def opened(
-    api: httpx.AsyncClient, project: Project, url: str, run: JSON, request: pytest.FixtureRequest
-) -> AbstractAsyncContextManager[StreamReader]:
+def ending(api: httpx.AsyncClient, project: Project, url: str, run: dict[str, Any]) -> Opened:
+    """Follow some kinds of streams, each of which must end in the block, and not because its life is over."""
     events = f"/api/projects/{project.id}/events"
-    match request.param:
-        case "project":
-            return following(api, events)
-        case "project's inbox":
-            return following(api, events, topics="inbox")
-        case "inbox":
-            return following(api, "/api/users/@me/inbox")
-        case "run":
-            return following(api, url)
-        case _:
-            return following(api, events, topics=f"tasks,run:{run['id']}")
+    kinds = {
+        "project": partial(following, api, events),
+        "project's inbox": partial(following, api, events, topics="inbox"),
+        "inbox": partial(following, api, "/api/users/@me/inbox"),
+        "run": partial(following, api, url),
+        "project and run": partial(following, api, events, topics=f"tasks,run:{run['id']}"),
+    }
+
+    @asynccontextmanager
+    async def ending(*names: str) -> AsyncGenerator[None, None]:
+        async with AsyncExitStack() as stack:
+            streams = {name: await stack.enter_async_context(kinds[name]()) for name in names}
+            assert {stream.response.status_code for stream in streams.values()} == {200}
+            yield
+            for name, stream in streams.items():
+                with concerning(name):
+                    assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
+
+    return ending
 
 
-@pytest.mark.parametrize("opened", KINDS, indirect=True)
 @pytest.mark.parametrize("what", ["revoked", "expired", "inactive"])
-async def test_stream_ends_with_the_key(
-    opened: AbstractAsyncContextManager[StreamReader], session: AsyncSession, owner: User, what: str
+async def test_streams_end_with_the_key(
+    ending: Opened, session: AsyncSession, owner: User, what: str
 ) -> None:
-    async with opened as stream:
-        assert stream.response.status_code == 200
+    async with ending("project", "inbox", "run", "project and run"):
         match what:
             case "revoked":
                 await session.execute(update(ApiKey).values(revoked_at=utcnow()))
@@ -49,25 +56,20 @@ async def test_stream_ends_with_the_key(
                 await session.execute(update(ApiKey).values(expires_at=utcnow()))
             case _:
                 await session.execute(update(User).where(User.id == owner.id).values(is_active=False))
-        assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
 
 
-@pytest.mark.parametrize("opened", ["project", "project's inbox"], indirect=True)
-async def test_stream_of_a_project_ends_with_the_membership(
-    opened: AbstractAsyncContextManager[StreamReader], session: AsyncSession, owner: User
+async def test_streams_of_a_project_end_with_the_membership(
+    ending: Opened, session: AsyncSession, owner: User
 ) -> None:
     """Regression: a stream without a run stayed open, silent, until its life was over."""
-    async with opened as stream:
-        assert stream.response.status_code == 200
+    async with ending("project", "project's inbox"):
         await session.execute(delete(Membership).where(Membership.user_id == owner.id))
-        assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
 
 
-@pytest.mark.parametrize("opened", ["run", "project and run"], indirect=True)
 @pytest.mark.parametrize("what", ["membership ended", "task is private"])
-async def test_stream_ends_when_its_run_is_not_visible_any_more(
+async def test_streams_end_when_their_run_is_not_visible_any_more(
     api: httpx.AsyncClient,
-    opened: AbstractAsyncContextManager[StreamReader],
+    ending: Opened,
     url: str,
     session: AsyncSession,
     project: Project,
@@ -75,11 +77,9 @@ async def test_stream_ends_when_its_run_is_not_visible_any_more(
     what: str,
 ) -> None:
     other = await make_user(session, projects=[project])
-    async with opened as stream:
-        assert stream.response.status_code == 200
+    async with ending("run", "project and run"):
         if what == "membership ended":
             await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         else:
             await session.execute(update(Task).values(created_by_id=other.id))
-        assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
     assert (await api.get(url)).status_code in {403, 404}

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import ApiKey, ConsoleSession, Project, User
+from tests.support.assertions import concerning
 from tests.support.factories import make_key
 from tests.support.web.clients import socket_client
 from tests.support.web.serving import serving
@@ -39,22 +40,21 @@ async def open_page(application: FastAPI, session: AsyncSession, owner: User) ->
 
 
 @pytest.mark.parametrize("what", ["revoked", "expired", "inactive", "ended", "too old"])
-@pytest.mark.parametrize("which", ["project", "inbox", "run"])
 async def test_end_with_the_session(
-    open_page: Page, session: AsyncSession, project: Project, owner: User, what: str, which: str
+    open_page: Page, session: AsyncSession, project: Project, owner: User, what: str
 ) -> None:
     page = await open_page()
     opened = (await page.get(SESSION)).json()["id"]
     tasks = f"/api/projects/{project.id}/tasks"
     task = (await page.post(tasks, json={"title": "Say hello"})).json()["id"]
     run = (await page.post(f"{tasks}/{task}/runs")).json()["id"]
-    url = {
-        "project": f"/api/projects/{project.id}/events",
-        "inbox": "/api/users/@me/inbox",
-        "run": f"{tasks}/{task}/runs/{run}",
-    }[which]
-    async with following(page, url) as stream:
-        assert stream.response.status_code == 200
+    async with (
+        following(page, f"/api/projects/{project.id}/events") as of_project,
+        following(page, "/api/users/@me/inbox") as of_inbox,
+        following(page, f"{tasks}/{task}/runs/{run}") as of_run,
+    ):
+        streams = {"project": of_project, "inbox": of_inbox, "run": of_run}
+        assert {stream.response.status_code for stream in streams.values()} == {200}
         match what:
             case "revoked":
                 await session.execute(update(ApiKey).values(revoked_at=utcnow()))
@@ -68,7 +68,9 @@ async def test_end_with_the_session(
                 await session.execute(
                     update(ConsoleSession).values(last_used_at=utcnow() - timedelta(days=14))
                 )
-        assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
+        for which, stream in streams.items():
+            with concerning(which):
+                assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
     assert (await page.get(SESSION)).status_code == 401
 
 
