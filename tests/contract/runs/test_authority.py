@@ -288,8 +288,8 @@ async def test_rule_holds_for_every_way_and_caller(
     anonymous: httpx.AsyncClient, scene: Scene, way: Way, caller: str
 ) -> None:
     await leave(scene, caller)
-    # A gate refuses some callers before it looks at the run: each value once is enough for them.
-    cases = zip(AUTHORSHIPS, ENVIRONMENTS, strict=True) if caller in REFUSALS else ALL_CASES
+    # A gate refuses some callers before it looks at the run: one that they may want most is enough for them.
+    cases = [("linked", "own")] if caller in REFUSALS else ALL_CASES
     for authorship, environment in cases:
         wanted = expected(way, caller, authorship, environment)
         run = await scene.make_run(way.status, authorship, environment)
