@@ -37,6 +37,12 @@ def config(empty_database: str) -> Config:
     return migration_config(empty_database)
 
 
+@pytest.fixture
+def migrated_database(databases: Databases, worker_id: str) -> Generator[str, None, None]:
+    """A database that `upgrade` has taken from nothing to the newest revision."""
+    yield from databases.lend(f"{worker_id}_migrated")
+
+
 def fetch(url: str, query: str) -> list[asyncpg.Record]:
     async def run() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(url.replace("+asyncpg", ""))
@@ -53,29 +59,25 @@ def tables(url: str) -> set[str]:
     return {row["tablename"] for row in rows}
 
 
-def test_upgrade_makes_exactly_the_tables_of_the_models(config: Config, empty_database: str) -> None:
-    command.upgrade(config, "head")
-    assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
+def test_upgrade_makes_exactly_the_tables_of_the_models(migrated_database: str) -> None:
+    assert tables(migrated_database) == {*Base.metadata.tables, "alembic_version"}
     # Raises where models and schema differ.
+    command.check(migration_config(migrated_database))
+
+
+def test_every_step_can_be_taken_back_and_they_leave_nothing(config: Config, empty_database: str) -> None:
+    for revision in reversed(_REVISIONS):
+        # Takes the step before it again.
+        command.upgrade(config, revision.revision)
+        command.downgrade(config, "-1")
+    command.upgrade(config, "head")
     command.check(config)
 
-
-def test_downgrade_leaves_nothing_and_upgrade_works_again(config: Config, empty_database: str) -> None:
-    command.upgrade(config, "head")
     command.downgrade(config, "base")
+
     assert tables(empty_database) == {"alembic_version"}
     kept = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'"
     assert fetch(empty_database, kept) == []
-    command.upgrade(config, "head")
-    command.check(config)
-
-
-def test_every_step_can_be_taken_back(config: Config, empty_database: str) -> None:
-    for revision in reversed(_REVISIONS):
-        command.upgrade(config, revision.revision)
-        command.downgrade(config, "-1")
-        command.upgrade(config, revision.revision)
-    assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
 
 
 def fail_to_build(url: str, name: str, table: str) -> None:
@@ -198,20 +200,18 @@ def test_reminders_and_retractions_that_are_asked_for_become_rows(
     assert len(rows) == 2
 
 
-def test_second_upgrade_keeps_revision_and_schema(config: Config, empty_database: str) -> None:
-    command.upgrade(config, "head")
+def test_second_upgrade_keeps_revision_and_schema(migrated_database: str) -> None:
     # xmin: the transaction that wrote a row.
     queries = (
         "SELECT xmin::text, version_num FROM alembic_version",
         "SELECT attrelid, attname, xmin::text FROM pg_attribute WHERE attnum > 0 ORDER BY 1, attnum",
     )
-    before = [fetch(empty_database, query) for query in queries]
+    before = [fetch(migrated_database, query) for query in queries]
 
-    command.upgrade(config, "head")
+    command.upgrade(migration_config(migrated_database), "head")
 
-    assert [fetch(empty_database, query) for query in queries] == before
+    assert [fetch(migrated_database, query) for query in queries] == before
     assert before[0][0]["version_num"] == _REVISIONS[0].revision
-    command.check(config)
 
 
 def test_checks_hold_the_values_of_the_models(database_url: str) -> None:
@@ -248,19 +248,19 @@ def test_there_is_one_head() -> None:
 FIRST_RELEASE = "0036"
 
 
-def breaking(config: Config, url: str) -> dict[str, list[str]]:
+def breaking(config: Config, url: str, *, after: str) -> dict[str, list[str]]:
     """Return the changes of each later revision that may break the release before it and that it does not explain."""
-    command.upgrade(config, FIRST_RELEASE)
+    command.upgrade(config, after)
     scripts = ScriptDirectory.from_config(config)
     found: dict[str, list[str]] = {}
     before = asyncio.run(look(url))
-    for script in reversed(list(scripts.iterate_revisions("heads", FIRST_RELEASE))):
+    for script in reversed(list(scripts.iterate_revisions("heads", after))):
         command.upgrade(config, script.revision)
-        after = asyncio.run(look(url))
-        changes = list(breaking_changes(before, after))
+        now = asyncio.run(look(url))
+        changes = list(breaking_changes(before, now))
         if changes and not re.search(r"^Contract: \w{3,}", script.module.__doc__ or "", re.MULTILINE):
             found[script.revision] = changes
-        before = after
+        before = now
     return found
 
 
@@ -273,7 +273,7 @@ async def look(url: str) -> Schema:
 
 
 def test_no_revision_breaks_the_release_before_it(config: Config, empty_database: str) -> None:
-    assert breaking(config, empty_database) == {}
+    assert breaking(config, empty_database, after=FIRST_RELEASE) == {}
 
 
 _PLANTED = """{explanation}
@@ -297,16 +297,16 @@ def upgrade() -> None:
     ],
 )
 def test_planted_revision_is_found_unless_it_ends_what_no_release_uses(
-    config: Config, empty_database: str, tmp_path: Path, docstring: str, found: list[str] | None
+    migrated_database: str, tmp_path: Path, docstring: str, found: list[str] | None
 ) -> None:
-    planted = _PLANTED.format(
-        explanation=f'"""Drop a column.\n\n{docstring}\n"""', head=_REVISIONS[0].revision
-    )
+    head = _REVISIONS[0].revision
+    planted = _PLANTED.format(explanation=f'"""Drop a column.\n\n{docstring}\n"""', head=head)
     (tmp_path / "planted.py").write_text(planted)
+    config = migration_config(migrated_database)
     versions = Path(str(config.get_main_option("script_location"))) / "versions"
     config.set_main_option("version_locations", f"{versions}:{tmp_path}")
 
-    assert breaking(config, empty_database) == ({"planted": found} if found else {})
+    assert breaking(config, migrated_database, after=head) == ({"planted": found} if found else {})
 
 
 _HARMFUL = (
