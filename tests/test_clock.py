@@ -14,6 +14,8 @@ from app.services.shared_clock import ClockSkewed, keep_synchronised, require_ma
 from tests.support.waiting import eventually
 
 CLOSE = timedelta(seconds=5)
+# Less than any two clocks are apart.
+NONE = timedelta(microseconds=-1)
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +65,7 @@ async def test_process_goes_by_the_clock_of_the_database_again_after_a_fault(
     fault: str,
     level: str,
 ) -> None:
-    monkeypatch.setattr(shared_clock, "_EVERY_SECONDS", 0.01)
-    async with keep_synchronised(sessions):
+    async with keep_synchronised(sessions, seconds=0.01):
         with monkeypatch.context() as planted:
             planted.setattr(shared_clock, "_CLOCK", text(fault))
             await eventually(lambda: "clock.not_synchronised" in caplog.text)
@@ -76,20 +77,15 @@ async def test_process_goes_by_the_clock_of_the_database_again_after_a_fault(
 
 
 async def test_clock_that_drifts_off_while_the_process_runs_is_logged(
-    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sessions: SessionFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(shared_clock, "_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(shared_clock, "MAX_SKEW", timedelta(microseconds=-1))
-    async with keep_synchronised(sessions):
+    async with keep_synchronised(sessions, seconds=0.01, max_skew=NONE):
         await eventually(lambda: "clock.skewed" in caplog.text)
 
     assert {record.levelname for record in caplog.records if "clock.skewed" in record.message} == {"ERROR"}
 
 
-async def test_machine_with_a_clock_that_is_off_is_refused(
-    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_machine_with_a_clock_that_is_off_is_refused(sessions: SessionFactory) -> None:
     await require_machine_time(sessions)
-    monkeypatch.setattr(shared_clock, "MAX_SKEW", timedelta(microseconds=-1))
     with pytest.raises(ClockSkewed, match=r"NTP"):
-        await require_machine_time(sessions)
+        await require_machine_time(sessions, max_skew=NONE)

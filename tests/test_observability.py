@@ -5,6 +5,7 @@ import io
 import logging
 import secrets
 from collections.abc import Generator
+from contextlib import redirect_stderr
 
 import orjson
 import pytest
@@ -20,11 +21,9 @@ DATABASE_URL = "postgresql://taskbeacon:hunter2hunter2@db.internal:5432/taskbeac
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO, None, None]:
+def lines() -> Generator[io.StringIO, None, None]:
     """The log lines of this process, as JSON."""
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stderr", written)
-    with kept_logging():
+    with redirect_stderr(io.StringIO()) as written, kept_logging():
         configure_logging(LogFormat.JSON, "INFO")
         yield written
 
@@ -128,7 +127,7 @@ def test_colours_for_a_terminal_are_left_out(lines: io.StringIO) -> None:
     assert event["pid"] == 1
 
 
-def test_stream_that_takes_nothing_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stream_that_takes_nothing_stops_no_work() -> None:
     """A full disk behind standard error, or a reader that has gone."""
 
     class Full(io.StringIO):
@@ -136,18 +135,15 @@ def test_stream_that_takes_nothing_stops_no_work(monkeypatch: pytest.MonkeyPatch
         def write(self, _text: str) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("sys.stderr", Full())
-    with kept_logging():
+    with redirect_stderr(Full()), kept_logging():
         configure_logging(LogFormat.JSON, "INFO")
         structlog.get_logger("app.test").info("run.claimed")
         structlog.get_logger("app.test").exception("it.failed")
 
 
 @pytest.mark.parametrize("log_format", LogFormat)
-def test_events_below_the_level_are_left_out(monkeypatch: pytest.MonkeyPatch, log_format: LogFormat) -> None:
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stderr", written)
-    with kept_logging():
+def test_events_below_the_level_are_left_out(log_format: LogFormat) -> None:
+    with redirect_stderr(io.StringIO()) as written, kept_logging():
         configure_logging(log_format, "warning")
         structlog.get_logger("app.test").info("run.claimed")
         structlog.get_logger("app.test").warning("run.lost")

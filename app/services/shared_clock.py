@@ -44,7 +44,7 @@ async def _read(session: AsyncSession) -> Reading:
     return Reading(instant, (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2))
 
 
-async def require_machine_time(sessions: SessionFactory) -> None:
+async def require_machine_time(sessions: SessionFactory, *, max_skew: timedelta = MAX_SKEW) -> None:
     """Make `app.clock.utcnow` return the database's time, and check that this machine's clock differs little from it.
 
     From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
@@ -53,7 +53,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
     """
     await synchronise(sessions)
     skew = machine_skew()
-    if abs(skew) > MAX_SKEW:
+    if abs(skew) > max_skew:
         raise ClockSkewed(
             f"the clock of this machine is {_apart(skew)} that of the database; at most "
             f"{MAX_SKEW.total_seconds():.0f} s are allowed: synchronise both (NTP)"
@@ -63,16 +63,18 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 
 
 @asynccontextmanager
-async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
-    """Synchronise with the database's clock now, and every half minute until the block ends."""
+async def keep_synchronised(
+    sessions: SessionFactory, *, seconds: float = _EVERY_SECONDS, max_skew: timedelta = MAX_SKEW
+) -> AsyncGenerator[None, None]:
+    """Synchronise with the database's clock now, and repeatedly until the block ends."""
     await synchronise(sessions)
-    async with repeating(_EVERY_SECONDS, partial(_keep, sessions), event="clock.not_synchronised"):
+    async with repeating(seconds, partial(_keep, sessions, max_skew), event="clock.not_synchronised"):
         yield
 
 
-async def _keep(sessions: SessionFactory) -> None:
+async def _keep(sessions: SessionFactory, max_skew: timedelta) -> None:
     await synchronise(sessions)
-    if abs(skew := machine_skew()) > MAX_SKEW:
+    if abs(skew := machine_skew()) > max_skew:
         log.error("clock.skewed", machine=f"{_apart(skew)} the database")
 
 

@@ -18,9 +18,16 @@ POLICY = (
 
 
 @pytest.fixture
-def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A build, in place of that of the package."""
-    folder = tmp_path / "dist"
+def not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for a build, in place of that of the package."""
+    monkeypatch.setattr(files, "FOLDER", tmp_path / "dist")
+    return tmp_path / "dist"
+
+
+@pytest.fixture
+def dist(not_built: Path, tmp_path: Path) -> Path:
+    """A build."""
+    folder = not_built
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text(INDEX)
     (folder / "sw.js").write_text("self.onpush = null")
@@ -28,7 +35,6 @@ def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "assets" / "index-h4sh.js").write_text("console.log(1)")
     (folder / "assets" / "index-h4sh.js.gz").write_bytes(gzip.compress(b"console.log(1)"))
     (tmp_path / "secret.txt").write_text("secret")
-    monkeypatch.setattr(files, "FOLDER", folder)
     return folder
 
 
@@ -119,10 +125,8 @@ def test_policy_allows_the_object_store_alone() -> None:
     assert "connect-src 'self' https://s3.eu-north-1.amazonaws.com https://files.s3." in amazon
 
 
-async def test_page_says_how_to_build_it(
-    anonymous: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "FOLDER", tmp_path / "dist")
+@pytest.mark.usefixtures("not_built")
+async def test_page_says_how_to_build_it(anonymous: httpx.AsyncClient) -> None:
     for path in ("/console", "/console/login", "/console/assets/index-h4sh.js"):
         response = await anonymous.get(path)
         assert response.status_code == 404

@@ -39,11 +39,15 @@ def witness() -> Iterator[Witness]:
     registry.unregister(witness)
 
 
-async def test_concurrent_requests_cost_one_collection(
-    anonymous: httpx.AsyncClient, witness: Witness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def not_collected_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_metrics", Coalesced[bytes]())
 
+
+@pytest.mark.usefixtures("not_collected_yet")
+async def test_concurrent_requests_cost_one_collection(
+    anonymous: httpx.AsyncClient, witness: Witness
+) -> None:
     answers = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(20)))
 
     assert {answer.status_code for answer in answers} == {200}
@@ -62,10 +66,8 @@ async def test_metrics_are_collected_once_a_second_at_most(
     assert len(witness.threads) <= 1 + (time.monotonic() - started)
 
 
-async def test_methods_that_a_route_lacks_make_no_series(
-    anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "_metrics", Coalesced[bytes]())
+@pytest.mark.usefixtures("not_collected_yet")
+async def test_methods_that_a_route_lacks_make_no_series(anonymous: httpx.AsyncClient) -> None:
     for method in ("PUT", "PATCH", "DELETE"):
         assert (await anonymous.request(method, "/livez")).status_code == 405
     lines = (await anonymous.get("/metrics")).text.splitlines()

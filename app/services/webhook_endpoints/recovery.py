@@ -43,7 +43,13 @@ log = structlog.get_logger(__name__)
 
 
 async def recover(
-    session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
+    session: AsyncSession,
+    caller: Principal,
+    endpoint_id: UUID,
+    body: RecoverIn,
+    *,
+    settings: Settings,
+    most: int = MOST_AGAIN,
 ) -> int:
     """Send failed and cancelled deliveries of a period again; return how many.
 
@@ -57,7 +63,7 @@ async def recover(
     until = now if body.until is None else min(body.until, now)
     if until < body.since:
         raise InvalidInput("The end may not be before the beginning.", attr="until")
-    count = await _send_again(session, endpoint_id, body.since, until)
+    count = await _send_again(session, endpoint_id, body.since, until, most)
     if body.only is RecoverOnly.ALL:
         count += await _begin(session, endpoint_id, body.since, until)
     ledger.wake_readers(session)
@@ -116,7 +122,9 @@ async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch
     return await rows_of(session, statement, Pair, place.values())
 
 
-async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
+async def _send_again(
+    session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime, most: int
+) -> int:
     delivery = WebhookEndpointDelivery
     missed = (
         delivery.endpoint_id == endpoint_id,
@@ -127,10 +135,10 @@ async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime,
         # For an index: nothing before it is read.
         delivery.created_at >= since - _CLOCKS_APART,
     )
-    some = select(delivery.id).where(*missed).limit(MOST_AGAIN + 1).subquery()
+    some = select(delivery.id).where(*missed).limit(most + 1).subquery()
     count = await session.scalar(select(func.count()).select_from(some)) or 0
-    if count > MOST_AGAIN:
-        error = f"More than {MOST_AGAIN} messages were missed in this period; choose a shorter one."
+    if count > most:
+        error = f"More than {most} messages were missed in this period; choose a shorter one."
         raise InvalidInput(error, attr="since")
     again = await session.execute(
         update(delivery)

@@ -34,8 +34,8 @@ _SKIPPED = Counter(
 log = structlog.get_logger(__name__)
 
 
-async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
-    """Make the deliveries of the next events, at most `batch`; return the number of events.
+async def relay_events(session: AsyncSession, *, link: str, batch: int, most: int = MOST_DELIVERIES) -> int:
+    """Make the deliveries of the next events, at most `batch`, or fewer for `most` deliveries; return their number.
 
     0: there are none, or another process relays.
     """
@@ -48,7 +48,7 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
         return 0
     places = [Cursor(transaction_id, seq) for transaction_id, seq, _ in events]
     project_ids = {project_id for _, _, project_id in events}
-    place = await _deliver(session, project_ids, cursor, places[-1], link=link)
+    place = await _deliver(session, project_ids, cursor, places[-1], link=link, most=most)
     await session.execute(
         update(EventCursor)
         .where(EventCursor.reader == _READER)
@@ -58,7 +58,7 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
 
 
 async def _deliver(
-    session: AsyncSession, project_ids: Collection[int], after: Cursor, last: Cursor, *, link: str
+    session: AsyncSession, project_ids: Collection[int], after: Cursor, last: Cursor, *, link: str, most: int
 ) -> Cursor:
     receivers = await lock_receivers(session, WebhookEndpoint.project_id.in_(project_ids))
     if not receivers:
@@ -70,9 +70,9 @@ async def _deliver(
         # Events from before an endpoint was created are sent only by a recovery.
         WebhookEndpoint.created_at <= Event.occurred_at,
     )
-    ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id).limit(MOST_DELIVERIES + 1)
+    ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id).limit(most + 1)
     pairs = await rows_of(session, ordered, Pair, after.values())
-    if len(pairs) > MOST_DELIVERIES:
+    if len(pairs) > most:
         # Whole events: the last one may have further deliveries.
         cut = pairs[-1].event.place
         pairs = [pair for pair in pairs if pair.event.place < cut]
