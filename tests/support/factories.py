@@ -168,6 +168,7 @@ async def make_task(
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:
+    number: int
     (number,) = await _NEXT_NUMBER.one(session, {"project": project.id})
     return number
 
