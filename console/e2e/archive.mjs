@@ -1,5 +1,5 @@
 // A task is not archived by one press while its agent asks or works.
-import { call, newRun } from "./api.mjs";
+import { call, newRun, start } from "./api.mjs";
 import { base, cardOf } from "./browser.mjs";
 
 export async function archiveOfALiveRunIsAskedFor(browser, { expect, watched, checkAccess }) {
@@ -34,6 +34,20 @@ export async function archiveOfALiveRunIsAskedFor(browser, { expect, watched, ch
   await page.context().close();
 }
 
+export async function archiveOnAnEarlierRunIsAskedForToo(browser, { expect, watched }) {
+  const task = await newRun("Acceptance: an archive on an earlier run", [["ask", "Delete it all?"]]);
+  const earlier = `/tasks/${task.id}/runs/${task.latest_run.id}`;
+  await call(`${earlier}/`, { status: "cancelled" }, "PATCH");
+  await start(task, { mode: "interactive" });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1${earlier}`);
+  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.keyboard.press("e");
+  await page.getByRole("dialog", { name: "Archive this task?" }).waitFor();
+  expect(!(await call(`/tasks/${task.id}/`)).archived, "nor on the page of a run that has ended");
+  await page.context().close();
+}
+
 export async function muteOutlivesAReload(browser, { expect, watched }) {
   const { id } = await newRun("Acceptance: a mute", [["say", "Hello."]]);
   const page = await watched(browser);
@@ -47,10 +61,10 @@ export async function muteOutlivesAReload(browser, { expect, watched }) {
   await page.context().close();
 }
 
-/** The badge, the group beside each page, and the cards of the inbox. */
+/** The badge, the group beside each page, the cards of the inbox, and the group of tasks. */
 export async function whatNeedsAPersonHasOneNumber(browser, { expect, watched }) {
   const title = "Acceptance: what needs me";
-  await newRun(title, [["ask", "Go on?"]]);
+  const { id: asks } = await newRun(title, [["ask", "Go on?"]]);
   const { id } = await newRun(title, [["say", "Your turn."]]);
   const page = await watched(browser);
   await page.goto(`${base}/projects/1/tasks/${id}`);
@@ -66,5 +80,9 @@ export async function whatNeedsAPersonHasOneNumber(browser, { expect, watched })
     String(document.querySelectorAll("main ul > li[class]").length),
   ]);
   expect(new Set(counted).size === 1, `badge, group and inbox count the same (${counted})`);
+  await page.getByRole("link", { name: "Tasks" }).first().click();
+  const group = page.getByRole("region", { name: /^Needs you/ });
+  for (const task of [asks, id]) await group.locator(`[data-task="${task}"]`).waitFor();
+  expect(true, "and the tasks in it stand first among all tasks");
   await page.context().close();
 }

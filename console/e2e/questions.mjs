@@ -1,5 +1,5 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
-import { call, newRequest, newTask, start } from "./api.mjs";
+import { call, newRequest, newRun, newTask, start } from "./api.mjs";
 import { base, cardOf } from "./browser.mjs";
 
 const FORM = {
@@ -123,6 +123,21 @@ export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAc
   await page.getByRole("button", { name: "Decline" }).click();
   const answer = await heard(page);
   expect(answer.action === "decline", `the agent hears that it is declined ${JSON.stringify(answer)}`);
+  await page.context().close();
+}
+
+export async function answerIsNamedInTheInbox(browser, { expect, watched }) {
+  const { id } = await newRun("Acceptance: an answer in the inbox", [["ask", "Go on?"]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/inbox`);
+  const rows = page.getByRole("main").getByRole("listitem");
+  const row = rows.filter({ has: page.locator(`a[href*="${id}"]`) });
+  await row.filter({ has: cardOf(page, "Go on?") }).waitFor();
+  await row.getByRole("button", { name: /^no/ }).press("Enter");
+  await row.filter({ hasText: "Go on?" }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Show answered ones too" }).click();
+  await row.getByText(/Answered by .+ in the console: no$/).waitFor();
+  expect(true, "the inbox says who answered what, and from where");
   await page.context().close();
 }
 

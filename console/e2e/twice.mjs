@@ -61,3 +61,19 @@ export async function secondClickDoesNothing(browser, { expect, watched }) {
     await page.context().close();
   }
 }
+
+/** Two presses in one moment of the page, by keys: neither is a second click. */
+export async function actionUnderWayIsNotBegunAgain(browser, { expect, watched }) {
+  const { id } = await call("/tasks/", { title: "Acceptance: one mute", description: "Nobody runs it." });
+  const page = await watched(browser);
+  const sent = [];
+  page.on("request", (request) => request.url().includes("/mute") && sent.push(request.method()));
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("button", { name: "Mute the pushes of this task" }).evaluate((button) => {
+    button.click();
+    button.click();
+  });
+  await page.getByRole("button", { name: "Get pushes about this task again" }).waitFor();
+  expect(String(sent) === "GET,PUT", `what is asked for twice at once is asked for once (${sent})`);
+  await page.context().close();
+}

@@ -6,8 +6,8 @@ let now = 0;
 let acted: string[] = [];
 let field: HTMLTextAreaElement;
 
-function press(target: EventTarget, key: string, after = 100): void {
-  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+function press(target: EventTarget, key: string, after = 100, repeat = false): void {
+  const event = new KeyboardEvent("keydown", { key, repeat, bubbles: true, cancelable: true });
   now += after;
   Object.defineProperty(event, "timeStamp", { value: now });
   target.dispatchEvent(event);
@@ -110,6 +110,13 @@ describe("a second click at the same place", () => {
     click(on("more"), [80, 10], 100);
     click(on("more"), [80, 10], 100);
     expect(acted).toEqual(["a", "b", "b", "more", "more"]);
+  });
+
+  it("may be Enter held down", () => {
+    const repeats: boolean[] = [];
+    on("a").addEventListener("keydown", ({ repeat }) => repeats.push(repeat));
+    for (const repeat of [false, true]) press(on("a"), "Enter", 30, repeat);
+    expect(repeats).toEqual([false]);
   });
 
   it("of a label is its field's first", () => {

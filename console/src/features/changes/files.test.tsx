@@ -43,10 +43,10 @@ const show = (one: FileChange) =>
       onComment={nothing}
       onRemove={nothing}
     />,
-  ).container.textContent;
+  ).container;
 
 it("says what has changed where no line has", () => {
-  const texts = FILES.map(show);
+  const texts = FILES.map((one) => show(one).textContent);
   expect(texts[1]).toContain("renamed and not changed");
   expect(texts[2]).toContain("Only its mode has changed, to 100755");
   expect(texts[3]).toContain("The file is empty");
@@ -67,4 +67,5 @@ it("names every file by its path, with what has changed", () => {
     "new.png, added, 3.0 MB, viewed",
     "cut.png, modified, binary, viewed",
   ]);
+  for (const one of FILES) within(show(one)).getByRole("checkbox", { name: `Viewed: ${one.path}` });
 });
