@@ -145,12 +145,13 @@ class Hosts(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.away: set[str] = set()
+        self.headers: dict[str, str] = {}
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests[request.url.host] += 1
         status = 503 if request.url.host in self.away else 201
-        return httpx.Response(status, stream=httpx.ByteStream(b""))
+        return httpx.Response(status, headers=self.headers, stream=httpx.ByteStream(b""))
 
 
 @pytest.fixture
@@ -183,14 +184,15 @@ async def test_push_services_of_browsers_are_probed_each_by_itself(
     assert failed == [TryLater("HTTP 503", may_have_arrived=True)] * (OPEN_AFTER - 1)
     [last] = await send(browsers, "a.example")
     assert isinstance(last, TryLater)
-    assert last.until
-    assert last.until > clock.now
 
     held, other = await send(browsers, "a.example", "b.example")
 
     assert isinstance(held, NotSent)
     assert (held.reason, other) == ("HTTP 503", Accepted())
     assert held.until == clock.now + PUSH_PROBES.shortest
+    # Another message is the next probe.
+    assert last.until
+    assert last.until > held.until
     assert hosts.requests == {"a.example": OPEN_AFTER, "b.example": 1}
     clock.advance(seconds=5)
     outcomes = await send(browsers, *["a.example"] * 5)
@@ -200,3 +202,19 @@ async def test_push_services_of_browsers_are_probed_each_by_itself(
     clock.advance(seconds=5)
     await send(browsers, "a.example")
     assert await send(browsers, *["a.example"] * 5) == [Accepted()] * 5
+    # A success forgets the failures before it.
+    hosts.away = {"a.example"}
+    assert await send(browsers, "a.example") == [TryLater("HTTP 503", may_have_arrived=True)]
+
+
+async def test_probe_waits_as_long_as_the_push_service_asks(
+    browsers: WebPushClient, hosts: Hosts, clock: MovableClock
+) -> None:
+    hosts.away, hosts.headers = {"a.example"}, {"Retry-After": "90"}
+    for _ in range(OPEN_AFTER):
+        await send(browsers, "a.example")
+
+    [held] = await send(browsers, "a.example")
+
+    assert isinstance(held, NotSent)
+    assert held.until == clock.now + timedelta(seconds=90)
