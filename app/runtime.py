@@ -16,7 +16,7 @@ from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.send_rate import RedisSendRate, UnlimitedRate
+from app.clients.send_rate import SendRate
 from app.clients.wakes import LedgerWakes
 from app.config import Settings
 from app.db import create_engine, create_session_factory
@@ -182,9 +182,9 @@ def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStac
     from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
 
     rate = (
-        RedisSendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)
+        SendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)
         if settings.expo_messages_per_second
-        else UnlimitedRate()
+        else None
     )
     http = open_http(settings.expo_base_url)
     stack.push_async_callback(http.close)

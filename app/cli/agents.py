@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any  # JSON
@@ -193,15 +193,11 @@ async def inspect_agent(
         async with asyncio.timeout(_HANDSHAKE_SECONDS):
             answer = await _initialize(adapter, installed, sandbox, environment)
     except AgentError as error:
-        return _with_problem(found, error.message)
+        return replace(found, problem=error.message)
     except TimeoutError:
-        return _with_problem(found, f"It did not answer within {_HANDSHAKE_SECONDS} seconds.")
+        return replace(found, problem=f"It did not answer within {_HANDSHAKE_SECONDS} seconds.")
     version = answer.agent_info.version if answer.agent_info else None
-    return Finding(name=found.name, program=found.program, version=version, answers=True)
-
-
-def _with_problem(found: Finding, problem: str) -> Finding:
-    return Finding(name=found.name, program=found.program, problem=problem)
+    return replace(found, version=version, answers=True)
 
 
 async def _initialize(

@@ -1,10 +1,7 @@
 """Limit the rate of sending messages for all processes together, by the generic cell rate algorithm in Redis."""
 
-from typing import Protocol
-
 import structlog
 from redis.exceptions import RedisError
-from typing_extensions import override
 
 from app.clients.push import Deadline
 from app.clients.redis import RedisClient
@@ -28,23 +25,7 @@ _LONGEST_WAIT_SECONDS = 300
 log = structlog.get_logger(__name__)
 
 
-class SendRate(Protocol):
-    """The interface of a send rate: a limit on the number of messages per second to a push service."""
-
-    async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent; return False at once if that is after the deadline."""
-        ...
-
-
-class UnlimitedRate(SendRate):
-    """A send rate without a limit: `take` returns True at once, or False if the deadline has passed."""
-
-    @override
-    async def take(self, count: int, deadline: Deadline) -> bool:
-        return not deadline.is_past
-
-
-class RedisSendRate(SendRate):
+class SendRate:
     """At most `per_second` messages for all processes, counted under `key`; without Redis there is no limit."""
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:
@@ -52,8 +33,8 @@ class RedisSendRate(SendRate):
         self._key = key
         self._per_second = per_second
 
-    @override
     async def take(self, count: int, deadline: Deadline) -> bool:
+        """Wait until `count` messages may be sent; return False at once if that is after the deadline."""
         if deadline.is_past:
             return False
         length = count * _MICROSECONDS // self._per_second

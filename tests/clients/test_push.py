@@ -26,7 +26,7 @@ from app.clients.push import (
     shorten,
 )
 from app.clients.redis import RedisClient, create_redis
-from app.clients.send_rate import RedisSendRate, UnlimitedRate
+from app.clients.send_rate import SendRate
 from app.enums import Urgency
 from app.services.retrying.policies import PUSH_PROBES
 from tests.support.deployment.processes import closed_port
@@ -57,7 +57,7 @@ async def wire(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
             http,
             base_url=base_url,
             access_token=SecretStr("expo-secret"),
-            rate=UnlimitedRate(),
+            rate=None,
             probing=PUSH_PROBES,
             timeout_seconds=seconds,
         )
@@ -273,9 +273,7 @@ async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService)
         # No client keeps the cookies of a bare address.
         base_url = served.replace("127.0.0.1", "localhost")
         async with open_http(base_url) as http:
-            client = ExpoClient(
-                http, base_url=base_url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES
-            )
+            client = ExpoClient(http, base_url=base_url, access_token=None, rate=None, probing=PUSH_PROBES)
             for _ in range(2):
                 await client.send([message()], Deadline())
 
@@ -297,7 +295,7 @@ async def test_expo_is_asked_through_the_proxy_of_the_environment(
                 http,
                 base_url="http://expo.invalid",
                 access_token=None,
-                rate=UnlimitedRate(),
+                rate=None,
                 probing=PUSH_PROBES,
             )
             [outcome] = await client.send([message()], Deadline())
@@ -373,7 +371,7 @@ async def test_ticket_or_reason_that_cannot_be_kept_is_none(
 async def test_unreachable_service_decides_nothing() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     async with open_http(url) as http:
-        client = ExpoClient(http, base_url=url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES)
+        client = ExpoClient(http, base_url=url, access_token=None, rate=None, probing=PUSH_PROBES)
         assert await client.send([message()], Deadline()) == [TryLater("ClientConnectorError")]
 
 
@@ -409,7 +407,7 @@ def test_message_that_fits_stays_as_it_is() -> None:
 
 async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:
     """Two processes that share a limit wait for each other, without a burst at the turn of a second."""
-    first, second = (RedisSendRate(redis, "pace:test", per_second=1000) for _ in range(2))
+    first, second = (SendRate(redis, "pace:test", per_second=1000) for _ in range(2))
     await first.take(50, Deadline())
     started = await redis.time()
 
@@ -422,7 +420,7 @@ async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:
 
 
 async def test_pace_reserves_nothing_for_those_who_cannot_wait_so_long(redis: RedisClient) -> None:
-    rate = RedisSendRate(redis, "pace:test", per_second=1)
+    rate = SendRate(redis, "pace:test", per_second=1)
     assert await rate.take(100, Deadline())
     reserved = await redis.get("pace:test")
 
@@ -432,12 +430,12 @@ async def test_pace_reserves_nothing_for_those_who_cannot_wait_so_long(redis: Re
 
 
 async def test_who_comes_after_the_deadline_reserves_nothing(redis: RedisClient) -> None:
-    assert not await RedisSendRate(redis, "pace:test", per_second=1).take(100, Deadline(0))
+    assert not await SendRate(redis, "pace:test", per_second=1).take(100, Deadline(0))
     assert await redis.get("pace:test") is None
 
 
 async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -> None:
-    rate = RedisSendRate(redis, "pace:test", per_second=1)
+    rate = SendRate(redis, "pace:test", per_second=1)
     await rate.take(100, Deadline())
     reserved = await redis.get("pace:test")
     deadline = Deadline()
@@ -454,7 +452,7 @@ async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -
 
 async def test_pace_lets_messages_through_while_redis_is_away() -> None:
     async with aclosing(create_redis("redis://127.0.0.1:1/0")) as redis:
-        assert await RedisSendRate(redis, "pace:test", per_second=1).take(1000, Deadline())
+        assert await SendRate(redis, "pace:test", per_second=1).take(1000, Deadline())
 
 
 def test_token_is_not_in_the_representation_of_a_message() -> None:

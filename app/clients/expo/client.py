@@ -5,9 +5,9 @@ In a response ticket i belongs to message i; only messages without one are resen
 
 import asyncio
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -80,19 +80,15 @@ _LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW
 _CATEGORY = "question"
 
 
-class Content(NamedTuple):
-    """The encoded body of a request to Expo, and the HTTP headers that describe its encoding."""
-
-    body: bytes
-    headers: Mapping[str, str]
+# The body of a request, compressed if that is worth it, and the headers that say so.
+_Content = tuple[bytes, dict[str, str]]
 
 
-def encode(content: Any) -> Content:
-    """Return a JSON value as the body of a request to Expo, compressed above 1 KiB."""
+def _encode(content: Any) -> _Content:
     body = orjson.dumps(content)
     if len(body) <= _WORTH_COMPRESSING_BYTES:
-        return Content(body, {})
-    return Content(gzip.compress(body, compresslevel=1), {"Content-Encoding": "gzip"})
+        return body, {}
+    return gzip.compress(body, compresslevel=1), {"Content-Encoding": "gzip"}
 
 
 def wire_message(message: PushMessage) -> dict[str, Any]:
@@ -119,14 +115,13 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     content["ttl"] = style.ttl_seconds
     if not style.is_silent:
         content["sound"] = "default"
-    if style.speaker is not None:
-        content["subtitle"] = style.speaker
-    if style.badge is not None:
-        content["badge"] = style.badge
-    if style.thread is not None:
-        content["threadId"] = style.thread
-    if style.channel is not None:
-        content["channelId"] = style.channel
+    optional = {
+        "subtitle": style.speaker,
+        "badge": style.badge,
+        "threadId": style.thread,
+        "channelId": style.channel,
+    }
+    content |= {name: value for name, value in optional.items() if value is not None}
     if style.actions:
         content["categoryId"] = _CATEGORY
         content["data"]["actions"] = [
@@ -141,14 +136,6 @@ _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
 # Expo's names of transient errors.
 _TRANSIENT = frozenset({"MessageRateExceeded"})
-
-
-class ExpoResponse(NamedTuple):
-    """An HTTP response of Expo: the status, the header Retry-After and the unparsed body."""
-
-    status: int
-    retry_after: str | None
-    content: bytes
 
 
 class RequestRefused(Exception):
@@ -166,16 +153,14 @@ class UnreadableAnswer(PushUnavailable):
         super().__init__("UnreadableAnswer", may_have_arrived=True)
 
 
-def read(answer: ExpoResponse) -> dict[str, Any]:
-    """Return the JSON object of a response of Expo; raise PushUnavailable, or RequestRefused because of its content."""
+def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
     try:
-        content = orjson.loads(answer.content)
+        content = orjson.loads(body)
     except orjson.JSONDecodeError:
         content = None
-    status = answer.status
     has_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if has_fault or status == HTTPStatus.TOO_MANY_REQUESTS:
-        delay = retry_after_seconds(answer.retry_after)
+        delay = retry_after_seconds(retry_after)
         # A gateway may answer 5xx for a server that has accepted the messages.
         raise PushUnavailable(f"HTTP {status}", retry_after=delay, may_have_arrived=has_fault)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -229,7 +214,7 @@ def _is_text(value: Any) -> TypeGuard[str]:
 
 
 class ExpoClient(PushSender, ReceiptSource):
-    """Sends pushes through Expo's push service, no faster than `rate` permits.
+    """Sends pushes through Expo's push service, no faster than `rate` permits, if any.
 
     The caller closes the HTTP client `http`.
     """
@@ -240,7 +225,7 @@ class ExpoClient(PushSender, ReceiptSource):
         *,
         base_url: str,
         access_token: SecretStr | None,
-        rate: SendRate,
+        rate: SendRate | None,
         probing: Probing,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
@@ -259,7 +244,7 @@ class ExpoClient(PushSender, ReceiptSource):
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
         # Before waiting for a slot, which is held only while sending.
-        content = encode([wire_message(message) for message in messages])
+        content = _encode([wire_message(message) for message in messages])
         try:
             async with self._slots:
                 outcomes = await self._send_once(content, len(messages), deadline)
@@ -278,16 +263,16 @@ class ExpoClient(PushSender, ReceiptSource):
         ]
 
     async def _send_once(
-        self, content: Content, count: int, deadline: Deadline
+        self, content: _Content, count: int, deadline: Deadline
     ) -> list[PushOutcome] | TryLater | NotSent:
         if (held := self._circuit.hold()) is not None:
             return held
-        if not await self._rate.take(count, deadline):
+        if deadline.is_past or (self._rate is not None and not await self._rate.take(count, deadline)):
             return NOT_REACHED
 
         async def request() -> list[PushOutcome] | TryLater:
             try:
-                return outcomes_of(read(await self._post(_SEND, content)), count)
+                return outcomes_of(await self._post(_SEND, content), count)
             except PushUnavailable as error:
                 return error.outcome
 
@@ -297,7 +282,7 @@ class ExpoClient(PushSender, ReceiptSource):
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         assert len(tickets) <= MAX_RECEIPTS
         try:
-            content = read(await self._post(_RECEIPTS, encode({"ids": list(tickets)})))
+            content = await self._post(_RECEIPTS, _encode({"ids": list(tickets)}))
         except RequestRefused as error:
             raise PushUnavailable(error.reason) from error
         receipts = content.get("data")
@@ -305,21 +290,23 @@ class ExpoClient(PushSender, ReceiptSource):
             raise UnreadableAnswer
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
-    async def _post(self, path: str, content: Content) -> ExpoResponse:
-        body = bytearray()
+    async def _post(self, path: str, content: _Content) -> dict[str, Any]:
+        """Return the JSON object of the response; raise PushUnavailable, or RequestRefused because of the content."""
+        body, encoding = content
+        answer = bytearray()
         try:
             async with self._http.post(
                 self._base_url + path,
-                data=content.body,
-                headers={**self._headers, **content.headers},
+                data=body,
+                headers={**self._headers, **encoding},
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
                 async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > _MAX_ANSWER_BYTES:
+                    answer += chunk
+                    if len(answer) > _MAX_ANSWER_BYTES:
                         raise UnreadableAnswer
         except (aiohttp.ClientError, TimeoutError) as error:
             is_sent = not isinstance(error, aiohttp.ClientConnectorError)
             raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error
-        return ExpoResponse(response.status, response.headers.get("retry-after"), bytes(body))
+        return _read(response.status, response.headers.get("retry-after"), bytes(answer))

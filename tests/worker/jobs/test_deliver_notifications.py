@@ -12,7 +12,6 @@ from sqlalchemy import func, select, update
 
 from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import PushSender
-from app.clients.send_rate import UnlimitedRate
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
@@ -44,7 +43,7 @@ async def expo(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
             http,
             base_url=base_url,
             access_token=None,
-            rate=UnlimitedRate(),
+            rate=None,
             probing=PUSH_PROBES,
             timeout_seconds=seconds,
         )

@@ -6,7 +6,6 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.expo.client import ExpoClient, open_http
-from app.clients.send_rate import UnlimitedRate
 from app.models import PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES
@@ -89,7 +88,7 @@ async def test_receipts_are_fetched_later_if_expo_is_away(
     clock.advance(minutes=15)
     away = f"http://127.0.0.1:{closed_port()}"
     async with open_http(away) as http:
-        client = ExpoClient(http, base_url=away, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES)
+        client = ExpoClient(http, base_url=away, access_token=None, rate=None, probing=PUSH_PROBES)
         assert await fetch_due(replace(process, push_receipts=client)) == 0
 
     assert (await only_row(process.sessions, task)).decision == "sent"

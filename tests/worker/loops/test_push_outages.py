@@ -15,7 +15,6 @@ from typing_extensions import override
 from app.clients.circuit import OPEN_AFTER
 from app.clients.expo.client import ExpoClient, open_http
 from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
-from app.clients.send_rate import UnlimitedRate
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
 from app.db import SessionFactory, unit_of_work
@@ -45,9 +44,7 @@ async def workers(
         made = []
         for _ in range(2):
             http = await opened.enter_async_context(open_http(base_url))
-            expo = ExpoClient(
-                http, base_url=base_url, access_token=None, rate=UnlimitedRate(), probing=PUSH_PROBES
-            )
+            expo = ExpoClient(http, base_url=base_url, access_token=None, rate=None, probing=PUSH_PROBES)
             made.append(replace(process, push={Platform.IOS: expo, Platform.ANDROID: expo}))
         yield made
 
