@@ -64,8 +64,6 @@ class AnswerInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice that a person can select as the answer to one question of a form."""
-
     value: str
     label: str
     description: str | None = None
@@ -116,8 +114,6 @@ class FormQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that an agent sent: its fields (`questions`), and the names of those that must be filled (`required`)."""
-
     questions: tuple[FormQuestion, ...]
     required: frozenset[str]
 

@@ -78,7 +78,6 @@ async def describe(request: Request) -> Response:
 
 @lru_cache(maxsize=4)
 def _encode(app: FastAPI, root_path: str) -> tuple[bytes, bytes, str]:
-    """Return the OpenAPI document below a path prefix as JSON, the same compressed, and its digest."""
     document = app.openapi()
     if root_path:
         document = {**document, "servers": [{"url": root_path}]}
@@ -111,7 +110,6 @@ async def explorer() -> Response:
 
 
 def _root(request: Request) -> str:
-    """Return the path prefix under which a proxy serves this application."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 

@@ -123,7 +123,6 @@ async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: Up
 
 
 def _policy(call: Call) -> AddressPolicy:
-    """Return the policy that decides which addresses webhook endpoints may have."""
     return AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
 
 

@@ -31,8 +31,6 @@ Model = TypeVar("Model", bound=Input)
 
 
 class BodyReader:
-    """A dependency of routes that reads a JSON body and validates it with the Pydantic model `model`."""
-
     def __init__(self, model: type[Input]) -> None:
         self.model = model
 

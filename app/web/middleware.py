@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Middleware that serves a request to `/path/` like one to `/path`."""
-
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
@@ -55,8 +53,6 @@ class TrailingSlashMiddleware:
 
 
 class HeadMiddleware:
-    """Middleware that serves a HEAD request like GET, and drops the body of the response."""
-
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 

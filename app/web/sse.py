@@ -66,8 +66,6 @@ class FrameSource(Protocol):
 
 
 class EventStream(Response):
-    """A response that is a live stream of server-sent events."""
-
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
         super().__init__(status_code=200)
         self._call = call

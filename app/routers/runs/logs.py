@@ -51,8 +51,6 @@ LOG_PAGE: dict[int | str, dict[str, Any]] = {
 
 
 class Timer:
-    """Measures the time that a request takes, for the header `Server-Timing` of its response."""
-
     def __init__(self) -> None:
         self._started = time.perf_counter()
 

@@ -32,8 +32,6 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """The projects and organizations that an API key is limited to, and its expiry."""
-
     project_ids: Sequence[int] = ()
     organization_ids: Sequence[UUID] = ()
     expires_at: datetime | None = None

@@ -36,8 +36,6 @@ CODE_LIFETIME = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """The browser that signs in to the console: its network address and user agent."""
-
     address: str
     user_agent: str
 

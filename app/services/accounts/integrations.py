@@ -26,8 +26,6 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """The credentials of an installation of a GitHub App, as an operator enters them for an integration."""
-
     app_id: str
     installation_id: str
     private_key: str  # PEM
@@ -35,8 +33,6 @@ class AppInstallation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIntegration:
-    """The fields of a new integration: a project's access to a code host, as an operator enters it."""
-
     kind: str  # a value of `CodeHostKind`
     # The credential: a token, or a GitHub App.
     token: str | None = None

@@ -16,8 +16,6 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The result of encrypting the stored secrets again with a new secret key."""
-
     rotated: int
     # Values that no configured key decrypts: they were lost before, and are not changed.
     unreadable: int

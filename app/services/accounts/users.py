@@ -15,8 +15,6 @@ from app.statements import Prepared
 
 
 class _Project(NamedTuple):
-    """The fields of a `ProjectOut`."""
-
     id: int
     uuid: UUID
     organization: UUID

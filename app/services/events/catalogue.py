@@ -15,8 +15,6 @@ _SINCE = "0.1.0"
 
 
 class _Field(NamedTuple):
-    """A field of an event's `data`."""
-
     schema: JsonSchema
     example: Any
     is_optional: bool = False

@@ -245,8 +245,6 @@ LIVE_PAGE = 500
 
 
 class NewEvent(NamedTuple):
-    """A new event, with what decides who may see it."""
-
     event: EventRow
     audience: int | None
     # Of a question's event: the users who have it in their inbox.

@@ -17,8 +17,6 @@ _BODY_BYTES = 20_000
 
 
 class EventRow(NamedTuple):
-    """An event of the ledger."""
-
     transaction_id: int
     seq: int
     id: UUID

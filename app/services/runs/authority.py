@@ -86,9 +86,7 @@ class Intent(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorityRequest:
-    """A request to create, follow up, perform or steer a run, with everything that `authorize` needs to decide."""
-
+class _Request:
     intent: Intent
     project_id: int
     asker_id: int | None
@@ -105,7 +103,7 @@ class AuthorityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The decision of `authorize`: the person that a run acts for, its GitHub account, and its sandbox environment."""
+    """The person that a run acts for, its GitHub account, and its sandbox environment."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
@@ -144,8 +142,7 @@ async def require_task_allowance(
     await usage_gates.require_allowance(gates, project_id=caller.project.id, user_id=caller.user_id)
 
 
-async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
-    """Decide which GitHub account and sandbox environment a run may use for this request, and return them."""
+async def _authorize(session: AsyncSession, request: _Request) -> Authority:
     account = await _account(session, request)
     environment_id, is_private = await _environment(session, request)
     is_user = account.get(AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
@@ -157,7 +154,7 @@ async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authori
     )
 
 
-async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[str, str]:
+async def _account(session: AsyncSession, request: _Request) -> Mapping[str, str]:
     if request.authorship != PrAuthorshipMode.USER:
         return {}
     if request.brings_token:
@@ -176,7 +173,7 @@ async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[
     raise _unauthorized(_NO_ACCOUNT)
 
 
-async def _has_linked_account(session: AsyncSession, request: AuthorityRequest) -> bool:
+async def _has_linked_account(session: AsyncSession, request: _Request) -> bool:
     linked = select(UserIntegration.id).where(
         UserIntegration.user_id == request.asker_id,
         UserIntegration.kind == CodeHostKind.GITHUB,
@@ -185,14 +182,14 @@ async def _has_linked_account(session: AsyncSession, request: AuthorityRequest) 
     return await session.scalar(linked.limit(1)) is not None
 
 
-async def _has_integration(session: AsyncSession, request: AuthorityRequest) -> bool:
+async def _has_integration(session: AsyncSession, request: _Request) -> bool:
     team = select(Integration.id).where(
         Integration.project_id == request.project_id, Integration.kind == CodeHostKind.GITHUB
     )
     return await session.scalar(team.limit(1)) is not None
 
 
-async def _environment(session: AsyncSession, request: AuthorityRequest) -> tuple[UUID | None, bool]:
+async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID | None, bool]:
     if request.environment_id is None:
         return None, False
     is_it = SandboxEnvironment.id == request.environment_id
@@ -221,19 +218,28 @@ def _unauthorized(detail: str) -> InvalidInput:
     return InvalidInput(detail, code="github_authorization_required", attr=AUTHORSHIP)
 
 
-def request_for_new_run(
-    caller: Principal, task: Task, body: RunIn, state: Mapping[str, Any], environment_id: UUID | None
-) -> AuthorityRequest:
-    """Return the request by which `authorize` decides whether and how the caller may create a run."""
-    return AuthorityRequest(
-        intent=Intent.CREATE,
-        project_id=task.project_id,
-        asker_id=caller.user_id,
-        task_creator_id=task.created_by_id,
-        authorship=state.get(AUTHORSHIP),
-        brings_token=body.github_user_token is not None,
-        names_environment=body.sandbox_environment_id is not None,
-        environment_id=environment_id,
+async def authorize_new_run(
+    session: AsyncSession,
+    caller: Principal,
+    task: Task,
+    body: RunIn,
+    *,
+    authorship: str | None,
+    environment_id: UUID | None,
+) -> Authority:
+    """Decide which GitHub account and sandbox environment a run that the caller creates may use."""
+    return await _authorize(
+        session,
+        _Request(
+            intent=Intent.CREATE,
+            project_id=task.project_id,
+            asker_id=caller.user_id,
+            task_creator_id=task.created_by_id,
+            authorship=authorship,
+            brings_token=body.github_user_token is not None,
+            names_environment=body.sandbox_environment_id is not None,
+            environment_id=environment_id,
+        ),
     )
 
 
@@ -264,8 +270,6 @@ HOLDINGS: tuple[Any, ...] = (
 
 
 class LockedRun(NamedTuple):
-    """A run whose row is locked until the transaction ends."""
-
     status: RunStatus
     environment: Environment
     artifacts: list[ArtifactOut]
@@ -303,8 +307,8 @@ async def lock_run(session: AsyncSession, caller: Principal, task_id: UUID, run_
 async def authorize_run(
     session: AsyncSession, intent: Intent, asker_id: int | None, run: Holdings
 ) -> Authority:
-    """Decide, as `authorize` does, about something that a person asks of an existing run."""
-    request = AuthorityRequest(
+    """Decide which GitHub account and sandbox environment an existing run may use for what a person asks of it."""
+    request = _Request(
         intent=intent,
         project_id=run.project_id,
         asker_id=asker_id,
@@ -315,7 +319,7 @@ async def authorize_run(
         # For PERFORM the account is looked up again, unless the run still has the token of its creation.
         holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
-    return await authorize(session, request)
+    return await _authorize(session, request)
 
 
 async def lock_to_steer(

@@ -24,8 +24,6 @@ _ENVIRONMENT_OF_RUN = and_(
 
 
 class Environment(NamedTuple):
-    """The sandbox environment of a run."""
-
     network_access_level: NetworkAccessLevel
     allowed_domains: list[str]
     include_default_domains: bool
@@ -33,8 +31,6 @@ class Environment(NamedTuple):
 
 
 class Person(NamedTuple):
-    """The person that a run acts as."""
-
     email: str
     first_name: str
     last_name: str

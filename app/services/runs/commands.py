@@ -118,7 +118,6 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
 
 
 async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Return whether the method is `cancel` or `close`, and an earlier command of it to the run is undelivered."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(

@@ -52,8 +52,6 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A check that failed on a branch that a run pushed, as GitHub reported it."""
-
     repository: str  # lower case
     branch: str
     head_sha: str

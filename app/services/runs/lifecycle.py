@@ -92,8 +92,6 @@ _WORKER_LOST = "The worker that performed this run was lost. Start the run again
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """The values of a run that is to be created."""
-
     task_id: UUID
     project_id: int
     environment: Environment
@@ -106,8 +104,6 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The outcome of a run as a worker stores it: the final status, and the results of the agent."""
-
     status: RunStatus
     output: Any = None
     error_message: str | None = None

@@ -48,8 +48,6 @@ log = structlog.get_logger(__name__)
 
 
 class MovedRun(NamedTuple):
-    """A run that was moved to another status, and the event about it, if there is one."""
-
     run: RunState
     project_id: int
     facts: dict[str, Any]

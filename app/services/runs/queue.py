@@ -18,8 +18,6 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 
 
 class Held(NamedTuple):
-    """A run that a job holds."""
-
     id: UUID
     task_id: UUID
     project_id: int

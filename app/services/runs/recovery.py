@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clock import utcnow
@@ -36,7 +35,9 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         receipts = await command_delivery.receipts_since(session, failed, begun) if failed else {}
-        waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
+        waiting: list[UUID] = list(
+            await session.scalars(startable(limit, asked_before=begun - _GRACE).limit(_BATCH))
+        )
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:
@@ -59,7 +60,3 @@ async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[
         await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
-
-
-def _select_forgotten(limit: int) -> Select[UUID]:
-    return startable(limit, asked_before=utcnow() - _GRACE).limit(_BATCH)

@@ -20,7 +20,7 @@ from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.run_facts import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
+from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -85,8 +85,9 @@ async def _create(
     state = await _state(session, task, body, catalog)
     run_options.require_effort(state, catalog)
     environment_id = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
-    request = run_authority.request_for_new_run(caller, task, body, state, environment_id)
-    authority = await run_authority.authorize(session, request)
+    authority = await run_authority.authorize_new_run(
+        session, caller, task, body, authorship=state.get(AUTHORSHIP), environment_id=environment_id
+    )
     state |= authority.state
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:

@@ -73,8 +73,6 @@ log = structlog.get_logger(__name__)
 
 
 class OpenedRun(NamedTuple):
-    """A run that was created, and its event."""
-
     run: RunState
     recorded: Recorded
 

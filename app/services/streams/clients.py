@@ -30,8 +30,6 @@ class StreamIntervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """The opened clients and shared helpers of a process that its live streams use."""
-
     sessions: SessionFactory
     hub: EventHub
     redis: RedisClient

@@ -116,19 +116,6 @@ async def follow(
 class RunFollower:
     """The live stream of a run for one client, as lists of events (`events`) or as server-sent events (`frames`)."""
 
-    __slots__ = (
-        "_has_ended",
-        "_intervals",
-        "_is_unavailable",
-        "_last",
-        "_last_state",
-        "_redis",
-        "_run",
-        "_start",
-        "_subscription",
-        "_topic",
-    )
-
     def __init__(
         self,
         run: FollowedRun,

@@ -157,21 +157,15 @@ class FollowedTopics:
 
 
 class _LedgerEvents(NamedTuple):
-    """One or more events of the ledger."""
-
     events: Sequence[LedgerEvent]
 
 
 class _EventOfRun(NamedTuple):
-    """An event of a run's own stream."""
-
     run_id: UUID
     event: RunEvent
 
 
 class _Gap(NamedTuple):
-    """Missing events of a topic of the ledger."""
-
     topic: str
 
 

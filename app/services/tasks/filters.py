@@ -83,8 +83,6 @@ class SeenTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """A filter of a list of tasks."""
-
     shape: tuple[str, ...]
     values: Mapping[str, Any]
 

@@ -122,77 +122,54 @@ CONSOLE_SCHEME = {
 _UUID = {"type": "string", "format": "uuid"}
 
 
-def _parameter(
-    name: str, place: str, description: str, schema: dict[str, Any], **more: Any
-) -> dict[str, Any]:
-    required = place == "path"
-    return {
-        "name": name,
-        "in": place,
-        "required": required,
-        "description": description,
-        "schema": schema,
-        **more,
-    }
-
-
-# Read by dependencies, so that FastAPI does not see them.
-PARAMETERS: dict[str, dict[str, Any]] = {
-    parameter["name"]: parameter
-    for parameter in (
-        _parameter(
-            "project_id",
-            "path",
-            "Id of the project, or `@current`: the caller's current project.",
-            {"type": "string", "pattern": "^([0-9]+|@current)$"},
-            example="@current",
-        ),
-        _parameter(
-            "task_id",
-            "path",
-            "Id of the task. A task that the caller may not see is answered with 404.",
-            _UUID,
-        ),
-        _parameter("run_id", "path", "Id of a run of the task.", _UUID),
-        _parameter(
-            "environment_id",
-            "path",
-            "Id of the sandbox environment. A private environment of another user is answered with 404.",
-            _UUID,
-        ),
-        _parameter(
-            "endpoint_id",
-            "path",
-            "Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404.",
-            _UUID,
-        ),
-        _parameter(
-            "question_id",
-            "path",
-            "Id of the question. A question that the caller may not see is answered with 404.",
-            _UUID,
-        ),
-        _parameter("token", "path", "The action token from a notification.", {"type": "string"}),
-        _parameter("session_id", "path", "Id of a console session of the caller.", _UUID),
-        _parameter("delivery_id", "path", "Id of a delivery to the endpoint.", _UUID),
-        _parameter(
-            "limit",
-            "query",
-            f"Page size. Values above {PAGE_MAXIMUM} are reduced to it; a value that is not a positive number means the default.",
-            {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
-        ),
-        _parameter(
-            "offset",
-            "query",
-            "Number of results to skip. A value that is not a positive number means 0.",
-            {"type": "integer", "minimum": 0, "default": 0},
-        ),
-        _parameter(
-            "Idempotency-Key",
-            "header",
+# By name: the place, the description and the schema. Dependencies read them, so that FastAPI does not see them.
+_READ: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "project_id": (
+        "path",
+        "Id of the project, or `@current`: the caller's current project.",
+        {"type": "string", "pattern": "^([0-9]+|@current)$"},
+    ),
+    "task_id": ("path", "Id of the task. A task that the caller may not see is answered with 404.", _UUID),
+    "run_id": ("path", "Id of a run of the task.", _UUID),
+    "environment_id": (
+        "path",
+        "Id of the sandbox environment. A private environment of another user is answered with 404.",
+        _UUID,
+    ),
+    "endpoint_id": (
+        "path",
+        "Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404.",
+        _UUID,
+    ),
+    "question_id": (
+        "path",
+        "Id of the question. A question that the caller may not see is answered with 404.",
+        _UUID,
+    ),
+    "token": ("path", "The action token from a notification.", {"type": "string"}),
+    "session_id": ("path", "Id of a console session of the caller.", _UUID),
+    "delivery_id": ("path", "Id of a delivery to the endpoint.", _UUID),
+    "limit": (
+        "query",
+        f"Page size. Values above {PAGE_MAXIMUM} are reduced to it; a value that is not a positive number means the default.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
+    ),
+    "offset": (
+        "query",
+        "Number of results to skip. A value that is not a positive number means 0.",
+        {"type": "integer", "minimum": 0, "default": 0},
+    ),
+    "Idempotency-Key": (
+        "header",
+        (
             "A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours "
-            "is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`.",
-            {"type": "string", "maxLength": 255},
+            "is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`."
         ),
-    )
+        {"type": "string", "maxLength": 255},
+    ),
 }
+PARAMETERS: dict[str, dict[str, Any]] = {
+    name: {"name": name, "in": place, "required": place == "path", "description": text, "schema": schema}
+    for name, (place, text, schema) in _READ.items()
+}
+PARAMETERS["project_id"]["example"] = "@current"

@@ -69,8 +69,6 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A submit button: its label, and the form field that it sends (`name`, `value`)."""
-
     name: str
     value: str
     label: str
