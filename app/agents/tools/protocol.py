@@ -34,23 +34,17 @@ class Answer:
     body: dict[str, Any] | None = None
 
 
-class _Refused(Exception):
-    """A message that is answered with an error; one that is no request also gets an HTTP status."""
+class Refused(Exception):
+    """A request that is answered with an error of JSON-RPC; only one that is no message has another status than 200."""
 
-    def __init__(self, code: int, message: str, *, status: int = 200) -> None:
+    def __init__(self, status: int, message: str, code: int = _INVALID_REQUEST) -> None:
         super().__init__(message)
-        self.code = code
-        self.status = status
+        self._status = status
+        self._code = code
 
-
-def refusal(status: int, message: str) -> Answer:
-    """Return the response to an HTTP request that is refused before its body is parsed: a JSON-RPC error."""
-    return _failure(_Refused(_INVALID_REQUEST, message, status=status))
-
-
-def _failure(refused: _Refused, request_id: Any = None) -> Answer:
-    error = {"code": refused.code, "message": str(refused)}
-    return Answer(refused.status, {"jsonrpc": "2.0", "id": request_id, "error": error})
+    def answer(self, request_id: Any = None) -> Answer:
+        error = {"code": self._code, "message": str(self)}
+        return Answer(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
 
 
 class Tools:
@@ -70,8 +64,8 @@ class Tools:
                 return Answer(202)  # a notification, or an answer to a request that this server never sends
             request_id = _id_of(message)
             result = await self._result(message["method"], _params_of(message))
-        except _Refused as refused:
-            return _failure(refused, request_id)
+        except Refused as refused:
+            return refused.answer(request_id)
         return Answer(200, {"jsonrpc": "2.0", "id": request_id, "result": result})
 
     async def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -83,18 +77,18 @@ class Tools:
             case "tools/list" if params.get("cursor") is None:
                 return {"tools": [describe_tool()]}
             case "tools/list":
-                raise _Refused(_INVALID_PARAMS, "there is one page only")
+                raise Refused(200, "there is one page only", _INVALID_PARAMS)
             case "tools/call":
                 return await self._call(params)
             case _:
-                raise _Refused(_METHOD_NOT_FOUND, f"there is no method {method[:_QUOTED_CHARACTERS]!r}")
+                raise Refused(200, f"there is no method {method[:_QUOTED_CHARACTERS]!r}", _METHOD_NOT_FOUND)
 
     async def _call(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params.get("name")
         if name != NAME:
-            raise _Refused(_INVALID_PARAMS, f"there is no tool {str(name)[:_QUOTED_CHARACTERS]!r}")
+            raise Refused(200, f"there is no tool {str(name)[:_QUOTED_CHARACTERS]!r}", _INVALID_PARAMS)
         if self._calls >= _CALLS:
-            raise _Refused(_INTERNAL, "this agent has called its tools too often")
+            raise Refused(200, "this agent has called its tools too often", _INTERNAL)
         self._calls += 1
         try:
             outcome = await self._notify(read_arguments(params.get("arguments", {}), self._mask))
@@ -102,10 +96,10 @@ class Tools:
             # The model sees this text and can call again. It might not see an error of the protocol.
             return {"content": [_text(str(error))], "isError": True}
         except AgentStopped as error:
-            raise _Refused(_INTERNAL, error.message) from error
+            raise Refused(200, error.message, _INTERNAL) from error
         except Exception as error:
             log.exception("tools.call_failed")
-            raise _Refused(_INTERNAL, "the message could not be decided on; try again later") from error
+            raise Refused(200, "the message could not be decided on; try again later", _INTERNAL) from error
         shown = outcome.answer()
         return {
             "content": [_text(orjson.dumps(shown).decode())],
@@ -118,33 +112,33 @@ def _read(raw: bytes) -> dict[str, Any]:
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise _Refused(_PARSE_ERROR, "the body is not JSON", status=400) from None
+        raise Refused(400, "the body is not JSON", _PARSE_ERROR) from None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        raise _Refused(_INVALID_REQUEST, "the body is not one message of JSON-RPC 2.0", status=400)
+        raise Refused(400, "the body is not one message of JSON-RPC 2.0")
     is_answer = "result" in message or "error" in message
     if not isinstance(message.get("method"), str) and ("method" in message or not is_answer):
-        raise _Refused(_INVALID_REQUEST, "method must be a string", status=400)
+        raise Refused(400, "method must be a string")
     return message
 
 
 def _id_of(message: dict[str, Any]) -> str | int:
     request_id = message["id"]
     if isinstance(request_id, bool) or not isinstance(request_id, str | int):
-        raise _Refused(_INVALID_REQUEST, "id must be a string or an integer", status=400)
+        raise Refused(400, "id must be a string or an integer")
     return request_id
 
 
 def _params_of(message: dict[str, Any]) -> dict[str, Any]:
     params = message.get("params", {})
     if not isinstance(params, dict):
-        raise _Refused(_INVALID_PARAMS, "params must be an object")
+        raise Refused(200, "params must be an object", _INVALID_PARAMS)
     return params
 
 
 def _initialize(params: dict[str, Any]) -> dict[str, Any]:
     asked = params.get("protocolVersion")
     if not isinstance(asked, str):
-        raise _Refused(_INVALID_PARAMS, "protocolVersion must be a string")
+        raise Refused(200, "protocolVersion must be a string", _INVALID_PARAMS)
     return {
         "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
         "capabilities": {"tools": {}},

@@ -15,7 +15,7 @@ import h11
 import orjson
 import structlog
 
-from app.agents.tools.protocol import VERSIONS, Answer, Tools, refusal
+from app.agents.tools.protocol import VERSIONS, Answer, Refused, Tools
 from app.shielded import shielded
 
 PATH = "/mcp"
@@ -67,14 +67,6 @@ async def serve_tools(
         await shielded(served.aclose())
 
 
-class _Refused(Exception):
-    """An HTTP request that is refused before its message is read."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.answer = refusal(status, message)
-
-
 class _Server:
     def __init__(self, tools: Tools, token: str, stranger_seconds: float) -> None:
         self._tools = tools
@@ -111,11 +103,11 @@ class _Server:
             async with asyncio.timeout(self._stranger_seconds) as limit:
                 try:
                     message = await self._read(connection, reader, limit)
-                except _Refused as refused:
-                    answer = refused.answer
+                except Refused as refused:
+                    answer = refused.answer()
                 except h11.RemoteProtocolError as error:
                     await _drain(reader)
-                    answer = refusal(error.error_status_hint, "this is no request of HTTP/1.1")
+                    answer = Refused(error.error_status_hint, "this is no request of HTTP/1.1").answer()
                 else:
                     _extend(limit, _ANSWER_SECONDS)
                     answer = await self._tools.answer(message)
@@ -135,7 +127,7 @@ class _Server:
         client could lose the answer.
         """
         message, read = b"", 0
-        refused: _Refused | None = None
+        refused: Refused | None = None
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
@@ -145,11 +137,11 @@ class _Server:
                 if b"transfer-encoding" in dict(event.headers):
                     # A body in pieces of a byte each would cost the worker seconds.
                     await _drain(reader)
-                    raise refused or _Refused(411, "the length of the body must be given")
+                    raise refused or Refused(411, "the length of the body must be given")
             elif isinstance(event, h11.Data):
                 read += len(event.data)
                 if refused is None and read > BODY_BYTES:
-                    refused = _Refused(413, f"the body has more than {BODY_BYTES} bytes")
+                    refused = Refused(413, f"the body has more than {BODY_BYTES} bytes")
                 message = message + event.data if refused is None else b""
                 if refused is not None and read > _DRAINED_BYTES:
                     raise refused
@@ -160,12 +152,12 @@ class _Server:
             else:
                 raise ConnectionResetError
 
-    def _admit(self, headers: dict[bytes, bytes], limit: asyncio.Timeout) -> _Refused | None:
+    def _admit(self, headers: dict[bytes, bytes], limit: asyncio.Timeout) -> Refused | None:
         """Give the connection a place and more time if it has shown the token."""
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
-            return _Refused(401, "the token is missing or wrong, or its run has ended")
+            return Refused(401, "the token is missing or wrong, or its run has ended")
         if len(self._admitted) >= _CONNECTIONS:
-            return _Refused(429, f"there are {_CONNECTIONS} other calls at this time")
+            return Refused(429, f"there are {_CONNECTIONS} other calls at this time")
         task = asyncio.current_task()
         if task in self._strangers:  # else it is being closed
             del self._strangers[task]
@@ -178,7 +170,7 @@ def _extend(limit: asyncio.Timeout, seconds: float) -> None:
     limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
-def _refusal(request: h11.Request) -> _Refused | None:
+def _refusal(request: h11.Request) -> Refused | None:
     headers = dict(request.headers)
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     version = headers.get(b"mcp-protocol-version", VERSIONS[0].encode()).decode("latin-1")
@@ -189,7 +181,7 @@ def _refusal(request: h11.Request) -> _Refused | None:
         (kind == b"application/json", 415, "the body must be application/json"),
         (version in VERSIONS, 400, f"the protocol's version must be one of {', '.join(VERSIONS)}"),
     )
-    return next((_Refused(status, message) for is_met, status, message in checks if not is_met), None)
+    return next((Refused(status, message) for is_met, status, message in checks if not is_met), None)
 
 
 def _encode(connection: h11.Connection, answer: Answer) -> bytes:
