@@ -1,7 +1,7 @@
 """Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any  # JSON
 from uuid import UUID
@@ -42,7 +42,7 @@ from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
-from app.services.runs.claimed_run import ClaimedRun, read_claimed_run
+from app.services.runs.claimed_run import ClaimedRun, Environment, read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
@@ -93,65 +93,50 @@ class Publication:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSandbox:
-    """The network level, hosts and encrypted variables of the sandbox environment that a run names."""
+def network_rules(settings: Settings, environment: Environment | None, *, is_named: bool) -> NetworkRules:
+    """Return the network level and hosts of a run's sandbox environment; if the run names none, those of the settings.
 
-    environment_id: UUID | None = None  # None if the run names no environment
-    level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone
-    domains: tuple[str, ...] = ()
-    encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def network(self, settings: Settings) -> NetworkRules:
-        """Return the network level and hosts of the sandbox environment; if the run has none, those of the settings.
-
-        The returned level is never wider than `settings.network_ceiling`, the limit that the operator has set. If the
-        level was lowered, `note` of the result says so.
-        """
-        if self.environment_id is None:
-            asked, domains = settings.agent_network, TRUSTED_DOMAINS
-        elif self.level is None:
-            raise EnvironmentUnavailable(
-                "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
-                "another one."
-            )
-        else:
-            asked, domains = _LEVELS[self.level], self.domains
-        level = asked.at_most(settings.network_ceiling)
-        capped = f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
-        return NetworkRules(
-            level=level,
-            # A level lowered from `full` has no list of domains.
-            domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
-            services=[Service.parse(text) for text in settings.agent_network_services],
-            unenforced=settings.agent_network_unenforced,
-            note=capped if level is not asked else "",
+    The level is at most `settings.network_ceiling`; if it was lowered, `note` says so. Raises EnvironmentUnavailable.
+    """
+    domains: Sequence[str] = TRUSTED_DOMAINS
+    if environment is not None:
+        asked = _LEVELS[environment.network_access_level]
+        domains = effective_domains(
+            environment.network_access_level,
+            environment.allowed_domains,
+            include_defaults=environment.include_default_domains,
         )
-
-    def variables(self, cipher: Cipher) -> dict[str, str]:
-        try:
-            return {name: cipher.decrypt(value) for name, value in self.encrypted_variables.items()}
-        except DecryptionError:
-            raise EnvironmentUnavailable(
-                "The variables of the run's sandbox environment cannot be decrypted: the secret that they were kept "
-                "with is not among TASKBEACON_SECRET_KEYS any more. Enter them again."
-            ) from None
-
-
-def run_sandbox(run: ClaimedRun) -> RunSandbox:
-    environment = run.environment
-    if environment is None:
-        return RunSandbox(environment_id=run.sandbox_environment_id)
-    level = environment.network_access_level
-    domains = effective_domains(
-        level, environment.allowed_domains, include_defaults=environment.include_default_domains
+    elif is_named:
+        raise EnvironmentUnavailable(
+            "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
+            "another one."
+        )
+    else:
+        asked = settings.agent_network
+    level = asked.at_most(settings.network_ceiling)
+    capped = (
+        f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
     )
-    return RunSandbox(
-        environment_id=run.sandbox_environment_id,
+    return NetworkRules(
         level=level,
-        domains=tuple(domains),
-        encrypted_variables=environment.encrypted_variables,
+        # A level lowered from `full` has no list of domains.
+        domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
+        services=[Service.parse(text) for text in settings.agent_network_services],
+        unenforced=settings.agent_network_unenforced,
+        note=capped if level is not asked else "",
     )
+
+
+def decrypt_variables(environment: Environment | None, cipher: Cipher) -> dict[str, str]:
+    """Return the variables of a run's sandbox environment for its agent. Raises EnvironmentUnavailable."""
+    encrypted = environment.encrypted_variables if environment is not None else {}
+    try:
+        return {name: cipher.decrypt(value) for name, value in encrypted.items()}
+    except DecryptionError:
+        raise EnvironmentUnavailable(
+            "The variables of the run's sandbox environment cannot be decrypted: the secret that they were kept "
+            "with is not among TASKBEACON_SECRET_KEYS any more. Enter them again."
+        ) from None
 
 
 async def read_context(
@@ -163,7 +148,7 @@ async def read_context(
     run, host, resumed, used_by_others, earlier = await in_transaction(
         sessions, partial(_read, run_id=run_id, task_id=task_id, git_url=settings.git_base_url)
     )
-    confines = run_sandbox(run)
+    variables = decrypt_variables(run.environment, Cipher(settings.secret_keys))
     access = worker.code_hosts.access(
         host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
     )
@@ -171,7 +156,7 @@ async def read_context(
     context = RunContext(
         run_id=run_id,
         repository=_repository(settings, run, access, run_id=run_id, resumed=resumed),
-        agent=await _agent(worker, claim, run, earlier, confines.variables(Cipher(settings.secret_keys))),
+        agent=await _agent(worker, claim, run, earlier, variables),
         limits=RunLimits(
             timeout=settings.run_timeout,
             budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
@@ -193,7 +178,7 @@ async def read_context(
             outbox=exchange.outbox,
             session_file=exchange.session,
         ),
-        network=confines.network(settings),
+        network=network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None),
         sandbox=worker.sandbox,
         environment=worker.environment,
         may_notify=run.may_notify,

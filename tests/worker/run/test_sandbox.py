@@ -11,12 +11,12 @@ from app.agents.network.proxy import Service
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
-from app.ids import new_id
 from app.models import Run, SandboxEnvironment
 from app.security import Cipher
+from app.services.runs.claimed_run import Environment
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.context import RunSandbox
+from app.worker.run.context import decrypt_variables, network_rules
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment
 
@@ -27,8 +27,10 @@ def settings_of(**values: object) -> Settings:
     return Settings(development=True, **values)  # type: ignore[arg-type] # as the environment would
 
 
-def environment(level: NetworkAccessLevel) -> RunSandbox:
-    return RunSandbox(environment_id=new_id(), level=level, domains=("api.example.com",))
+def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> Environment:
+    return Environment(
+        level, ["api.example.com"], include_default_domains=False, encrypted_variables=variables or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,9 +53,9 @@ def environment(level: NetworkAccessLevel) -> RunSandbox:
 def test_level_is_what_is_asked_for_up_to_the_operators_ceiling(
     asked: str | None, settings: dict[str, str], level: str
 ) -> None:
-    confines = environment(NetworkAccessLevel(asked)) if asked else RunSandbox()
+    named = environment(NetworkAccessLevel(asked)) if asked else None
 
-    rules = confines.network(settings_of(**settings))
+    rules = network_rules(settings_of(**settings), named, is_named=asked is not None)
 
     assert rules.level == level
     lowered = asked is not None and level != ("trusted" if asked == "custom" else asked)
@@ -64,9 +66,9 @@ def test_hosts_are_those_of_the_environment_and_of_the_operator() -> None:
     settings = settings_of(agent_network_services="mirror.internal:8080, registry.internal")
     services = [Service("mirror.internal", 8080), Service("registry.internal", 443)]
 
-    rules = environment(NetworkAccessLevel.CUSTOM).network(settings)
+    rules = network_rules(settings, environment(NetworkAccessLevel.CUSTOM), is_named=True)
     assert (list(rules.domains), rules.services) == (["api.example.com"], services)
-    assert list(RunSandbox().network(settings).domains) == list(TRUSTED_DOMAINS)
+    assert list(network_rules(settings, None, is_named=False).domains) == list(TRUSTED_DOMAINS)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +88,13 @@ def test_settings_that_contradict_themselves_are_refused(values: dict[str, str])
 def test_variables_are_read_with_any_of_the_secrets_and_with_no_other() -> None:
     old, new = "o" * 32, "n" * 32
     kept = {"A": Cipher(settings_of(secret_keys=old).secret_keys).encrypt(SECRET)}
-    confines = RunSandbox(encrypted_variables=kept)
+    named = environment(NetworkAccessLevel.NONE, kept)
 
     rotated = Cipher(settings_of(secret_keys=f"{new},{old}").secret_keys)
-    assert confines.variables(rotated) == {"A": SECRET}
+    assert decrypt_variables(named, rotated) == {"A": SECRET}
     with pytest.raises(EnvironmentUnavailable, match="TASKBEACON_SECRET_KEYS"):
-        confines.variables(Cipher(settings_of(secret_keys=new).secret_keys))
-    assert SECRET not in repr(confines)
-    assert kept["A"] not in repr(confines)
+        decrypt_variables(named, Cipher(settings_of(secret_keys=new).secret_keys))
+    assert SECRET not in repr(named)
 
 
 async def run_in(workshop: Workshop, description: str, **values: object) -> Run:
