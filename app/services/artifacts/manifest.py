@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, ObjectStore
@@ -31,6 +30,7 @@ from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.uploads import (
     DOWNLOAD_LIFETIME,
     content_disposition,
+    manifest_entry,
     served_content_type,
     size_error,
     tags,
@@ -148,9 +148,7 @@ async def find_download(
     """Return the file with this storage path for download, from the run or one that it resumes (contract 9.2)."""
     await _manifest(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.artifacts)
-    entry = func.jsonb_array_elements(chain.c.artifacts, type_=JSONB).column_valued(
-        "entry", joins_implicitly=True
-    )
+    entry = manifest_entry(chain.c.artifacts)
     statement = (
         select(entry)
         .select_from(chain)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +16,7 @@ from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, P
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import uploads as artifact_uploads
-from app.services.artifacts.uploads import STAGED_LIFETIME, Upload, tags
+from app.services.artifacts.uploads import STAGED_LIFETIME, Upload, manifest_entry, tags
 from app.services.storage_keys import staged_folder
 
 
@@ -67,9 +66,7 @@ async def _waiting_paths(session: AsyncSession, task_id: UUID) -> set[str]:
 
 
 async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
-    entry = func.jsonb_array_elements(Run.artifacts, type_=JSONB).column_valued(
-        "entry", joins_implicitly=True
-    )
+    entry = manifest_entry(Run.artifacts)
     statement = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id == task_id)
     return set(await session.scalars(statement))
 

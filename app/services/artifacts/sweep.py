@@ -19,7 +19,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore, ObjectStoreUnavailable
@@ -27,7 +26,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.uploads import UNCLAIMED_LIFETIME
+from app.services.artifacts.uploads import UNCLAIMED_LIFETIME, manifest_entry
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
 
@@ -142,9 +141,7 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
             )
         )
     ).all()
-    entry = func.jsonb_array_elements(Run.artifacts, type_=JSONB).column_valued(
-        "entry", joins_implicitly=True
-    )
+    entry = manifest_entry(Run.artifacts)
     attached = await session.scalars(
         select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
     )

@@ -6,9 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 import structlog
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.clients.object_store import (
     TTL_TAG,
@@ -102,6 +105,11 @@ def content_disposition(name: str, content_type: str) -> str:
 
 def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
+
+
+def manifest_entry(artifacts: Any) -> Any:  # Any: a column of JSON
+    """Return an entry of a run's manifest, with which a query has a row for each of them."""
+    return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
 
 
 @dataclass(frozen=True, slots=True)
