@@ -411,16 +411,12 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 
 # What is replaced of the service although it is no constant, by the file of the test, with the reason.
 _REPLACED = {
-    "tests/agents/execution/test_unexpected_errors.py: Workspace.push": "plants a defect, which no input causes",
     "tests/agents/sandbox/test_collecting.py: output_check.module_command": "checks an output for as long as the test needs",
     "tests/agents/session/test_conversation.py: AgentSession.cancel": "fails with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
     "tests/support/database/faults.py: Json.body": "fails between a service's function and the commit, as no server can",
     "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
-    "tests/worker/jobs/test_execute_run.py: folders.remove": "removes for as long as the test needs, as no number of files does",
-    "tests/worker/run/test_cancel.py: gathering.GATHER": "gathers for as long as the test needs, which no input does",
     "tests/worker/run/test_commands.py: gathering.GATHER": "gathers for as long as the test needs, which no input does",
-    "tests/worker/run/test_store_away.py: CommandInbox.close": "plants a defect after the agent's work, as no input does",
     "tests/worker/test_worker.py: EventHub.aclose": "plants a defect in the closing of a client, as no server causes",
 }
 

@@ -291,7 +291,7 @@ class ExpoClient(PushSender, ReceiptSource):
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
     async def _post(self, path: str, content: _Content) -> dict[str, Any]:
-        """Return the JSON object of the response; raise PushUnavailable, or RequestRefused because of the content."""
+        # Raises PushUnavailable, or RequestRefused because of the content.
         body, encoding = content
         answer = bytearray()
         try:
