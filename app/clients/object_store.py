@@ -156,13 +156,14 @@ class S3Clients(NamedTuple):
 class ObjectStore:
     """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
-    A call takes at most `seconds`, and longer by what it sends.
+    A call takes at most `seconds`, and longer by what it sends; a request that gets no answer is sent `attempts` times.
     """
 
-    def __init__(self, settings: Settings, *, seconds: float = _SECONDS) -> None:
+    def __init__(self, settings: Settings, *, seconds: float = _SECONDS, attempts: int = 2) -> None:
         self.bucket = settings.s3_bucket
         self._settings = settings
         self._seconds = seconds
+        self._attempts = attempts
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
@@ -181,7 +182,7 @@ class ObjectStore:
         """Return the clients of aioboto3. The first call loads the library and opens them."""
         async with self._opening:
             if self._clients is None:
-                opened = await asyncio.to_thread(_open_clients, self._settings)
+                opened = await asyncio.to_thread(_open_clients, self._settings, self._attempts)
                 self._clients = await self._stack.enter_async_context(opened)
         return self._clients
 
@@ -430,7 +431,7 @@ class ObjectStore:
             raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
 
 
-def _open_clients(settings: Settings) -> AbstractAsyncContextManager[S3Clients]:
+def _open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:
     """Load aioboto3, and return a context manager that opens its clients. Blocks: it reads files."""
     import aioboto3  # noqa: PLC0415 - see above
     from aiobotocore.config import AioConfig  # noqa: PLC0415
@@ -451,7 +452,7 @@ def _open_clients(settings: Settings) -> AbstractAsyncContextManager[S3Clients]:
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
             connect_timeout=2,
             read_timeout=20,
-            retries={"max_attempts": 2, "mode": "standard"},
+            retries={"max_attempts": attempts, "mode": "standard"},
             max_pool_connections=_CONNECTIONS,
         ),
     }

@@ -175,11 +175,13 @@ class Supervisor:
         *,
         on_output: Callable[[str, Sequence[str]], None] | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        grace_seconds: float = _STOP_GRACE_SECONDS,
     ) -> None:
         self.children: list[Child] = []
         self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
         self._has_room = has_room
+        self._grace_seconds = grace_seconds
         self._stop_requested = False
         self._is_stopping = False
         self._is_forced = False
@@ -308,7 +310,7 @@ class Supervisor:
     def _stop_one(self, child: Child) -> None:
         with suppress(ProcessLookupError):
             child.process.send_signal(child.stop_signal)
-        deadline = time.monotonic() + _STOP_GRACE_SECONDS
+        deadline = time.monotonic() + self._grace_seconds
         while child.process.poll() is None:
             time.sleep(_POLL_SECONDS)
             if self._is_forced or time.monotonic() > deadline:

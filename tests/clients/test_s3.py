@@ -84,7 +84,7 @@ async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings
 
 async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
     away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"}
-    async with ObjectStore(settings.model_copy(update=away)) as store:
+    async with ObjectStore(settings.model_copy(update=away), attempts=1) as store:
         with pytest.raises(ObjectStoreUnavailable):
             await store.head("a")
         with pytest.raises(ObjectStoreUnavailable):

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,22 @@ def test_instructions_name_the_file_and_the_schema() -> None:
 
     assert ".taskbeacon/output.json" in text
     assert '{"type": "object"}' in text
+
+
+@pytest.mark.parametrize(
+    ("left", "problem"),
+    [
+        (lambda path: path.write_text("nope"), "is not JSON"),
+        (lambda path: path.symlink_to("/etc/passwd"), "leads out of the workspace"),
+        (lambda path: path.write_bytes(bytes(2_000_000)), "longer than"),
+    ],
+    ids=["no JSON", "link", "large"],
+)
+def test_output_that_cannot_be_read_is_refused(
+    tmp_path: Path, left: Callable[[Path], object], problem: str
+) -> None:
+    (tmp_path / OUTPUT_PATH).parent.mkdir()
+    left(tmp_path / OUTPUT_PATH)
+
+    with pytest.raises(OutputInvalid, match=problem):
+        read_output(tmp_path)

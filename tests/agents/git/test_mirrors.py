@@ -267,7 +267,7 @@ async def test_worker_killed_while_it_fetches_leaves_a_mirror_that_can_be_used(
 ) -> None:
     """As by a machine that goes down, and as by the kernel that ends one process: its git then goes on, and keeps
     others away until it has ended."""
-    newest = commit(origin, tmp_path, "large.bin", secrets.token_hex(16 * 2**20))
+    newest = commit(origin, tmp_path, "large.bin", secrets.token_hex(8 * 2**20))
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", FETCHING_WORKER, str(tmp_path / "mirrors"), origin.url, newest),
         stdout=asyncio.subprocess.PIPE,

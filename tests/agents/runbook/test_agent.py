@@ -64,6 +64,8 @@ async def test_prompts_follow_each_other_also_after_a_failure(conversation: Conv
     await conversation.prompt("```sh\necho 1 > one\n```")
     with pytest.raises(AgentStepFailed):
         await conversation.prompt("```sh\nexit 1\n```")
+    with pytest.raises(AgentStepFailed):
+        await conversation.prompt("```bash\nfalse | cat\n```")
     with pytest.raises(AgentFailed, match="never closed"):
         await conversation.prompt("```sh\n")
     await conversation.prompt("```sh\ncat one > two\n```")
@@ -101,6 +103,8 @@ async def test_prompt_without_a_block_is_answered_with_what_to_do(conversation: 
     assert await conversation.prompt("Write a hello world program.") == "end_turn"
 
     said = conversation.updates[-1]["content"]["text"]
+    assert said.startswith("There is nothing to run in this prompt.")
+    assert "allow-failure" in said
     assert "start a run with another agent, such as `claude` or `codex`" in said
     assert "````text\n```sh\nls\n```\n````" in said
 

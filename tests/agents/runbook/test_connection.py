@@ -136,7 +136,7 @@ async def test_cancelling_right_behind_a_prompt_ends_it(agent: Agent, tmp_path: 
 async def test_step_that_takes_too_long_ends_and_the_next_has_its_own_time(
     agent: Agent, tmp_path: Path
 ) -> None:
-    slow = "```sh allow-failure timeout=3\ntrap '' TERM; echo $$ > number; sleep 86400\n```"
+    slow = "```sh allow-failure timeout=2\ntrap '' TERM; echo $$ > number; sleep 86400\n```"
 
     answer = await agent.perform(tmp_path, f"{slow}\n```sh\ntest -s number; ! kill -0 $(cat number)\n```")
 

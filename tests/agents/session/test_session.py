@@ -105,6 +105,7 @@ class Stage:
             decide=answer,
             writable=work / writable,
             start_command=start_command,
+            close_seconds=0.5,  # agents here do not end by themselves
         )
         talk = Talk(session, work, updates, notes)
         talk.decide_after.set()

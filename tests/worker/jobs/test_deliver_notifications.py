@@ -204,7 +204,7 @@ async def test_refused_message_keeps_its_token(
         (Fault(429), "HTTP 429", 120),
         (Fault(503), "HTTP 503", 120),
         (Fault(body=b"<html>"), "UnreadableAnswer", 120),
-        (Fault(hangs=True), "TimeoutError", 2),
+        (Fault(hangs=True), "TimeoutError", 1),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -64,7 +64,7 @@ async def test_outage_of_the_store_is_a_warning_and_the_next_job_deletes_the_fil
     await stage(session, own_bucket, task)
     clock.advance(hours=25)
     away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}", "s3_bucket": own_bucket.bucket}
-    async with ObjectStore(workshop.context.process.settings.model_copy(update=away)) as store:
+    async with ObjectStore(workshop.context.process.settings.model_copy(update=away), attempts=1) as store:
         await sweep_artifacts(workshop.with_process(store=store).arq_context)
 
     assert caplog.text.count("artifacts.not_swept") == 1

@@ -133,11 +133,8 @@ async def test_cancel_of_the_run_cancels_what_is_asked(workshop: Workshop, param
     assert await agent.pilot.statuses() == ["consumed", "consumed"]
 
 
-@pytest.mark.parametrize("params", [QUESTIONS, PAGE])
-async def test_question_without_an_answer_is_declined_and_has_expired(
-    workshop: Workshop, params: JSON
-) -> None:
-    agent = await asking(impatient(workshop), params)
+async def test_question_without_an_answer_is_declined_and_has_expired(workshop: Workshop) -> None:
+    agent = await asking(impatient(workshop), QUESTIONS)
     await agent.job
 
     [said] = [text for text in await agent.pilot.said() if text.startswith("{")]
@@ -184,8 +181,11 @@ async def test_question_that_the_agent_takes_back_is_withdrawn(workshop: Worksho
     assert "optionId" not in resolved
 
 
-@pytest.mark.parametrize("params", [SERVER_FORM, PAGE], ids=["form", "url"])
-@pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
+@pytest.mark.parametrize(
+    ("params", "action"),
+    [(SERVER_FORM, "accept"), (PAGE, "accept"), (SERVER_FORM, "decline"), (PAGE, "cancel")],
+    ids=["form-accept", "url-accept", "form-decline", "url-cancel"],
+)
 async def test_answer_through_the_inbox_reaches_the_agent(
     workshop: Workshop, params: JSON, action: str
 ) -> None:
@@ -206,9 +206,7 @@ async def test_answer_through_the_inbox_reaches_the_agent(
     assert resolved.get("optionId") == {"accept": accepted, "decline": "reject"}.get(action)
 
 
-@pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "file:///etc/passwd", f"https://example.com/{'x' * 2000}"]
-)
+@pytest.mark.parametrize("url", ["javascript:alert(1)", f"https://example.com/{'x' * 2000}"])
 async def test_invalid_address_of_a_page_is_declined_at_once(workshop: Workshop, url: str) -> None:
     agent = await asking(workshop, PAGE | {"url": url})
 

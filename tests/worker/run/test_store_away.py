@@ -57,7 +57,7 @@ async def performing(
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
         changes = {"s3_endpoint_url": between.url, "worker_store_wait_seconds": wait}
         settings = process.settings.model_copy(update=changes)
-        async with ObjectStore(settings) as store:
+        async with ObjectStore(settings, attempts=1) as store:
             await between.refuse()
             worker = workshop.with_process(settings=settings, store=store)
             yield CutOff(
