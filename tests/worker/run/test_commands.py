@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.adapters.catalog import Catalog
-from app.agents.workspace import gathering
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CommandStatus, QuestionKind, RunStatus
@@ -179,25 +178,22 @@ async def test_commands_from_before_a_run_was_opened_again_are_not_sent_again(wo
 
 
 async def test_closed_conversation_of_a_stopped_worker_is_not_cancelled_by_the_next(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop,
 ) -> None:
     mark = f"taskbeacon-{new_id()}"
-    pilot = Pilot(
-        workshop, await workshop.queued_run("```file path=a.txt\na\n```", state={"mode": "interactive"})
-    )
-    with monkeypatch.context() as patch:
-        patch.setattr(gathering, "GATHER", f"sleep 86400; : {mark}")
-        job = pilot.start()
-        await pilot.until_waiting_for("message")
-        await pilot.send("close")
-        await eventually(lambda: processes_with(mark))
-        job.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await job
-    assert (await workshop.read(pilot.run)).status == RunStatus.QUEUED
-    await pilot.start()
+    run = await workshop.queued_run("```file path=a.txt\na\n```", state={"mode": "interactive"})
+    stopped = Pilot(workshop.gathering_by(f"sleep 86400; : {mark}"), run)
+    job = stopped.start()
+    await stopped.until_waiting_for("message")
+    await stopped.send("close")
+    await eventually(lambda: processes_with(mark))
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert (await workshop.read(run)).status == RunStatus.QUEUED
+    await Pilot(workshop, run).start()
 
-    ended = await workshop.read(pilot.run)
+    ended = await workshop.read(run)
     assert (ended.status, (ended.output or {}).get("files_changed")) == (RunStatus.COMPLETED, ["a.txt"])
 
 
