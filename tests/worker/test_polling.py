@@ -192,7 +192,7 @@ async def test_wake_up_that_was_lost_costs_one_poll(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
     """No worker listens here."""
-    worker = Worker(settings, redis, queue, slots=1, poll_seconds=3600)
+    worker = Worker(settings, redis, queue, slots=1)
     running = asyncio.create_task(worker.arq.async_run())
     try:
         await enqueue(queue, "hold:1")
