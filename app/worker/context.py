@@ -49,8 +49,7 @@ class WorkerContext:
     # Removes the folders of runs, which do not wait for that.
     remover: FolderRemover = field(default_factory=FolderRemover)
     run_times: RunTimes = RunTimes()
-    # The shell program that gathers the work of a run, in the sandbox.
-    gather: str = GATHER
+    gather: str = GATHER  # the shell program that gathers the work of a run, in the sandbox
 
     def as_arq_context(self) -> dict[str, Any]:
         return {_KEY: self}

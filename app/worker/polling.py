@@ -18,19 +18,18 @@ from app.periodic import wait
 from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
-_POLL_SECONDS = 0.5
-
 log = structlog.get_logger(__name__)
 
 
 class ResilientWorker(Worker):
     """An arq worker that survives outages of Redis, and polls at once when it is woken or a slot becomes free."""
 
-    def __init__(self, *, changes: WakeListener, poll_seconds: float = _POLL_SECONDS, **options: Any) -> None:
+    poll_seconds = 0.5
+
+    def __init__(self, *, changes: WakeListener, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
         super().__init__(poll_delay=0, **options)
         self._changes = changes
-        self._poll_seconds = poll_seconds
         self._woken = asyncio.Event()
 
     @override
@@ -41,7 +40,7 @@ class ResilientWorker(Worker):
 
     @override
     async def _poll_iteration(self) -> None:
-        await wait(self._woken, self._poll_seconds)
+        await wait(self._woken, self.poll_seconds)
         # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
         pause = 0.0

@@ -51,15 +51,7 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 class Worker:
     """A worker with jobs that take themselves off the queue and wait until they are let go."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        redis: RedisClient,
-        queue: ArqQueue,
-        *,
-        slots: int,
-        poll_seconds: float = 0.5,
-    ) -> None:
+    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
         self._changes = WakeListener(redis)
@@ -69,7 +61,6 @@ class Worker:
             changes=self._changes,
             self_removing="hold",
             slots=RunSlots(0),
-            poll_seconds=poll_seconds,
             functions=[func(self._hold, name="hold")],
             max_jobs=slots,
             **arq_options(settings),
@@ -112,7 +103,8 @@ async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[ArqQue
 @pytest.fixture
 async def worker(settings: Settings, redis: RedisClient, queue: ArqQueue) -> AsyncGenerator[Worker, None]:
     """A worker with one place that would look by itself only in an hour."""
-    worker = Worker(settings, redis, queue, slots=1, poll_seconds=3600)
+    worker = Worker(settings, redis, queue, slots=1)
+    worker.arq.poll_seconds = 3600
     running = asyncio.create_task(worker.run())
     await worker.until_idle()
     yield worker

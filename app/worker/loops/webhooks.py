@@ -50,8 +50,7 @@ class WebhookDeliverer:
     """
 
     def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
-        # The interval of polling, in case a wake-up is lost; the pause after a fault; the most events of a step of
-        # the relay.
+        # The interval of polling; the pause after a fault; the most events of a step of the relay.
         self.look_seconds = 2.0
         self.fault_seconds = LOOP_SECONDS
         self.batch = BATCH
