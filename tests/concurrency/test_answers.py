@@ -19,7 +19,7 @@ from tests.support.factories import make_project, make_task, make_user
 from tests.support.principals import member_of
 from tests.support.questions import make_live_run, make_question
 
-_ROUNDS = 200
+_ROUNDS = 50
 
 
 @pytest.fixture

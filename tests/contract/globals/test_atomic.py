@@ -477,21 +477,8 @@ async def assert_does_its_work(scene: Scene, world: World, name: str, sent: Sent
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_failure_behind_the_service_leaves_nothing(scene: Scene, world: World, name: str) -> None:
-    sent = await REQUESTS[name](scene, name.partition(" ")[2])
-    before = await world.look()
-
-    with failing_answers():
-        answer = await send(scene, name, sent)
-
-    assert answer.status_code == 500
-    if name not in DONE_BEFORE_THE_ANSWER:
-        assert await world.look() == before
-        await assert_does_its_work(scene, world, name, sent)
-
-
-@pytest.mark.parametrize("name", REQUESTS)
-async def test_failure_of_the_commit_leaves_nothing(scene: Scene, world: World, name: str) -> None:
+async def test_failure_leaves_nothing(scene: Scene, world: World, name: str) -> None:
+    """At the commit, and between the service's function and the commit."""
     sent = await REQUESTS[name](scene, name.partition(" ")[2])
     before = await world.look()
 
@@ -500,7 +487,12 @@ async def test_failure_of_the_commit_leaves_nothing(scene: Scene, world: World, 
         assert answer.status_code == 500
         assert await world.look() == before
 
-    await assert_does_its_work(scene, world, name, sent)
+    with failing_answers():
+        answer = await send(scene, name, sent)
+    assert answer.status_code == 500
+    if name not in DONE_BEFORE_THE_ANSWER:
+        assert await world.look() == before
+        await assert_does_its_work(scene, world, name, sent)
 
 
 async def test_refused_update_keeps_nothing(scene: Scene, world: World) -> None:

@@ -489,7 +489,7 @@ class TestTime:
     async def test_stream_that_does_not_appear_is_given_up(
         self, api: httpx.AsyncClient, application: FastAPI, url: str, redis: RedisClient
     ) -> None:
-        configure(application, stream_keepalive_seconds=0.1, stream_patience_seconds=2)
+        configure(application, stream_keepalive_seconds=0.1, stream_patience_seconds=0.3)
         await redis.flushdb()
         async with following(api, url) as stream:
             gap, error = await stream.rest()
@@ -501,7 +501,7 @@ class TestTime:
     ) -> None:
         async with following(api, url) as stream:
             await stream.take(1)
-        configure(application, stream_keepalive_seconds=0.5, stream_patience_seconds=2)
+        configure(application, stream_keepalive_seconds=0.25, stream_patience_seconds=1)
         async with following(api, url) as stream:
             # Its event, and signs of life for longer than it would be waited for.
             for _ in range(6):
