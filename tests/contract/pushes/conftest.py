@@ -106,6 +106,18 @@ class PushScene:
     async def prefer(self, **values: Any) -> None:
         await rows.prefer(self.session, self.owner, **values)
 
+    async def assert_next_after(self, seconds: int) -> None:
+        """Check that the next message is sent after so many seconds, and not one earlier."""
+        self.clock.advance(seconds=seconds - 1)
+        assert await self.deliver() == 0
+        self.clock.advance(seconds=1)
+        assert await self.deliver() == 1
+
+    async def assert_last(self) -> None:
+        """Check that no message is to come."""
+        self.clock.advance(hours=1)
+        assert await self.deliver() == 0
+
     async def row(self) -> Notification:
         return await rows.only_row(self.sessions, self.task)
 

@@ -53,8 +53,7 @@ async def test_answered_question_replaces_its_notice_and_the_badge_falls(
     row = await scene.row()
     assert history(row) == [("sent", None), ("retracted", "answered")]
     assert (row.decision, row.attempts) == ("retracted", 2)
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_last()
 
 
 async def test_retraction_of_an_expired_question_waits_for_a_device_that_is_away(scene: PushScene) -> None:
@@ -138,8 +137,7 @@ async def test_notice_that_was_not_sent_is_not_retracted(scene: PushScene) -> No
     await scene.answer(question)
 
     assert await scene.deliver() == 0
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_last()
 
     assert scene.received == []
     assert await scene.history() == [("not_needed", "answered")]
@@ -267,12 +265,8 @@ async def test_reminder_of_an_open_question_is_sent_once(scene: PushScene) -> No
     await scene.prefer(reminder_after_seconds=300)
     question = await scene.ask()
     await scene.deliver()
-    scene.clock.advance(seconds=299)
-    assert await scene.deliver() == 0
-    scene.clock.advance(seconds=1)
-    assert await scene.deliver() == 1
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_next_after(300)
+    await scene.assert_last()
 
     row = await scene.row()
     assert history(row) == [("sent", None), ("reminder", "still_open")]
@@ -288,12 +282,8 @@ async def test_question_that_was_sent_rings_again_after_each_snooze(scene: PushS
     await scene.deliver()
     for _ in range(2):
         await scene.snooze(question, seconds=600)
-        scene.clock.advance(seconds=599)
-        assert await scene.deliver() == 0
-        scene.clock.advance(seconds=1)
-        assert await scene.deliver() == 1
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+        await scene.assert_next_after(600)
+    await scene.assert_last()
     assert [message["sound"] for message in scene.received] == ["default"] * 3
     reminders = [("reminder", "still_open")] * 2
     assert await scene.history() == [("sent", None), *reminders]
@@ -311,12 +301,8 @@ async def test_snooze_while_a_reminder_is_on_the_wire_rings_again_at_its_end(sce
     await scene.snooze(question, seconds=600)
     scene.push_service.may_answer.set()
     assert await sending == 1
-    scene.clock.advance(seconds=599)
-    assert await scene.deliver() == 0
-    scene.clock.advance(seconds=1)
-    assert await scene.deliver() == 1
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_next_after(600)
+    await scene.assert_last()
     reminders = [("reminder", "still_open")] * 2
     assert await scene.history() == [("sent", None), *reminders]
 
@@ -331,8 +317,7 @@ async def test_reminder_that_fails_for_an_hour_is_given_up(scene: PushScene) -> 
     assert await scene.deliver() == 1
     scene.clock.advance(hours=1)
     assert await scene.deliver() == 1
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_last()
     row = await scene.row()
     assert row.decision == "sent"
     assert history(row)[-2:] == [("retrying", "HTTP 503"), ("given_up", "HTTP 503")]
@@ -355,8 +340,7 @@ async def test_answered_question_has_no_reminder(scene: PushScene) -> None:
     await scene.deliver()
     await scene.answer(question)
     await scene.deliver()
-    scene.clock.advance(hours=1)
-    assert await scene.deliver() == 0
+    await scene.assert_last()
     assert scene.kinds == [None, "clear"]
 
 

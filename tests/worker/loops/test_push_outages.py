@@ -1,9 +1,9 @@
 """A push service that refuses everything: it is probed, what waits loses nothing, and the log has one line a batch."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx
@@ -17,7 +17,6 @@ from app.clients.expo.client import ExpoClient, open_http
 from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
-from app.db import SessionFactory, unit_of_work
 from app.enums import Platform
 from app.models import Notification, Task, User
 from app.runtime import ProcessContext
@@ -49,90 +48,91 @@ async def workers(
         yield made
 
 
-async def work(workers: list[ProcessContext], clock: MovableClock, seconds: int) -> None:
-    """Let workers look for due pushes for some time, as their loops do each second; skip the seconds without any."""
-    end = clock.now + timedelta(seconds=seconds)
-    while clock.now < end:
-        for worker in workers:
-            await deliver_due(worker)
-        async with unit_of_work(workers[0].sessions) as session:
-            due_at = await session.scalar(select(func.min(Notification.due_at)))
-        clock.now = min(end, max(due_at or end, clock.now + timedelta(seconds=1)))
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Two workers, the pushes of a task that they send, and the service that may be away."""
+
+    workers: list[ProcessContext]
+    session: AsyncSession
+    task: Task
+    owner: User
+    push_service: PushService
+    clock: MovableClock
+
+    async def make_pending(self) -> None:
+        """Make a push to a device of its own."""
+        device = await make_device(self.session, user=self.owner)
+        await make_pending(self.session, task=self.task, device=device)
+
+    async def work(self, seconds: int) -> None:
+        """Let the workers look for due pushes for some time, as their loops do each second; skip those without any."""
+        end = self.clock.now + timedelta(seconds=seconds)
+        while self.clock.now < end:
+            for worker in self.workers:
+                await deliver_due(worker)
+            due_at = await self.session.scalar(select(func.min(Notification.due_at)))
+            self.clock.now = min(end, max(due_at or end, self.clock.now + timedelta(seconds=1)))
+
+    async def rows(self) -> Sequence[Notification]:
+        return await notifications_of(self.workers[0].sessions, self.task)
 
 
-async def attempts(sessions: SessionFactory) -> Counter[int]:
-    async with unit_of_work(sessions) as session:
-        return Counter(await session.scalars(select(Notification.attempts)))
-
-
-async def test_service_that_is_away_for_ten_minutes_is_probed_and_all_is_sent_after_it(
+@pytest.fixture
+def scene(
     workers: list[ProcessContext],
     session: AsyncSession,
-    sessions: SessionFactory,
     task: Task,
     owner: User,
     push_service: PushService,
     clock: MovableClock,
-    caplog: pytest.LogCaptureFixture,
+) -> Scene:
+    return Scene(workers, session, task, owner, push_service, clock)
+
+
+async def test_service_that_is_away_for_ten_minutes_is_probed_and_all_is_sent_after_it(
+    scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    clock.now = task.created_at
-    await make_many_pending(session, task=task, user=owner, count=WAITING)
-    push_service.always = AWAY
+    scene.clock.now = scene.task.created_at
+    await make_many_pending(scene.session, task=scene.task, user=scene.owner, count=WAITING)
+    scene.push_service.always = AWAY
 
-    await work(workers, clock, 600)
+    await scene.work(600)
 
-    assert len(push_service.batches) <= 60
-    counted = await attempts(sessions)
-    sent = sum(push_service.batches)
-    assert sum(n * count for n, count in counted.items()) == sent
-    push_service.always = Fault()
-    await work(workers, clock, 60)
+    assert len(scene.push_service.batches) <= 60
+    assert sum(row.attempts for row in await scene.rows()) == sum(scene.push_service.batches)
+    scene.push_service.always = Fault()
+    await scene.work(60)
 
     assert len(caplog.records) <= 200
     # What waits for a probe is no failure.
     assert NotSent.__name__ not in caplog.text
-    ends = Counter(row.decision for row in await notifications_of(sessions, task))
+    ends = Counter(row.decision for row in await scene.rows())
     assert ends == {"sent": WAITING}
-    assert set(Counter(push_service.tokens).values()) == {1}
+    assert set(Counter(scene.push_service.tokens).values()) == {1}
 
 
-async def test_one_push_is_sent_within_a_minute_of_the_return(
-    workers: list[ProcessContext],
-    session: AsyncSession,
-    sessions: SessionFactory,
-    task: Task,
-    owner: User,
-    push_service: PushService,
-    clock: MovableClock,
-) -> None:
-    await make_pending(session, task=task, device=await make_device(session, user=owner))
-    push_service.always = AWAY
-    await work(workers, clock, 1200)
-    push_service.always = Fault()
+async def test_one_push_is_sent_within_a_minute_of_the_return(scene: Scene) -> None:
+    await scene.make_pending()
+    scene.push_service.always = AWAY
+    await scene.work(1200)
+    scene.push_service.always = Fault()
 
-    await work(workers, clock, 60)
+    await scene.work(60)
 
-    [row] = await notifications_of(sessions, task)
+    [row] = await scene.rows()
     assert row.decision == "sent"
 
 
-async def test_push_that_waits_for_an_hour_is_given_up(
-    workers: list[ProcessContext],
-    session: AsyncSession,
-    sessions: SessionFactory,
-    task: Task,
-    owner: User,
-    push_service: PushService,
-    clock: MovableClock,
-) -> None:
+async def test_push_that_waits_for_an_hour_is_given_up(scene: Scene) -> None:
     for _ in range(3):
-        await make_pending(session, task=task, device=await make_device(session, user=owner))
-    push_service.always = AWAY
+        await scene.make_pending()
+    scene.push_service.always = AWAY
+    scene.workers.pop()
 
-    await work(workers[:1], clock, int(PUSH_SECONDS) + 60)
+    await scene.work(int(PUSH_SECONDS) + 60)
 
-    rows = await notifications_of(sessions, task)
+    rows = await scene.rows()
     assert {(row.decision, row.reason) for row in rows} == {("given_up", "HTTP 503")}
     # Each reason is in the history once, however long it waited.
     assert {len(row.history) for row in rows} == {2}

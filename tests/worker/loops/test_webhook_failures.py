@@ -83,17 +83,15 @@ async def test_operators_see_how_attempts_end(
 
 async def test_operators_see_how_late_deliveries_are(
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
     clock: MovableClock,
+    endpoint: WebhookEndpoint,
 ) -> None:
     def lateness() -> float | None:
         return REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds")
 
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(PER_ENDPOINT + 1):
         await make_delivery(session, endpoint)
     clock.advance(seconds=7)
@@ -167,16 +165,14 @@ async def pass_time(deliveries: Deliveries, clock: MovableClock, **duration: flo
 
 async def test_receiver_that_refuses_everything_is_probed_and_gets_all_after_its_return(
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     scripted: Deliveries,
     clock: MovableClock,
     caplog: pytest.LogCaptureFixture,
+    endpoint: WebhookEndpoint,
 ) -> None:
     """Regression: two hundred messages were two hundred requests, look-ups of a name, and lines of the log."""
     caplog.set_level("INFO")
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(200):
         await make_delivery(session, endpoint)
     receiver.always = Reply(503)
@@ -195,14 +191,12 @@ async def test_receiver_that_refuses_everything_is_probed_and_gets_all_after_its
 
 async def test_receiver_that_stays_away_is_disabled_after_five_days_however_much_waits(
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     scripted: Deliveries,
     clock: MovableClock,
+    endpoint: WebhookEndpoint,
 ) -> None:
     """The first message has its ten attempts in time, though others wait: each second probe is for it."""
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.always = Reply(503)
     began = clock.now
     made = [began + timedelta(milliseconds=number) for number in range(60)]
@@ -231,13 +225,11 @@ async def test_receiver_that_stays_away_is_disabled_after_five_days_however_much
 
 async def test_receiver_that_refuses_some_messages_for_good_gets_the_others(
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     scripted: Deliveries,
     clock: MovableClock,
+    endpoint: WebhookEndpoint,
 ) -> None:
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(50):
         await make_delivery(session, endpoint)
     receiver.always = Reply(400)
@@ -258,14 +250,12 @@ async def test_person_who_asks_for_a_message_waits_for_no_probe(
     client: httpx.AsyncClient,
     endpoints_url: str,
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     deliveries: Deliveries,
     clock: MovableClock,
     what: str,
+    endpoint: WebhookEndpoint,
 ) -> None:
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     old = await make_delivery(session, endpoint, status="failed")
     for _ in range(10):
         await make_delivery(session, endpoint)

@@ -89,15 +89,13 @@ async def test_relay_that_waits_for_a_lock_delays_no_delivery_that_is_due(
 async def test_relay_or_recovery_that_fails_stops_no_delivery_that_is_due(
     engine: AsyncEngine,
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
     table: str,
+    endpoint: WebhookEndpoint,
 ) -> None:
     """Regression: an event or a recovery that could not be processed stopped all webhooks for good."""
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     place = {"transaction_id": START.transaction_id, "seq": START.seq}
     now = utcnow()
     session.add(EventCursor(reader="webhooks", **place))
@@ -116,16 +114,14 @@ async def test_relay_or_recovery_that_fails_stops_no_delivery_that_is_due(
 async def test_step_that_fails_is_not_repeated_at_each_wake(
     engine: AsyncEngine,
     session: AsyncSession,
-    project: Project,
-    owner: User,
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
     caplog: pytest.LogCaptureFixture,
+    endpoint: WebhookEndpoint,
 ) -> None:
     """Regression: an event that could not be relayed was tried, and logged with its stack, a hundred times a second."""
     deliveries.deliverer.fault_seconds = 3600.0
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     session.add(EventCursor(reader="webhooks", transaction_id=START.transaction_id, seq=START.seq))
     await session.flush()
 
@@ -204,10 +200,9 @@ async def test_result_that_cannot_be_stored_loses_no_other(
 
 
 async def test_delivery_is_given_up_if_its_results_are_lost_time_and_again(
-    session: AsyncSession, project: Project, owner: User, receiver: Receiver, deliveries: Deliveries
+    session: AsyncSession, receiver: Receiver, deliveries: Deliveries, endpoint: WebhookEndpoint
 ) -> None:
     """Regression: it was sent again every minute for good, until the number of its attempts was too large."""
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     most = 10 + LOST_ATTEMPTS
     last, lost = [
         await make_delivery(session, endpoint, attempts=attempts, attempts_allowed=10)

@@ -75,18 +75,15 @@ async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
 )
 async def test_endpoint_is_disabled_while_a_message_is_under_way(
     client: httpx.AsyncClient,
-    session: AsyncSession,
     sessions: SessionFactory,
-    project: Project,
-    owner: User,
     endpoints_url: str,
     task: Task,
     receiver: Receiver,
     deliveries: Deliveries,
     status: int,
     becomes: DeliveryStatus,
+    endpoint: WebhookEndpoint,
 ) -> None:
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     await record_event(sessions, task)
     receiver.replies.append(Reply(status, hangs=True))
     working = asyncio.create_task(deliveries.deliver())
@@ -351,16 +348,14 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
 async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
     session: AsyncSession,
     sessions: SessionFactory,
-    project: Project,
-    owner: User,
     task: Task,
     receiver: Receiver,
     deliveries: Deliveries,
     redis: RedisClient,
+    endpoint: WebhookEndpoint,
 ) -> None:
     """As a redelivery does: it is no new event, so the relay finds nothing."""
     deliveries.deliverer.look_seconds = 3600.0
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))

@@ -71,16 +71,13 @@ async def test_message_is_signed_as_the_official_library_verifies(
 
 
 async def test_failed_message_is_sent_again_by_schedule_under_the_same_id(
-    session: AsyncSession,
     sessions: SessionFactory,
-    project: Project,
-    owner: User,
     task: Task,
     receiver: Receiver,
     deliveries: Deliveries,
     clock: MovableClock,
+    endpoint: WebhookEndpoint,
 ) -> None:
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.replies += [Reply(500), Reply(500)]
     await record_event(sessions, task)
 
@@ -231,16 +228,13 @@ async def test_receiver_that_is_gone_is_disabled_and_its_creator_notified(
 
 
 async def test_endpoint_without_success_for_five_days_is_disabled_once_a_message_is_given_up(
-    session: AsyncSession,
     sessions: SessionFactory,
-    project: Project,
-    owner: User,
     task: Task,
     receiver: Receiver,
     scripted: Deliveries,
     clock: MovableClock,
+    endpoint: WebhookEndpoint,
 ) -> None:
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.always = Reply(500)
     await record_event(sessions, task)
     await scripted.deliver()
