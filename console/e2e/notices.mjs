@@ -77,6 +77,20 @@ export async function noticeIsClosedWhenItsQuestionIs(browser, { expect }) {
   });
 }
 
+/** A page closes the notices of its task whenever a person comes to it, also while a push about another is being shown. */
+export async function pageThatIsLookedAtLosesNoNotice(browser, { expect }) {
+  const { id } = await call("/tasks/", { title: "Acceptance: looked at", description: "Nobody runs it." });
+  const { page, deliver, notices } = await openBrowser(browser, `/projects/1/tasks/${id}`);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.route("**/presence/**", (route) => route.fulfill({ status: 204 }));
+  await page.evaluate(() => setInterval(() => globalThis.dispatchEvent(new Event("focus")), 2));
+  const tags = Array.from({ length: 100 }, (_, index) => `q:${index}`);
+  for (const tag of tags) await deliver({ notification: { title: tag, tag, data: { taskId: "t", seq: 1 } } });
+  const shown = await notices();
+  expect(shown.length === tags.length, `all notices about other tasks are kept (${shown.length})`);
+  await page.context().close();
+}
+
 /** A browser without push permission: its session is the device that presence knows. */
 export async function sessionDefersPushes(browser, { expect }) {
   await withDevice(async ({ id, pushes }) => {

@@ -117,6 +117,14 @@ async function show({ notification: said }: Push): Promise<void> {
   await self.registration.showNotification(said?.title ?? "Taskbeacon", options);
 }
 
+self.addEventListener("message", (event) => event.waitUntil(inOrder(() => close(event.data))));
+
+/** Here and in order, not by a page: Chromium forgets a notice if the list is read while it is being shown. */
+async function close({ task, question }: { task?: string; question?: string }): Promise<void> {
+  for (const shown of await self.registration.getNotifications())
+    if (question ? shown.tag === `q:${question}` : shown.data?.taskId === task) shown.close();
+}
+
 self.addEventListener("notificationclick", (event) => {
   const data = (event.notification.data ?? { actions: [] }) as Shown;
   event.notification.close();
