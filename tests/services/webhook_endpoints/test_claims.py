@@ -1,4 +1,4 @@
-"""Reads of a claim of webhook deliveries: as many, whether few or many are pending."""
+"""What a claim of webhook deliveries takes and reads: one probe at a time, few rows whether few or many are pending."""
 
 import asyncpg
 from sqlalchemy import text
@@ -8,7 +8,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from app.security import Cipher
-from app.services.webhook_endpoints.claims import claim_due, next_due
+from app.services.webhook_endpoints.claims import FAILING_AFTER, claim_due, next_due
 from tests.support.database.plans import generic_plan
 from tests.support.database.queries import recorded
 from tests.support.webhooks import make_delivery, make_endpoint
@@ -53,3 +53,19 @@ async def test_claim_reads_few_of_many_pending_deliveries(
             "ix_webhook_endpoint_deliveries_claimed",
             "ix_webhook_endpoint_deliveries_due",
         } <= plan.indexes
+
+
+async def test_endpoint_that_refuses_everything_has_one_probe_under_way(
+    session: AsyncSession, sessions: SessionFactory, settings: Settings, project: Project, owner: User
+) -> None:
+    """Else a probe that hangs would let each worker send one more."""
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/")
+    endpoint.consecutive_failures = FAILING_AFTER
+    for _ in range(3):
+        await make_delivery(session, endpoint)
+    claimed = []
+    for _ in range(2):
+        async with unit_of_work(sessions) as own:
+            claimed.append(len(await claim_due(own, limit=10, cipher=Cipher(settings.secret_keys))))
+
+    assert claimed == [1, 0]
