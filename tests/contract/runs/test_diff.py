@@ -32,6 +32,9 @@ GIT binary patch
 literal 3
 Kcmb
 
+literal 5
+Mcmb
+
 """
 
 
@@ -77,7 +80,7 @@ async def test_changes_are_listed_by_file(client: httpx.AsyncClient, run_url: st
                 "additions": 0,
                 "deletions": 0,
                 "binary": True,
-                "old_size": None,
+                "old_size": 5,
                 "new_size": 3,
                 "truncated": False,
             },
