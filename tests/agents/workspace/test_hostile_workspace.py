@@ -4,7 +4,6 @@ What an agent does is a shell script here, in the same sandbox and workspace tha
 """
 
 import asyncio
-import itertools
 import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -22,8 +21,7 @@ from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.workspace import Collected, Workspace, open_workspace
-from app.enums import SandboxKind
-from tests.agents.conftest import CONFINING, PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
+from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
 
 pytestmark = pytest.mark.walls
 
@@ -400,21 +398,18 @@ async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collect
 
 # Of git while it compares: an eighth of what it has otherwise, and the files are as much smaller.
 COMPARING_MEMORY = 64 * 2**20
+# The worker's git is in no sandbox.
 LARGE = {
     # Git would take 43 times its size to compare it line by line.
     "empty lines": "yes '' | head -c 7500000 > large",
     "changed": "head -c 1250000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; "
     "yes | head -c 15000000 > large",
-    # It takes none of the disk, but seconds: once is enough, for the worker's git is in no sandbox.
+    # It takes none of the disk, but seconds.
     "a hole": "truncate -s 66M large",
 }
 
 
-@pytest.mark.parametrize(
-    ("sandbox", "leaves"),
-    [*itertools.product(CONFINING, ["empty lines", "changed"]), (SandboxKind.AUTO, "a hole")],
-    indirect=["sandbox"],
-)
+@pytest.mark.parametrize("leaves", LARGE)
 async def test_git_of_the_worker_compares_large_files_within_its_memory(
     collector: Collector, origin: GitFolder, leaves: str
 ) -> None:
