@@ -31,6 +31,7 @@ from app.services.notifications.rules.deciding import (
     decide_reminder,
     decide_retraction,
 )
+from tests.support.assertions import concerning
 
 NOW = datetime(2026, 3, 1, 23, tzinfo=UTC)
 A_MOMENT = timedelta(microseconds=1)
@@ -310,23 +311,23 @@ SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF = (
 CLOSED = [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
 
 
-@pytest.mark.parametrize("end", [None, SENT, WAITS, HELD, NEVER])
-@pytest.mark.parametrize("replaced", [SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF])
 @pytest.mark.parametrize("question", CLOSED)
-def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
-    question: QuestionStatus, replaced: ReplacedNotice, end: RunEndNotice | None
-) -> None:
-    verdict = decide_retraction(question, replaced, end, NOW)
+def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(question: QuestionStatus) -> None:
+    for replaced, end in itertools.product(
+        (SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF), (None, SENT, WAITS, HELD, NEVER)
+    ):
+        verdict = decide_retraction(question, replaced, end, NOW)
 
-    if replaced is NOT_SENT:
-        assert verdict.decision is Decision.NOT_NEEDED
-    elif replaced in {ON_THE_WIRE, TRIED_AGAIN} or end is WAITS:
-        assert verdict.due_at is not None
-        assert NOW < verdict.due_at <= NOW + MINUTE
-    elif end is SENT:
-        assert (verdict.decision, verdict.reason) == (Decision.RETRACTED, "replaced")
-    else:
-        assert (verdict.decision, verdict.reason) == (Decision.PENDING, question)
+        with concerning((replaced, end)):
+            if replaced is NOT_SENT:
+                assert verdict.decision is Decision.NOT_NEEDED
+            elif replaced in {ON_THE_WIRE, TRIED_AGAIN} or end is WAITS:
+                assert verdict.due_at is not None
+                assert NOW < verdict.due_at <= NOW + MINUTE
+            elif end is SENT:
+                assert (verdict.decision, verdict.reason) == (Decision.RETRACTED, "replaced")
+            else:
+                assert (verdict.decision, verdict.reason) == (Decision.PENDING, question)
 
 
 def test_reminder_of_an_open_question_is_sent_when_nothing_holds_it_back() -> None:
