@@ -1,7 +1,7 @@
 """Store the results of webhook attempts: in the log, the delivery, and the health of the endpoint."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,9 +17,9 @@ from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services import leases
-from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS, WEBHOOK_PROBES
-from app.services.webhook_endpoints.claims import FAILING_AFTER, Claimed
-from app.services.webhook_endpoints.disabling import disable
+from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
+from app.services.webhook_endpoints.claims import Claimed
+from app.services.webhook_endpoints.disabling import Health, disable
 from app.statements import rows_of
 
 _ATTEMPTS = Counter(
@@ -37,49 +37,6 @@ _NEEDED = Histogram(
 )
 _DELIVERY = Base.metadata.tables[WebhookEndpointDelivery.__tablename__]
 _ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
-_NO_SUCCESS_FOR = timedelta(days=5)
-_BLOCKED_IN_A_ROW = 20
-
-
-class Health(NamedTuple):
-    """The successes and failures of an endpoint, which decide when it is disabled.
-
-    A success, and enabling it, forgets the failures. Before `probe_at` an endpoint that refuses everything gets no
-    message.
-    """
-
-    last_success_at: datetime | None
-    last_failure_at: datetime | None
-    consecutive_failures: int
-    failing_since: datetime | None
-    has_exhausted: bool
-    blocked_in_a_row: int
-    probe_at: datetime | None = None
-
-    def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health after one more attempt; `exhausted`: it was the last one of its message."""
-        if result.error is None:
-            return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
-        is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
-        failing_since = self.failing_since or now
-        is_failing = self.consecutive_failures + 1 >= FAILING_AFTER
-        return self._replace(
-            last_failure_at=now,
-            consecutive_failures=self.consecutive_failures + 1,
-            failing_since=failing_since,
-            has_exhausted=self.has_exhausted or exhausted,
-            blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
-            probe_at=WEBHOOK_PROBES.next_at(failing_since, now) if is_failing else None,
-        )
-
-    def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
-        """Return why the endpoint is disabled after this attempt, which this health includes; None if it is not."""
-        if result.is_gone:
-            return DisabledReason.GONE
-        if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
-            return DisabledReason.BLOCKED_ADDRESS
-        is_long = self.failing_since is not None and now - self.failing_since >= _NO_SUCCESS_FOR
-        return DisabledReason.NO_SUCCESS if is_long and self.has_exhausted else None
 
 
 class _Delivery(NamedTuple):
@@ -90,6 +47,22 @@ class _Delivery(NamedTuple):
     attempts_allowed: int
     due_at: datetime
     delivered_at: datetime | None
+    is_manual: bool
+
+
+class _End(NamedTuple):
+    """The columns of a delivery after an attempt, which was the last one."""
+
+    status: DeliveryStatus
+    due_at: datetime
+    delivered_at: datetime | None
+    last_attempt_at: datetime
+    is_manual: bool = False
+    leased_until: None = None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.status is DeliveryStatus.PENDING
 
 
 class _Endpoint(NamedTuple):
@@ -130,11 +103,14 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     health: dict[UUID, Health] = {}
     for claimed, result, end in counted:
         if end is not None:
-            ends.append({"key": claimed.id, **end})
-        exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
+            ends.append({"key": claimed.id, **end._asdict()})
+        exhausted = end is not None and end.status is DeliveryStatus.FAILED and not claimed.is_ping
         row = endpoints[claimed.endpoint_id]
         before = health.get(claimed.endpoint_id) or row.health
         after = before.after(result, now=now, exhausted=exhausted)
+        if end is not None and end.is_manual:
+            # What a person asks for waits for no probe.
+            after = after._replace(probe_at=None)
         health[claimed.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
         if reason is not None and row.enabled:
@@ -161,38 +137,28 @@ async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[
     return {(row.delivery_id, row.n) for row in rows}
 
 
-def _end_of(
-    row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime
-) -> dict[str, Any] | None:
+def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime) -> _End | None:
     if row.attempts != claimed.n:
         return None
-    end = {
-        "status": row.status,
-        "due_at": row.due_at,
-        "delivered_at": row.delivered_at,
-        "last_attempt_at": result.started_at,
-        "leased_until": None,
-        "is_manual": False,
-    }
-    if result.error is None:
-        # Also if the delivery was cancelled meanwhile: it arrived.
-        return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row.delivered_at or now}
-    if row.delivered_at is not None:
-        # A redelivery failed: the first delivery had arrived.
-        return end | {"status": DeliveryStatus.DELIVERED}
-    if end["status"] is DeliveryStatus.CANCELLED:
+    end = _End(row.status, row.due_at, row.delivered_at, last_attempt_at=result.started_at)
+    is_asked_again = end.is_pending and row.due_at != claimed.due_at
+    if is_asked_again and result.error is not None and not result.is_gone:
+        return end._replace(is_manual=row.is_manual)
+    if result.error is None or row.delivered_at is not None:
+        # Also if it was cancelled meanwhile, or if a redelivery failed: the message has arrived.
+        return end._replace(status=DeliveryStatus.DELIVERED, delivered_at=row.delivered_at or now)
+    if end.status is DeliveryStatus.CANCELLED:
         return end
     attempts_left = row.attempts_allowed - row.attempts
     if result.is_gone or attempts_left <= 0:
-        return end | {"status": DeliveryStatus.FAILED}
+        return end._replace(status=DeliveryStatus.FAILED)
     # Counted from the end of the schedule: a redelivery begins in its middle.
     failures = max(1, WEBHOOK_ATTEMPTS - attempts_left)
     delay = WEBHOOK.delay(failures, result.retry_after)
-    return end | {"status": DeliveryStatus.PENDING, "due_at": now + timedelta(seconds=delay)}
+    return end._replace(status=DeliveryStatus.PENDING, due_at=now + timedelta(seconds=delay))
 
 
-def _log_entry(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | None) -> dict[str, Any]:
-    is_pending = end is not None and end["status"] is DeliveryStatus.PENDING
+def _log_entry(claimed: Claimed, result: AttemptResult, end: _End | None) -> dict[str, Any]:
     return {
         "delivery_id": claimed.id,
         "n": claimed.n,
@@ -204,14 +170,14 @@ def _log_entry(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] |
         "error": result.error,
         "response_excerpt": result.excerpt,
         "resolved_ip": result.address,
-        "next_attempt_at": end["due_at"] if end is not None and is_pending else None,
+        "next_attempt_at": end.due_at if end is not None and end.is_pending else None,
     }
 
 
-def _measure(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | None) -> None:
+def _measure(claimed: Claimed, result: AttemptResult, end: _End | None) -> None:
     _ATTEMPTS.labels(result.error or "delivered").inc()
     _DURATION.observe(result.duration.total_seconds())
-    if end is not None and end["status"] is not DeliveryStatus.PENDING:
+    if end is not None and not end.is_pending:
         _NEEDED.observe(claimed.n)
 
 
@@ -236,12 +202,7 @@ def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> 
 _END = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("key"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("status", "due_at", "delivered_at", "last_attempt_at", "leased_until", "is_manual")
-        }
-    )
+    .values({name: bindparam(name) for name in _End._fields})
 )
 _HEALTH = (
     update(_ENDPOINT)

@@ -56,11 +56,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook delivery that this process has claimed for its attempt number `n`, with the message to send."""
+    """A webhook delivery that this process has claimed for its attempt number `n`, with the message to send.
+
+    `due_at` as it was then: it moves when the message is asked for again.
+    """
 
     id: UUID
     endpoint_id: UUID
     n: int
+    due_at: datetime
     is_ping: bool
     is_manual: bool
     message: Message = field(repr=False)
@@ -88,7 +92,11 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
         else:
             message = Message(id=row.event_id, url=row.url, body=row.body, secrets=secrets)
             is_ping = row.event_type == EventType.PING
-            claimed.append(Claimed(row.id, row.endpoint_id, row.attempts, is_ping, row.is_manual, message))
+            claimed.append(
+                Claimed(
+                    row.id, row.endpoint_id, row.attempts, row.due_at, is_ping, row.is_manual, message=message
+                )
+            )
     if lost:
         await session.execute(_uncount(lost).values(_ENDED))
     if unsigned:
@@ -123,6 +131,7 @@ class _Due(NamedTuple):
     body: str
     attempts: int
     attempts_allowed: int
+    due_at: datetime
     is_manual: bool
     url: str
     encrypted_secret: str
@@ -224,6 +233,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
             delivery.body,
             delivery.attempts,
             delivery.attempts_allowed,
+            delivery.due_at,
             delivery.is_manual,
         )
         .cte("taken")

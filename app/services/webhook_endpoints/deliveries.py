@@ -167,7 +167,7 @@ async def redeliver(
 async def schedule_redelivery(session: AsyncSession, condition: ColumnElement[bool]) -> DeliveryRow | None:
     """Let the one delivery that meets `condition` be sent again at once; return it, or None."""
     delivery = WebhookEndpointDelivery
-    is_pending = delivery.status == constant(DeliveryStatus.PENDING)
+    allowed = case((delivery.status == constant(DeliveryStatus.PENDING), delivery.attempts_allowed), else_=0)
     await _probe_now(session, WebhookEndpoint.id.in_(select(delivery.endpoint_id).where(condition)))
     asked = (
         update(delivery)
@@ -176,7 +176,8 @@ async def schedule_redelivery(session: AsyncSession, condition: ColumnElement[bo
             status=DeliveryStatus.PENDING,
             due_at=utcnow(),
             is_manual=True,
-            attempts_allowed=case((is_pending, delivery.attempts_allowed), else_=delivery.attempts + 1),
+            # Not fewer than one more: the last attempt may be under way.
+            attempts_allowed=func.greatest(allowed, delivery.attempts + 1),
         )
         .returning(*_SHOWN)
     )

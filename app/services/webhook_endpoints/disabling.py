@@ -1,21 +1,70 @@
 """Disable webhook endpoints that fail or have lost their owner; notify the owner by push and by event."""
 
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
-from app.enums import DisabledReason, EventType, NotificationKind
+from app.enums import DeliveryError, DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint
 from app.services.access.visibility import active_member
 from app.services.events import ledger
 from app.services.notifications.dispatch import push_to_user
 from app.services.notifications.texts import message_body
+from app.services.retrying.policies import WEBHOOK_PROBES
+from app.services.webhook_endpoints.claims import FAILING_AFTER
 from app.services.webhook_endpoints.endpoints import cancel_pending
 
+_NO_SUCCESS_FOR = timedelta(days=5)
+_BLOCKED_IN_A_ROW = 20
+
 log = structlog.get_logger(__name__)
+
+
+class Health(NamedTuple):
+    """The successes and failures of an endpoint, which decide when it is disabled.
+
+    A success, and enabling it, forgets the failures. Before `probe_at` an endpoint that refuses everything gets no
+    message.
+    """
+
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    consecutive_failures: int
+    failing_since: datetime | None
+    has_exhausted: bool
+    blocked_in_a_row: int
+    probe_at: datetime | None = None
+
+    def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
+        """Return the health after one more attempt; `exhausted`: it was the last one of its message."""
+        if result.error is None:
+            return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
+        is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
+        failing_since = self.failing_since or now
+        is_failing = self.consecutive_failures + 1 >= FAILING_AFTER
+        return self._replace(
+            last_failure_at=now,
+            consecutive_failures=self.consecutive_failures + 1,
+            failing_since=failing_since,
+            has_exhausted=self.has_exhausted or exhausted,
+            blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
+            probe_at=WEBHOOK_PROBES.next_at(failing_since, now) if is_failing else None,
+        )
+
+    def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
+        """Return why the endpoint is disabled after this attempt, which this health includes; None if it is not."""
+        if result.is_gone:
+            return DisabledReason.GONE
+        if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
+            return DisabledReason.BLOCKED_ADDRESS
+        is_long = self.failing_since is not None and now - self.failing_since >= _NO_SUCCESS_FOR
+        return DisabledReason.NO_SUCCESS if is_long and self.has_exhausted else None
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:

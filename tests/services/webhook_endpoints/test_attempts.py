@@ -1,4 +1,4 @@
-"""Results of webhook attempts, stored again after a commit that was not acknowledged."""
+"""Results of webhook attempts: stored twice, or after a request for another attempt."""
 
 from datetime import timedelta
 
@@ -11,8 +11,11 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.runtime import ProcessContext
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS
+from app.services.webhook_endpoints import admin
 from app.services.webhook_endpoints.attempts import settle
-from app.services.webhook_endpoints.claims import Claimed, claim_due
+from app.services.webhook_endpoints.claims import FAILING_AFTER, Claimed, claim_due
+from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.webhooks import attempts_of, make_delivery, make_endpoint
 
@@ -77,6 +80,48 @@ async def test_result_that_disabled_its_endpoint_does_not_disable_it_again(
 
     await session.refresh(endpoint)
     assert endpoint.enabled
+
+
+@pytest.mark.parametrize("before", [0, WEBHOOK_ATTEMPTS - 1])
+async def test_message_that_is_asked_for_again_during_an_attempt_is_sent_at_once_after_it(
+    session: AsyncSession,
+    process: ProcessContext,
+    endpoint: WebhookEndpoint,
+    clock: MovableClock,
+    before: int,
+) -> None:
+    """Regression: the result of the attempt overwrote the request: it failed for good, or waited for its next time."""
+    endpoint.consecutive_failures = FAILING_AFTER
+    delivery = await make_delivery(session, endpoint, attempts=before)
+    claimed = await claim(process)
+    clock.advance(seconds=1)
+    async with unit_of_work(process.sessions) as own:
+        _ = await admin.redeliver(own, delivery.id)
+
+    async with unit_of_work(process.sessions) as own:
+        await settle(own, [(claimed, result(DeliveryError.HTTP_5XX, 503))])
+
+    row = await stored_row(process.sessions, delivery)
+    assert (row.status, row.due_at) == (DeliveryStatus.PENDING, clock.now)
+    again = await claim(process)
+    assert (again.id, again.n, again.is_manual) == (delivery.id, before + 2, True)
+
+
+async def test_message_that_arrives_in_an_attempt_is_not_sent_again_for_a_request_during_it(
+    session: AsyncSession, process: ProcessContext, endpoint: WebhookEndpoint, clock: MovableClock
+) -> None:
+    delivery = await make_delivery(session, endpoint)
+    claimed = await claim(process)
+    clock.advance(seconds=1)
+    async with unit_of_work(process.sessions) as own:
+        _ = await admin.redeliver(own, delivery.id)
+
+    async with unit_of_work(process.sessions) as own:
+        taken = AttemptResult(started_at=utcnow(), duration=timedelta(seconds=1))
+        await settle(own, [(claimed, taken)])
+
+    row = await stored_row(process.sessions, delivery)
+    assert (row.status, row.is_manual, row.leased_until) == (DeliveryStatus.DELIVERED, False, None)
 
 
 async def stored_row(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> WebhookEndpointDelivery:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason
-from app.services.webhook_endpoints.attempts import Health
+from app.services.webhook_endpoints.disabling import Health
 
 BEGAN = utcnow()
 FRESH = Health(None, None, 0, None, has_exhausted=False, blocked_in_a_row=0)
