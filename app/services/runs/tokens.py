@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +22,7 @@ from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
 from app.models import Run, SigningKey, Task
 from app.schemas.runs.runs import ConnectionTokenOut
-from app.security import Cipher
+from app.security import Cipher, DecryptionError
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
 from app.services.storage_keys import RunRef
@@ -35,6 +36,8 @@ _KEY_BITS = 2048
 _PUBLIC_EXPONENT = 65537
 _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 
+log = structlog.get_logger(__name__)
+
 
 async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
@@ -42,7 +45,7 @@ async def issue_token(
     """Return a signed token that gives access to one run, valid for a day."""
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
-    kept = await _read_key(session) or await _make_key(session, cipher)
+    key = await _read_key(session, cipher) or await _make_key(session, cipher)
     now = utcnow()
     claims = {
         "aud": AUDIENCE,
@@ -53,8 +56,7 @@ async def issue_token(
         "team_id": caller.project.id,
         "user_id": caller.user_id,
     }
-    key = _load(cipher.decrypt(kept.private_key))
-    return {"token": jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": kept.key_id})}
+    return {"token": jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.id})}
 
 
 async def authenticate_run(
@@ -85,14 +87,13 @@ _VISIBLE_TO_MEMBER = Prepared(
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:
-    kept = await _read_key(session)
-    if kept is None:
+    key = await _read_key(session, Cipher(secrets))
+    if key is None:
         raise RunTokenInvalid
-    key = _load(Cipher(secrets).decrypt(kept.private_key)).public_key()
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            key,
+            key.private.public_key(),
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             # Checked below, by the service's own clock.
@@ -105,22 +106,41 @@ async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[Secr
     return claims
 
 
-async def _read_key(session: AsyncSession) -> Row[str, str] | None:
+class _Key(NamedTuple):
+    id: str
+    private: rsa.RSAPrivateKey
+
+
+async def _read_key(session: AsyncSession, cipher: Cipher) -> _Key | None:
     statement = select(SigningKey.key_id, SigningKey.private_key).where(SigningKey.purpose == _PURPOSE)
-    return (await session.execute(statement)).one_or_none()
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    try:
+        return _Key(row.key_id, _load(cipher.decrypt(row.private_key)))
+    except DecryptionError:
+        log.warning("signing_key.unreadable", key_id=row.key_id)
+        return None
 
 
-async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
+async def _make_key(session: AsyncSession, cipher: Cipher) -> _Key:
     await release(session)
     pem = await asyncio.to_thread(_new_private_key)
-    await session.execute(
-        upsert(SigningKey)
-        .values(purpose=_PURPOSE, key_id=new_hex_id(), private_key=cipher.encrypt(pem), created_at=utcnow())
-        .on_conflict_do_nothing()
-    )
-    kept = await _read_key(session)
-    assert kept is not None
-    return kept
+    made: dict[str, Any] = {
+        "key_id": new_hex_id(),
+        "private_key": cipher.encrypt(pem),
+        "created_at": utcnow(),
+    }
+    own = SigningKey.purpose == _PURPOSE
+    await session.execute(upsert(SigningKey).values(purpose=_PURPOSE, **made).on_conflict_do_nothing())
+    # Of two requests at once, the second one waits here, and then reads the key of the first.
+    await session.execute(select(SigningKey.key_id).where(own).with_for_update())
+    key = await _read_key(session, cipher)
+    if key is None:
+        # What it signed lives for a day at most.
+        await session.execute(update(SigningKey).where(own).values(made))
+        key = _Key(made["key_id"], _load(pem))
+    return key
 
 
 def _new_private_key() -> str:

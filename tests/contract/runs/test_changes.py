@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.workspace import output_check as checking
+from app.clock import utcnow
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.ids import new_id
@@ -24,10 +25,11 @@ from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import make_run
+from tests.support.factories import added, make_run
 from tests.support.makers import NewTask
 from tests.support.runs import CLAUDE
 from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.outside_agents import Agent
 from tests.support.waiting import next_round
 
 JSON = dict[str, Any]
@@ -427,3 +429,21 @@ class TestConnectionToken:
                 "team_id": task.project_id,
                 "user_id": caller.user_id,
             }
+
+    async def test_key_that_cannot_be_decrypted_any_more_is_replaced(
+        self, client: httpx.AsyncClient, make: MakeRun, session: AsyncSession
+    ) -> None:
+        """Regression: both requests answered 500 from then on."""
+        url = await make()
+        lost = SigningKey(
+            purpose="run_connection", key_id="lost", private_key="by a lost key", created_at=utcnow()
+        )
+        await added(session, lost)
+        assert (await Agent(client, url, "signed by the lost key").post()).status_code == 403
+
+        answers = await asyncio.gather(*(client.get(f"{url}/connection_token") for _ in range(3)))
+
+        tokens = [answer.json()["token"] for answer in answers]
+        # One key for all of them.
+        assert len({jwt.get_unverified_header(token)["kid"] for token in tokens} - {"lost"}) == 1
+        assert (await Agent(client, url, tokens[0]).post()).status_code == 200
