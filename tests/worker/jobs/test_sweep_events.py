@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -10,6 +12,7 @@ from app.enums import EventType
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery
 from app.worker.jobs.sweep_events import sweep_events
 from tests.fixtures.worker import Workshop
+from tests.support.database.faults import refusing_deletions
 from tests.support.factories import make_task, make_user
 from tests.support.webhooks import add_event, make_delivery, make_endpoint
 
@@ -52,3 +55,22 @@ async def test_chore_sweeps_adopts_and_disables(workshop: Workshop) -> None:
             (own.id, True),
             (orphaned.id, False),
         }
+
+
+async def test_step_that_fails_does_not_stop_the_others(
+    workshop: Workshop, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: while old deliveries could not be deleted, no orphaned endpoint was disabled."""
+    async with unit_of_work(workshop.sessions) as session:
+        orphaned, _ = await make_endpoint(
+            session, project=workshop.project, created_by=await make_user(session), url=URL
+        )
+        old = utcnow() - timedelta(days=31)
+        await make_delivery(session, orphaned, status="delivered", created_at=old)
+
+    async with refusing_deletions(engine, "webhook_endpoint_deliveries"):
+        await sweep_events(workshop.arq_context)
+
+    async with unit_of_work(workshop.sessions) as session:
+        assert not await session.scalar(select(WebhookEndpoint.enabled))
+    assert "events.not_swept" in caplog.text
