@@ -17,14 +17,15 @@ Item = TypeVar("Item")
 Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
 
 
-def claim(model: Any, due: Select[Any], **lease: ColumnElement[Any]) -> Update:
+def claim(model: Any, due: Select[Any], **lease: Any) -> Update:
     """Return the UPDATE that claims the rows of a model that `due` selects and locks; `lease` are columns to set."""
     ids = due.cte("due")
     return (
         update(model)
         # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
         .where(model.id == any_(func.array(select(ids.c.id).scalar_subquery())))
-        .values(attempts=model.attempts + 1, **lease)
+        .values({"attempts": model.attempts + 1, **lease})
+        .execution_options(synchronize_session=False)
     )
 
 

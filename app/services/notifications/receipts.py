@@ -6,11 +6,12 @@ Many push tokens that are no longer valid are found only here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, select, update
+from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +19,7 @@ from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification
+from app.services import leases
 from app.services.notifications import devices
 from app.services.notifications.delivery import RECEIPT_AFTER
 from app.services.notifications.devices import DeadDevice
@@ -55,34 +57,29 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
     What is not settled is due again later, and given up a day after it was sent.
     """
     now = utcnow()
-    await session.execute(
-        update(Notification)
-        .where(Notification.receipt_due_at <= now, Notification.sent_at <= now - FORGOTTEN_AFTER)
-        .values(receipt_due_at=None, settled_at=now, reason="NoReceipt")
-        .execution_options(synchronize_session=False)
+    is_forgotten = Notification.sent_at <= now - FORGOTTEN_AFTER
+    await session.execute(_claim(now, is_forgotten, receipt_due_at=None, settled_at=now, reason="NoReceipt"))
+    claimed = _claim(now, ~is_forgotten, receipt_due_at=now + RECEIPT_AFTER).returning(
+        Notification.id,
+        Notification.ticket_id,
+        Notification.device_id,
+        Notification.user_id,
+        Notification.sent_at,
     )
+    rows = await session.execute(claimed)
+    return [Ticket(row.id, row.ticket_id, row.device_id, row.user_id, row.sent_at) for row in rows]
+
+
+def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Update:
     due = (
         select(Notification.id)
-        .where(Notification.receipt_due_at <= now)
+        .where(Notification.receipt_due_at <= now, condition)
         .order_by(Notification.receipt_due_at, Notification.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
-        .cte("due")
     )
-    rows = await session.execute(
-        update(Notification)
-        .where(Notification.id == due.c.id)
-        .values(receipt_due_at=now + RECEIPT_AFTER)
-        .returning(
-            Notification.id,
-            Notification.ticket_id,
-            Notification.device_id,
-            Notification.user_id,
-            Notification.sent_at,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return [Ticket(row.id, row.ticket_id, row.device_id, row.user_id, row.sent_at) for row in rows]
+    # The push is not sent again.
+    return leases.claim(Notification, due, attempts=Notification.attempts, **values)
 
 
 async def settle_receipts(
@@ -121,14 +118,13 @@ async def settle_receipts(
 
 
 _LOCK = Prepared(
-    select(Notification.id, Notification.decision, Notification.ticket_id)
-    .where(
-        Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
-        Notification.receipt_due_at.is_not(None),
+    leases.lock(
+        [Notification.id, Notification.decision, Notification.ticket_id],
+        and_(
+            Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
+            Notification.receipt_due_at.is_not(None),
+        ),
     )
-    # In one order everywhere, so that two transactions cannot wait for each other.
-    .order_by(Notification.id)
-    .with_for_update(key_share=True)
 )
 
 

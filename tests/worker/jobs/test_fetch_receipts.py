@@ -1,12 +1,14 @@
 """Receipts: the final results of pushes, which Expo has some time after it accepted them."""
 
+import asyncio
 from dataclasses import replace
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.expo.client import ExpoClient, open_http
-from app.models import PushToken, Task, User
+from app.db import unit_of_work
+from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES
 from app.worker.jobs.fetch_receipts import fetch_due
@@ -115,3 +117,30 @@ async def test_device_that_registered_since_survives_its_receipt(
     await fetch_due(process)
 
     assert await tokens(session) == {device.token}
+
+
+async def test_receipts_that_expo_has_forgotten_wait_for_no_other_transaction(
+    process: ProcessContext,
+    session: AsyncSession,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+) -> None:
+    """Regression: all of them were given up by one statement, which waited for each row in no order."""
+    for _ in range(2):
+        await pending(session, task, owner)
+    await deliver(process)
+    held, free = await notifications_of(process.sessions, task)
+    clock.advance(hours=24)
+
+    async with unit_of_work(process.sessions) as other, asyncio.timeout(10):
+        await other.execute(select(Notification.id).where(Notification.id == held.id).with_for_update())
+        assert await fetch_due(process) == 0
+
+    reasons = {row.id: row.reason for row in await notifications_of(process.sessions, task)}
+    assert reasons == {held.id: None, free.id: "NoReceipt"}
+    await fetch_due(process)
+    rows = await notifications_of(process.sessions, task)
+    assert [(row.reason, row.attempts) for row in rows] == [("NoReceipt", 1)] * 2
+    assert push_service.receipt_batches == []
