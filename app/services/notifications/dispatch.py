@@ -32,6 +32,11 @@ from app.statements import Prepared
 _MESSAGES_OF_A_RUN = 5
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
+_FAILED = Counter(
+    "taskbeacon_push_decisions_failed_total",
+    "Events of runs whose pushes a defect lost before they were decided.",
+    ["kind"],
+)
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +58,8 @@ async def notify_people(
 ) -> None:
     """Decide which pushes to send to the creators of the runs' tasks for an event, and store the decisions.
 
-    Of two concurrent calls of a kind for a run, one leads to a push. An error other than an outage is only logged: the
-    pushes are lost, the caller's change is kept.
+    Of two concurrent calls of a kind for a run, one leads to a push. An error other than an outage is logged and
+    counted: the pushes are lost, the caller's change is kept.
     """
     trigger = Trigger(kind, run_ids, question_id)
     try:
@@ -63,6 +68,7 @@ async def notify_people(
         if is_outage(error):
             # The transaction is broken, and the change with it: the caller repeats both.
             raise
+        _FAILED.labels(kind.value).inc(len(run_ids))
         log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
 
 

@@ -53,6 +53,7 @@ from tests.support.database.faults import altered, rolled_back
 from tests.support.database.queries import recorded
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task
+from tests.support.metrics import growth
 from tests.support.stand_ins.fakes import RecordingEvents
 
 KINDS = list(COOLDOWNS)
@@ -454,6 +455,7 @@ async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
         "ALTER TABLE notifications ADD CONSTRAINT planted CHECK (body = '')",
         undo="ALTER TABLE notifications DROP CONSTRAINT planted",
     )
+    lost = growth("taskbeacon_push_decisions_failed_total", kind="completed")
     async with refused, unit_of_work(sessions) as session:
         await finish(session, run)
 
@@ -462,6 +464,7 @@ async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
         # The cooldown went with the decision.
         assert (await session.scalars(select(PushCooldown.run_id))).all() == []
     assert "push.not_requested" in caplog.text
+    assert lost() == 1
 
 
 @pytest.mark.usefixtures("device")
