@@ -19,6 +19,7 @@ from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
 from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
@@ -124,17 +125,22 @@ async def _talk(
         await shielded(session.close(at_once=at_once))
 
 
+def _agent_environment(run: ActiveRun, confinement: Confinement) -> dict[str, str]:
+    agent = run.context.agent
+    return {
+        **confined_environment(run.context.environment, confinement),
+        **agent.adapter.variables(agent.options, run.variables),
+        **agent.variables,
+    }
+
+
 async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
     context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
     confinement = workspace.confinement(
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
     )
     await asyncio.to_thread(_prepare_home, run)
-    environment = {
-        **confined_environment(context.environment, confinement),
-        **adapter.variables(context.agent.options, run.variables),
-        **context.agent.variables,
-    }
+    environment = _agent_environment(run, confinement)
     if run.effects.before_agent is not None:
         await run.effects.before_agent()
     await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
