@@ -198,8 +198,7 @@ class ObjectStore:
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
         request = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "Tagging": urlencode(tags)}
-        # A file that the worker has just written to a local disk.
-        size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
         async with self._calling(f"store {key}", size=size, writes=True) as client:
             if isinstance(body, bytes):
                 await client.put_object(Body=body, **request)

@@ -104,8 +104,7 @@ async def _end(process: Process) -> int:
             _, _, code = await asyncio.gather(_drop(process.stdout), _drop(process.stderr), process.wait())
             return code
     except TimeoutError:
-        # A traceback would add nothing.
-        log.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
+        log.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400 - a traceback adds nothing
         return -signal.SIGKILL if process.returncode is None else process.returncode
 
 

@@ -35,6 +35,11 @@ _URL_CHARACTERS = 2000
 _MAX_WAITING = 20
 _OPEN = "open"
 
+# Spaces, and characters that look like spaces.
+_BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
+# The worst texts of so many lines take 0.1 s; of longer ones, all between the first and the last change is a change.
+_COMPARED_LINES = 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elicitation:
@@ -347,13 +352,6 @@ def _host(url: str) -> str:
     if not host or scheme not in {"http", "https"} or len(url) > _URL_CHARACTERS:
         raise FormRefused("its address is no page of the web")
     return host
-
-
-# Spaces, and characters that look like spaces.
-_BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
-
-# The worst texts of so many lines take 0.1 s; of longer ones, all between the first and the last change is a change.
-_COMPARED_LINES = 400
 
 
 def describe(tool_call: dict[str, Any]) -> str:

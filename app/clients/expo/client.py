@@ -50,6 +50,20 @@ _CONNECTIONS_KEPT_SECONDS = 60
 _SEND = "/--/api/v2/push/send"
 _RECEIPTS = "/--/api/v2/push/getReceipts"
 _MAX_ANSWER_BYTES = 4 * 2**20
+_MAX_PAYLOAD_BYTES = 4096
+_WORTH_COMPRESSING_BYTES = 1024
+# The interruption level on iOS; the highest needs an entitlement of the app.
+_LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
+# The category for which an app registers the buttons of a question.
+_CATEGORY = "question"
+_MAX_TICKET_LENGTH = 128
+_MAX_REASON_LENGTH = 64
+_DEAD = "DeviceNotRegistered"
+# Expo's names of transient errors.
+_TRANSIENT = frozenset({"MessageRateExceeded"})
+
+# The body of a request, compressed if that is worth it, and the headers that say so.
+_Content = tuple[bytes, dict[str, str]]
 
 log = structlog.get_logger(__name__)
 
@@ -70,18 +84,6 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,
     )
-
-
-_MAX_PAYLOAD_BYTES = 4096
-_WORTH_COMPRESSING_BYTES = 1024
-# The interruption level on iOS; the highest needs an entitlement of the app.
-_LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
-# The category for which an app registers the buttons of a question.
-_CATEGORY = "question"
-
-
-# The body of a request, compressed if that is worth it, and the headers that say so.
-_Content = tuple[bytes, dict[str, str]]
 
 
 def _encode(content: Any) -> _Content:
@@ -129,13 +131,6 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
             for action in style.actions
         ]
     return content
-
-
-_MAX_TICKET_LENGTH = 128
-_MAX_REASON_LENGTH = 64
-_DEAD = "DeviceNotRegistered"
-# Expo's names of transient errors.
-_TRANSIENT = frozenset({"MessageRateExceeded"})
 
 
 class RequestRefused(Exception):

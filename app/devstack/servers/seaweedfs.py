@@ -116,9 +116,8 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        # The names of these sockets are built into the program, which ignores TMPDIR.
         for port in self._ports.values():
-            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - the program ignores TMPDIR
                 path.unlink(missing_ok=True)
 
 

@@ -25,7 +25,7 @@ class Principal:
 
     user_id: int
     is_staff: bool
-    # None for a link.
+    # None for an action token.
     key_id: UUID | None
     scopes: frozenset[str]
     scoped_teams: tuple[int, ...]

@@ -97,7 +97,7 @@ async def sweep_artifacts(
     async for page in _pages(bucket):
         async with unit_of_work(sessions) as session:
             known = await _known(session, page)
-        going = [swept for listed in page if (swept := _judge(listed, known)) is not None]
+        going = [swept for each in page if (swept := _judge(each, known)) is not None]
         if listed is not None:
             listed += going
         if going and not dry_run:

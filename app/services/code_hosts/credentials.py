@@ -109,8 +109,8 @@ class _Source(NamedTuple):
     integration_id: int | None
     encrypted_token: str | None
     app_id: str | None
-    installation_id: str
-    encrypted_private_key: str
+    installation_id: str | None
+    encrypted_private_key: str | None
     api_url: str | None
     git_url: str | None
 
@@ -118,6 +118,9 @@ class _Source(NamedTuple):
     def app(self) -> _App | None:
         if self.app_id is None:
             return None
+        # The table has all three or none.
+        assert self.installation_id is not None
+        assert self.encrypted_private_key is not None
         return _App(
             app_id=self.app_id,
             installation_id=self.installation_id,

@@ -58,13 +58,6 @@ MAX_LOG_BYTES = 200 * 1024 * 1024
 
 # A writer gives up this long before its lock lapses.
 _MARGIN_SECONDS = 5
-_NOTE_SIZE = Prepared(
-    update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
-)
-
-log = structlog.get_logger(__name__)
-
-
 # The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, which
 # leaves the store time to finish a request that the holder has given up, so that never two write. If a lock of an
 # ordinary log is not released (its holder died, the database was away, or the store may still write), it lapses before
@@ -74,16 +67,19 @@ _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
 _WAIT_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
+# Ids are kept for this long after the end of the run.
+_IDS_LIFETIME = timedelta(days=1)
 
+_NOTE_SIZE = Prepared(
+    update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
+)
 _MINE = {
     "writer": bindparam("own", type_=String()),
     "writer_until": bindparam("until", type_=DateTime(timezone=True)),
 }
 _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
-
-# Ids are kept for this long after the end of the run.
-_IDS_LIFETIME = timedelta(days=1)
+log = structlog.get_logger(__name__)
 
 
 class LogEvent(NamedTuple):

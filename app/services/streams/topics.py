@@ -43,6 +43,19 @@ from app.services.streams.runs import FollowedRun, RunFollower, Start, follow, o
 
 TASKS = "tasks"
 INBOX = "inbox"
+_LIFE_SECONDS = 900.0
+_MOST_TOPICS = 20
+_MOST_QUEUED = 64
+# The most pages or batches of the ledger that are queued.
+_MOST_PAGES = 2
+_PAGE = 100
+_RUN = "run:"
+_NO_PLACE = "-"
+_ROTATED = encode(b'{"type":"rotated"}', name=b"end")
+# An id that no run has; the hub ends the followers of this id too when the process stops.
+_STOP = UUID(int=0)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +138,6 @@ def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
         return [event for event in batch.events if event in chosen]
 
     return FollowedLedger(topics, caller.user_id, read, is_any_part_truncated, choose)
-
-
-_LIFE_SECONDS = 900.0
-_MOST_TOPICS = 20
-_MOST_QUEUED = 64
-# The most pages or batches of the ledger that are queued.
-_MOST_PAGES = 2
-_PAGE = 100
-_RUN = "run:"
-_NO_PLACE = "-"
-_ROTATED = encode(b'{"type":"rotated"}', name=b"end")
-# An id that no run has; the hub ends the followers of this id too when the process stops.
-_STOP = UUID(int=0)
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

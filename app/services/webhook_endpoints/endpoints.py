@@ -42,6 +42,17 @@ _MOST_OF_A_MEMBER = 5
 # Including the current one: with more, the signature header would be too long for servers.
 _MOST_SECRETS = 10
 
+# Of the host in a URL.
+_LONGEST_NAME = 253
+_HIGHEST_PORT = 65535
+_SECURE_PORT = 443
+_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# The last label begins with a letter: no form of an IP address counts as a name.
+_NAME = re.compile(rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
+# Last labels of names that no public server resolves: RFC 6761, RFC 6762 appendix G, and `internal` by ICANN.
+_PRIVATE_LABELS = frozenset({"corp", "home", "internal", "intranet", "lan", "local", "localhost", "private"})
+
 
 class _Endpoint(NamedTuple):
     id: UUID
@@ -310,17 +321,6 @@ def _out(row: _Endpoint) -> EndpointOut:
         "consecutive_failures": row.consecutive_failures,
         "secret_hint": row.secret_hint,
     }
-
-
-_LONGEST_NAME = 253
-_HIGHEST_PORT = 65535
-_SECURE_PORT = 443
-_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-# The last label begins with a letter: no form of an IP address counts as a name.
-_NAME = re.compile(rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
-# Last labels of names that no public server resolves: RFC 6761, RFC 6762 appendix G, and `internal` by ICANN.
-_PRIVATE_LABELS = frozenset({"corp", "home", "internal", "intranet", "lan", "local", "localhost", "private"})
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
