@@ -38,7 +38,7 @@ test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k na
 QUICK := tests/contract tests/services tests/web tests/forms tests/clients
 
 .PHONY: test-quick
-test-quick: $(STAMP) ## Test the API and its rules in 90 seconds, after each edit (ARGS="-k name" for a part)
+test-quick: $(STAMP) ## Test the API and its rules, without processes that are slow to start, after each edit (ARGS="-k name" for a part)
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls and not chaos" $(QUICK) $(ARGS)
 
 # Held to more than the rest (`fail_under` in pyproject.toml): who sees what, the status of runs, keys and ciphers.
