@@ -10,7 +10,13 @@ from alembic import op
 
 
 def create_index_concurrently(
-    name: str, table: str, columns: Sequence[str], *, where: str | None = None, unique: bool = False
+    name: str,
+    table: str,
+    columns: Sequence[str | sa.TextClause],
+    *,
+    where: str | None = None,
+    unique: bool = False,
+    using: str | None = None,
 ) -> None:
     """Create an index; one of this name, left behind by an upgrade that failed, is replaced."""
     drop_index_concurrently(name, table)
@@ -20,6 +26,7 @@ def create_index_concurrently(
             table,
             list(columns),
             unique=unique,
+            postgresql_using=using,
             postgresql_where=None if where is None else sa.text(where),
             postgresql_concurrently=True,
         )

@@ -156,6 +156,18 @@ Index(
 )
 
 
+class TaskPin(Base):
+    """A user's own pin on a task."""
+
+    __tablename__ = "task_pins"
+    __table_args__ = (Index("ix_task_pins_task", "task_id"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    # Grows with each pin: times may be equal.
+    place: Mapped[int] = mapped_column(Identity())
+
+
 class TaskCount(Base):
     """Numbers to add to two totals of one audience: its tasks, and the changes to them (ADR 30).
 

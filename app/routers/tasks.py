@@ -1,4 +1,4 @@
-"""Routes of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
+"""Routes of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3, 6.9 to 6.11)."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,14 @@ from typing_extensions import override
 
 from app.errors import AppError, InvalidInput
 from app.schemas.tasks import (
+    BatchIn,
+    BatchOut,
+    FoundOut,
+    PinIn,
+    PinnedOut,
+    PinOut,
     RepositoriesOut,
+    SearchQuery,
     SummariesIn,
     SummaryPage,
     TaskIn,
@@ -16,7 +23,7 @@ from app.schemas.tasks import (
     TaskPage,
 )
 from app.services.access import visibility as access
-from app.services.tasks import reading, writing
+from app.services.tasks import batches, pins, reading, search, writing
 from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader, json_body, read_json
@@ -76,6 +83,8 @@ TaskChange = Annotated[TaskIn, Depends(_ChangeReader(TaskIn))]
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 
 SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
+BatchBody = Annotated[BatchIn, Depends(json_body(BatchIn))]
+PinBody = Annotated[PinIn, Depends(json_body(PinIn))]
 
 
 @router.get(
@@ -142,6 +151,48 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
 
 
 @router.get(
+    "/pinned",
+    operation_id="tasks_pinned_retrieve",
+    summary="List the caller's pins",
+    response_description="The ids of the pinned tasks.",
+    response_model=PinnedOut,
+)
+async def list_pinned(call: TaskRead) -> Json:
+    """Return the tasks of the project that the caller has pinned and sees, the newest pin first."""
+    return Json({"task_ids": await pins.list_pinned(call.session, call.caller)})
+
+
+@router.get(
+    "/search",
+    operation_id="tasks_search_list",
+    summary="Search tasks, pull requests and artifacts",
+    response_description="What was found: tasks, then pull requests, then artifacts, the newest of each first.",
+    response_model=list[FoundOut],
+)
+async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -> Json:
+    """Find tasks by title, description or number, pull requests of runs by URL, and artifacts of runs by name.
+
+    Archived tasks are included, and tasks with `internal` set are left out. Dismissed artifacts are left out.
+    """
+    return Json(await search.search(call.session, call.caller, query))
+
+
+@router.post(
+    "/bulk",
+    operation_id="tasks_bulk_create",
+    summary="Archive, unarchive or delete many tasks",
+    response_description="The result for each task.",
+    response_model=BatchOut,
+)
+async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Response:
+    """Archive, unarchive or delete up to 500 tasks, each as the request for it alone does.
+
+    A task that is not found affects no other, and a task that was so already is left unchanged.
+    """
+    return await once(lambda: batches.change_tasks(call.session, call.caller, body))
+
+
+@router.get(
     "/{task_id}",
     operation_id="tasks_retrieve",
     summary="Retrieve a task",
@@ -193,4 +244,19 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
 
     Its number is not used again. If one of its runs is in progress, that run continues to its end.
     """
-    await writing.delete_task(call.session, call.caller, task_id)
+    await batches.delete_task(call.session, call.caller, task_id)
+
+
+@router.post(
+    "/{task_id}/pin",
+    operation_id="tasks_pin_create",
+    summary="Pin or unpin a task",
+    response_description="Whether the task is pinned now.",
+    response_model=PinOut,
+)
+async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> Json:
+    """Pin a task for the caller, or unpin it. Nobody else sees the pin, and the task does not change.
+
+    A task that is pinned already keeps its place; one that is unpinned and pinned again comes first.
+    """
+    return Json(await pins.set_pin(call.session, call.caller, task_id, pinned=body.pinned))

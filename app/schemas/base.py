@@ -20,12 +20,13 @@ class Input(BaseModel):
 
 
 class QueryInput(Input):
-    """Base class of the query parameters of a URL. An empty parameter (`?a=`) is treated as not given."""
+    """Base class of the query parameters of a URL. An empty parameter (`?a=`) that is optional is not given."""
 
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
+        required = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {name: value for name, value in parameters.items() if value != "" or name in required}
 
 
 class Page(NamedTuple):

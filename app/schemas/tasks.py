@@ -27,6 +27,8 @@ from app.schemas.runs.runs import RunOut
 from app.schemas.users import UserBasic
 
 _MAX_SUMMARIES = 5000
+_MAX_IN_BATCH = 500
+MAX_FOUND = 50
 
 
 _RUNBOOK = """\
@@ -268,3 +270,110 @@ class SummaryPage(ListPage):
     """A page of summaries of tasks, newest first."""
 
     results: list[SummaryOut]
+
+
+class PinIn(Input):
+    """Whether the caller wants a task pinned."""
+
+    examples: ClassVar = {"Pin": {"pinned": True}, "Unpin": {"pinned": False}}
+
+    pinned: Annotated[bool, Boolean(), doc("Whether the task is to be pinned.")]
+
+
+class PinOut(TypedDict):
+    """Whether the caller has pinned a task."""
+
+    task_id: UUID
+    pinned: bool
+
+
+class PinnedOut(TypedDict):
+    """The pins of the caller in the project."""
+
+    task_ids: Annotated[list[UUID], doc("The newest pin first; only tasks that the caller sees.")]
+
+
+class SearchQuery(QueryInput):
+    """What to find, and how much of it."""
+
+    q: Annotated[str, Text(max_length=512), doc("Part of a title, description, URL or name, in any case.")]
+    limit: Annotated[
+        int, Integer(minimum=1, maximum=MAX_FOUND), doc("The most results, of all kinds together.")
+    ] = 20
+
+
+class FoundKind(StrEnum):
+    """What a search has found."""
+
+    TASK = "task"
+    PULL_REQUEST = "pull_request"
+    ARTIFACT = "artifact"
+
+
+class FoundOut(TypedDict):
+    """A task, a pull request or an artifact that matches a search."""
+
+    id: Annotated[str, doc("Of the task or artifact, or the URL of the pull request.")]
+    kind: FoundKind
+    title: Annotated[str, doc("Of the task, the number of the pull request, or the name of the artifact.")]
+    subtitle: Annotated[str, doc("The slug of a task; of others the title of their task.")]
+    task_id: UUID
+    task_run_id: Annotated[UUID | None, doc("The run with the result; null for a task.")]
+    channel_id: None
+    metadata: Annotated[
+        dict[str, Any],
+        doc(
+            "Of a task `slug`, `status` (of the latest run) and `repository`; of a pull request `url`, `number` and "
+            "`repository`; of an artifact `type`, `size` and `content_type`."
+        ),
+    ]
+
+
+class BatchAction(StrEnum):
+    """What a batch does with each of its tasks."""
+
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+    DELETE = "delete"
+
+
+class BatchIn(Input):
+    """A change to many tasks."""
+
+    examples: ClassVar = {
+        "Archive two tasks": {
+            "action": "archive",
+            "ids": [f"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f4{n}" for n in range(2)],
+        }
+    }
+
+    action: Annotated[BatchAction, Choice(of=BatchAction), doc("What to do with each task.")]
+    ids: Annotated[
+        list[Annotated[UUID, Uuid()]],
+        Items(max_length=_MAX_IN_BATCH, empty=False),
+        doc("Ids of tasks; one that is repeated counts once."),
+    ]
+
+
+class BatchResult(StrEnum):
+    """What a batch did with a task."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    NOT_FOUND = "not_found"
+
+
+class BatchedTask(TypedDict):
+    """A task of a batch, and what was done with it."""
+
+    id: UUID
+    result: Annotated[
+        BatchResult,
+        doc("`unchanged`: it was so already; `not_found`: unknown, deleted, or not visible to the caller."),
+    ]
+
+
+class BatchOut(TypedDict):
+    """The result of a batch for each task."""
+
+    results: Annotated[list[BatchedTask], doc("One for each different id, in the order of the request.")]

@@ -14,7 +14,7 @@ from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
 from app.services.notifications import claims, delivery, dispatch, replacements
-from app.services.tasks.writing import delete_task
+from app.services.tasks.batches import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user

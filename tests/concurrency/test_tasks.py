@@ -11,7 +11,8 @@ from app.models import Project, Run, Task, User
 from tests.support.assertions import assert_page
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
-from tests.support.factories import make_key, make_user
+from tests.support.factories import make_key, make_task, make_user
+from tests.support.questions import make_question
 from tests.support.stand_ins.fakes import RecordingQueue
 
 
@@ -74,6 +75,50 @@ async def test_first_stamp_of_parallel_archivings_stays(client: httpx.AsyncClien
 async def test_one_of_parallel_deletes_finds_the_task(client: httpx.AsyncClient, task_url: str) -> None:
     responses = await asyncio.gather(*(client.delete(task_url) for _ in range(6)))
     assert sorted(response.status_code for response in responses) == [204, *[404] * 5]
+
+
+@pytest.mark.parametrize(("action", "rest"), [("archive", "unchanged"), ("delete", "not_found")])
+async def test_parallel_batches_change_each_task_once(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+    action: str,
+    rest: str,
+) -> None:
+    """Contract 6.11: in any order and with open questions, none is refused because two wait for each other."""
+    tasks = [await make_task(session, project=project, created_by=owner) for _ in range(40)]
+    for task in tasks[::4]:
+        await make_question(session, task=task)
+    ids = [str(task.id) for task in tasks]
+    orders = [ids, ids[::-1], ids[20:] + ids[:20], ids[::2] + ids[1::2]]
+    responses = await asyncio.gather(
+        *(client.post(f"{tasks_url}/bulk", json={"action": action, "ids": order}) for order in orders)
+    )
+    assert {response.status_code for response in responses} == {200}
+    by_task: dict[str, list[str]] = {task_id: [] for task_id in ids}
+    for response in responses:
+        for row in response.json()["results"]:
+            by_task[row["id"]].append(row["result"])
+    assert {tuple(sorted(results)) for results in by_task.values()} == {("changed", *[rest] * 3)}
+
+
+async def test_batch_of_five_hundred_is_done_in_seconds(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+) -> None:
+    """Contract 6.11, with other batches over the same tasks at once: ten seconds for all of them."""
+    tasks = [await make_task(session, project=project, created_by=owner) for _ in range(500)]
+    ids = [str(task.id) for task in tasks]
+    async with asyncio.timeout(10):
+        responses = await asyncio.gather(
+            *(
+                client.post(f"{tasks_url}/bulk", json={"action": action, "ids": order})
+                for action, order in (("archive", ids), ("unarchive", ids[::-1]), ("delete", ids))
+            )
+        )
+    assert {response.status_code for response in responses} == {200}
+    assert {row["result"] for row in responses[2].json()["results"]} == {"changed"}
 
 
 async def test_update_never_brings_a_deleted_task_back(

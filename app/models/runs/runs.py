@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Integer, String, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, Integer, String, Text, cast, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -96,6 +96,24 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
         run.status == constant(RunStatus.QUEUED)
     ) & run.dispatch_requested_at.is_not(None)
     return waits
+
+
+# What the search of tasks finds of a run. Constants, not parameters: an expression index matches only itself.
+PULL_REQUEST_URL: ColumnElement[str] = Run.output.op("->>", return_type=Text())(text("'pr_url'"))
+# A JSON list, as text.
+ARTIFACT_NAMES: ColumnElement[str] = cast(
+    func.jsonb_path_query_array(Run.artifacts, text("'$[*].name'")), Text
+)
+# For words that few runs hold. Not partial: the planner takes no statistics of expressions from a partial index.
+Index(
+    "ix_runs_search",
+    PULL_REQUEST_URL.label("pr_url"),
+    ARTIFACT_NAMES.label("names"),
+    postgresql_using="gin",
+    postgresql_ops={"pr_url": "gin_trgm_ops", "names": "gin_trgm_ops"},
+)
+# For words that many runs hold.
+Index("ix_runs_project", Run.project_id, Run.created_at.desc(), Run.id.desc())
 
 
 class RunCredential(Base):

@@ -3,7 +3,7 @@
 An event is written by the statement that makes the change, or in its transaction. A wake-up of readers may be lost.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from app.statements import Prepared
 
 # The key in a session's `info` of the function that wakes readers (`runtime.py`).
 WAKE = "wake_ledger_readers"
+# A task may be megabytes, and a batch changes hundreds.
+_SNAPSHOTS_AT_ONCE = 20
 _WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
 # Whether an endpoint of the event's project wants full bodies.
 _SNAPSHOT_WANTED = (
@@ -98,13 +100,12 @@ async def publish_recorded(session: AsyncSession, events: Iterable[Recorded | No
     recorded = [event for event in events if event is not None]
     if recorded:
         wake_readers(session)
-        await _store_snapshots(session, recorded)
+        wanted = [event for event in recorded if event.snapshot_wanted]
+        for start in range(0, len(wanted), _SNAPSHOTS_AT_ONCE):
+            await _store_snapshots(session, wanted[start : start + _SNAPSHOTS_AT_ONCE])
 
 
-async def _store_snapshots(session: AsyncSession, recorded: Iterable[Recorded]) -> None:
-    wanted = [event for event in recorded if event.snapshot_wanted]
-    if not wanted:
-        return
+async def _store_snapshots(session: AsyncSession, wanted: Sequence[Recorded]) -> None:
     task_ids = {"ids": [event.event_task_id for event in wanted]}
     tasks = {found.task.id: found for found in await _TASKS.all(session, task_ids)}
     run_ids = [event.event_run_id for event in wanted if event.event_run_id is not None]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -257,19 +257,25 @@ async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, 
         await _show_waiting(session, closed[0].run_id)
 
 
-async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
-    """Withdraw the open questions of a task that is to be deleted; remove all its questions from its creator's inbox.
+async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UUID]:
+    """Lock those runs of `tasks` that may ask a question, and wait for transactions that open one; return their ids.
 
-    This locks those runs of the task that may ask a question, and waits for transactions that open one. Call it before
-    the task's row is locked: transactions that end a run also lock the run first.
+    Call this before the rows of the tasks are locked: transactions that end a run also lock the run first.
     """
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
-    may_ask = select(Run.id).where(Run.task_id == task_id, is_live | is_asking)
-    runs = may_ask.order_by(Run.id).with_for_update(key_share=True)
-    if run_ids := (await session.scalars(runs)).all():
+    may_ask = select(Run.id).where(Run.task_id.in_(tasks), is_live | is_asking)
+    return (await session.scalars(may_ask.order_by(Run.id).with_for_update(key_share=True))).all()
+
+
+async def leave_inboxes(session: AsyncSession, task_ids: Collection[UUID], run_ids: Collection[UUID]) -> None:
+    """Withdraw the open questions of tasks that are to be deleted; remove all theirs from their creators' inboxes.
+
+    The caller holds the locks on the tasks' rows, and on `run_ids`, the runs of `lock_asking`.
+    """
+    if run_ids:
         await withdraw(session, run_ids)
-    await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))
+    await session.execute(update(Question).where(Question.task_id.in_(task_ids)).values(task_creator_id=None))
 
 
 async def find_by_request(session: AsyncSession, run_id: UUID, request_id: str) -> AskedQuestion | None:

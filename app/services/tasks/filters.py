@@ -160,7 +160,7 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[ListedTask]:
     """Return the SELECT of the first `limit` tasks that match a filter, newest first."""
-    return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("total")), ListedTask)
+    return Prepared(_show(select_newest(shape, limit)).add_columns(_count(shape).label("total")), ListedTask)
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
@@ -181,7 +181,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
     conditions = (_CONDITIONS[name] for name in shape)
     count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
     looked_at = select(version().label("version"), (count if counting else null()).label("total"))
-    return _join_snapshot(looked_at, _show(_select_newest(shape, limit, first=False)).order_by(None))
+    return _join_snapshot(looked_at, _show(select_newest(shape, limit, first=False)).order_by(None))
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
@@ -215,7 +215,11 @@ def _show(page: Select[Any]) -> Select[Any]:
     return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
 
 
-def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
+def select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
+    """Return the SELECT of id and time of the first `limit` tasks that match a filter, newest first.
+
+    Unless `first`, these are the ones after the parameter `offset`; the parameter `end` is the sum of both.
+    """
     # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
     branches = [

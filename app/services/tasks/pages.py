@@ -21,7 +21,7 @@ from app.services.tasks.filters import SeenTask, TaskFilter, known_page_statemen
 from app.services.views.tasks import TaskRow
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.
-_PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
+PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
 # A page has up to a hundred ids, of a tenth of a kilobyte each.
 _MOST_LISTS = 1024
 _MOST_PAGES = 4
@@ -110,7 +110,7 @@ async def _look_up(
 
     In a transaction that ends here, so that its lock delays no other request.
     """
-    await session.execute(_PLAN_FOR_THESE_VALUES)
+    await session.execute(PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(task_filter.shape, page.limit, counting=counting)
     values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
     found = await statement.all(session, values)

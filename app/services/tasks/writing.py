@@ -1,4 +1,4 @@
-"""Create, change and delete tasks, each by one statement that records its event (contract 5.2, 5.4, 5.5)."""
+"""Create and change tasks, each by one statement that records its event (contract 5.2, 5.4)."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -38,7 +38,6 @@ from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
-from app.services.questions.lifecycle import leave_inboxes
 from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
@@ -253,7 +252,7 @@ def _create_statement() -> Select[Any]:
         .returning(SignalReportTask.id)
         .cte("linked")
     )
-    recorded = _event_cte(inserted, EventType.TASK_CREATED)
+    recorded = task_event_cte(inserted, EventType.TASK_CREATED)
     return (
         select_tasks(aliased(Task, inserted))
         .add_columns(*recorded_columns(recorded))
@@ -262,7 +261,8 @@ def _create_statement() -> Select[Any]:
     )
 
 
-def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+def task_event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+    """Return the CTE that records an event with `data` about each changed task of `source` (`insert_event_cte`)."""
     return insert_event_cte(
         source,
         type_,
@@ -331,7 +331,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
         .cte("changed")
     )
     is_its = before.c.id == changed.c.id
-    recorded = _event_cte(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
+    recorded = task_event_cte(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))
@@ -348,32 +348,3 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
         if column in values
     ]
     return func.array_remove(array([*names, cast(null(), Text)]), null(), type_=ARRAY(Text))
-
-
-async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5)."""
-    await require_task(session, caller, task_id)  # before anything is locked
-    await leave_inboxes(session, task_id)
-    values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
-    recorded = await _DELETE.first(session, values)
-    if recorded is None:
-        raise NotFound
-    await publish_recorded(session, [recorded])
-
-
-def _delete_statement() -> Select[Any]:
-    deleted = (
-        update(Task)
-        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
-        .values(
-            deleted=True,
-            deleted_at=bindparam("deleted_at", type_=Task.deleted_at.type),
-            event_count=Task.event_count + _ONE,
-        )
-        .returning(Task.id, Task.project_id, Task.deleted_at, Task.event_count)
-        .cte("deleted")
-    )
-    return select(*recorded_columns(_event_cte(deleted, EventType.TASK_DELETED)))
-
-
-_DELETE = Prepared(_delete_statement(), Recorded)

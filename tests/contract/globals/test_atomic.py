@@ -167,6 +167,7 @@ plainly(
 plainly("GET", _RUN + "/connection_token")
 plainly("POST", _RUN + "/artifacts", {"artifacts": [{**_ITEM, "content": "a"}]})
 plainly("PUT", _TASK + "/mute")
+plainly("POST", _TASK + "/pin", {"pinned": True})
 plainly("POST", _ENVIRONMENTS, {"name": "made"})
 plainly("POST", _ME + "/push_tokens", {"token": expo_token(), "platform": "ios"})
 plainly("PATCH", _ME + "/notification_preferences", {"failed": False})
@@ -302,6 +303,13 @@ async def settle_question(scene: Scene, path: str) -> Sent:
     question = await make_question(scene.session, task=scene.task)
     body = {"option_id": "allow"} if path.endswith("answer") else {"seconds": 60}
     return Sent("POST", scene.path(path, question_id=question.id), body)
+
+
+@writing("POST", _TASKS + "/bulk")
+async def delete_tasks(scene: Scene, path: str) -> Sent:
+    await make_question(scene.session, task=scene.task)
+    body = {"action": "delete", "ids": [str(scene.task.id)]}
+    return Sent("POST", scene.path(path), body, headers={"Idempotency-Key": "a"})
 
 
 @writing("PUT", _TASK + "/follow")

@@ -109,7 +109,11 @@ async def test_options_names_the_methods(
 
 @pytest.mark.walls
 @pytest.mark.parametrize(
-    ("name", "allowed"), [("repositories", "GET, HEAD, OPTIONS"), ("summaries", "OPTIONS, POST")]
+    ("name", "allowed"),
+    [
+        *((name, "GET, HEAD, OPTIONS") for name in ("repositories", "pinned", "search")),
+        *((name, "OPTIONS, POST") for name in ("summaries", "bulk")),
+    ],
 )
 @pytest.mark.parametrize("suffix", ["", "/"])
 async def test_paths_beside_tasks_are_no_tasks(

@@ -74,6 +74,10 @@ class TestBudget:
             ("GET", "/repositories", None, 2),
             ("GET", "/{task}/runs", None, 3),
             ("POST", "/{task}/run", {}, 5),
+            ("GET", "/search?q=task", None, 4),
+            ("POST", "/{task}/pin", {"pinned": True}, 1),
+            ("GET", "/pinned", None, 1),
+            ("POST", "/bulk", {"action": "archive", "ids": [task_id]}, 1),
             ("DELETE", "/{task}", None, 5),
         ):
             async with recorded(engine) as statements:
@@ -188,11 +192,15 @@ SELECT
 FROM generate_series(1, 100000) i
 """
 _RUNS = """
-INSERT INTO runs (id, task_id, project_id, status, environment, stage, created_at, updated_at)
+INSERT INTO runs (id, task_id, project_id, status, environment, stage, created_at, updated_at, output, artifacts)
 SELECT
     latest_run_id, id, project_id, latest_run_status, 'cloud',
     CASE WHEN task_number % 100 = 0 THEN 'build' WHEN task_number % 3 = 0 THEN 'plan' END,
-    created_at, updated_at
+    created_at, updated_at,
+    jsonb_build_object('pr_url', 'https://example.com/acme/shop/pull/' || task_number),
+    jsonb_build_array(jsonb_build_object(
+        'id', task_number, 'name', 'report-' || task_number || '.txt', 'type', 'output', 'size', 1, 'content_type', ''
+    ))
 FROM tasks WHERE latest_run_id IS NOT NULL
 """
 # As the triggers would have it, once a worker has added up their rows.
@@ -236,6 +244,14 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
     ({"search": RARE_WORD, "archived": "all"}, "ix_tasks_search"),
     ({"search": RARE_WORD, "origin_product": "slack"}, None),
     ({"status": "failed", "origin_product": "slack", "organization": "org7"}, None),
+]
+# What is searched for, and the index by which results of runs are found.
+SEARCHES = [
+    (RARE_WORD, "ix_runs_search"),
+    ("pull/4242", "ix_runs_search"),
+    ("report-4242", "ix_runs_search"),
+    ("example.com", "ix_runs_project"),
+    ("report", "ix_runs_project"),
 ]
 
 
@@ -311,18 +327,30 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
     )
     caller = large_cast.callers[CallerKind.STAFF]
     connection = await asyncpg.connect(large_database.replace("+asyncpg", ""))
+    url = f"/api/projects/{large_cast.project.id}/tasks"
     wrong: list[str] = []
     async with in_process_client(application, headers=caller.headers) as client:
         for query, index in QUERIES:
             ids = {"owner": caller.user_id, "other": caller.user_id + 3}
             params = {name: value.format(**ids) for name, value in query.items()}
             async with recorded(large_engine) as statements:
-                url = f"/api/projects/{large_cast.project.id}/tasks"
                 assert (await client.get(url, params=params)).status_code == 200
             for statement in behind_authentication(statements):
                 if statement.sql.startswith("SET LOCAL"):
                     continue
                 wrong += await faults(connection, params, statement, index)
+        for q, index in SEARCHES:
+            async with recorded(large_engine) as statements:
+                assert (await client.get(f"{url}/search", params={"q": q})).status_code == 200
+            plans = [
+                await custom_plan(connection, statement)
+                for statement in behind_authentication(statements)
+                if not statement.sql.startswith("SET LOCAL")
+            ]
+            wrong += [f"{q} scans {plan.scanned}: {plan.sql}" for plan in plans if plan.scanned]
+            used = {name for plan in plans for name in plan.indexes}
+            if index not in used:
+                wrong.append(f"{q} uses {sorted(used)}")
     await connection.close()
     assert wrong == []
 

@@ -78,6 +78,7 @@ TASK_ROUTES = (
     Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("DELETE", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("PUT", _TASK + "/follow", Scope.TASK_WRITE, 204),
+    Route("POST", _TASK + "/pin", Scope.TASK_WRITE, body={"pinned": True}),
     Route("DELETE", _TASK + "/follow", Scope.TASK_WRITE, 204),
 )
 PROJECT_ROUTES = (
@@ -85,6 +86,9 @@ PROJECT_ROUTES = (
     Route("POST", _TASKS, Scope.TASK_WRITE, 201, body={"title": "made"}),
     Route("GET", _TASKS + "/repositories", Scope.TASK_READ),
     Route("POST", _TASKS + "/summaries", Scope.TASK_READ, body={"ids": [_ANY_ID]}),
+    Route("GET", _TASKS + "/pinned", Scope.TASK_READ),
+    Route("GET", _TASKS + "/search", Scope.TASK_READ, query="q=a"),
+    Route("POST", _TASKS + "/bulk", Scope.TASK_WRITE, body={"action": "delete", "ids": [_ANY_ID]}),
     Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
     Route("GET", _EVENTS, Scope.TASK_READ),
     Route("GET", _EVENT_TYPES, Scope.WEBHOOK_READ),

@@ -1,0 +1,121 @@
+"""Archive, unarchive and delete many tasks, or delete one, with their events (contract 5.5, 6.11).
+
+Rows are locked in the order of their ids, runs before tasks, so that two requests cannot deadlock.
+"""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    Boolean,
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import EventType
+from app.errors import NotFound
+from app.models import Task
+from app.models.base import literal_int
+from app.schemas.tasks import BatchAction, BatchIn, BatchOut, BatchResult
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
+from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
+from app.services.questions.lifecycle import leave_inboxes, lock_asking
+from app.services.tasks.writing import task_event_cte
+from app.statements import Prepared
+
+
+async def change_tasks(session: AsyncSession, caller: Principal, body: BatchIn) -> BatchOut:
+    """Do what `body` asks with each of its tasks; the others are not affected by one that cannot be found."""
+    if body.action is BatchAction.DELETE:
+        deleted = await _delete(session, caller, body.ids)
+        results = dict.fromkeys(deleted, BatchResult.CHANGED)
+    else:
+        results = await _set_archived(session, caller, body.ids, archived=body.action is BatchAction.ARCHIVE)
+    return {
+        "results": [
+            {"id": task_id, "result": results.get(task_id, BatchResult.NOT_FOUND)}
+            for task_id in dict.fromkeys(body.ids)
+        ]
+    }
+
+
+async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
+    """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5)."""
+    if not await _delete(session, caller, [task_id]):
+        raise NotFound
+
+
+class _Found(NamedTuple):
+    id: UUID
+    recorded: Recorded | None
+
+
+async def _set_archived(
+    session: AsyncSession, caller: Principal, ids: Collection[UUID], *, archived: bool
+) -> dict[UUID, BatchResult]:
+    values = {"ids": ids, "archived": archived, "now": utcnow(), **visibility(caller)}
+    found = await _SET_ARCHIVED.all(session, values)
+    await publish_recorded(session, [row.recorded for row in found])
+    return {row.id: BatchResult.CHANGED if row.recorded else BatchResult.UNCHANGED for row in found}
+
+
+async def _delete(session: AsyncSession, caller: Principal, ids: Collection[UUID]) -> Collection[UUID]:
+    run_ids = await lock_asking(session, select(Task.id).where(Task.id.in_(ids), visible_task(caller)))
+    values = visibility(caller)
+    found = [task_id for (task_id,) in await _LOCK.all(session, {"ids": ids, **values})]
+    if found:
+        await leave_inboxes(session, found, run_ids)
+        deleted = await _DELETE.all(session, {"ids": found, "now": utcnow(), **values})
+        await publish_recorded(session, deleted)
+    return found
+
+
+_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+_LOCKED = select(Task.id).where(*_ASKED_FOR).order_by(Task.id).with_for_update(key_share=True)
+_LOCK = Prepared(_LOCKED)
+
+
+def _change(*conditions: ColumnElement[bool], **values: Any) -> CTE:
+    return (
+        update(Task)
+        .where(*conditions)
+        .values(**values, event_count=Task.event_count + literal_int(1))
+        .returning(Task.id, Task.project_id, Task.updated_at, Task.deleted_at, Task.event_count)
+        .cte("changed")
+    )
+
+
+def _set_archived_statement() -> Select[Any]:
+    archived = bindparam("archived", type_=Boolean)
+    found = _LOCKED.add_columns(Task.archived).cte("found")
+    changed = _change(
+        Task.id == found.c.id,
+        found.c.archived != archived,
+        archived=archived,
+        archived_at=case((archived, _NOW)),
+        updated_at=_NOW,
+    )
+    fields = array([literal_column("'archived'", Text)])
+    recorded = task_event_cte(changed, EventType.TASK_UPDATED, changed=fields)
+    is_its = recorded.c.task_id == found.c.id
+    return select(found.c.id, *recorded_columns(recorded)).outerjoin(recorded, is_its)
+
+
+_NOW = bindparam("now", type_=Task.updated_at.type)
+_SET_ARCHIVED = Prepared(_set_archived_statement(), _Found)
+_DELETED = _change(*_ASKED_FOR, deleted=True, deleted_at=_NOW)
+_DELETE = Prepared(select(*recorded_columns(task_event_cte(_DELETED, EventType.TASK_DELETED))), Recorded)
