@@ -89,14 +89,6 @@ def test_small_module_that_one_other_imports_is_named(
     assert found(app) == []
 
 
-def test_small_service_may_have_one_entry_point(app: Path) -> None:
-    (app / "services/tasks/small.py").touch()
-    for user, is_found in (("routers/tasks.py", False), ("services/other.py", True)):
-        (app / user).write_text("from app.services.tasks import small")
-        assert bool(found(app)) is is_found, user
-        (app / user).unlink()
-
-
 def test_small_module_may_be_one_of_a_list(app: Path) -> None:
     (app / "routers/users.py").touch()
     (app / "main.py").write_text("from app.routers import users")
