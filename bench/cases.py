@@ -82,6 +82,7 @@ def _filters() -> Iterator[Case]:
         ("rare word", f"?search={RARE_WORD}"),
         ("common word", f"?search={COMMON_WORD}"),
         ("deep offset", "?offset={deep}"),
+        ("by activity", "?ordering=-last_activity_at"),
     ):
         group = "search" if "search" in query else "filters"
         yield Case(f"list, {name}", group, _list(query), every_size=True)

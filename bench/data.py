@@ -37,7 +37,8 @@ ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id
 _TASKS: Final = f"""
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
-    internal, archived, archived_at, created_at, updated_at, latest_run_id, latest_run_status, deleted
+    internal, archived, archived_at, created_at, updated_at, last_activity_at, latest_run_id, latest_run_status,
+    deleted
 )
 SELECT
     md5($1::bigint || 'task' || i)::uuid, $1::bigint, i,
@@ -52,6 +53,7 @@ SELECT
     CASE WHEN i % 10 < 5 THEN 'main/product' WHEN i % 10 < 8 THEN 'org' || i % 40 || '/repo' || i % 400 END,
     i % 50 = 7, i % 20 = 3, CASE WHEN i % 20 = 3 THEN now() END,
     now() - ($3::int - i) * interval '1 second', now() - ($3::int - i) * interval '1 second',
+    now() - i * interval '1 second',
     CASE WHEN i % 2 = 0 THEN md5($1::bigint || 'run' || i)::uuid END,
     CASE WHEN i % 2 = 0 THEN
         (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]

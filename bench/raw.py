@@ -43,7 +43,7 @@ WHERE k.secret_hash = $1 AND k.revoked_at IS NULL AND u.is_active
 _COLUMNS: Final = """
 t.id, t.task_number, t.title, t.title_manually_set, t.description, t.origin_product, t.repository,
 t.github_integration_id, t.github_user_integration_id, t.signal_report_id, t.json_schema, t.internal, t.archived,
-t.archived_at, t.created_at, t.updated_at, t.ci_prompt,
+t.archived_at, t.created_at, t.updated_at, t.last_activity_at, t.ci_prompt,
 u.id AS creator_id, u.uuid, u.distinct_id, u.first_name, u.last_name, u.email, u.is_email_verified,
 u.hedgehog_config, u.role_at_organization,
 r.id AS run_id, r.stage, r.branch, r.status, r.environment, r.error_message, r.output, r.state, r.artifacts,
@@ -78,8 +78,8 @@ WITH numbered AS (
     ON CONFLICT (project_id) DO UPDATE SET next_number = c.next_number + 1 RETURNING next_number - 1 AS number
 ), t AS (
     INSERT INTO tasks (id, project_id, created_by_id, title, title_manually_set, description, origin_product, internal,
-        archived, created_at, updated_at, task_number, event_count)
-    SELECT $1, $2, $3, $4, true, $5, 'user_created', false, false, $6, $6, number, 1 FROM numbered RETURNING *
+        archived, created_at, updated_at, last_activity_at, task_number, event_count)
+    SELECT $1, $2, $3, $4, true, $5, 'user_created', false, false, $6, $6, $6, number, 1 FROM numbered RETURNING *
 ), recorded AS (
     INSERT INTO events (type, project_id, task_id, subject_seq, occurred_at)
     SELECT 'task.created', project_id, id, event_count, updated_at FROM t RETURNING id AS event_id, {_SNAPSHOT_WANTED}
@@ -94,7 +94,9 @@ WITH before AS (
     FROM tasks WHERE id = $1 AND project_id = $2 AND audience IN (0, $3) AND NOT deleted FOR NO KEY UPDATE
 ), t AS (
     UPDATE tasks SET title = $4, title_manually_set = true, updated_at = $5,
-        event_count = event_count + (cardinality(new_fields) > 0)::int
+        event_count = event_count + (cardinality(new_fields) > 0)::int,
+        last_activity_at = CASE WHEN cardinality(new_fields) > 0 THEN greatest(last_activity_at, $5)
+            ELSE last_activity_at END
     FROM before WHERE tasks.id = before.id RETURNING tasks.*
 ), recorded AS (
     INSERT INTO events (type, project_id, task_id, subject_seq, occurred_at, data)
@@ -249,6 +251,7 @@ def _task(row: asyncpg.Record, project: str) -> dict[str, Any]:
         "latest_run": None if row["run_id"] is None else _run(row),
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
+        "last_activity_at": row["last_activity_at"],
         "created_by": {
             "id": row["creator_id"],
             "uuid": row["uuid"],

@@ -15,6 +15,7 @@ def create_index_concurrently(
     columns: Sequence[str | sa.TextClause],
     *,
     where: str | None = None,
+    include: Sequence[str] = (),
     unique: bool = False,
     using: str | None = None,
 ) -> None:
@@ -28,6 +29,7 @@ def create_index_concurrently(
             unique=unique,
             postgresql_using=using,
             postgresql_where=None if where is None else sa.text(where),
+            postgresql_include=list(include),
             postgresql_concurrently=True,
         )
 

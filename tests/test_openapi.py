@@ -106,6 +106,8 @@ _OPERATIONS = {
     ("POST", f"{_TASK}/presence"): "tasks_presence_create",
     ("DELETE", f"{_TASK}/presence"): "tasks_presence_destroy",
     ("GET", "/api/projects/{project_id}/viewers"): "viewers_list",
+    ("GET", "/api/projects/{project_id}/task_activity"): "task_activity_list",
+    ("POST", "/api/projects/{project_id}/task_activity/mark_read"): "task_activity_mark_read_create",
     ("GET", f"{_TASK}/notifications"): "tasks_notifications_list",
     ("POST", f"{_TASK}/notifications/test"): "tasks_notifications_test_create",
     ("GET", f"{_TASK}/mute"): "tasks_mute_retrieve",

@@ -50,4 +50,10 @@ from app.enums.runs import (
     RunSource,
     RunStatus,
 )
-from app.enums.tasks import TEAM_WIDE_ORIGINS, ArtifactType, OriginProduct, SignalReportRelationship
+from app.enums.tasks import (
+    TEAM_WIDE_ORIGINS,
+    ActivityKind,
+    ArtifactType,
+    OriginProduct,
+    SignalReportRelationship,
+)

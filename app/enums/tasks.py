@@ -40,6 +40,15 @@ class SignalReportRelationship(StrEnum):
     IMPLEMENTATION = "implementation"
 
 
+class ActivityKind(StrEnum):
+    """The kind of the newest activity of a task, of which a list shows one row (contract 6.12)."""
+
+    CREATED = "created"
+    AWAITING_INPUT = "awaiting_input"
+    COMPLETED = "completed"
+    MESSAGE = "message"
+
+
 class ArtifactType(StrEnum):
     """The role of an artifact in its run (contract 6.1)."""
 

@@ -17,7 +17,7 @@ from app.models.runs.runs import Run, RunCredential
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
-from app.models.tasks import Task, TaskCount, TaskPin
+from app.models.tasks import ActivityMark, Task, TaskCount, TaskPin
 from app.models.users import User
 from app.models.webhook_endpoints import (
     WebhookAttempt,

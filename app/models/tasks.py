@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import TEAM_WIDE_ORIGINS, OriginProduct, RunStatus
+from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, OriginProduct, RunStatus
 from app.models.base import Base, one_of
 
 # The audience of a task that every member of its project may see.
@@ -76,11 +76,21 @@ class Task(Base):
     deleted_at: Mapped[datetime | None]
     # The number of events about the task and none of its runs; counted by the statement that changes the task.
     event_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # The time of the newest event about the task or its runs; written by the statement that records the event
+    # (services/events/task_activity.py), and kept when the event is removed from the ledger.
+    last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # The newest end of a run or message of a member (contract 6.12); NULL while there was neither. The subject is the
+    # run or the command. No foreign key: the activity outlives the account of the user whose request it was.
+    activity_at: Mapped[datetime | None]
+    activity_kind: Mapped[str | None] = mapped_column(String(16))
+    activity_by_id: Mapped[int | None]
+    activity_subject_id: Mapped[UUID | None]
 
     __table_args__ = (
         UniqueConstraint("project_id", "task_number"),
         one_of("origin_product", OriginProduct),
         one_of("latest_run_status", RunStatus),
+        one_of("activity_kind", ActivityKind),
     )
 
 
@@ -116,7 +126,22 @@ _alive(
     include=(),
 )
 _alive("ix_tasks_all", Task.project_id, Task.audience, include=("archived", "internal"))
-_alive("ix_tasks_created_by", Task.created_by_id, Task.project_id)
+Index(
+    "ix_tasks_activity",
+    Task.project_id,
+    Task.audience,
+    Task.last_activity_at.desc(),
+    Task.id.desc(),
+    postgresql_where=text("NOT deleted"),
+    postgresql_include=["archived", "internal"],
+)
+_alive(
+    "ix_tasks_creator",
+    Task.created_by_id,
+    Task.project_id,
+    # For services/tasks/activity.py, which reads all tasks of a person.
+    include=(*_LISTED_BY, "activity_at", "activity_kind", "activity_by_id", "activity_subject_id"),
+)
 _alive("ix_tasks_origin", Task.project_id, Task.origin_product)
 _alive(
     "ix_tasks_status",
@@ -166,6 +191,18 @@ class TaskPin(Base):
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
     # Grows with each pin: times may be equal.
     place: Mapped[int] = mapped_column(Identity())
+
+
+class ActivityMark(Base):
+    """The time up to which a person has seen the activity of a task (contract 6.12). It never goes back."""
+
+    __tablename__ = "activity_marks"
+    # For deleting a task.
+    __table_args__ = (Index("ix_activity_marks_task", "task_id"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    seen_at: Mapped[datetime]
 
 
 class TaskCount(Base):

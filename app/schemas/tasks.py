@@ -44,12 +44,27 @@ grep -q Hello docs/hello.md
 """
 
 
-class Archived(StrEnum):
-    """The values of the filter `archived` of the task list: tasks that are not archived, only archived ones, or all."""
+class Wanted(StrEnum):
+    """The values of the filters `archived` and `internal`: tasks that are not so, only those that are, or all."""
 
     NO = "false"
     ONLY = "true"
     ALL = "all"
+
+
+class Ordering(StrEnum):
+    """The columns by which the task list can be sorted, the latest first."""
+
+    CREATED = "-created_at"
+    ACTIVITY = "-last_activity_at"
+
+
+class _Internal(Choice):
+    """`all`, or a word for a boolean."""
+
+    @override
+    def parse(self, value: Any) -> StrEnum:
+        return Wanted.ALL if value == Wanted.ALL else Wanted(str(Boolean().parse(value)).lower())
 
 
 class _Origin(Choice):
@@ -154,14 +169,21 @@ class TaskListQuery(QueryInput):
     """The filters of the task list, which all apply together. An empty parameter is treated as not given."""
 
     archived: Annotated[
-        Archived,
-        Choice(of=Archived),
+        Wanted,
+        Choice(of=Wanted),
         doc("`true`: only archived tasks; `all`: archived tasks too. By default archived tasks are omitted."),
-    ] = Archived.NO
+    ] = Wanted.NO
     created_by: Annotated[int | None, Integer(), doc("Only tasks that the user with this id created.")] = None
     internal: Annotated[
-        bool, Boolean(), doc("`true`: only internal tasks. Ignored unless the caller is staff.")
-    ] = False
+        Wanted,
+        _Internal(of=Wanted),
+        doc("`true`: only internal tasks; `all`: internal tasks too. Ignored unless the caller is staff."),
+    ] = Wanted.NO
+    ordering: Annotated[
+        Ordering,
+        Choice(of=Ordering),
+        doc("By what the tasks are sorted, the latest first."),
+    ] = Ordering.CREATED
     organization: Annotated[
         str | None, _WORD, doc("Only tasks of repositories of this owner, in any case.")
     ] = None
@@ -215,6 +237,10 @@ class TaskOut(TypedDict):
     latest_run: Annotated[RunOut | None, doc("The complete newest run; null before the first.")]
     created_at: datetime
     updated_at: datetime
+    last_activity_at: Annotated[
+        datetime,
+        doc("When the newest event about the task or one of its runs happened; at first, its creation."),
+    ]
     created_by: Annotated[UserBasic | None, doc("The creator; null if the account was deleted.")]
     ci_prompt: Annotated[
         str | None, doc("The instructions for the agent when the checks of its branch fail.")
@@ -222,7 +248,7 @@ class TaskOut(TypedDict):
 
 
 class TaskPage(ListPage):
-    """A page of tasks, newest first."""
+    """A page of tasks."""
 
     results: list[TaskOut]
 

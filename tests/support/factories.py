@@ -160,6 +160,7 @@ async def make_task(
         "archived": False,
         "created_at": now,
         "updated_at": now,
+        "last_activity_at": now,
         "deleted": False,
     }
     if "task_number" not in overrides:

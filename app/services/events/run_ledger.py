@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import EventType
-from app.models import Event, Run
+from app.models import Event, Run, Task
 from app.models.base import given_rows
 from app.services.events.ledger import Recorded, insert_event_cte, publish_recorded, recorded_columns
+from app.services.events.task_activity import moved_to
 from app.statements import Prepared
 
 
@@ -50,6 +51,9 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
     await record_for_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
 
 
+_NOW = bindparam("now", type_=Event.occurred_at.type)
+
+
 def _record_statement() -> Any:  # Any: a Select of many columns
     given = given_rows({"run_id": Run.id.type, "type": Event.type.type, "data": Text()}, place="place")
     added = select(given.c.run_id, func.count().label("events")).group_by(given.c.run_id).cte("added")
@@ -59,6 +63,13 @@ def _record_statement() -> Any:  # Any: a Select of many columns
         .values(event_count=Run.event_count + added.c.events)
         .returning(Run.id, Run.task_id, Run.project_id, (Run.event_count - added.c.events).label("before"))
         .cte("counted")
+    )
+    active = (
+        update(Task)
+        .where(Task.id.in_(select(counted.c.task_id)))
+        .values(moved_to(_NOW))
+        .returning(Task.id)
+        .cte("active")
     )
     entries = select(
         *given.c, func.row_number().over(partition_by=given.c.run_id, order_by=given.c.place).label("number")
@@ -83,10 +94,10 @@ def _record_statement() -> Any:  # Any: a Select of many columns
         task_id=rows.c.task_id,
         run_id=rows.c.id,
         subject_seq=rows.c.seq,
-        occurred_at=bindparam("now", type_=Event.occurred_at.type),
+        occurred_at=_NOW,
         data=rows.c.data,
     )
-    return select(*recorded_columns(recorded))
+    return select(*recorded_columns(recorded)).add_cte(active)
 
 
 _RECORD = Prepared(_record_statement(), Recorded)

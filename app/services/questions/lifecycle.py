@@ -20,6 +20,7 @@ from app.clock import utcnow
 from app.enums import (
     TERMINAL_STATUSES,
     AnswerVia,
+    CommandMethod,
     CommandStatus,
     EventType,
     QuestionKind,
@@ -34,6 +35,7 @@ from app.run_values import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.events.run_ledger import record_for_runs
+from app.services.events.task_activity import note_message
 from app.services.notifications import replacements
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
@@ -180,7 +182,7 @@ def _close_statement() -> Any:  # Any: a Select of many columns
             answered_from=given("token"),
             command_id=command_id,
         )
-        .returning(*_CLOSED_COLUMNS, Question.answered_by_id)
+        .returning(*_CLOSED_COLUMNS, Question.answered_by_id, Question.task_id)
         .cte("closed")
     )
     sent = insert(RunCommand).from_select(
@@ -196,9 +198,16 @@ def _close_statement() -> Any:  # Any: a Select of many columns
             now,
         ),
     )
+    message = note_message(
+        closed.c.task_id,
+        given("method") == constant(CommandMethod.USER_MESSAGE),
+        at=now,
+        by=closed.c.answered_by_id,
+        command_id=command_id,
+    )
     person = closed.outerjoin(User, User.id == closed.c.answered_by_id)
     shown = [closed.c[column.key] for column in _CLOSED_COLUMNS]
-    return select(*shown, *CREATOR_COLUMNS).select_from(person).add_cte(sent.cte("sent"))
+    return select(*shown, *CREATOR_COLUMNS).select_from(person).add_cte(sent.cte("sent"), message)
 
 
 _GIVEN = {

@@ -73,7 +73,7 @@ async def update_run(
     row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
-        session, run_id, body.status, events=clients.events
+        session, run_id, body.status, by=caller.user_id, events=clients.events
     ):
         announce_state(session, clients.events, row)
     if body.status is RunStatus.QUEUED and run.dispatch_requested_at is not None:

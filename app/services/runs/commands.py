@@ -22,6 +22,7 @@ from app.models.base import constant
 from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
+from app.services.events.task_activity import note_message
 from app.services.questions import lifecycle as questions
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import follow
@@ -65,7 +66,7 @@ async def send_command(
     if await _has_undelivered(session, run_id, body.method):
         return _response(body, result={"queued": True})
     origin = Origin(caller, caller.answers_via, rpc_id=body.id)
-    if (refusal := await _take(session, run_id, body, origin)) is not None:
+    if (refusal := await _take(session, task_id, run_id, body, origin)) is not None:
         return _response(body, error=refusal)
     await follow(session, caller, task_id)
     wake_run_worker_after_commit(session, redis, run_id)
@@ -80,7 +81,9 @@ def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]
         raise StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=missing)
 
 
-async def _take(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Origin) -> RpcError | None:
+async def _take(
+    session: AsyncSession, task_id: UUID, run_id: UUID, body: CommandIn, origin: Origin
+) -> RpcError | None:
     if body.method is CommandMethod.PERMISSION_RESPONSE:
         question = await questions.find_by_request(session, run_id, body.params["request_id"])
         if question is None:
@@ -97,18 +100,20 @@ async def _take(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Or
         message = Answer(body.method, body.params)
         if awaited and await questions.close_question(session, awaited.id, message, origin):
             return None
-    await session.execute(
-        insert(RunCommand).values(
-            id=new_id(),
-            run_id=run_id,
-            method=body.method,
-            params=body.params,
-            rpc_id=body.id,
-            status=CommandStatus.ACCEPTED,
-            user_id=origin.caller.user_id,
-            created_at=utcnow(),
-        )
+    command_id, now, user_id = new_id(), utcnow(), origin.caller.user_id
+    sent = insert(RunCommand).values(
+        id=command_id,
+        run_id=run_id,
+        method=body.method,
+        params=body.params,
+        rpc_id=body.id,
+        status=CommandStatus.ACCEPTED,
+        user_id=user_id,
+        created_at=now,
     )
+    if body.method is CommandMethod.USER_MESSAGE:
+        sent = sent.add_cte(note_message(task_id, at=now, by=user_id, command_id=command_id))
+    await session.execute(sent)
     return None
 
 

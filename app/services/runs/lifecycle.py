@@ -28,6 +28,7 @@ the commit (services/run_log/events.py).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -140,15 +141,17 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
     return run_id
 
 
-async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status that a client reports for a run (contract 13.2). If a worker holds the run, the worker loses it.
+async def set_status(
+    session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents, by: int | None = None
+) -> bool:
+    """Set the status that a client of the user `by` reports for a run (contract 13.2); its worker loses the run.
 
     Return True if the status was changed. If the run has this status already, change nothing and return False. The
     caller holds the lock on the run's row. A run that is moved back to `queued` or `not_started` starts from the
     beginning, as after `hand_back`; the caller also puts a job on the queue if it waits for a worker. Raises
     StateRefused.
     """
-    change = _restart if status in _BEFORE_START else transition
+    change = _restart if status in _BEFORE_START else partial(transition, by=by)
     if await change(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Interval,
     Select,
@@ -21,12 +22,13 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
+from app.enums import TERMINAL_STATUSES, ActivityKind, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import (
@@ -37,6 +39,7 @@ from app.services.events.ledger import (
     publish_recorded,
     recorded_columns,
 )
+from app.services.events.task_activity import moved_to, noted
 from app.services.notifications import dispatch as notifications
 from app.services.questions import lifecycle as questions
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
@@ -83,16 +86,19 @@ async def transition(
     to: RunStatus,
     *conditions: ColumnElement[bool],
     reason: RunReason | None = None,
+    by: int | None = None,
     **values: Any,
 ) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
     A run is not moved if `to` may not follow its current status. For the moved runs, events are recorded and published,
     and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics and the
-    event. `values` are values of further columns to write.
+    event. `by` is the user whose request moves them, if it is one. `values` are values of further columns to write.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
+    return await move(
+        session, events, to, Run.status.in_(sources), *conditions, reason=reason, by=by, **values
+    )
 
 
 async def move(
@@ -101,17 +107,19 @@ async def move(
     to: RunStatus,
     *conditions: ColumnElement[bool],
     reason: RunReason | None = None,
+    by: int | None = None,
     **values: Any,
 ) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`, whatever status they have; return the moved runs.
 
     It does not check that `to` may follow the current status of a run, as `transition` does. Events are recorded and
     published, and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics
-    and the event. `values` are values of further columns to write.
+    and the event. `by` is the user whose request moves them, if it is one. `values` are values of further columns to
+    write.
     """
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
-    statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
+    statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, by=by, **values)
     rows = await rows_of(session, statement, MovedRun)
     ids = [row.run.id for row in rows]
     if rows and to is not RunStatus.IN_PROGRESS:
@@ -175,7 +183,7 @@ def open_statement() -> Select[Any]:
     mirrored = (
         update(Task)
         .where(Task.id == opened.c.task_id)
-        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status)
+        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status, **moved_to(opened.c.updated_at))
         .returning(Task.id)
         .cte("mirrored")
     )
@@ -189,6 +197,7 @@ def move_statement(
     now: Any,
     event: EventType | None,
     reason: RunReason | None = None,
+    by: int | None = None,
     **values: Any,
 ) -> Select[Any]:
     """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows."""
@@ -208,17 +217,25 @@ def move_statement(
         )
         .cte("moved")
     )
+    has_started = moved.c.started_at == moved.c.updated_at
+    condition = has_started if to is RunStatus.IN_PROGRESS else literal(event is not None)
+    # Of each task the newest moved run, which is its latest run if that has moved.
+    newest = (
+        select(moved, case((condition, moved.c.updated_at)).label("recorded_at"))
+        .ext(distinct_on(moved.c.task_id))
+        .order_by(moved.c.task_id, moved.c.created_at.desc(), moved.c.id.desc())
+        .subquery("newest")
+    )
+    status = case((Task.latest_run_id == newest.c.id, newest.c.status), else_=Task.latest_run_status)
+    shown = {"latest_run_status": status, **moved_to(newest.c.recorded_at)}
+    if to in TERMINAL_STATUSES:
+        person = literal(by, BigInteger)
+        shown |= noted(ActivityKind.COMPLETED, newest.c.updated_at, by=person, subject=newest.c.id)
     mirrored = (
-        update(Task)
-        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
-        .values(latest_run_status=moved.c.status)
-        .returning(Task.id)
-        .cte("mirrored")
+        update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
     )
     if event is None:
         return select(moved, *NO_EVENT).add_cte(mirrored)
-    has_started = moved.c.started_at == moved.c.updated_at
-    condition = has_started if to is RunStatus.IN_PROGRESS else true()
     recorded = record_status(moved, event, condition, reason=reason)
     return (
         select(moved, *recorded_columns(recorded))

@@ -33,6 +33,7 @@ from app.schemas.tasks import BatchAction, BatchIn, BatchOut, BatchResult
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
+from app.services.events.task_activity import moved_to
 from app.services.questions.lifecycle import leave_inboxes, lock_asking
 from app.services.tasks.writing import task_event_cte
 from app.statements import Prepared
@@ -93,7 +94,7 @@ def _change(*conditions: ColumnElement[bool], **values: Any) -> CTE:
     return (
         update(Task)
         .where(*conditions)
-        .values(**values, event_count=Task.event_count + literal_int(1))
+        .values(**values, event_count=Task.event_count + literal_int(1), **moved_to(_NOW))
         .returning(Task.id, Task.project_id, Task.updated_at, Task.deleted_at, Task.event_count)
         .cte("changed")
     )

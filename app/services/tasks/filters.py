@@ -32,7 +32,7 @@ from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.base import literal_int
 from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
-from app.schemas.tasks import Archived, TaskListQuery
+from app.schemas.tasks import TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
@@ -85,16 +85,21 @@ class SeenTask(NamedTuple):
 class TaskFilter:
     shape: tuple[str, ...]
     values: Mapping[str, Any]
+    # The column by which the list is sorted, latest first.
+    order: str = "created_at"
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
     """Return the filter for the tasks that match `query` and that the caller sees (contract 5.1)."""
     # Only staff may list internal tasks; for others the parameter is ignored, not refused.
-    shape = ["internal" if query.internal and caller.is_staff else "not internal"]
+    internal = query.internal if caller.is_staff else Wanted.NO
+    flags = {"internal": internal, "archived": query.archived}
+    shape = [
+        name if wanted is Wanted.ONLY else f"not {name}"
+        for name, wanted in flags.items()
+        if wanted is not Wanted.ALL
+    ]
     values: dict[str, Any] = visibility(caller)
-    if query.archived is not Archived.ALL:
-        shape.append("archived" if query.archived is Archived.ONLY else "not archived")
-
     filters = {
         "created_by": query.created_by,
         "origin_product": query.origin_product,
@@ -120,7 +125,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         else:
             shape.append("number")
             values["number"] = number
-    return TaskFilter(tuple(shape), values)
+    return TaskFilter(tuple(shape), values, query.ordering.removeprefix("-"))
 
 
 _WORDS = or_(
@@ -158,30 +163,35 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared[ListedTask]:
-    """Return the SELECT of the first `limit` tasks that match a filter, newest first."""
-    return Prepared(_show(select_newest(shape, limit)).add_columns(_count(shape).label("total")), ListedTask)
+def first_page_statement(shape: tuple[str, ...], limit: int, order: str) -> Prepared[ListedTask]:
+    """Return the SELECT of the first `limit` tasks that match a filter, latest `order` first."""
+    page = _show(select_newest(shape, limit, order), order)
+    return Prepared(page.add_columns(_count(shape).label("total")), ListedTask)
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def known_page_statement(shape: tuple[str, ...]) -> Prepared[SeenTask]:
-    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first."""
+def known_page_statement(shape: tuple[str, ...], order: str) -> Prepared[SeenTask]:
+    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, latest `order` first."""
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
         tasks_within_page(
-            select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+            select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK), order
         ),
+        order,
     )
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared[SeenTask]:
-    """Return the SELECT of one page of the tasks that match a filter, newest first."""
+def look_up_statement(
+    shape: tuple[str, ...], limit: int, order: str, *, counting: bool
+) -> Prepared[SeenTask]:
+    """Return the SELECT of one page of the tasks that match a filter, latest `order` first."""
     conditions = (_CONDITIONS[name] for name in shape)
     count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
     looked_at = select(version().label("version"), (count if counting else null()).label("total"))
-    return _join_snapshot(looked_at, _show(select_newest(shape, limit, first=False)).order_by(None))
+    page = _show(select_newest(shape, limit, order, first=False), order)
+    return _join_snapshot(looked_at, page.order_by(None), order)
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
@@ -190,14 +200,14 @@ def is_dense(shape: tuple[str, ...]) -> bool:
 
 
 def _join_snapshot(
-    looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]
+    looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]], order: str
 ) -> Prepared[SeenTask]:
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
         .select_from(seen)
         .outerjoin(page, true())
-        .order_by(page.c.created_at.desc(), page.c.id.desc()),
+        .order_by(page.c[order].desc(), page.c.id.desc()),
         SeenTask,
     )
 
@@ -210,34 +220,37 @@ def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
     return tasks_counted(*(_FLAGS[name] for name in shape))
 
 
-def _show(page: Select[Any]) -> Select[Any]:
+def _show(page: Select[Any], order: str) -> Select[Any]:
     found = page.subquery()
-    return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
+    return tasks_within_page(select_tasks().join(found, found.c.id == Task.id), order)
 
 
-def select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
-    """Return the SELECT of id and time of the first `limit` tasks that match a filter, newest first.
+def select_newest(
+    shape: tuple[str, ...], limit: int, order: str = "created_at", *, first: bool = True
+) -> Select[Any]:
+    """Return the SELECT of id and time of the first `limit` tasks that match a filter, latest `order` first.
 
     Unless `first`, these are the ones after the parameter `offset`; the parameter `end` is the sum of both.
     """
     # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
+    time = getattr(Task, order)
     branches = [
-        select(Task.id, Task.created_at)
+        select(Task.id, time)
         .where(
             Task.project_id == bindparam("visible_project_id"),
             Task.audience == audience,
             ~Task.deleted,
             *(_CONDITIONS[name] for name in shape),
         )
-        .order_by(Task.created_at.desc(), Task.id.desc())
+        .order_by(time.desc(), Task.id.desc())
         .limit(end)
         for audience in audiences_of(bindparam("visible_user_id"))
     ]
     merged = union_all(*branches).subquery()
     page = (
-        select(merged.c.id, merged.c.created_at)
-        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
+        select(merged.c.id, merged.c[order])
+        .order_by(merged.c[order].desc(), merged.c.id.desc())
         .limit(literal_int(limit))
     )
     return page if first else page.offset(bindparam("offset", type_=BigInteger))

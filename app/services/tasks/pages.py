@@ -55,7 +55,7 @@ class KnownLists:
 
     def of(self, task_filter: TaskFilter) -> _KnownList:
         """Return the cached task list of a filter. If there is none, add an empty one to the cache and return it."""
-        key = (task_filter.shape, tuple(task_filter.values.items()))
+        key = (task_filter.shape, task_filter.order, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Now the most recently used.
         self._lists[key] = known
@@ -67,7 +67,7 @@ class KnownLists:
 async def find_page(
     session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[TaskRow]]:
-    """Return the number of tasks that match a filter, and one page of them, newest first.
+    """Return the number of tasks that match a filter, and one page of them in the order of the filter.
 
     The result includes all changes that were committed before the call. `lists` caches the number of tasks, and the
     task ids of each page, until a task that the caller sees changes.
@@ -100,7 +100,8 @@ async def find_page(
 async def _read_known(
     session: AsyncSession, task_filter: TaskFilter, ids: Sequence[UUID]
 ) -> Sequence[SeenTask]:
-    return await known_page_statement(task_filter.shape).all(session, {**task_filter.values, "ids": ids})
+    statement = known_page_statement(task_filter.shape, task_filter.order)
+    return await statement.all(session, {**task_filter.values, "ids": ids})
 
 
 async def _look_up(
@@ -111,7 +112,7 @@ async def _look_up(
     In a transaction that ends here, so that its lock delays no other request.
     """
     await session.execute(PLAN_FOR_THESE_VALUES)
-    statement = look_up_statement(task_filter.shape, page.limit, counting=counting)
+    statement = look_up_statement(task_filter.shape, page.limit, task_filter.order, counting=counting)
     values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
     found = await statement.all(session, values)
     await release(session)

@@ -35,10 +35,12 @@ async def list_tasks(
     store: ObjectStore,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
-    """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1)."""
+    """Return the exact number of tasks that match `query`, and one page of them (contract 2.6, 5.1)."""
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):
-        rows = await first_page_statement(filtered.shape, page.limit).all(session, filtered.values)
+        rows = await first_page_statement(filtered.shape, page.limit, filtered.order).all(
+            session, filtered.values
+        )
         tasks: Sequence[TaskRow] = [row.task for row in rows]
         count = rows[0].total if rows else 0
     else:

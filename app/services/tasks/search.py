@@ -15,7 +15,7 @@ from app.enums import RunStatus
 from app.models import Run, Task
 from app.models.base import literal_int
 from app.models.runs.runs import ARTIFACT_NAMES, PULL_REQUEST_URL
-from app.schemas.tasks import MAX_FOUND, Archived, FoundKind, FoundOut, SearchQuery, TaskListQuery
+from app.schemas.tasks import MAX_FOUND, FoundKind, FoundOut, SearchQuery, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK
 from app.services.task_links import slug, slug_prefix
@@ -29,7 +29,7 @@ _GITHUB = re.compile(r"https?://[^/]+/([^/]+/[^/]+)/pull/([0-9]{1,9})(?:[/?#].*)
 
 async def search(session: AsyncSession, caller: Principal, query: SearchQuery) -> list[FoundOut]:
     """Return what matches: tasks, then pull requests, then artifacts, the newest of each first."""
-    tasks = task_filter(caller, TaskListQuery(archived=Archived.ALL, search=query.q))
+    tasks = task_filter(caller, TaskListQuery(archived=Wanted.ALL, search=query.q))
     in_json = orjson.dumps(query.q).decode()[1:-1]
     values = {**tasks.values, "names": f"%{escape_like(in_json)}%"}
     await session.execute(PLAN_FOR_THESE_VALUES)

@@ -38,6 +38,7 @@ from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
+from app.services.events.task_activity import moved_to
 from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
@@ -198,6 +199,7 @@ async def create_task(
             "archived_at": now if body.archived else None,
             "created_at": now,
             "updated_at": now,
+            "last_activity_at": now,
             "link_id": new_id(),
             "relationship": relationship,
         },
@@ -213,7 +215,7 @@ def _create_statement() -> Select[Any]:
     """
     columns = {
         name: bindparam(name, type_=Task.__table__.c[name].type)
-        for name in (*_WRITTEN_AT_CREATION, "created_at", "updated_at")
+        for name in (*_WRITTEN_AT_CREATION, "created_at", "updated_at", "last_activity_at")
     }
     project_id = columns["project_id"]
     counter = upsert(TaskCounter).from_select(
@@ -326,7 +328,11 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
     changed = (
         update(Task)
         .where(Task.id == before.c.id)
-        .values({**values, "event_count": Task.event_count + case((is_new, _ONE), else_=_NONE)})
+        .values(
+            values
+            | {"event_count": Task.event_count + case((is_new, _ONE), else_=_NONE)}
+            | moved_to(case((is_new, values["updated_at"])))
+        )
         .returning(Task.__table__)
         .cte("changed")
     )

@@ -38,15 +38,17 @@ def json_bytes(column: Any) -> ColumnElement[int]:
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
-def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
-    order = (of.created_at.desc(), of.id.desc())
-    before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")
+def within_page(
+    rows: Select[Any], of: Any, size: ColumnElement[int], order: str = "created_at"
+) -> Select[Any]:
+    """Return a SELECT of the first of `rows`, latest `order` first, until their total size reaches `PAGE_BYTES`."""
+    by = (getattr(of, order).desc(), of.id.desc())
+    before = func.coalesce(func.sum(size).over(order_by=by, rows=(None, -1)), 0).label("bytes_before")
     measured = rows.add_columns(before).subquery()
     return (
         select(*(column for column in measured.c if column.name != before.name))
         .where(measured.c.bytes_before < literal_int(PAGE_BYTES))
-        .order_by(measured.c.created_at.desc(), measured.c.id.desc())
+        .order_by(measured.c[order].desc(), measured.c.id.desc())
     )
 
 

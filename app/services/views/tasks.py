@@ -46,6 +46,7 @@ class TaskRow(NamedTuple):
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    last_activity_at: datetime
     ci_prompt: str | None
     creator: Creator | None
     run: RunRow | None
@@ -65,9 +66,12 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
     )
 
 
-def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest tasks in `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
-    return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
+def tasks_within_page(rows: Select[Any], order: str) -> Select[Any]:
+    """Return a SELECT of the first tasks in `rows` until their total size reaches `PAGE_BYTES`.
+
+    Those with the latest time in the column `order` come first.
+    """
+    return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun), order)
 
 
 async def task_out(row: TaskRow, project: ProjectRef, links: ObjectStore | None) -> TaskOut:
@@ -91,6 +95,7 @@ async def task_out(row: TaskRow, project: ProjectRef, links: ObjectStore | None)
         "latest_run": None if row.run is None else await run_out(row.run, links),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
+        "last_activity_at": row.last_activity_at,
         "created_by": row.creator and user_basic(row.creator),
         "ci_prompt": row.ci_prompt,
     }

@@ -24,7 +24,7 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import RunStatus
 from app.ids import new_hex_id
-from app.models import Base, Project, Run, Task, User
+from app.models import Base, Event, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
@@ -312,6 +312,13 @@ async def delete_tasks(scene: Scene, path: str) -> Sent:
     return Sent("POST", scene.path(path), body, headers={"Idempotency-Key": "a"})
 
 
+@writing("POST", "/api/projects/{project_id}/task_activity/mark_read")
+async def mark_activity(scene: Scene, path: str) -> Sent:
+    question = await make_question(scene.session, task=scene.task)
+    seen = {"task_id": str(scene.task.id), "seen_before": question.opened_at.isoformat()}
+    return Sent("POST", scene.path(path), {"activities": [seen]})
+
+
 @writing("PUT", _TASK + "/follow")
 async def follow_task(scene: Scene, path: str) -> Sent:
     scene.task = await make_task(scene.session, project=scene.project, created_by=None)
@@ -482,6 +489,10 @@ async def assert_does_its_work(scene: Scene, world: World, name: str, sent: Sent
     after = await world.look()
     tables = [table.name for table in Base.metadata.sorted_tables]
     assert any(before.get(table) != after.get(table) for table in tables)
+    # Who records an event moves the activity of its task (contract 3.1).
+    is_left_behind = Event.occurred_at > Task.last_activity_at
+    left_behind = select(Event.type).join(Task, Task.id == Event.task_id).where(is_left_behind)
+    assert (await scene.session.scalars(left_behind)).all() == []
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -207,6 +207,7 @@ NONSENSE: dict[str, Any] = {
     "task_number": "x",
     "created_at": [],
     "updated_at": False,
+    "last_activity_at": 0,
     "created_by": {"id": "x"},
     "latest_run": "nonsense",
     "archived_at": "yesterday",

@@ -134,7 +134,7 @@ class TestBody:
         self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User
     ) -> None:
         """The mobile application starts runs like this. The needy ones have a field that is required."""
-        needy = ("/summaries", "/bulk", "/pin", "/sandbox_environments", "/webhook_endpoints")
+        needy = ("/summaries", "/bulk", "/pin", "/mark_read", "/sandbox_environments", "/webhook_endpoints")
         routes = [route for route in BODY_ROUTES if not route.path.endswith(needy)]
         for route, content_type in itertools.product(routes, ("application/json", None, "text/plain")):
             task = await make_task(session, project=project, created_by=owner)

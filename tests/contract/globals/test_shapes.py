@@ -20,8 +20,8 @@ from tests.support.web.clients import socket_client
 TASK_KEYS = {
     "id", "task_number", "slug", "title", "title_manually_set", "description", "origin_product",
     "repository", "github_integration", "github_user_integration", "signal_report", "json_schema",
-    "internal", "archived", "archived_at", "latest_run", "created_at", "updated_at", "created_by",
-    "ci_prompt",
+    "internal", "archived", "archived_at", "latest_run", "created_at", "updated_at",
+    "last_activity_at", "created_by", "ci_prompt",
 }  # fmt: skip
 USER_KEYS = {
     "id", "uuid", "distinct_id", "first_name", "last_name", "email", "is_email_verified", "hedgehog_config",
@@ -37,7 +37,7 @@ SOME_MICROSECONDS = datetime(2026, 3, 1, 10, 0, 0, 1200, tzinfo=UTC)
 
 
 def test_contract_counts_its_keys() -> None:
-    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (20, 9, 18)
+    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (21, 9, 18)
 
 
 async def test_every_answer_with_a_task_has_exactly_its_keys(
@@ -107,6 +107,7 @@ async def test_task_is_shown_with_every_field(
         "latest_run": None,
         "created_at": "2026-03-01T10:00:00.001200Z",
         "updated_at": "2026-03-01T10:00:00.001200Z",
+        "last_activity_at": "2026-03-01T10:00:00.001200Z",
         "created_by": {
             "id": owner.id,
             "uuid": str(owner.uuid),

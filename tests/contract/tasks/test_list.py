@@ -85,15 +85,16 @@ class TestInternal:
 
     async def test_members_never_list_internal_tasks(self, titles: Titles) -> None:
         """Contract 11 #2, #3: the parameter of others than staff is ignored, not refused."""
-        for word in ("", "false", "0", "true", "1", "yes"):
+        for word in ("", "false", "0", "true", "1", "yes", "all"):
             assert await titles(internal=word) == ["ordinary"]
 
     @pytest.mark.caller(CallerKind.STAFF)
-    async def test_staff_list_one_kind_or_the_other(self, titles: Titles) -> None:
+    async def test_staff_list_one_kind_or_the_other_or_both(self, titles: Titles) -> None:
         for word in ("", "false", "off"):
             assert await titles(internal=word) == ["ordinary"]
         for word in ("true", "TRUE", "1"):
             assert await titles(internal=word) == ["internal"]
+        assert await titles(internal="all") == ["internal", "ordinary"]
 
 
 class TestRepository:
@@ -241,7 +242,7 @@ async def test_deleted_tasks_never_appear(make: MakeTask, titles: Titles) -> Non
 
 async def test_unknown_parameters_are_ignored(make: MakeTask, titles: Titles) -> None:
     await make("here")
-    assert await titles(channel="x", all_team_tasks="true", ordering="title") == ["here"]
+    assert await titles(channel="x", all_team_tasks="true") == ["here"]
 
 
 @pytest.mark.parametrize("caller", [CallerKind.OWNER, CallerKind.STAFF], indirect=True)
@@ -255,7 +256,8 @@ async def test_wrong_filter_is_refused(client: httpx.AsyncClient, tasks_url: str
     for name, code, detail, values in (
         ("archived", "invalid_choice", no_choice, ("True", "ALL", "1", "0", "yes", "maybe")),
         ("created_by", "invalid_input", no_integer, ("x", "1.5", "true", "@me")),
-        ("internal", "invalid_input", no_boolean, ("all", "maybe", "2")),
+        ("internal", "invalid_input", no_boolean, ("ALL", "maybe", "2")),
+        ("ordering", "invalid_choice", no_choice, ("created_at", "title", "-Created_At")),
         ("status", "invalid_choice", no_choice, ("done", "QUEUED", "queued,failed")),
     ):
         for value in values:

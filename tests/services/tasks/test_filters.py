@@ -68,6 +68,8 @@ class TestBudget:
             ("GET", "?archived=all", None, 1),
             ("GET", "?offset=1", None, 3),
             ("GET", "?search=task&repository=r", None, 3),
+            ("GET", "?ordering=-last_activity_at", None, 1),
+            ("GET", "?internal=all&ordering=-last_activity_at&status=queued", None, 3),
             ("POST", "", {"title": "x"}, 4),
             ("PATCH", "/{task}", {"title": "x"}, 4),
             ("POST", "/summaries", {"ids": [task_id]}, 3),
@@ -85,6 +87,20 @@ class TestBudget:
             sent = behind_authentication(statements)
             assert response.is_success, (method, path, response.text)
             assert len(sent) <= budget, (method, path, sent)
+
+    @pytest.mark.usefixtures("task_id")
+    async def test_activity_is_one_statement_and_marks_of_it_are_two(
+        self, client: httpx.AsyncClient, engine: AsyncEngine, project: Project
+    ) -> None:
+        url = f"/api/projects/{project.id}/task_activity"
+        async with recorded(engine) as statements:
+            rows = (await client.get(url)).json()["results"]
+        assert len(behind_authentication(statements)) == 1
+        seen = [{"task_id": row["task_id"], "seen_before": row["activity_at"]} for row in rows]
+        async with recorded(engine) as statements:
+            response = await client.post(f"{url}/mark_read", json={"activities": seen})
+        assert response.json()["unread_count"] == 0
+        assert len(behind_authentication(statements)) == 2
 
     async def test_create_with_everything_stays_within_four(
         self,
@@ -165,7 +181,8 @@ INSERT INTO users (uuid, distinct_id, email, date_joined)
     SELECT gen_random_uuid(), 'user' || i, 'user' || i || '@example.com', now() FROM generate_series(1, 50) i;
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
-    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status, ci_prompt
+    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status, ci_prompt,
+    last_activity_at, activity_at, activity_kind, activity_subject_id
 )
 SELECT
     md5('task' || i)::uuid,
@@ -188,7 +205,11 @@ SELECT
     CASE WHEN i % 2 = 0 THEN
         (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]
     END,
-    repeat('As wide as rows that people write. ', 20)
+    repeat('As wide as rows that people write. ', 20),
+    now() - (i * 7919 % 100000) * interval '1 second',
+    CASE WHEN i % 2 = 0 THEN now() - (i * 7919 % 100000) * interval '1 second' END,
+    CASE WHEN i % 2 = 0 THEN 'completed' END,
+    CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END
 FROM generate_series(1, 100000) i
 """
 _RUNS = """
@@ -243,6 +264,13 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
     ({"search": "TES-4242"}, "uq_tasks_project_id_task_number"),
     ({"search": RARE_WORD, "archived": "all"}, "ix_tasks_search"),
     ({"search": RARE_WORD, "origin_product": "slack"}, None),
+    ({"internal": "all"}, None),
+    ({"ordering": "-last_activity_at"}, None),
+    ({"ordering": "-last_activity_at", "offset": "1000"}, None),
+    ({"ordering": "-last_activity_at", "archived": "all", "internal": "all"}, None),
+    ({"ordering": "-last_activity_at", "status": "completed"}, None),
+    ({"ordering": "-last_activity_at", "search": RARE_WORD}, "ix_tasks_search"),
+    ({"ordering": "-last_activity_at", "organization": "org7"}, None),
     ({"status": "failed", "origin_product": "slack", "organization": "org7"}, None),
 ]
 # What is searched for, and the index by which results of runs are found.
@@ -351,6 +379,12 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
             used = {name for plan in plans for name in plan.indexes}
             if index not in used:
                 wrong.append(f"{q} uses {sorted(used)}")
+        async with recorded(large_engine) as statements:
+            feed = await client.get(f"/api/projects/{large_cast.project.id}/task_activity")
+        # Half of the tasks of the caller have a run that has ended, and are not read.
+        assert len(feed.json()["results"]) == 100
+        [statement] = behind_authentication(statements)
+        wrong += await faults(connection, {"feed": "task_activity"}, statement, None)
     await connection.close()
     assert wrong == []
 

@@ -43,6 +43,7 @@ _TASKS = "/api/projects/{project}/tasks"
 _TASK = _TASKS + "/{task}"
 _RUN = _TASK + "/runs/{run}"
 _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
+_ACTIVITY = "/api/projects/{project}/task_activity"
 _EVENTS = "/api/projects/{project}/events"
 _EVENT_TYPES = "/api/projects/{project}/webhook_event_types"
 _QUESTION = "/api/projects/{project}/questions/{question}"
@@ -90,6 +91,8 @@ PROJECT_ROUTES = (
     Route("GET", _TASKS + "/search", Scope.TASK_READ, query="q=a"),
     Route("POST", _TASKS + "/bulk", Scope.TASK_WRITE, body={"action": "delete", "ids": [_ANY_ID]}),
     Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
+    Route("GET", _ACTIVITY, Scope.TASK_READ),
+    Route("POST", _ACTIVITY + "/mark_read", Scope.TASK_WRITE, body={"activities": []}),
     Route("GET", _EVENTS, Scope.TASK_READ),
     Route("GET", _EVENT_TYPES, Scope.WEBHOOK_READ),
     Route("GET", _ENDPOINTS, Scope.WEBHOOK_READ),

@@ -1,0 +1,245 @@
+"""List the newest activity of the tasks of a person, and mark it as seen (contract 6.12).
+
+A task's row holds its newest lasting activity (`services/events/task_activity.py`). An open question takes its place
+while it is newer.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import TERMINAL_STATUSES, ActivityKind
+from app.models import ActivityMark, Question, Run, RunCommand, Task, TaskFollow, User
+from app.models.base import constant, given_rows, literal_int
+from app.schemas.activity import ActivityOut, ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
+from app.statements import Prepared
+
+_USER = bindparam("visible_user_id", type_=BigInteger)
+_SNIPPET_CHARACTERS = 200
+# The content of a message is one text, or a list of blocks, of which some have a text.
+_TEXTS: ColumnElement[Any] = literal_column("""'$.content[*] ? (@.type() == "string" || exists(@.text))'""")
+
+
+async def list_activity(session: AsyncSession, caller: Principal, query: ActivityQuery) -> ActivityPage:
+    """Return a page of the newest activity of the tasks that the caller created or follows, newest first."""
+    # One more row than asked for: it says whether there is a next page.
+    values = {"before": query.before, "before_id": query.before_id, "limit": query.limit + 1}
+    rows = await _PAGE.all(session, {**values, **visibility(caller)})
+    found = [row.activity for row in rows if row.activity is not None]
+    shown = found[: query.limit]
+    last = shown[-1] if len(found) > len(shown) else None
+    return {
+        "results": [_activity_out(activity) for activity in shown],
+        "unread_count": rows[0].unread_count,
+        "next_before": last and last.at,
+        "next_before_id": last and str(last.task_id),
+    }
+
+
+async def mark_read(session: AsyncSession, caller: Principal, body: MarkReadIn) -> MarkedOut:
+    """Mark the activity of tasks as seen by the caller, up to a time each; newer activity stays unread."""
+    values = {
+        "given_task_id": [seen.task_id for seen in body.activities],
+        "given_before": [seen.seen_before for seen in body.activities],
+        **visibility(caller),
+    }
+    marked = await _MARK.all(session, values) if body.activities else ()
+    (now,) = await _PAGE.all(session, {"limit": 0, **visibility(caller)})
+    return {"marked_read": len(marked), "unread_count": now.unread_count}
+
+
+class _Activity(NamedTuple):
+    task_id: UUID
+    title: str
+    at: datetime
+    kind: ActivityKind
+    subject_id: UUID | None
+    is_unread: bool
+    snippet: str | None
+    # Who caused it.
+    creator: Creator | None
+
+
+class _ActivityRow(NamedTuple):
+    """The number of all unread rows, and one row of the page; an empty page has one row without an activity."""
+
+    unread_count: int
+    activity: _Activity | None
+
+
+def _activity_out(activity: _Activity) -> ActivityOut:
+    return {
+        "id": str(activity.task_id),
+        "task_id": activity.task_id,
+        "task_title": activity.title,
+        "channel_id": None,
+        "channel_name": None,
+        "activity_at": activity.at,
+        "activity_kind": activity.kind,
+        "snippet": activity.snippet or "",
+        "latest_author": activity.creator and user_basic(activity.creator),
+        "latest_message_id": activity.subject_id if activity.kind is ActivityKind.MESSAGE else None,
+        "latest_comment_id": None,
+        "latest_comment_scope": None,
+        "latest_comment_item_id": None,
+        "target_scope": None,
+        "target_id": None,
+        "is_unread": activity.is_unread,
+    }
+
+
+def _newest_activity() -> Select[Any]:
+    """Return the SELECT of the newest activity of each task that the caller sees and created or follows."""
+    lasting = (
+        Task.id,
+        func.coalesce(Task.activity_at, Task.created_at).label("at"),
+        func.coalesce(Task.activity_kind, constant(ActivityKind.CREATED)).label("kind"),
+        case((Task.activity_at.is_(None), Task.created_by_id), else_=Task.activity_by_id).label("by_id"),
+        Task.activity_subject_id.label("subject_id"),
+    )
+    own = select(*lasting).where(Task.created_by_id == _USER, VISIBLE_TASK)
+    followed = (
+        select(*lasting)
+        .join(TaskFollow, TaskFollow.task_id == Task.id)
+        .where(TaskFollow.user_id == _USER, Task.created_by_id.is_distinct_from(_USER), VISIBLE_TASK)
+    )
+    task = union_all(own, followed).subquery("task")
+    follows = select(TaskFollow.task_id).where(TaskFollow.user_id == _USER)
+    opened = (
+        select(Question.task_id, Question.id, Question.opened_at)
+        .ext(distinct_on(Question.task_id))
+        .join(Run, Run.id == Question.run_id)
+        .where(
+            Question.is_open(),
+            or_(Question.task_creator_id == _USER, Question.task_id.in_(follows)),
+            Run.status.not_in([constant(status) for status in sorted(TERMINAL_STATUSES)]),
+        )
+        .order_by(Question.task_id, Question.opened_at.desc(), Question.id.desc())
+        .subquery("opened")
+    )
+    waits = opened.c.opened_at > task.c.at
+    newest = (
+        select(
+            task.c.id,
+            func.greatest(task.c.at, opened.c.opened_at).label("at"),
+            case((waits, constant(ActivityKind.AWAITING_INPUT)), else_=task.c.kind).label("kind"),
+            case((waits, null()), else_=task.c.by_id).label("by_id"),
+            case((waits, opened.c.id), else_=task.c.subject_id).label("subject_id"),
+        )
+        .outerjoin(opened, opened.c.task_id == task.c.id)
+        .subquery("newest")
+    )
+    is_new = or_(ActivityMark.seen_at.is_(None), ActivityMark.seen_at < newest.c.at)
+    return select(newest, and_(newest.c.by_id.is_distinct_from(_USER), is_new).label("is_unread")).outerjoin(
+        ActivityMark, and_(ActivityMark.task_id == newest.c.id, ActivityMark.user_id == _USER)
+    )
+
+
+def _page_statement() -> Select[Any]:
+    activity = _newest_activity().cte("activity")
+    before = bindparam("before", type_=Task.created_at.type)
+    place = tuple_(before, bindparam("before_id", type_=Task.id.type))
+    page = (
+        select(activity)
+        .where(or_(before.is_(None), tuple_(activity.c.at, activity.c.id) < place))
+        .order_by(activity.c.at.desc(), activity.c.id.desc())
+        .limit(bindparam("limit", type_=BigInteger))
+        .subquery("page")
+    )
+    details = _details_of(page.c)
+    shown = (
+        select(
+            page.c.id.label("task_id"),
+            details.c.title,
+            page.c.at,
+            page.c.kind,
+            page.c.subject_id,
+            page.c.is_unread,
+            details.c.snippet,
+            *(details.c[author.name] for author in CREATOR_COLUMNS),
+        )
+        .join(details, true())
+        .subquery("shown")
+    )
+    unread = select(func.count().label("unread_count")).where(activity.c.is_unread).subquery("unread")
+    return (
+        select(unread, shown)
+        .select_from(unread)
+        .outerjoin(shown, true())
+        .order_by(shown.c.at.desc(), shown.c.task_id.desc())
+    )
+
+
+def _details_of(activity: Any) -> Any:  # Any: a lateral subquery
+    """Return what a page shows of each row's task and of the subject of its activity."""
+    # One by one: for a page of any length the planner would read whole tables.
+    block = func.jsonb_path_query(RunCommand.params, _TEXTS).column_valued("block")
+    text = func.coalesce(block.op("->>")(literal_column("'text'")), block.op("#>>")(literal_column("'{}'")))
+    subject = {
+        ActivityKind.AWAITING_INPUT: select(Question.title).where(Question.id == activity.subject_id),
+        ActivityKind.COMPLETED: select(Run.error_message).where(Run.id == activity.subject_id),
+        ActivityKind.MESSAGE: select(func.string_agg(text, literal_column("E'\\n'")))
+        .select_from(RunCommand)
+        .where(RunCommand.id == activity.subject_id),
+    }
+    texts = [
+        (activity.kind == constant(kind), found.correlate_except(Question, Run, RunCommand).scalar_subquery())
+        for kind, found in subject.items()
+    ]
+    snippet = func.left(case(*texts, else_=Task.description), literal_int(_SNIPPET_CHARACTERS))
+    return (
+        select(Task.title, snippet.label("snippet"), *CREATOR_COLUMNS)
+        .select_from(Task)
+        .outerjoin(User, User.id == activity.by_id)
+        .where(Task.id == activity.id)
+        .limit(literal_int(1))
+        .lateral("details")
+    )
+
+
+def _mark_statement() -> Any:  # Any: an upsert with RETURNING
+    given = given_rows({"task_id": Task.id.type, "before": ActivityMark.seen_at.type})
+    seen = (
+        select(given.c.task_id, func.max(given.c.before).label("before")).group_by(given.c.task_id).subquery()
+    )
+    activity = _newest_activity().subquery("activity")
+    unread = (
+        select(_USER, activity.c.id, activity.c.at)
+        .join(seen, and_(seen.c.task_id == activity.c.id, activity.c.at <= seen.c.before))
+        .where(activity.c.is_unread)
+        # In one order: concurrent requests wait for each other instead of deadlocking.
+        .order_by(activity.c.id)
+    )
+    marked = upsert(ActivityMark).from_select(["user_id", "task_id", "seen_at"], unread)
+    return marked.on_conflict_do_update(
+        index_elements=[ActivityMark.user_id, ActivityMark.task_id],
+        set_={"seen_at": marked.excluded.seen_at},
+        where=ActivityMark.seen_at < marked.excluded.seen_at,
+    ).returning(ActivityMark.task_id)
+
+
+_PAGE = Prepared(_page_statement(), _ActivityRow)
+_MARK = Prepared(_mark_statement())
