@@ -276,7 +276,7 @@ class Settings(BaseSettings):
         default=120, ge=0, description="How long a client waits for the stream of a run to appear."
     )
     stream_life_seconds: float = Field(
-        default=3600, ge=1, description="After this a stream ends and its client comes back with its key."
+        default=900, ge=1, description="After this a stream ends and its client comes back with its key."
     )
 
     log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console.")

@@ -21,9 +21,24 @@ CI_FOLLOW_UP: Final = "ci_follow_up"
 # The files and the work that could not be stored.
 NOT_STORED: Final = "not_stored"
 LEFT_OUT: Final = "left_out"
+# When, how and by whom a run was cancelled by its endpoint (contract 6.4).
+CANCEL_REQUESTED: Final = "cancel_requested_at"
+CANCEL_SOURCE: Final = "cancel_source"
+CANCEL_REQUESTED_BY: Final = "cancel_requested_by_user_id"
+CANCELLATION: Final = (CANCEL_REQUESTED, CANCEL_SOURCE, CANCEL_REQUESTED_BY)
 
 FACTS: Final = frozenset(
-    {AGENT_STARTED, AGENT_ENDED, WAITING_FOR, RECOVERY, USAGE, CI_FOLLOW_UP, NOT_STORED, LEFT_OUT}
+    {
+        AGENT_STARTED,
+        AGENT_ENDED,
+        WAITING_FOR,
+        RECOVERY,
+        USAGE,
+        CI_FOLLOW_UP,
+        NOT_STORED,
+        LEFT_OUT,
+        *CANCELLATION,
+    }
 )
 
 # Keys of the state. Whether the run acts as its person or as the service: a `PrAuthorshipMode`.

@@ -38,13 +38,14 @@ class Once:
     ) -> Response:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
-        `work` must not commit: its effect and the key are stored in one transaction. `first` may; it is called before
-        `work`, unless the request was performed already.
+        `work` may return a `Json` itself, if the status depends on what it has done. It must not commit: its effect and
+        the key are stored in one transaction. `first` may; it is called before `work`, unless the request was performed
+        already.
         """
         if not self._key:
             if first is not None:
                 await first()
-            return Json(await work(), status_code=status_code)
+            return _response(await work(), status_code)
         session, caller = self._call.session, self._call.caller
         request_hash = await _hash(self._request, caller)
         if first is not None:
@@ -55,9 +56,14 @@ class Once:
         kept = await claim_key(session, caller, self._key, request_hash=request_hash)
         if kept is not None:
             return _replay(kept)
-        response = Json(await work(), status_code=status_code)
-        await store_response(session, caller, self._key, StoredResponse(status_code, bytes(response.body)))
+        response = _response(await work(), status_code)
+        kept = StoredResponse(response.status_code, bytes(response.body))
+        await store_response(session, caller, self._key, kept)
         return response
+
+
+def _response(result: Any, status_code: int) -> Json:
+    return result if isinstance(result, Json) else Json(result, status_code=status_code)
 
 
 def _replay(kept: StoredResponse) -> Response:

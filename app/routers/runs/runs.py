@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs.runs import (
+    CancelIn,
     ConnectionTokenOut,
     RunCreateIn,
     RunIn,
@@ -32,6 +33,7 @@ router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["r
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
 RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]
+CancelBody = Annotated[CancelIn, Depends(json_body(CancelIn))]
 RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
 SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
 StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
@@ -154,6 +156,33 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     private sandbox environment can be started only by that member.
     """
     return Json(await start.start_run(call.session, call.caller, task_id, run_id, body, call.process))
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    operation_id="tasks_runs_cancel_create",
+    summary="Cancel a cloud run",
+    response_description="The run was over before, and is unchanged.",
+    response_model=RunOut,
+    responses=refused(StateRefusedOut)
+    | {202: {"model": RunOut, "description": "The run, cancelled by this request."}},
+)
+async def cancel_run(
+    call: TaskWrite, body: CancelBody, task_id: TaskId, run_id: RunId, once: OnceDep
+) -> Response:
+    """Cancel a cloud run, whether it waits or a worker performs it: its agent ends within two seconds.
+
+    Every member of the project who sees the run may cancel it. The request can be repeated: of any number of requests
+    one cancels the run, and the others find it over. A `local` run is cancelled by its client, by an update.
+    """
+
+    async def cancel() -> Json:
+        run, is_cancelled = await changes.cancel_run(
+            call.session, call.caller, task_id, run_id, body, call.process
+        )
+        return Json(run, status_code=202 if is_cancelled else 200)
+
+    return await once(cancel)
 
 
 @router.post(

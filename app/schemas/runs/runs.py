@@ -26,6 +26,7 @@ from app.schemas.staged_artifacts import ArtifactOut
 LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15
 _MAX_ARTIFACTS = 100
+_MAX_REASON = 500
 _MAX_MESSAGE = 1_000_000
 _MAX_KEYS = 1000
 _MAX_RELAYED = 10_000
@@ -210,6 +211,18 @@ class SetOutputIn(Input):
     @classmethod
     def _wrap(cls, body: dict[str, Any]) -> dict[str, Any]:
         return body if "output" in body else {"output": body}
+
+
+class CancelIn(Input):
+    """The cancellation of a run, perhaps with a reason. An empty body gives none."""
+
+    examples: ClassVar = {"No reason": {}, "A reason": {"reason": "Superseded by another task."}}
+
+    reason: Annotated[
+        str | None,
+        Text(max_length=_MAX_REASON, null=True, blank_is_absent=True),
+        doc("Shown to everyone as the run's `error_message`; without it that is `Stopped by user`."),
+    ] = None
 
 
 class RelayIn(Input):

@@ -16,10 +16,10 @@ from app.agents.workspace.output_check import check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.models import Run, Task
-from app.schemas.runs.runs import RunOut, RunUpdateIn
+from app.schemas.runs.runs import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
@@ -44,6 +44,7 @@ PROTECTED_STATE = FACTS | {
     QUEUE_POSITION,
 }
 _CHECKED_AGAIN_SECONDS = 10
+_STOPPED = "Stopped by user"
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # The size in bytes after the UPDATE; concurrent writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
@@ -112,6 +113,34 @@ class _Changed(NamedTuple):
     run: RunState
     state_bytes: int | None
     output_bytes: int | None
+
+
+async def cancel_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: CancelIn,
+    clients: ServiceClients,
+) -> tuple[RunOut, bool]:
+    """Cancel a cloud run, and return the run and whether this call has cancelled it; a run that is over stays as it is.
+
+    Every member who sees the run may cancel it. Raises StateRefused for a local run that is not over.
+    """
+    run = await run_authority.lock_run(session, caller, task_id, run_id)
+    is_live = run.status not in TERMINAL_STATUSES
+    if is_live:
+        if run.environment is not Environment.CLOUD:
+            raise StateRefused("Only cloud runs can be cancelled via this endpoint")
+        await run_lifecycle.cancel(
+            session,
+            run_id,
+            message=body.reason or _STOPPED,
+            user_id=caller.user_id,
+            events=clients.events,
+        )
+        wake_run_worker_after_commit(session, clients.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_live
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:

@@ -59,6 +59,10 @@ from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
 from app.services.run_facts import (
     AGENT_STARTED,
+    CANCEL_REQUESTED,
+    CANCEL_REQUESTED_BY,
+    CANCEL_SOURCE,
+    CANCELLATION,
     FACTS,
     LEFT_OUT,
     LOSSES,
@@ -160,6 +164,25 @@ async def set_status(
     return False
 
 
+async def cancel(
+    session: AsyncSession, run_id: UUID, *, message: str, user_id: int, events: RunEvents
+) -> None:
+    """Cancel a run that is not over because a user asks for it; `message` tells people why (contract 6.4).
+
+    The caller holds the lock on the run's row. If a worker holds the run, the worker loses it.
+    """
+    asked = {CANCEL_REQUESTED: utcnow().isoformat(), CANCEL_SOURCE: "api", CANCEL_REQUESTED_BY: user_id}
+    await transition(
+        session,
+        events,
+        RunStatus.CANCELLED,
+        Run.id == run_id,
+        reason=RunReason.CLIENT,
+        error_message=message,
+        facts=Run.facts.op("||")(asked),
+    )
+
+
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Request a worker for a run that has not begun (contract 13.1). The caller also puts a job on the queue.
 
@@ -192,7 +215,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         error_message=None,
         attempts=0,
         started_at=None,
-        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT),
+        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT, *CANCELLATION),
     )
     await command_delivery.conclude(session, run_id)
 

@@ -18,6 +18,8 @@ def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
 
 # The delay of a client before it reconnects, in milliseconds.
 RETRY = b"retry: 2000\n\n"
+# The last event of a stream that has lasted long enough: its client reconnects with its last id.
+ROTATED = encode(b'{"type":"rotated"}', name=b"end")
 _ALIVE = b'{"type":"keepalive"}'
 KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 

@@ -4,6 +4,7 @@ What it cannot get is an `event: gap`. No database session is held while a strea
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -31,9 +32,10 @@ from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.events import STATE_COLUMNS, RunState, state_event
 from app.services.streams.clients import StreamClients
-from app.services.streams.frames import KEEPALIVE, RETRY, encode
+from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode
 from app.statements import rows_of
 
+_COMPLETE = encode(b'{"status":"complete"}', name=b"stream-end")
 _NOT_AVAILABLE = encode(b'{"error":"Stream not available"}', name=b"error")
 _PAGE_EVENTS = 100
 _STATES = frozenset({EventKind.OPENED, EventKind.STATE, EventKind.ENDED})
@@ -135,6 +137,7 @@ class RunFollower:
         self._last_state: EventKind | None = None
         self._has_ended = False
         self._is_unavailable = False
+        self._ends_at = math.inf
 
     @property
     def is_complete(self) -> bool:
@@ -151,28 +154,38 @@ class RunFollower:
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield server-sent events as bytes, until the run has ended or the client must reconnect."""
+        """Yield server-sent events as bytes, until the run has ended or the client must reconnect.
+
+        The last one tells a client why: whether the run's last event was sent, or only the life of a stream is over.
+        """
         yield RETRY
         async with aclosing(self.events()) as batches:
             async for events in batches:
                 yield b"".join([event.frame for event in events]) or KEEPALIVE
         if self._is_unavailable:
             yield _NOT_AVAILABLE
+        elif self._has_ended:
+            yield _COMPLETE
+        elif self._is_old and not self._subscription.is_over:
+            yield ROTATED
 
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         """Yield lists of events, with gaps; an empty one after an interval without. Ends as `frames` does."""
         opened = _now()
+        self._ends_at = opened + self._intervals.life
         try:
             async with aclosing(self._connecting(opened)) as waiting:
                 async for nothing in waiting:
                     yield nothing
-            if self._subscription.is_over:
+            if self._subscription.is_over or self._is_old:
                 return
             async with aclosing(self._history()) as history:
                 async for events in history:
                     yield events
             if self._last_state is EventKind.ENDED:
                 self._has_ended = True
+                return
+            if self._is_old:
                 return
             if self._run.is_over:
                 yield [RunEvent(None, EventKind.ENDED, self._run.state)]
@@ -186,8 +199,8 @@ class RunFollower:
             log.warning("run_stream.broken_off", error=repr(error))
 
     async def _connecting(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
-        while not await self._subscription.is_connected(within=self._intervals.keepalive):
-            if self._subscription.is_over:
+        while not await self._subscription.is_connected(within=self._until_keepalive()):
+            if self._subscription.is_over or self._is_old:
                 return
             yield ()
             if _now() - opened >= self._intervals.patience:
@@ -203,6 +216,10 @@ class RunFollower:
             if events:
                 yield self._advance(events)
             if len(events) == _PAGE_EVENTS:
+                if self._is_old:
+                    # The client gets the rest from its next stream, and only then the run's last state.
+                    self._last_state = None
+                    return
                 continue
             if is_collecting:
                 return
@@ -233,8 +250,8 @@ class RunFollower:
         return None
 
     async def _live(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
-        while _now() - opened < self._intervals.life:
-            events = await self._subscription.take(within=self._intervals.keepalive)
+        while not self._is_old:
+            events = await self._subscription.take(within=self._until_keepalive())
             if new := self._advance(events):
                 yield new
             if self._last_state is EventKind.ENDED:
@@ -247,6 +264,13 @@ class RunFollower:
                 if self._last is None and _now() - opened >= self._intervals.patience:
                     self._is_unavailable = True
                     return
+
+    @property
+    def _is_old(self) -> bool:
+        return _now() >= self._ends_at
+
+    def _until_keepalive(self) -> float:
+        return min(self._intervals.keepalive, self._ends_at - _now())
 
     def _advance(self, events: Iterable[RunEvent]) -> Sequence[RunEvent]:
         new: list[RunEvent] = []

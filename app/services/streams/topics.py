@@ -37,13 +37,12 @@ from app.services.events.reading import (
 )
 from app.services.events.rendering import EventRow
 from app.services.streams.clients import StreamClients
-from app.services.streams.frames import KEEPALIVE, RETRY, LedgerEvent, encode, keepalive
+from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, encode, keepalive
 from app.services.streams.ledger_feed import Batch
 from app.services.streams.runs import FollowedRun, RunFollower, Start, follow, open_stream
 
 TASKS = "tasks"
 INBOX = "inbox"
-_LIFE_SECONDS = 900.0
 _MOST_TOPICS = 20
 _MOST_QUEUED = 64
 # The most pages or batches of the ledger that are queued.
@@ -51,7 +50,6 @@ _MOST_PAGES = 2
 _PAGE = 100
 _RUN = "run:"
 _NO_PLACE = "-"
-_ROTATED = encode(b'{"type":"rotated"}', name=b"end")
 # An id that no run has; the hub ends the followers of this id too when the process stops.
 _STOP = UUID(int=0)
 
@@ -297,8 +295,9 @@ class TopicFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the server-sent events of all topics as bytes, one or more events at a time.
 
-        The iterator ends after 15 minutes, so that the client reconnects and is authenticated again. It also ends after
-        a call of `end`, and if a topic fails, so that the client reconnects and continues after its last event.
+        The iterator ends after the life of a stream, so that the client reconnects and is authenticated again. It also
+        ends after a call of `end`, and if a topic fails, so that the client reconnects and continues after its last
+        event.
         """
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]
@@ -323,7 +322,7 @@ class TopicFollower:
 
     async def _merged(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + min(_LIFE_SECONDS, self._clients.intervals.life)
+        ends_at = loop.time() + self._clients.intervals.life
         while (left := ends_at - loop.time()) > 0:
             try:
                 async with asyncio.timeout(min(left, self._clients.intervals.keepalive)):
@@ -342,7 +341,7 @@ class TopicFollower:
                 yield b"".join(frames)
             if item is None:
                 return
-        yield _ROTATED
+        yield ROTATED
 
     def _frame(self, item: _LedgerEvents | _EventOfRun | _Gap) -> bytes:
         match item:

@@ -40,6 +40,7 @@ def ending(api: httpx.AsyncClient, project: Project, url: str, run: dict[str, An
             for name, stream in streams.items():
                 with concerning(name):
                     assert "end" not in [event.name for event in await stream.rest()], "it was rotated"
+                    assert not stream.is_complete
 
     return ending
 

@@ -509,11 +509,68 @@ class TestTime:
                 assert event is not None
                 assert event.name != "error"
 
-    async def test_stream_has_a_life(self, api: httpx.AsyncClient, application: FastAPI, url: str) -> None:
+    async def test_stream_is_rotated(self, api: httpx.AsyncClient, application: FastAPI, url: str) -> None:
         """The client of a stream that ended by age comes back, and shows its key again."""
-        configure(application, stream_keepalive_seconds=0.05, stream_life_seconds=0.2)
+        configure(application, stream_life_seconds=0.2)
         async with following(api, url) as stream:
-            assert [event.data["status"] for event in await stream.rest()] == ["queued"]
+            opened, end = await stream.rest()
+        assert opened.data["status"] == "queued"
+        assert end == StreamEvent(None, "end", {"type": "rotated"})
+        assert not stream.is_complete
+
+    @pytest.mark.parametrize("waiting", [0, 250], ids=["live", "in the history"])
+    async def test_nothing_is_lost_or_repeated_across_rotations(
+        self,
+        api: httpx.AsyncClient,
+        application: FastAPI,
+        url: str,
+        run: JSON,
+        events: RunEvents,
+        waiting: int,
+    ) -> None:
+        """Events are written without a pause, so that some come at the very moment of each rotation."""
+        configure(application, stream_life_seconds=0.1)
+        await say(events, run, *range(waiting))
+
+        async def write() -> None:
+            for number in range(waiting, waiting + 300):
+                await say(events, run, number)
+            await patch(api, url, status="completed")
+
+        writing = asyncio.create_task(write())
+        seen: list[StreamEvent] = []
+        rotations = 0
+        while True:
+            async with following(api, url, after=seen[-1].id if seen else None) as stream:
+                got = await stream.rest()
+            if stream.is_complete:
+                seen += got
+                break
+            *more, end = got
+            assert (end.id, end.name) == (None, "end")
+            seen, rotations = seen + more, rotations + 1
+        await writing
+        assert numbers(seen) == list(range(waiting + 300))
+        assert [event.data["status"] for event in seen if "status" in event.data] == ["queued", "completed"]
+        assert rotations
+
+    async def test_stream_that_waits_for_redis_is_rotated(
+        self, api: httpx.AsyncClient, application: FastAPI, url: str, redis: RedisClient
+    ) -> None:
+        configure(application, stream_keepalive_seconds=10, stream_life_seconds=0.2)
+        await redis.flushdb()
+        async with following(api, url) as stream:
+            gap, end = await stream.rest()
+        assert (gap.name, end.name) == ("gap", "end")
+
+    async def test_run_that_is_over_says_so_to_a_client_that_comes_later(
+        self, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await patch(api, url, status="failed")
+        for after in (None, "1-1"):
+            async with following(api, url, after=after) as stream:
+                assert (await stream.rest())[-1].data["status"] == "failed"
+            assert stream.is_complete
 
     async def test_end_that_was_never_published_is_found(
         self,
@@ -531,7 +588,7 @@ class TestTime:
             async with unit_of_work(sessions) as session:
                 await session.execute(update(Run).where(Run.id == UUID(run["id"])).values(status="failed"))
             [seen] = await stream.rest()
-        assert (seen.id, seen.data["status"]) == (None, "failed")
+        assert (seen.id, seen.data["status"], stream.is_complete) == (None, "failed", True)
         await hub.aclose()
 
     async def test_stream_of_a_deleted_task_ends(
@@ -549,4 +606,5 @@ class TestTime:
             await stream.take(1)
             assert (await api.delete(task_url)).status_code == 204
             assert await stream.rest() == []
+        assert not stream.is_complete
         await hub.aclose()

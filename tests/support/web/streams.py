@@ -34,6 +34,8 @@ class StreamReader:
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self.last_id: str | None = None
+        # Whether the stream has said that its run is over.
+        self.is_complete = False
         self._lines = response.aiter_lines()
 
     async def next(self) -> StreamEvent | None:
@@ -57,11 +59,15 @@ class StreamReader:
             assert event is not None, "the stream ended"
 
     async def rest(self) -> list[StreamEvent]:
-        """Return all events up to the end of the stream, keepalives aside."""
+        """Return all events up to the end of the stream; keepalives and `stream-end` aside (see `is_complete`)."""
         taken: list[StreamEvent] = []
         async with asyncio.timeout(_WAIT_SECONDS):
             while (event := await self.next()) is not None:
-                if event.name != "keepalive":
+                assert not self.is_complete, f"{event} follows the end of the stream"
+                if event.name == "stream-end":
+                    assert event == StreamEvent(None, "stream-end", {"status": "complete"})
+                    self.is_complete = True
+                elif event.name != "keepalive":
                     taken.append(event)
         return taken
 
