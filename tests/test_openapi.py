@@ -19,7 +19,7 @@ from app.config import Settings
 from app.enums import EventType
 from app.main import create_app
 from app.models import Project
-from app.web.auth import ConsoleGate, RunTokenGate
+from app.web.auth import ConsoleGate, RunTokenGate, StreamGate
 from app.web.openapi.document import describe_routes, gate_of, reader_of
 from tests.support.web.clients import in_process_client
 from tests.support.web.conformance import Description
@@ -61,6 +61,8 @@ _OPERATIONS = {
     ("POST", f"{_RUN}/start"): "tasks_runs_start_create",
     ("POST", f"{_RUN}/resume_in_cloud"): "tasks_runs_resume_in_cloud_create",
     ("GET", f"{_RUN}/connection_token"): "tasks_runs_connection_token_retrieve",
+    ("GET", f"{_RUN}/stream_token"): "tasks_runs_stream_token_retrieve",
+    ("POST", f"{_RUN}/cancel"): "tasks_runs_cancel_create",
     ("POST", f"{_RUN}/append_log"): "tasks_runs_append_log_create",
     ("POST", f"{_RUN}/relay_message"): "tasks_runs_relay_message_create",
     ("POST", f"{_RUN}/command"): "tasks_runs_command_create",
@@ -269,6 +271,8 @@ def test_operations_name_their_scope(routes: Mapping[str, Any], operations: dict
             expected = [{"consoleSession": []}]
         elif gate is not None:
             expected = [{"personalApiKey": [gate.scope]}]
+            if isinstance(gate, StreamGate):
+                expected.append({"streamToken": []})
             assert f"`{gate.scope}`" in operations[name]["description"], name
 
         assert operations[name]["security"] == expected, name

@@ -45,6 +45,7 @@ from app.enums.runs import (
     Environment,
     LimitType,
     PrAuthorshipMode,
+    QueueMethod,
     RunMode,
     RunReason,
     RunSource,

@@ -84,6 +84,13 @@ class CommandMethod(StrEnum):
     SET_CONFIG_OPTION = "set_config_option"
 
 
+class QueueMethod(StrEnum):
+    """A method that concerns the messages which wait for a running agent, and is no command to it (contract 13.6)."""
+
+    GET = "queue_get"
+    CLEAR = "queue_clear"
+
+
 class CommandStatus(StrEnum):
     """The progress of a command to an agent: first accepted, then delivered, then either consumed or dropped."""
 

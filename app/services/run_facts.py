@@ -21,11 +21,8 @@ CI_FOLLOW_UP: Final = "ci_follow_up"
 # The files and the work that could not be stored.
 NOT_STORED: Final = "not_stored"
 LEFT_OUT: Final = "left_out"
-# When, how and by whom a run was cancelled by its endpoint (contract 6.4).
-CANCEL_REQUESTED: Final = "cancel_requested_at"
-CANCEL_SOURCE: Final = "cancel_source"
-CANCEL_REQUESTED_BY: Final = "cancel_requested_by_user_id"
-CANCELLATION: Final = (CANCEL_REQUESTED, CANCEL_SOURCE, CANCEL_REQUESTED_BY)
+# When, how and by whom a run was cancelled.
+CANCELLATION: Final = ("cancel_requested_at", "cancel_source", "cancel_requested_by_user_id")
 
 FACTS: Final = frozenset(
     {

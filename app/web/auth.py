@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from typing_extensions import override
 
 from app.db import release
 from app.enums import Scope
@@ -14,7 +15,7 @@ from app.services.access import visibility as access
 from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project
 from app.services.access.scopes import require_scope
-from app.services.runs import tokens as connection_tokens
+from app.services.runs import tokens as run_tokens
 from app.services.storage_keys import RunRef
 from app.web.body import read_json
 from app.web.console.cookie import session_secret
@@ -80,9 +81,8 @@ def _cookie(request: Request) -> str:
 
 
 async def _key(request: Request) -> tuple[str, str] | None:
-    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer" and value.strip():
-        return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
+    if value := _bearer(request):
+        return value[:_MAX_SECRET_LENGTH], "Authorization header"
     value = await _key_in_body(request)
     if value:
         return value[:_MAX_SECRET_LENGTH], "body"
@@ -90,6 +90,11 @@ async def _key(request: Request) -> tuple[str, str] | None:
     if value:
         return value[:_MAX_SECRET_LENGTH], "query string"
     return None
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
+    return value.strip()[:_MAX_TOKEN_LENGTH] if scheme.lower() == "bearer" else ""
 
 
 async def _key_in_body(request: Request) -> str:
@@ -148,12 +153,12 @@ class RunTokenGate:
     async def __call__(self, request: Request) -> RunRef:
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
-        scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = _bearer(request)
+        if not token:
             raise NotAuthenticated
-        run = await connection_tokens.authenticate_run(
+        run = await run_tokens.authenticate_run(
             session,
-            token.strip()[:_MAX_TOKEN_LENGTH],
+            token,
             project=_project_of(request),
             task_id=task_id,
             run_id=run_id,
@@ -163,6 +168,25 @@ class RunTokenGate:
         return run
 
 
+class StreamGate(ScopeGate):
+    """A dependency of routes that also admits requests with a stream token, for the run that the path names."""
+
+    @override
+    async def _authenticate(self, request: Request) -> Principal:
+        token = _bearer(request)
+        if not run_tokens.is_token(token):
+            return await super()._authenticate(request)
+        return await run_tokens.authenticate_follower(
+            session_of(request),
+            token,
+            project=_project_of(request),
+            task_id=task_id_of(request),
+            run_id=path_uuid(request, "run_id"),
+            secrets=process_of(request).settings.secret_keys,
+        )
+
+
+StreamReader = Annotated[Call, Depends(StreamGate(Scope.TASK_READ, in_project=True))]
 RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 

@@ -206,6 +206,18 @@ class NoCommands(CommandSource):
         return []
 
     @override
+    def is_open(self, command: Command) -> bool:
+        return True
+
+    @override
+    async def claim(self, message: Command) -> bool:
+        return True
+
+    @override
+    async def release(self, message: Command) -> None:
+        """Do nothing."""
+
+    @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         return False
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from app.clients.redis import RedisClient
 from app.db import unit_of_work
-from app.enums import CommandMethod
+from app.enums import CommandMethod, QueueMethod
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal
-from app.services.runs.commands import send_command
+from app.services.runs.commands import send_command, use_queue
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
@@ -58,6 +58,14 @@ class Pilot:
             return await send_command(
                 session, self.caller(), self.run.task_id, self.run.id, body, redis=self._redis
             )
+
+    async def use_queue(self, method: QueueMethod) -> Any:
+        """Show or clear the messages that wait; return them."""
+        body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method})
+        clients = self._workshop.context.process
+        async with unit_of_work(self._workshop.sessions) as session:
+            answer = await use_queue(session, self.caller(), self.run.task_id, self.run.id, body, clients)
+        return answer["result"]
 
     async def say(self, content: str, *, artifact_ids: Sequence[str] = (), **more: Any) -> CommandOut:
         message = {"content": content, "artifact_ids": list(artifact_ids)}

@@ -4,7 +4,6 @@ Messages reach an agent at once if it accepts them while it works (steering.py),
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,7 +15,15 @@ from acp.helpers import ContentBlock, text_block
 from app.agents.adapters.adapter import FailureMark
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.budget import Spender
-from app.agents.session.commands import Channel, Command, Phase, Stop, TurnPolicy, decide_stop
+from app.agents.session.commands import (
+    Channel,
+    Command,
+    MessageQueue,
+    Phase,
+    Stop,
+    TurnPolicy,
+    decide_stop,
+)
 from app.agents.session.messages import awaited_message, log_message, message_blocks
 from app.agents.session.permissions import Answer, PermissionRequest, decide, is_for_people
 from app.agents.session.questions import Questions
@@ -111,7 +118,7 @@ class Conversation:
         self._taking = asyncio.Lock()
         self._phase = Phase.PREPARING
         self._session: AgentSession | None = None
-        self._messages: deque[Command] = deque()
+        self._messages = MessageQueue()
         self._steering = Steering(
             channel,
             self._messages,
@@ -334,11 +341,13 @@ class Conversation:
             for command in [] if self._is_over else await self._commands.fetch():
                 if not self._is_over:
                     await self._obey(command)
+            for message in [each for each in self._messages if not self._commands.is_open(each)]:
+                self._messages.remove(message)
 
     async def _obey(self, command: Command) -> None:
         match command.method:
             case CommandMethod.USER_MESSAGE:
-                self._messages.append(command)
+                self._messages.put(command)
                 self._wakeup.set()
                 self._steering.wake()
             case CommandMethod.SET_CONFIG_OPTION:

@@ -4,7 +4,6 @@ It depends on the agent whether it accepts messages while it works. If not, they
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +11,7 @@ from uuid import UUID
 from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
-from app.agents.session.commands import Channel, Command
+from app.agents.session.commands import Channel, Command, MessageQueue
 from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
@@ -30,7 +29,7 @@ class Steering:
     def __init__(
         self,
         channel: Channel,
-        messages: deque[Command],
+        messages: MessageQueue,
         *,
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
@@ -72,6 +71,9 @@ class Steering:
         """Send a message to the agent; return False, and keep the message, if it must be the next prompt."""
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
+        # Before it is sent: people must not take back what the agent has.
+        if not await commands.claim(message):
+            return True
         try:
             blocks = await message_blocks(session, work, message, commands)
             async with asyncio.timeout(_ANSWER_SECONDS):
@@ -84,7 +86,8 @@ class Steering:
             # a prompt.
             is_taken = False
         if not is_taken:
-            self._messages.appendleft(message)
+            await commands.release(message)
+            self._messages.put_back(message)
             return False
         self._given.append(message)
         await commands.settle(message, CommandStatus.DELIVERED)

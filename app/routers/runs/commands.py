@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.enums import QueueMethod
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import commands as run_commands
@@ -36,6 +37,10 @@ async def send_command(
 
     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in
       order, each after it has finished with the previous one.
+      `steer: true` places it before messages without; an agent that can be steered gets it in the middle of its turn.
+    - `queue_get`: show the messages that the agent has not been given yet.
+    - `queue_clear`: take them out of the queue, and show them. Their progress ends as `dropped`, with the reason
+      `cleared`. Other commands stay.
     - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
       interactive run waits for the next message.
     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
@@ -50,8 +55,14 @@ async def send_command(
     run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a
     `reason`.
     """
-    return await once(
-        lambda: run_commands.send_command(
+
+    async def perform() -> CommandOut:
+        if isinstance(body.method, QueueMethod):
+            return await run_commands.use_queue(
+                call.session, call.caller, task_id, run_id, body, call.process
+            )
+        return await run_commands.send_command(
             call.session, call.caller, task_id, run_id, body, redis=call.process.redis
         )
-    )
+
+    return await once(perform)

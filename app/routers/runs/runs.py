@@ -15,10 +15,11 @@ from app.schemas.runs.runs import (
     RunUpdateIn,
     SetOutputIn,
     StartIn,
+    StreamTokenOut,
 )
 from app.schemas.tasks import TaskOut
 from app.services.runs import changes, start
-from app.services.runs import tokens as connection_tokens
+from app.services.runs import tokens as run_tokens
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
@@ -214,6 +215,23 @@ async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId
     It is for a program without an API key, such as an agent outside the workers.
     """
     secrets = call.process.settings.secret_keys
+    return Json(await run_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets))
+
+
+@router.get(
+    "/runs/{run_id}/stream_token",
+    operation_id="tasks_runs_stream_token_retrieve",
+    summary="Get a token for the stream of a run",
+    response_description="The token, and the server of the stream.",
+    response_model=StreamTokenOut,
+)
+async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+    """Return a token with which the `stream` of this run, and nothing else, can be read as the caller.
+
+    Send it as bearer. It is for a page or program that must not have an API key. It ends after a day at most, and with
+    the API key or console session that requested it.
+    """
+    secrets = call.process.settings.secret_keys
     return Json(
-        await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)
+        await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, secrets=secrets)
     )

@@ -8,7 +8,7 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
 from app.services.streams import runs as run_stream
-from app.web.auth import RunHolder, TaskRead
+from app.web.auth import RunHolder, StreamReader
 from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
 from app.web.openapi.errors import errors, refused
@@ -55,15 +55,17 @@ _EVENT_LINES: dict[str, Any] = {
     responses=streamed("until the run has ended"),
 )
 async def follow_run(
-    call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
+    call: StreamReader, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
 ) -> EventStream:
     """Stream the past events of the run and then its new events live, as server-sent events.
 
     Each `data` is a JSON object: a log entry as in `session_logs`, a part of a message that the agent is still writing,
-    or a `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an hour:
-    reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible:
-    `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number (`lost`, null if
-    unknown) and the URL of the log.
+    or a `task_run_state` whenever the run changes. After the final state of the run comes `stream-end`, and the stream
+    ends. A stream also ends after 15 minutes, with the event `end`: reconnect with the last `id` as `Last-Event-ID`, as
+    browsers do by themselves. Two other events are possible: `keepalive` after 20 seconds without an event, and `gap`
+    for missing events, with their number (`lost`, null if unknown) and the URL of the log.
+
+    Beside an API key, the token of the operation `stream_token` of this run is accepted.
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)

@@ -9,9 +9,9 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, override
 
-from app.enums import CommandMethod
+from app.enums import CommandMethod, QueueMethod
 from app.schemas.base import Input, doc
-from app.schemas.fields import Choice, Items, JsonObject, Text, fail
+from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
 from app.schemas.fields import Field as InputField
 
 _MAX_CONTENT = 1_000_000
@@ -19,6 +19,7 @@ _MAX_BLOCKS = 100
 _MAX_ARTIFACTS = 100
 _MAX_ANSWERS = 100
 _MAX_ANSWER = 10_000
+_QUEUE_METHODS = [method.value for method in QueueMethod]
 _PREFIXES = ("_posthog/", "posthog/")
 # The content blocks of the protocol, each with its required texts.
 _BLOCKS: Mapping[str, tuple[str, ...]] = {
@@ -49,10 +50,16 @@ class _Method(Choice):
 
     @override
     def parse(self, value: Any) -> StrEnum:
+        name = value
         for prefix in _PREFIXES if isinstance(value, str) else ():
             if value.startswith(prefix):
-                return Choice.parse(self, value.removeprefix(prefix))
-        return Choice.parse(self, value)
+                name = value.removeprefix(prefix)
+        return QueueMethod(name) if name in _QUEUE_METHODS else Choice.parse(self, name)
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        schema = Choice.json_schema(self)
+        return schema | {"enum": [*schema["enum"], *_QUEUE_METHODS]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +129,7 @@ class _Setting(InputField):
 
 
 class _NoParams(Input):
-    """`cancel` and `close` have no params."""
+    """`cancel`, `close`, `queue_get` and `queue_clear` have no params."""
 
 
 class _MessageParams(Input):
@@ -130,6 +137,14 @@ class _MessageParams(Input):
 
     content: Annotated[Any, _Content(null=True)] = None
     artifact_ids: Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=_MAX_ARTIFACTS)] = []
+    steer: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_steer(cls, params: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(params.get("steer", False), bool):
+            raise fail("invalid_input", "steer must be a boolean when provided")
+        return params
 
     @model_validator(mode="after")
     def _say_something(self) -> Self:
@@ -158,12 +173,14 @@ class _OptionParams(Input):
     value: Annotated[str | bool, _Setting()]
 
 
-_PARAMS: Mapping[CommandMethod, type[Input]] = {
+_PARAMS: Mapping[CommandMethod | QueueMethod, type[Input]] = {
     CommandMethod.USER_MESSAGE: _MessageParams,
     CommandMethod.CANCEL: _NoParams,
     CommandMethod.CLOSE: _NoParams,
     CommandMethod.PERMISSION_RESPONSE: _AnswerParams,
     CommandMethod.SET_CONFIG_OPTION: _OptionParams,
+    QueueMethod.GET: _NoParams,
+    QueueMethod.CLEAR: _NoParams,
 }
 
 
@@ -182,6 +199,7 @@ class CommandIn(Input):
                 {"type": "resource_link", "name": "guide", "uri": "https://docs.example.com/guide"},
             ],
         ),
+        "A message before the others": _command("user_message", content="Stop after this file.", steer=True),
         "Cancel the turn": _command("cancel"),
         "End the conversation": _command("close"),
         "Answer a permission request": _command(
@@ -192,7 +210,7 @@ class CommandIn(Input):
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), doc("Always `2.0`.")]
     method: Annotated[
-        CommandMethod,
+        CommandMethod | QueueMethod,
         _Method(of=CommandMethod),
         doc("The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
@@ -202,8 +220,8 @@ class CommandIn(Input):
         Field(
             validate_default=True,
             description="`user_message`: `content` (text, or a list of ACP content blocks), `artifact_ids` (files of "
-            "this run), or both. `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and "
-            "`answers` (texts by name). `set_config_option`: `configId` and `value`. `cancel`, `close`: none.",
+            "this run), or both, and perhaps `steer` (a boolean). `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and "
+            "`answers` (texts by name). `set_config_option`: `configId` and `value`. Others: none.",
         ),
     ] = {}
     id: Annotated[
@@ -242,16 +260,23 @@ class RpcError(TypedDict):
     message: Annotated[str, doc("The reason, as a text for people.")]
 
 
+class QueuedMessages(TypedDict):
+    """The texts of the messages that the agent of a run has not been given yet, oldest first."""
+
+    steering: Annotated[list[str], doc("Those sent with `steer`.")]
+    followUp: Annotated[list[str], doc("The others.", ["Then update the guide."])]
+
+
 class CommandOut(TypedDict):
     """The JSON-RPC 2.0 response to a command: `result`, or `error` if it was refused."""
 
     jsonrpc: Annotated[str, Field(examples=["2.0"])]
     result: NotRequired[
         Annotated[
-            dict[str, bool],
+            dict[str, bool] | QueuedMessages,
             doc(
                 "`queued`: the command is stored, and is delivered as soon as the agent can accept it; "
-                "`resolved`: the answer was the first one and counts."
+                "`resolved`: the answer was the first one and counts. `queue_get` and `queue_clear`: the messages."
             ),
         ]
     ]

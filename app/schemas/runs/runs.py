@@ -266,6 +266,19 @@ class ConnectionTokenOut(TypedDict):
     ]
 
 
+class StreamTokenOut(TypedDict):
+    """A token with which a client that has no API key can follow one run, as the person who requested it."""
+
+    token: Annotated[
+        str,
+        doc(
+            "JSON Web Token (RS256), valid for a day at most, audience `taskbeacon:run_stream`.",
+            "eyJhbGciOiJSUzI1NiJ9.…",
+        ),
+    ]
+    stream_base_url: Annotated[None, doc("The server of the stream; null: this one.")]
+
+
 class RunOut(TypedDict):
     """A run: one attempt of an agent at a task."""
 

@@ -133,11 +133,7 @@ async def cancel_run(
         if run.environment is not Environment.CLOUD:
             raise StateRefused("Only cloud runs can be cancelled via this endpoint")
         await run_lifecycle.cancel(
-            session,
-            run_id,
-            message=body.reason or _STOPPED,
-            user_id=caller.user_id,
-            events=clients.events,
+            session, run_id, message=body.reason or _STOPPED, user_id=caller.user_id, events=clients.events
         )
         wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_live

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
-from app.models import Run, RunCommand
+from app.models import Question, Run, RunCommand
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.schemas.staged_artifacts import ArtifactOut
@@ -35,6 +35,8 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_(
 AGENT_ENDED_REASON = "The run's agent has ended."
 # The reason of a `close` that an earlier agent has obeyed when its turn was over.
 REPEATED_REASON = "An earlier agent of the run has obeyed it."
+# The reason of messages that a person took out of the queue.
+CLEARED_REASON = "cleared"
 # The reason of commands that must not reach a later agent of the run.
 _OVER_REASON = "It was over before the run was repeated."
 _IS_OVER = (CommandStatus.CONSUMED, CommandStatus.DROPPED)
@@ -71,6 +73,11 @@ class DroppedCommand(NamedTuple):
     method: CommandMethod
     rpc_id: Any
     reason: str | None
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether people took it back; the process that did so has published the receipt."""
+        return self.reason == CLEARED_REASON
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -201,6 +208,38 @@ async def drop_open(
         .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
     )
     return [(run_id, DroppedCommand(*command).receipt) for _, run_id, *command in sorted(dropped)]
+
+
+def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    # A message that has closed the agent's question is the answer that the agent waits for.
+    is_answer = select(Question.id).where(Question.run_id == run_id, Question.command_id == RunCommand.id)
+    return (
+        RunCommand.run_id == run_id,
+        RunCommand.method == CommandMethod.USER_MESSAGE,
+        RunCommand.status == constant(CommandStatus.ACCEPTED),
+        ~is_answer.exists(),
+    )
+
+
+async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[dict[str, Any]]:
+    """Return the params of the messages that the agent of a run has not been given yet, oldest first."""
+    waiting = select(RunCommand.params).where(*_waits(run_id)).order_by(RunCommand.position)
+    return (await session.scalars(waiting)).all()
+
+
+async def clear_queue(
+    session: AsyncSession, run_id: UUID
+) -> tuple[Sequence[dict[str, Any]], list[tuple[UUID, dict[str, Any]]]]:
+    """Drop these messages under the lock on the run's row; return their params and receipts, oldest first."""
+    dropped = await session.execute(
+        update(RunCommand)
+        .where(*_waits(run_id))
+        .values(status=CommandStatus.DROPPED, reason=CLEARED_REASON, settled_at=utcnow())
+        .returning(RunCommand.position, RunCommand.params, *_DROPPED)
+    )
+    rows = sorted(dropped, key=lambda row: row.position)
+    receipts = [(run_id, DroppedCommand(*command).receipt) for _, _, *command in rows]
+    return [row.params for row in rows], receipts
 
 
 def receipt(

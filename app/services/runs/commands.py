@@ -4,7 +4,7 @@ Everything is decided while the run's row is locked. The run's worker handles ea
 agent ends; a later command is refused. The worker's side is services/runs/command_delivery.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,21 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, RpcErrorCode
+from app.enums import CommandMethod, CommandStatus, QueueMethod, RpcErrorCode
 from app.errors import StateRefused
 from app.forms import AnswerInvalid
 from app.ids import new_id
 from app.models import RunCommand
 from app.models.base import constant
-from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
+from app.schemas.runs.commands import CommandIn, CommandOut, QueuedMessages, RpcError
 from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.task_activity import note_message
+from app.services.opened_clients import ServiceClients
 from app.services.questions import lifecycle as questions
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import follow
+from app.services.run_log.events import announce_entries
 from app.services.runs.authority import lock_to_steer
-from app.services.runs.command_delivery import OPEN, REPEATED_REASON
+from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -72,6 +74,38 @@ async def send_command(
     wake_run_worker_after_commit(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
+
+
+async def use_queue(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: CommandIn,
+    clients: ServiceClients,
+) -> CommandOut:
+    """Return the messages that the agent of a run has not been given yet; a `queue_clear` also drops them.
+
+    Raises as `lock_to_steer`.
+    """
+    await lock_to_steer(session, caller, task_id, run_id)
+    if body.method is QueueMethod.GET:
+        return _response(body, result=_queued_messages(await read_queue(session, run_id)))
+    cleared, receipts = await clear_queue(session, run_id)
+    announce_entries(session, clients.events, receipts)
+    await follow(session, caller, task_id)
+    wake_run_worker_after_commit(session, clients.redis, run_id)
+    return _response(body, result=_queued_messages(cleared))
+
+
+def _queued_messages(messages: Iterable[Mapping[str, Any]]) -> QueuedMessages:
+    queued: QueuedMessages = {"steering": [], "followUp": []}
+    for params in messages:
+        content = params.get("content") or ""
+        if not isinstance(content, str):
+            content = "\n".join(block["text"] for block in content if block["type"] == "text")
+        queued["steering" if params.get("steer") else "followUp"].append(content)
+    return queued
 
 
 def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]]) -> None:
@@ -122,7 +156,7 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
     return (await session.scalar(counted) or 0) >= MAX_OPEN
 
 
-async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
+async def _has_undelivered(session: AsyncSession, run_id: UUID, method: str) -> bool:
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
@@ -137,7 +171,7 @@ async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandM
 
 
 def _response(
-    body: CommandIn, *, result: dict[str, bool] | None = None, error: RpcError | None = None
+    body: CommandIn, *, result: dict[str, bool] | QueuedMessages | None = None, error: RpcError | None = None
 ) -> CommandOut:
     response: CommandOut = {"jsonrpc": "2.0"}
     if error is None:

@@ -59,9 +59,6 @@ from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
 from app.services.run_facts import (
     AGENT_STARTED,
-    CANCEL_REQUESTED,
-    CANCEL_REQUESTED_BY,
-    CANCEL_SOURCE,
     CANCELLATION,
     FACTS,
     LEFT_OUT,
@@ -171,13 +168,14 @@ async def cancel(
 
     The caller holds the lock on the run's row. If a worker holds the run, the worker loses it.
     """
-    asked = {CANCEL_REQUESTED: utcnow().isoformat(), CANCEL_SOURCE: "api", CANCEL_REQUESTED_BY: user_id}
+    asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", user_id), strict=True))
     await transition(
         session,
         events,
         RunStatus.CANCELLED,
         Run.id == run_id,
         reason=RunReason.CLIENT,
+        by=user_id,
         error_message=message,
         facts=Run.facts.op("||")(asked),
     )

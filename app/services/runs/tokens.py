@@ -1,7 +1,8 @@
-"""Issue and check run tokens: each gives a program without an API key access to one run (contract 6.4)."""
+"""Issue and check run tokens: each gives access to one run, or to the live stream of one run (contract 6.4)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,8 +22,9 @@ from app.db import release
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
 from app.models import Run, SigningKey, Task
-from app.schemas.runs.runs import ConnectionTokenOut
+from app.schemas.runs.runs import ConnectionTokenOut, StreamTokenOut
 from app.security import Cipher, DecryptionError
+from app.services.access.authenticate import find_member, has_valid_credential
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
 from app.services.storage_keys import RunRef
@@ -30,8 +32,10 @@ from app.statements import Prepared
 
 ALGORITHM = "RS256"
 AUDIENCE = "taskbeacon:run_connection"
+STREAM_AUDIENCE = "taskbeacon:run_stream"
 _LIFETIME = timedelta(hours=24)
 _PURPOSE = "run_connection"
+_DOTS = 2
 _KEY_BITS = 2048
 _PUBLIC_EXPONENT = 65537
 _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
@@ -43,12 +47,33 @@ async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
 ) -> ConnectionTokenOut:
     """Return a signed token that gives access to one run, valid for a day."""
+    return {"token": await _sign(session, caller, task_id, run_id, {"aud": AUDIENCE}, secrets)}
+
+
+async def issue_stream_token(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
+) -> StreamTokenOut:
+    """Return a signed token that lets its holder follow one run as the caller, for a day or until the key's end."""
+    session_id = None if caller.session_id is None else str(caller.session_id)
+    claims = {"aud": STREAM_AUDIENCE, "key_id": str(caller.key_id), "session_id": session_id}
+    token = await _sign(session, caller, task_id, run_id, claims, secrets)
+    return {"token": token, "stream_base_url": None}
+
+
+async def _sign(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    claims: Mapping[str, str | None],
+    secrets: Sequence[SecretStr],
+) -> str:
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
     key = await _read_key(session, cipher) or await _make_key(session, cipher)
     now = utcnow()
-    claims = {
-        "aud": AUDIENCE,
+    signed = {
+        **claims,
         "iat": now,
         "exp": now + _LIFETIME,
         "run_id": str(run_id),
@@ -56,7 +81,7 @@ async def issue_token(
         "team_id": caller.project.id,
         "user_id": caller.user_id,
     }
-    return {"token": jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.id})}
+    return jwt.encode(signed, key.private, algorithm=ALGORITHM, headers={"kid": key.id})
 
 
 async def authenticate_run(
@@ -69,9 +94,9 @@ async def authenticate_run(
     secrets: Sequence[SecretStr],
 ) -> RunRef:
     """Check a run token for the run in a request's path; return the run. The token's user must still see the run."""
-    claims = await _read_claims(session, token, secrets)
+    claims = await _read_claims(session, token, secrets, audience=AUDIENCE)
     named = claims["team_id"] if project == CURRENT_PROJECT else project
-    if (claims["run_id"], claims["task_id"], claims["team_id"]) != (str(run_id), str(task_id), named):
+    if not _names(claims, named, task_id, run_id):
         raise NotFound
     seen = {"visible_project_id": named, "visible_user_id": claims["user_id"]}
     if await _VISIBLE_TO_MEMBER.first(session, {"run_id": run_id, "task_id": task_id, **seen}) is None:
@@ -86,7 +111,44 @@ _VISIBLE_TO_MEMBER = Prepared(
 )
 
 
-async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:
+def is_token(secret: str) -> bool:
+    """Return whether a bearer's credential has the form of a run token, which no API key has."""
+    return secret.count(".") == _DOTS
+
+
+async def authenticate_follower(
+    session: AsyncSession,
+    token: str,
+    *,
+    project: int | str,
+    task_id: UUID,
+    run_id: UUID,
+    secrets: Sequence[SecretStr],
+) -> Principal:
+    """Check a stream token for the run in a request's path; return the person that follows it.
+
+    The token ends with the API key and the console session that it was issued to. Whether the person still sees the run
+    is checked as for every caller.
+    """
+    claims = await _read_claims(session, token, secrets, audience=STREAM_AUDIENCE)
+    named = claims["team_id"] if project == CURRENT_PROJECT else project
+    member = await find_member(session, claims["user_id"], claims["team_id"])
+    if member is None or not _names(claims, named, task_id, run_id):
+        raise RunTokenInvalid
+    session_id = None if claims["session_id"] is None else UUID(claims["session_id"])
+    caller = replace(member, key_id=UUID(claims["key_id"]), session_id=session_id)
+    if not await has_valid_credential(session, caller):
+        raise RunTokenInvalid
+    return caller
+
+
+def _names(claims: dict[str, Any], project: int | str, task_id: UUID, run_id: UUID) -> bool:
+    return (claims["run_id"], claims["task_id"], claims["team_id"]) == (str(run_id), str(task_id), project)
+
+
+async def _read_claims(
+    session: AsyncSession, token: str, secrets: Sequence[SecretStr], *, audience: str
+) -> dict[str, Any]:
     key = await _read_key(session, Cipher(secrets))
     if key is None:
         raise RunTokenInvalid
@@ -95,7 +157,7 @@ async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[Secr
             token,
             key.private.public_key(),
             algorithms=[ALGORITHM],
-            audience=AUDIENCE,
+            audience=audience,
             # Checked below, by the service's own clock.
             options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
         )

@@ -154,10 +154,7 @@ class RunFollower:
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield server-sent events as bytes, until the run has ended or the client must reconnect.
-
-        The last one tells a client why: whether the run's last event was sent, or only the life of a stream is over.
-        """
+        """Yield server-sent events as bytes until the run has ended or the client must reconnect, as the last says."""
         yield RETRY
         async with aclosing(self.events()) as batches:
             async for events in batches:

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
-from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
+from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate, StreamGate
 from app.web.body import BodyReader
 from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
@@ -88,6 +88,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {
         groups.SECURITY_SCHEME_NAME: groups.SECURITY_SCHEME,
         groups.RUN_SCHEME_NAME: groups.RUN_SCHEME,
+        groups.STREAM_SCHEME_NAME: groups.STREAM_SCHEME,
         groups.CONSOLE_SCHEME_NAME: groups.CONSOLE_SCHEME,
     }
     for route in describe_routes(app):
@@ -149,6 +150,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     else:
         # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
         operation["security"] = [{groups.SECURITY_SCHEME_NAME: [str(gate.scope)]}]
+        if isinstance(gate, StreamGate):
+            operation["security"].append({groups.STREAM_SCHEME_NAME: []})
         operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
     if reader is not None:
         operation["requestBody"] = _request_body(reader.model, schemas)

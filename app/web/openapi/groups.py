@@ -111,6 +111,14 @@ RUN_SCHEME = {
     "description": "The token of a single run, issued by its `connection_token` operation.",
 }
 
+STREAM_SCHEME_NAME = "streamToken"
+STREAM_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The token of a single run's stream, issued by its `stream_token` operation.",
+}
+
 CONSOLE_SCHEME_NAME = "consoleSession"
 CONSOLE_SCHEME = {
     "type": "apiKey",

@@ -23,7 +23,7 @@ from app.periodic import wait
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import command_delivery
-from app.services.runs.command_delivery import StepResult
+from app.services.runs.command_delivery import DroppedCommand, StepResult
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
@@ -57,6 +57,7 @@ class CommandInbox(CommandSource):
         self._is_ended = False
         # Commands without a final receipt, with the ids from their callers.
         self._open: dict[UUID, Any] = {}
+        self._cleared: set[UUID] = set()
         self._opened = ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -81,6 +82,7 @@ class CommandInbox(CommandSource):
         try:
             async with unit_of_work(self._sessions) as session:
                 rows = await command_delivery.read_accepted(session, self._claim.run_id, after=self._seen)
+                dropped = await self._read_dropped(session, self._claim.run_id)
         except DatabaseUnavailable as error:
             log.warning("commands.not_read", error=repr(error))
             return []
@@ -92,20 +94,51 @@ class CommandInbox(CommandSource):
             self._open[row.id] = row.rpc_id
             await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
             commands.append(command)
-        return commands
+        for message in dropped:
+            if message.is_cleared:
+                await self._report_dropped(message, by=self._log.record)
+        return [command for command in commands if self.is_open(command)]
+
+    async def _read_dropped(self, session: AsyncSession, run_id: UUID) -> list[DroppedCommand]:
+        dropped = await command_delivery.read_dropped(
+            session, run_id, list(self._open), after=self._seen, since=self._began_at
+        )
+        return [row for row in dropped if row.id not in self._cleared]
+
+    async def _report_dropped(self, row: DroppedCommand, *, by: Emit) -> None:
+        if row.is_cleared:
+            self._cleared.add(row.id)
+        self._open.setdefault(row.id, row.rpc_id)
+        await self._write_receipt(row.id, CommandMethod(row.method), CommandStatus.DROPPED, row.reason, by=by)
+
+    @override
+    def is_open(self, command: Command) -> bool:
+        return command.id in self._open
+
+    @override
+    async def claim(self, message: Command) -> bool:
+        # Without a receipt, since the agent may refuse it.
+        return await self._settle(message, CommandStatus.DELIVERED)
+
+    @override
+    async def release(self, message: Command) -> None:
+        await self._settle(message, CommandStatus.ACCEPTED)
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         if command.method in _ENDS_WAITING and status is CommandStatus.DELIVERED:
             # One that is dropped, or held back, ends nothing.
             self._worker.slots.take_back(self._claim.run_id)
-        # A command that has its final receipt must not get a second one.
-        is_settled = command.id in self._open and await self._do(
-            command_delivery.settle, command.id, status, owner=self._owner, reason=reason
-        )
+        is_settled = await self._settle(command, status, reason)
         if is_settled:
             await self._write_receipt(command.id, command.method, status, reason)
         return is_settled
+
+    async def _settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        # A command that has its final receipt must not get a second one.
+        return command.id in self._open and await self._do(
+            command_delivery.settle, command.id, status, owner=self._owner, reason=reason
+        )
 
     @override
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
@@ -184,8 +217,8 @@ class CommandInbox(CommandSource):
         try:
             # The process that ended the run has published to followers; this worker writes the log.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
-            dropped = await self._do(
-                command_delivery.read_dropped, list(self._open), after=self._seen, since=self._began_at
+            dropped = await in_transaction(
+                self._sessions, lambda session: self._read_dropped(session, self._claim.run_id)
             )
         except Exception as error:
             # The process that ends the run settles the commands; only their receipts are missing.
@@ -194,14 +227,8 @@ class CommandInbox(CommandSource):
             return False
         self._is_ended = True
         for row in dropped:
-            self._open.setdefault(row.id, row.rpc_id)
-            await self._write_receipt(
-                row.id,
-                CommandMethod(row.method),
-                CommandStatus.DROPPED,
-                row.reason,
-                by=self._log.append if is_dropped_here else self._log.record,
-            )
+            is_published = row.is_cleared or not is_dropped_here
+            await self._report_dropped(row, by=self._log.record if is_published else self._log.append)
         return not self._is_closed and is_dropped_here and any(row.method in _STOPS for row in dropped)
 
     async def _write_receipt(

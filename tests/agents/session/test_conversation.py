@@ -74,6 +74,18 @@ class Letters(CommandSource):
         return new
 
     @override
+    def is_open(self, command: Command) -> bool:
+        return True
+
+    @override
+    async def claim(self, message: Command) -> bool:
+        return True
+
+    @override
+    async def release(self, message: Command) -> None:
+        """Do nothing."""
+
+    @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         if command.method in self.unsettled:
             raise ConnectionError("the command cannot be settled")

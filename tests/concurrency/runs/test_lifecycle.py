@@ -21,7 +21,15 @@ from app.runtime import ProcessContext
 from app.schemas.runs.runs import RunUpdateIn, StartIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_facts import AGENT_STARTED, FACTS, LEFT_OUT, NOT_STORED, RECOVERY, WAITING_FOR
+from app.services.run_facts import (
+    AGENT_STARTED,
+    CANCELLATION,
+    FACTS,
+    LEFT_OUT,
+    NOT_STORED,
+    RECOVERY,
+    WAITING_FOR,
+)
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
@@ -154,7 +162,7 @@ class TestStatuses:
         run = await make(status=RunStatus.COMPLETED, facts=dict.fromkeys(FACTS, "fact"))
         await perform(sessions, partial(run_lifecycle.reopen, run_id=run.id, events=EVENTS))
         gone = FACTS - (await stored(sessions, run)).facts.keys()
-        assert gone == {WAITING_FOR, AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT}
+        assert gone == {WAITING_FOR, AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT, *CANCELLATION}
 
     def test_table_lists_the_statuses_that_may_follow_each_status(self) -> None:
         """Contract 13.2."""

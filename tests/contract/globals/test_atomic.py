@@ -86,6 +86,7 @@ DONE_BEFORE_THE_ANSWER = {
     f"POST {_RUN}/event_stream",
     # The key that signs tokens is made at the first need, for all who come later.
     f"GET {_RUN}/connection_token",
+    f"GET {_RUN}/stream_token",
     # The push is on its way; its row was committed first, so that it is not sent twice.
     f"POST {_TASK}/notifications/test",
 }
@@ -165,6 +166,7 @@ plainly(
     "POST", _RUN + "/append_log", {"entries": [{"type": "notification", "notification": {"method": "a"}}]}
 )
 plainly("GET", _RUN + "/connection_token")
+plainly("GET", _RUN + "/stream_token")
 plainly("POST", _RUN + "/artifacts", {"artifacts": [{**_ITEM, "content": "a"}]})
 plainly("PUT", _TASK + "/mute")
 plainly("POST", _TASK + "/pin", {"pinned": True})
@@ -215,6 +217,12 @@ async def resume(scene: Scene, path: str) -> Sent:
 async def command(scene: Scene, path: str) -> Sent:
     body = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": "Go on."}}
     return Sent("POST", scene.path(path, await scene.live_run()), body)
+
+
+@writing("POST", _RUN + "/cancel")
+async def cancel(scene: Scene, path: str) -> Sent:
+    await make_device(scene.session, user=scene.owner)
+    return Sent("POST", scene.path(path, await scene.live_run()), {"reason": "enough"})
 
 
 @writing("POST", _RUN + "/relay_message")

@@ -93,6 +93,7 @@ WAYS = (
     Way("resume_in_cloud", RunStatus.COMPLETED, "POST", "/runs/{run}/resume_in_cloud", {}, "perform"),
     _command("user_message", "steer", content="go"),
     _command("set_config_option", "steer", configId="mode", value="plan"),
+    _command("queue_clear", "steer"),
     _command("permission_response", "steer", requestId="r1", optionId="allow"),
     Way(
         "answer",

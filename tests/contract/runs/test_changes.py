@@ -1,4 +1,4 @@
-"""Create, start, change and reopen runs (contract 6.4, 13.1, 13.2, 13.11)."""
+"""Create, start, change, cancel and reopen runs (contract 6.4, 13.1, 13.2, 13.11)."""
 
 import asyncio
 import itertools
@@ -17,16 +17,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.workspace import output_check as checking
 from app.clock import utcnow
 from app.config import Settings
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.enums import (
+    TERMINAL_STATUSES,
+    Environment,
+    EventType,
+    OriginProduct,
+    QuestionStatus,
+    RunStatus,
+)
 from app.ids import new_id
-from app.models import Run, SigningKey, Task
+from app.models import Event, Question, Run, SigningKey, Task, User
 from app.security import Cipher
 from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
-from tests.support.callers import Caller
+from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import added, make_run
+from tests.support.factories import added, make_key, make_run
 from tests.support.makers import NewTask
+from tests.support.questions import make_question
 from tests.support.runs import CLAUDE
 from tests.support.stand_ins.fakes import RecordingQueue
 from tests.support.stand_ins.outside_agents import Agent
@@ -396,6 +404,145 @@ class TestResumeInCloud:
             url = await make(status=status)
             assert_refused(await client.post(f"{url}/resume_in_cloud"), "Run is already active in cloud")
         assert queue.jobs == []
+
+
+async def events_of(session: AsyncSession, run: Run) -> list[str]:
+    events = await session.scalars(select(Event.type).where(Event.run_id == run.id).order_by(Event.id))
+    return list(events)
+
+
+class TestCancel:
+    @pytest.fixture
+    async def live(self, session: AsyncSession, task: Task, clock: MovableClock) -> Run:
+        """A run that a worker performs."""
+        return await make_run(
+            session,
+            task=task,
+            status=RunStatus.IN_PROGRESS,
+            lease_owner="worker",
+            lease_expires_at=clock.now + timedelta(seconds=60),
+        )
+
+    async def test_one_of_any_number_of_requests_cancels_the_run(
+        self,
+        client: httpx.AsyncClient,
+        live: Run,
+        task_url: str,
+        session: AsyncSession,
+        caller: Caller,
+        clock: MovableClock,
+    ) -> None:
+        """The others find it over, and change nothing: as often as they are sent, and also one after the other."""
+        url = f"{task_url}/runs/{live.id}"
+        question = await make_question(session, task=await session.get_one(Task, live.task_id), run=live)
+        responses = await asyncio.gather(
+            *(client.post(f"{url}/cancel", json={"reason": f"  number {n} "}) for n in range(6))
+        )
+        assert sorted(response.status_code for response in responses) == [200] * 5 + [202]
+        [number] = [n for n, response in enumerate(responses) if response.status_code == 202]
+        run = (await client.get(url)).json()
+        assert {response.content for response in responses} == {responses[number].content}
+        assert {**responses[number].json(), "log_url": ""} == {**run, "log_url": ""}
+        assert (run["status"], run["error_message"]) == ("cancelled", f"number {number}")
+        assert run["completed_at"] == run["updated_at"] == wire_time(clock)
+        assert run["state"] == {
+            "mode": "background",
+            "cancel_requested_at": clock.now.isoformat(),
+            "cancel_source": "api",
+            "cancel_requested_by_user_id": caller.user_id,
+        }
+        clock.advance(seconds=5)
+        later = await client.post(f"{url}/cancel/", json={"reason": "again"})
+        assert (later.status_code, later.json()["updated_at"]) == (200, run["updated_at"])
+        events = await events_of(session, live)
+        assert events.count(EventType.RUN_CANCELLED) == events.count(EventType.QUESTION_WITHDRAWN) == 1
+        closed = await session.get_one(Question, question.id, populate_existing=True)
+        assert closed.status == QuestionStatus.WITHDRAWN
+
+    async def test_reason_is_optional(
+        self, client: httpx.AsyncClient, task_url: str, task: Task, session: AsyncSession
+    ) -> None:
+        for body in (None, {}, {"reason": None}, {"reason": ""}, {"reason": "  "}, {"other": 1}):
+            run = await make_run(session, task=task, status=RunStatus.NOT_STARTED)
+            response = await client.post(f"{task_url}/runs/{run.id}/cancel", json=body)
+            with concerning(body):
+                assert (response.status_code, response.json()["error_message"]) == (202, "Stopped by user")
+
+    async def test_run_that_is_over_is_answered_as_it_is(
+        self, client: httpx.AsyncClient, task_url: str, task: Task, session: AsyncSession
+    ) -> None:
+        for status in TERMINAL_STATUSES:
+            for environment in Environment:
+                run = await make_run(
+                    session, task=task, status=status, environment=environment, error_message="why"
+                )
+                url = f"{task_url}/runs/{run.id}"
+                before = (await client.get(url)).json()
+                response = await client.post(f"{url}/cancel", json={"reason": "late"})
+                assert (response.status_code, response.json() | {"log_url": ""}) == (
+                    200,
+                    before | {"log_url": ""},
+                )
+                assert await events_of(session, run) == []
+
+    async def test_local_run_is_left_to_its_client(
+        self, client: httpx.AsyncClient, task_url: str, task: Task, session: AsyncSession
+    ) -> None:
+        for status in set(RunStatus) - TERMINAL_STATUSES:
+            run = await make_run(session, task=task, status=status, environment=Environment.LOCAL)
+            refused = await client.post(f"{task_url}/runs/{run.id}/cancel")
+            assert_refused(refused, "Only cloud runs can be cancelled via this endpoint")
+            assert (await client.get(f"{task_url}/runs/{run.id}")).json()["status"] == status
+
+    async def test_bad_reason_is_refused(self, client: httpx.AsyncClient, live: Run, task_url: str) -> None:
+        url = f"{task_url}/runs/{live.id}"
+        for reason, code in (
+            ("x" * 501, "max_length"),
+            ([], "invalid_input"),
+            ("a\x00", "null_characters_not_allowed"),
+        ):
+            assert_invalid(await client.post(f"{url}/cancel", json={"reason": reason}), "reason", code)
+        assert (await client.get(url)).json()["status"] == "in_progress"
+        longest = await client.post(f"{url}/cancel", json={"reason": f" {'x' * 500} "})
+        assert (longest.status_code, longest.json()["error_message"]) == (202, "x" * 500)
+
+    async def test_every_member_may_cancel_and_none_may_say_that_another_did(
+        self,
+        client: httpx.AsyncClient,
+        tasks_url: str,
+        new_task: NewTask,
+        colleague: User,
+        session: AsyncSession,
+    ) -> None:
+        """13.17: also a run with a person's account."""
+        task = await new_task(origin_product=OriginProduct.HOGDESK)
+        run = await make_run(session, task=task, state={"pr_authorship_mode": "user"})
+        url = f"{tasks_url}/{task.id}/runs/{run.id}"
+        forged = {"cancel_source": "me", "cancel_requested_by_user_id": 0, "cancel_requested_at": "never"}
+        assert (await client.patch(url, json={"state": forged})).json()["state"].keys().isdisjoint(forged)
+        headers = bearer(await make_key(session, user=colleague))
+        assert (await client.post(f"{url}/cancel", headers=headers)).status_code == 202
+        await client.patch(url, json={"state": forged, "state_remove_keys": list(forged)})
+        state = (await client.get(url)).json()["state"]
+        assert (state["cancel_source"], state["cancel_requested_by_user_id"]) == ("api", colleague.id)
+
+    async def test_resumed_run_is_not_cancelled_any_more(
+        self, client: httpx.AsyncClient, live: Run, task_url: str
+    ) -> None:
+        url = f"{task_url}/runs/{live.id}"
+        await client.post(f"{url}/cancel")
+        resumed = (await client.post(f"{url}/resume_in_cloud")).json()
+        assert (resumed["status"], resumed["error_message"]) == ("queued", None)
+        assert not [name for name in resumed["state"] if name.startswith("cancel")]
+
+    async def test_repeated_request_gets_the_first_response(
+        self, client: httpx.AsyncClient, live: Run, task_url: str
+    ) -> None:
+        url = f"{task_url}/runs/{live.id}"
+        headers = {"Idempotency-Key": "one"}
+        first, again = [await client.post(f"{url}/cancel", headers=headers) for _ in range(2)]
+        assert (first.status_code, again.status_code, again.content) == (202, 202, first.content)
+        assert again.headers["Idempotent-Replayed"] == "true"
 
 
 class TestConnectionToken:

@@ -1,5 +1,6 @@
 """Commands to the agent of a live run (contract 6.4, 13.6)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.run_events import RunEvents
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task
@@ -19,6 +21,7 @@ from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.makers import NewTask
 from tests.support.questions import make_question
+from tests.support.stand_ins.fakes import RecordingEvents
 
 JSON = dict[str, Any]
 Say = Callable[..., Awaitable[httpx.Response]]
@@ -37,6 +40,17 @@ OPTIONS = [
 ]
 QUEUED = {"jsonrpc": "2.0", "result": {"queued": True}}
 ANSWER = {"requestId": "r1", "optionId": "yes"}
+
+
+@pytest.fixture
+def published() -> RecordingEvents:
+    return RecordingEvents()
+
+
+@pytest.fixture
+def events(published: RecordingEvents) -> RunEvents:
+    """The publisher of run events that the application uses."""
+    return published
 
 
 @pytest.fixture
@@ -366,3 +380,75 @@ class TestOrder:
     ) -> None:
         url = f"{tasks_url}/{(await new_task()).id}/runs/{live.id}/command"
         assert_not_found(await client.post(url, json={"jsonrpc": "2.0", "method": "cancel"}))
+
+
+class TestQueue:
+    async def test_shows_what_the_agent_has_not_been_given(
+        self, say: Say, live: Run, session: AsyncSession
+    ) -> None:
+        blocks = [{"type": "text", "text": "a"}, {"type": "image", "data": "", "mimeType": ""}]
+        await say("user_message", {"content": "given"})
+        await session.execute(update(RunCommand).values(status=CommandStatus.DELIVERED))
+        await say("user_message", {"content": [*blocks, {"type": "text", "text": "b"}]})
+        await say("user_message", {"content": "now", "steer": True})
+        await say("user_message", {"artifact_ids": [FILE["id"]], "steer": False})
+        await say("set_config_option", {"configId": "mode", "value": "plan"})
+        before = await kept(session, live)
+        none: JSON = {}
+        for params in (none, ...):
+            response = await say("posthog/queue_get", params, id=3)
+            assert (response.status_code, response.json()) == (
+                200,
+                {"jsonrpc": "2.0", "result": {"steering": ["now"], "followUp": ["a\nb", ""]}, "id": 3},
+            )
+        assert await kept(session, live) == before
+
+    async def test_messages_are_taken_out_once_and_commands_stay(
+        self, say: Say, live: Run, session: AsyncSession, published: RecordingEvents
+    ) -> None:
+        await say("user_message", {"content": "one", "steer": True}, id="a")
+        await say("user_message", {"content": "two"})
+        await say("cancel")
+        await say("set_config_option", {"configId": "mode", "value": "plan"})
+        cleared = await say("queue_clear")
+        assert cleared.json()["result"] == {"steering": ["one"], "followUp": ["two"]}
+        for method in ("queue_clear", "queue_get"):
+            assert (await say(method)).json()["result"] == {"steering": [], "followUp": []}
+        assert [(method, status) for method, _, status in await kept(session, live)] == [
+            ("user_message", "dropped"),
+            ("user_message", "dropped"),
+            ("cancel", "accepted"),
+            ("set_config_option", "accepted"),
+        ]
+        receipts = [entry["notification"]["params"] for _, _, entry in published.published]
+        assert [(each["status"], each["reason"], each.get("id")) for each in receipts] == [
+            ("dropped", "cleared", "a"),
+            ("dropped", "cleared", None),
+        ]
+
+    async def test_answer_of_the_agent_s_question_is_no_message_that_waits(
+        self, say: Say, live: Run, session: AsyncSession, task: Task
+    ) -> None:
+        await ask(session, task, live, kind="message")
+        await say("user_message", {"content": "the answer"})
+        await say("user_message", {"content": "more"})
+        for method in ("queue_get", "queue_clear"):
+            assert (await say(method)).json()["result"] == {"steering": [], "followUp": ["more"]}
+
+    async def test_each_message_is_taken_out_by_one_of_many(self, say: Say) -> None:
+        for number in range(5):
+            await say("user_message", {"content": str(number)})
+        answers = await asyncio.gather(*(say("queue_clear") for _ in range(4)))
+        texts = [answer.json()["result"]["followUp"] for answer in answers]
+        assert sorted(texts) == [[], [], [], ["0", "1", "2", "3", "4"]]
+
+    async def test_steer_is_a_boolean(self, say: Say, live: Run, session: AsyncSession) -> None:
+        wrong: list[Any] = [0, 1, "true", None, []]
+        for steer in wrong:
+            response = await say("user_message", {"content": "x", "steer": steer})
+            assert_invalid(response, "params", "invalid_input")
+            assert response.json()["detail"] == "steer must be a boolean when provided"
+        await say("user_message", {"content": "x", "steer": True})
+        assert [params for _, params, _ in await kept(session, live)] == [
+            {"content": "x", "artifact_ids": [], "steer": True}
+        ]

@@ -83,7 +83,8 @@ class Device:
                         self._last = event.id or self._last
                         if "n" in event.data:
                             self.numbers.append(event.data["n"])
-                        self.status = event.data.get("status", self.status)
+                        if event.name == "message":
+                            self.status = event.data.get("status", self.status)
                         self.is_live.set()
 
 

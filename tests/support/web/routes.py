@@ -68,8 +68,10 @@ TASK_ROUTES = (
     Route("PATCH", _RUN + "/set_output", Scope.TASK_WRITE, body={"output": {"answer": 42}}),
     Route("POST", _RUN + "/start", Scope.TASK_WRITE, body={"pending_user_message": "go"}),
     Route("GET", _RUN + "/connection_token", Scope.TASK_WRITE),
+    Route("GET", _RUN + "/stream_token", Scope.TASK_READ),
     # The run is the cloud's already.
     Route("POST", _RUN + "/resume_in_cloud", Scope.TASK_WRITE, 400),
+    Route("POST", _RUN + "/cancel", Scope.TASK_WRITE, 202, body={"reason": "enough"}),
     # Published to followers, and left out of the log, because these tests have no store.
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),

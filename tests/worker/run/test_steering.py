@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import CommandStatus, NotificationDecision, NotificationKind, RunStatus
+from app.enums import CommandStatus, NotificationDecision, NotificationKind, QueueMethod, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
@@ -97,6 +97,34 @@ class TestMessages:
         assert [each for each in mine if each[1] != "accepted"] == [
             (number, status) for number in range(3) for status in ("delivered", "consumed")
         ]
+
+    async def test_messages_to_steer_go_first_and_cleared_ones_are_not_given(
+        self, make_pilot: MakePilot
+    ) -> None:
+        pilot = await make_pilot("```ask options=go\nReady?\n```\n```say\none\n```", interactive=True)
+        job = pilot.start()
+        await pilot.until_waiting_for("permission")
+        await pilot.say("```say\ncleared\n```", id="c")
+        cleared = await pilot.use_queue(QueueMethod.CLEAR)
+        assert cleared == {"steering": [], "followUp": ["```say\ncleared\n```"]}
+        await pilot.say("```say\nlast\n```")
+        for text in ("two", "three"):
+            await pilot.send("user_message", {"content": f"```say\n{text}\n```", "steer": True})
+        assert await pilot.use_queue(QueueMethod.GET) == {
+            "steering": ["```say\ntwo\n```", "```say\nthree\n```"],
+            "followUp": ["```say\nlast\n```"],
+        }
+        await pilot.answer("go")
+        await pilot.until_logged("last")
+        await pilot.until_waiting_for("message")
+        assert await pilot.use_queue(QueueMethod.GET) == {"steering": [], "followUp": []}
+        await pilot.send("close")
+        await job
+
+        assert [text for text in await pilot.said() if "```" not in text] == ["one", "two", "three", "last"]
+        receipts = await pilot.log("_taskbeacon/command")
+        mine = [each for each in receipts if each.get("id") == "c" and each["status"] != "accepted"]
+        assert [(each["status"], each["reason"]) for each in mine] == [("dropped", "cleared")]
 
     async def test_background_run_ends_when_no_message_waits(
         self, workshop: Workshop, make_pilot: MakePilot
