@@ -1,8 +1,10 @@
 """Decide which addresses the service may connect to, if a user or an agent has chosen the target."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
 
 # `ipaddress` depends on the version of Python, this list does not: the IANA special-purpose registries as of 2025,
 # blocks with few global addresses, and addresses that exist only inside clouds.
@@ -54,6 +56,7 @@ _METADATA = tuple(
     )
 )
 _SECURE_PORT = 443
+_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,35 @@ class AddressPolicy:
             return True
         return scheme == "https" and port == _SECURE_PORT and is_public(address)
 
+    def admits_address(self, address: str) -> bool:
+        """Return whether this IP address may be reached, by whatever scheme and port. Raises ValueError."""
+        return self.is_open(address) or is_public(address)
+
     def is_open(self, address: str) -> bool:
         """Return whether the operator opened the network of an IP address; never where clouds serve credentials."""
         ends = list(_ends(ip_address(address.partition("%")[0])))
         return all(_is_in(end, self.opened) and not _is_in(end, _METADATA) for end in ends)
+
+
+PUBLIC = AddressPolicy()
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of an HTTP URL that a user chose. Raises ValueError with a text for people."""
+    if not _PRINTABLE.fullmatch(url) or "\\" in url:
+        raise ValueError("Enter a URL in ASCII, without blanks; write other letters of a host as `xn--`.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("Enter a valid URL.") from None
+    if port == 0:
+        raise ValueError("Enter a valid URL.")
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("Enter a URL that begins with https://.")
+    if "@" in parts.netloc:
+        raise ValueError("The URL may hold neither a user nor a password.")
+    return parts
 
 
 def _is_in(address: IPv4Address | IPv6Address, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

@@ -11,6 +11,7 @@ from typing_extensions import override
 from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
+from app.clients.names import Destinations
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
@@ -113,6 +114,8 @@ async def open_process(
         hub = EventHub(redis, partial(final_states, sessions))
         opened.push_async_callback(hub.aclose)
         senders = await opened.enter_async_context(_LateSenders(settings, redis))
+        destinations = Destinations(AddressPolicy.parse(settings.webhook_allow_private_networks))
+        opened.callback(destinations.close)
         yield ProcessContext(
             settings=settings,
             sessions=sessions,
@@ -126,6 +129,7 @@ async def open_process(
             push=senders,
             push_receipts=senders,
             catalog=catalog,
+            destinations=destinations,
             gates=await opened.enter_async_context(open_gates(settings, sessions)),
         )
 

@@ -1,4 +1,4 @@
-"""Look host names up without blocking the event loop."""
+"""Look host names up without blocking the event loop, and decide where others may have the service connect."""
 
 import asyncio
 import socket
@@ -8,7 +8,11 @@ from ipaddress import ip_address
 
 import httpx
 
+from app.addresses import PUBLIC, AddressPolicy, split_url
+
 _LOOKUPS_AT_ONCE = 32
+# For one host, while a request waits.
+_LOOKUP_SECONDS = 3.0
 
 # Takes a host and a port, returns addresses; raises OSError.
 NameServer = Callable[[str, int], Sequence[str]]
@@ -62,3 +66,26 @@ class Names:
     def close(self) -> None:
         """Release the threads. Does not wait for look-ups in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Destinations:
+    """Where users may send the service and agents: to hosts whose addresses all satisfy a policy."""
+
+    def __init__(self, policy: AddressPolicy = PUBLIC, names: NameServer = system_names) -> None:
+        self.policy = policy
+        self._names = Names(names)
+
+    async def refuses(self, url: str) -> bool:
+        """Return whether the host of a URL has an address that is refused; False if none can be found now."""
+        parts = split_url(url)
+        assert parts.hostname is not None
+        try:
+            async with asyncio.timeout(_LOOKUP_SECONDS):
+                addresses = await self._names.find(parts.hostname, parts.port or 0)
+        except (NameNotFound, TimeoutError):
+            return False
+        return not all(map(self.policy.admits_address, addresses))
+
+    def close(self) -> None:
+        """Release the threads that look names up."""
+        self._names.close()

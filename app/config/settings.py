@@ -185,7 +185,8 @@ class Settings(BaseSettings):
 
     webhook_allow_private_networks: Networks = Field(
         default=(),
-        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there.",
+        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there; MCP "
+        "servers of runs may be there too.",
     )
     event_retention_days: int = Field(
         default=30, ge=1, le=3650, description="Days that events and the log of webhooks are kept."

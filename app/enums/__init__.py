@@ -3,6 +3,7 @@
 from app.enums.access import Scope
 from app.enums.agents import (
     AgentNetwork,
+    McpTransport,
     NetworkAccessLevel,
     PermissionMode,
     ReasoningEffort,

@@ -32,6 +32,13 @@ class PermissionMode(StrEnum):
     FULL_ACCESS = "full-access"
 
 
+class McpTransport(StrEnum):
+    """How an agent reaches an MCP server."""
+
+    HTTP = "http"
+    SSE = "sse"
+
+
 class SandboxKind(StrEnum):
     """The mechanism that confines an agent. `auto` selects the strongest one that works on the worker's machine."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.agents.adapters.catalog import Catalog, load_catalog
+from app.clients.names import Destinations
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
@@ -27,5 +28,7 @@ class ServiceClients:
     cipher: Cipher
     # The agents that runs may request; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
+    # Where users may send agents.
+    destinations: Destinations = field(default_factory=Destinations)
     # The checks that can refuse another cloud run of a project.
     gates: Sequence[UsageGate] = ()

@@ -137,7 +137,7 @@ def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Invali
     attr = "__".join(str(part) for part in (*error["loc"][skip:], *below)) or None
     if error["type"] == "missing":
         return InvalidInput("This field is required.", code="required", attr=attr)
-    if error["type"] == "model_type":
+    if error["type"] in {"model_type", "dict_type"}:
         # An item of a list of objects is not an object.
         received = type(error["input"]).__name__
         text = f"Invalid data. Expected a dictionary, but got {received}."

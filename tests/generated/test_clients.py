@@ -93,10 +93,11 @@ class Belongings:
         return ids[0], ids[1]
 
     async def look(self) -> dict[str, dict[str, Any]]:
-        """Return them as they are shown, without when they were changed."""
+        """Return them as they are shown, without when they were changed and without runs."""
         shown = {name: (await self._client.get(url)).json() for name, url in self._urls.items()}
         for each in shown.values():
-            each.pop("updated_at", None)
+            for name in ("updated_at", "latest_run"):
+                each.pop(name, None)
         return shown
 
 

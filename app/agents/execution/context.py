@@ -28,7 +28,7 @@ from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
-from app.run_values import Spent
+from app.run_values import McpServer, Spent
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 
@@ -95,6 +95,7 @@ class RunContext:
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     may_notify: bool = False  # the agent is given the tool `notify_user`
+    servers: Sequence[McpServer] = ()  # MCP servers for the agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,14 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     agent, files = context.agent, context.files
     installed = find_installed(agent.adapter, context.environment, agent.programs)
     token = new_token()
-    masker = Masker([*agent.variables.values(), *agent.adapter.secrets(context.environment), token])
+    masker = Masker(
+        [
+            *agent.variables.values(),
+            *agent.adapter.secrets(context.environment),
+            *(text for server in context.servers for text in server.secrets()),
+            token,
+        ]
+    )
     async with open_workspace(
         files.root, context.run_id, context.environment, files.hidden, remover=files.remover
     ) as workspace:

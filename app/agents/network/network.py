@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.addresses import PUBLIC, AddressPolicy
 from app.agents.errors import SandboxUnavailable
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Report, Service
 from app.agents.sandbox.policy import Gateway
@@ -31,6 +32,8 @@ class NetworkRules:
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
     services: Sequence[Service] = ()  # servers that the operator named, for TRUSTED
+    servers: Sequence[Service] = ()  # MCP servers that the run brought, also for MODEL_ONLY
+    policy: AddressPolicy = PUBLIC  # for the addresses of `servers`
     unenforced: bool = False  # the operator accepts a sandbox in which agents can bypass the proxy
     note: str = ""  # for followers of the run
 
@@ -81,7 +84,11 @@ async def open_network(
     listed = len(allowance.domains) + len(allowance.services) - len(hosts)
     await report(
         f"Network: {rules.level}, through a proxy: "
-        + " and ".join([f"{host} (the model)" for host in hosts] + [f"{listed} listed hosts"] * bool(listed))
+        + " and ".join(
+            [f"{host} (the model)" for host in hosts]
+            + [f"{listed} listed hosts"] * bool(listed)
+            + [f"imported MCP servers ({len(allowance.servers)})"] * bool(allowance.servers)
+        )
     )
     if tools is not None:
         allowance = replace(allowance, services=(*allowance.services, tools))
@@ -94,7 +101,7 @@ async def _serve_proxy(
     allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
 ) -> AsyncIterator[Gateway]:
     egress = Egress(allowance, report)
-    listener, gateway = _listen(kind, folder, allowance.services)
+    listener, gateway = _listen(kind, folder, (*allowance.services, *allowance.servers))
     server = await _start_server(egress, listener)
     try:
         yield gateway
@@ -109,9 +116,12 @@ def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:
-            return Allowance(domains=rules.domains, services=(*model, *rules.services))
+            services = (*model, *rules.services)
+            return Allowance(
+                domains=rules.domains, services=services, servers=rules.servers, policy=rules.policy
+            )
         case AgentNetwork.MODEL_ONLY if model:
-            return Allowance(services=model)
+            return Allowance(services=model, servers=rules.servers, policy=rules.policy)
         case _:
             return None
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from app.addresses import is_public
+from app.addresses import PUBLIC, AddressPolicy, is_public
 from app.agents.network.domains import covers
 
 Report = Callable[[str], Awaitable[None]]
@@ -69,14 +69,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """Where the proxy of one run connects: ports 80 and 443 of public `domains`, and `services`."""
+    """Where the proxy of one run connects: ports 80 and 443 of public `domains`, `services`, and MCP `servers`.
+
+    The addresses of `servers` must satisfy `policy`. They are secret: the log of the run does not name them.
+    """
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
+    servers: Sequence[Service] = ()
+    policy: AddressPolicy = PUBLIC
 
     def refusal(self, host: str, port: int) -> str | None:
         """Return why the proxy may not connect to a host and port; `admits` checks the address."""
-        if Service(host, port) in self.services:
+        if Service(host, port) in (*self.services, *self.servers):
             return None
         if not covers(self.domains, host):
             return "it is not among the hosts that this run may reach"
@@ -86,7 +91,15 @@ class Allowance:
 
     def admits(self, host: str, port: int, address: str) -> bool:
         """Return whether the proxy may connect to this address of a permitted host: public, or of a service."""
-        return Service(host, port) in self.services or is_public(address)
+        service = Service(host, port)
+        if service in self.services or is_public(address):
+            return True
+        return service in self.servers and self.policy.is_open(address)
+
+    def name(self, host: str, port: int) -> str:
+        """Return what the log of the run calls a host and port."""
+        is_secret = any(server.host == host for server in self.servers)
+        return "An imported MCP server" if is_secret else f"{host}:{port}"
 
 
 class Connector:
@@ -196,7 +209,7 @@ class Egress:
 
     async def _connect(self, request: _Request) -> Streams:
         host, port = request.host, request.port
-        place = f"{host}:{port}"
+        place = self._allowance.name(host, port)
         refusal = self._allowance.refusal(host, port)
         if refusal is not None:
             raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", is_logged=True)

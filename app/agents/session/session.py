@@ -27,6 +27,7 @@ from acp.schema import (
     SessionConfigOptionBoolean,
     SessionConfigOptionSelect,
     SetSessionConfigOptionResponse,
+    SseMcpServer,
     Usage,
 )
 from pydantic import ValidationError
@@ -46,6 +47,7 @@ from app.enums import RpcErrorCode
 from app.processes.reading import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
+McpServerOffer = HttpMcpServer | SseMcpServer
 
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
@@ -109,6 +111,7 @@ class AgentSession:
         self.name = adapter.name
         self.session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
         self.last_usage: Usage | None = None  # of the last turn, as the agent reported it
+        self.servers: Sequence[McpServerOffer] = ()  # the MCP servers that the agent was given
         self.can_be_steered = False  # whether the agent accepts messages in the middle of a turn
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
@@ -131,31 +134,34 @@ class AgentSession:
         *,
         authenticate: str | None = None,
         resume: str | None = None,
-        tools: HttpMcpServer | None = None,
+        servers: Sequence[McpServerOffer] = (),
     ) -> bool:
         """Initialize the protocol and open a conversation, or resume `resume`; return whether it was resumed.
 
+        The agent is given the MCP servers whose transport it takes, see `servers`.
         Raises AgentFailed for an error that the agent answers with, AgentCrashed if it ends or breaks the protocol, and
         SessionLost if it does so while it resumes.
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=self.reply_seconds)
-        servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
-        if resume is not None and self.can_resume and await self._resume(resume, servers):
+        takes = can.mcp_capabilities if can else None
+        self.servers = [server for server in servers if getattr(takes, server.type, False)]
+        if resume is not None and self.can_resume and await self._resume(resume):
             return True
         opened: NewSessionResponse = await self._ask(
-            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=self.reply_seconds
+            self._connection.new_session(str(self._work), mcp_servers=[*self.servers]),
+            within=self.reply_seconds,
         )
         self._note_session(opened.session_id, opened)
         return False
 
-    async def _resume(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
+    async def _resume(self, session_id: str) -> bool:
         resume = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
-                resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
+                resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*self.servers]),
                 within=self.reply_seconds,
             )
         except AgentFailed as error:

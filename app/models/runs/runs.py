@@ -73,6 +73,8 @@ class Run(Base):
     # The task when that person first asked for the run, if it uses a personal account or environment
     # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
+    # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
+    encrypted_mcp_servers: Mapped[str | None]
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -20,6 +20,7 @@ from app.enums import (
 from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
+from app.schemas.runs.mcp_servers import McpServersIn
 from app.schemas.staged_artifacts import ArtifactOut
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
@@ -117,6 +118,7 @@ class RunIn(Input):
             "limit applies too. An extension of the reference API."
         ),
     ] = None
+    imported_mcp_servers: McpServersIn = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ Every request that creates or steers a run is decided here (contract 2.4, 5.8 st
     PERFORM   `start`, `resume_in_cloud`            refused                        refused
     STEER     commands, PATCHes the agent feels     refused                        refused
 
+A run that has MCP servers, which its request brought, is as one in a private environment until it is over.
+
 A run that uses a person's own account or environment is personal: it keeps the id of that person (`Run.asked_by_id`)
 and a snapshot of the task (`Run.asked_task`) from that person's first request. Later edits of the task do not change
 such a run, also when that person starts or resumes it: they may be another member's. Every member who can see a run
@@ -17,7 +19,7 @@ may stop it. The worker checks again that the person is still a member when it t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -62,6 +64,7 @@ _ACCOUNT_OF_ANOTHER = "This run acts with another member's GitHub account: only 
 _ENVIRONMENT_OF_ANOTHER = (
     "This run is in another member's private sandbox environment: only they can steer it."
 )
+_SERVERS_OF_ANOTHER = "This run has MCP servers of another member: only they can steer it."
 _INVALID_ENVIRONMENT = "Invalid sandbox_environment_id"
 
 # The columns of a task that reach the agent, the commit or the code host.
@@ -109,7 +112,7 @@ class Authority:
     # Keys of the run's state that name the account.
     account: Mapping[str, str] = field(default_factory=dict)
     environment_id: UUID | None = None
-    # Whether the account or the environment is the asker's own.
+    # Whether the account, the environment or MCP servers are the asker's own.
     is_personal: bool = False
 
     @property
@@ -252,6 +255,7 @@ class Holdings(NamedTuple):
     sandbox_environment_id: UUID | None
     authorship: str | None
     has_token: bool
+    has_servers: bool
 
     @property
     def person_id(self) -> int | None:
@@ -266,6 +270,7 @@ HOLDINGS: tuple[Any, ...] = (
     Run.sandbox_environment_id,
     Run.state[AUTHORSHIP].astext.label("authorship"),
     select(RunCredential.run_id).where(RunCredential.run_id == Run.id).exists().label("has_token"),
+    Run.encrypted_mcp_servers.is_not(None).label("has_servers"),
 )
 
 
@@ -308,6 +313,8 @@ async def authorize_run(
     session: AsyncSession, intent: Intent, asker_id: int | None, run: Holdings
 ) -> Authority:
     """Decide which GitHub account and sandbox environment an existing run may use for what a person asks of it."""
+    if run.has_servers and asker_id != run.person_id:
+        raise StateRefused(_SERVERS_OF_ANOTHER)
     request = _Request(
         intent=intent,
         project_id=run.project_id,
@@ -319,7 +326,8 @@ async def authorize_run(
         # For PERFORM the account is looked up again, unless the run still has the token of its creation.
         holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
-    return await _authorize(session, request)
+    authority = await _authorize(session, request)
+    return replace(authority, is_personal=True) if run.has_servers else authority
 
 
 async def lock_to_steer(

@@ -52,6 +52,7 @@ class ClaimedRun(NamedTuple):
     sandbox_environment_id: UUID | None
     environment: Environment | None
     person: Person | None
+    encrypted_mcp_servers: str | None
 
     @property
     def slug(self) -> str:
@@ -89,6 +90,7 @@ _RUN = Prepared(
         User.email,
         User.first_name,
         User.last_name,
+        Run.encrypted_mcp_servers,
     )
     .join(Task, Task.id == Run.task_id)
     .outerjoin(User, User.id == person_of())

@@ -102,6 +102,7 @@ class NewRun:
     sandbox_environment_id: UUID | None = None
     asked_by_id: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    encrypted_mcp_servers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         "artifacts": list(new.artifacts),
         "sandbox_environment": new.sandbox_environment_id,
         "asked_by": new.asked_by_id,
+        "mcp_servers": new.encrypted_mcp_servers,
         "now": now,
         "dispatch": now if dispatch else None,
     }

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
+from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import RunRefused, StateRefused
 from app.models import Run, Task
@@ -26,6 +27,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
+from app.services.runs.mcp_servers import require_permitted, seal_servers
 from app.services.tasks.reading import retrieve_task
 from app.services.views.runs import retrieve_run
 
@@ -37,8 +39,12 @@ async def require_new_run_allowance(
 ) -> None:
     """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
 
-    Call this before creating the run. It may commit the session's transaction, because the gates may send requests.
+    Check too that the MCP servers are at permitted addresses. Call this before creating the run. It may commit the
+    session's transaction, because the gates may send requests.
     """
+    if body.imported_mcp_servers:
+        await release(session)
+        await require_permitted(body.imported_mcp_servers, clients.destinations)
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
     run_options.require_consistent(body, clients.catalog)
@@ -102,9 +108,10 @@ async def _create(
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
+        encrypted_mcp_servers=seal_servers(clients.cipher, body.imported_mcp_servers),
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
-    if authority.is_personal:
+    if authority.is_personal or new.encrypted_mcp_servers is not None:
         await run_authority.freeze_task(session, run_id, task.id)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None

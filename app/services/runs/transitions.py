@@ -171,6 +171,7 @@ def open_statement() -> Select[Any]:
             artifacts=bindparam("artifacts", type_=Run.artifacts.type),
             sandbox_environment_id=bindparam("sandbox_environment"),
             asked_by_id=bindparam("asked_by"),
+            encrypted_mcp_servers=bindparam("mcp_servers"),
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=bindparam("dispatch"),
@@ -275,6 +276,7 @@ def _moved_values(to: RunStatus, now: Any, event: EventType | None, values: dict
         values["event_count"] = Run.event_count
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
+        values["encrypted_mcp_servers"] = None
     if to is not RunStatus.IN_PROGRESS:
         values |= {"lease_owner": None, "lease_expires_at": None}
         values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)

@@ -1,7 +1,8 @@
 """Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any  # JSON
 from uuid import UUID
@@ -27,7 +28,7 @@ from app.clients.github import GitHubClient
 from app.clients.object_store import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
-from app.run_values import Spent
+from app.run_values import McpServer, Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
 from app.services.code_hosts.credentials import (
@@ -43,6 +44,7 @@ from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import ClaimedRun, Environment, read_claimed_run
+from app.services.runs.mcp_servers import open_servers
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
@@ -149,6 +151,8 @@ async def read_context(
         sessions, partial(_read, run_id=run_id, task_id=task_id, git_url=settings.git_base_url)
     )
     variables = decrypt_variables(run.environment, Cipher(settings.secret_keys))
+    network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
+    servers, network = await _mcp_servers(worker, run, network)
     access = worker.code_hosts.access(
         host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
     )
@@ -178,10 +182,11 @@ async def read_context(
             outbox=exchange.outbox,
             session_file=exchange.session,
         ),
-        network=network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None),
+        network=network,
         sandbox=worker.sandbox,
         environment=worker.environment,
         may_notify=run.may_notify,
+        servers=servers,
     )
     subject = PullRequestSubject(
         repository=run.repository or "",
@@ -190,6 +195,31 @@ async def read_context(
         task_url=task_page(settings.task_url, claim.project_id, task_id),
     )
     return context, Publication(access, subject)
+
+
+async def _mcp_servers(
+    worker: WorkerContext, run: ClaimedRun, network: NetworkRules
+) -> tuple[Sequence[McpServer], NetworkRules]:
+    process = worker.process
+    destinations, ceiling = process.destinations, process.settings.network_ceiling
+    try:
+        imported = open_servers(process.cipher, run.encrypted_mcp_servers)
+    except DecryptionError:
+        raise EnvironmentUnavailable(
+            "The MCP servers of this run cannot be decrypted: the secret that they were kept with is not among "
+            "TASKBEACON_SECRET_KEYS any more. Start the run again."
+        ) from None
+    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in imported))
+    servers = [server for server, is_refused in zip(imported, refused, strict=True) if not is_refused]
+    note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
+    # A run may select such an environment of its person's own.
+    may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
+    return servers, replace(
+        network,
+        servers=[Service.parse(server.url) for server in servers] if may_open else (),
+        policy=destinations.policy,
+        note=" ".join(filter(None, (network.note, note if any(refused) else ""))),
+    )
 
 
 async def _read(

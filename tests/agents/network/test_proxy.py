@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from app.addresses import is_public
+from app.addresses import AddressPolicy, is_public
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
 from tests.support.waiting import patient
@@ -162,6 +162,34 @@ async def test_plain_request_is_sent_on_without_what_concerns_the_proxy(proxy: P
         b"POST /a?b HTTP/1.1\r\nHost: API.example.com\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
     ]
     assert proxy.internet.connected == [(PUBLIC, 80)]
+
+
+async def test_mcp_server_is_reached_where_the_policy_permits_and_is_not_named(
+    server: Server, internet: Internet
+) -> None:
+    internet.names |= {"mcp.example.net": ["10.9.0.1"], "moved.example.net": ["10.8.0.1"]}
+    allowance = Allowance(
+        servers=[
+            Service("mcp.example.net", 8080),
+            Service("moved.example.net", 443),
+            Service("gone.example.net", 443),
+        ],
+        policy=AddressPolicy.parse(("10.9.0.0/16",)),
+    )
+    async with proxy_for(allowance, internet) as proxy:
+        assert b"200" in await proxy.tunnel("mcp.example.net:8080", b"x")
+        for refused, status in (
+            ("mcp.example.net:80", b"403"),
+            ("moved.example.net:443", b"403"),
+            ("gone.example.net:443", b"502"),
+        ):
+            assert status in await proxy.tunnel(refused, b"")
+        assert server.received == [b"x"]
+        assert proxy.reported == [
+            "An imported MCP server was refused: it is not among the hosts that this run may reach.",
+            "An imported MCP server was refused: its name leads to an address that is not public.",
+            "An imported MCP server cannot be reached.",
+        ]
 
 
 async def test_host_below_a_wildcard_is_listed(proxy: Proxy, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Rename a task and a sandbox environment, and switch off one kind of push, with the generated Python client.
+"""Rename a task and an environment, switch off one kind of push, and create a run, with the generated Python client.
 
 Arguments: base URL, key, project id, task id, environment id.
 """
@@ -9,11 +9,17 @@ from uuid import UUID
 
 from taskbeacon_client import AuthenticatedClient
 from taskbeacon_client.api.push import users_notification_preferences_partial_update
+from taskbeacon_client.api.runs import tasks_runs_create
 from taskbeacon_client.api.sandbox_environments import sandbox_environments_partial_update
 from taskbeacon_client.api.tasks import tasks_partial_update, tasks_update
 from taskbeacon_client.models import (
+    McpServerIn,
+    McpServerInHeaders,
+    McpTransport,
     PreferencesIn,
     PreferencesOut,
+    RunCreateIn,
+    RunOut,
     SandboxEnvironmentOut,
     SandboxEnvironmentUpdateIn,
     TaskIn,
@@ -37,3 +43,11 @@ with AuthenticatedClient(base_url=base_url, token=key) as client:
     )
     assert isinstance(preferences, PreferencesOut), preferences
     assert not preferences.completed
+    headers = McpServerInHeaders.from_dict({"Authorization": "Bearer secret"})
+    server = McpServerIn(
+        type_=McpTransport.HTTP, name="issues", url="https://93.184.216.34/mcp", headers=headers
+    )
+    run = tasks_runs_create.sync(
+        project, UUID(task_id), client=client, body=RunCreateIn(imported_mcp_servers=[server])
+    )
+    assert isinstance(run, RunOut), run

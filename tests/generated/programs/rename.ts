@@ -1,4 +1,4 @@
-// Rename a task and a sandbox environment, and switch off one kind of push, with the generated types.
+// Rename a task and an environment, switch off one kind of push, and create a run, with the generated types.
 // Arguments: base URL, key, project id, task id, environment id.
 
 import createClient from "openapi-fetch";
@@ -35,6 +35,17 @@ const completed: boolean = must(
   await client.PATCH("/api/users/@me/notification_preferences", { body: { completed: false } }),
 ).completed;
 
-if (patched !== "Renamed" || put !== "Renamed" || environment !== "Renamed" || completed) {
+const run: string = must(
+  await client.POST("/api/projects/{project_id}/tasks/{task_id}/runs", {
+    params: { path: { project_id, task_id } },
+    body: {
+      imported_mcp_servers: [
+        { type: "http", name: "issues", url: "https://93.184.216.34/mcp", headers: { Authorization: "Bearer secret" } },
+      ],
+    },
+  }),
+).id;
+
+if (!run || patched !== "Renamed" || put !== "Renamed" || environment !== "Renamed" || completed) {
   throw new Error("The answers do not show the changes.");
 }

@@ -23,6 +23,7 @@ def test_columns_with_secrets_are_found_by_their_names() -> None:
         "integrations.encrypted_webhook_secret",
         "user_integrations.encrypted_token",
         "run_credentials.encrypted_token",
+        "runs.encrypted_mcp_servers",
         "sandbox_environments.encrypted_variables",
     }
 

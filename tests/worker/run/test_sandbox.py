@@ -1,24 +1,35 @@
-"""A run in a sandbox environment: what its agent reaches and gets, and that it never runs without it."""
+"""A run in a sandbox environment or with MCP servers: what its agent reaches and gets, and never runs without."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import delete, update
 
+from app.addresses import AddressPolicy
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.proxy import Service
+from app.clients.names import Destinations
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
-from app.models import Run, SandboxEnvironment
+from app.models import Project, Run, SandboxEnvironment
 from app.security import Cipher
 from app.services.runs.claimed_run import Environment
+from app.services.runs.mcp_servers import seal_servers
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.context import decrypt_variables, network_rules
+from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment
+from tests.worker.run.test_earlier_runs import with_agent
+from tests.worker.run.test_notify_user import STATE
 
 SECRET = "swordfish-in-the-moonlight"
 
@@ -211,3 +222,77 @@ async def test_state_alone_gives_a_run_nothing(workshop: Workshop) -> None:
 
     ended = await workshop.read(run)
     assert ended.status == RunStatus.COMPLETED, ended.error_message
+
+
+def look_up(host: str, _port: int) -> Sequence[str]:
+    """As it is when the agent starts: the host has moved since its server was checked."""
+    return {"moved.example.com": ["10.0.0.1"], "wiki.example.com": ["93.184.216.34"]}[host]
+
+
+async def test_agent_gets_and_reaches_those_that_it_takes_and_the_log_does_not_show_them(
+    workshop: Workshop,
+) -> None:
+    received = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi")
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp"
+    servers: list[Any] = [
+        {"type": "http", "name": "issues", "url": url, "headers": {"Authorization": f"Bearer {SECRET}"}},
+        {"type": "http", "name": "moved", "url": "https://moved.example.com/"},
+        {"type": "sse", "name": "wiki", "url": "https://wiki.example.com/"},
+    ]
+    policy = AddressPolicy.parse(("127.0.0.0/8",))
+    shop = with_agent(workshop, scripted_adapter("use_tools")).with_process(
+        destinations=Destinations(policy, look_up)
+    )
+    run = await shop.queued_run(json.dumps([{}]), state=STATE)
+    async with unit_of_work(shop.sessions) as session:
+        environment = await make_sandbox_environment(
+            session, project=shop.project, created_by=shop.owner, network_access_level="trusted"
+        )
+        await session.execute(update(Project).where(Project.id == shop.project.id).values(notify_user=False))
+        await session.execute(
+            update(Run)
+            .where(Run.id == run.id)
+            .values(
+                sandbox_environment_id=environment.id,
+                encrypted_mcp_servers=seal_servers(shop.context.process.cipher, servers),
+            )
+        )
+
+    async with listener:
+        await execute_run(shop.arq_context, run_id=str(run.id))
+
+    done = await shop.read(run)
+    assert (done.status, done.error_message) == (RunStatus.COMPLETED, None)
+    assert done.encrypted_mcp_servers is None
+    [request] = received
+    assert request.startswith(b"POST /mcp HTTP/1.1\r\n")
+    assert f"Authorization: Bearer {SECRET}\r\n".encode() in request
+    assert done.output is not None
+    said = json.loads(done.output["summary"].partition("][")[0] + "]")
+    masked = {"name": "Authorization", "value": "***"}
+    assert said == [{"type": "http", "name": "issues", "url": "***", "headers": [masked]}]
+    log = await log_of(shop, run)
+    for reason in ("their addresses are not public: 1", "the agent lacks their transport: 1"):
+        assert f"Imported MCP servers that are left out, since {reason}" in log
+    for secret in (SECRET, url, "moved", "wiki"):
+        assert secret not in log
+
+
+async def test_run_with_servers_that_cannot_be_decrypted_says_so(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+    async with unit_of_work(workshop.sessions) as session:
+        await session.execute(update(Run).where(Run.id == run.id).values(encrypted_mcp_servers="lost"))
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    done = await workshop.read(run)
+    assert done.status == RunStatus.FAILED
+    assert (done.error_message or "").startswith("The MCP servers of this run cannot be decrypted")
