@@ -43,6 +43,7 @@ _OPERATIONS = {
     ("GET", "/api/projects/{project_id}/tasks"): "tasks_list",
     ("POST", "/api/projects/{project_id}/tasks"): "tasks_create",
     ("GET", "/api/projects/{project_id}/tasks/repositories"): "tasks_repositories_retrieve",
+    ("GET", "/api/projects/{project_id}/tasks/models"): "tasks_models_retrieve",
     ("POST", "/api/projects/{project_id}/tasks/summaries"): "tasks_summaries_create",
     ("GET", "/api/projects/{project_id}/tasks/pinned"): "tasks_pinned_retrieve",
     ("GET", "/api/projects/{project_id}/tasks/search"): "tasks_search_list",

@@ -10,6 +10,7 @@ from app.schemas.tasks import (
     BatchIn,
     BatchOut,
     FoundOut,
+    ModelsOut,
     PinIn,
     PinnedOut,
     PinOut,
@@ -23,6 +24,7 @@ from app.schemas.tasks import (
     TaskPage,
 )
 from app.services.access import visibility as access
+from app.services.runs import options as run_options
 from app.services.tasks import batches, pins, reading, search, writing
 from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
@@ -132,6 +134,21 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
 async def list_repositories(call: TaskRead) -> Json:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
     return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
+
+
+@router.get(
+    "/models",
+    operation_id="tasks_models_retrieve",
+    summary="List models for runs",
+    response_description="The models.",
+    response_model=ModelsOut,
+)
+async def list_models(call: TaskRead) -> Json:
+    """Return the models that clients can offer to people, of all agents that runs may request.
+
+    An empty list says that no model is known: clients then use a default of their own.
+    """
+    return Json({"models": run_options.list_models(call.process.catalog)})
 
 
 @router.post(

@@ -8,7 +8,13 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
-from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
+from app.enums import (
+    Environment,
+    OriginProduct,
+    ReasoningEffort,
+    RunStatus,
+    SignalReportRelationship,
+)
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
     Boolean,
@@ -257,6 +263,24 @@ class RepositoriesOut(TypedDict):
     """The repositories of the tasks that the caller can see."""
 
     repositories: Annotated[list[str], doc("Distinct and sorted.", ["taskbeacon/taskbeacon"])]
+
+
+class ModelOut(TypedDict):
+    """A model that clients can offer to people for a run; a run may request others too."""
+
+    runtime_adapter: Annotated[str, doc("The agent that uses the model.", "claude")]
+    model: Annotated[str, doc("The name to request it by.", "claude-sonnet-5")]
+    display_name: Annotated[str, doc("The name for people.", "Claude Sonnet 5")]
+    supported_efforts: Annotated[
+        list[ReasoningEffort],
+        doc("In rising order; empty for a model without effort control.", ["low", "high"]),
+    ]
+
+
+class ModelsOut(TypedDict):
+    """The models that clients can offer to people."""
+
+    models: list[ModelOut]
 
 
 class SummariesIn(Input):

@@ -55,7 +55,7 @@ def path_uuid(request: Request, name: str) -> UUID:
 
 
 # Fixed paths in the place of a task's id.
-_BESIDE_TASKS = frozenset({"bulk", "pinned", "repositories", "search", "summaries"})
+_BESIDE_TASKS = frozenset({"bulk", "models", "pinned", "repositories", "search", "summaries"})
 
 
 def task_id_of(request: Request) -> UUID:

@@ -94,6 +94,13 @@ class EffortRule(_Data):
     efforts: Annotated[tuple[ReasoningEffort, ...], Field(max_length=10)]
 
 
+class OfferedModel(_Data):
+    """A model of an agent that clients offer to people; runs may request others too."""
+
+    name: Word
+    display_name: Word
+
+
 class HomeFile(_Data):
     """A file to write into the agent's home before the agent starts; `path` is relative to the home.
 
@@ -160,6 +167,7 @@ class Adapter(_Data):
     permission_modes: dict[PermissionMode, Annotated[ModeRule, BeforeValidator(_mode_rule)]] = {}
     default_mode: Word | None = None  # the agent's own name for the mode of runs that request none
     efforts: Annotated[tuple[EffortRule, ...], Field(max_length=_MOST)] = ()  # the first match applies
+    models: Annotated[tuple[OfferedModel, ...], Field(max_length=_MOST)] = ()
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
     failure_mark: FailureMark | None = None

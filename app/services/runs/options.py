@@ -7,6 +7,7 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
+from app.schemas.tasks import ModelOut
 from app.services.run_facts import AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
@@ -49,6 +50,20 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
             f"Invalid choice '{mode}' for runtime_adapter '{adapter.name}'. Supported values: {values}.",
             attr="initial_permission_mode",
         )
+
+
+def list_models(catalog: Catalog) -> list[ModelOut]:
+    """Return the models that clients offer to people, of all agents that runs may request."""
+    return [
+        {
+            "runtime_adapter": adapter.name,
+            "model": model.name,
+            "display_name": model.display_name,
+            "supported_efforts": list(adapter.supported_efforts(model.name)),
+        }
+        for adapter in (catalog.adapters[name] for name in catalog.choices)
+        for model in adapter.models
+    ]
 
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:

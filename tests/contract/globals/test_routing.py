@@ -111,7 +111,7 @@ async def test_options_names_the_methods(
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        *((name, "GET, HEAD, OPTIONS") for name in ("repositories", "pinned", "search")),
+        *((name, "GET, HEAD, OPTIONS") for name in ("models", "repositories", "pinned", "search")),
         *((name, "OPTIONS, POST") for name in ("summaries", "bulk")),
     ],
 )

@@ -20,6 +20,7 @@ command = ["goose", "acp"]
 install = "Install goose."
 provider = "block"
 permission_modes = { plan = "chat" }
+models = [{ name = "deep-1", display_name = "Deep 1" }]
 efforts = [{ models = "deep-.+", efforts = ["low", "max"] }]
 """
 
@@ -46,6 +47,14 @@ async def test_agent_without_a_provider_has_none(client: httpx.AsyncClient, task
 
     assert response.status_code == 201
     assert "provider" not in response.json()["state"]
+
+
+async def test_models_of_enabled_agents_are_listed(client: httpx.AsyncClient, tasks_url: str) -> None:
+    rows = (await client.get(f"{tasks_url}/models")).json()["models"]
+
+    deep = {"model": "deep-1", "display_name": "Deep 1", "supported_efforts": ["low", "max"]}
+    assert {"runtime_adapter": "goose", **deep} in rows
+    assert {row["runtime_adapter"] for row in rows} == {"claude", "codex", "goose"}, "gemini is not enabled"
 
 
 GOOSE = {"runtime_adapter": "goose"}

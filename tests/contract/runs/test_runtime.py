@@ -65,3 +65,33 @@ async def test_each_model_takes_its_own_efforts(client: httpx.AsyncClient, run_u
             )
             response = await client.post(run_url, json=body)
             assert_invalid(response, "reasoning_effort", "invalid_input", detail)
+
+
+async def test_each_model_that_is_listed_can_be_used(
+    client: httpx.AsyncClient, tasks_url: str, task_url: str
+) -> None:
+    """Contract 6.8: with each effort that its row has, and with no other."""
+    for slash in ("", "/"):
+        response = await client.get(f"{tasks_url}/models{slash}")
+        assert response.status_code == 200
+    answer = response.json()
+    assert set(answer) == {"models"}
+    rows = answer["models"]
+    assert len({(row["runtime_adapter"], row["model"]) for row in rows}) == len(rows)
+    assert {row["runtime_adapter"] for row in rows} == {"claude", "codex"}
+    assert any(row["supported_efforts"] == [] for row in rows)
+    for row in rows:
+        assert set(row) == {"runtime_adapter", "model", "display_name", "supported_efforts"}
+        assert row["display_name"]
+        assert row["supported_efforts"] == [
+            effort for effort in EFFORTS if effort in row["supported_efforts"]
+        ]
+        wish = {"runtime_adapter": row["runtime_adapter"], "model": row["model"]}
+        assert (await client.post(f"{task_url}/runs", json=wish)).status_code == 201
+        for effort in EFFORTS:
+            response = await client.post(f"{task_url}/runs", json={**wish, "reasoning_effort": effort})
+            with concerning(row | {"effort": effort}):
+                if effort in row["supported_efforts"]:
+                    assert response.status_code == 201
+                else:
+                    assert_invalid(response, "reasoning_effort", "invalid_input")

@@ -88,6 +88,7 @@ PROJECT_ROUTES = (
     Route("GET", _TASKS, Scope.TASK_READ),
     Route("POST", _TASKS, Scope.TASK_WRITE, 201, body={"title": "made"}),
     Route("GET", _TASKS + "/repositories", Scope.TASK_READ),
+    Route("GET", _TASKS + "/models", Scope.TASK_READ),
     Route("POST", _TASKS + "/summaries", Scope.TASK_READ, body={"ids": [_ANY_ID]}),
     Route("GET", _TASKS + "/pinned", Scope.TASK_READ),
     Route("GET", _TASKS + "/search", Scope.TASK_READ, query="q=a"),
