@@ -22,6 +22,22 @@ _MAX_VALUE = 32 * 1024
 _MAX_VALUES = 256 * 1024
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# Obeyed by a program's loader or interpreter, or set by the service. In upper case.
+_REFUSED_PREFIXES = ("LD_", "DYLD_", "TASKBEACON_", "BASH_FUNC_")
+_REFUSED = frozenset(
+    {
+        "NODE_OPTIONS",
+        "BASH_ENV",
+        "ENV",
+        "PYTHONSTARTUP",
+        "PYTHONHOME",
+        "PERL5OPT",
+        "RUBYOPT",
+        "JAVA_TOOL_OPTIONS",
+        "_JAVA_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+    }
+)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 # The last label starts with a letter, so that an IP address in any notation is not accepted as a name.
 _DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
@@ -57,6 +73,8 @@ class _Variables(JsonObject):
                     f"Invalid environment variable key: {name[:_MAX_NAME]!r}. Must match [A-Za-z_][A-Za-z0-9_]* "
                     f"and have no more than {_MAX_NAME} characters.",
                 )
+            if name.upper().startswith(_REFUSED_PREFIXES) or name.upper() in _REFUSED:
+                raise fail("invalid_input", f"The environment variable {name} is reserved.")
             if not isinstance(text, str):
                 raise fail("invalid_input", f"The value of {name} is not a string.")
             length = len(text.encode(errors="surrogatepass"))

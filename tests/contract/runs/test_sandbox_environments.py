@@ -143,6 +143,30 @@ class TestCreate:
         assert_invalid(await client.post(environments_url, json={}), "name", "required")
         assert_page(await client.get(environments_url), count=0)
 
+    async def test_variable_that_a_loader_obeys_is_refused_and_named(
+        self, client: httpx.AsyncClient, make: Make, owner: User, environments_url: str
+    ) -> None:
+        """Contract 13.18; stored ones keep working, and neighbours of their names stay allowed."""
+        stored = await make(owner, encrypted_variables={"LD_PRELOAD": "x"})
+        url = f"{environments_url}/{stored.id}"
+        refused = ("LD_PRELOAD", "dyld_x", "Taskbeacon_URL", "BASH_FUNC_x", "Node_Options", "BASH_ENV", "ENV")
+        more = ("PYTHONSTARTUP", "PYTHONHOME", "PERL5OPT", "RUBYOPT", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS")
+        for name in (*refused, *more, "JDK_JAVA_OPTIONS"):
+            variables = {"environment_variables": {"A": "1", name: SECRET}}
+            for response in (
+                await client.post(environments_url, json={"name": "x", **variables}),
+                await client.patch(url, json=variables),
+            ):
+                assert_invalid(response, "environment_variables", "invalid_input")
+                assert name in response.json()["detail"]
+                assert SECRET not in response.text
+        assert (await client.patch(url, json={"name": "y"})).json()["environment_variable_keys"] == [
+            "LD_PRELOAD"
+        ]
+        allowed = {"PYTHONPATH": "", "PATH": "", "NODE_ENV": "", "ENVIRONMENT": "", "OLD_PRELOAD": ""}
+        response = await client.patch(url, json={"environment_variables": allowed})
+        assert response.json()["environment_variable_keys"] == sorted(allowed)
+
     async def test_refused_value_is_not_repeated(
         self, client: httpx.AsyncClient, environments_url: str
     ) -> None:
