@@ -62,6 +62,8 @@ class Task(Base):
     archived: Mapped[bool]
     archived_at: Mapped[datetime | None]
     ci_prompt: Mapped[str | None]
+    # Options of the first run, from the task's creation: a JSON object, encrypted, until that run takes them.
+    encrypted_hints: Mapped[str | None]
 
     # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/lifecycle.py:
     # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.

@@ -18,13 +18,16 @@ from app.schemas.tasks import (
     SearchQuery,
     SummariesIn,
     SummaryPage,
+    TaskCreateIn,
     TaskIn,
     TaskListQuery,
     TaskOut,
     TaskPage,
+    TaskWithRunOut,
 )
 from app.services.access import visibility as access
 from app.services.runs import options as run_options
+from app.services.runs import start
 from app.services.tasks import batches, pins, reading, search, writing
 from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
@@ -35,7 +38,7 @@ from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-_FIELDS = tuple(TaskIn.model_fields)
+_FIELDS = tuple(TaskCreateIn.model_fields)
 
 
 class _TaskReader(BodyReader):
@@ -78,7 +81,7 @@ class _ChangeReader(_TaskReader):
             raise
 
 
-TaskBody = Annotated[TaskIn, Depends(_TaskReader(TaskIn))]
+TaskBody = Annotated[TaskCreateIn, Depends(_TaskReader(TaskCreateIn))]
 TaskChange = Annotated[TaskIn, Depends(_ChangeReader(TaskIn))]
 
 
@@ -114,13 +117,17 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
     summary="Create a task",
     response_description="The new task.",
     status_code=201,
-    response_model=TaskOut,
+    response_model=TaskWithRunOut,
 )
 async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
-    """Create a task. Every field is optional. This starts no run: use `POST …/tasks/{task_id}/run`."""
+    """Create a task. Every field is optional.
+
+    This starts no run, unless `start_run` or `scheduled_at` says so: use `POST …/tasks/{task_id}/run`. A run that is
+    refused, by a usage limit for example, does not prevent the task: `run` is null then, and `run_error` says why.
+    """
+    creation = start.TaskCreation(call.session, call.caller, body, call.process)
     return await once(
-        lambda: writing.create_task(call.session, call.caller, body, store=call.process.store),
-        status_code=201,
+        creation.perform, status_code=201, first=creation.ask_gates if creation.is_gated else None
     )
 
 

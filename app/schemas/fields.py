@@ -360,9 +360,12 @@ class Items:
 
     max_length: int
     empty: bool = True
+    null: bool = False
 
     def _check(self, value: Any) -> Any:
         if value is None:
+            if self.null:
+                return None
             raise fail("null", "This field may not be null.")
         if not isinstance(value, list):
             raise fail("not_a_list", f'Expected a list of items but got type "{type(value).__name__}".')

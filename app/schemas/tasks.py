@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NotRequired
 from uuid import UUID
 
 from pydantic import Field
@@ -24,12 +24,14 @@ from app.schemas.fields import (
     Integer,
     Items,
     Json,
+    OpenChoice,
     Text,
+    Timestamp,
     Uuid,
     check_repository,
     fail,
 )
-from app.schemas.runs.runs import RunOut
+from app.schemas.runs.runs import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
 from app.schemas.users import UserBasic
 
 _MAX_SUMMARIES = 5000
@@ -168,6 +170,67 @@ class TaskIn(Input):
     ] = None
 
 
+class TaskCreateIn(TaskIn):
+    """A request for a new task, and for how its first run is to be. Every field is optional.
+
+    The fields from `branch` on are never shown. The first run of the task takes them where its own request is silent.
+    """
+
+    examples: ClassVar = {
+        **TaskIn.examples,
+        "Started at once, with Claude": {
+            "description": "Fix the typo on the login page.",
+            "runtime_adapter": "claude",
+            "model": "claude-sonnet-5",
+            "start_run": True,
+        },
+    }
+
+    branch: Annotated[
+        str | None, Text(max_length=LONGEST_BRANCH, null=True), doc("Branch that the first run starts from.")
+    ] = None
+    runtime_adapter: Annotated[
+        str | None,
+        OpenChoice(max_length=40, null=True),
+        doc("The agent of the first run; needs `model` too.", "claude"),
+    ] = None
+    model: Annotated[
+        str | None,
+        Text(max_length=255, null=True),
+        doc("The model of the first run; needs `runtime_adapter` too."),
+    ] = None
+    reasoning_effort: Annotated[
+        ReasoningEffort | None,
+        Choice(of=ReasoningEffort, null=True),
+        doc("An effort that the model supports."),
+    ] = None
+    pending_user_message: Annotated[
+        str | None,
+        Text(max_length=MAX_MESSAGE, null=True, blank_is_absent=True),
+        doc("A message for the agent of the first run, after the task's description."),
+    ] = None
+    pending_user_artifact_ids: Annotated[
+        list[Annotated[str, Text(max_length=128)]] | None,
+        Items(max_length=MAX_ARTIFACTS, null=True),
+        doc("Accepted without effect."),
+    ] = None
+    auto_publish: Annotated[bool | None, Boolean(null=True), doc("Accepted without effect.")] = None
+    sandbox_environment_id: Annotated[
+        UUID | None, Uuid(null=True), doc("Sandbox environment of the first run.")
+    ] = None
+    custom_image_id: Annotated[UUID | None, Uuid(null=True), doc("Accepted without effect.")] = None
+    start_run: Annotated[
+        bool,
+        Boolean(),
+        doc("Whether to start a cloud run of the task. The response then has `run` and `run_error`."),
+    ] = False
+    scheduled_at: Annotated[
+        datetime | None,
+        Timestamp(null=True),
+        doc("Starts the cloud run at this time, at most 90 days ahead; without a zone it is UTC."),
+    ] = None
+
+
 _WORD = Text(blank_is_absent=True, null=True)
 
 
@@ -251,6 +314,13 @@ class TaskOut(TypedDict):
     ci_prompt: Annotated[
         str | None, doc("The instructions for the agent when the checks of its branch fail.")
     ]
+
+
+class TaskWithRunOut(TaskOut):
+    """A new task. With `start_run` or `scheduled_at` it has two more keys."""
+
+    run: NotRequired[Annotated[RunOut | None, doc("The run; null if it was refused.")]]
+    run_error: NotRequired[Annotated[str | None, doc("Why there is no run; null if there is one.")]]
 
 
 class TaskPage(ListPage):

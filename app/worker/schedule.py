@@ -21,6 +21,7 @@ from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_counts import fold_counts
 from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.start_scheduled import start_scheduled
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_events import sweep_events
 from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
@@ -62,6 +63,7 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
         work=execute_run, queue=QUEUE_NAME, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS
     )
     yield _Job(work=recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
+    yield _Job(work=start_scheduled, seconds=range(0, 60, 5))
     # Also at the start, since it writes the bucket's rules.
     yield hourly(work=sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
     yield _Job(work=fetch_receipts, seconds=(5,))

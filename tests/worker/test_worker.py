@@ -210,6 +210,25 @@ async def test_runs_survive_an_emptied_redis(
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
 
 
+async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: ArqQueue) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+    async with unit_of_work(workshop.sessions) as session:
+        times = {"scheduled_at": utcnow(), "dispatch_requested_at": None}
+        values = {"status": RunStatus.NOT_STARTED, **times}
+        await session.execute(update(Run).where(Run.id == run.id).values(values))
+    context = replace(workshop.context, process=with_queue(workshop, arq_queue))
+
+    async def is_queued() -> bool:
+        return (await workshop.read(run)).status == RunStatus.QUEUED
+
+    async with perform_chores(context):
+        # Within five seconds by the clock.
+        await eventually(is_queued)
+
+    await work_until_idle(workshop, arq_queue)
+    assert (await workshop.read(run)).status == RunStatus.COMPLETED
+
+
 async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots(
     workshop: Workshop, arq_queue: ArqQueue
 ) -> None:

@@ -29,6 +29,14 @@ class Run(Base):
             "dispatch_requested_at",
             postgresql_where=text("status = 'queued' AND dispatch_requested_at IS NOT NULL"),
         ),
+        # For the sweep: runs that begin at a later time.
+        Index(
+            "ix_runs_scheduled",
+            "scheduled_at",
+            postgresql_where=text(
+                "status = 'not_started' AND scheduled_at IS NOT NULL AND dispatch_requested_at IS NULL"
+            ),
+        ),
         # Runs that workers perform: of a project, to count them; of all projects, which are few, to find lapsed leases.
         Index(
             "ix_runs_held",
@@ -80,6 +88,8 @@ class Run(Base):
     updated_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
 
+    # When a worker is to be requested, if that was set at creation.
+    scheduled_at: Mapped[datetime | None]
     # When a worker was requested; NULL for runs that a client performs itself (contract 13.1).
     dispatch_requested_at: Mapped[datetime | None]
     # The job that holds the run, and the end of its lease without a heartbeat; `attempts` counts the claims.
@@ -97,6 +107,16 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
     waits: ColumnElement[bool] = (
         run.status == constant(RunStatus.QUEUED)
     ) & run.dispatch_requested_at.is_not(None)
+    return waits
+
+
+def is_scheduled(run: Any = Run) -> ColumnElement[bool]:
+    """Return the condition for runs that wait for the time for which they were created."""
+    waits: ColumnElement[bool] = (
+        (run.status == constant(RunStatus.NOT_STARTED))
+        & run.scheduled_at.is_not(None)
+        & run.dispatch_requested_at.is_(None)
+    )
     return waits
 
 

@@ -26,15 +26,15 @@ from app.schemas.staged_artifacts import ArtifactOut
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15
-_MAX_ARTIFACTS = 100
+MAX_ARTIFACTS = 100
 _MAX_REASON = 500
-_MAX_MESSAGE = 1_000_000
+MAX_MESSAGE = 1_000_000
 _MAX_KEYS = 1000
 _MAX_RELAYED = 10_000
 _MAX_PARTS = 100
 _Message = Annotated[
     str | None,
-    Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
+    Text(max_length=MAX_MESSAGE, blank_is_absent=True),
     doc("A message for the agent, after the task's description."),
 ]
 
@@ -67,7 +67,7 @@ class RunIn(Input):
     pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
-        Items(max_length=_MAX_ARTIFACTS),
+        Items(max_length=MAX_ARTIFACTS),
         doc("Staged artifacts of this task to hand to the agent."),
     ] = []
     sandbox_environment_id: Annotated[UUID | None, Uuid(), doc("Sandbox environment to run in.")] = None
@@ -159,7 +159,7 @@ class StartIn(Input):
     pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
-        Items(max_length=_MAX_ARTIFACTS),
+        Items(max_length=MAX_ARTIFACTS),
         doc("Files of this run to hand to the agent."),
     ] = []
 
@@ -195,7 +195,7 @@ class RunUpdateIn(Input):
     ] = None
     error_message: Annotated[
         str | None,
-        Text(max_length=_MAX_MESSAGE, null=True, blank=True),
+        Text(max_length=MAX_MESSAGE, null=True, blank=True),
         doc("The reason of the failure, as a text that people can act on."),
     ] = None
 
@@ -329,6 +329,9 @@ class RunOut(TypedDict):
     created_at: datetime
     updated_at: datetime
     completed_at: Annotated[datetime | None, doc("When the run reached a final status.")]
+    scheduled_at: Annotated[
+        datetime | None, doc("The time for which the run was created; null if it could begin at once.")
+    ]
 
 
 class RunPage(ListPage):

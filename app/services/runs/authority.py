@@ -217,6 +217,19 @@ async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID |
             raise RunRefused(_INVALID_ENVIRONMENT)
 
 
+async def require_usable_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
+    """Check that a run that the caller starts may use a sandbox environment."""
+    usable = select(SandboxEnvironment.id).where(
+        SandboxEnvironment.id == environment_id, usable_environment(caller.project.id, caller.user_id)
+    )
+    if await session.scalar(usable) is None:
+        raise InvalidInput(
+            f'Invalid pk "{environment_id}" - object does not exist.',
+            code="does_not_exist",
+            attr=SANDBOX_ENVIRONMENT,
+        )
+
+
 def _unauthorized(detail: str) -> InvalidInput:
     return InvalidInput(detail, code="github_authorization_required", attr=AUTHORSHIP)
 

@@ -27,7 +27,7 @@ the commit (services/run_log/events.py).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -52,8 +52,9 @@ from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunReason, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
-from app.models import Run, RunLogState
+from app.models import Run, RunLogState, Task
 from app.models.base import constant
+from app.models.runs.runs import is_scheduled
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
@@ -103,6 +104,8 @@ class NewRun:
     asked_by_id: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     encrypted_mcp_servers: str | None = None
+    # When a worker is to be requested. Until then the run has not started.
+    scheduled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +120,10 @@ class RunEnd:
 
 
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
-    """Create a queued run as the task's latest run and return its id (contract 13.1).
+    """Create a queued or scheduled run as the task's latest run and return its id (contract 13.1).
 
-    `dispatch` says whether a worker is to perform the run, instead of the client. The caller holds the lock on the
-    task's row, so that concurrent runs of one task are created one after the other.
+    `dispatch` requests a worker for the run at once. The caller holds the lock on the task's row, so that concurrent
+    runs of one task are created one after the other.
     """
     run_id, now = new_id(), utcnow()
     values = {
@@ -137,8 +140,9 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         "mcp_servers": new.encrypted_mcp_servers,
         "now": now,
         "dispatch": now if dispatch else None,
+        "scheduled": new.scheduled_at,
     }
-    opened = await _OPEN.one(session, values)
+    opened = await (_SCHEDULE if new.scheduled_at else _OPEN).one(session, values)
     announce_state(session, events, opened.run, opened=True)
     await publish_recorded(session, [opened.recorded])
     return run_id
@@ -196,6 +200,31 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
         .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
         .values(dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), updated_at=now)
     )
+
+
+async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents) -> tuple[list[UUID], int]:
+    """Request workers for at most `most` scheduled runs whose time has come. The caller also puts jobs on the queue.
+
+    Return the ids of the queued runs, and the number of runs that were found: a run of a deleted task is not queued,
+    and loses its time. Rows that another transaction has locked are left for the next call.
+    """
+    now = utcnow()
+    due = (
+        select(Run.id, Task.deleted)
+        .join(Task, Task.id == Run.task_id)
+        .where(is_scheduled(), Run.scheduled_at <= now)
+        .order_by(Run.scheduled_at)
+        .limit(most)
+        # The tasks too: the statement below changes them, in another order than others lock them in.
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    found = (await session.execute(due)).all()
+    if dropped := [run_id for run_id, is_deleted in found if is_deleted]:
+        await session.execute(update(Run).where(Run.id.in_(dropped)).values(scheduled_at=None))
+    begun = [run_id for run_id, is_deleted in found if not is_deleted]
+    if begun:
+        await transition(session, events, RunStatus.QUEUED, Run.id.in_(begun), dispatch_requested_at=now)
+    return begun, len(found)
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
@@ -397,7 +426,8 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
     return [row.run.id for row in failed]
 
 
-_OPEN = Prepared(open_statement(), OpenedRun)
+_OPEN = Prepared(open_statement(RunStatus.QUEUED), OpenedRun)
+_SCHEDULE = Prepared(open_statement(RunStatus.NOT_STARTED), OpenedRun)
 _CLAIM = Prepared(claim_statement(), MovedRun)
 _CLAIM_WITHIN = Prepared(
     claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))), MovedRun

@@ -7,7 +7,7 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
-from app.schemas.tasks import ModelOut
+from app.schemas.tasks import ModelOut, TaskCreateIn
 from app.services.run_facts import AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
@@ -25,6 +25,11 @@ _INHERITED = (
     "snapshot_external_id",
     SANDBOX_ENVIRONMENT,
 )
+
+# The agent of a run, taken from the hints together or not at all.
+_RUNTIME = frozenset({"runtime_adapter", "model", "reasoning_effort"})
+# The fields of a request for a task that hint how its first run is to be.
+_HINTS = ("branch", *sorted(_RUNTIME), "pending_user_message", "sandbox_environment_id")
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
@@ -50,6 +55,21 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
             f"Invalid choice '{mode}' for runtime_adapter '{adapter.name}'. Supported values: {values}.",
             attr="initial_permission_mode",
         )
+
+
+def hints_of(body: TaskCreateIn) -> dict[str, Any]:
+    """Return what a request for a task hints for the task's first run, as the request for that run would name it."""
+    return {name: value for name in _HINTS if (value := getattr(body, name)) is not None}
+
+
+def with_hints(body: RunIn, hints: RunIn) -> RunIn:
+    """Return the options of a task's first run: those of its request, and where that is silent, the task's hints."""
+    names = set(hints.model_fields_set)
+    if any(getattr(body, name) is not None for name in _RUNTIME):
+        names -= _RUNTIME
+    return body.model_copy(
+        update={name: getattr(hints, name) for name in names if getattr(body, name) is None}
+    )
 
 
 def list_models(catalog: Catalog) -> list[ModelOut]:

@@ -1,5 +1,6 @@
 """Create runs, and request a worker for new and existing ones (contract 5.8, 6.4, 9, 13.1)."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
+from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
-from app.errors import RunRefused, StateRefused
+from app.errors import InvalidInput, RunRefused, StateRefused, UsageLimitExceeded
 from app.models import Run, Task
 from app.schemas.fields import parse_uuid
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
-from app.schemas.tasks import TaskOut
+from app.schemas.tasks import TaskCreateIn, TaskOut, TaskWithRunOut
+from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
@@ -28,9 +31,13 @@ from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
 from app.services.runs.mcp_servers import require_permitted, seal_servers
+from app.services.sweeping import until_none_is_left
 from app.services.tasks.reading import retrieve_task
+from app.services.tasks.writing import create_task, require_references
 from app.services.views.runs import retrieve_run
 
+_MOST_AHEAD = timedelta(days=90)
+_SCHEDULED_AT_ONCE = 200
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
 
 
@@ -56,16 +63,94 @@ def _environment_of(body: RunIn) -> Environment:
 
 
 async def start_cloud_run(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    clients: ServiceClients,
+    *,
+    scheduled_at: datetime | None = None,
 ) -> TaskOut:
     """Create a cloud run, which a worker performs, and request a worker after the commit; return the run's task.
 
     See contract 5.8. A task may have several active runs. If the queue does not answer, a sweep puts the run on the
-    queue later.
+    queue later. With `scheduled_at` a sweep requests the worker then.
     """
-    run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
-    enqueue_run_after_commit(session, clients.queue, run_id)
+    dispatch = scheduled_at is None
+    run_id = await _create(
+        session, caller, task_id, body, clients, dispatch=dispatch, scheduled_at=scheduled_at
+    )
+    if dispatch:
+        enqueue_run_after_commit(session, clients.queue, run_id)
     return await retrieve_task(session, caller, task_id, store=clients.store)
+
+
+class TaskCreation:
+    """A request for a new task, which may start or schedule the first run of the task (contract 5.2)."""
+
+    def __init__(
+        self, session: AsyncSession, caller: Principal, body: TaskCreateIn, clients: ServiceClients
+    ) -> None:
+        self._session = session
+        self._caller = caller
+        self._body = body
+        self._clients = clients
+        self._hints = run_options.hints_of(body)
+        self._starts = body.start_run or body.scheduled_at is not None
+        self._refusal: str | None = None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether usage gates decide about the run, so that `ask_gates` must be called before `perform`."""
+        return self._starts and bool(self._clients.gates)
+
+    async def ask_gates(self) -> None:
+        """Ask the usage gates whether the run may start. This commits the session's transaction."""
+        await self._check()
+        await release(self._session)
+        try:
+            await usage_gates.require_allowance(
+                self._clients.gates, project_id=self._caller.project.id, user_id=self._caller.user_id
+            )
+        except UsageLimitExceeded as error:
+            self._refusal = error.body["error"]
+
+    async def perform(self) -> TaskOut:
+        """Create the task, and the run if one was requested. A refused run does not prevent the task."""
+        await self._check()
+        encrypted = self._clients.cipher.encrypt(orjson.dumps(self._hints).decode()) if self._hints else None
+        task = await create_task(
+            self._session, self._caller, self._body, store=self._clients.store, encrypted_hints=encrypted
+        )
+        return await self._with_run(task) if self._starts else task
+
+    async def _check(self) -> None:
+        await require_references(self._session, self._caller, self._body)
+        if self._hints:
+            run = RunIn.model_validate(self._hints)
+            run_options.require_consistent(run, self._clients.catalog)
+            run_options.require_effort(run_options.requested_state(run), self._clients.catalog)
+        if self._body.sandbox_environment_id is not None:
+            await run_authority.require_usable_environment(
+                self._session, self._caller, self._body.sandbox_environment_id
+            )
+        if self._body.scheduled_at is not None:
+            ahead = self._body.scheduled_at - utcnow()
+            if not timedelta() < ahead <= _MOST_AHEAD:
+                raise InvalidInput(
+                    f"Must be in the future, at most {_MOST_AHEAD.days} days ahead.", attr="scheduled_at"
+                )
+
+    async def _with_run(self, task: TaskOut) -> TaskWithRunOut:
+        scheduled_at, refusal = self._body.scheduled_at, self._refusal
+        try:
+            if refusal is None:
+                task = await start_cloud_run(
+                    self._session, self._caller, task["id"], RunIn(), self._clients, scheduled_at=scheduled_at
+                )
+        except (InvalidInput, RunRefused) as error:
+            refusal = error.body["detail"]
+        return {**task, "run": task["latest_run"], "run_error": refusal}
 
 
 async def create_run(
@@ -84,11 +169,16 @@ async def _create(
     clients: ServiceClients,
     *,
     dispatch: bool,
+    scheduled_at: datetime | None = None,
 ) -> UUID:
     catalog, environment = clients.catalog, _environment_of(body)
     run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
-    state = await _state(session, task, body, catalog)
+    options = body
+    if task.encrypted_hints is not None:
+        hints = orjson.loads(clients.cipher.decrypt(task.encrypted_hints))
+        options = run_options.with_hints(body, RunIn.model_validate(hints))
+    state = await _state(session, task, options, catalog)
     run_options.require_effort(state, catalog)
     environment_id = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
     authority = await run_authority.authorize_new_run(
@@ -108,10 +198,11 @@ async def _create(
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        encrypted_mcp_servers=seal_servers(clients.cipher, body.imported_mcp_servers),
+        encrypted_mcp_servers=seal_servers(clients.cipher, options.imported_mcp_servers),
+        scheduled_at=scheduled_at,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
-    if authority.is_personal or new.encrypted_mcp_servers is not None:
+    if authority.is_personal or new.encrypted_mcp_servers is not None or scheduled_at is not None:
         await run_authority.freeze_task(session, run_id, task.id)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
@@ -133,6 +224,23 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state, catalog)
+
+
+async def start_scheduled_runs(clients: ServiceClients) -> int:
+    """Put the scheduled runs whose time has come on the queue, each once; return how many were found.
+
+    Any number of processes may do so at once. If one ends before a run is on the queue, another sweep puts it there.
+    """
+
+    async def start_some(session: AsyncSession) -> int:
+        begun, found = await run_lifecycle.queue_scheduled(
+            session, most=_SCHEDULED_AT_ONCE, events=clients.events
+        )
+        for run_id in begun:
+            enqueue_run_after_commit(session, clients.queue, run_id)
+        return found
+
+    return await until_none_is_left(clients.sessions, start_some)
 
 
 async def start_run(

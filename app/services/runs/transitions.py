@@ -77,7 +77,7 @@ log = structlog.get_logger(__name__)
 
 class OpenedRun(NamedTuple):
     run: RunState
-    recorded: Recorded
+    recorded: Recorded | None
 
 
 async def transition(
@@ -146,8 +146,12 @@ def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunS
         announce_state(session, events, run)
 
 
-def open_statement() -> Select[Any]:
-    """Return the statement that creates a queued run as its task's latest run, and records the event `run.queued`."""
+def open_statement(status: RunStatus) -> Select[Any]:
+    """Return the statement that creates a run as its task's latest run, and records the event of its status, if any.
+
+    The run has taken the hints of the task, if it is its first.
+    """
+    event = EVENT_OF.get(status)
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
     # read in the same microsecond or differ a little (contract 9.4).
@@ -163,7 +167,7 @@ def open_statement() -> Select[Any]:
             id=bindparam("run"),
             task_id=bindparam("task"),
             project_id=bindparam("project"),
-            status=RunStatus.QUEUED,
+            status=status,
             environment=bindparam("environment"),
             branch=bindparam("branch"),
             state=bindparam("state", type_=Run.state.type),
@@ -175,20 +179,26 @@ def open_statement() -> Select[Any]:
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=bindparam("dispatch"),
-            event_count=1,
+            scheduled_at=bindparam("scheduled", type_=Run.scheduled_at.type),
+            event_count=int(event is not None),
         )
         .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
         .cte("opened")
     )
-    recorded = record_status(opened, EVENT_OF[RunStatus.QUEUED])
+    shown: dict[str, Any] = {
+        "latest_run_id": opened.c.id,
+        "latest_run_status": opened.c.status,
+        "encrypted_hints": null(),
+    }
+    if event is not None:
+        shown |= moved_to(opened.c.updated_at)
     mirrored = (
-        update(Task)
-        .where(Task.id == opened.c.task_id)
-        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status, **moved_to(opened.c.updated_at))
-        .returning(Task.id)
-        .cte("mirrored")
+        update(Task).where(Task.id == opened.c.task_id).values(shown).returning(Task.id).cte("mirrored")
     )
     state = [opened.c[name] for name in RunState._fields]
+    if event is None:
+        return select(*state, *NO_EVENT).add_cte(mirrored)
+    recorded = record_status(opened, event)
     return select(*state, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored)
 
 

@@ -118,5 +118,5 @@ def _set_archived_statement() -> Select[Any]:
 
 _NOW = bindparam("now", type_=Task.updated_at.type)
 _SET_ARCHIVED = Prepared(_set_archived_statement(), _Found)
-_DELETED = _change(*_ASKED_FOR, deleted=True, deleted_at=_NOW)
+_DELETED = _change(*_ASKED_FOR, deleted=True, deleted_at=_NOW, encrypted_hints=None)
 _DELETE = Prepared(select(*recorded_columns(task_event_cte(_DELETED, EventType.TASK_DELETED))), Recorded)

@@ -64,6 +64,7 @@ _WRITTEN_AT_CREATION = (
     "signal_report_id",
     "archived",
     "archived_at",
+    "encrypted_hints",
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = literal_int(1), literal_int(0)
@@ -171,14 +172,19 @@ class _Written(NamedTuple):
 
 
 async def create_task(
-    session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
+    session: AsyncSession,
+    caller: Principal,
+    body: TaskIn,
+    *,
+    store: ObjectStore,
+    encrypted_hints: str | None = None,
 ) -> TaskOut:
     """Create a task in the caller's project and return it as the API shows it (contract 5.2).
 
     The task gets the next number of the project; concurrent creations leave no gap (contract 10.1). A task without a
-    title gets one from its description. The event `task.created` is recorded in the same statement.
+    title gets one from its description. The event `task.created` is recorded in the same statement. The caller has
+    checked what the request refers to, with `require_references`.
     """
-    await require_references(session, caller, body)
     now = utcnow()
     by_hand = body.title_manually_set if body.given("title_manually_set") else bool(body.title)
     relationship = None
@@ -197,6 +203,7 @@ async def create_task(
             "signal_report_id": body.signal_report,
             "archived": body.archived,
             "archived_at": now if body.archived else None,
+            "encrypted_hints": encrypted_hints,
             "created_at": now,
             "updated_at": now,
             "last_activity_at": now,

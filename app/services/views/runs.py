@@ -70,6 +70,7 @@ class RunRow(NamedTuple):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    scheduled_at: datetime | None
     attempts: int
     queue_position: int | None
 
@@ -155,6 +156,7 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "completed_at": run.completed_at,
+        "scheduled_at": run.scheduled_at,
     }
 
 

@@ -146,7 +146,7 @@ class TestCreate:
     async def test_variable_that_a_loader_obeys_is_refused_and_named(
         self, client: httpx.AsyncClient, make: Make, owner: User, environments_url: str
     ) -> None:
-        """Contract 13.18; stored ones keep working, and neighbours of their names stay allowed."""
+        """Contract 13.19; stored ones keep working, and neighbours of their names stay allowed."""
         stored = await make(owner, encrypted_variables={"LD_PRELOAD": "x"})
         url = f"{environments_url}/{stored.id}"
         refused = ("LD_PRELOAD", "dyld_x", "Taskbeacon_URL", "BASH_FUNC_x", "Node_Options", "BASH_ENV", "ENV")

@@ -53,6 +53,7 @@ class TestStart:
             "created_at": now,
             "updated_at": now,
             "completed_at": None,
+            "scheduled_at": None,
         }
 
     async def test_asks_a_worker_once(
