@@ -96,7 +96,7 @@ class Belongings:
         """Return them as they are shown, without when they were changed and without runs."""
         shown = {name: (await self._client.get(url)).json() for name, url in self._urls.items()}
         for each in shown.values():
-            for name in ("updated_at", "latest_run"):
+            for name in ("updated_at", "last_activity_at", "latest_run"):
                 each.pop(name, None)
         return shown
 

@@ -15,7 +15,7 @@ from taskbeacon_client.api.tasks import tasks_partial_update, tasks_update
 from taskbeacon_client.models import (
     McpServerIn,
     McpServerInHeaders,
-    McpTransport,
+    McpServerInType,
     PreferencesIn,
     PreferencesOut,
     RunCreateIn,
@@ -45,7 +45,7 @@ with AuthenticatedClient(base_url=base_url, token=key) as client:
     assert not preferences.completed
     headers = McpServerInHeaders.from_dict({"Authorization": "Bearer secret"})
     server = McpServerIn(
-        type_=McpTransport.HTTP, name="issues", url="https://93.184.216.34/mcp", headers=headers
+        type_=McpServerInType.HTTP, name="issues", url="https://93.184.216.34/mcp", headers=headers
     )
     run = tasks_runs_create.sync(
         project, UUID(task_id), client=client, body=RunCreateIn(imported_mcp_servers=[server])
