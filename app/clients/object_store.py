@@ -14,7 +14,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -28,12 +28,29 @@ from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 from pydantic import SecretStr
+from typing_extensions import override
 
 from app.clock import utcnow
 from app.config import Settings
+from app.ids import new_hex_id
 from app.outages import Outage
 
 _SERVICE = "s3"
+
+
+class _Signature(S3SigV4QueryAuth):  # type: ignore[misc] # the library has no types
+    """The library's signature of a URL, from a given time on instead of from now on."""
+
+    def __init__(self, *settings: Any, expires: int, at: datetime | None) -> None:
+        super().__init__(*settings, expires=expires)
+        self._at = at
+
+    @override
+    def _modify_request_before_signing(self, request: AWSRequest) -> None:
+        # The first step that reads the time, behind the one that sets it.
+        if self._at is not None:
+            request.context["timestamp"] = f"{self._at:%Y%m%dT%H%M%SZ}"
+        super()._modify_request_before_signing(request)
 
 
 class UrlSigner:
@@ -51,14 +68,15 @@ class UrlSigner:
         *,
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
+        at: datetime | None = None,
     ) -> str:
-        """Return a signed URL for a request about one object."""
+        """Return a signed URL for a request about one object, valid for `lifetime` from `at` on, or from now on."""
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url
         if parameters:
             url += f"?{urlencode(parameters, quote_via=quote, safe='-._~')}"
         request = AWSRequest(method=method, url=url)
-        S3SigV4QueryAuth(
-            self._credentials, _SERVICE, self._region, expires=int(lifetime.total_seconds())
+        _Signature(
+            self._credentials, _SERVICE, self._region, expires=int(lifetime.total_seconds()), at=at
         ).add_auth(request)
         signed: str = request.url
         return signed
@@ -73,7 +91,8 @@ _RULE_PREFIX = "taskbeacon-ttl-"
 
 # Of the URL of an object.
 URL_LIFETIME = timedelta(hours=1)
-_URL_REUSED_FOR = timedelta(minutes=55)
+# All URLs change at the same moments, so that every process has the same ones.
+_URL_PERIOD_SECONDS = 55 * 60
 _URLS_KEPT = 20_000
 _CHECK_LIFETIME = timedelta(minutes=5)
 
@@ -168,7 +187,8 @@ class ObjectStore:
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
         self._streams = asyncio.Semaphore(_STREAMS)
-        self._urls: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._id = new_hex_id()
+        self._urls: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._internal = _signer(settings, settings.s3_endpoint_url)
         self._public = _signer(settings, settings.s3_signing_endpoint_url)
 
@@ -364,14 +384,20 @@ class ObjectStore:
             )
         return True
 
+    def url_period(self) -> str:
+        """Return the name of the present period of 55 minutes, during which `signed_url` of an object is the same."""
+        # The library signs from now on: each process has its own URLs, and so its own periods.
+        return f"{_period()}" if self._public is not None else f"{_period()} {self._id}"
+
     async def signed_url(self, key: str) -> str:
         """Return a URL to GET an object, valid for at least five minutes and the same for 55, for caches."""
-        now = utcnow()
+        period = _period()
         known = self._urls.get(key)
-        if known is not None and now - known[1] < _URL_REUSED_FOR:
+        if known is not None and known[1] == period:
             return known[0]
-        url = await self._sign(key, URL_LIFETIME, {})
-        self._urls[key] = (url, now)
+        start = datetime.fromtimestamp(period * _URL_PERIOD_SECONDS, UTC)
+        url = await self._sign(key, URL_LIFETIME, {}, at=start)
+        self._urls[key] = (url, period)
         self._urls.move_to_end(key)
         if len(self._urls) > _URLS_KEPT:
             self._urls.popitem(last=False)
@@ -384,9 +410,11 @@ class ObjectStore:
         overrides = {"response-content-disposition": disposition, "response-content-type": content_type}
         return await self._sign(key, lifetime, overrides)
 
-    async def _sign(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
+    async def _sign(
+        self, key: str, lifetime: timedelta, overrides: Mapping[str, str], *, at: datetime | None = None
+    ) -> str:
         if self._public is not None:
-            return self._public.sign(key, lifetime, parameters=overrides)
+            return self._public.sign(key, lifetime, parameters=overrides, at=at)
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
@@ -428,6 +456,10 @@ class ObjectStore:
             raise ObjectStoreUnavailable("could not reach the object store") from None
         if status != HTTPStatus.OK:
             raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
+
+
+def _period() -> int:
+    return int(utcnow().timestamp() // _URL_PERIOD_SECONDS)
 
 
 def _open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:

@@ -1,7 +1,7 @@
 """Shapes of responses: exactly these keys, in these formats (contract 2.8, 3)."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -204,7 +204,11 @@ async def test_malformed_state_shows_nothing_instead_of_failing(
 async def test_log_url_is_signed_for_an_hour_and_stays_the_same_for_55_minutes(
     client: httpx.AsyncClient, store: ObjectStore, task: Task, run: Run, task_url: str, clock: MovableClock
 ) -> None:
-    """Contract 3.3: clients may cache it. No credential is needed to read the log: the signature is one."""
+    """Contract 3.3: clients may cache it. No credential is needed to read the log: the signature is one.
+
+    Every process signs for the same periods.
+    """
+    clock.now = datetime.fromtimestamp(540_000 * timedelta(minutes=55).total_seconds(), UTC)
 
     async def log_url() -> str:
         url: str = (await client.get(task_url)).json()["latest_run"]["log_url"]
