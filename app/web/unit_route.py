@@ -5,14 +5,18 @@ A route class is used, not a dependency with `yield`, which costs FastAPI 30 mic
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, get_args
 
 from fastapi import Request, Response
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from typing_extensions import override
 
 from app.db import unit_of_work
+from app.schemas.base import QueryInput
+from app.web.body import first_error
 from app.web.dependencies import process_of
 from app.web.responses import SAFE_METHODS, Json
 
@@ -64,14 +68,30 @@ class UnitRoute(APIRoute):
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return a route's dependencies by parameter, in order; None if it has other parameters, or nested dependencies."""
+    """Return a route's dependencies by parameter, in order, and last those that read its query.
+
+    Return None if the route has other parameters, or nested dependencies.
+    """
     gates: dict[str, Gate] = {}
+    queries: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():
-        gate = next((part for part in get_args(parameter.annotation) if isinstance(part, Depends)), None)
+        parts = get_args(parameter.annotation)
+        if parts and isinstance(parts[0], type) and issubclass(parts[0], QueryInput):
+            queries[name] = partial(_read_query, parts[0])
+            continue
+        gate = next((part for part in parts if isinstance(part, Depends)), None)
         if gate is None or gate.dependency is None:
             return None
         needed = inspect.signature(gate.dependency, eval_str=True).parameters.values()
         if [part.annotation for part in needed] != [Request]:
             return None
         gates[name] = gate.dependency
-    return gates
+    return gates | queries
+
+
+async def _read_query(model: type[QueryInput], request: Request) -> QueryInput:
+    # As FastAPI does in four times the time.
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise first_error(error.errors()) from None

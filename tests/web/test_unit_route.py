@@ -15,10 +15,11 @@ from starlette.routing import Mount
 from typing_extensions import override
 
 from app.db import SessionFactory
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.main import ROUTERS
 from app.routers.presence import beat
-from app.routers.tasks import create_task, retrieve_task, update_task
+from app.routers.tasks import create_task, list_tasks, retrieve_task, update_task
+from app.schemas.base import QueryInput
 from app.web.dependencies import session_of
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute, gates_of
@@ -107,8 +108,16 @@ async def behind_gates(one: First, two: Second) -> Json:
     return Json([one, two])
 
 
-async def behind_a_query(one: First, two: Second, three: Annotated[int, Query()]) -> Json:
+async def behind_a_value(one: First, two: Second, three: Annotated[int, Query()]) -> Json:
     return Json([one, two, three])
+
+
+class Wanted(QueryInput):
+    number: int
+
+
+async def behind_a_query(wanted: Annotated[Wanted, Query()], one: First, two: Second) -> Json:
+    return Json([one, two, wanted.number])
 
 
 async def test_route_asks_its_gates_as_the_framework_does(sessions: SessionFactory) -> None:
@@ -120,33 +129,36 @@ async def test_route_asks_its_gates_as_the_framework_does(sessions: SessionFacto
             await client.get("/things?second=refused")
         with pytest.raises(NotFound):
             await client.get("/things?first=a&second=refused")
-    async with serving(behind_a_query, sessions) as client:
+    async with serving(behind_a_value, sessions) as client:
         assert (await client.get("/things?first=a&second=b&three=3")).json() == ["a", "b", 3]
+    async with serving(behind_a_query, sessions) as client:
+        assert (await client.get("/things?first=a&second=b&number=3")).json() == ["a", "b", 3]
+        # The query is read behind the gates.
+        with pytest.raises(NotFound):
+            await client.get("/things?first=a&second=refused&number=x")
+        with pytest.raises(InvalidInput):
+            await client.get("/things?first=a&second=b&number=x")
 
 
 def test_gates_of_an_endpoint_are_its_dependencies_in_order() -> None:
     assert list((gates_of(behind_gates) or {}).items()) == [("one", first), ("two", second)]
-    assert gates_of(behind_a_query) is None
+    assert gates_of(behind_a_value) is None
+    assert list(gates_of(behind_a_query) or {}) == ["one", "two", "wanted"]
     # The most frequent requests ask gates alone.
-    for endpoint in (create_task, retrieve_task, update_task, beat):
+    for endpoint in (create_task, list_tasks, retrieve_task, update_task, beat):
         assert gates_of(endpoint) is not None
 
 
-# Routes with a parameter that FastAPI reads: a query, a header, or a dependency with parameters of its own.
+# Routes with a parameter that FastAPI reads: a header, a single value, or a dependency with parameters of its own.
 _SOLVED_BY_FASTAPI = {
     "DELETE /api/console/session",
     "DELETE /api/projects/{project_id}/tasks/{task_id}/presence",
     "GET /a/{token}",
-    "GET /api/projects/{project_id}/events",
     "GET /api/projects/{project_id}/events/stream",
-    "GET /api/projects/{project_id}/tasks",
     "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/download",
-    "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff",
     "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/logs",
     "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/session_logs",
     "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/stream",
-    "GET /api/projects/{project_id}/webhook_endpoints/{endpoint_id}/deliveries",
-    "GET /api/users/@me/inbox",
     "GET /api/users/@me/inbox/stream",
     "POST /a/{token}",
     "POST /api/actions/{token}",
