@@ -76,11 +76,13 @@ class Bench:
         costs = {target.name: Cost() for target in targets}
         sources = {target.name: self._requests(case, project, target) for target in targets}
         for target in targets:
-            await self._send(target, sources[target.name], _WARM_UP_SECONDS)
+            await self._send(target, sources[target.name], _WARM_UP_SECONDS, polls=case.polls)
         ratios: dict[str, list[float]] = {}
         for _ in range(self._options.rounds):
             spent = {
-                target.name: await self._send(target, sources[target.name], self._options.seconds)
+                target.name: await self._send(
+                    target, sources[target.name], self._options.seconds, polls=case.polls
+                )
                 for target in targets
             }
             for target_name, cost in spent.items():
@@ -101,11 +103,15 @@ class Bench:
             encoded = wire.encode(self._account.authorization)
             yield encoded.replace(b" /", b" " + target.prefix.encode() + b"/", 1)
 
-    async def _send(self, target: Target, requests: Iterator[bytes], seconds: float) -> Cost:
+    async def _send(self, target: Target, requests: Iterator[bytes], seconds: float, *, polls: bool) -> Cost:
         backends = [pid for (pid,) in await self._connection.fetch(_BACKENDS, target.sessions)]
         server_before, database_before = cpu_seconds([target.running.pid]), cpu_seconds(backends)
         cost = await send_for(
-            target.running.port, requests, connections=self._options.connections, seconds=seconds
+            target.running.port,
+            requests,
+            connections=self._options.connections,
+            seconds=seconds,
+            polls=polls,
         )
         cost.server_cpu = cpu_seconds([target.running.pid]) - server_before
         cost.database_cpu = cpu_seconds(backends) - database_before
@@ -158,7 +164,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, push, process.",
+    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."

@@ -20,7 +20,7 @@ class Case:
     """A kind of request that `make bench` measures: one row of its table.
 
     `raw`: whether `bench.raw` has the same endpoint. `every_size` rows are measured in every project, the others in
-    one of the middle size.
+    one of the middle size. `polls`: whether the client sends the tags of the answers that it has.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Case:
     requests: Requests
     raw: bool = False
     every_size: bool = False
+    polls: bool = False
 
 
 def _url(project: ProjectOfSize) -> str:
@@ -91,6 +92,8 @@ def _filters() -> Iterator[Case]:
 CASES: Final = (
     Case("retrieve", "retrieve", _retrieve, raw=True),
     Case("list", "list", _list(), raw=True, every_size=True),
+    Case("retrieve, unchanged", "polls", _retrieve, raw=True, polls=True),
+    Case("list, unchanged", "polls", _list(), raw=True, every_size=True, polls=True),
     *_filters(),
     Case("create", "create", _create, raw=True),
     Case("update", "update", _update, raw=True),

@@ -12,7 +12,9 @@ from typing import Final
 
 _HEADER_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
-_SUCCESS: Final = b"2"
+_TAG: Final = b"etag:"
+# Of the status: 304 is one too.
+_SUCCESS: Final = b"23"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,17 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     )
 
 
-async def send_for(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Cost:
+async def send_for(
+    port: int, requests: Iterator[bytes], *, connections: int, seconds: float, polls: bool = False
+) -> Cost:
     """Send requests one after the other on each connection for `seconds`; return their cost.
 
-    Raises RuntimeError on a response that is no success.
+    With `polls`, the tag of an answer is sent along when its request is repeated. Raises RuntimeError on a response
+    that is no success.
     """
     deadline = time.perf_counter() + seconds
     latencies: list[float] = []
+    tagged: dict[bytes, bytes] = {}
 
     async def lane() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
@@ -91,9 +97,11 @@ async def send_for(port: int, requests: Iterator[bytes], *, connections: int, se
             while time.perf_counter() < deadline:
                 request = next(requests)
                 began = time.perf_counter()
-                writer.write(request)
-                status, body = await read_answer(reader)
-                if status[:1] != _SUCCESS:
+                writer.write(tagged.get(request, request))
+                status, tag, body = await read_answer(reader)
+                if polls:
+                    tagged[request] = request.replace(_HEADER_END, b"\r\nIf-None-Match: %b\r\n\r\n" % tag, 1)
+                if status[:1] not in _SUCCESS:
                     raise RuntimeError(f"{request[:200]!r} was answered {status!r} {body[:300]!r}")
                 latencies.append(time.perf_counter() - began)
         finally:
@@ -104,11 +112,13 @@ async def send_for(port: int, requests: Iterator[bytes], *, connections: int, se
     return Cost(latencies, seconds=time.perf_counter() - began)
 
 
-async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Return the status and the body of an HTTP response with a `Content-Length`."""
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes, bytes]:
+    """Return the status, the tag and the body of an HTTP response with a `Content-Length` or without a body."""
     head = await reader.readuntil(_HEADER_END)
-    length = 0
+    length, tag = 0, b""
     for line in head.split(b"\r\n"):
         if line[: len(_LENGTH)].lower() == _LENGTH:
             length = int(line[len(_LENGTH) :])
-    return head.split(b" ", 2)[1], await reader.readexactly(length)
+        elif line[: len(_TAG)].lower() == _TAG:
+            tag = line[len(_TAG) :].strip()
+    return head.split(b" ", 2)[1], tag, await reader.readexactly(length)
