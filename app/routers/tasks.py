@@ -32,8 +32,10 @@ from app.services.tasks import batches, pins, reading, search, writing
 from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader, json_body, read_json
+from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TaskId, call_of, task_id_of
 from app.web.idempotency import OnceDep
+from app.web.openapi.errors import UNCHANGED
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -98,17 +100,24 @@ PinBody = Annotated[PinIn, Depends(json_body(PinIn))]
     summary="List tasks",
     response_description="A page of tasks.",
     response_model=TaskPage,
+    responses=UNCHANGED,
 )
-async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
+async def list_tasks(
+    call: TaskRead, page: PageDep, held: HeldDep, query: Annotated[TaskListQuery, Query()]
+) -> Response:
     """Return the tasks of the project that the caller can see, newest first, each with its latest run.
 
     All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
     marked as internal are omitted.
     """
-    count, results = await reading.list_tasks(
-        call.session, call.caller, query, page.asked, store=call.process.store, lists=call.process.lists
+    tag, found = await reading.find_tasks(
+        call.session, call.caller, query, page.asked, held, call.process.lists
     )
-    return Json(page.page(count, results))
+    if found is None:
+        return conditional(tag, None)
+    count, tasks = found
+    results = await reading.show_tasks(tasks, call.caller, store=call.process.store)
+    return conditional(tag, page.page(count, results))
 
 
 @router.post(
@@ -222,10 +231,12 @@ async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Respo
     summary="Retrieve a task",
     response_description="The task.",
     response_model=TaskOut,
+    responses=UNCHANGED,
 )
-async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
+async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Response:
     """Return a task with its latest run."""
-    return Json(await reading.retrieve_task(call.session, call.caller, task_id, store=call.process.store))
+    store = call.process.store
+    return conditional(*await reading.revalidate_task(call.session, call.caller, task_id, held, store=store))
 
 
 @router.patch(

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
+from starlette.datastructures import URL
+from starlette.types import Scope
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.base import Page
@@ -22,7 +24,7 @@ class PageRequest:
     """The page of a list that a request asks for, with the URL and query parameters for links to the other pages."""
 
     asked: Page
-    base_url: str
+    scope: Scope
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
@@ -40,7 +42,9 @@ class PageRequest:
         parameters = [*self.kept, ("limit", str(self.asked.limit))]
         if offset > 0:
             parameters.append(("offset", str(offset)))
-        return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
+        # Not before: most polls find nothing new.
+        url = URL(scope=self.scope).replace(path=self.scope[ORIGINAL_PATH], query="")
+        return f"{url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
 async def read_limit(request: Request) -> int:
@@ -52,11 +56,10 @@ async def read_limit(request: Request) -> int:
 async def read_page(request: Request) -> PageRequest:
     """Return the page that a request asks for by `limit` and `offset`. A missing or invalid value means its default."""
     asked_offset = parse_integer(request.query_params.get("offset"))
-    path = request.scope.get(ORIGINAL_PATH, request.url.path)
     offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0
     return PageRequest(
         asked=Page(await read_limit(request), offset),
-        base_url=str(request.url.replace(path=path, query="")),
+        scope=request.scope,
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
     )
 

@@ -90,7 +90,7 @@ def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
 
 
 async def _read_query(model: type[QueryInput], request: Request) -> QueryInput:
-    # As FastAPI does in four times the time.
+    # As FastAPI does, whose solver takes a tenth of the time of a list for it.
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:

@@ -23,9 +23,10 @@ from app.services.runs import tokens as run_tokens
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
+from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.errors import over_limit, refused
+from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -86,13 +87,14 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
     summary="List the runs of a task",
     response_description="A page of runs.",
     response_model=RunPage,
+    responses=UNCHANGED,
 )
-async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
+async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDep) -> Response:
     """Return the runs of a task, newest first."""
-    count, results = await runs_view.list_runs(
-        call.session, call.caller, task_id, page.asked, store=call.process.store
+    tag, listed = await runs_view.list_runs(
+        call.session, call.caller, task_id, page.asked, held, store=call.process.store
     )
-    return Json(page.page(count, results))
+    return conditional(tag, listed and page.page(*listed))
 
 
 @router.get(
@@ -101,11 +103,13 @@ async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     summary="Retrieve a run",
     response_description="The run.",
     response_model=RunOut,
+    responses=UNCHANGED,
 )
-async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Response:
     """Return a run: its status, output, error, log and artifacts."""
-    return Json(
-        await runs_view.retrieve_run(call.session, call.caller, task_id, run_id, store=call.process.store)
+    store = call.process.store
+    return conditional(
+        *await runs_view.revalidate_run(call.session, call.caller, task_id, run_id, held, store=store)
     )
 
 

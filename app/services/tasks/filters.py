@@ -36,7 +36,14 @@ from app.schemas.tasks import TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
-from app.services.views.tasks import TaskRow, select_tasks, tasks_within_page
+from app.services.views.tags import Versions
+from app.services.views.tasks import (
+    TaskRow,
+    select_tasks,
+    select_versioned_tasks,
+    select_versions,
+    tasks_within_page,
+)
 from app.statements import Prepared
 
 # More shapes are possible than clients use.
@@ -67,9 +74,10 @@ def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 class ListedTask(NamedTuple):
-    """A task of a page, with the number of all tasks that match the filter."""
+    """A task of a page and its version, with the number of all tasks that match the filter."""
 
     task: TaskRow
+    row_version: str
     total: int
 
 
@@ -79,6 +87,7 @@ class SeenTask(NamedTuple):
     version: int
     total: int | None
     task: TaskRow | None
+    row_version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +179,32 @@ def first_page_statement(shape: tuple[str, ...], limit: int, order: str) -> Prep
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
+def first_page_versions(shape: tuple[str, ...], limit: int, order: str) -> Versions:
+    """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
+    found = select_newest(shape, limit, order).subquery()
+    versions = select_versions(select_tasks().join(found, found.c.id == Task.id), order)
+    return Prepared(select(_count(shape), versions.scalar_subquery()))
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...], order: str) -> Prepared[SeenTask]:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, latest `order` first."""
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
-        tasks_within_page(
-            select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK), order
-        ),
+        tasks_within_page(select_versioned_tasks().where(*_KNOWN), order),
         order,
     )
+
+
+_KNOWN = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+
+
+@lru_cache
+def known_versions(order: str) -> Versions:
+    """Return the SELECT of the version of the caller's view and the versions of what `known_page_statement` selects."""
+    versions = select_versions(select_tasks().where(*_KNOWN), order)
+    return Prepared(select(version(), versions.scalar_subquery()))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
@@ -222,7 +247,7 @@ def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
 
 def _show(page: Select[Any], order: str) -> Select[Any]:
     found = page.subquery()
-    return tasks_within_page(select_tasks().join(found, found.c.id == Task.id), order)
+    return tasks_within_page(select_versioned_tasks().join(found, found.c.id == Task.id), order)
 
 
 def select_newest(

@@ -17,8 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.schemas.base import Page
-from app.services.tasks.filters import SeenTask, TaskFilter, known_page_statement, look_up_statement
-from app.services.views.tasks import TaskRow
+from app.services.tasks.filters import (
+    SeenTask,
+    TaskFilter,
+    known_page_statement,
+    known_versions,
+    look_up_statement,
+)
+from app.services.views.tags import Held
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.
 PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -66,7 +72,7 @@ class KnownLists:
 
 async def find_page(
     session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
-) -> tuple[int, Sequence[TaskRow]]:
+) -> tuple[int, Sequence[SeenTask]]:
     """Return the number of tasks that match a filter, and one page of them in the order of the filter.
 
     The result includes all changes that were committed before the call. `lists` caches the number of tasks, and the
@@ -88,13 +94,28 @@ async def find_page(
                 known.start(found[0].version, count)
             tasks = _tasks(found)
             if found[0].version == known.version:
-                known.keep(page, tuple(task.id for task in tasks))
+                known.keep(page, tuple(row.task.id for row in tasks if row.task))
             return count, tasks
         current = known.pages.get(page, ())
     assert count is not None
     if current != ids:
         seen = await _read_known(session, task_filter, current)
     return count, _tasks(seen)
+
+
+async def find_held_page(
+    session: AsyncSession, task_filter: TaskFilter, page: Page, held: Held, lists: KnownLists
+) -> str | None:
+    """Return the tag of a page if it is cached and the client has sent its tag; otherwise None."""
+    known = lists.of(task_filter)
+    version, count, ids = known.version, known.count, known.pages.get(page, ())
+    if not held.tags or count is None or (not ids and page.offset < count):
+        return None
+    current, versions = await known_versions(task_filter.order).one(
+        session, {**task_filter.values, "ids": ids}
+    )
+    tag = held.tag(count, versions)
+    return tag if current == version and held.has(tag) else None
 
 
 async def _read_known(
@@ -119,5 +140,5 @@ async def _look_up(
     return found
 
 
-def _tasks(rows: Sequence[SeenTask]) -> Sequence[TaskRow]:
-    return [row.task for row in rows if row.task is not None]
+def _tasks(rows: Sequence[SeenTask]) -> Sequence[SeenTask]:
+    return [row for row in rows if row.task is not None]

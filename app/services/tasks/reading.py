@@ -14,51 +14,108 @@ from app.clock import utcnow
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Membership, Presence, Run, Task, User
+from app.models.base import literal_int
 from app.schemas.base import Page
 from app.schemas.tasks import SummaryOut, TaskListQuery, TaskOut
 from app.schemas.viewers import ViewersOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.tasks.filters import first_page_statement, is_dense, task_filter
-from app.services.tasks.pages import KnownLists, find_page
-from app.services.views.tasks import TaskRow, select_tasks, task_out
+from app.services.tasks.filters import (
+    ListedTask,
+    SeenTask,
+    first_page_statement,
+    first_page_versions,
+    is_dense,
+    task_filter,
+)
+from app.services.tasks.pages import KnownLists, find_held_page, find_page
+from app.services.views.runs import placed
+from app.services.views.tags import NOTHING_HELD, Held, digest_of, find_held
+from app.services.views.tasks import (
+    TaskRow,
+    select_tasks,
+    select_versioned_tasks,
+    select_versions,
+    task_out,
+)
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 
 
-async def list_tasks(
+async def find_tasks(
     session: AsyncSession,
     caller: Principal,
     query: TaskListQuery,
     page: Page,
-    *,
-    store: ObjectStore,
+    held: Held,
     lists: KnownLists,
-) -> tuple[int, list[TaskOut]]:
-    """Return the exact number of tasks that match `query`, and one page of them (contract 2.6, 5.1)."""
+) -> tuple[str, tuple[int, list[TaskRow]] | None]:
+    """Return the tag of a page of tasks, and the exact number of tasks that match `query` and the page.
+
+    If the client has this answer already, the result has None instead of number and page (contract 2.6, 2.9, 5.1).
+    """
     filtered = task_filter(caller, query)
-    if page.offset == 0 and is_dense(filtered.shape):
-        rows = await first_page_statement(filtered.shape, page.limit, filtered.order).all(
-            session, filtered.values
-        )
-        tasks: Sequence[TaskRow] = [row.task for row in rows]
-        count = rows[0].total if rows else 0
+    is_first = page.offset == 0 and is_dense(filtered.shape)
+    if is_first:
+        first_page = first_page_versions(filtered.shape, page.limit, filtered.order)
+        known = await find_held(session, held, first_page, filtered.values)
     else:
-        count, tasks = await find_page(session, filtered, page, lists)
-    return count, [await task_out(task, caller.project, store) for task in tasks]
+        known = await find_held_page(session, filtered, page, held, lists)
+    if known is not None:
+        return known, None
+    rows: Sequence[ListedTask | SeenTask]
+    if is_first:
+        statement = first_page_statement(filtered.shape, page.limit, filtered.order)
+        rows = listed = await statement.all(session, filtered.values)
+        count = listed[0].total if listed else 0
+    else:
+        count, rows = await find_page(session, filtered, page, lists)
+    versions = (placed(row.row_version, row.task and row.task.run) for row in rows if row.row_version)
+    tag = held.tag(count, digest_of(versions))
+    if held.has(tag):
+        return tag, None
+    return tag, (count, [row.task for row in rows if row.task])
+
+
+async def show_tasks(tasks: Sequence[TaskRow], caller: Principal, *, store: ObjectStore) -> list[TaskOut]:
+    """Return tasks of the request's project as the API shows them."""
+    return [await task_out(task, caller.project, store) for task in tasks]
+
+
+class _VersionedTask(NamedTuple):
+    task: TaskRow
+    row_version: str
 
 
 async def retrieve_task(
     session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
 ) -> TaskOut:
     """Return a task as the API shows it, if the caller sees it."""
-    row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
+    _, task = await revalidate_task(session, caller, task_id, NOTHING_HELD, store=store)
+    assert task is not None
+    return task
+
+
+async def revalidate_task(
+    session: AsyncSession, caller: Principal, task_id: UUID, held: Held, *, store: ObjectStore
+) -> tuple[str, TaskOut | None]:
+    """Return the tag of a task, and the task as the API shows it, or None if the client has this answer already."""
+    values = {"task_id": task_id, **visibility(caller)}
+    known = await find_held(session, held, _TASK_VERSION, values)
+    if known is not None:
+        return known, None
+    row = await _TASK.first(session, values)
     if row is None:
         raise NotFound
-    return await task_out(row, caller.project, store)
+    tag = held.tag(1, digest_of([placed(row.row_version, row.task.run)]))
+    return tag, None if held.has(tag) else await task_out(row.task, caller.project, store)
 
 
-_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK), TaskRow)
+_ONE = (Task.id == bindparam("task_id"), VISIBLE_TASK)
+_TASK = Prepared(select_versioned_tasks().where(*_ONE), _VersionedTask)
+_TASK_VERSION = Prepared(
+    select_versions(select_tasks().where(*_ONE), "created_at", literal_int(1)).group_by(Task.id)
+)
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:

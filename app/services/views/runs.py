@@ -5,7 +5,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, case, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
@@ -18,9 +29,17 @@ from app.schemas.base import Page
 from app.schemas.runs.runs import RunOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_RUN, require_task, visibility
+from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import log_key
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
+from app.services.views.tags import (
+    NOTHING_HELD,
+    Held,
+    digest_of,
+    find_held,
+    row_version,
+    select_digest,
+)
 from app.statements import Prepared
 
 _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
@@ -82,28 +101,92 @@ def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
     return [column.label(f"{prefix}{name}") for name, column in columns.items()]
 
 
+def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
+    """Return the SQL expression for the version of a run, except for its place in the queue.
+
+    `table` is the name of `run` in the statement.
+    """
+    columns = [getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION]
+    digest = func.sha256(func.record_send(func.row(*columns)))
+    shown = func.encode(digest, literal_column("'hex'"), type_=Text)
+    # A heartbeat writes the row of a run that a worker holds, and changes nothing that is shown.
+    written = case((run.lease_expires_at.is_not(None), shown), else_=row_version(table))
+    return cast(func.row(run.id, written), Text)
+
+
+def versions(version: ColumnElement[str], of: Any, run: Any, order: str = "created_at") -> ColumnElement[str]:
+    """Return the SQL expression for the versions of rows `of`, latest `order` first, each with its run's place."""
+    placed = func.concat(version, literal_column("'/'"), position(run))
+    return select_digest(placed, getattr(of, order).desc(), of.id.desc())
+
+
+def placed(version: str, run: RunRow | None) -> str:
+    """Return the version of a row with its run's place in the queue, as `versions` has it.
+
+    The row itself comes without: a statement must not count a long queue twice.
+    """
+    return f"{version}/{(run and run.queue_position) or ''}"
+
+
+class _VersionedRun(NamedTuple):
+    run: RunRow
+    row_version: str
+
+
 async def retrieve_run(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> RunOut:
     """Return a run as the API shows it. The caller must see its task."""
-    row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
+    _, run = await revalidate_run(session, caller, task_id, run_id, NOTHING_HELD, store=store)
+    assert run is not None
+    return run
+
+
+async def revalidate_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, held: Held, *, store: ObjectStore
+) -> tuple[str, RunOut | None]:
+    """Return the tag of a run, and the run as the API shows it, or None if the client has this answer already."""
+    values = {"task_id": task_id, "run_id": run_id, **visibility(caller)}
+    known = await find_held(session, held, _RUN_VERSION, values)
+    if known is not None:
+        return known, None
+    row = await _RUN.first(session, values)
     if row is None:
         raise NotFound
-    return await run_out(row, store)
+    tag = held.tag(1, digest_of([placed(row.row_version, row.run)]))
+    return tag, None if held.has(tag) else await run_out(row.run, store)
 
 
-_RUN = Prepared(select(*run_columns()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN), RunRow)
+_RUN = Prepared(
+    select(*run_columns(), run_version().label("row_version"))
+    .join(Task, Task.id == Run.task_id)
+    .where(VISIBLE_RUN),
+    _VersionedRun,
+)
+_RUN_VERSION = Prepared(
+    select(literal_int(1), versions(run_version(), Run, Run))
+    .join(Task, Task.id == Run.task_id)
+    .where(VISIBLE_RUN)
+    .group_by(Run.id)
+)
 
 
 async def list_runs(
-    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: ObjectStore
-) -> tuple[int, list[RunOut]]:
-    """Return the number of a task's runs, and one page of them, newest first. The caller must see the task."""
+    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, held: Held, *, store: ObjectStore
+) -> tuple[str, tuple[int, list[RunOut]] | None]:
+    """Return the tag of a page of a task's runs, and their number and the page, newest first.
+
+    The caller must see the task. If the client has this answer already, the result has None instead of number and page.
+    """
+    values = {"task_id": task_id, "limit": page.limit, "offset": page.offset, **visibility(caller)}
+    known = await find_held(session, held, _PAGE_VERSIONS, values)
+    if known is not None:
+        return known, None
     await require_task(session, caller, task_id)
-    values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
     (count,) = await _COUNT.one(session, values)
     rows = await _PAGE.all(session, values) if page.offset < count else []
-    return count, [await run_out(row, store) for row in rows]
+    tag = held.tag(count, digest_of(placed(row.row_version, row.run) for row in rows))
+    return tag, None if held.has(tag) else (count, [await run_out(row.run, store) for row in rows])
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
@@ -125,7 +208,17 @@ _NEWEST = (
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger))
 )
-_PAGE = Prepared(runs_within_page(select(*run_columns()).where(Run.id.in_(_NEWEST))), RunRow)
+_PAGE = Prepared(
+    runs_within_page(select(*run_columns(), run_version().label("row_version")).where(Run.id.in_(_NEWEST))),
+    _VersionedRun,
+)
+# No row if the caller does not see the task.
+_PAGE_VERSIONS = Prepared(
+    select(
+        select(func.count()).where(Run.task_id == Task.id).scalar_subquery(),
+        select(versions(run_version(), Run, Run)).where(Run.id.in_(_NEWEST)).scalar_subquery(),
+    ).where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+)
 
 
 async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
@@ -19,9 +19,12 @@ from app.services.views.runs import (
     run_bytes,
     run_columns,
     run_out,
+    run_version,
     text_bytes,
+    versions,
     within_page,
 )
+from app.services.views.tags import row_version
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _LatestRun = aliased(Run, name="latest_run")
@@ -64,6 +67,28 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
         .outerjoin(User, User.id == of.created_by_id)
         .outerjoin(_LatestRun, _LatestRun.id == of.latest_run_id)
     )
+
+
+# The version of a task of `select_tasks` as it is shown, with its creator and its run.
+TASK_VERSION = cast(
+    func.row(
+        Task.id,
+        row_version(Task.__tablename__),
+        row_version(User.__tablename__),
+        run_version(_LatestRun, table="latest_run"),
+    ),
+    Text,
+)
+
+
+def select_versioned_tasks() -> Select[Any]:
+    """Return the SELECT of each `TaskRow`, with its `TASK_VERSION` as `row_version`. The caller adds conditions."""
+    return select_tasks().add_columns(TASK_VERSION.label("row_version"))
+
+
+def select_versions(tasks: Select[Any], order: str, *before: ColumnElement[Any]) -> Select[Any]:
+    """Return the SELECT of the columns `before` and of the versions of a `select_tasks`, latest `order` first."""
+    return tasks.with_only_columns(*before, versions(TASK_VERSION, Task, _LatestRun, order))
 
 
 def tasks_within_page(rows: Select[Any], order: str) -> Select[Any]:

@@ -11,6 +11,7 @@ from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate, StreamGate
 from app.web.body import BodyReader
+from app.web.conditional import IF_NONE_MATCH, read_held
 from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
 from app.web.openapi.errors import errors, shared_errors
@@ -27,6 +28,7 @@ _READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
     read_page: ("limit", "offset"),
     read_limit: ("limit",),
     read_key: (HEADER,),
+    read_held: (IF_NONE_MATCH,),
 }
 Dependency = TypeVar("Dependency")
 

@@ -50,6 +50,17 @@ _ERRORS: dict[int, tuple[str, AppError]] = {
         Unavailable("The database does not answer. Please try again in a moment."),
     ),
 }
+# For routes whose answers have a tag (`web/conditional.py`).
+_TAG = {
+    "ETag": {
+        "description": "The tag of this answer. A request with it in `If-None-Match` gets 304 while the answer is the same.",
+        "schema": {"type": "string"},
+    }
+}
+UNCHANGED: Responses = {
+    200: {"headers": _TAG},
+    304: {"description": "The answer is still the one with a tag in `If-None-Match`.", "headers": _TAG},
+}
 _SERVER_ERROR, _OVER_LIMIT = 500, 429
 _SERVER_ERROR_MEANING = (
     "An unexpected error. The service's log has the details under the response's `X-Request-Id`."

@@ -43,6 +43,11 @@ Lists take `limit` (default {PAGE_DEFAULT}, maximum {PAGE_MAXIMUM}) and `offset`
 first unless the operation says otherwise, and return `count`, `next`, `previous` and `results`. `next` and
 `previous` are complete URLs that keep all other parameters.
 
+## Polling
+
+Tasks, runs and their lists have an `ETag`. Send it in `If-None-Match`: while the answer is the same, it is 304
+without a body.
+
 ## Rate limits
 
 Responses to requests with a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (in
@@ -174,6 +179,11 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
             "is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`."
         ),
         {"type": "string", "maxLength": 255},
+    ),
+    "If-None-Match": (
+        "header",
+        "Tags of earlier answers (`ETag`). If the answer is still one of these, the response is 304 without a body.",
+        {"type": "string"},
     ),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -33,7 +33,7 @@ async def found(
 ) -> tuple[int, list[str]]:
     async with unit_of_work(sessions) as session:
         count, tasks = await find_page(session, wanted, page, lists)
-    return count, [task.title for task in tasks]
+    return count, [row.task.title for row in tasks if row.task]
 
 
 async def test_list_is_looked_up_again_when_something_has_changed(

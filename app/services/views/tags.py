@@ -1,0 +1,72 @@
+"""Entity tags of answers, made of the versions of the rows that the answers show (contract 2.9, ADR 73)."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, func, literal_column
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import NotFound
+from app.statements import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The answers to a request that its client has kept, by their tags."""
+
+    # What decides the answer besides database rows, such as the caller and the URL.
+    basis: bytes = b""
+    tags: Sequence[str] = ()
+    # Whether the client has the answer, whatever its tag.
+    anything: bool = False
+
+    def tag(self, total: int, versions: str) -> str:
+        """Return the tag of the answer that shows this number and the rows with these versions."""
+        return hashlib.sha256(b"%b\n%d\n%b" % (self.basis, total, versions.encode())).hexdigest()
+
+    def has(self, tag: str) -> bool:
+        """Return whether the client has the answer with this tag."""
+        return self.anything or tag in self.tags
+
+
+NOTHING_HELD = Held()
+# Selects the total and the `digest_of` the rows of an answer, or no row if the caller does not see what it is about.
+Versions = Prepared[tuple[int, str]]
+
+
+async def find_held(
+    session: AsyncSession, held: Held, versions: Versions, values: Mapping[str, Any]
+) -> str | None:
+    """Return the tag of an answer if the client has sent it, by the versions of its rows alone; otherwise None."""
+    if not held.tags:
+        return None
+    row = await versions.first(session, values)
+    if row is None:
+        raise NotFound
+    tag = held.tag(*row)
+    return tag if held.has(tag) else None
+
+
+def row_version(table: str) -> ColumnElement[str]:
+    """Return the SQL expression for the version of a row, given the name of its table in the statement.
+
+    It is the number of the transaction that wrote it: no two committed versions of a row have the same.
+    """
+    return literal_column(f"{table}.xmin::text", Text)
+
+
+def digest_of(versions: Iterable[str]) -> str:
+    """Return the digest of the versions of the rows of an answer, in their order."""
+    return hashlib.sha256("\n".join(versions).encode()).hexdigest()
+
+
+def select_digest(version: ColumnElement[str], *newest_first: Any) -> ColumnElement[str]:
+    """Return the SQL expression for the `digest_of` of the versions of rows in this order."""
+    line_break, nothing, encoding, digits = (
+        literal_column(text, Text) for text in ("E'\\n'", "''", "'UTF8'", "'hex'")
+    )
+    joined = func.coalesce(func.string_agg(version, aggregate_order_by(line_break, *newest_first)), nothing)
+    return func.encode(func.sha256(func.convert_to(joined, encoding)), digits, type_=Text)

@@ -1,0 +1,47 @@
+"""Conditional requests: answers have an entity tag, and a client that sends it back gets 304 (contract 2.9)."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from app import __version__
+from app.services.views.tags import Held
+from app.web.asgi_keys import ORIGINAL_PATH
+from app.web.dependencies import call_of
+from app.web.responses import Json
+
+IF_NONE_MATCH = "If-None-Match"
+# An element of the list; what is no tag lies between two matches. Tags are compared weakly, without `W/`.
+_TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?"([!#-~\x80-\xff]*)"[ \t]*(?=,|$)')
+
+
+async def read_held(request: Request) -> Held:
+    """Return what the client has of the answers to this request. Call it behind the gate."""
+    call, scope = call_of(request), request.scope
+    headers = request.headers
+    # Links in the answer begin with the URL. The name, which may hold anything, is the last.
+    basis = (
+        str(call.caller.user_id),
+        str(call.caller.project.id),
+        call.process.store.url_period(),
+        __version__,
+        scope["scheme"],
+        headers.get("host", ""),
+        scope[ORIGINAL_PATH],
+        scope["query_string"].decode("latin-1"),
+        call.caller.project.name,
+    )
+    given = headers.getlist(IF_NONE_MATCH)
+    tags = ",".join(given)
+    return Held("\n".join(basis).encode(), _TAG.findall(tags) if given else (), tags.strip() == "*")
+
+
+HeldDep = Annotated[Held, Depends(read_held)]
+
+
+def conditional(tag: str, content: Any | None) -> Response:
+    """Return the response with this content and tag; with 304 and no body if the content is None."""
+    # Weak: the order of keys may differ.
+    headers = {"ETag": f'W/"{tag}"'}
+    return Response(status_code=304, headers=headers) if content is None else Json(content, headers=headers)

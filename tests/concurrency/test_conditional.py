@@ -1,0 +1,105 @@
+"""A poll that is answered 304 never hides a change, whoever writes at the same moment (contract 2.9)."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from app.db import SessionFactory, unit_of_work
+from app.models import Project, Run, Task, User
+from tests.support.factories import make_run, make_task
+from tests.support.web.polls import Poller
+
+WRITERS = 4
+WRITES_EACH = 8
+
+
+@pytest.fixture
+async def runs(sessions: SessionFactory, project: Project, owner: User) -> list[Run]:
+    """A run of a task for each writer."""
+    async with unit_of_work(sessions) as session:
+        tasks = [
+            await make_task(session, project=project, created_by=owner, title="0") for _ in range(WRITERS)
+        ]
+        return [await make_run(session, task=task, state={"number": 0}) for task in tasks]
+
+
+def urls_of(tasks_url: str, runs: list[Run]) -> list[str]:
+    of_runs = [f"{tasks_url}/{run.task_id}/runs" for run in runs]
+    return [
+        tasks_url,
+        f"{tasks_url}?archived=all&limit=3",
+        f"{tasks_url}?offset=1",
+        f"{tasks_url}?ordering=-last_activity_at",
+        *(url.removesuffix("/runs") for url in of_runs),
+        *of_runs,
+        *(f"{url}/{run.id}" for url, run in zip(of_runs, runs, strict=True)),
+    ]
+
+
+def numbers_in(body: Any) -> Mapping[str, int]:
+    """Return the number that each task and run of an answer shows, by id."""
+    listed = body.get("results", [body])
+    rows = [*listed, *(row["latest_run"] for row in listed if row.get("latest_run"))]
+    return {row["id"]: int(row["title"] if "title" in row else row["state"]["number"]) for row in rows}
+
+
+async def test_what_was_acknowledged_before_a_poll_is_seen_by_it(
+    client: httpx.AsyncClient, tasks_url: str, runs: list[Run]
+) -> None:
+    acknowledged: dict[str, int] = {}
+    writing = asyncio.Event()
+    urls = urls_of(tasks_url, runs)
+
+    async def write(run: Run) -> None:
+        for number in range(1, WRITES_EACH + 1):
+            task_url = f"{tasks_url}/{run.task_id}"
+            if random.random() < 0.5:  # noqa: S311 - a test may be predicted
+                changed = await client.patch(task_url, json={"title": str(number)})
+            else:
+                state = {"state": {"number": number}}
+                changed = await client.patch(f"{task_url}/runs/{run.id}", json=state)
+            assert changed.status_code == 200
+            acknowledged[changed.json()["id"]] = number
+
+    async def ask() -> None:
+        poller = Poller(client, urls)
+        while not writing.is_set():
+            url = random.choice(urls)  # noqa: S311 - as above
+            expected = dict(acknowledged)
+            await poller.ask(url)
+            shown = numbers_in(poller.kept[url])
+            assert {id_: shown[id_] for id_ in shown if shown[id_] < expected.get(id_, 0)} == {}
+        await poller.check()
+        assert await poller.check() == len(urls)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(ask())
+        await asyncio.gather(*(write(run) for run in runs))
+        writing.set()
+
+
+async def test_change_that_is_committed_late_is_seen(
+    client: httpx.AsyncClient, sessions: SessionFactory, tasks_url: str, runs: list[Run]
+) -> None:
+    """Its transaction began before others that were seen earlier, and has a smaller number."""
+    urls = urls_of(tasks_url, runs)
+    poller = Poller(client, urls)
+    await poller.check()
+    early, late = runs[:2]
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(Task).where(Task.id == late.task_id).values(title="1"))
+        await session.execute(update(Run).where(Run.id == late.id).values(error_message="late"))
+        assert await poller.check() == len(urls)
+        async with unit_of_work(sessions) as other:
+            await other.execute(update(Run).where(Run.id == early.id).values(error_message="early"))
+        # Lists, and the three answers of its task.
+        assert len(urls) - 7 <= await poller.check() <= len(urls) - 5
+        assert await poller.check() == len(urls)
+    assert await poller.check() < len(urls)
+    assert await poller.check() == len(urls)
