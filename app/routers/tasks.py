@@ -136,7 +136,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     """
     creation = start.TaskCreation(call.session, call.caller, body, call.process)
     return await once(
-        creation.perform, status_code=201, first=creation.ask_gates if creation.is_gated else None
+        creation.perform, status_code=201, first=creation.ask_others if creation.asks_others else None
     )
 
 

@@ -31,6 +31,7 @@ from app.schemas.fields import (
     check_repository,
     fail,
 )
+from app.schemas.runs.mcp_servers import McpServersHint
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
 from app.schemas.users import UserBasic
 
@@ -219,6 +220,7 @@ class TaskCreateIn(TaskIn):
         UUID | None, Uuid(null=True), doc("Sandbox environment of the first run.")
     ] = None
     custom_image_id: Annotated[UUID | None, Uuid(null=True), doc("Accepted without effect.")] = None
+    imported_mcp_servers: McpServersHint = None
     start_run: Annotated[
         bool,
         Boolean(),

@@ -73,9 +73,9 @@ class McpServerIn(TypedDict):
     ]
 
 
-def _check_together(servers: Sequence[McpServerIn]) -> Sequence[McpServerIn]:
+def _check_together(servers: Sequence[McpServerIn] | None) -> Sequence[McpServerIn] | None:
     names: set[str] = set()
-    for index, server in enumerate(servers):
+    for index, server in enumerate(servers or ()):
         name = server["name"].casefold()
         if name in _RESERVED:
             raise fail("invalid_input", f"The name {server['name']} is reserved.", index, "name")
@@ -94,5 +94,13 @@ McpServersIn = Annotated[
     doc(
         "MCP servers for the agent, beside its own. Stored encrypted until the run is over, and never shown; a run that "
         "resumes this one does not have them."
+    ),
+]
+McpServersHint = Annotated[
+    list[McpServerIn] | None,
+    Items(max_length=_MAX_SERVERS, null=True),
+    AfterValidator(_check_together),
+    doc(
+        "MCP servers for the agent of the first run, if the creator starts it. Stored encrypted and never shown."
     ),
 ]

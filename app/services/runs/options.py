@@ -29,7 +29,13 @@ _INHERITED = (
 # The agent of a run, taken from the hints together or not at all.
 _RUNTIME = frozenset({"runtime_adapter", "model", "reasoning_effort"})
 # The fields of a request for a task that hint how its first run is to be.
-_HINTS = ("branch", *sorted(_RUNTIME), "pending_user_message", "sandbox_environment_id")
+_HINTS = (
+    "branch",
+    *sorted(_RUNTIME),
+    "pending_user_message",
+    "sandbox_environment_id",
+    "imported_mcp_servers",
+)
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
@@ -59,7 +65,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 def hints_of(body: TaskCreateIn) -> dict[str, Any]:
     """Return what a request for a task hints for the task's first run, as the request for that run would name it."""
-    return {name: value for name in _HINTS if (value := getattr(body, name)) is not None}
+    return {name: value for name in _HINTS if (value := getattr(body, name))}
 
 
 def with_hints(body: RunIn, hints: RunIn) -> RunIn:
@@ -67,9 +73,7 @@ def with_hints(body: RunIn, hints: RunIn) -> RunIn:
     names = set(hints.model_fields_set)
     if any(getattr(body, name) is not None for name in _RUNTIME):
         names -= _RUNTIME
-    return body.model_copy(
-        update={name: getattr(hints, name) for name in names if getattr(body, name) is None}
-    )
+    return body.model_copy(update={name: getattr(hints, name) for name in names if not getattr(body, name)})
 
 
 def list_models(catalog: Catalog) -> list[ModelOut]:

@@ -100,14 +100,18 @@ class TaskCreation:
         self._refusal: str | None = None
 
     @property
-    def is_gated(self) -> bool:
-        """Whether usage gates decide about the run, so that `ask_gates` must be called before `perform`."""
-        return self._starts and bool(self._clients.gates)
+    def asks_others(self) -> bool:
+        """Whether other servers decide about the request, so that `ask_others` must be called before `perform`."""
+        return bool(self._body.imported_mcp_servers) or (self._starts and bool(self._clients.gates))
 
-    async def ask_gates(self) -> None:
-        """Ask the usage gates whether the run may start. This commits the session's transaction."""
+    async def ask_others(self) -> None:
+        """Check the addresses of MCP servers, and ask the usage gates whether the run may start; commits."""
         await self._check()
         await release(self._session)
+        if self._body.imported_mcp_servers:
+            await require_permitted(self._body.imported_mcp_servers, self._clients.destinations)
+        if not self._starts:
+            return
         try:
             await usage_gates.require_allowance(
                 self._clients.gates, project_id=self._caller.project.id, user_id=self._caller.user_id
@@ -177,6 +181,9 @@ async def _create(
     options = body
     if task.encrypted_hints is not None:
         hints = orjson.loads(clients.cipher.decrypt(task.encrypted_hints))
+        if task.created_by_id != caller.user_id:
+            # Their headers are the creator's secrets.
+            hints.pop("imported_mcp_servers", None)
         options = run_options.with_hints(body, RunIn.model_validate(hints))
     state = await _state(session, task, options, catalog)
     run_options.require_effort(state, catalog)

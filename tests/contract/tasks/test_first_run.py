@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Event, Project, Run, SandboxEnvironment, Task, User
@@ -29,6 +29,13 @@ Create = Callable[..., Awaitable[Json]]
 pytestmark = pytest.mark.usefixtures("clock")
 
 HOUR = timedelta(hours=1)
+MCP = "imported_mcp_servers"
+SERVER = {
+    "type": "http",
+    "name": "issues",
+    "url": "https://93.184.215.14/",
+    "headers": {"Authorization": "s3cret"},
+}
 LATER = "2026-03-01T11:00:00.123456Z"
 
 
@@ -107,6 +114,7 @@ class TestHints:
         names = (
             *("branch", "runtime_adapter", "model", "reasoning_effort", "pending_user_message"),
             *("pending_user_artifact_ids", "auto_publish", "sandbox_environment_id", "custom_image_id"),
+            "imported_mcp_servers",
         )
         for hints in (
             dict.fromkeys(names),
@@ -147,6 +155,14 @@ class TestHints:
             ({"sandbox_environment_id": UNKNOWN}, "sandbox_environment_id", "does_not_exist", None),
             ({"sandbox_environment_id": str(private.id)}, "sandbox_environment_id", "does_not_exist", None),
             ({"custom_image_id": 1}, "custom_image_id", "invalid_input", None),
+            ({"imported_mcp_servers": [{**SERVER, "name": "x" * 65}]}, f"{MCP}__0__name", "max_length", None),
+            ({"imported_mcp_servers": [SERVER, SERVER]}, f"{MCP}__1__name", "invalid_input", None),
+            (
+                {"imported_mcp_servers": [{**SERVER, "url": "http://10.0.0.1"}]},
+                f"{MCP}__0__url",
+                "invalid_input",
+                None,
+            ),
             ({"start_run": None}, "start_run", "null", None),
             # The fields of 5.2 come first.
             ({"branch": "", "github_integration": 10**9}, "github_integration", "does_not_exist", None),
@@ -180,6 +196,35 @@ class TestHints:
         await session.flush()
         response = await client.post(f"{tasks_url}/{task['id']}/run")
         assert "sandbox_environment_id" not in response.json()["latest_run"]["state"]
+
+    @pytest.mark.parametrize("options", [{}, {"start_run": True}])
+    async def test_first_run_of_the_creator_alone_takes_mcp_servers(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        tasks_url: str,
+        create: Create,
+        colleague: User,
+        options: Json,
+    ) -> None:
+        """Their headers are the creator's secrets."""
+
+        async def servers_of_a_run(task: Json) -> str | None:
+            assert (await client.post(f"{tasks_url}/{task['id']}/run")).status_code == 200
+            newest = select(Run.encrypted_mcp_servers).where(Run.task_id == task["id"])
+            return await session.scalar(newest.order_by(Run.created_at.desc()))
+
+        task = await create(imported_mcp_servers=[SERVER], **options)
+        assert "s3cret" not in str(task)
+        if not options:
+            assert await servers_of_a_run(task)
+        assert await servers_of_a_run(task) is None
+        first = select(Run.encrypted_mcp_servers).where(Run.task_id == task["id"])
+        assert await session.scalar(first.order_by(Run.created_at).limit(1))
+        of_another = await create(imported_mcp_servers=[SERVER], origin_product="onboarding")
+        values = {"created_by_id": colleague.id}
+        await session.execute(update(Task).where(Task.id == of_another["id"]).values(values))
+        assert await servers_of_a_run(of_another) is None
 
     async def test_deleted_task_keeps_none(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, create: Create
