@@ -79,6 +79,9 @@ _OPERATIONS = {
     ("POST", f"{_RUN}/artifacts/presign"): "tasks_runs_artifacts_presign_create",
     ("POST", f"{_RUN}/artifacts/download"): "tasks_runs_artifacts_download_create",
     ("GET", f"{_RUN}/artifacts/download"): "tasks_runs_artifacts_download_retrieve",
+    ("GET", f"{_RUN}/artifacts/{{artifact_id}}/download"): "tasks_runs_artifacts_download_by_id_retrieve",
+    ("POST", f"{_RUN}/artifacts/dismiss"): "tasks_runs_artifacts_dismiss_create",
+    ("GET", f"{_TASK}/usage"): "tasks_usage_retrieve",
     ("GET", _ENVIRONMENTS): "sandbox_environments_list",
     ("POST", _ENVIRONMENTS): "sandbox_environments_create",
     ("GET", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_retrieve",
@@ -503,7 +506,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
     # What is given is not drawn: where a path is all there is, one example is enough.
     names = {"project_id": project.id, "task_id": _ANY_ID, "run_id": _ANY_ID, "environment_id": _ANY_ID}
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
-    names["session_id"] = _ANY_ID
+    names["session_id"] = names["artifact_id"] = _ANY_ID
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

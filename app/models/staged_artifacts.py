@@ -31,3 +31,5 @@ class StagedArtifact(Base):
     storage_path: Mapped[str] = mapped_column(String(500))
     uploaded_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    # The id of a user, as manifests of runs keep it: without a reference. None: uploaded by an earlier release.
+    uploaded_by_id: Mapped[int | None]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 
@@ -27,6 +28,19 @@ class QueryInput(Input):
     def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         required = {name for name, field in cls.model_fields.items() if field.is_required()}
         return {name: value for name, value in parameters.items() if value != "" or name in required}
+
+
+class ApiPath:
+    """A path of this API as a value of a response, which shows it as the complete URL for the caller."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema()
 
 
 class Page(NamedTuple):

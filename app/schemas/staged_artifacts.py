@@ -48,7 +48,7 @@ class ArtifactItems(Items):
 
 
 class ArtifactOut(TypedDict):
-    """A stored file that belongs to a run."""
+    """A stored file, as it is shown while it waits for the next run of its task."""
 
     id: Annotated[str, doc("Id of the artifact: 32 hexadecimal digits.", "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d")]
     name: Annotated[str, doc("Name of the file.", "changes.patch")]
@@ -154,6 +154,6 @@ class PreparedPage(TypedDict):
 
 
 class ArtifactsOut(TypedDict):
-    """The stored files of a run, or the files that are stored for the next run of a task."""
+    """The files that are stored for the next run of a task."""
 
     artifacts: list[ArtifactOut]

@@ -77,6 +77,12 @@ def _reader(name: str) -> Callable[[Request], Awaitable[UUID]]:
     return read
 
 
+async def _artifact_id(request: Request) -> str:
+    artifact_id: str = request.path_params["artifact_id"]
+    return artifact_id
+
+
+ArtifactId = Annotated[str, Depends(_artifact_id)]
 DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
 EndpointId = Annotated[UUID, Depends(_reader("endpoint_id"))]
 EnvironmentId = Annotated[UUID, Depends(_reader("environment_id"))]

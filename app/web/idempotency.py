@@ -57,8 +57,8 @@ class Once:
         if kept is not None:
             return _replay(kept)
         response = _response(await work(), status_code)
-        kept = StoredResponse(response.status_code, bytes(response.body))
-        await store_response(session, caller, self._key, kept)
+        body = response.encode(self._request.scope)
+        await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
         return response
 
 

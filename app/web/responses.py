@@ -4,12 +4,12 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
+from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
@@ -24,6 +24,7 @@ from app.api_limits import (
 )
 from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
+from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile
 
 
@@ -97,6 +98,7 @@ class Json(Response):
         self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         self._content = content
+        self._encoded: bytes | None = None
         # Attributes that Starlette expects of a response.
         self.status_code = status_code
         self.background = None
@@ -108,15 +110,16 @@ class Json(Response):
             (b"content-type", b"application/json"),
         ]
 
-    @cached_property
-    @override
-    def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
-        """The content of the response as JSON. It is encoded at the first access and then kept."""
-        return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
+    def encode(self, scope: Scope) -> bytes:
+        """Return the content as JSON for the request with this scope. It is encoded at the first call and then kept."""
+        if self._encoded is None:
+            encode_value = _ValueEncoder(scope)
+            self._encoded = orjson.dumps(self._content, default=encode_value, option=orjson.OPT_UTC_Z)
+        return self._encoded
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = self.body
+        body = self.encode(scope)
         start: Message = {
             "type": "http.response.start",
             "status": self.status_code,
@@ -130,10 +133,19 @@ class Json(Response):
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
 
 
-def _encode(value: Any) -> str:
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} does not belong into an answer")
+class _ValueEncoder:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._origin = ""
+
+    def __call__(self, value: Any) -> str:
+        if isinstance(value, UUID):
+            return str(value)
+        if isinstance(value, ApiPath):
+            # Not before: few answers have such a path.
+            self._origin = self._origin or str(URL(scope=self._scope).replace(path="", query=""))
+            return self._origin + value.path
+        raise TypeError(f"{type(value).__name__} does not belong into an answer")
 
 
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).

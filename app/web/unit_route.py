@@ -61,7 +61,7 @@ class UnitRoute(APIRoute):
                 response = await handle(request)
                 if isinstance(response, Json) and request.method not in SAFE_METHODS:
                     # If the answer cannot be encoded, nothing must be committed.
-                    _ = response.body
+                    response.encode(request.scope)
             return response
 
         return handle_in_unit

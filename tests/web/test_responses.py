@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from app.api_limits import LARGE_RESPONSE_BYTES, RESPONSE_BYTES_AT_ONCE
 from app.errors import Unavailable
@@ -46,17 +46,19 @@ async def test_large_answer_is_the_same_as_a_small_one(application: FastAPI, met
         raise AssertionError
 
     answer = Json(content, status_code=201, headers={"X-A": "b"})
-    await answer({"type": "http", "method": method, "app": application}, receive, send)
+    scope: Scope = {"type": "http", "method": method, "app": application}
+    await answer(scope, receive, send)
+    body = answer.encode(scope)
     start, *pieces = got
     assert (start["status"], dict(start["headers"])) == (
         201,
         {
             b"x-a": b"b",
             b"content-type": b"application/json",
-            b"content-length": str(len(answer.body)).encode(),
+            b"content-length": str(len(body)).encode(),
         },
     )
-    assert b"".join(piece["body"] for piece in pieces) == answer.body
+    assert b"".join(piece["body"] for piece in pieces) == body
     assert len(pieces) > 1
     assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 

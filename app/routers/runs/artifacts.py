@@ -2,15 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.runs.artifacts import InlineIn, PathIn, SignedUrlOut
-from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
+from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
+from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import manifest as run_artifacts
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import ArtifactId, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json, StoredFile
 from app.web.unit_route import UnitRoute
@@ -25,6 +25,7 @@ InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]
 PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
 FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
 PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
+DismissBody = Annotated[DismissIn, Depends(json_body(DismissIn))]
 
 _WRITE_ERRORS = refused(StateRefusedOut)
 # A file is sent with its stored media type.
@@ -44,7 +45,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     operation_id="tasks_runs_artifacts_create",
     summary="Upload small files to a run",
     response_description="All files of the run.",
-    response_model=ArtifactsOut,
+    response_model=RunArtifactsOut,
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
@@ -79,7 +80,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
     operation_id="tasks_runs_artifacts_finalize_upload_create",
     summary="Finalise uploads to a run",
     response_description="The stored files.",
-    response_model=ArtifactsOut,
+    response_model=RunArtifactsOut,
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
@@ -141,3 +142,41 @@ async def download_by_query(
     """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
     file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, query.storage_path)
     return StoredFile(request, call.process.store, file)
+
+
+@router.get(
+    "/{artifact_id}/download",
+    operation_id="tasks_runs_artifacts_download_by_id_retrieve",
+    summary="Download a file (by its id)",
+    status_code=302,
+    response_class=Response,
+    responses={
+        302: {
+            "description": "The file is at the URL in `Location`, which is valid for an hour without an API key.",
+            "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        }
+    },
+)
+async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifact_id: ArtifactId) -> Response:
+    """Redirect to a file of the run in object storage. Dismissed files can be downloaded too."""
+    location = await run_artifacts.sign_artifact(
+        call.session, call.caller, task_id, run_id, artifact_id, store=call.process.store
+    )
+    return Response(status_code=302, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+@router.post(
+    "/dismiss",
+    operation_id="tasks_runs_artifacts_dismiss_create",
+    summary="Dismiss files of a run",
+    response_description="All files of the run.",
+    response_model=RunArtifactsOut,
+    responses=refused(StateRefusedOut, status=404),
+)
+async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: RunId) -> Json:
+    """Mark files of the run as dismissed, or bring them back with `dismissed: false`: all of them, or none.
+
+    Nothing is deleted. A file that is dismissed again keeps its `dismissed_at`.
+    """
+    manifest = await run_artifacts.dismiss_artifacts(call.session, call.caller, task_id, run_id, body)
+    return Json({"artifacts": manifest})

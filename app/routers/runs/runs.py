@@ -16,10 +16,12 @@ from app.schemas.runs.runs import (
     SetOutputIn,
     StartIn,
     StreamTokenOut,
+    UsageOut,
 )
 from app.schemas.tasks import TaskOut
 from app.services.runs import changes, start
 from app.services.runs import tokens as run_tokens
+from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
@@ -239,3 +241,15 @@ async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> 
     return Json(
         await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, secrets=secrets)
     )
+
+
+@router.get(
+    "/usage",
+    operation_id="tasks_usage_retrieve",
+    summary="Retrieve the cost of a task",
+    response_description="The cost.",
+    response_model=UsageOut,
+)
+async def retrieve_usage(call: TaskRead, task_id: TaskId) -> Json:
+    """Return what all runs of the task have cost so far, in US dollars, as far as their agents report it."""
+    return Json(await task_usage(call.session, call.caller, task_id))

@@ -1,18 +1,30 @@
 """Bodies that upload files of a run, or request them by path (contract 6.4)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
-from app.schemas.base import Input, doc
-from app.schemas.fields import Choice, fail
+from app.schemas.base import ApiPath, Input, doc
+from app.schemas.fields import Boolean, Choice, Items, Text, fail
 from app.schemas.fields import Field as InputField
-from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
+from app.schemas.staged_artifacts import (
+    ArtifactItems,
+    ArtifactOut,
+    ContentType,
+    Name,
+    Source,
+    StoragePath,
+    Type,
+)
 
 _PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
+_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+_URL = f"https://tasks.example.com/api/projects/1/tasks/019ca8a6/runs/019ca8a7/artifacts/{_ID}/download"
+_MOST_DISMISSED = 100
 
 
 class ContentEncoding(StrEnum):
@@ -75,6 +87,56 @@ class PathIn(Input):
     examples: ClassVar = {"A file of the run": {"storage_path": _PATH}}
 
     storage_path: StoragePath
+
+
+class DismissIn(Input):
+    """A request to dismiss files of a run, or to bring them back; all of the named files, or none."""
+
+    examples: ClassVar = {"Dismiss a file": {"artifact_ids": [_ID]}}
+
+    artifact_ids: Annotated[
+        list[Annotated[str, Text(max_length=128)]],
+        Items(max_length=_MOST_DISMISSED, empty=False),
+        doc("Ids of files of the run."),
+    ]
+    dismissed: Annotated[bool, Boolean(), doc("False brings the files back. Default: true.")] = True
+
+
+Uploader = Literal["agent", "user"]
+
+
+class ManifestEntry(ArtifactOut, total=False):
+    """A file of a run as the run's manifest stores it. Entries of earlier releases have none of these keys."""
+
+    uploaded_by: Uploader
+    uploaded_by_user_id: int | None
+    # In the format of ISO 8601; absent unless the file is dismissed.
+    dismissed_at: str
+
+
+class RunArtifactOut(ArtifactOut):
+    """A stored file of a run."""
+
+    url: Annotated[
+        ApiPath | None,
+        Field(
+            description="URL of this API that leads to the file, with an API key. Null in webhooks.",
+            json_schema_extra={"format": "uri"},
+            examples=[_URL],
+        ),
+    ]
+    uploaded_by: Annotated[
+        Uploader, doc("`agent`: the run brought it; `user`: a client uploaded it.", "agent")
+    ]
+    uploaded_by_user_id: Annotated[int | None, doc("User that uploaded it; null: unknown, or the agent.")]
+    dismissed_at: Annotated[datetime | None, doc("When people dismissed the file; null: they did not.")]
+    metadata: Annotated[dict[str, Any] | None, doc("Always null.")]
+
+
+class RunArtifactsOut(TypedDict):
+    """Stored files of a run."""
+
+    artifacts: list[RunArtifactOut]
 
 
 class SignedUrlOut(TypedDict):

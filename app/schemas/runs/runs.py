@@ -20,8 +20,8 @@ from app.enums import (
 from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
+from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
-from app.schemas.staged_artifacts import ArtifactOut
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
@@ -325,13 +325,21 @@ class RunOut(TypedDict):
             {"mode": "background"},
         ),
     ]
-    artifacts: Annotated[list[ArtifactOut], doc("The run's files, including the patch.")]
+    artifacts: Annotated[list[RunArtifactOut], doc("The run's files, including the patch.")]
     created_at: datetime
     updated_at: datetime
     completed_at: Annotated[datetime | None, doc("When the run reached a final status.")]
     scheduled_at: Annotated[
         datetime | None, doc("The time for which the run was created; null if it could begin at once.")
     ]
+
+
+class UsageOut(TypedDict):
+    """What all runs of a task have cost so far, in US dollars."""
+
+    token_cost_usd: Annotated[float, doc("Cost of the models, as far as agents report it.", 0.42)]
+    compute_cost_usd: Annotated[float, doc("Always 0.", 0)]
+    total_cost_usd: Annotated[float, doc("The sum of both.", 0.42)]
 
 
 class RunPage(ListPage):

@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,8 +23,16 @@ from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
 from app.models import Run, Task
-from app.schemas.runs.artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
-from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
+from app.schemas.runs.artifacts import (
+    ContentEncoding,
+    DismissIn,
+    InlineIn,
+    InlineItem,
+    ManifestEntry,
+    RunArtifactOut,
+    SignedUrlOut,
+)
+from app.schemas.staged_artifacts import FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import uploads as artifact_uploads
@@ -38,6 +47,7 @@ from app.services.artifacts.uploads import (
 from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, safe_name
+from app.services.views.runs import artifacts_out
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
@@ -77,7 +87,7 @@ async def finalize_uploads(
     body: FinalizeIn,
     *,
     store: ObjectStore,
-) -> list[ArtifactOut]:
+) -> list[RunArtifactOut]:
     """Check files that a client has uploaded, and add all or none of them to the run's manifest; return their entries.
 
     For a file that is in the manifest already, only its size is updated. Raises ObjectStoreUnavailable, StateRefused.
@@ -89,9 +99,13 @@ async def finalize_uploads(
     paths = [upload.item.storage_path for upload in uploads]
     await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, caller.project.id))
     now = utcnow()
-    manifest = await _enter(session, caller, task_id, run_id, [upload.entry(now) for upload in uploads])
-    entries = {entry["storage_path"]: entry for entry in manifest}
-    return [entries[path] for path in paths]
+    entries: list[ManifestEntry] = [
+        {**upload.entry(now), "uploaded_by": "user", "uploaded_by_user_id": caller.user_id}  # type: ignore[typeddict-item] # it has no keys of its own
+        for upload in uploads
+    ]
+    manifest = await _enter(session, caller, task_id, run_id, entries)
+    stored = {entry["storage_path"]: entry for entry in manifest}
+    return artifacts_out(RunRef(caller.project.id, task_id, run_id), [stored[path] for path in paths])
 
 
 async def add_inline(
@@ -102,7 +116,7 @@ async def add_inline(
     body: InlineIn,
     *,
     store: ObjectStore,
-) -> list[ArtifactOut]:
+) -> list[RunArtifactOut]:
     """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest."""
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
@@ -110,11 +124,13 @@ async def add_inline(
     ref = RunRef(caller.project.id, task_id, run_id)
     entries = [
         await store_run_artifact(
-            store, ref, NewArtifact(item.name, content, item.content_type or "", item.type, item.source)
+            store,
+            ref,
+            NewArtifact(item.name, content, item.content_type or "", item.type, item.source, caller.user_id),
         )
         for item, content in zip(body.artifacts, contents, strict=True)
     ]
-    return await _enter(session, caller, task_id, run_id, entries)
+    return artifacts_out(ref, await _enter(session, caller, task_id, run_id, entries))
 
 
 async def presign_download(
@@ -132,14 +148,64 @@ async def presign_download(
     if entry is None:
         raise ArtifactNotFound
     await release(session)
+    return {"url": await _sign(store, entry), "expires_in": int(DOWNLOAD_LIFETIME.total_seconds())}
+
+
+async def sign_artifact(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    artifact_id: str,
+    *,
+    store: ObjectStore,
+) -> str:
+    """Return a new signed URL to download one of the run's files, dismissed or not, as `presign_download` does."""
+    manifest = await _manifest(session, caller, task_id, run_id)
+    entry = next((entry for entry in manifest if entry["id"] == artifact_id), None)
+    if entry is None:
+        raise NotFound
+    await release(session)
+    return await _sign(store, entry)
+
+
+async def _sign(store: ObjectStore, entry: ManifestEntry) -> str:
     file = _downloadable(entry)
-    url = await store.signed_download(
+    return await store.signed_download(
         file.storage_path,
         disposition=file.disposition,
         content_type=file.content_type,
         lifetime=DOWNLOAD_LIFETIME,
     )
-    return {"url": url, "expires_in": int(DOWNLOAD_LIFETIME.total_seconds())}
+
+
+async def dismiss_artifacts(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, body: DismissIn
+) -> list[RunArtifactOut]:
+    """Mark files of a run as dismissed, or unmark them, all or none; return the whole manifest. Nothing is deleted.
+
+    A file that is dismissed again keeps the time of the first request.
+    """
+    manifest = await _lock_manifest(session, caller, task_id, run_id)
+    ids = set(body.artifact_ids)
+    if not ids <= {entry["id"] for entry in manifest}:
+        raise ArtifactNotFound
+    now = utcnow()
+    changed = [
+        _dismissed(entry, now if body.dismissed else None) if entry["id"] in ids else entry
+        for entry in manifest
+    ]
+    await _write_manifest(session, run_id, manifest, changed)
+    return artifacts_out(RunRef(caller.project.id, task_id, run_id), changed)
+
+
+def _dismissed(entry: ManifestEntry, at: datetime | None) -> ManifestEntry:
+    entry = entry.copy()
+    if at is None:
+        entry.pop("dismissed_at", None)
+    else:
+        entry.setdefault("dismissed_at", at.isoformat())
+    return entry
 
 
 async def find_download(
@@ -156,7 +222,7 @@ async def find_download(
         .order_by(chain.c.depth)
         .limit(1)
     )
-    found: ArtifactOut | None = await session.scalar(statement)
+    found: ManifestEntry | None = await session.scalar(statement)
     if found is None:
         raise ArtifactNotFound
     return _downloadable(found)
@@ -171,9 +237,11 @@ class NewArtifact:
     content_type: str
     type: ArtifactType
     source: str
+    # The user who uploaded it; None for a file that the run's agent brings.
+    user_id: int | None = None
 
 
-async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
+async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ManifestEntry:
     """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest."""
     artifact_id = new_hex_id()
     key = ref.artifacts.key(artifact_id, file.name)
@@ -191,6 +259,8 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
         "content_type": file.content_type,
         "storage_path": key,
         "uploaded_at": utcnow().isoformat(),
+        "uploaded_by": "agent" if file.user_id is None else "user",
+        "uploaded_by_user_id": file.user_id,
     }
 
 
@@ -209,7 +279,7 @@ def _content(index: int, item: InlineItem) -> bytes:
     return content
 
 
-def _downloadable(entry: ArtifactOut) -> DownloadableFile:
+def _downloadable(entry: ManifestEntry) -> DownloadableFile:
     content_type = served_content_type(entry["content_type"])
     return DownloadableFile(
         storage_path=entry["storage_path"],
@@ -226,16 +296,22 @@ def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[
 
 async def _manifest(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
-) -> list[ArtifactOut]:
+) -> list[ManifestEntry]:
     return _require((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
 
 
-async def _enter(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ArtifactOut]
-) -> list[ArtifactOut]:
-    """Add entries to a run's manifest, its row locked; return the whole manifest."""
+async def _lock_manifest(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
+) -> list[ManifestEntry]:
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
-    manifest = _require((await session.execute(locked)).scalar_one_or_none())
+    return _require((await session.execute(locked)).scalar_one_or_none())
+
+
+async def _enter(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ManifestEntry]
+) -> list[ManifestEntry]:
+    """Add entries to a run's manifest, its row locked; return the whole manifest."""
+    manifest = await _lock_manifest(session, caller, task_id, run_id)
     merged = {entry["storage_path"]: entry for entry in manifest}
     for entry in entries:
         known = merged.get(entry["storage_path"])
@@ -243,17 +319,23 @@ async def _enter(
     if len(merged) > max(_MAX_ARTIFACTS, len(manifest)):
         raise StateRefused(f"A run has at most {_MAX_ARTIFACTS} artifacts")
     result = list(merged.values())
-    if result != manifest:
-        await session.execute(
-            update(Run).where(Run.id == run_id).values(artifacts=result, updated_at=utcnow())
-        )
+    if await _write_manifest(session, run_id, manifest, result):
         known_paths = {entry["storage_path"] for entry in manifest}
         added = [entry for entry in result if entry["storage_path"] not in known_paths]
         await record_artifacts(session, run_id, added)
     return result
 
 
-def _require(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
+async def _write_manifest(
+    session: AsyncSession, run_id: UUID, before: Sequence[ManifestEntry], after: Sequence[ManifestEntry]
+) -> bool:
+    if before == after:
+        return False
+    await session.execute(update(Run).where(Run.id == run_id).values(artifacts=after, updated_at=utcnow()))
+    return True
+
+
+def _require(manifest: list[ManifestEntry] | None) -> list[ManifestEntry]:
     if manifest is None:
         raise NotFound
     return manifest

@@ -12,6 +12,7 @@ from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
 from app.models import Run, StagedArtifact
+from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
@@ -51,7 +52,7 @@ async def finalize_uploads(
     fresh = [path for path in paths if path not in attached]
     await artifact_uploads.tag_objects(store, fresh, tags(STAGED_DAYS, caller.project.id))
     await lock_task(session, caller, task_id)
-    answer = await _remember(session, task_id, uploads)
+    answer = await _remember(session, task_id, uploads, caller.user_id)
     attached = await _attached_paths(session, task_id)
     # A run may have taken a file while it was finalised a second time (contract 11 #18).
     _tag_after_commit(session, store, caller.project.id, [path for path in paths if path in attached])
@@ -71,10 +72,17 @@ async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
     return set(await session.scalars(statement))
 
 
-async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Upload]) -> list[ArtifactOut]:
+async def _remember(
+    session: AsyncSession, task_id: UUID, uploads: Sequence[Upload], user_id: int
+) -> list[ArtifactOut]:
     now = utcnow()
     entries = [upload.entry(now) for upload in uploads]
-    common = {"task_id": task_id, "uploaded_at": now, "expires_at": now + STAGED_LIFETIME}
+    common = {
+        "task_id": task_id,
+        "uploaded_at": now,
+        "expires_at": now + STAGED_LIFETIME,
+        "uploaded_by_id": user_id,
+    }
     # One statement cannot write a row twice: the last item with an id counts.
     rows = {entry["id"]: {**entry, **common, "artifact_id": entry["id"]} for entry in entries}
     for row in rows.values():
@@ -86,7 +94,7 @@ async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Uplo
     return entries
 
 
-def _entry(row: StagedArtifact) -> ArtifactOut:
+def _entry(row: StagedArtifact) -> ManifestEntry:
     return {
         "id": row.artifact_id,
         "name": row.name,
@@ -96,10 +104,12 @@ def _entry(row: StagedArtifact) -> ArtifactOut:
         "content_type": row.content_type,
         "storage_path": row.storage_path,
         "uploaded_at": row.uploaded_at.isoformat(),
+        "uploaded_by": "user",
+        "uploaded_by_user_id": row.uploaded_by_id,
     }
 
 
-async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
+async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ManifestEntry]:
     """Take staged files of a task for a new run. Staged files were uploaded for the task before a run used them.
 
     Delete the staged files' database entries, and return the entries for the run's manifest: in the order of `ids`,

@@ -1,15 +1,20 @@
 """Record the tokens and cost that agents report in the fact `usage` of a run, and add them up for a task."""
 
 from collections.abc import Mapping
-from typing import Any  # JSON
+from decimal import Decimal
+from typing import Any, NamedTuple  # Any: JSON
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
-from app.models import Run
+from app.errors import NotFound
+from app.models import Run, Task
 from app.run_values import Spent
+from app.schemas.runs.runs import UsageOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.run_facts import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared
@@ -24,6 +29,8 @@ _KINDS = {
     "cached_write_tokens": "cache_write_tokens",
     "thought_tokens": "thought_tokens",
 }
+# Of the costs that are counted; those in other currencies are not.
+_CURRENCY = "USD"
 _MOST = 2**53
 _TOKENS = (USAGE, "total_tokens")
 _COST = (USAGE, "cost", "amount")
@@ -49,28 +56,46 @@ def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the SQL expression for a JSON object, to add to a run's facts: the usage that a client reports in `state`.
 
     Return None if `state` reports no usage. A report contains the totals of the whole run. Because the task's budget
-    relies on these numbers, the object is empty if one of our workers has claimed the run, or if the report is not
-    higher than the last one.
+    relies on these numbers, the object is empty if one of our workers has claimed the run, or if neither tokens nor
+    cost are higher than in the last report.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):
         return None
     usage = {ours: _count(reported.get(theirs)) for ours, theirs in _KINDS.items()}
     usage["total_tokens"] = max(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
-    counts = and_(Run.attempts == 0, func.coalesce(_number(_TOKENS), 0) < usage["total_tokens"])
+    cost = _dollars(reported.get("cost"))
+    tokens = _if_higher(_TOKENS, usage["total_tokens"], usage)
+    higher = tokens.op("||")(_if_higher(_COST, cost, {"cost": {"amount": cost, "currency": _CURRENCY}}))
+    nothing = literal({}, Run.facts.type)
+    noted = func.coalesce(Run.facts[USAGE], nothing)
+    counts = and_(Run.attempts == 0, higher != nothing)
+    return case((counts, func.jsonb_build_object(USAGE, noted.op("||")(higher))), else_=nothing)
+
+
+def _if_higher(path: tuple[str, ...], number: float, report: Mapping[str, Any]) -> ColumnElement[Any]:
     type_ = Run.facts.type
-    return case((counts, literal({USAGE: usage}, type_)), else_=literal({}, type_))
+    is_higher = func.coalesce(_number(path), 0) < literal(number, Numeric)
+    return case((is_higher, literal(report, type_)), else_=literal({}, type_))
 
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST else 0
 
 
+def _dollars(cost: Any) -> float:
+    if not isinstance(cost, Mapping) or cost.get("currency") != _CURRENCY:
+        return 0.0
+    amount = cost.get("amount")
+    is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+    return float(amount) if is_number and amount is not None and 0 < amount < _MOST else 0.0
+
+
+_COST_OF_ALL = func.coalesce(func.sum(_number(_COST)), 0).label("cost")
 _SPENT = Prepared(
-    select(
-        func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"),
-        func.coalesce(func.sum(_number(_COST)), 0).label("cost"),
-    ).where(Run.task_id == bindparam("task"), Run.id != bindparam("but"))
+    select(func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"), _COST_OF_ALL).where(
+        Run.task_id == bindparam("task"), Run.id != bindparam("but")
+    )
 )
 
 
@@ -78,3 +103,26 @@ async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) ->
     """Return the tokens and the cost that all runs of a task except `run_id` have used."""
     tokens, cost = await _SPENT.one(session, {"task": task_id, "but": run_id})
     return Spent(int(tokens), float(cost))
+
+
+async def task_usage(session: AsyncSession, caller: Principal, task_id: UUID) -> UsageOut:
+    """Return what all runs of a task have cost so far. The caller must see the task."""
+    row = await _COST_OF_TASK.first(session, {"task_id": task_id, **visibility(caller)})
+    if row is None:
+        raise NotFound
+    cost = float(row.cost)
+    return {"token_cost_usd": cost, "compute_cost_usd": 0.0, "total_cost_usd": cost}
+
+
+class _Cost(NamedTuple):
+    cost: Decimal
+
+
+_COST_OF_TASK = Prepared(
+    select(_COST_OF_ALL)
+    .select_from(Task)
+    .outerjoin(Run, Run.task_id == Task.id)
+    .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+    .group_by(Task.id),
+    _Cost,
+)

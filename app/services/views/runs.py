@@ -1,6 +1,6 @@
 """Read runs and show them as the API does (contract 3.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,12 +25,12 @@ from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
 from app.models.base import literal_int
-from app.schemas.base import Page
+from app.schemas.base import ApiPath, Page
+from app.schemas.runs.artifacts import ManifestEntry, RunArtifactOut
 from app.schemas.runs.runs import RunOut
-from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef, log_key
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
 from app.services.views.tags import (
     NOTHING_HELD,
@@ -85,7 +85,7 @@ class RunRow(NamedTuple):
     output: Any
     state: dict[str, Any]
     facts: dict[str, Any]
-    artifacts: list[ArtifactOut]
+    artifacts: list[ManifestEntry]
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
@@ -245,12 +245,42 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         "error_message": run.error_message,
         "output": run.output,
         "state": shown_state,
-        "artifacts": run.artifacts,
+        # Most runs of a list have none.
+        "artifacts": _artifacts(run, with_urls=links is not None) if run.artifacts else [],
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "completed_at": run.completed_at,
         "scheduled_at": run.scheduled_at,
     }
+
+
+def artifacts_out(
+    ref: RunRef, manifest: Iterable[ManifestEntry], *, with_urls: bool = True
+) -> list[RunArtifactOut]:
+    """Return the files of a run as the API shows them (contract 3.4)."""
+    path = f"/api/projects/{ref.project_id}/tasks/{ref.task_id}/runs/{ref.run_id}/artifacts"
+    return [
+        {
+            **entry,
+            "url": ApiPath(f"{path}/{entry['id']}/download") if with_urls else None,
+            # As workers named the source when entries did not say who uploaded them.
+            "uploaded_by": entry.get("uploaded_by")
+            or ("agent" if entry.get("source") == "agent" else "user"),
+            "uploaded_by_user_id": entry.get("uploaded_by_user_id"),
+            "dismissed_at": _time(entry.get("dismissed_at")),
+            "metadata": None,
+        }
+        for entry in manifest
+    ]
+
+
+def _artifacts(run: RunRow, *, with_urls: bool) -> list[RunArtifactOut]:
+    ref = RunRef(run.project_id, run.task_id, run.id)
+    return artifacts_out(ref, run.artifacts, with_urls=with_urls)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:

@@ -144,6 +144,7 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "task_id": ("path", "Id of the task. A task that the caller may not see is answered with 404.", _UUID),
     "run_id": ("path", "Id of a run of the task.", _UUID),
+    "artifact_id": ("path", "Id of a file of the run.", {"type": "string"}),
     "environment_id": (
         "path",
         "Id of the sandbox environment. A private environment of another user is answered with 404.",

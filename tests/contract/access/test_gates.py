@@ -44,7 +44,17 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
     }
     names = {
         name: f"{{{name}_id}}"
-        for name in ("project", "task", "run", "environment", "endpoint", "delivery", "question", "session")
+        for name in (
+            "project",
+            "task",
+            "run",
+            "environment",
+            "endpoint",
+            "delivery",
+            "question",
+            "session",
+            "artifact",
+        )
     }
     assert {(route.method, route.path.format(**names), route.scope) for route in GATED_ROUTES} == described
     assert len(GATED_ROUTES) == len(described)

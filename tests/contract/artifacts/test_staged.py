@@ -318,7 +318,7 @@ class TestTakenByARun:
         response = await self.run(client, run_url, second["id"], first["id"], second["id"])
         assert response.status_code == 200, response.text
         latest = response.json()["latest_run"]
-        assert latest["artifacts"] == [second, first]
+        assert [artifact["id"] for artifact in latest["artifacts"]] == [second["id"], first["id"]]
         assert latest["state"]["pending_user_artifact_ids"] == [second["id"], first["id"]]
         assert await stage.entries() == []
         for artifact in (first, second):

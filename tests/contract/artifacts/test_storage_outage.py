@@ -119,7 +119,7 @@ async def test_files_of_a_run_fail_quickly_and_work_again(
 
     assert time.monotonic() - began < patient(QUICKLY_SECONDS)
     await session.refresh(run)
-    assert run.artifacts == [entry]
+    assert [artifact["id"] for artifact in run.artifacts] == [entry["id"]]
     await server.resume()
     assert (await client.post(f"{url}/download", json=path)).content == b"hello"
 
@@ -135,4 +135,5 @@ async def test_run_starts_without_the_store_and_takes_its_files(
 
     assert response.status_code == 200, response.text
     assert time.monotonic() - began < patient(QUICKLY_SECONDS)
-    assert response.json()["latest_run"]["artifacts"] == [finished]
+    [artifact] = response.json()["latest_run"]["artifacts"]
+    assert finished.items() <= artifact.items()

@@ -247,6 +247,14 @@ async def finalize(scene: Scene, path: str) -> Sent:
     return Sent("POST", url, {"artifacts": [finalize_item(prepared)]})
 
 
+@writing("POST", _RUN + "/artifacts/dismiss")
+async def dismiss(scene: Scene, path: str) -> Sent:
+    url = scene.path(path)
+    added = {"artifacts": [{**_ITEM, "content": "a"}]}
+    [entry] = (await scene.client.post(url.removesuffix("/dismiss"), json=added)).json()["artifacts"]
+    return Sent("POST", url, {"artifact_ids": [entry["id"]]})
+
+
 @writing("PATCH", _ENVIRONMENTS + "/{environment_id}")
 @writing("DELETE", _ENVIRONMENTS + "/{environment_id}")
 async def change_environment(scene: Scene, path: str) -> Sent:

@@ -145,6 +145,8 @@ async def test_run_is_shown_with_every_field(
         "storage_path": "tasks/artifacts/x",
         "uploaded_at": "2026-03-01T10:00:00+00:00",
     }
+    # An entry of an earlier release has no more.
+    added = {"uploaded_by": "user", "uploaded_by_user_id": None, "dismissed_at": None, "metadata": None}
     state = {
         "mode": "background",
         "runtime_adapter": "codex",
@@ -164,7 +166,8 @@ async def test_run_is_shown_with_every_field(
         created_at=SOME_MICROSECONDS,
         completed_at=ZERO_MICROSECONDS,
     )
-    body = (await client.get(f"{task_url}/runs/{run.id}")).json()
+    url = f"{task_url}/runs/{run.id}"
+    body = (await client.get(url)).json()
     log_url = body.pop("log_url")
     assert log_url is None or urlsplit(log_url).scheme in {"http", "https"}
     assert body == {
@@ -181,7 +184,7 @@ async def test_run_is_shown_with_every_field(
         "error_message": "The step failed.",
         "output": {"summary": "half done"},
         "state": state,
-        "artifacts": [artifact],
+        "artifacts": [artifact | added | {"url": f"{client.base_url}{url}/artifacts/{'0' * 32}/download"}],
         "created_at": "2026-03-01T10:00:00.001200Z",
         "updated_at": "2026-03-01T10:00:00.001200Z",
         "completed_at": "2026-03-01T10:00:00Z",

@@ -6,13 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
 from app.ids import new_id
-from app.models import Run, Task
+from app.models import Project, Run, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
-from tests.support.makers import NewRun
-from tests.support.web.clients import socket_client
+from tests.support.callers import bearer
+from tests.support.clock import MovableClock
+from tests.support.factories import make_key, make_user
+from tests.support.makers import NewRun, NewTask
+from tests.support.web.clients import in_process_client, socket_client
 from tests.support.web.routes import GATED_TASK_ROUTES
 from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
@@ -45,6 +50,10 @@ async def download(client: httpx.AsyncClient, url: str, path: str, **headers: st
     )
 
 
+def path_of(entry: JSON) -> dict[str, str]:
+    return {"storage_path": entry["storage_path"]}
+
+
 def assert_no_artifact(response: httpx.Response) -> None:
     assert (response.status_code, response.json()) == (404, {"error": "Artifact not found on this run"})
 
@@ -58,7 +67,7 @@ class TestInline:
             assert (await download(client, url, entry["storage_path"])).content == b"hello"
 
     async def test_answer_is_the_whole_manifest(
-        self, client: httpx.AsyncClient, url: str, task: Task, run: Run
+        self, client: httpx.AsyncClient, url: str, task: Task, run: Run, owner: User
     ) -> None:
         first = await add(client, url, name="a/first.txt", source="agent")
         response = await client.post(
@@ -75,6 +84,11 @@ class TestInline:
             "content_type": "text/plain",
             "storage_path": f"{prefix}/{first['id'][:8]}_first.txt",
             "uploaded_at": first["uploaded_at"],
+            "url": f"{client.base_url}{url}/{first['id']}/download",
+            "uploaded_by": "user",
+            "uploaded_by_user_id": owner.id,
+            "dismissed_at": None,
+            "metadata": None,
         }
         assert first["uploaded_at"].endswith("+00:00")
         second = response.json()["artifacts"][1]
@@ -270,6 +284,139 @@ class TestDownload:
         content = bytes(range(256)) * 1000
         entry = await upload_and_finalize(client, url, content)
         assert (await download(client, url, entry["storage_path"])).content == content
+
+
+class TestById:
+    async def test_url_of_an_artifact_leads_to_the_file(self, client: httpx.AsyncClient, url: str) -> None:
+        entry = await add(client, url, name="page.html", content="<b>", content_type="text/html")
+        await client.post(f"{url}/dismiss", json={"artifact_ids": [entry["id"]]})
+        for address in (entry["url"], f"{entry['url']}/"):
+            response = await client.get(address)
+            assert (response.status_code, response.content) == (302, b"")
+            assert response.headers["cache-control"] == "no-store"
+            async with socket_client() as storage:
+                answer = await storage.get(response.headers["location"])
+            assert answer.text == "<b>"
+            assert answer.headers["content-disposition"] == 'attachment; filename="page.html"'
+
+    async def test_only_files_of_the_run_itself_are_found(
+        self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun, run: Run
+    ) -> None:
+        entry = await add(client, url)
+        later = url_of(await new_run(state={"resume_from_run_id": str(run.id)}))
+        for address in (
+            f"{later}/{entry['id']}",
+            f"{url}/unknown",
+            f"{url}/{entry['id'].upper()}",
+            f"{url}/%00",
+        ):
+            assert_not_found(await client.get(f"{address}/download"))
+
+    async def test_urls_name_the_host_that_the_client_reaches(
+        self, client: httpx.AsyncClient, url: str, task_url: str
+    ) -> None:
+        entry = await add(client, url)
+        path = entry["url"].removeprefix(str(client.base_url))
+        for address in (task_url, task_url.rpartition("/")[0]):
+            answer = await client.get(address, headers={"Host": "tasks.example.com:81"})
+            assert f'"url":"http://tasks.example.com:81{path}"' in answer.text
+
+
+class TestUploader:
+    async def test_user_who_uploads_is_named(
+        self,
+        application: FastAPI,
+        session: AsyncSession,
+        colleague: User,
+        project: Project,
+        new_task: NewTask,
+    ) -> None:
+        """A task without a creator is everyone's: one member stages the file, another starts the run."""
+        task = await new_task(created_by=None)
+        task_url = f"/api/projects/{project.id}/tasks/{task.id}"
+        other = await make_user(session, projects=[project])
+        keys = [await make_key(session, user=user) for user in (colleague, other)]
+        uploading, running = (in_process_client(application, headers=bearer(key)) for key in keys)
+        staged = await upload_and_finalize(uploading, f"{task_url}/staged_artifacts")
+        assert set(staged) == {
+            "id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at"
+        }  # fmt: skip
+        body = {"pending_user_artifact_ids": [staged["id"]]}
+        run = (await running.post(f"{task_url}/run", json=body)).json()["latest_run"]
+        added = await upload_and_finalize(running, f"{task_url}/runs/{run['id']}/artifacts")
+        run = (await running.get(f"{task_url}/runs/{run['id']}")).json()
+        assert run["artifacts"][1] == added
+        assert [(each["uploaded_by"], each["uploaded_by_user_id"]) for each in run["artifacts"]] == [
+            ("user", colleague.id),
+            ("user", other.id),
+        ]
+        assert staged.items() <= run["artifacts"][0].items()
+
+
+class TestDismiss:
+    async def test_dismissing_marks_files_until_it_is_taken_back(
+        self, client: httpx.AsyncClient, url: str, clock: MovableClock
+    ) -> None:
+        first, second = await add(client, url), await add(client, url, name="b.txt")
+        run_url = url.removesuffix("/artifacts")
+        before = (await client.get(run_url)).json()
+        clock.advance(minutes=1)
+        wanted: JSON = {"artifact_ids": [second["id"], second["id"]]}
+        answer = await client.post(f"{url}/dismiss", json=wanted)
+        dismissed = (await client.get(run_url)).json()
+        assert (answer.status_code, answer.json()) == (200, {"artifacts": dismissed["artifacts"]})
+        at = dismissed["artifacts"][1]["dismissed_at"]
+        assert before["updated_at"] < at <= dismissed["updated_at"]
+        assert dismissed["artifacts"] == [first, second | {"dismissed_at": at}]
+
+        clock.advance(minutes=1)
+        await client.post(f"{url}/dismiss", json=wanted | {"dismissed": "yes"})
+        assert (await client.get(run_url)).json() == dismissed
+        both = {"artifact_ids": [first["id"], second["id"]]}
+        rows = (await client.post(f"{url}/dismiss", json=both)).json()["artifacts"]
+        assert rows[0]["dismissed_at"] > rows[1]["dismissed_at"] == at
+        answer = await client.post(f"{url}/dismiss", json=both | {"dismissed": False})
+        assert answer.json()["artifacts"] == [first, second]
+        assert (await client.get(f"{url}/download", params=path_of(second))).text == "hello"
+
+    async def test_file_that_is_finalised_again_stays_dismissed(
+        self, client: httpx.AsyncClient, url: str
+    ) -> None:
+        prepared = await prepare(client, url)
+        await upload(prepared)
+        body = {"artifacts": [finalize_item(prepared)]}
+        await client.post(f"{url}/finalize_upload", json=body)
+        await client.post(f"{url}/dismiss", json={"artifact_ids": [prepared["id"]]})
+        [again] = (await client.post(f"{url}/finalize_upload", json=body)).json()["artifacts"]
+        assert again["dismissed_at"] is not None
+
+    async def test_unknown_id_changes_nothing(
+        self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun
+    ) -> None:
+        own, other = await add(client, url), await add(client, url_of(await new_run()))
+        for unknown in (other["id"], "nothing"):
+            body = {"artifact_ids": [own["id"], unknown]}
+            assert_no_artifact(await client.post(f"{url}/dismiss", json=body))
+        assert (await client.get(url.removesuffix("/artifacts"))).json()["artifacts"] == [own]
+
+    async def test_wrong_body_is_refused_before_the_run_is_looked_up(
+        self, client: httpx.AsyncClient, task_url: str
+    ) -> None:
+        url = f"{task_url}/runs/{new_id()}/artifacts/dismiss"
+        cases: list[tuple[JSON, str, str]] = [
+            ({}, "artifact_ids", "required"),
+            ({"artifact_ids": None}, "artifact_ids", "null"),
+            ({"artifact_ids": "a"}, "artifact_ids", "not_a_list"),
+            ({"artifact_ids": []}, "artifact_ids", "empty"),
+            ({"artifact_ids": ["a"] * 101}, "artifact_ids", "max_length"),
+            ({"artifact_ids": ["a", ["b"]]}, "artifact_ids__1", "invalid_input"),
+            ({"artifact_ids": ["a"], "dismissed": "perhaps"}, "dismissed", "invalid_input"),
+            ({"artifact_ids": ["a"], "dismissed": None}, "dismissed", "null"),
+        ]
+        for body, attr, code in cases:
+            with concerning(repr(body)[:60]):
+                assert_invalid(await client.post(url, json=body), attr, code)
+        assert_not_found(await client.post(url, json={"artifact_ids": ["a"] * 100}))
 
 
 async def test_run_of_another_task_is_not_found(client: httpx.AsyncClient, task: Task) -> None:

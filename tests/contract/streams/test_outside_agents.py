@@ -377,10 +377,41 @@ class TestUsage:
             changed = (await api.patch(url, json={"state": {"token_usage": less}})).json()
             assert changed["state"]["usage"]["total_tokens"] == 110
 
+    async def test_reported_cost_is_that_of_the_run_and_is_never_lowered(
+        self, api: httpx.AsyncClient, url: str, run: JSON, sessions: SessionFactory
+    ) -> None:
+        """Tokens and cost rise each on their own; what is no amount in US dollars counts nothing."""
+
+        def usd(amount: object) -> JSON:
+            return {"amount": amount, "currency": "USD"}
+
+        for report, tokens, cost in (
+            ({"total_tokens": 10}, 10, None),
+            ({"cost": {"amount": 3, "currency": "EUR"}}, 10, None),
+            ({"cost": {"amount": 3}}, 10, None),
+            ({"total_tokens": 9, "cost": usd(0.25)}, 10, 0.25),
+            *(({"cost": usd(amount)}, 10, 0.25) for amount in (0.1, -1, "9", True, None, 2**53)),
+            ({"total_tokens": 12}, 12, 0.25),
+            ({"total_tokens": 1, "cost": usd(2)}, 12, 2),
+        ):
+            with concerning(str(report)):
+                changed = await api.patch(url, json={"state": {"token_usage": report}})
+                usage = changed.json()["state"]["usage"]
+                assert (usage["total_tokens"], usage.get("cost")) == (tokens, cost and usd(cost))
+        async with unit_of_work(sessions) as session:
+            spent = await spent_by_others(session, UUID(run["task"]), UUID(int=0))
+        assert (spent.tokens, spent.cost) == (12, 2.0)
+
+    async def test_cost_without_tokens_is_usage_too(self, api: httpx.AsyncClient, url: str) -> None:
+        report = {"cost": {"amount": 0.5, "currency": "USD"}}
+        changed = await api.patch(url, json={"state": {"token_usage": report}})
+        assert changed.json()["state"]["usage"] == report
+
     async def test_tokens_of_a_run_that_a_worker_performed_are_the_worker_s_to_count(
         self, api: httpx.AsyncClient, url: str, run_id: UUID, sessions: SessionFactory
     ) -> None:
         async with unit_of_work(sessions) as session:
             await session.execute(update(Run).where(Run.id == run_id).values(attempts=1))
-        changed = (await api.patch(url, json={"state": {"token_usage": REPORTED}})).json()
+        report = REPORTED | {"cost": {"amount": 1, "currency": "USD"}}
+        changed = (await api.patch(url, json={"state": {"token_usage": report}})).json()
         assert "usage" not in changed["state"]

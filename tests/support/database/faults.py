@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Base
@@ -194,21 +195,21 @@ async def refusing_deletions(engine: AsyncEngine, table: str) -> AsyncGenerator[
 @contextmanager
 def failing_answers() -> Generator[None, None, None]:
     """Make every successful response fail while it is built: after the service's function, before the commit."""
-    make_headers, encode = Response.init_headers, Json.__dict__["body"].func
+    make_headers, encode = Response.init_headers, Json.encode
 
     def fail(answer: Response, *arguments: Any, **named: Any) -> None:
         if answer.status_code < 400:
             raise Planted
         make_headers(answer, *arguments, **named)
 
-    def fail_to_encode(answer: Json) -> Any:
+    def fail_to_encode(answer: Json, scope: Scope) -> bytes:
         if answer.status_code < 400:
             raise Planted
-        return encode(answer)
+        return encode(answer, scope)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Response, "init_headers", fail)
-        patch.setattr(Json, "body", property(fail_to_encode))
+        patch.setattr(Json, "encode", fail_to_encode)
         yield
 
 

@@ -31,6 +31,7 @@ class Route:
             delivery=_ANY_ID,
             question=_ANY_ID,
             session=_ANY_ID,
+            artifact=_ANY_ID,
         )
         return f"{path}?{self.query}" if self.query else path
 
@@ -76,6 +77,7 @@ TASK_ROUTES = (
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
     Route("GET", _RUN + "/questions", Scope.TASK_READ),
+    Route("GET", _TASK + "/usage", Scope.TASK_READ),
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
     Route("GET", _TASK + "/mute", Scope.TASK_READ),
     Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
@@ -135,6 +137,8 @@ GATED_TASK_ROUTES = (
     Route("POST", _RUN + "/artifacts/presign", Scope.TASK_READ, 404, body=_NO_FILE),
     Route("POST", _RUN + "/artifacts/download", Scope.TASK_READ, 404, body=_NO_FILE),
     Route("GET", _RUN + "/artifacts/download", Scope.TASK_READ, 404, query="storage_path=nowhere"),
+    Route("GET", _RUN + "/artifacts/{artifact}/download", Scope.TASK_READ, 404),
+    Route("POST", _RUN + "/artifacts/dismiss", Scope.TASK_WRITE, 404, body={"artifact_ids": [_ANY_ID]}),
     Route("POST", _TASK + "/staged_artifacts/prepare_upload", Scope.TASK_WRITE, body=_UPLOAD),
     Route("POST", _TASK + "/staged_artifacts/finalize_upload", Scope.TASK_WRITE, 400, body=_ELSEWHERE),
     Route("POST", _TASK + "/presence", Scope.TASK_WRITE, 404, body={"device_id": _ANY_ID}),
