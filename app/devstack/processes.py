@@ -299,6 +299,7 @@ class Supervisor:
         while True:
             if not self._check(None):
                 time.sleep(_FORWARD_SECONDS)
+                self._reap_orphans()
 
     def stop(self) -> None:
         """End all children in the reverse order of their start, and wait until they have ended."""
@@ -306,6 +307,15 @@ class Supervisor:
         for child in reversed(self.children):
             self._stop_one(child)
         self.children.clear()
+
+    def _reap_orphans(self) -> None:
+        # What an agent leaves behind comes to the launcher, and would stay as a zombie.
+        own = {child.pid for child in self.children}
+        with suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid in own:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _stop_one(self, child: Child) -> None:
         with suppress(ProcessLookupError):

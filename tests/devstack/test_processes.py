@@ -47,6 +47,13 @@ def work():
 
 sys.exit(guarded(work))
 """
+# Leaves an orphan that ends soon.
+LEAVING = """
+import signal, subprocess
+subprocess.run(["sh", "-c", "sleep 0.1 &"])
+print("up")
+signal.pause()
+"""
 HEAD = """
 import os, sys
 from pathlib import Path
@@ -95,11 +102,23 @@ def test_no_process_outlives_the_child_of_a_launcher(tmp_path: Path) -> None:
     with launcher("-c", LAUNCHER, json.dumps([PARENT, STUBBORN]), "600", output=output) as process:
         wait_for(lambda: b"ready" in output.read_bytes(), seconds=60, what="the children")
         family = snapshot([process.pid])
-        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (child,) = children_of(process.pid)
         os.kill(int(child), signal.SIGKILL)
         assert process.wait(60) == 128 + signal.SIGKILL
 
     assert ended(family)
+
+
+def test_orphans_that_have_ended_do_not_stay_as_zombies(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with launcher("-c", LAUNCHER, json.dumps([LEAVING] * 2), "600", output=output) as process:
+        wait_for(lambda: b"ready" in output.read_bytes(), seconds=60, what="the children")
+        (child,) = children_of(process.pid)
+        wait_for(lambda: len(children_of(int(child))) == 2, seconds=20, what="the end of the orphans")
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def test_children_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:
