@@ -262,7 +262,8 @@ def artifacts_out(
     return [
         {
             **entry,
-            "url": ApiPath(f"{path}/{entry['id']}/download") if with_urls else None,
+            # An entry without an id is damaged; its run is shown all the same.
+            "url": ApiPath(f"{path}/{entry['id']}/download") if with_urls and "id" in entry else None,
             # As workers named the source when entries did not say who uploaded them.
             "uploaded_by": entry.get("uploaded_by")
             or ("agent" if entry.get("source") == "agent" else "user"),

@@ -202,6 +202,9 @@ async def test_malformed_state_shows_nothing_instead_of_failing(
         body = (await client.get(f"{task_url}/runs/{run.id}")).json()
         with concerning(value):
             assert (body["model"], body["runtime_adapter"]) == (None, None)
+    run = await new_run(artifacts=[{"name": "damaged"}])
+    [artifact] = (await client.get(f"{task_url}/runs/{run.id}")).json()["artifacts"]
+    assert (artifact["name"], artifact["url"]) == ("damaged", None)
 
 
 async def test_log_url_is_signed_for_an_hour_and_stays_the_same_for_55_minutes(

@@ -139,6 +139,7 @@ async def test_files_that_the_agent_leaves_become_artifacts_with_their_types(wor
         "odd\ufffdname": "application/octet-stream",
     }
     assert {(artifact["type"], artifact["source"]) for artifact in left.values()} == {("artifact", "agent")}
+    assert {(each["uploaded_by"], each["uploaded_by_user_id"]) for each in left.values()} == {("agent", None)}
     assert await workshop.stored(left["notes.md"]["storage_path"]) == "# Hi"
     assert left["notes.md"]["size"] == 4
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
