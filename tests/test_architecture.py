@@ -414,7 +414,7 @@ _REPLACED = {
     "tests/agents/sandbox/test_collecting.py: output_check.module_command": "checks an output for as long as the test needs",
     "tests/agents/session/test_conversation.py: AgentSession.cancel": "fails with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
-    "tests/support/database/faults.py: Json.body": "fails between a service's function and the commit, as no server can",
+    "tests/support/database/faults.py: Json.encode": "fails between a service's function and the commit, as no server can",
     "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
     "tests/worker/test_worker.py: EventHub.aclose": "plants a defect in the closing of a client, as no server causes",
 }
@@ -436,7 +436,7 @@ def test_replaced_code_is_found() -> None:
     cases = (
         ("from app.services import enqueueing\npatch.setattr(enqueueing, 'enqueue_run', fail)", True),
         ("from app.services import enqueueing as j\nsetattr(j.inner, 'name', fail)", True),
-        ("from app.web.responses import Json\npatch.setattr(Json, 'body', fail)", True),
+        ("from app.web.responses import Json\npatch.setattr(Json, 'encode', fail)", True),
         ("import app.clock\npatch.setattr(app.clock, 'datetime', Behind)", True),
         ("patch.setattr('app.clock.utcnow', fail)", True),
         ("from app.agents.workspace import gathering as g\npatch.setattr(g, 'GATHER', 'true')", True),
