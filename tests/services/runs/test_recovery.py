@@ -22,7 +22,7 @@ from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
-from tests.support.logs import read_object
+from tests.support.runs import read_object
 from tests.support.stand_ins.fakes import RecordingQueue
 from tests.support.stand_ins.outage import interruptible
 
