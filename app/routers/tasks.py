@@ -290,7 +290,7 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     response_model=PinOut,
 )
 async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> Json:
-    """Pin a task for the caller, or unpin it. Nobody else sees the pin, and the task does not change.
+    """Pin or unpin a task. A pin is visible to the caller only and does not change the task.
 
     A task that is pinned already keeps its place; one that is unpinned and pinned again comes first.
     """

@@ -159,7 +159,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return root's account under the name of `nobody`, which it has in a user namespace; the files belong to root."""
+    """Return the account `nobody` of a user namespace, which is root outside: the files belong to root."""
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -173,7 +173,7 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return the account of `nobody`, which setpriv changes to; it may enter folders of root, such as /root."""
+    """Return the account `nobody`, which setpriv switches to. It may enter folders of root, such as /root."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
