@@ -25,9 +25,9 @@ run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
 run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
-# Tests wait for processes and servers: one more than there are processors keeps those busy. Each loads the suite for
+# Tests wait for processes and servers: two more than there are processors keep those busy. Each loads the suite for
 # seconds of processor time.
-TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)')
+TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 2)')
 
 .PHONY: test
 test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k name" for a part of the suite alone)
