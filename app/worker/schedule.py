@@ -17,14 +17,8 @@ from app.config import Settings
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
+from app.worker.jobs import chores
 from app.worker.jobs.execute_run import execute_run
-from app.worker.jobs.fetch_receipts import fetch_receipts
-from app.worker.jobs.fold_counts import fold_counts
-from app.worker.jobs.recover_runs import recover_runs
-from app.worker.jobs.start_scheduled import start_scheduled
-from app.worker.jobs.sweep_artifacts import sweep_artifacts
-from app.worker.jobs.sweep_events import sweep_events
-from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
 from app.worker.polling import ResilientWorker, RunWorker
 
 # Above the run's own limit, so that the job ends the run first and can report the reason.
@@ -62,16 +56,16 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
     yield _Job(
         work=execute_run, queue=QUEUE_NAME, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS
     )
-    yield _Job(work=recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
-    yield _Job(work=start_scheduled, seconds=range(0, 60, 5))
+    yield _Job(work=chores.recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
+    yield _Job(work=chores.start_scheduled, seconds=range(0, 60, 5))
     # Also at the start, since it writes the bucket's rules.
-    yield hourly(work=sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
-    yield _Job(work=fetch_receipts, seconds=(5,))
-    yield _Job(work=sweep_presence_and_notifications, seconds=(25,))
+    yield hourly(work=chores.sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
+    yield _Job(work=chores.fetch_receipts, seconds=(5,))
+    yield _Job(work=chores.sweep_presence_and_notifications, seconds=(25,))
     # Also at the start, since a restored database has events to adopt.
-    yield hourly(work=sweep_events, at_start=True)
-    yield hourly(work=sweep_keys_and_ids)
-    yield _Job(work=fold_counts, seconds=_EVERY_TEN_SECONDS)
+    yield hourly(work=chores.sweep_events, at_start=True)
+    yield hourly(work=chores.sweep_keys_and_ids)
+    yield _Job(work=chores.fold_counts, seconds=_EVERY_TEN_SECONDS)
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:

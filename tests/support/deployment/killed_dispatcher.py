@@ -20,7 +20,7 @@ from app.config import Settings
 from app.runtime import open_process
 from app.services import leases
 from app.services.notifications import claims, delivery, digests, receipts
-from app.worker.jobs import fetch_receipts
+from app.worker.jobs.chores import fetch_due
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.waiting import eventually
@@ -65,7 +65,7 @@ async def _dispatch(settings: Settings) -> None:
     async with open_process(settings, name=APPLICATION_NAME) as process:
         await release_held(process)
         await pushes.deliver_due(process)
-        await fetch_receipts.fetch_due(process)
+        await fetch_due(process)
 
 
 def _main(step: str, now: datetime, settings: Settings, log: Path) -> None:

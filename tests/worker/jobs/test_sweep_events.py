@@ -10,7 +10,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery
-from app.worker.jobs.sweep_events import sweep_events
+from app.worker.jobs.chores import sweep_events
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
 from tests.support.factories import make_task, make_user
@@ -73,4 +73,4 @@ async def test_step_that_fails_does_not_stop_the_others(
 
     async with unit_of_work(workshop.sessions) as session:
         assert not await session.scalar(select(WebhookEndpoint.enabled))
-    assert "events.not_swept" in caplog.text
+    assert "rows.not_swept" in caplog.text
