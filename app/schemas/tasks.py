@@ -92,21 +92,7 @@ class _Origin(Choice):
 class TaskIn(Input):
     """The writable fields of a task. Every field is optional; an update changes only the given fields."""
 
-    examples: ClassVar = {
-        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
-        "A minimal task": {"description": "Fix the typo on the login page."},
-        "A task in a repository, with a structured result": {
-            "title": "Count the tests",
-            "description": "Count the test functions of this repository.",
-            "repository": "taskbeacon/taskbeacon",
-            "json_schema": {
-                "type": "object",
-                "properties": {"tests": {"type": "integer"}},
-                "required": ["tests"],
-            },
-        },
-        "Archive (update)": {"archived": True},
-    }
+    examples: ClassVar = {"Archive": {"archived": True}}
 
     title: Annotated[
         str,
@@ -178,7 +164,18 @@ class TaskCreateIn(TaskIn):
     """
 
     examples: ClassVar = {
-        **TaskIn.examples,
+        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
+        "A minimal task": {"description": "Fix the typo on the login page."},
+        "A task in a repository, with a structured result": {
+            "title": "Count the tests",
+            "description": "Count the test functions of this repository.",
+            "repository": "taskbeacon/taskbeacon",
+            "json_schema": {
+                "type": "object",
+                "properties": {"tests": {"type": "integer"}},
+                "required": ["tests"],
+            },
+        },
         "Started at once, with Claude": {
             "description": "Fix the typo on the login page.",
             "runtime_adapter": "claude",

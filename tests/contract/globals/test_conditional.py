@@ -274,6 +274,34 @@ async def test_poll_that_finds_nothing_new_is_one_statement(
             assert "description" not in statements[1].sql
 
 
+async def test_list_by_activity_is_held_in_its_own_order(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    engine: AsyncEngine,
+    tasks_url: str,
+    new_task: NewTask,
+) -> None:
+    """Which is not the one of creation; a change of the order alone is a change."""
+    at = utcnow()
+    tasks = [await new_task(title="walrus", created_at=at - timedelta(hours=hours)) for hours in (2, 1)]
+    for query in ("search=walrus", "archived=all", "status=failed", "limit=1&search=walrus"):
+        url = f"{tasks_url}?ordering=-last_activity_at&{query}"
+        for newest in (*tasks, *tasks):
+            tag = await tag_of(client, url)
+            at += timedelta(hours=1)
+            await session.execute(
+                update(Task)
+                .where(Task.id == newest.id)
+                .values(last_activity_at=at, latest_run_status="failed")
+            )
+            changed = await poll(client, url, tag)
+            with concerning((url, newest.id)):
+                assert changed.json()["results"][0]["id"] == str(newest.id)
+                async with recorded(engine) as statements:
+                    assert (await poll(client, url, changed.headers["etag"])).status_code == 304
+                assert len(statements) == 2
+
+
 async def test_description_says_which_answers_have_a_tag(application: FastAPI) -> None:
     paths = application.openapi()["paths"]
     tagged = {path for path, methods in paths.items() if "304" in methods.get("get", {}).get("responses", {})}
