@@ -280,9 +280,7 @@ def take_messages(prompt: Prompt) -> Answer:
         message = receive()
         if message.get("method") == "_session/steering":
             heard.append(message["params"]["prompt"][0]["text"])
-            send({"id": message["id"], "result": STEERED})
-            if STEERED["outcome"] != "injected":
-                break
+            send({"id": message["id"], "result": {"outcome": "injected"}})
         elif message.get("id") == 99:
             heard.append(message["result"]["outcome"]["outcome"])
         elif message.get("method") == "session/cancel":
@@ -292,12 +290,16 @@ def take_messages(prompt: Prompt) -> Answer:
 
 
 def refuse_messages(prompt: Prompt) -> Answer:
-    """Take no message in the middle of a turn: the first one ends it."""
-    STEERED.update(outcome="promptRequired", reason="noRunningTurn")
-    if prompt[0]["text"] != "begin":
+    """Take no message in the middle of a turn, and end the turn at the second; the first prompt is the answer."""
+    if not prompt[0]["text"].startswith("{"):
         say(f"prompt: {prompt[0]['text']}")
         return DONE
-    return take_messages(prompt)
+    for _ in range(2):
+        while (message := receive()).get("method") != "_session/steering":
+            pass
+        send({"id": message["id"], **json.loads(prompt[0]["text"])})
+        update(sessionUpdate="plan", entries=[], refused=message["params"]["prompt"][0]["text"])
+    return DONE
 
 
 def use_tools(prompt: Prompt) -> Answer:
@@ -333,7 +335,6 @@ def without_tools(prompt: Prompt) -> Answer:
 
 CLIENT: Answer = {}
 SERVERS: list[Answer] = []
-STEERED: Answer = {"outcome": "injected"}
 STEERED_PARTS = ("take_messages", "refuse_messages")
 PAGE: Answer = {
     "sessionId": "s",

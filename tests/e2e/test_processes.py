@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 
 from app.config import Settings
 from app.ids import new_id
@@ -66,8 +67,12 @@ async def test_main_job_from_task_to_pushed_branch(
         assert secret not in logged
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("PATCH", "", {"status": "cancelled"}), ("POST", "/cancel", {"reason": "Enough"})],
+)
 async def test_run_that_is_cancelled_over_http_ends_its_agent_and_keeps_what_it_left(
-    client: httpx.AsyncClient, worker: ServiceProcess
+    client: httpx.AsyncClient, worker: ServiceProcess, method: str, path: str, body: dict[str, str]
 ) -> None:
     """Contract 6.4, 13.2."""
     assert worker.is_running
@@ -78,7 +83,7 @@ async def test_run_that_is_cancelled_over_http_ends_its_agent_and_keeps_what_it_
     await eventually(lambda: processes_with(f"{mark}\0"))
     run_url = f"/{task_id}/runs/{(await client.get(f'/{task_id}')).json()['latest_run']['id']}"
 
-    cancelled = await client.patch(run_url, json={"status": "cancelled"})
+    cancelled = await client.request(method, run_url + path, json=body)
 
     assert cancelled.json()["status"] == "cancelled"
     await eventually(lambda: not processes_with(mark))
@@ -91,5 +96,6 @@ async def test_run_that_is_cancelled_over_http_ends_its_agent_and_keeps_what_it_
     assert (late.status_code, late.json()) == (400, {"error": "Run is already cancelled"})
     run = (await client.get(run_url)).json()
     assert (run["status"], run["completed_at"]) == ("cancelled", cancelled.json()["completed_at"])
+    assert run["error_message"] == body.get("reason")
     assert [artifact["name"] for artifact in run["artifacts"]] == ["changes.patch"]
     assert "half.txt" in (await client.get(f"{run_url}/logs")).text

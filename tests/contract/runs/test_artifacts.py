@@ -1,5 +1,6 @@
 """Files of a run: inline, by form, by URL and as a stream (contract 6.4, 8, 9.2), on a real object store."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from app.ids import new_id
 from app.models import Project, Run, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import bearer
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_key, make_user
 from tests.support.makers import NewRun, NewTask
 from tests.support.web.clients import in_process_client, socket_client
@@ -389,6 +390,26 @@ class TestDismiss:
         await client.post(f"{url}/dismiss", json={"artifact_ids": [prepared["id"]]})
         [again] = (await client.post(f"{url}/finalize_upload", json=body)).json()["artifacts"]
         assert again["dismissed_at"] is not None
+
+    async def test_requests_at_once_lose_nothing_of_each_other(
+        self, client: httpx.AsyncClient, url: str, clock: MovableClock
+    ) -> None:
+        """Each rewrites the whole manifest: the same file dismissed twice, another one, and files that are added."""
+        same, other = await add(client, url, name="same"), await add(client, url, name="other")
+        clock.advance(minutes=1)
+        wanted = [[same["id"]], [other["id"]], [same["id"]], [same["id"], other["id"]]]
+        names = ["one", "two", "three"]
+        files = [{"name": name, "type": "output", "content": "x"} for name in names]
+        answers = await asyncio.gather(
+            *(client.post(f"{url}/dismiss", json={"artifact_ids": ids}) for ids in wanted),
+            *(client.post(url, json={"artifacts": [file]}) for file in files),
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        manifest = (await client.get(url.removesuffix("/artifacts"))).json()["artifacts"]
+        dismissed = {"dismissed_at": wire_time(clock)}
+        assert manifest[:2] == [same | dismissed, other | dismissed]
+        assert sorted(entry["name"] for entry in manifest[2:]) == sorted(names)
+        assert {entry["dismissed_at"] for entry in manifest[2:]} == {None}
 
     async def test_unknown_id_changes_nothing(
         self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun

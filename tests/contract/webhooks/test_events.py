@@ -321,7 +321,10 @@ class TestFullBodies:
         url = f"{tasks_url}/{task['id']}"
         await client.patch(url, json={"title": "Second"})
         started = (await client.post(f"{url}/run")).json()
-        await client.patch(f"{url}/runs/{started['latest_run']['id']}", json={"status": "cancelled"})
+        run_url = f"{url}/runs/{started['latest_run']['id']}"
+        file = {"name": "notes.txt", "type": "output", "content": "x"}
+        await client.post(f"{run_url}/artifacts", json={"artifacts": [file]})
+        await client.patch(run_url, json={"status": "cancelled"})
         ended = (await client.get(url)).json()
 
         await deliveries.deliver()
@@ -331,6 +334,8 @@ class TestFullBodies:
         for shown in (started, ended):
             # A stored body opens nothing by itself.
             shown["latest_run"]["log_url"] = None
+        [artifact] = ended["latest_run"]["artifacts"]
+        artifact["url"] = None
         assert bodies["run.queued"]["run"] == started["latest_run"]
         assert bodies["run.cancelled"]["task"] == ended
         assert bodies["run.cancelled"]["run"] == ended["latest_run"]

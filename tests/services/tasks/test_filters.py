@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -13,7 +14,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
 from app.main import create_app
-from app.models import Project, User
+from app.models import Project, Task, User
 from app.runtime import ProcessContext
 from tests.fixtures.database import Databases
 from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast
@@ -79,6 +80,8 @@ class TestBudget:
             ("GET", "/search?q=task", None, 4),
             ("POST", "/{task}/pin", {"pinned": True}, 1),
             ("GET", "/pinned", None, 1),
+            ("GET", "/{task}/usage", None, 1),
+            ("GET", "/models", None, 0),
             ("POST", "/bulk", {"action": "archive", "ids": [task_id]}, 1),
             ("DELETE", "/{task}", None, 5),
         ):
@@ -86,6 +89,35 @@ class TestBudget:
                 response = await client.request(method, tasks_url + path.format(task=task_id), json=body)
             sent = behind_authentication(statements)
             assert response.is_success, (method, path, response.text)
+            assert len(sent) <= budget, (method, path, sent)
+
+    async def test_requests_about_a_run_stay_within_their_statements(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        engine: AsyncEngine,
+        tasks_url: str,
+        task_id: str,
+    ) -> None:
+        artifact = {"id": "a", "name": "a.txt", "storage_path": "a/a.txt", "size": 1, "content_type": ""}
+        task = await session.get_one(Task, UUID(task_id))
+        run = await make_run(session, task=task, artifacts=[artifact])
+        # The key that signs tokens is made at the first request.
+        await client.get(f"{tasks_url}/{task_id}/runs/{run.id}/stream_token")
+        for method, path, body, budget in (
+            ("GET", "", None, 1),
+            ("GET", "/stream_token", None, 2),
+            ("GET", "/questions", None, 2),
+            ("GET", "/artifacts/a/download", None, 1),
+            ("POST", "/artifacts/dismiss", {"artifact_ids": ["a"]}, 2),
+            ("POST", "/cancel", None, 11),
+        ):
+            async with recorded(engine) as statements:
+                response = await client.request(
+                    method, f"{tasks_url}/{task_id}/runs/{run.id}{path}", json=body
+                )
+            sent = behind_authentication(statements)
+            assert response.status_code < 400, (method, path, response.text)
             assert len(sent) <= budget, (method, path, sent)
 
     @pytest.mark.usefixtures("task_id")

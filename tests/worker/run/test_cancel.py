@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from fastapi import FastAPI
 
 from app.clients.redis import create_redis
 from app.clients.wakes import publish_change
@@ -19,10 +20,13 @@ from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.claim import hold_lease
 from tests.fixtures.worker import Workshop
+from tests.support.callers import bearer
 from tests.support.clock import let_time_pass
 from tests.support.deployment.processes import closed_port
+from tests.support.factories import make_key
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
+from tests.support.web.clients import in_process_client
 from tests.worker.pilot import Pilot, listening
 from tests.worker.private_host import TOKEN, WORK, Host
 
@@ -77,6 +81,31 @@ async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_k
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+async def test_cancel_endpoint_wakes_the_worker_which_ends_the_agent_at_once(
+    workshop: Workshop, application: FastAPI, nap: str, endless: str
+) -> None:
+    """Neither at the worker's next look, nor after the time that an agent otherwise has to end (contract 13.6)."""
+    workshop = workshop.with_times(poll=3600, close=3600, cancel=3600, interrupt=3600)
+    run = await workshop.queued_run(endless)
+    async with unit_of_work(workshop.sessions) as session:
+        key = await make_key(session, user=workshop.owner)
+    client = in_process_client(application, headers=bearer(key))
+    url = f"/api/projects/{run.project_id}/tasks/{run.task_id}/runs/{run.id}"
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await until_asleep(nap)
+
+    with workshop.context.changes.watch(run.id) as changed:
+        answer = await client.post(f"{url}/cancel", json={"reason": "Enough"})
+        await eventually(changed.is_set)
+    await job
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert processes_with(nap) == []
+    ended = (await client.get(url)).json()
+    assert (ended["status"], ended["error_message"]) == ("cancelled", "Enough")
+    assert [artifact["name"] for artifact in ended["artifacts"]] == ["changes.patch"]
 
 
 async def test_cancel_ends_the_gathering_of_work(workshop: Workshop, nap: str) -> None:

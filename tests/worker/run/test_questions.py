@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import unit_of_work
-from app.enums import RunStatus
+from app.enums import QueueMethod, RunStatus
 from app.models import Question, Run
 from app.schemas.questions import ActionIn
 from app.services.inbox.answering import answer_question
@@ -295,21 +295,47 @@ class TestSteering:
         held = ("accepted", "It is held back until the agent's question is closed.")
         assert mine == [("accepted",), held, ("delivered",), ("consumed",)]
 
-    async def test_message_that_comes_too_late_for_a_turn_is_the_next_prompt(
-        self, workshop: Workshop
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            {"result": {"outcome": "promptRequired", "reason": "noRunningTurn"}},
+            {"error": {"code": -32601, "message": "Method not found"}},
+        ],
+        ids=["by its outcome", "by an error"],
+    )
+    async def test_messages_that_the_agent_refuses_in_its_turn_wait_and_are_the_next_prompts(
+        self, workshop: Workshop, refusal: JSON
     ) -> None:
+        """Until then the queue shows them, as before they were sent; those that steer stay in front."""
         shop = with_agent(workshop, scripted_adapter("refuse_messages"))
-        pilot = Pilot(shop, await shop.queued_run("begin", state=STATE))
+        pilot = Pilot(shop, await shop.queued_run(json.dumps(refusal), state=STATE))
         job = pilot.start()
         await pilot.until_agent_started()
-        await pilot.say("next")
-        await pilot.until_logged("prompt: next")
+        sent = await pilot.send("user_message", {"content": "now", "steer": True}, id=1)
+        assert sent == {"jsonrpc": "2.0", "result": {"queued": True}, "id": 1}
+        await pilot.until_logged('"refused":"now"')
+
+        async def waits() -> bool:
+            return bool(await pilot.use_queue(QueueMethod.GET) == {"steering": ["now"], "followUp": []})
+
+        await eventually(waits)
+        assert [each for each in await pilot.reports() if each[0] == "user_message"] == [
+            ("user_message", "accepted")
+        ]
+        await pilot.say("later", id=2)
+        await pilot.until_logged("prompt: later")
         await pilot.until_waiting_for("message")
         await pilot.send("close")
         await job
 
-        assert await pilot.statuses() == ["consumed", "consumed"]
-        assert len(await pilot.log("_posthog/turn_complete")) == 2
+        assert [text for text in await pilot.said() if "prompt" in text] == ["prompt: now", "prompt: later"]
+        assert await pilot.statuses() == ["consumed"] * 3
+        mine = [
+            (each["id"], each["status"]) for each in await pilot.log("_taskbeacon/command") if "id" in each
+        ]
+        assert [each for each in mine if each[1] != "accepted"] == [
+            (number, status) for number in (1, 2) for status in ("delivered", "consumed")
+        ]
 
     async def test_lost_connection_while_files_of_a_message_are_read_costs_neither_message_nor_run(
         self, workshop: Workshop, engine: AsyncEngine
