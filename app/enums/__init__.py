@@ -59,3 +59,11 @@ from app.enums.tasks import (
     OriginProduct,
     SignalReportRelationship,
 )
+from app.enums.verification import (
+    BaseExpectation,
+    BaseUse,
+    CheckGate,
+    ChecksNetwork,
+    CheckSource,
+    OnUnverified,
+)

@@ -93,6 +93,13 @@ def has_null_character(value: Any) -> bool:
     return False
 
 
+def require_object(value: Any) -> dict[str, Any]:
+    """Return the value if it is an object, for a `BeforeValidator` of a type whose fields are declared."""
+    if not isinstance(value, dict):
+        raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
+    return value
+
+
 def check_repository(text: str) -> str:
     """Return the name of a repository in lower case, for the `check` of a text."""
     organization, slash, name = text.partition("/")
@@ -139,7 +146,7 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A field that takes a string and trims it. A number is converted to a string.
+    """A field that takes a string and, unless `verbatim`, trims it. A number is converted to a string.
 
     An empty string is accepted if `blank`, and is converted to None if `blank_is_absent`. `check` gets the string and
     returns it, perhaps changed, or raises an error made by `fail`.
@@ -148,13 +155,14 @@ class Text(Field):
     max_length: int | None = None
     blank: bool = False
     blank_is_absent: bool = False
+    verbatim: bool = False
     check: Callable[[str], str] | None = None
 
     @override
     def parse(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise fail("invalid_input", "Not a valid string.")
-        text = str(value).strip()
+        text = str(value) if self.verbatim else str(value).strip()
         if not text:
             if self.blank_is_absent:
                 return None
@@ -349,9 +357,7 @@ class JsonObject(Json):
 
     @override
     def parse(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
-        return Json.parse(self, value)
+        return Json.parse(self, require_object(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

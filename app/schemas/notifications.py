@@ -10,7 +10,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
 from app.schemas.base import Input, ListPage, doc
-from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail
+from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail, require_object
 from app.schemas.fields import Field as InputField
 
 _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
@@ -140,8 +140,7 @@ class _QuietHours(InputField):
 
     @override
     def parse(self, value: Any) -> QuietHoursOut:
-        if not isinstance(value, dict):
-            raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
+        require_object(value)
         start, end = _time(value, "start"), _time(value, "end")
         return {"start": start, "end": end, "timezone": _zone(value), "days": _days(value)}
 

@@ -1,0 +1,231 @@
+"""Definitions of checks as people write them: check sets, acceptance of tasks and runs, and the checks file."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnverified
+from app.schemas.base import Input, doc
+from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
+from app.schemas.verification.commands import Arguments, Command, check_relative, refuse_if_it_cannot_fail
+from app.verification.definitions import CHECK_SET, CheckSet
+
+MAX_CHECKS: Final = 20
+FILE_BYTES: Final = 64 * 1024
+_ID = re.compile(r"[a-z0-9_-]{1,40}")
+
+_Seconds = Annotated[int, Integer(minimum=1, maximum=3600), doc("Seconds after which it is ended.")]
+_Glob = Annotated[str, Text(max_length=500, check=check_relative)]
+_GLOBS = Items(max_length=50)
+
+
+def _check_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise fail("invalid_input", "Enter 1 to 40 of the characters a-z, 0-9, `_` and `-`.")
+    return text
+
+
+def _check_cached(path: str) -> str:
+    inside = path.removeprefix("~/").removesuffix("/")
+    if path.startswith("/") or {"", ".", ".."} & set(inside.split("/")):
+        raise fail("invalid_input", "Enter a path in the clone or below `~/`, without `..`.")
+    return path
+
+
+class StepIn(Command):
+    """A set-up step: a command that prepares a clone, or stays in the background as a service."""
+
+    background: Annotated[
+        bool, Boolean(), doc("Whether it is left running until the agent, or the checks of the clone, end.")
+    ] = False
+    ready: Annotated[
+        Arguments, doc("Only with `background`: exits with 0 as soon as the service can be used.")
+    ] = None
+    timeout_seconds: _Seconds = 600
+    cache: Annotated[
+        list[Annotated[str, Text(max_length=500, check=_check_cached)]],
+        Items(max_length=10),
+        doc("Paths that are kept for later runs: in the clone, or below `~/`.", ["node_modules"]),
+    ] = []
+    cache_key: Annotated[
+        list[_Glob],
+        _GLOBS,
+        doc("Files whose content decides whether a cache may be used.", ["package-lock.json"]),
+    ] = []
+
+    @field_validator("ready")
+    @classmethod
+    def _needs_background(cls, ready: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if ready is not None and info.data.get("background") is False:
+            raise fail("invalid_input", "Only a step in the background has `ready`.")
+        return ready
+
+
+class _Identified(Input):
+    id: Annotated[str, Text(check=_check_id), doc("Its name, unique among all checks of a run.", "tests")]
+
+
+# The last base is the first in the order of fields.
+class CheckIn(Command, _Identified):
+    """A check: a command with an expectation."""
+
+    paths: Annotated[
+        list[_Glob], _GLOBS, doc("Only if a changed file matches one of these; empty: always.")
+    ] = []
+    timeout_seconds: _Seconds = 600
+    gate: Annotated[
+        CheckGate,
+        Choice(of=CheckGate, named=True),
+        doc(
+            "`strict`: it must pass; `regression`: no case may fail that did not fail on the base; `informational`: "
+            "it does not count."
+        ),
+    ] = CheckGate.REGRESSION
+    reports: Annotated[
+        list[_Glob], _GLOBS, doc("JUnit reports that it writes, from `cwd`.", ["report.xml"])
+    ] = []
+    retries: Annotated[
+        int, Integer(minimum=0, maximum=2), doc("How often it is repeated after a failure.")
+    ] = 1
+    expect_base: Annotated[
+        BaseExpectation | None,
+        Choice(of=BaseExpectation, named=True, null=True),
+        doc("`failed`: it proves nothing unless it fails on the base."),
+    ] = None
+
+    @field_validator("run", "shell")
+    @classmethod
+    def _can_fail(cls, command: Any) -> Any:
+        return refuse_if_it_cannot_fail(command)
+
+
+def _require_own_ids(checks: Sequence[CheckIn]) -> Sequence[CheckIn]:
+    ids: set[str] = set()
+    for index, check in enumerate(checks):
+        if check.id in ids:
+            raise fail("invalid_input", "Another check of the list has this id.", index, "id")
+        ids.add(check.id)
+    return checks
+
+
+class DefinitionsIn(Input):
+    """Definitions of checks. Null stands for the default of a field."""
+
+    examples: ClassVar = {
+        "Tests": {
+            "setup": [{"run": ["uv", "sync", "--frozen"]}],
+            "checks": [
+                {"id": "tests", "run": ["pytest", "-q", "--junitxml=report.xml"], "reports": ["report.xml"]}
+            ],
+        }
+    }
+
+    setup: Annotated[
+        list[Annotated[StepIn, BeforeValidator(require_object)]],
+        Items(max_length=10),
+        doc("Steps that prepare each clone, in this order."),
+    ] = []
+    checks: Annotated[
+        list[Annotated[CheckIn, BeforeValidator(require_object)]],
+        Items(max_length=MAX_CHECKS),
+        AfterValidator(_require_own_ids),
+        doc("Checks of the result, in this order."),
+    ] = []
+    protected_paths: Annotated[
+        list[_Glob] | None,
+        Items(max_length=50, null=True),
+        doc("Files that are put back before checks; null: `.github/**`, `.gitlab-ci.yml`."),
+    ] = None
+    test_paths: Annotated[
+        list[_Glob] | None, Items(max_length=50, null=True), doc("Files that are tests; null: usual names.")
+    ] = None
+    checks_network: Annotated[
+        ChecksNetwork, Choice(of=ChecksNetwork, named=True), doc("The network of these checks.")
+    ] = ChecksNetwork.NONE
+    max_repairs: Annotated[
+        int | None,
+        Integer(minimum=0, maximum=5, null=True),
+        doc("How often an agent may correct a refuted result; null: the service's default."),
+    ] = None
+    on_unverified: Annotated[
+        OnUnverified, Choice(of=OnUnverified, named=True), doc("How a run ends that is not verified.")
+    ] = OnUnverified.COMPLETE
+    base: Annotated[
+        BaseUse, Choice(of=BaseUse, named=True), doc("When checks are executed on the base too.")
+    ] = BaseUse.AUTO
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, given: dict[str, Any]) -> dict[str, Any]:
+        nulls = [name for name in cls.model_fields if given.get(name, name) is None]
+        return given | {name: copy(cls.model_fields[name].default) for name in nulls}
+
+    @property
+    def defined(self) -> CheckSet:
+        return CHECK_SET.validate_python(self.model_dump(exclude={"repository"}))
+
+
+class _OfRepository(Input):
+    repository: Annotated[
+        str | None,
+        Text(max_length=255, blank_is_absent=True, null=True, check=check_repository),
+        doc("`organization/repository`; null: all repositories of the project."),
+    ] = None
+
+
+# The last base is the first in the order of fields.
+class CheckSetIn(DefinitionsIn, _OfRepository):
+    """A new check set of a project or of one of its repositories, or changes to one."""
+
+
+class ChecksFileInvalid(Exception):
+    """The checks file has a fault, which the message names."""
+
+
+def read_checks_file(content: bytes) -> CheckSet:
+    """Return what a checks file defines. Raises ChecksFileInvalid."""
+    if len(content) > FILE_BYTES:
+        raise ChecksFileInvalid(f"The file has more than {FILE_BYTES} bytes.")
+    try:
+        given = tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise ChecksFileInvalid("The file is not UTF-8.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ChecksFileInvalid(f"The file is not TOML: {error}") from None
+    if (unknown := next(_unknown_keys(given), None)) is not None:
+        raise ChecksFileInvalid(f"{unknown}: The key is unknown.")
+    if "check" in given:
+        given["checks"] = given.pop("check")
+    try:
+        return DefinitionsIn.model_validate(given).defined
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = (*first["loc"], *first.get("ctx", {}).get("below", ()))
+        text = "This field is required." if first["type"] == "missing" else first["msg"]
+        raise ChecksFileInvalid(f"{_dotted(path)}: {text}") from None
+
+
+def _unknown_keys(given: dict[str, Any]) -> Iterator[str]:
+    tables: tuple[tuple[str, type[BaseModel]], ...] = (("setup", StepIn), ("check", CheckIn))
+    yield from given.keys() - (DefinitionsIn.model_fields.keys() - {"checks"} | {"check"})
+    for name, model in tables:
+        items = given.get(name)
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, dict):
+                yield from (_dotted((name, index, key)) for key in item if key not in model.model_fields)
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return ".".join("check" if step == "checks" else str(step) for step in path)

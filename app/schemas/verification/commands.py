@@ -1,0 +1,158 @@
+"""Commands of set-up steps and of checks, and which commands cannot fail."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator, model_validator
+
+from app.schemas.base import Input, doc
+from app.schemas.fields import Items, Text, fail
+
+_MISSING: Final = object()
+_NO_OPERATIONS: Final = (["true"], [":"], ["exit", "0"])
+_PRINTING: Final = frozenset({"echo", "printf"})
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<blank> (?: [ \t\r] | \\\n | (?<![^\s;|&()]) \#[^\n]* )+ )
+    | (?P<quoted> '[^']*'? | "(?: \\. | [^"\\] )*"? | \\. )
+    | (?P<plain> (?: [<>]& | &> | >\| | [^\s'"\\|&;()] )+ )
+    | (?P<operator> \|\| | && | \|& | [|&;()\n] )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def check_relative(path: str) -> str:
+    """Return the path, or the glob, if it leads nowhere outside, for the `check` of a text."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise fail("invalid_input", "Enter a path that is relative and has no `..`.")
+    return path
+
+
+def _require_program(arguments: Sequence[str] | None) -> Sequence[str] | None:
+    if arguments and not arguments[0].strip():
+        raise fail("blank", "This field may not be blank.", 0)
+    return arguments
+
+
+def _require_given(value: Any) -> Any:
+    if value is _MISSING:
+        raise fail("required", "This field is required.")
+    return value
+
+
+Arguments = Annotated[
+    list[Annotated[str, Text(max_length=4096, blank=True, verbatim=True)]] | None,
+    Items(max_length=100, empty=False, null=True),
+    AfterValidator(_require_program),
+]
+
+
+class Command(Input):
+    """What is executed: a program with arguments, or a text for a shell."""
+
+    run: Annotated[
+        Arguments, BeforeValidator(_require_given), doc("The program and its arguments.", ["pytest", "-q"])
+    ] = None
+    shell: Annotated[
+        str | None,
+        Text(max_length=16_384, null=True),
+        doc("Instead of `run`: a text for `bash -euo pipefail -c`."),
+    ] = None
+    cwd: Annotated[
+        str,
+        Text(max_length=500, blank=True, check=check_relative),
+        doc("The folder in the clone; empty: its root.", "services/api"),
+    ] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mark_missing(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # Reported as a fault of `run`, after those of the fields before it.
+        has_command = any(given.get(name) is not None for name in ("run", "shell"))
+        return given if has_command else given | {"run": _MISSING}
+
+    @field_validator("shell")
+    @classmethod
+    def _refuse_second(cls, shell: str | None, info: ValidationInfo) -> str | None:
+        if shell is not None and info.data.get("run") is not None:
+            raise fail("invalid_input", "A command has either `run` or `shell`.")
+        return shell
+
+
+def refuse_if_it_cannot_fail(command: Sequence[str] | str | None) -> Sequence[str] | str | None:
+    """Return a command of a check, for an `AfterValidator`, unless it succeeds whatever it checks."""
+    if command is not None and (
+        _text_cannot_fail(command) if isinstance(command, str) else _program_cannot_fail(command)
+    ):
+        raise fail("check_cannot_fail", "This command cannot fail, so it proves nothing.")
+    return command
+
+
+def _program_cannot_fail(arguments: Sequence[str]) -> bool:
+    program = arguments[0].rpartition("/")[2]
+    if program in {"true", ":"} | _PRINTING:
+        return True
+    text = _text_of(arguments[1:]) if program in _SHELLS else None
+    if text is None:
+        return False
+    pipes = any(operator in {"|", "|&"} for operator, _ in _commands(text))
+    return _text_cannot_fail(text) or (pipes and not any("pipefail" in argument for argument in arguments))
+
+
+def _text_of(arguments: Sequence[str]) -> str | None:
+    """Return the text after `-c` among the arguments of a shell."""
+    has_text = False
+    options = iter(arguments)
+    for argument in options:
+        if argument[:1] not in {"-", "+"} or argument == "--":
+            return (next(options, None) if argument == "--" else argument) if has_text else None
+        if not argument.startswith("--"):
+            has_text |= argument.startswith("-") and "c" in argument
+            if argument.endswith(("o", "O")):
+                next(options, None)  # the name of an option
+    return None
+
+
+def _text_cannot_fail(text: str) -> bool:
+    commands = list(_commands(text))
+    if any(_loosens(words) for _, words in commands):
+        return True
+    while commands and not commands[-1][1] and commands[-1][0] in {"", ";", "\n"}:
+        commands.pop()
+    if all(_always_succeeds(words) for _, words in commands if words):
+        return True
+    operator, words = commands[-1]
+    if operator == "||":
+        return words in _NO_OPERATIONS or words[:1] == ["echo"]
+    return operator in {";", "\n"} and words in _NO_OPERATIONS
+
+
+def _always_succeeds(words: Sequence[str]) -> bool:
+    return words in _NO_OPERATIONS or words[0] in _PRINTING
+
+
+def _loosens(words: Sequence[str]) -> bool:
+    if words[:1] != ["set"]:
+        return False
+    is_named = ("+o", "pipefail") in pairwise(words)
+    return is_named or any(re.fullmatch(r"\+[a-zA-Z]*e[a-zA-Z]*", word) for word in words)
+
+
+def _commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each command of a shell text as words, after its operator; a `'` stands for text in quotes."""
+    before, words, goes_on = "", list[str](), False
+    for token in chain(_TOKEN.finditer(text), [None]):
+        if token is None or token.lastgroup == "operator":
+            yield before, words
+            before, words = ("" if token is None else token[0]), []
+        elif token.lastgroup != "blank":
+            part = token[0] if token.lastgroup == "plain" else "'"
+            if goes_on:
+                words[-1] += part
+            else:
+                words.append(part)
+        goes_on = token is not None and token.lastgroup in {"plain", "quoted"}

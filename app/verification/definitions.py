@@ -1,0 +1,157 @@
+"""The checks and set-up steps of a run, united from all places that define them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
+
+CHECKS_FILE: Final = ".taskbeacon/checks.toml"
+_PROTECTED: Final = (".github/**", ".gitlab-ci.yml")
+_TESTS: Final = (
+    "tests/**",
+    "test/**",
+    "**/tests/**",
+    "**/test_*.py",
+    "**/*_test.*",
+    "**/*.test.*",
+    "**/*.spec.*",
+    "**/__tests__/**",
+    "**/src/test/**",
+)
+_FOLDERS = re.compile(r"(?:^|(?<=/))(?:\*\*/)*\*\*(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A command that prepares a clone. It has either `run` or `shell`."""
+
+    run: tuple[str, ...] | None = None
+    shell: str | None = None
+    cwd: str = ""
+    background: bool = False
+    ready: tuple[str, ...] | None = None  # exits with 0 as soon as the background process can be used
+    timeout_seconds: int = 600
+    cache: tuple[str, ...] = ()  # paths in the clone, or below `~/`
+    cache_key: tuple[str, ...] = ()  # globs of the files that decide whether a cache may be used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A command with an expectation. It has either `run` or `shell`."""
+
+    id: str
+    run: tuple[str, ...] | None = None
+    shell: str | None = None
+    cwd: str = ""
+    paths: tuple[str, ...] = ()
+    timeout_seconds: int = 600
+    gate: CheckGate = CheckGate.REGRESSION
+    reports: tuple[str, ...] = ()  # globs of JUnit reports, from `cwd`
+    retries: int = 1
+    expect_base: BaseExpectation | None = None
+
+    @property
+    def is_gating(self) -> bool:
+        return self.gate is not CheckGate.INFORMATIONAL
+
+    def applies_to(self, changed: Iterable[str]) -> bool:
+        """Return whether a diff with these files needs the check."""
+        return not self.paths or any(matches(self.paths, path) for path in changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSet:
+    """What one place defines."""
+
+    setup: tuple[Step, ...] = ()
+    checks: tuple[Check, ...] = ()
+    protected_paths: tuple[str, ...] | None = None
+    test_paths: tuple[str, ...] | None = None
+    checks_network: ChecksNetwork = ChecksNetwork.NONE
+    max_repairs: int | None = None
+    on_unverified: OnUnverified = OnUnverified.COMPLETE
+    base: BaseUse = BaseUse.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCheck:
+    check: Check
+    source: CheckSource
+    network: ChecksNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """What all places together define for a run."""
+
+    setup: tuple[Step, ...]
+    checks: tuple[PlacedCheck, ...]
+    protected_paths: tuple[str, ...]
+    test_paths: tuple[str, ...]
+    max_repairs: int | None
+    on_unverified: OnUnverified
+    base: BaseUse
+    # The fault of the checks file, of which nothing counts then.
+    file_fault: str | None = None
+
+
+# To and from JSON.
+CHECK_SET: Final = TypeAdapter(CheckSet)
+DEFINITIONS: Final = TypeAdapter(Definitions)
+
+
+def unite(places: Sequence[tuple[CheckSource, CheckSet]], *, file_fault: str | None = None) -> Definitions:
+    """Return what the places, in the order of CheckSource, define together."""
+    checks: dict[str, PlacedCheck] = {}
+    for source, place in places:
+        for check in place.checks:
+            checks.setdefault(check.id, PlacedCheck(check=check, source=source, network=place.checks_network))
+    sets = [place for _, place in places]
+    repairs = [place.max_repairs for place in sets if place.max_repairs is not None]
+    fails = any(place.on_unverified is OnUnverified.FAIL for place in sets)
+    always = any(place.base is BaseUse.ALWAYS for place in sets)
+    protected = _add_up([place.protected_paths for place in sets], _PROTECTED)
+    return Definitions(
+        setup=tuple(step for place in sets for step in place.setup),
+        checks=tuple(checks.values()),
+        protected_paths=(*protected, CHECKS_FILE),
+        test_paths=_add_up([place.test_paths for place in sets], _TESTS),
+        max_repairs=repairs[-1] if repairs else None,
+        on_unverified=OnUnverified.FAIL if fails else OnUnverified.COMPLETE,
+        base=BaseUse.ALWAYS if always else BaseUse.AUTO,
+        file_fault=file_fault,
+    )
+
+
+def _add_up(named: Sequence[Sequence[str] | None], default: Sequence[str]) -> tuple[str, ...]:
+    lists = [globs for globs in named if globs is not None] or [default]
+    return tuple(dict.fromkeys(glob for globs in lists for glob in globs))
+
+
+def matches(globs: Iterable[str], path: str) -> bool:
+    """Return whether a path matches one of the globs: `*` stands for no `/`, `**` for any folders or none."""
+    return any(_pattern(glob).fullmatch(path) for glob in globs)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(glob: str) -> re.Pattern[str]:
+    # Atomic groups: the first match of what a wildcard precedes is as good as any later one, and no glob is slow.
+    first, *others = _FOLDERS.split(glob)
+    if not others:
+        return re.compile(_names(first), re.DOTALL)
+    *middle, last = others
+    between = "".join(f"(?>(?:[^/]+/)*?{_names(names)})" for names in middle)
+    return re.compile(_names(first) + between + (f"(?:[^/]+/)*{_names(last)}" if last else ".+"), re.DOTALL)
+
+
+def _names(glob: str) -> str:
+    first, *others = map(re.escape, re.split(r"\*+", glob))
+    if not others:
+        return first
+    *middle, last = others
+    return first + "".join(f"(?>[^/]*?{text})" for text in middle) + f"[^/]*{last}"
