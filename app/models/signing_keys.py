@@ -9,7 +9,10 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The key pair for one kind of token (`purpose`), made at its first use and shared by all processes."""
+    """A key pair for one kind of token, made at its first use and shared by all processes that can decrypt it.
+
+    `purpose` is the kind; further keys, of processes that cannot, have a mark of their own behind it.
+    """
 
     __tablename__ = "signing_keys"
 

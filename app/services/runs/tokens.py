@@ -13,7 +13,7 @@ import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -149,10 +149,10 @@ def _names(claims: dict[str, Any], project: int | str, task_id: UUID, run_id: UU
 async def _read_claims(
     session: AsyncSession, token: str, secrets: Sequence[SecretStr], *, audience: str
 ) -> dict[str, Any]:
-    key = await _read_key(session, Cipher(secrets))
-    if key is None:
-        raise RunTokenInvalid
     try:
+        key = await _read_key(session, Cipher(secrets), jwt.get_unverified_header(token).get("kid"))
+        if key is None:
+            raise RunTokenInvalid
         claims: dict[str, Any] = jwt.decode(
             token,
             key.private.public_key(),
@@ -173,16 +173,18 @@ class _Key(NamedTuple):
     private: rsa.RSAPrivateKey
 
 
-async def _read_key(session: AsyncSession, cipher: Cipher) -> _Key | None:
-    statement = select(SigningKey.key_id, SigningKey.private_key).where(SigningKey.purpose == _PURPOSE)
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    try:
-        return _Key(row.key_id, _load(cipher.decrypt(row.private_key)))
-    except DecryptionError:
-        log.warning("signing_key.unreadable", key_id=row.key_id)
-        return None
+async def _read_key(session: AsyncSession, cipher: Cipher, key_id: str | None = None) -> _Key | None:
+    own = SigningKey.purpose.startswith(_PURPOSE, autoescape=True)
+    statement = select(SigningKey.key_id, SigningKey.private_key).where(own)
+    for row in await session.execute(statement.order_by(SigningKey.created_at.desc())):
+        # Compared here: that of a token may be any text.
+        if key_id not in (None, row.key_id):
+            continue
+        try:
+            return _Key(row.key_id, _load(cipher.decrypt(row.private_key)))
+        except DecryptionError:
+            log.warning("signing_key.unreadable", key_id=row.key_id)
+    return None
 
 
 async def _make_key(session: AsyncSession, cipher: Cipher) -> _Key:
@@ -199,8 +201,9 @@ async def _make_key(session: AsyncSession, cipher: Cipher) -> _Key:
     await session.execute(select(SigningKey.key_id).where(own).with_for_update())
     key = await _read_key(session, cipher)
     if key is None:
-        # What it signed lives for a day at most.
-        await session.execute(update(SigningKey).where(own).values(made))
+        # The other one stays: processes with other secrets sign with it.
+        purpose = f"{_PURPOSE}:{made['key_id'][:16]}"
+        await session.execute(upsert(SigningKey).values(purpose=purpose, **made))
         key = _Key(made["key_id"], _load(pem))
     return key
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, case, exists, null, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,7 @@ from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.models.base import constant
 from app.services import leases
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
@@ -108,9 +109,6 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         row = endpoints[claimed.endpoint_id]
         before = health.get(claimed.endpoint_id) or row.health
         after = before.after(result, now=now, exhausted=exhausted)
-        if end is not None and end.is_manual:
-            # What a person asks for waits for no probe.
-            after = after._replace(probe_at=None)
         health[claimed.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
         if reason is not None and row.enabled:
@@ -204,8 +202,17 @@ _END = (
     .where(_DELIVERY.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in _End._fields})
 )
+_PROBE_AT = bindparam("probe_at", type_=_ENDPOINT.c.probe_at.type)
+_IS_ASKED_FOR = exists().where(
+    _DELIVERY.c.endpoint_id == bindparam("key"),
+    _DELIVERY.c.status == constant(DeliveryStatus.PENDING),
+    _DELIVERY.c.is_manual,
+    _DELIVERY.c.leased_until.is_(None),
+)
 _HEALTH = (
     update(_ENDPOINT)
     .where(_ENDPOINT.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in Health._fields})
+    # What a person has asked for since the attempt began waits for no probe.
+    .values(probe_at=case((_PROBE_AT.is_not(None) & _IS_ASKED_FOR, null()), else_=_PROBE_AT))
 )

@@ -8,15 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.workspace import output_check as checking
-from app.clock import utcnow
-from app.config import Settings
 from app.enums import (
     TERMINAL_STATUSES,
     Environment,
@@ -26,18 +22,15 @@ from app.enums import (
     RunStatus,
 )
 from app.ids import new_id
-from app.models import Event, Question, Run, SigningKey, Task, User
-from app.security import Cipher
-from app.services.runs.tokens import AUDIENCE
+from app.models import Event, Question, Run, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import added, make_key, make_run
+from tests.support.factories import make_key, make_run
 from tests.support.makers import NewTask
 from tests.support.questions import make_question
 from tests.support.runs import CLAUDE
 from tests.support.stand_ins.fakes import RecordingQueue
-from tests.support.stand_ins.outside_agents import Agent
 from tests.support.waiting import next_round
 
 JSON = dict[str, Any]
@@ -543,54 +536,3 @@ class TestCancel:
         first, again = [await client.post(f"{url}/cancel", headers=headers) for _ in range(2)]
         assert (first.status_code, again.status_code, again.content) == (202, 202, first.content)
         assert again.headers["Idempotent-Replayed"] == "true"
-
-
-class TestConnectionToken:
-    async def test_token_names_the_run_and_lives_for_a_day(
-        self,
-        client: httpx.AsyncClient,
-        make: MakeRun,
-        session: AsyncSession,
-        settings: Settings,
-        task: Task,
-        caller: Caller,
-    ) -> None:
-        url = await make()
-        tokens = [(await client.get(f"{url}/connection_token")).json() for _ in range(2)]
-        assert [list(token) for token in tokens] == [["token"], ["token"]]
-        [kept] = await session.scalars(select(SigningKey))
-        assert "PRIVATE" not in kept.private_key
-        pem = Cipher(settings.secret_keys).decrypt(kept.private_key).encode()
-        public = serialization.load_pem_private_key(pem, None).public_key()
-        for token in tokens:
-            header = jwt.get_unverified_header(token["token"])
-            assert (header["alg"], header["kid"]) == ("RS256", kept.key_id)
-            claims = jwt.decode(token["token"], public, algorithms=["RS256"], audience=AUDIENCE)  # type: ignore[arg-type] # typed for every kind of key there is
-            assert claims["exp"] - claims["iat"] == timedelta(hours=24).total_seconds()
-            assert claims | {"iat": 0, "exp": 0} == {
-                "aud": "taskbeacon:run_connection",
-                "iat": 0,
-                "exp": 0,
-                "run_id": url.rpartition("/")[2],
-                "task_id": str(task.id),
-                "team_id": task.project_id,
-                "user_id": caller.user_id,
-            }
-
-    async def test_key_that_cannot_be_decrypted_any_more_is_replaced(
-        self, client: httpx.AsyncClient, make: MakeRun, session: AsyncSession
-    ) -> None:
-        """Regression: both requests answered 500 from then on."""
-        url = await make()
-        lost = SigningKey(
-            purpose="run_connection", key_id="lost", private_key="by a lost key", created_at=utcnow()
-        )
-        await added(session, lost)
-        assert (await Agent(client, url, "signed by the lost key").post()).status_code == 403
-
-        answers = await asyncio.gather(*(client.get(f"{url}/connection_token") for _ in range(3)))
-
-        tokens = [answer.json()["token"] for answer in answers]
-        # One key for all of them.
-        assert len({jwt.get_unverified_header(token)["kid"] for token in tokens} - {"lost"}) == 1
-        assert (await Agent(client, url, tokens[0]).post()).status_code == 200

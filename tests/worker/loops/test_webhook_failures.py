@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
@@ -23,7 +23,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_PROBES
-from app.services.webhook_endpoints.claims import PER_ENDPOINT, next_due
+from app.services.webhook_endpoints.claims import FAILING_AFTER, PER_ENDPOINT, next_due
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender
@@ -276,3 +276,32 @@ async def test_person_who_asks_for_a_message_waits_for_no_probe(
         assert receiver.messages[sent].id == str(old.event_id)
     if what == "ping":
         assert b'"ping"' in receiver.messages[sent].body
+
+
+@pytest.mark.parametrize("what", ["ping", "redeliver"])
+async def test_message_that_is_asked_for_during_a_probe_follows_it_at_once(
+    client: httpx.AsyncClient,
+    endpoints_url: str,
+    session: AsyncSession,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    what: str,
+    endpoint: WebhookEndpoint,
+) -> None:
+    """It waited up to five minutes for the next probe, as the failure of this one said."""
+    old = await make_delivery(session, endpoint, status="failed")
+    await session.execute(update(WebhookEndpoint).values(consecutive_failures=FAILING_AFTER))
+    for _ in range(3):
+        await make_delivery(session, endpoint)
+    receiver.always = Reply(503, hangs=True)
+    working = asyncio.create_task(deliveries.send_due())
+    await eventually(lambda: receiver.under_way == 1)
+
+    action = f"deliveries/{old.id}/redeliver" if what == "redeliver" else what
+    response = await client.post(f"{endpoints_url}/{endpoint.id}/{action}/")
+    assert response.is_success, response.text
+    receiver.go_on.set()
+    await working
+
+    _, asked_for = receiver.messages
+    assert asked_for.id == str(old.event_id) if what == "redeliver" else b'"ping"' in asked_for.body
