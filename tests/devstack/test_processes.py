@@ -264,7 +264,15 @@ for burst in range(3):
     sys.stdout.flush()
     signal.sigwait({signal.SIGUSR1})
 """
-ENDLESS = "while True: print('x' * 1000)"
+# Many times what the launcher keeps.
+FLOOD = """
+import signal, sys
+from pathlib import Path
+for _ in range(80):
+    sys.stdout.write(("x" * 999 + "\\n") * 1_000)
+Path(%r).touch()
+signal.pause()
+"""
 
 
 @contextmanager
@@ -328,10 +336,12 @@ def test_output_far_beyond_what_is_kept_costs_the_launcher_nothing() -> None:
     assert used <= 0.02
 
 
-def test_launcher_with_a_blocked_terminal_is_small_and_stops() -> None:
-    with showing(ENDLESS) as (process, _):
-        wait_for(lambda: kept_output(process.pid) > 8_000_000, seconds=60, what="a full store")
+def test_launcher_with_a_blocked_terminal_is_small_and_stops(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    with showing(FLOOD % str(written)) as (process, _):
+        wait_for(written.exists, seconds=60, what="the end of the output")
         wait_for(lambda: kept_output(process.pid) < 8_500_000, seconds=60, what="room in the store")
+        assert kept_output(process.pid) > 8_000_000
         assert resident_bytes(process.pid) < 60_000_000
 
         process.send_signal(signal.SIGINT)
