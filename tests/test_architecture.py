@@ -416,7 +416,6 @@ _REPLACED = {
     "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
     "tests/support/database/faults.py: Json.encode": "fails between a service's function and the commit, as no server can",
     "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
-    "tests/worker/test_worker.py: EventHub.aclose": "plants a defect in the closing of a client, as no server causes",
 }
 
 

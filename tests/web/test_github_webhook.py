@@ -25,7 +25,7 @@ from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
-from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
 
 SECRET = "a-secret-between-github-and-us"
 BRANCH = "taskbeacon/tes-0-1234abcd"
@@ -240,7 +240,7 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
     has_creator: bool,
 ) -> None:
     """Bypass of the usage gate by follow-up runs. It is not asked about other deliveries."""
-    gate = OneGate()
+    gate = ScriptedGate(Limit())
     application.state.process = replace(process, gates=[gate])
     if not has_creator:
         await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(created_by_id=None))
@@ -255,18 +255,6 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
     await hook.follow_up(taken)
     assert gate.asked == [(hook.task.project_id, owner.id if has_creator else None)] * 2
     assert len(queue.jobs) == 1
-
-
-class OneGate:
-    """Refuses until it is set otherwise."""
-
-    def __init__(self) -> None:
-        self.limit: Limit | None = Limit()
-        self.asked: list[tuple[int, int | None]] = []
-
-    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        self.asked.append((project_id, user_id))
-        return self.limit
 
 
 async def test_two_failed_checks_of_one_commit_start_one_run(hook: Hook, queue: RecordingQueue) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
@@ -10,11 +11,10 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.event_hub import EventHub
 from app.clients.queue import CHORES_QUEUE, ArqQueue
 from app.clock import utcnow
 from app.config import Settings
-from app.db import unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.ids import new_hex_id
 from app.main import create_app
@@ -31,6 +31,7 @@ from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock
 from tests.support.database.faults import Planted
 from tests.support.factories import make_task
+from tests.support.stand_ins.fakes import ScriptedGate
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
@@ -150,15 +151,20 @@ async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
     assert "worker.chores_broken_off" not in caplog.text
 
 
+@asynccontextmanager
+async def gate_that_cannot_be_closed(
+    _settings: Settings, _sessions: SessionFactory
+) -> AsyncGenerator[ScriptedGate, None]:
+    """The factory of an operator's usage gate."""
+    yield ScriptedGate()
+    raise Planted
+
+
 async def test_process_closes_each_client_though_another_cannot_be_closed(
-    settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: AsyncEngine
 ) -> None:
     """Regression: the first error left all clients after it open, such as the connections to the database."""
-
-    async def fail(_hub: EventHub) -> None:
-        raise Planted
-
-    monkeypatch.setattr(EventHub, "aclose", fail)
+    settings = settings.model_copy(update={"usage_gate": f"{__name__}:gate_that_cannot_be_closed"})
     name = new_hex_id()
     sessions_of = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
 

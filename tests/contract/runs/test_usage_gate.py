@@ -20,7 +20,7 @@ from app.runtime import ProcessContext
 from app.services.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.factories import make_run
-from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
 from tests.support.web.uploads import upload_and_finalize
 
 pytestmark = pytest.mark.walls
@@ -33,21 +33,6 @@ DENIED = {
     "error": "This project is over its usage limit.",
     "is_pro": False,
 }
-
-
-class ScriptedGate:
-    """Says what a test wants, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.limit: Limit | None = None
-        self.failure: Exception | None = None
-        self.asked: list[tuple[int, int | None]] = []
-
-    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        self.asked.append((project_id, user_id))
-        if self.failure is not None:
-            raise self.failure
-        return self.limit
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from tests.support.assertions import assert_invalid, concerning
 from tests.support.clock import MovableClock
 from tests.support.factories import make_sandbox_environment
 from tests.support.runs import CLAUDE, CODEX, UNKNOWN
-from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
 
 Json = dict[str, Any]
 Create = Callable[..., Awaitable[Json]]
@@ -288,7 +288,7 @@ class TestStartRun:
         options: Json,
     ) -> None:
         """The hints stay for the first run."""
-        gate = Denying()
+        gate = ScriptedGate(Limit())
         application.state.process = replace(process, gates=[gate])
         first, again = [
             await client.post(
@@ -301,12 +301,12 @@ class TestStartRun:
         assert task == again.json()
         assert (task["run"], task["latest_run"]) == (None, None)
         assert task["run_error"] == "This project is over its usage limit."
-        assert gate.asked == 1
+        assert len(gate.asked) == 1
         assert_invalid(
             await client.post(tasks_url, json={"model": "m", **options}), "runtime_adapter", "invalid_input"
         )
         assert set(await create(branch="next")) == TASK_KEYS
-        assert gate.asked == 1, "nothing that starts no run or is refused asks"
+        assert len(gate.asked) == 1, "nothing that starts no run or is refused asks"
         application.state.process = process
         response = await client.post(f"{tasks_url}/{task['id']}/run")
         assert response.json()["latest_run"]["branch"] == "next"
@@ -314,18 +314,6 @@ class TestStartRun:
         task = await create(pending_user_message="\N{EURO SIGN}" * 10**6, **options)
         assert (task["run"], task["run_error"]) == (None, "Run state exceeds the limit of 1048576 bytes")
         assert await session.scalar(select(func.count(Run.id)).where(Run.task_id == task["id"])) == 0
-
-
-class Denying:
-    """A usage gate that allows no run."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        del project_id, user_id
-        self.asked += 1
-        return Limit()
 
 
 class TestScheduledAt:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from app.clients.queue import QUEUE_NAME, JobQueue
 from app.clients.run_events import EventKind, RunEvents
+from app.services.usage_gates import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,18 @@ class RecordingEvents(RunEvents):
     @override
     async def aclose(self) -> None:
         pass
+
+
+class ScriptedGate:
+    """A usage gate that says what a test wants, and keeps what it was asked."""
+
+    def __init__(self, limit: Limit | None = None) -> None:
+        self.limit = limit
+        self.failure: Exception | None = None
+        self.asked: list[tuple[int, int | None]] = []
+
+    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
+        self.asked.append((project_id, user_id))
+        if self.failure is not None:
+            raise self.failure
+        return self.limit
