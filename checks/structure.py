@@ -38,7 +38,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/access/stream_watch.py": "holds a rule of access; what composes a process, its user, holds none",
     "app/services/accounts/secret_rotation.py": "reads every encrypted column; the command that uses it has no SQL",
     "app/services/count_folding.py": "has the SQL of a job; jobs have none",
-    "app/services/health.py": "asks the servers; routes call one service each",
     "app/services/notifications/history.py": "has the SQL of a route; routes have none",
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/services/runs/recovery.py": "says how lost runs go on; jobs hold no rules",

@@ -1,15 +1,21 @@
-"""Check that the database, Redis and the object store respond."""
+"""Check that the database, Redis and the object store respond, and collect the metrics."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
 
 import structlog
+from prometheus_client import generate_latest
 
+from app.api_limits import METRICS_SECONDS
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
+from app.services.runs.metrics import measure_queue
 from app.services.schema_revision import schema_is_current
+
+Value = TypeVar("Value")
 
 _TIMEOUT_SECONDS = 3
 _OK = "ok"
@@ -17,22 +23,66 @@ _OK = "ok"
 log = structlog.get_logger(__name__)
 
 
+class Coalesced(Generic[Value]):
+    """A value that is loaded once for all who want it meanwhile, and for `seconds` from the beginning of that."""
+
+    def __init__(self, *, seconds: float = 0) -> None:
+        self._seconds = seconds
+        self._loading: asyncio.Future[Value] | None = None
+        self._kept_until = 0.0
+
+    async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
+        """Return the value, from a call of `load` that others may wait for too; its error is raised to each of them.
+
+        The cancellation of a caller does not cancel `load`.
+        """
+        loading, loop = self._loading, asyncio.get_running_loop()
+        if loading is None or (loading.done() and (loop.time() >= self._kept_until or _has_failed(loading))):
+            self._kept_until = loop.time() + self._seconds
+            self._loading = loading = asyncio.ensure_future(load())
+        return await asyncio.shield(loading)
+
+
+def _has_failed(task: asyncio.Future[Any]) -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+# Public and unlimited: concurrent requests share one reading, so their number does not change the cost.
+_readiness = Coalesced[tuple[ReadinessOut, bool]]()
+_metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
+
+
+async def read_metrics(sessions: SessionFactory) -> bytes:
+    """Return the metrics of this process and of the queue as text for Prometheus, at most a second old."""
+
+    async def read() -> bytes:
+        await measure_queue(sessions)
+        return await asyncio.to_thread(generate_latest)
+
+    return await _metrics.get(read)
+
+
 async def check_readiness(
     sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
     """Return the state of the database, Redis and the object store, and whether all three are ready."""
-    database, redis_state, object_store = await asyncio.gather(
-        _state("database", _database(sessions)),
-        _state("redis", _redis(redis)),
-        _state("object_store", _object_store(store)),
-    )
-    is_ready = database == redis_state == object_store == _OK
-    return {
-        "status": "ok" if is_ready else "unavailable",
-        "database": database,
-        "redis": redis_state,
-        "object_store": object_store,
-    }, is_ready
+
+    async def check() -> tuple[ReadinessOut, bool]:
+        states = await asyncio.gather(
+            _state("database", _database(sessions)),
+            _state("redis", _redis(redis)),
+            _state("object_store", _object_store(store)),
+        )
+        is_ready = set(states) == {_OK}
+        database, redis_state, object_store = states
+        return {
+            "status": "ok" if is_ready else "unavailable",
+            "database": database,
+            "redis": redis_state,
+            "object_store": object_store,
+        }, is_ready
+
+    return await _readiness.get(check)
 
 
 async def _state(name: str, check: Awaitable[str]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.routers.health import Coalesced
+from app.services.health import Coalesced
 from tests.support.waiting import next_round
 
 

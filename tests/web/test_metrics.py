@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from app.routers import health
-from app.routers.health import Coalesced
+from app.services import health
+from app.services.health import Coalesced
 
 pytestmark = pytest.mark.walls
 
