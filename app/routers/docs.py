@@ -1,19 +1,16 @@
 """Routes of the OpenAPI document and of Swagger UI, which loads nothing from other servers."""
 
-import gzip
 import json
-from functools import lru_cache
-from hashlib import sha256
 from html import escape
 from http import HTTPStatus
 
-import orjson
-from fastapi import APIRouter, FastAPI, Request
-from starlette.datastructures import Headers
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.web.conditional import encodings_of, tags_of
 from app.web.console.files import is_built
+from app.web.openapi.document import encode_document
 
 # The page may load from this service only.
 _CONTENT_SECURITY_POLICY = (
@@ -65,32 +62,15 @@ async def describe(request: Request) -> Response:
 
     If the client has the current document already, by its ETag, the response has the status 304 and no body.
     """
-    plain, compressed, tag = _encode(request.app, _root(request))
+    plain, compressed, tag = encode_document(request.app, _root(request))
     # Weak: the same for both encodings.
     headers = {**_REVALIDATED, "ETag": f'W/"{tag}"'}
-    if tag in request.headers.get("if-none-match", ""):
+    if tag in tags_of(request.headers):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if not _takes_gzip(request.headers):
+    if "gzip" not in encodings_of(request.headers):
         return Response(plain, media_type="application/json", headers=headers)
     headers["Content-Encoding"] = "gzip"
     return Response(compressed, media_type="application/json", headers=headers)
-
-
-@lru_cache(maxsize=4)
-def _encode(app: FastAPI, root_path: str) -> tuple[bytes, bytes, str]:
-    document = app.openapi()
-    if root_path:
-        document = {**document, "servers": [{"url": root_path}]}
-    plain = orjson.dumps(document)
-    return plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32]
-
-
-def _takes_gzip(headers: Headers) -> bool:
-    for part in headers.get("accept-encoding", "").split(","):
-        name, _, weight = part.partition(";")
-        if name.strip().lower() == "gzip":
-            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
 
 
 @router.get("/docs", include_in_schema=False)

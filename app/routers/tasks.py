@@ -1,11 +1,9 @@
 """Routes of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3, 6.9 to 6.11)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from typing_extensions import override
+from fastapi import APIRouter, Depends, Query, Response
 
-from app.errors import AppError, InvalidInput
 from app.schemas.tasks import (
     BatchIn,
     BatchOut,
@@ -25,67 +23,21 @@ from app.schemas.tasks import (
     TaskPage,
     TaskWithRunOut,
 )
-from app.services.access import visibility as access
 from app.services.runs import options as run_options
 from app.services.runs import start
 from app.services.tasks import batches, pins, reading, search, writing
-from app.services.tasks.writing import require_references
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader, json_body, read_json
+from app.web.body import TaskChangeReader, TaskReader, json_body
 from app.web.conditional import HeldDep, conditional
-from app.web.dependencies import TaskId, call_of, task_id_of
+from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import UNCHANGED
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-_FIELDS = tuple(TaskCreateIn.model_fields)
-
-
-class _TaskReader(BodyReader):
-    """Dependency, after the gate, that reads and validates the body of a new task."""
-
-    @override
-    async def __call__(self, request: Request) -> Any:
-        """Return the validated body of a new task. Raises the error of the first invalid field."""
-        try:
-            return await super().__call__(request)
-        except InvalidInput as error:
-            wrong = (error.attr or "").partition("__")[0]
-            if wrong in _FIELDS:
-                data = await read_json(request)
-                before = {name: data[name] for name in _FIELDS[: _FIELDS.index(wrong)] if name in data}
-                call = call_of(request)
-                task = TaskIn.model_validate(before)
-                await require_references(call.session, call.caller, task, updating=True)
-            raise
-
-
-class _ChangeReader(_TaskReader):
-    """Dependency, after the gate, that reads and validates the changes to the task in the path.
-
-    A missing task is reported before an invalid body (contract 2.3), so the task is looked up here if the
-    body is invalid. For a valid body, the statement that changes the task finds out by itself.
-    """
-
-    @override
-    async def __call__(self, request: Request) -> Any:
-        """Return the changes.
-
-        Raises NotFound if there is no such task, or else the error of the first invalid field.
-        """
-        try:
-            return await super().__call__(request)
-        except AppError:
-            call = call_of(request)
-            await access.require_task(call.session, call.caller, task_id_of(request))
-            raise
-
-
-TaskBody = Annotated[TaskCreateIn, Depends(_TaskReader(TaskCreateIn))]
-TaskChange = Annotated[TaskIn, Depends(_ChangeReader(TaskIn))]
-
+TaskBody = Annotated[TaskCreateIn, Depends(TaskReader(TaskCreateIn))]
+TaskChange = Annotated[TaskIn, Depends(TaskChangeReader(TaskIn))]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 

@@ -13,6 +13,7 @@ import orjson
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
+from typing_extensions import override
 
 from app.api_limits import BODY_BYTES, BODY_BYTES_PER_SECOND, BODY_SECONDS, DRAINED_BYTES, JSON_DEPTH
 from app.errors import (
@@ -24,6 +25,9 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.schemas.base import Input
+from app.services.access.visibility import require_task
+from app.services.tasks.writing import require_references_before
+from app.web.dependencies import call_of, task_id_of
 
 _CACHED = "taskbeacon.body"
 
@@ -44,6 +48,32 @@ class BodyReader:
             return self.model.model_validate(data)
         except ValidationError as error:
             raise first_error(error.errors(include_url=False)) from error
+
+
+class TaskReader(BodyReader):
+    """Reads a task. What a field before the first invalid one refers to is refused first (contract 2.3)."""
+
+    @override
+    async def __call__(self, request: Request) -> Any:
+        try:
+            return await super().__call__(request)
+        except InvalidInput as error:
+            call, wrong = call_of(request), (error.attr or "").partition("__")[0]
+            await require_references_before(call.session, call.caller, await read_json(request), wrong)
+            raise
+
+
+class TaskChangeReader(TaskReader):
+    """Reads changes to a task. If it is not found, an invalid body says that; a valid one leaves it to the change."""
+
+    @override
+    async def __call__(self, request: Request) -> Any:
+        try:
+            return await super().__call__(request)
+        except AppError:
+            call = call_of(request)
+            await require_task(call.session, call.caller, task_id_of(request))
+            raise
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:

@@ -1,9 +1,13 @@
-"""Conditional requests: answers have an entity tag, and a client that sends it back gets 304 (contract 2.9)."""
+"""Conditional requests: answers have an entity tag, and a client that sends it back gets 304 (contract 2.9).
+
+Also what else a client says about the form of the answer: its encodings.
+"""
 
 import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
+from starlette.datastructures import Headers
 
 from app import __version__
 from app.services.views.tags import Held
@@ -14,6 +18,8 @@ from app.web.responses import Json
 IF_NONE_MATCH = "If-None-Match"
 # An element of the list; what is no tag lies between two matches. Tags are compared weakly, without `W/`.
 _TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?"([!#-~\x80-\xff]*)"[ \t]*(?=,|$)')
+
+_NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 
 
 async def read_held(request: Request) -> Held:
@@ -33,8 +39,18 @@ async def read_held(request: Request) -> Held:
         call.caller.project.name,
     )
     given = headers.getlist(IF_NONE_MATCH)
-    tags = ",".join(given)
-    return Held("\n".join(basis).encode(), _TAG.findall(tags) if given else (), tags.strip() == "*")
+    return Held("\n".join(basis).encode(), tags_of(headers) if given else (), ",".join(given).strip() == "*")
+
+
+def tags_of(headers: Headers) -> list[str]:
+    """Return the entity tags in a request's `If-None-Match`, without quotes and `W/`: all are compared weakly."""
+    return _TAG.findall(",".join(headers.getlist(IF_NONE_MATCH)))
+
+
+def encodings_of(headers: Headers) -> set[str]:
+    """Return the names in a request's `Accept-Encoding`, without those that it excludes."""
+    items = (item.partition(";") for item in headers.get("accept-encoding", "").split(","))
+    return {name.strip().lower() for name, _, weight in items if not _NO_WEIGHT.fullmatch(weight)}
 
 
 HeldDep = Annotated[Held, Depends(read_held)]

@@ -34,7 +34,7 @@ from app.errors import InvalidInput, NotFound
 from app.ids import MAX_BIGINT, new_id
 from app.models import Integration, SignalReport, SignalReportTask, Task, TaskCounter, UserIntegration
 from app.models.base import literal_int
-from app.schemas.tasks import TaskIn, TaskOut
+from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
@@ -92,6 +92,16 @@ async def require_references(
             raise InvalidInput(refusal, attr=field)
     if not updating:
         _require_origin(body)
+
+
+async def require_references_before(
+    session: AsyncSession, caller: Principal, data: Mapping[str, Any], wrong: str
+) -> None:
+    """Check the references in those fields of a request for a task that come before the invalid field `wrong`."""
+    fields = tuple(TaskCreateIn.model_fields)
+    if wrong in fields:
+        before = {name: data[name] for name in fields[: fields.index(wrong)] if name in data}
+        await require_references(session, caller, TaskIn.model_validate(before), updating=True)
 
 
 def _require_origin(body: TaskIn) -> None:
@@ -216,10 +226,7 @@ async def create_task(
 
 
 def _create_statement() -> Select[Any]:
-    """Return the statement that takes the project's next task number, inserts the task, and selects it.
-
-    The counter's row stays locked until the commit: concurrent requests wait, and a rollback returns the number.
-    """
+    # The counter's row stays locked until the commit: concurrent requests wait, and a rollback returns the number.
     columns = {
         name: bindparam(name, type_=Task.__table__.c[name].type)
         for name in (*_WRITTEN_AT_CREATION, "created_at", "updated_at", "last_activity_at")
@@ -316,10 +323,7 @@ async def update_task(
 
 @lru_cache(maxsize=256)  # more sets of fields are possible than clients send
 def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
-    """Return the statement that writes these columns of a task, records which changed, and selects it.
-
-    The row is locked first, so that the new values are compared with the current ones.
-    """
+    # The row is locked first, so that the new values are compared with the current ones.
     values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
     if "archived" in values:
         # Archiving an archived task keeps the first time.

@@ -1,8 +1,7 @@
 """Send the files of the console, which `make console` builds into the folder `dist` (contract 17.8)."""
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse
 
 from app.config import Settings
 from app.errors import NotFound
+from app.web.conditional import encodings_of, tags_of
 from app.web.dependencies import process_of
 
 FOLDER = Path(__file__).with_name("dist")
@@ -35,7 +35,6 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
-_NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 _NOT_BUILT = """\
 <!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Taskbeacon</title>
@@ -62,12 +61,12 @@ def send_file(request: Request, path: str) -> Response:
     name = path if found else _INDEX
     headers["Cache-Control"] = _IMMUTABLE if name.startswith(_HASHED) else _CHECKED
     headers["Vary"] = "Accept-Encoding"
-    file, encoding = _variant(FOLDER / name, request.headers.get("accept-encoding", ""))
+    file, encoding = _variant(FOLDER / name, encodings_of(request.headers))
     if encoding:
         headers["Content-Encoding"] = encoding
     kind = _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
     response = FileResponse(file, headers=headers, media_type=kind, stat_result=file.stat())
-    if response.headers["etag"] in _tags(request):
+    if response.headers["etag"].strip('"') in tags_of(request.headers):
         kept = {"etag": response.headers["etag"], **headers}
         kept.pop("Content-Encoding", None)
         return Response(status_code=304, headers=kept)
@@ -87,25 +86,12 @@ def _find(path: str) -> Path | None:
         return None
 
 
-def _variant(file: Path, accepted: str) -> tuple[Path, str]:
-    taken = set(_names(accepted))
+def _variant(file: Path, taken: Collection[str]) -> tuple[Path, str]:
     for encoding, suffix in _ENCODINGS:
         compressed = file.with_name(file.name + suffix)
         if encoding in taken and compressed.is_file():
             return compressed, encoding
     return file, ""
-
-
-def _names(accepted: str) -> Iterator[str]:
-    for item in accepted.split(","):
-        name, _, parameters = item.partition(";")
-        if not _NO_WEIGHT.fullmatch(parameters):
-            yield name.strip().lower()
-
-
-def _tags(request: Request) -> set[str]:
-    given = request.headers.get("if-none-match", "")
-    return {tag.strip().removeprefix("W/") for tag in given.split(",")}
 
 
 def _headers(settings: Settings) -> dict[str, str]:

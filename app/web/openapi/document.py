@@ -1,8 +1,12 @@
 """Build the OpenAPI document of the API, `/openapi.json`."""
 
+import gzip
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, TypeVar
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
@@ -42,6 +46,16 @@ def install_openapi(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the description
+
+
+@lru_cache(maxsize=4)
+def encode_document(app: FastAPI, root_path: str) -> tuple[bytes, bytes, str]:
+    """Return the OpenAPI document of `app` below a path: plain, compressed by gzip, and its entity tag."""
+    document = app.openapi()
+    if root_path:
+        document = {**document, "servers": [{"url": root_path}]}
+    plain = orjson.dumps(document)
+    return plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32]
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
