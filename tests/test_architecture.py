@@ -397,6 +397,36 @@ def test_sleep_in_disguise_is_found() -> None:
         assert any(_sleeps(node) for node in _looked_at(ast.parse(planted))) is is_found, planted
 
 
+def test_rows_and_statements_have_types() -> None:
+    """An attribute of SQLAlchemy's rows may have any name, and Any passes everywhere (app/statements.py)."""
+    of_any_columns = {"app/cli/admin/inventory.py", "app/services/webhook_endpoints/admin.py"}
+    for path in _sources("app/services", "app/models", "app/cli/admin"):
+        name = path.relative_to(_ROOT).as_posix()
+        found = [] if name in of_any_columns else list(_untyped(_module(path)))
+        assert not found, f"{name}: use rows_of or session.scalar, and say what a function returns: {found}"
+    cases = {
+        "await session.execute(statement)": False,
+        "row = (await session.execute(statement)).one()": True,
+        "rows = [row.id for row in await session.execute(statement)]": True,
+        "def _select() -> Any: ...": True,
+        "def _select() -> Select[Any]: ...": False,
+    }
+    for planted, is_found in cases.items():
+        assert any(_untyped(ast.parse(planted))) is is_found, planted
+
+
+def _untyped(module: ast.Module) -> Iterator[int]:
+    performed: set[ast.AST] = set()
+    # From the outside inwards.
+    for node in ast.walk(module):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Await):
+            performed.add(node.value.value)
+        if isinstance(node, ast.Call) and _called(node).endswith("session.execute") and node not in performed:
+            yield node.lineno
+        if isinstance(node, ast.FunctionDef) and _dotted(node.returns or node) == "Any":
+            yield node.lineno
+
+
 def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
     """Otherwise readers would wait for their poll, and receivers of full bodies get none."""
     called = {

@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     MetaData,
+    TableValuedAlias,
     Text,
     TypeDecorator,
     bindparam,
@@ -76,9 +77,7 @@ def literal_int(number: int) -> ColumnElement[int]:
     return literal_column(str(number), BigInteger)
 
 
-def given_rows(
-    types: Mapping[str, Any], *, place: str | None = None
-) -> Any:  # Any: a table with these columns
+def given_rows(types: Mapping[str, Any], *, place: str | None = None) -> TableValuedAlias:
     """Return a table expression for a query: its rows are parameters of the statement, as one list for each column.
 
     `types` maps the name of each column to its type. The list for a column is the parameter `given_<name>`. All lists

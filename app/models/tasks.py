@@ -108,7 +108,6 @@ _LISTED_BY = ("audience", "archived", "internal")
 def _alive(
     name: str, *columns: Any, where: str = "NOT deleted", include: Sequence[str] = _LISTED_BY
 ) -> Index:
-    """Return an index of the tasks that are not deleted, by `columns` and then newest first."""
     return Index(
         name,
         *columns,

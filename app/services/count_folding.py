@@ -72,4 +72,4 @@ async def fold_counts(session: AsyncSession, counts: Counts) -> int:
     columns = [*group, *counts.sums, "folded"]
     written = insert(counts.table).from_select(columns, totals).returning(rows.id).cte("written")
     folded = select(func.count()).select_from(gone).where(~gone.c.folded).add_cte(written)
-    return (await session.execute(folded)).scalar_one()
+    return await session.scalar(folded) or 0

@@ -16,6 +16,7 @@ from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access.principal import Principal
 from app.services.sweeping import delete_batch
+from app.statements import row_of
 
 LIFETIME = timedelta(hours=24)
 
@@ -38,7 +39,7 @@ async def claim_key(
     """
     now = utcnow()
     fresh = {"request_hash": request_hash, "status": 0, "body": b"", "created_at": now}
-    claimed = await session.execute(
+    claimed = await session.scalar(
         upsert(IdempotencyKey)
         .values(project_id=caller.project.id, user_id=caller.user_id, key=key, **fresh)
         .on_conflict_do_update(
@@ -48,7 +49,7 @@ async def claim_key(
         )
         .returning(IdempotencyKey.key)
     )
-    if claimed.one_or_none() is not None:
+    if claimed is not None:
         return None
     # The row exists and stays: the statement above has locked it.
     kept = await _find(session, caller, key, request_hash=request_hash, now=now)
@@ -68,12 +69,13 @@ async def _find(
 ) -> StoredResponse | None:
     statement = select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body)
     fresh = IdempotencyKey.created_at > now - LIFETIME
-    kept = (await session.execute(statement.where(*_is(caller, key), fresh))).one_or_none()
+    kept = await row_of(session, statement.where(*_is(caller, key), fresh))
     if kept is None:
         return None
-    if kept.request_hash != request_hash:
+    kept_hash, status, body = kept
+    if kept_hash != request_hash:
         raise IdempotencyConflict
-    return StoredResponse(kept.status, kept.body)
+    return StoredResponse(status, body)
 
 
 async def store_response(

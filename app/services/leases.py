@@ -5,14 +5,17 @@ a row, known by its number of attempts, stores a result.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Update, any_, func, select, update
+from sqlalchemy import Select, Update, any_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from app.db import SessionFactory
 from app.services.retrying.attempts import by_halves, in_transaction
 
+Columns = TypeVarTuple("Columns")
 Item = TypeVar("Item")
 Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
 
@@ -29,9 +32,9 @@ def claim(model: Any, due: Select[Any], **lease: Any) -> Update:
     )
 
 
-def lock(columns: Sequence[Any], condition: ColumnElement[bool]) -> Select[Any]:
-    """Return the SELECT that locks rows, by their first column in one order everywhere: no two settlements deadlock."""
-    return select(*columns).where(condition).order_by(columns[0]).with_for_update(key_share=True)
+def lock(rows: Select[*Columns], key: SQLCoreOperations[UUID]) -> Select[*Columns]:
+    """Return the SELECT that locks rows, by their key in one order everywhere: no two settlements deadlock."""
+    return rows.order_by(key).with_for_update(key_share=True)
 
 
 async def settle_each(

@@ -8,6 +8,7 @@ from sqlalchemy import CTE, Text, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Run
+from app.statements import rows_of
 
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"
@@ -53,10 +54,9 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
     """Return the runs that a run resumes, oldest first; empty if there are none."""
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
-    rows = await session.execute(
-        select(chain.c.id, chain.c.status, chain.c.error_message, message)
+    earlier = (
+        select(chain.c.id, chain.c.status, chain.c.error_message, message.label("message"))
         .where(chain.c.id != run_id)
         .order_by(chain.c.depth.desc())
     )
-    found = {row[0]: EarlierRun(row[0], str(row[1]), row[2], row[3]) for row in rows}
-    return tuple(found.values())
+    return tuple({run.id: run for run in await rows_of(session, earlier, EarlierRun)}.values())

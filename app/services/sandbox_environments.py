@@ -24,7 +24,7 @@ from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import rows_of
+from app.statements import row_of, rows_of
 
 _PLAIN = (
     "name",
@@ -116,18 +116,16 @@ async def update_environment(
         values["encrypted_variables"] = _encrypt(cipher, body.environment_variables)
     condition = (SandboxEnvironment.id == environment_id) & visible_environment(caller)
     if values.get("private"):
-        owner = (
-            await session.execute(select(SandboxEnvironment.created_by_id).where(condition))
-        ).one_or_none()
-        if owner is not None and owner.created_by_id != caller.user_id:
+        owner = await row_of(session, select(SandboxEnvironment.created_by_id).where(condition))
+        if owner is not None and owner[0] != caller.user_id:
             raise InvalidInput("Only the creator can make this environment private.", attr="private")
-    changed = await session.execute(
+    changed = await session.scalar(
         update(SandboxEnvironment)
         .where(condition)
         .values(values | {"updated_at": utcnow()})
         .returning(SandboxEnvironment.id)
     )
-    if changed.one_or_none() is None:
+    if changed is None:
         raise NotFound
     return await retrieve_environment(session, caller, environment_id)
 
@@ -137,21 +135,19 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 
     Waiting runs that use the sandbox environment will fail instead of running without it.
     """
-    gone = await session.execute(
+    gone = await session.scalar(
         delete(SandboxEnvironment)
         .where(SandboxEnvironment.id == environment_id, visible_environment(caller))
         .returning(SandboxEnvironment.id)
     )
-    if gone.one_or_none() is None:
+    if gone is None:
         raise NotFound
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
-    """Return the host names that agents in a sandbox environment with this network level may reach, each once.
+    """Return the host names that agents may reach at this network level, `own` first, each once.
 
-    `own` are the environment's own host names; they come first. The trusted host names follow at the level `trusted`,
-    and at the level `custom` if `include_defaults` is True. At the other levels, host names do not matter, and the list
-    is empty.
+    At the levels `trusted`, and `custom` with `include_defaults`, the trusted ones follow; at others it is empty.
     """
     match level:
         case NetworkAccessLevel.TRUSTED:

@@ -39,7 +39,7 @@ async def synchronise(sessions: SessionFactory) -> None:
 
 async def _read(session: AsyncSession) -> Reading:
     asked = time.monotonic()
-    instant = (await session.execute(_CLOCK)).scalar_one()
+    instant = await session.scalar(_CLOCK)
     answered = time.monotonic()
     return Reading(instant, (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2))
 
@@ -47,9 +47,7 @@ async def _read(session: AsyncSession) -> Reading:
 async def require_machine_time(sessions: SessionFactory, *, max_skew: timedelta = MAX_SKEW) -> None:
     """Make `app.clock.utcnow` return the database's time, and check that this machine's clock differs little from it.
 
-    From then on, `app.clock.utcnow` returns the database's time. The machine's clock must be accurate too, because
-    requests to the object store are signed with its time. A difference over five seconds is logged as a warning. Raises
-    ClockSkewed, DatabaseUnavailable.
+    Requests to the object store are signed with the machine's time. Raises ClockSkewed, DatabaseUnavailable.
     """
     await synchronise(sessions)
     skew = machine_skew()

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy import ColumnElement, CursorResult, delete, inspect, select, tuple_
+from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Base
+from app.statements import count_changed
 
 SWEEP_BATCH = 10_000
 
@@ -33,8 +34,5 @@ async def delete_batch(
     key = inspect(model).primary_key
     # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
     rows = select(*key).where(expired).limit(most).with_for_update(skip_locked=True, of=model).cte()
-    swept = await session.execute(
-        delete(model).where(tuple_(*key).in_(select(*rows.c))).execution_options(synchronize_session=False)
-    )
-    assert isinstance(swept, CursorResult)
-    return swept.rowcount
+    swept = delete(model).where(tuple_(*key).in_(select(*rows.c)))
+    return await count_changed(session, swept.execution_options(synchronize_session=False))

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Select,
     Uuid,
     and_,
     any_,
@@ -130,7 +131,7 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
         # These may be megabytes, and no rule reads them.
         .options(defer(Task.description, raiseload=True), defer(Task.json_schema, raiseload=True))
     )
-    task = (await session.execute(statement)).scalar_one_or_none()
+    task: Task | None = await session.scalar(statement)
     if task is None:
         raise NotFound
     return task
@@ -152,7 +153,7 @@ async def find_visible_runs(
     """Return which of these pairs of user and run may still follow; runs of deleted tasks end by themselves."""
     user_ids, run_ids = zip(*followed, strict=True)
     rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
-    return {(user_id, run_id) for user_id, run_id in rows}
+    return set(rows)
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
@@ -160,8 +161,7 @@ async def task_id_of_visible_run(session: AsyncSession, principal: Principal, ru
     row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
     if row is None:
         raise NotFound
-    task_id: UUID = row[0]
-    return task_id
+    return row[0]
 
 
 _TASK_OF_RUN = Prepared(
@@ -197,7 +197,7 @@ def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
     )
 
 
-def _followed_runs_statement() -> Any:  # Any: a Select of two columns
+def _followed_runs_statement() -> Select[int, UUID]:
     pairs = (
         func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)), bindparam("run_ids", type_=ARRAY(Uuid)))
         .table_valued(column("user_id", BigInteger), column("run_id", Uuid), name="followed")

@@ -1,8 +1,8 @@
 """Console sessions: sign a browser in by API key or login link; show, list and end sessions (contract 17)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import any_, delete, or_, select, update
@@ -16,11 +16,9 @@ from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.console import (
     ConsoleSessionList,
     ConsoleSessionOut,
-    ConsoleSessionRow,
     SessionProject,
     SignIn,
 )
-from app.schemas.users import UserBasic
 from app.security import hash_session_secret, new_session_secret
 from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
@@ -28,7 +26,7 @@ from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
 from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import Prepared
+from app.statements import Prepared, row_of, rows_of
 
 SESSION_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)
@@ -86,12 +84,11 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
     """Return the code of a new login link. Within a minute, it can open one console session for the API key."""
     now = utcnow()
-    key = (
-        await session.execute(select(ApiKey.revoked_at, ApiKey.expires_at).where(ApiKey.id == key_id))
-    ).one_or_none()
+    key = await row_of(session, select(ApiKey.revoked_at, ApiKey.expires_at).where(ApiKey.id == key_id))
     if key is None:
         raise NotFound(f"Key {key_id} does not exist.")
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+    revoked_at, expires_at = key
+    if revoked_at is not None or (expires_at is not None and expires_at <= now):
         raise InvalidInput(f"Key {key_id} is revoked or expired.", attr="key")
     code = new_session_secret()
     session.add(
@@ -110,26 +107,31 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
     return code
 
 
+class _Current(NamedTuple):
+    created_at: datetime
+    expires_at: datetime
+    creator: Creator
+
+
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
     """Return the console session that authenticated this request, with its user and the user's projects."""
-    times = (ConsoleSession.created_at, ConsoleSession.expires_at)
-    row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
+    statement = (
+        select(ConsoleSession.created_at, ConsoleSession.expires_at, *CREATOR_COLUMNS)
+        .join(User, User.id == caller.user_id)
+        .where(ConsoleSession.id == caller.session_id)
+    )
+    row = await row_of(session, statement, _Current)
     if row is None:
         raise SessionEnded
     assert caller.session_id is not None
     return {
         "id": caller.session_id,
-        "user": await _user(session, caller),
+        "user": user_basic(row.creator),
         "projects": await _projects(session, caller),
         "scopes": sorted(caller.scopes),
         "created_at": row.created_at,
         "expires_at": row.expires_at,
     }
-
-
-async def _user(session: AsyncSession, caller: Principal) -> UserBasic:
-    row = await session.execute(select(*CREATOR_COLUMNS).where(User.id == caller.user_id))
-    return user_basic(Creator._make(row.one()))
 
 
 async def _projects(session: AsyncSession, caller: Principal) -> list[SessionProject]:
@@ -144,17 +146,22 @@ _PROJECTS = Prepared(
 )
 
 
+class _Session(NamedTuple):
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str
+    address: str
+
+
+_LISTED = [getattr(ConsoleSession, name) for name in _Session._fields]
+
+
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
     """Return the open console sessions of all the caller's API keys, the most recently used first."""
     now = utcnow()
-    rows = await session.execute(
-        select(
-            ConsoleSession.id,
-            ConsoleSession.created_at,
-            ConsoleSession.last_used_at,
-            ConsoleSession.user_agent,
-            ConsoleSession.address,
-        )
+    statement = (
+        select(*_LISTED)
         .join(ApiKey, ApiKey.id == ConsoleSession.key_id)
         .where(
             ApiKey.user_id == caller.user_id,
@@ -166,8 +173,19 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
         )
         .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
     )
-    sessions = [row._asdict() | {"current": row.id == caller.session_id} for row in rows]
-    return {"results": cast("list[ConsoleSessionRow]", sessions)}
+    return {
+        "results": [
+            {
+                "id": row.id,
+                "created_at": row.created_at,
+                "last_used_at": row.last_used_at,
+                "user_agent": row.user_agent,
+                "address": row.address,
+                "current": row.id == caller.session_id,
+            }
+            for row in await rows_of(session, statement, _Session)
+        ]
+    }
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Table, select, tuple_, update
 from app.db import SessionFactory, unit_of_work
 from app.models import Base
 from app.security import Cipher, DecryptionError
+from app.statements import rows_of
 
 _PREFIX = "encrypted_"
 # Columns older than that rule.
@@ -48,7 +49,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
     statement = page
     while True:
         async with unit_of_work(sessions) as session:
-            rows = (await session.execute(statement)).all()
+            rows = await rows_of(session, statement)
             for *key, value in rows:
                 try:
                     fresh = _rotate_value(cipher, value)

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal, cast
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
@@ -14,10 +14,12 @@ from app.db import release
 from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, NotFound
 from app.models import PushedBranch, Run, Task
+from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import DiffOut, FileDiff
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts.patches import PatchedFile, PatchReader
+from app.statements import row_of
 
 # As workers store it.
 PATCH_NAME = "changes.patch"
@@ -30,11 +32,9 @@ _PAGE_FILES = 1000
 async def read_diff(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, cursor: int, *, store: ObjectStore
 ) -> DiffOut:
-    """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
+    """Return a page of the files that a run changed, from its stored patch; no files if it has none (contract 17.9).
 
-    `cursor` is the byte offset in the patch at which the page begins: 0 for the first page, then the field `next` of
-    the page before. If the run has no patch, the page has no files. No database connection is held while the object
-    store is read. Raises ObjectStoreUnavailable.
+    `cursor` is the byte offset in the patch at which the page begins. Releases the session.
     """
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)
@@ -54,26 +54,30 @@ async def read_diff(
     return shown
 
 
-async def _find_run(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
-) -> Row[*tuple[Any, ...]]:
+class _Run(NamedTuple):
+    artifacts: list[ManifestEntry]
+    branch: str | None
+    base_branch: str | None
+    head_sha: str | None
+
+
+async def _find_run(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> _Run:
     statement = (
         select(Run.artifacts, Run.branch, PushedBranch.base_branch, PushedBranch.head_sha)
         .join(Task, Task.id == Run.task_id)
         .outerjoin(PushedBranch, PushedBranch.run_id == Run.id)
         .where(visible_run(caller, task_id, run_id))
     )
-    run = (await session.execute(statement)).one_or_none()
+    run = await row_of(session, statement, _Run)
     if run is None:
         raise NotFound
     return run
 
 
-def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
+def _patch_path(artifacts: list[ManifestEntry]) -> str | None:
     for entry in reversed(artifacts):
         if entry["name"] == PATCH_NAME and entry["type"] == ArtifactType.OUTPUT:
-            path: str = entry["storage_path"]
-            return path
+            return entry["storage_path"]
     return None
 
 

@@ -297,20 +297,19 @@ def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[
 async def _manifest(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[ManifestEntry]:
-    return _require((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
+    return _require(await session.scalar(_visible_manifest(caller, task_id, run_id)))
 
 
 async def _lock_manifest(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[ManifestEntry]:
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
-    return _require((await session.execute(locked)).scalar_one_or_none())
+    return _require(await session.scalar(locked))
 
 
 async def _enter(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ManifestEntry]
 ) -> list[ManifestEntry]:
-    """Add entries to a run's manifest, its row locked; return the whole manifest."""
     manifest = await _lock_manifest(session, caller, task_id, run_id)
     merged = {entry["storage_path"]: entry for entry in manifest}
     for entry in entries:

@@ -29,6 +29,7 @@ from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.uploads import UNCLAIMED_LIFETIME, manifest_entry
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
+from app.statements import rows_of
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)
@@ -87,10 +88,9 @@ async def write_lifecycle(bucket: ObjectStore) -> None:
 async def sweep_artifacts(
     sessions: SessionFactory, bucket: ObjectStore, *, dry_run: bool, listed: list[SweptObject] | None = None
 ) -> Sweep:
-    """Delete stored files that no client can reach any more, and expired entries of staged files. Return the result.
+    """Delete stored files that no client can reach any more, and expired entries of staged files; return the result.
 
-    With `dry_run`, nothing is deleted: the result counts the expired entries that would be deleted, but no files. The
-    files that are deleted, or that would be with `dry_run`, are added to `listed` if it is given. Raises
+    With `dry_run`, nothing is deleted, and files are not counted. The files are added to `listed`, if given. Raises
     ObjectStoreUnavailable.
     """
     sweep = Sweep()
@@ -130,27 +130,26 @@ async def _expire_entries(sessions: SessionFactory, *, dry_run: bool) -> int:
 
 async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     owners = {owner[1] for listed in page if (owner := owner_of_key(listed.key)) is not None}
-    tasks = await session.execute(select(Task.id, Task.deleted, Task.deleted_at).where(Task.id.in_(owners)))
+    tasks = await rows_of(session, select(Task.id, Task.deleted, Task.deleted_at).where(Task.id.in_(owners)))
     live = await session.scalars(
         select(Run.task_id).where(Run.task_id.in_(owners), Run.status.not_in(TERMINAL_STATUSES))
     )
-    staged = (
-        await session.execute(
-            select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
-                StagedArtifact.task_id.in_(owners)
-            )
-        )
-    ).all()
+    staged = await rows_of(
+        session,
+        select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
+            StagedArtifact.task_id.in_(owners)
+        ),
+    )
     entry = manifest_entry(Run.artifacts)
     attached = await session.scalars(
         select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
     )
     now = utcnow()
     return _Known(
-        tasks={row.id: (row.deleted_at or now) if row.deleted else None for row in tasks},
+        tasks={id_: (deleted_at or now) if is_deleted else None for id_, is_deleted, deleted_at in tasks},
         live=frozenset(live),
-        waiting=frozenset(row.storage_path for row in staged if row.expires_at > now),
-        expired=frozenset(row.storage_path for row in staged if row.expires_at <= now),
+        waiting=frozenset(path for path, expires_at in staged if expires_at > now),
+        expired=frozenset(path for path, expires_at in staged if expires_at <= now),
         attached=frozenset(attached),
     )
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import structlog
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.elements import TableValuedColumn
 
 from app.clients.object_store import (
     TTL_TAG,
@@ -107,7 +108,7 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def manifest_entry(artifacts: Any) -> Any:  # Any: a column of JSON
+def manifest_entry(artifacts: Any) -> TableValuedColumn[Any]:
     """Return an entry of a run's manifest, with which a query has a row for each of them."""
     return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
 

@@ -99,13 +99,13 @@ def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
 
 
 async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
-    kept = await session.execute(
+    kept = await session.scalar(
         upsert(GithubDelivery)
         .values(delivery_id=delivery_id, received_at=utcnow())
         .on_conflict_do_nothing()
         .returning(GithubDelivery.delivery_id)
     )
-    return kept.one_or_none() is not None
+    return kept is not None
 
 
 BRANCH_PREFIX = "taskbeacon/"

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Select,
     Text,
     Uuid,
     any_,
@@ -79,11 +80,10 @@ EVERYTHING = EventFilter()
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return one page of the events that the caller may see in the request's project, oldest first.
+    """Return a page of the events that the caller may see in the request's project, those of deleted tasks included.
 
-    Events of deleted tasks are included. The page has at most `limit` events after the position `query.after`. If that
-    is None, it begins with the oldest event. The page also has the position after its last event, and says whether
-    events after `query.after` were removed because of their age. `link` is the setting `task_url`.
+    Also the position after its last event, and whether events after `query.after` were removed because of their age.
+    `link` is the setting `task_url`.
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:
@@ -158,7 +158,7 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
     return words or None
 
 
-def _page_statement() -> Any:  # Any: a Select of many columns
+def _page_statement() -> Select[Any]:
     types = bindparam("types", type_=ARRAY(Text))
     task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
     user_id, project_id = (bindparam(name, type_=BigInteger) for name in ("user_id", "project_id"))
@@ -191,7 +191,7 @@ def concerns(user_id: Any) -> ColumnElement[bool]:
     return or_(Task.created_by_id == user_id, is_followed)
 
 
-def _questions_statement() -> Any:  # Any: a Select of many columns
+def _questions_statement() -> Select[Any]:
     user_id = bindparam("visible_user_id", type_=BigInteger)
     return (
         select(*EVENT_COLUMNS)
@@ -272,7 +272,7 @@ async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collec
     return NewEvents(rows, memberships)
 
 
-def _new_statement() -> Any:  # Any: a Select of many columns
+def _new_statement() -> Select[Any]:
     user_id = func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger))).column_valued("person")
     having = select(user_id).where(sees_task(Event.project_id, user_id), concerns(user_id))
     inboxes = func.array(having.correlate(Event, Task).scalar_subquery(), type_=ARRAY(BigInteger))

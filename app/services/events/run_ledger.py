@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy import Select, Text, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -54,7 +54,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 _NOW = bindparam("now", type_=Event.occurred_at.type)
 
 
-def _record_statement() -> Any:  # Any: a Select of many columns
+def _record_statement() -> Select[Any]:
     given = given_rows({"run_id": Run.id.type, "type": Event.type.type, "data": Text()}, place="place")
     added = select(given.c.run_id, func.count().label("events")).group_by(given.c.run_id).cte("added")
     counted = (

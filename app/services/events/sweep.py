@@ -10,24 +10,23 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Event, EventHorizon, EventSnapshot
 from app.services.events.cursor import IN_ORDER, UNBORN
+from app.statements import count_changed, rows_of
 
 _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Give events that were restored from another database cluster the transaction id 0; return how many there are.
+    """Give events that were restored from another cluster the transaction id 0, to come first; return how many.
 
-    Readers get events in the order of transaction ids, so restored events come before all events of this cluster.
-    Without the change, readers would wait for them or skip them, because their ids have no meaning here. Call this
-    after a restore; the service may be running. Only ids that this cluster has not reached yet are changed, so a second
-    call changes nothing.
+    Call this after a restore; the service may be running. Readers would wait for ids that this cluster has not reached,
+    or skip them.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(
             update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)
         )
         adopted = update(Event).where(Event.transaction_id >= UNBORN).values(transaction_id=0)
-        return len((await session.execute(adopted.returning(Event.seq))).all())
+        return await count_changed(session, adopted)
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
@@ -50,13 +49,13 @@ async def _prune(session: AsyncSession, kept: timedelta, at_once: int) -> int:
         .where(tuple_(*IN_ORDER).in_(oldest), Event.occurred_at <= utcnow() - kept)
         .returning(Event.project_id, Event.transaction_id, Event.seq, Event.id)
     )
-    rows = (await session.execute(deleted)).all()
+    rows = await rows_of(session, deleted)
     if not rows:
         return 0
-    await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id.in_([row.id for row in rows])))
+    await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id.in_([id_ for *_, id_ in rows])))
     newest: dict[int, tuple[int, int]] = {}
-    for row in rows:
-        newest[row.project_id] = max(newest.get(row.project_id, (0, 0)), (row.transaction_id, row.seq))
+    for project_id, transaction_id, seq, _ in rows:
+        newest[project_id] = max(newest.get(project_id, (0, 0)), (transaction_id, seq))
     horizon = upsert(EventHorizon).values(
         [{"project_id": key, "transaction_id": x, "seq": y} for key, (x, y) in sorted(newest.items())]
     )

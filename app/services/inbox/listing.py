@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    Subquery,
     Text,
     and_,
     any_,
@@ -41,7 +42,7 @@ _WANTED = and_(
 _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
-def _sum_questions(*conditions: Any) -> Any:  # Any: an expression
+def _sum_questions(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)
@@ -83,11 +84,9 @@ class _InboxRow(NamedTuple):
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return two numbers of questions in the caller's inbox, and one page of its questions that match `query`.
+    """Return the number of questions in the caller's inbox that match, the number for an app's badge, and one page.
 
-    The first number counts the questions that match `query`. The second is for an app's badge: it counts all open
-    questions except those that only wait for a message, whether they match or not. `link` is the setting `task_url`, a
-    template for links to tasks.
+    The badge counts all open questions except those that only wait for a message. `link` is the setting `task_url`.
     """
     values = {
         "kind": query.kind,
@@ -110,7 +109,7 @@ def _count_columns() -> tuple[Any, Any]:
     )
 
 
-def _open_counts_of_own() -> Select[Any]:
+def _open_counts_of_own() -> Select[int, int]:
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(
@@ -118,7 +117,7 @@ def _open_counts_of_own() -> Select[Any]:
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 
-def _counts(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
+def _counts(of_own: Select[int, int], *conditions: ColumnElement[bool]) -> Subquery:
     ours, others = of_own.subquery("ours"), followed(*_count_columns()).where(*conditions).subquery("others")
     return (
         select(*((ours.c[name] + others.c[name]).label(name) for name in ("total", "open_count")))

@@ -1,6 +1,7 @@
 """Count what the badge of an app shows: a person's open questions, in any project."""
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select
@@ -29,7 +30,7 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
     return {user_id: int(count) for user_id, count in rows}
 
 
-def _count_statement() -> Select[Any]:
+def _count_statement() -> Select[int, Decimal]:
     person = given_rows({"user_id": BigInteger()})
 
     def is_member(of: Any) -> ColumnElement[bool]:

@@ -11,7 +11,19 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
-from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    TableValuedAlias,
+    Update,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -46,7 +58,7 @@ from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.texts import message_body
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
-from app.statements import Prepared
+from app.statements import Prepared, row_of
 
 MESSAGES_PER_REQUEST = 100
 # The requests of a claim share one statement before and one after them (ADR 16).
@@ -234,7 +246,7 @@ def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:
     )
 
 
-def _given() -> Any:  # Any: a table with these columns
+def _given() -> TableValuedAlias:
     columns = Notification.__table__.c
     types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at")}
     return given_rows({**types, "until": columns.due_at.type})
@@ -288,7 +300,10 @@ _COUNTED = bindparam("counted", type_=Notification.attempts.type)
 _LOCK = Prepared(
     select(func.count()).select_from(
         leases.lock(
-            [Notification.id], Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type)))
+            select(Notification.id).where(
+                Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type)))
+            ),
+            Notification.id,
         ).subquery()
     )
 )
@@ -373,18 +388,19 @@ async def _open_trial(
     if device_id is not None:
         devices = devices.where(PushToken.id == device_id)
     newest = devices.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
-    device = (await session.execute(newest)).one_or_none()
+    device = await row_of(session, newest)
     if device is None:
         raise NotFound("The caller has no such device.")
+    id_, platform, token = device
     now = utcnow()
     delivery = Delivery(
         id=new_id(),
         attempts=1,
         user_id=caller.user_id,
-        device_id=device.id,
-        platform=Platform(device.platform),
+        device_id=id_,
+        platform=Platform(platform),
         body=message_body(NotificationKind.TEST, title),
-        token=device.token,
+        token=token,
         subject=Subject(NotificationKind.TEST, task_id=task_id),
         stored=Stored(now),
         # Claimed from the start: a worker sends it only if this process dies first.

@@ -24,7 +24,7 @@ from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 MAX_DEVICES = 20
 
@@ -67,10 +67,10 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
             "channels": body.channels or None,
         },
     ).returning(PushToken.id, PushToken.created_at)
-    row = (await session.execute(statement)).one()
-    await _forget_former_owner(session, caller, row.id)
-    await _evict(session, caller, keep=row.id)
-    return {"id": row.id, "platform": body.platform, "created_at": row.created_at, "last_seen_at": now}
+    ((device_id, created_at),) = await rows_of(session, statement)
+    await _forget_former_owner(session, caller, device_id)
+    await _evict(session, caller, keep=device_id)
+    return {"id": device_id, "platform": body.platform, "created_at": created_at, "last_seen_at": now}
 
 
 async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
@@ -125,19 +125,20 @@ _FORGET = Prepared(_forget_statement())
 
 async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceOut]:
     """Return the caller's devices that have a push token, the most recently seen first."""
-    rows = await session.execute(
+    rows = await rows_of(
+        session,
         select(PushToken.id, PushToken.platform, PushToken.created_at, PushToken.last_seen_at)
         .where(PushToken.user_id == caller.user_id, HAS_ADDRESS)
-        .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc())
+        .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()),
     )
     return [
         {
-            "id": row.id,
-            "platform": Platform(row.platform),
-            "created_at": row.created_at,
-            "last_seen_at": row.last_seen_at,
+            "id": id_,
+            "platform": Platform(platform),
+            "created_at": created_at,
+            "last_seen_at": last_seen_at,
         }
-        for row in rows
+        for id_, platform, created_at, last_seen_at in rows
     ]
 
 

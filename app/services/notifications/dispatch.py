@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -12,6 +12,7 @@ from sqlalchemy import any_, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
@@ -26,7 +27,7 @@ from app.services.notifications.rules.deciding import FromAgent, NoticeContext, 
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 # The most messages of an agent in one run; the cooldown limits them to one a minute (rules/notices.py).
 _MESSAGES_OF_A_RUN = 5
@@ -81,7 +82,7 @@ async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMe
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:
         rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
-        decisions = [(row["decision"], row["reason"]) for row in rows]
+        decisions = [(row.verdict.decision, row.verdict.reason) for row in rows]
     if not decisions:
         # The creator's account is gone.
         return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
@@ -102,7 +103,9 @@ async def _find_decisions(
         )
         .order_by(Notification.id)
     )
-    return [(NotificationDecision(row.decision), row.reason) for row in await session.execute(decisions)]
+    return [
+        (NotificationDecision(decision), reason) for decision, reason in await rows_of(session, decisions)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +121,37 @@ class Trigger:
     message: AgentMessage | None = None
 
 
-async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
-    async def decide_and_store(*, with_presence: bool) -> list[dict[str, Any]]:
+class _Decided(NamedTuple):
+    run_id: UUID
+    device: Device | None
+    verdict: Verdict
+    # Of the row of this decision.
+    values: dict[str, Any]
+
+
+async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
+    async def decide_and_store(*, with_presence: bool) -> list[_Decided]:
         rows = await _decide_all(session, trigger, with_presence=with_presence)
         if rows:
             if trigger.message is not None:
-                rows[0]["id"] = trigger.message.id
-            await session.execute(insert(Notification), rows)
+                rows[0].values["id"] = trigger.message.id
+            await session.execute(insert(Notification), [row.values for row in rows])
         return rows
 
     rows = await presence.without_if_failing(session, decide_and_store, kind=trigger.kind.value)
     for row in rows:
-        _DECISIONS.labels(trigger.kind.value, row["decision"].value).inc()
+        _DECISIONS.labels(trigger.kind.value, row.verdict.decision.value).inc()
         log.info(
             "push.decided",
             kind=trigger.kind.value,
-            run_id=str(row["run_id"]),
-            decision=row["decision"].value,
-            reason=row["reason"],
+            run_id=str(row.run_id),
+            decision=row.verdict.decision.value,
+            reason=row.verdict.reason,
         )
     return rows
 
 
-async def _decide_all(
-    session: AsyncSession, trigger: Trigger, *, with_presence: bool
-) -> list[dict[str, Any]]:
+async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence: bool) -> list[_Decided]:
     now, kind = utcnow(), trigger.kind
     free = await _take_cooldowns(session, kind, trigger.run_ids, now)
     events = await new_notices(
@@ -159,7 +168,7 @@ async def _decide_all(
         task_ids = {event.row.task_id for event in events}
         watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
         events = [event.with_watching(watching) for event in events]
-    rows: list[dict[str, Any]] = []
+    rows: list[_Decided] = []
     for event in events:
         own = devices.get(event.row.user_id, [])
         recipient = replace(event.context.recipient, has_device=bool(own))
@@ -172,10 +181,10 @@ async def _decide_all(
             context = replace(context, cooldown_until=now + COOLDOWNS[kind])
         verdict = decide(context, now)
         each = own if verdict.is_for_devices else [None]
-        rows.extend(
-            _row(event, context, verdict, device, now) | _message_text(trigger, event) for device in each
-        )
-    if trigger.message is not None and not any(row["device_id"] for row in rows):
+        for device in each:
+            values = _values(event, context, verdict, device, now) | _message_text(trigger, event)
+            rows.append(_Decided(event.row.run_id, device, verdict, values))
+    if trigger.message is not None and not any(row.device for row in rows):
         await _end_cooldowns(session, kind, free)
     return rows
 
@@ -189,10 +198,7 @@ def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
 
 
 async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
-    """Return the reason if a run has reached a limit of messages.
-
-    The caller has locked the cooldown against concurrent ones.
-    """
+    # The caller has locked the cooldown against concurrent messages.
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
         Notification.kind == NotificationKind.NOTIFY_USER,
@@ -212,13 +218,12 @@ async def _take_cooldowns(
 
 
 async def _end_cooldowns(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
-    """End the cooldowns for `kind` of runs that this transaction has started."""
     await session.execute(
         delete(PushCooldown).where(PushCooldown.run_id.in_(run_ids), PushCooldown.kind == kind)
     )
 
 
-def _take_statement() -> Any:  # Any: an insert that returns rows
+def _take_statement() -> ReturningInsert[UUID]:
     runs = given_rows({"run_id": PushCooldown.run_id.type})
     rows = select(
         runs.c.run_id,
@@ -249,7 +254,7 @@ async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int
     return devices
 
 
-def _row(
+def _values(
     event: Notice, context: NoticeContext, verdict: Verdict, device: Device | None, now: datetime
 ) -> dict[str, Any]:
     row, decision = event.row, verdict.decision
@@ -287,7 +292,7 @@ def _row(
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
     """Add a push with this text, which nothing delays, for each device of a user with an active account."""
     now = utcnow()
-    devices = await session.execute(
+    devices = (
         select(PushToken.id, PushToken.platform)
         .join(User, User.id == PushToken.user_id)
         .where(PushToken.user_id == user_id, HAS_ADDRESS, User.is_active)
@@ -299,13 +304,13 @@ async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKi
             "user_id": user_id,
             "kind": kind,
             "body": body,
-            "device_id": device.id,
-            "platform": device.platform,
+            "device_id": device_id,
+            "platform": platform,
             "decision": NotificationDecision.PENDING,
             "created_at": now,
             "due_at": now,
         }
-        for device in devices
+        for device_id, platform in await rows_of(session, devices)
     ]
     if rows:
         await session.execute(insert(Notification), rows)

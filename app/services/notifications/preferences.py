@@ -1,5 +1,7 @@
 """Read and change what people prefer to be notified of: kinds of pushes, quiet hours, muted tasks."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, literal, select, update
@@ -10,40 +12,32 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, PushText, Urgency
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
-from app.schemas.notifications import PreferencesIn, PreferencesOut
+from app.schemas.notifications import PreferencesIn, PreferencesOut, QuietHoursOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 from app.services.notifications.rules.decision_transitions import IS_HELD
+from app.statements import row_of
 
-_COLUMNS = (
-    NotificationPreferences.completed,
-    NotificationPreferences.failed,
-    NotificationPreferences.cancelled,
-    NotificationPreferences.awaiting,
-    NotificationPreferences.notify_user,
-    NotificationPreferences.quiet_hours,
-    NotificationPreferences.allow_during_quiet,
-    NotificationPreferences.push_text,
-    NotificationPreferences.reminder_after_seconds,
-)
+
+class _Preferences(NamedTuple):
+    completed: bool = True
+    failed: bool = True
+    cancelled: bool = True
+    awaiting: bool = True
+    notify_user: bool = True
+    quiet_hours: QuietHoursOut | None = None
+    allow_during_quiet: Sequence[str] = ()
+    push_text: PushText | None = None
+    reminder_after_seconds: int | None = None
+
+
+_COLUMNS = [getattr(NotificationPreferences, name) for name in _Preferences._fields]
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
     """Return the caller's preferences, or the defaults."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return {
-            "completed": True,
-            "failed": True,
-            "cancelled": True,
-            "awaiting": True,
-            "notify_user": True,
-            "quiet_hours": None,
-            "allow_during_quiet": [],
-            "push_text": PushText.TITLE,
-            "reminder_after_seconds": None,
-        }
+    row = await row_of(session, statement, _Preferences) or _Preferences()
     return {
         "completed": row.completed,
         "failed": row.failed,
@@ -52,7 +46,7 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
         "notify_user": row.notify_user,
         "quiet_hours": row.quiet_hours,
         "allow_during_quiet": [Urgency(name) for name in row.allow_during_quiet],
-        "push_text": PushText(row.push_text or PushText.TITLE),
+        "push_text": row.push_text or PushText.TITLE,
         "reminder_after_seconds": row.reminder_after_seconds,
     }
 

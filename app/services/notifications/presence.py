@@ -93,7 +93,7 @@ async def beat(
     return expires_at
 
 
-def _beat_statement(*, reports: bool = False) -> Select[Any]:
+def _beat_statement(*, reports: bool = False) -> Select[bool, bool, str]:
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
         select(PushToken.id)

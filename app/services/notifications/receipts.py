@@ -4,14 +4,13 @@ Many push tokens that are no longer valid are found only here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, select
+from sqlalchemy import ColumnElement, Update, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +24,7 @@ from app.services.notifications.delivery import RECEIPT_AFTER
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.sweeping import delete_batch
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 BATCH = 1000
 # Expo deletes a receipt after a day.
@@ -40,8 +39,7 @@ _RECEIPTS = Counter(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A push that the push service accepted, with the ticket id under which its result can be fetched."""
 
     notification_id: UUID
@@ -60,14 +58,13 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
     is_forgotten = Notification.sent_at <= now - FORGOTTEN_AFTER
     await session.execute(_claim(now, is_forgotten, receipt_due_at=None, settled_at=now, reason="NoReceipt"))
     claimed = _claim(now, ~is_forgotten, receipt_due_at=now + RECEIPT_AFTER).returning(
-        Notification.id,
+        Notification.id.label("notification_id"),
         Notification.ticket_id,
         Notification.device_id,
         Notification.user_id,
         Notification.sent_at,
     )
-    rows = await session.execute(claimed)
-    return [Ticket(row.id, row.ticket_id, row.device_id, row.user_id, row.sent_at) for row in rows]
+    return await rows_of(session, claimed, Ticket)
 
 
 def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Update:
@@ -119,11 +116,11 @@ async def settle_receipts(
 
 _LOCK = Prepared(
     leases.lock(
-        [Notification.id, Notification.decision, Notification.ticket_id],
-        and_(
+        select(Notification.id, Notification.decision, Notification.ticket_id).where(
             Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
             Notification.receipt_due_at.is_not(None),
         ),
+        Notification.id,
     )
 )
 

@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Executable,
+    Select,
+    bindparam,
+    case,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,7 +54,7 @@ from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)
@@ -78,7 +91,7 @@ class ClosedQuestion(NamedTuple):
     answer: dict[str, Any] | None
     answered_via: AnswerVia | None
     closed_at: datetime | None
-    creator: Creator | None = None
+    creator: Creator | None
 
 
 _CLOSED_COLUMNS = [getattr(Question, name) for name in ClosedQuestion._fields[:-1]]
@@ -100,7 +113,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
     creator = (
         select(Task.created_by_id).join(Run, Run.task_id == Task.id).where(Run.id == run_id, ~Task.deleted)
     )
-    kept = await session.execute(
+    kept = await session.scalar(
         upsert(Question)
         .values(
             id=asked.id,
@@ -129,7 +142,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
         .on_conflict_do_nothing(index_elements=[Question.id])
         .returning(Question.id)
     )
-    if kept.one_or_none() is None:
+    if kept is None:
         return False
     data = {"question_id": str(asked.id), "kind": asked.kind, "urgency": urgency}
     waiting = _waiting_data(asked.kind, asked.id)
@@ -165,8 +178,8 @@ async def close_question(
     return closed
 
 
-def _close_statement() -> Any:  # Any: a Select of many columns
-    def given(column: Any) -> Any:
+def _close_statement() -> Executable:
+    def given(column: str) -> BindParameter[Any]:
         return bindparam(f"given_{column}", type_=_GIVEN[column].type)
 
     command_id, now = given("command_id"), bindparam("now", type_=Question.closed_at.type)
@@ -234,20 +247,16 @@ async def withdraw(
     if request_id is not None:
         conditions.append(Question.request_id == request_id)
     is_late = Question.expires_at <= utcnow()
-    closed = await session.execute(
+    closed = (
         update(Question)
         .where(*conditions, Question.is_open())
         .values(
             closed_at=utcnow(), status=case((is_late, QuestionStatus.EXPIRED), else_=QuestionStatus.WITHDRAWN)
         )
-        .returning(*_CLOSED_COLUMNS)
+        # Nobody answered.
+        .returning(*_CLOSED_COLUMNS, *(null().label(column.name) for column in CREATOR_COLUMNS))
     )
-    rows = [
-        ClosedQuestion(*row)._replace(
-            kind=QuestionKind(row.kind), urgency=Urgency(row.urgency), status=QuestionStatus(row.status)
-        )
-        for row in sorted(closed, key=lambda row: row.id)
-    ]
+    rows = sorted(await rows_of(session, closed, ClosedQuestion), key=lambda row: row.id)
     await _announce(session, rows, is_resumed=request_id is not None)
     return bool(rows)
 

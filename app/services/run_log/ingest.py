@@ -20,7 +20,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.run_log.events import publish_entries
 from app.services.run_log.log_writer import LogEvent, append_numbered, with_line
 from app.services.storage_keys import RunRef
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 COMPLETE_TYPE = "_posthog/stream_complete"
 
@@ -104,8 +104,6 @@ async def take_events(
 
 @asynccontextmanager
 async def _alive(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[None, None]:
-    """Record that the agent of a run is alive, at once and repeatedly until the block ends."""
-
     async def note() -> None:
         async with unit_of_work(sessions) as session:
             await _HEARD.perform(session, {"run": run_id, "now": utcnow()})
@@ -122,8 +120,8 @@ async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:
         .where(Run.id == run_id)
     )
     async with unit_of_work(sessions) as session:
-        row = (await session.execute(statement)).one()
-    return _Position(row.accepted_seq or 0, row.status)
+        ((status, accepted_seq),) = await rows_of(session, statement)
+    return _Position(accepted_seq or 0, status)
 
 
 async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:

@@ -28,6 +28,7 @@ from app.services.run_log.events import own_entry, publish_entries, publish_gap
 from app.services.run_log.log_writer import append_events, carries_ids, with_line
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
+from app.statements import rows_of
 
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
@@ -249,11 +250,12 @@ async def _chain_logs(
 ) -> list[_StoredLog]:
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
-    rows = await session.execute(
+    sizes = (
         select(chain.c.id, RunLogState.size)
         .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
         .order_by(chain.c.depth.desc())
     )
+    rows = await rows_of(session, sizes)
     # A run in a circle of resumed runs is read once.
     return list(
         dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)

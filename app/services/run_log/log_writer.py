@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -51,7 +51,7 @@ from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import LOG_LOCK
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
@@ -118,12 +118,10 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
-    rows = await session.execute(
-        select(RunEventId.event_id, RunEventId.kept).where(
-            RunEventId.run_id == run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
-        )
+    taken = select(RunEventId.event_id, RunEventId.kept).where(
+        RunEventId.run_id == run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
     )
-    known: dict[str, bool] = {row.event_id: row.kept for row in rows}
+    known = dict(await rows_of(session, taken))
     new = NewEvents()
     for event in events:
         kept = known.get(event.id) if event.id is not None else None
@@ -160,8 +158,7 @@ async def sweep_event_ids(session: AsyncSession) -> int:
     return await delete_batch(session, RunEventId, RunEventId.run_id.in_(ended))
 
 
-def _take_statement(insert_run: Insert) -> Prepared[Any]:
-    """Return the statement that takes the lock of a log, unless it is held; `insert_run` inserts its row."""
+def _take_statement(insert_run: Insert) -> Prepared[tuple[int, int, datetime]]:
     return Prepared(
         insert_run.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
@@ -412,10 +409,7 @@ def _within_limit(size: int, lines: bytes) -> bytes:
 
 
 async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: RunRef) -> int:
-    """Record the size of the stored object as valid, and return it.
-
-    Done before the object grows: else the new lines would count even if the append is refused.
-    """
+    # Before the object grows: else the new lines would count even if the append is refused.
     info = await store.head(ref.log_key)
     size = (info.size or 0) if info else 0
     async with unit_of_work(sessions) as session:

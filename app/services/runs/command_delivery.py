@@ -85,6 +85,18 @@ class DroppedCommand(NamedTuple):
         return receipt(self.id, self.method, CommandStatus.DROPPED, reason=self.reason, rpc_id=self.rpc_id)
 
 
+class _Dropped(NamedTuple):
+    position: int
+    run_id: UUID
+    command: DroppedCommand
+
+
+class _Cleared(NamedTuple):
+    position: int
+    params: dict[str, Any]
+    command: DroppedCommand
+
+
 class _DroppedOfRun(NamedTuple):
     project_id: int
     task_id: UUID
@@ -129,7 +141,7 @@ async def settle(
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return False
     is_over = status in _IS_OVER
-    settled = await session.execute(
+    settled = await session.scalar(
         update(RunCommand)
         .where(
             RunCommand.id == command_id,
@@ -138,7 +150,7 @@ async def settle(
         .values(status=status, reason=reason, settled_at=utcnow() if is_over else None)
         .returning(RunCommand.id)
     )
-    return settled.one_or_none() is not None
+    return settled is not None
 
 
 async def start_waiting(
@@ -201,13 +213,14 @@ async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents."""
-    dropped = await session.execute(
+    dropped = (
         update(RunCommand)
         .where(RunCommand.run_id.in_(run_ids), OPEN)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
         .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
     )
-    return [(run_id, DroppedCommand(*command).receipt) for _, run_id, *command in sorted(dropped)]
+    rows = sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.position)
+    return [(row.run_id, row.command.receipt) for row in rows]
 
 
 def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
@@ -231,15 +244,14 @@ async def clear_queue(
     session: AsyncSession, run_id: UUID
 ) -> tuple[Sequence[dict[str, Any]], list[tuple[UUID, dict[str, Any]]]]:
     """Drop these messages under the lock on the run's row; return their params and receipts, oldest first."""
-    dropped = await session.execute(
+    dropped = (
         update(RunCommand)
         .where(*_waits(run_id))
         .values(status=CommandStatus.DROPPED, reason=CLEARED_REASON, settled_at=utcnow())
         .returning(RunCommand.position, RunCommand.params, *_DROPPED)
     )
-    rows = sorted(dropped, key=lambda row: row.position)
-    receipts = [(run_id, DroppedCommand(*command).receipt) for _, _, *command in rows]
-    return [row.params for row in rows], receipts
+    rows = sorted(await rows_of(session, dropped, _Cleared), key=lambda row: row.position)
+    return [row.params for row in rows], [(run_id, row.command.receipt) for row in rows]
 
 
 def receipt(
@@ -358,10 +370,8 @@ async def files_of(session: AsyncSession, run_id: UUID, ids: Sequence[str]) -> l
 async def _lock_unless_news(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None
 ) -> StepResult:
-    held = await session.execute(
-        select(Run.id).where(*held_by(run_id, owner)).with_for_update(key_share=True)
-    )
-    if held.one_or_none() is None:
+    held = select(Run.id).where(*held_by(run_id, owner)).with_for_update(key_share=True)
+    if await session.scalar(held) is None:
         return StepResult.LOST
     if seen is None:
         return StepResult.DONE

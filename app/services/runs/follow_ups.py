@@ -38,7 +38,7 @@ from app.services.runs.authority import (
     person_of,
 )
 from app.services.usage_gates import UsageGate
-from app.statements import Prepared
+from app.statements import Prepared, row_of
 
 MAX_FOLLOW_UPS: Final = 3
 _DEFAULT_PROMPT = (
@@ -112,14 +112,16 @@ async def require_follow_up_allowance(
     pushed = await _find_push(session, check) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
-    columns: list[Any] = [Run.project_id, person_of().label("person_id")]
-    followed = select(*columns).join(Task, Task.id == Run.task_id).where(Run.id == pushed.run_id)
+    followed = (
+        select(Run.project_id, person_of()).join(Task, Task.id == Run.task_id).where(Run.id == pushed.run_id)
+    )
     rests = (~Task.deleted, ~Task.archived, Task.latest_run_status.in_(TERMINAL_STATUSES))
-    row = (await session.execute(followed.where(*rests))).one_or_none()
+    row = await row_of(session, followed.where(*rests))
     if row is None:
         return
     await release(session)
-    await usage_gates.require_allowance(gates, project_id=row.project_id, user_id=row.person_id)
+    project_id, person_id = row
+    await usage_gates.require_allowance(gates, project_id=project_id, user_id=person_id)
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:

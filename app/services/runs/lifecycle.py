@@ -83,7 +83,7 @@ from app.services.runs.transitions import (
     publish_status,
     transition,
 )
-from app.statements import Prepared, rows_of
+from app.statements import Prepared, row_of, rows_of
 from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
@@ -218,7 +218,7 @@ async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents
         # The tasks too: the statement below changes them, in another order than others lock them in.
         .with_for_update(key_share=True, skip_locked=True)
     )
-    found = (await session.execute(due)).all()
+    found = await rows_of(session, due)
     if dropped := [run_id for run_id, is_deleted in found if is_deleted]:
         await session.execute(update(Run).where(Run.id.in_(dropped)).values(scheduled_at=None))
     begun = [run_id for run_id, is_deleted in found if not is_deleted]
@@ -358,7 +358,7 @@ async def _restart(
     """
     # Only the holder of the lease writes this fact. Read it before the move below removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
-    if (found := (await session.execute(columns)).one_or_none()) is None:
+    if (found := await row_of(session, columns)) is None:
         return False
     run_id, had_agent, mode = found
     facts = (Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED)

@@ -18,6 +18,7 @@ from app.outages import DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE
 from app.services.run_log.events import RunState
+from app.statements import rows_of
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
@@ -104,7 +105,7 @@ async def measure_queue(sessions: SessionFactory) -> None:
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:
-            count, oldest = (await session.execute(statement)).one()
+            ((count, oldest),) = await rows_of(session, statement)
     except DatabaseUnavailable as error:
         log.warning("run_metrics.not_measured", error=repr(error))
         _QUEUED.set(_UNKNOWN)

@@ -221,14 +221,12 @@ async def _create(
 async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
     state: dict[str, Any] = {}
     if body.resume_from_run_id is not None:
-        previous = (
-            await session.execute(
-                select(Run.state).where(Run.id == body.resume_from_run_id, Run.task_id == task.id)
-            )
-        ).one_or_none()
+        previous: dict[str, Any] | None = await session.scalar(
+            select(Run.state).where(Run.id == body.resume_from_run_id, Run.task_id == task.id)
+        )
         if previous is None:
             raise RunRefused("Invalid resume_from_run_id")
-        state = run_options.inherited_state(previous.state)
+        state = run_options.inherited_state(previous)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state, catalog)
 

@@ -28,7 +28,7 @@ from app.services.access.authenticate import find_member, has_valid_credential
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
 from app.services.storage_keys import RunRef
-from app.statements import Prepared
+from app.statements import Prepared, rows_of
 
 ALGORITHM = "RS256"
 AUDIENCE = "taskbeacon:run_connection"
@@ -176,14 +176,14 @@ class _Key(NamedTuple):
 async def _read_key(session: AsyncSession, cipher: Cipher, key_id: str | None = None) -> _Key | None:
     own = SigningKey.purpose.startswith(_PURPOSE, autoescape=True)
     statement = select(SigningKey.key_id, SigningKey.private_key).where(own)
-    for row in await session.execute(statement.order_by(SigningKey.created_at.desc())):
+    for own_id, encrypted in await rows_of(session, statement.order_by(SigningKey.created_at.desc())):
         # Compared here: that of a token may be any text.
-        if key_id not in (None, row.key_id):
+        if key_id not in (None, own_id):
             continue
         try:
-            return _Key(row.key_id, _load(cipher.decrypt(row.private_key)))
+            return _Key(own_id, _load(cipher.decrypt(encrypted)))
         except DecryptionError:
-            log.warning("signing_key.unreadable", key_id=row.key_id)
+            log.warning("signing_key.unreadable", key_id=own_id)
     return None
 
 

@@ -38,13 +38,13 @@ _COST = (USAGE, "cost", "amount")
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
     """Store the tokens and cost that a run has used so far; return whether they were stored."""
-    noted = await session.execute(
+    noted = await session.scalar(
         update(Run)
         .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
         .values(facts=with_fact(USAGE, dict(usage)))
         .returning(Run.id)
     )
-    return noted.one_or_none() is not None
+    return noted is not None
 
 
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
@@ -55,9 +55,8 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the SQL expression for a JSON object, to add to a run's facts: the usage that a client reports in `state`.
 
-    Return None if `state` reports no usage. A report contains the totals of the whole run. Because the task's budget
-    relies on these numbers, the object is empty if one of our workers has claimed the run, or if neither tokens nor
-    cost are higher than in the last report.
+    None if it reports none. A report has the totals of the run. The budget of the task relies on them: the object is
+    empty if one of our workers has claimed the run, or if no total is higher than in the last report.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):
@@ -92,10 +91,18 @@ def _dollars(cost: Any) -> float:
 
 
 _COST_OF_ALL = func.coalesce(func.sum(_number(_COST)), 0).label("cost")
+
+
+class _Spent(NamedTuple):
+    tokens: Decimal
+    cost: Decimal
+
+
 _SPENT = Prepared(
     select(func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"), _COST_OF_ALL).where(
         Run.task_id == bindparam("task"), Run.id != bindparam("but")
-    )
+    ),
+    _Spent,
 )
 
 

@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.enums import TERMINAL_STATUSES, ActivityKind
 from app.models import ActivityMark, Question, Run, RunCommand, Task, TaskFollow, User
@@ -112,7 +114,6 @@ def _activity_out(activity: _Activity) -> ActivityOut:
 
 
 def _newest_activity() -> Select[Any]:
-    """Return the SELECT of the newest activity of each task that the caller sees and created or follows."""
     lasting = (
         Task.id,
         func.coalesce(Task.activity_at, Task.created_at).label("at"),
@@ -193,8 +194,7 @@ def _page_statement() -> Select[Any]:
     )
 
 
-def _details_of(activity: Any) -> Any:  # Any: a lateral subquery
-    """Return what a page shows of each row's task and of the subject of its activity."""
+def _details_of(activity: Any) -> LateralFromClause:
     # One by one: for a page of any length the planner would read whole tables.
     block = func.jsonb_path_query(RunCommand.params, _TEXTS).column_valued("block")
     text = func.coalesce(block.op("->>")(literal_column("'text'")), block.op("#>>")(literal_column("'{}'")))
@@ -220,7 +220,7 @@ def _details_of(activity: Any) -> Any:  # Any: a lateral subquery
     )
 
 
-def _mark_statement() -> Any:  # Any: an upsert with RETURNING
+def _mark_statement() -> ReturningInsert[UUID]:
     given = given_rows({"task_id": Task.id.type, "before": ActivityMark.seen_at.type})
     seen = (
         select(given.c.task_id, func.max(given.c.before).label("before")).group_by(given.c.task_id).subquery()

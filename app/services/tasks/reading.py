@@ -113,7 +113,7 @@ async def revalidate_task(
 
 _ONE = (Task.id == bindparam("task_id"), VISIBLE_TASK)
 _TASK = Prepared(select_versioned_tasks().where(*_ONE), _VersionedTask)
-_TASK_VERSION = Prepared(
+_TASK_VERSION: Prepared[tuple[int, str]] = Prepared(
     select_versions(select_tasks().where(*_ONE), "created_at", literal_int(1)).group_by(Task.id)
 )
 

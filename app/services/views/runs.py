@@ -213,7 +213,7 @@ _PAGE = Prepared(
     _VersionedRun,
 )
 # No row if the caller does not see the task.
-_PAGE_VERSIONS = Prepared(
+_PAGE_VERSIONS: Prepared[tuple[int, str]] = Prepared(
     select(
         select(func.count()).where(Run.task_id == Task.id).scalar_subquery(),
         select(versions(run_version(), Run, Run)).where(Run.id.in_(_NEWEST)).scalar_subquery(),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import bindparam, case, exists, null, update
+from sqlalchemy import bindparam, case, exists, null, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -86,10 +86,10 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     """
     now = utcnow()
     ids = {claimed.endpoint_id for claimed, _ in attempts}
-    locked = leases.lock(_ENDPOINT_COLUMNS, _ENDPOINT.c.id.in_(ids))
+    locked = leases.lock(select(*_ENDPOINT_COLUMNS).where(_ENDPOINT.c.id.in_(ids)), _ENDPOINT.c.id)
     endpoints = {row.id: row for row in await rows_of(session, locked, _Endpoint)}
     ids = {claimed.id for claimed, _ in attempts}
-    locked = leases.lock(_DELIVERY_COLUMNS, _DELIVERY.c.id.in_(ids))
+    locked = leases.lock(select(*_DELIVERY_COLUMNS).where(_DELIVERY.c.id.in_(ids)), _DELIVERY.c.id)
     deliveries = {row.id: row for row in await rows_of(session, locked, _Delivery)}
     ended = [
         (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
@@ -131,8 +131,9 @@ async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[
     if not entries:
         return set()
     stored = upsert(WebhookAttempt).on_conflict_do_nothing()
-    rows = await session.execute(stored.returning(WebhookAttempt.delivery_id, WebhookAttempt.n), entries)
-    return {(row.delivery_id, row.n) for row in rows}
+    return set(
+        await rows_of(session, stored.returning(WebhookAttempt.delivery_id, WebhookAttempt.n), values=entries)
+    )
 
 
 def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime) -> _End | None:

@@ -202,7 +202,6 @@ def _candidates() -> CTE:
 
 
 def _chosen() -> Select[Any]:
-    """Return the SELECT of the deliveries to claim, fair to the endpoints; it locks their rows."""
     candidates = _candidates()
     # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
     in_turn = (
@@ -221,7 +220,7 @@ def _chosen() -> Select[Any]:
     )
 
 
-def _claim_statement() -> Any:  # Any: a Select of many columns
+def _claim_statement() -> Select[Any]:
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     taken = (
         leases.claim(delivery, _chosen(), leased_until=bindparam("until", type_=delivery.leased_until.type))
@@ -248,12 +247,11 @@ _CLAIM = Prepared(_claim_statement(), _Due)
 
 async def next_due(session: AsyncSession) -> datetime | None:
     """Return the time, also past, from which the next delivery can be claimed; None if none is pending."""
-    due_at: datetime | None
     (due_at,) = await _NEXT.one(session)
     return due_at
 
 
-def _next_statement() -> Any:  # Any: a Select of one column
+def _next_statement() -> Select[datetime | None]:
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     # By the index of each endpoint: there may be a million that are due.
     free = (

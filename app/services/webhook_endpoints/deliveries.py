@@ -26,7 +26,7 @@ from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
 from app.services.sweeping import delete_batch, until_none_is_left
-from app.statements import rows_of
+from app.statements import row_of, rows_of
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"
@@ -115,13 +115,13 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
-    pinged = await session.execute(
+    pinged = await session.scalar(
         update(WebhookEndpoint)
         .where(own_endpoint(caller, endpoint_id), is_rested)
         .values(last_ping_at=now)
         .returning(WebhookEndpoint.id)
     )
-    if pinged.one_or_none() is None:
+    if pinged is None:
         await require_endpoint(session, caller, endpoint_id)
         raise Throttled(1)
     return await add_ping(session, endpoint_id, caller.project.id)
@@ -182,11 +182,10 @@ async def schedule_redelivery(session: AsyncSession, condition: ColumnElement[bo
         .returning(*_SHOWN)
     )
     ledger.wake_readers(session)
-    return next(iter(await rows_of(session, asked, DeliveryRow)), None)
+    return await row_of(session, asked, DeliveryRow)
 
 
 async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> None:
-    """Let the next message to an endpoint go at once, also if the endpoint refuses everything."""
     await session.execute(
         update(WebhookEndpoint)
         .where(condition, WebhookEndpoint.probe_at.is_not(None))
@@ -197,16 +196,14 @@ async def _probe_now(session: AsyncSession, condition: ColumnElement[bool]) -> N
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
     """Lock an endpoint of the caller, and refuse it if it is disabled."""
-    row = (
-        await session.execute(
-            select(WebhookEndpoint.enabled)
-            .where(own_endpoint(caller, endpoint_id))
-            .with_for_update(key_share=True)
-        )
-    ).one_or_none()
-    if row is None:
+    is_enabled = await session.scalar(
+        select(WebhookEndpoint.enabled)
+        .where(own_endpoint(caller, endpoint_id))
+        .with_for_update(key_share=True)
+    )
+    if is_enabled is None:
         raise NotFound
-    if not row.enabled:
+    if not is_enabled:
         raise InvalidInput(_DISABLED)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, select, update
@@ -19,6 +20,7 @@ from app.services.notifications.texts import message_body
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.claims import FAILING_AFTER
 from app.services.webhook_endpoints.endpoints import cancel_pending
+from app.statements import rows_of
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
@@ -67,13 +69,20 @@ class Health(NamedTuple):
         return DisabledReason.NO_SUCCESS if is_long and self.has_exhausted else None
 
 
+class _Disabled(NamedTuple):
+    id: UUID
+    project_id: int
+    created_by_id: int
+    url: str
+
+
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
     """Disable the enabled endpoints that meet `condition`; return how many.
 
     Their pending deliveries are cancelled, and an event and a push tell the creator.
     """
     now = utcnow()
-    disabled = await session.execute(
+    disabled = (
         update(WebhookEndpoint)
         .where(condition, WebhookEndpoint.enabled)
         .values(enabled=False, disabled_reason=reason, updated_at=now)
@@ -81,7 +90,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
             WebhookEndpoint.id, WebhookEndpoint.project_id, WebhookEndpoint.created_by_id, WebhookEndpoint.url
         )
     )
-    rows = disabled.all()
+    rows = await rows_of(session, disabled, _Disabled)
     if rows:
         await cancel_pending(session, [row.id for row in rows])
     for row in rows:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy, split_url
@@ -33,7 +33,7 @@ from app.services.access.visibility import active_member, own_endpoint, own_endp
 from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
-from app.statements import rows_of
+from app.statements import row_of, rows_of
 
 # In a project, and of each member in it.
 _MOST_ENDPOINTS = 20
@@ -170,10 +170,10 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
     """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts."""
-    gone = await session.execute(
+    gone = await session.scalar(
         delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
     )
-    if gone.one_or_none() is None:
+    if gone is None:
         raise NotFound
 
 
@@ -186,14 +186,15 @@ async def rotate_secret(
         .where(own_endpoint(caller, endpoint_id))
         .with_for_update(key_share=True)
     )
-    row = (await session.execute(locked)).one_or_none()
+    row = await row_of(session, locked)
     if row is None:
         raise NotFound
+    current, old_ones = row
     now = utcnow()
     secret, until = new_secret(), now + overlap
-    old = still_valid(row.encrypted_old_secrets, now)
+    old = still_valid(old_ones, now)
     if overlap:
-        old[until.isoformat()] = row.encrypted_secret
+        old[until.isoformat()] = current
     if len(old) >= _MOST_SECRETS:
         raise InvalidInput(
             f"At most {_MOST_SECRETS} secrets sign at a time.", attr="expire_old_after_seconds"
@@ -224,13 +225,13 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
 
 
 async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
-    changed = await session.execute(
+    changed = await session.scalar(
         update(WebhookEndpoint)
         .where(own_endpoint(caller, endpoint_id))
         .values({**values, "updated_at": utcnow()})
         .returning(WebhookEndpoint.id)
     )
-    if changed.one_or_none() is None:
+    if changed is None:
         raise NotFound
 
 
@@ -246,10 +247,7 @@ def _disabled_values(reason: DisabledReason) -> dict[str, Any]:
 async def _directs_content(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: EndpointUpdateIn
 ) -> bool:
-    """Return whether a change decides where or which words of tasks and runs are sent.
-
-    Locks the endpoint, so that its kind of payload stays and no relay stores a body meanwhile.
-    """
+    # Locked, so that the kind of payload stays and no relay stores a body meanwhile.
     if not any(body.given(name) for name in ("url", "payload", "event_types", "task_filter")):
         return False
     locked = select(WebhookEndpoint.payload).where(own_endpoint(caller, endpoint_id)).with_for_update()
@@ -273,7 +271,7 @@ async def _require_room(session: AsyncSession, caller: Principal) -> None:
     counts = select(func.count(), func.count().filter(WebhookEndpoint.created_by_id == caller.user_id)).where(
         WebhookEndpoint.project_id == project_id, active_member(WebhookEndpoint.created_by_id, project_id)
     )
-    of_all, own = (await session.execute(counts)).one()
+    ((of_all, own),) = await rows_of(session, counts)
     if own >= _MOST_OF_A_MEMBER:
         raise InvalidInput(
             f"You have {own} webhook endpoints in this project; a member has at most {_MOST_OF_A_MEMBER}.",
@@ -297,7 +295,7 @@ def _task_filter(value: TaskFilterIn | None) -> dict[str, Any] | None:
     return None if value is None else value.model_dump(mode="json", exclude_none=True)
 
 
-def _select() -> Any:  # Any: a Select of many columns
+def _select() -> Select[Any]:
     return select(*_SHOWN, *CREATOR_COLUMNS).join(User, User.id == WebhookEndpoint.created_by_id)
 
 
@@ -321,10 +319,10 @@ def _out(row: _Endpoint) -> EndpointOut:
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Refuse a URL that webhooks may not be sent to.
+    """Refuse a URL other than HTTPS on 443 to a public name.
 
-    HTTPS on 443 to a public name is allowed. Addresses must be in a network that the operator opened, and private names
-    need some such network; both may use HTTP and other ports.
+    Addresses must be in a network that the operator opened, and private names need some such network; both may use HTTP
+    and other ports.
     """
     try:
         parts = split_url(url)

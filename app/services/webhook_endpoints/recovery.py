@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, and_, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,7 +28,7 @@ from app.services.webhook_endpoints.relay import (
     make_deliveries,
     select_wanted,
 )
-from app.statements import rows_of
+from app.statements import count_changed, rows_of
 
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 # A quarter of what one statement can change in its time limit.
@@ -140,7 +139,7 @@ async def _send_again(
     if count > most:
         error = f"More than {most} messages were missed in this period; choose a shorter one."
         raise InvalidInput(error, attr="since")
-    again = await session.execute(
+    again = (
         update(delivery)
         .where(*missed)
         .values(
@@ -150,13 +149,13 @@ async def _send_again(
         )
         .execution_options(synchronize_session=False)
     )
-    return cast("CursorResult[Any]", again).rowcount
+    return await count_changed(session, again)
 
 
 async def _begin(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
-    """Let the relay make the missing deliveries of a period, joined with a recovery under way; return their number."""
+    # Joined with a recovery under way.
     missing = select_wanted(func.count()).where(_is_missing(endpoint_id, since, until))
-    count: int = (await session.execute(missing, START.values())).scalar_one()
+    count: int = await session.scalar(missing, START.values()) or 0
     if count:
         begun = upsert(WebhookRecovery).values(
             endpoint_id=endpoint_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Text, and_, case, cast, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,7 @@ from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
 from app.services.events.reading import EVENT_COLUMNS, SELECTORS
 from app.services.events.rendering import EventRow, event_body, event_data
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
-from app.statements import rows_of
+from app.statements import row_of, rows_of
 
 # The most events that one transaction relays, and the most deliveries that it makes: each may have a body of 20 kB. A
 # project has fewer endpoints than that, so at least one event is relayed.
@@ -43,7 +43,7 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int, most: in
     if cursor is None:
         return 0
     statement = select(*IN_ORDER, Event.project_id).where(AFTER).order_by(*IN_ORDER).limit(batch)
-    events = (await session.execute(statement, cursor.values())).all()
+    events = await rows_of(session, statement, values=cursor.values())
     if not events:
         return 0
     places = [Cursor(transaction_id, seq) for transaction_id, seq, _ in events]
@@ -82,18 +82,18 @@ async def _deliver(
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    """Return the relay's position in the ledger, its row locked; None while another process holds it."""
+    # None while another process holds it.
     locked = (
         select(EventCursor.transaction_id, EventCursor.seq)
         .where(EventCursor.reader == _READER)
         .with_for_update(skip_locked=True)
     )
-    row = (await session.execute(locked)).one_or_none()
-    if row is not None:
-        return Cursor(row.transaction_id, row.seq)
+    cursor = await row_of(session, locked, Cursor)
+    if cursor is not None:
+        return cursor
     first = upsert(EventCursor).values(reader=_READER, transaction_id=START.transaction_id, seq=START.seq)
-    made = await session.execute(first.on_conflict_do_nothing().returning(EventCursor.reader))
-    return START if made.one_or_none() else None
+    made = await session.scalar(first.on_conflict_do_nothing().returning(EventCursor.reader))
+    return START if made else None
 
 
 class Pair(NamedTuple):
@@ -108,7 +108,7 @@ class Pair(NamedTuple):
 PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), WebhookEndpoint.payload)
 
 
-def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
+def select_wanted(*columns: Any) -> Select[Any]:
     """Return the SELECT of columns for each event and endpoint that is to receive it.
 
     It must select the type, pass the filter, and be visible to the creator.
@@ -169,11 +169,11 @@ async def make_deliveries(session: AsyncSession, pairs: Sequence[Pair], *, link:
     An event that cannot be rendered is logged and skipped: it stops no other.
     """
     full = {pair.event.id for pair in pairs if pair.payload == PayloadKind.FULL}
-    snapshots: dict[Any, Any] = {}
+    snapshots: dict[UUID, Any] = {}
     if full:
         found = select(EventSnapshot.event_id, EventSnapshot.snapshot).where(EventSnapshot.event_id.in_(full))
-        snapshots = {row.event_id: row.snapshot for row in await session.execute(found)}
-    bodies: dict[Any, str | None] = {}
+        snapshots = dict(await rows_of(session, found))
+    bodies: dict[tuple[UUID, bool], str | None] = {}
     skipped: dict[UUID, tuple[str, str]] = {}
     now = utcnow()
     rows = []

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Never
 from uuid import UUID
 
 import orjson
@@ -164,7 +164,7 @@ def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
 
 
 @cache
-def _store_statement(names: tuple[str, ...]) -> Prepared[Any]:
+def _store_statement(names: tuple[str, ...]) -> Prepared[Never]:
     columns = Notification.__table__.c
     types: dict[str, Any] = {name: columns[name].type for name in names}
     types |= {"id": columns["id"].type, "decision": Text(), "reason": Text(), "entries": Text()}
