@@ -117,7 +117,6 @@ def is_public(address: str) -> bool:
 
 
 def _ends(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """Yield the addresses that a packet to this address can reach."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             yield address.ipv4_mapped

@@ -250,7 +250,7 @@ class Transaction:
 
 
 def _begin(session: Session) -> Transaction:
-    """Begin the transaction of a session. Call this in a greenlet."""
+    # Called in a greenlet.
     with _NamedErrors():
         connection = _engine_of(session).raw_connection()
         try:

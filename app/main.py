@@ -145,6 +145,5 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
 
 def _any_port(origins: Iterable[str]) -> str | None:
-    """Return a regular expression for the allowed CORS origins that have any port, None if there are none."""
     hosts = [re.escape(origin.removesuffix(ANY_PORT)) for origin in origins if origin.endswith(ANY_PORT)]
     return rf"(?:{'|'.join(hosts)})(?::[0-9]{{1,5}})?" if hosts else None

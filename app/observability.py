@@ -86,7 +86,7 @@ class _Lines:
 
 
 def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Remove uvicorn's second, coloured copy of a message (structlog processor)."""
+    # uvicorn adds a coloured copy of its message.
     event.pop("color_message", None)
     return event
 

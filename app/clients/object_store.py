@@ -463,7 +463,6 @@ def _period() -> int:
 
 
 def _open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Load aioboto3, and return a context manager that opens its clients. Blocks: it reads files."""
     import aioboto3  # noqa: PLC0415 - see above
     from aiobotocore.config import AioConfig  # noqa: PLC0415
     from aiobotocore.session import get_session  # noqa: PLC0415

@@ -149,7 +149,7 @@ class RedisRunEvents(RunEvents):
         return batch
 
     async def _send_batch(self, batch: list[_Event]) -> None:
-        """Send events to Redis in one round trip. What an earlier, failed attempt has added is not added twice."""
+        # In one round trip. What an earlier, failed attempt has added is not added twice.
         by_run: dict[UUID, list[str | int | bytes]] = {}
         for event in batch:
             by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))

@@ -41,20 +41,17 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
 
 
 async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:
-    """Remove the entry of a run's job from the queue, so that the run can be put on the queue again later.
+    """Remove a run's job from the queue, so that the run can be queued again. The job itself calls this as it starts.
 
-    The job itself calls this when it starts, and goes on running. If Redis is down, the error is only logged, and the
-    queue may start the job a second time. The second job ends without effect, because the run is already claimed.
+    If Redis is down, the error is only logged: a job that starts twice finds the run claimed.
     """
     await _without_failing(queue.remove(job_id=_job_id(run_id)))
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Put a job on the queue that claims the next waiting run of a project, after a run of this project has ended.
+    """Enqueue a job that claims the next waiting run of a project, after the end of the run `run_id` is committed.
 
-    `run_id` is the ended run; the job carries its id. Call this after the end is committed, so that the ended run no
-    longer counts towards the project's limit of concurrent runs. If Redis is down, the error is only logged: a sweep
-    finds waiting runs later.
+    If Redis is down, the error is only logged: a sweep finds waiting runs later.
     """
     await _without_failing(enqueue_run(queue, run_id))
 

@@ -55,11 +55,7 @@ async def database_revision(session: AsyncSession) -> str | None:
 
 
 async def schema_is_current(session: AsyncSession) -> bool:
-    """Return whether the database has all schema revisions that this release knows.
-
-    A revision that this release does not know comes from a later release, and is accepted as current. Releases run side
-    by side during a deployment, and a migration stays compatible with the release before it.
-    """
+    """Return whether the database has all revisions that this release knows; it may have those of a later release."""
     revision = await database_revision(session)
     if revision is None:
         return False

@@ -20,10 +20,10 @@ _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:st
 
 
 def safe_name(name: str) -> str:
-    """Return the last segment of a path, made safe as a file name in storage keys, in folders and in response headers.
+    """Return the last segment of a path, safe as a file name in storage keys, folders and response headers.
 
-    Control characters and characters that change the writing direction are removed. A name of more than 255 bytes is
-    shortened before its suffix. If nothing remains, the name is `artifact`. A safe name is returned unchanged.
+    Without control characters and those that change the writing direction, at most 255 bytes, or else `artifact`. A
+    safe name is unchanged.
     """
     segment = name.rpartition("/")[2]
     visible = "".join(

@@ -74,11 +74,9 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that every usage gate allows another run of a project.
+    """Check that every usage gate allows another run of a project. Call this while no database connection is held.
 
-    A gate that raises an error or takes longer than five seconds allows the run. `user_id` is the user who asks for the
-    run. It is None for a follow-up run of a task that no longer has a creator. Call this while no database connection
-    is held.
+    A gate that raises an error or takes longer than five seconds allows the run.
     """
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)

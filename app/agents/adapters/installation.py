@@ -67,10 +67,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 
 
 def _folders(program: Path) -> list[Path]:
-    """Return the folders that a program needs: its own folder, and the folders that its links lead to.
-
-    Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
-    """
+    # Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
     target = program.resolve()
     modules = [
         parent for place in (program, target) for parent in place.parents if parent.name == "node_modules"

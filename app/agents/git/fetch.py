@@ -166,7 +166,7 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    """By the rules of `git check-ref-format`, which would cost a process per run."""
+    # By the rules of `git check-ref-format`, which would cost a process per run.
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts

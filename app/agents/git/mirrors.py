@@ -139,7 +139,7 @@ class Mirrors:
             os.close(write)
 
     async def _repack(self, folder: Path) -> None:
-        """Join the packs of many fetches; only while no run reads them."""
+        # Only while no run reads them.
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
         alone = _try_alone(folder) if packs >= _MANY_PACKS else None
         if alone is None:

@@ -137,7 +137,6 @@ def _describe(level: AgentNetwork, sandbox: Sandbox) -> str:
 
 
 def _require_own_names(sandbox: Sandbox) -> None:
-    """Refuse the network of the machine to agents that its servers on abstract sockets would take for root."""
     has_names = sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.landlock_abi < ABI_WITH_SCOPES
     if has_names and os.geteuid() == 0:
         raise SandboxUnavailable(

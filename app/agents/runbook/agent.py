@@ -71,7 +71,7 @@ class RunbookAgent:
         return {"sessionId": session_id}
 
     def _begin(self, params: Message) -> Work:
-        """Begin a turn at once, so that a `session/cancel` right after the prompt cancels it."""
+        # At once, so that a `session/cancel` right after the prompt cancels it.
         session = self._sessions.get(params["sessionId"])
         if session is None:
             raise RpcError(INVALID_PARAMS, "Invalid params", "There is no such session.")

@@ -208,7 +208,7 @@ class Execution:
 
 @contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
-    """By hand: loading tempfile would take longer than all else."""
+    # By hand: loading tempfile would take longer than all else.
     path = _temporary_folder() / f"step-{new_hex_id()}"
     with open(path, "x", encoding="utf-8", opener=_private) as file:
         try:

@@ -105,10 +105,7 @@ class ConfinedProcess:
         return code
 
     async def _wait_for_launcher(self) -> None:
-        """Wait until the launcher, which was sent SIGTERM, has killed all descendants and ended.
-
-        Without a process namespace nothing else finds those that left its group.
-        """
+        # The launcher got SIGTERM and kills all descendants: without a process namespace nothing else finds them.
         with suppress(ProcessLookupError):
             launcher = os.pidfd_open(self.pid)
             try:

@@ -87,7 +87,7 @@ async def _serve(proxy: str, listeners: "list[tuple[socket.socket, str | None]]"
 
 
 def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
-    """Fork a process that serves the forwarded ports; no child of the agent, it ends with the sandbox."""
+    # No child of the agent, it ends with the sandbox.
     # Listen before the agent starts, so that its first connection succeeds.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
@@ -110,7 +110,7 @@ def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
 
 
 def _is_alone(worker: int) -> bool:
-    """Return whether the worker has died already, too early for the signal that ends this process with it."""
+    # The worker may have died too early for the signal that ends this process with it.
     poll = select.poll()
     poll.register(worker, 0)
     return bool(poll.poll(0))

@@ -52,7 +52,7 @@ def _give_up_privileges() -> None:
 
 
 def _enter_scope(scope: int) -> bool:
-    """Enter a domain of Landlock that restricts no files and no network; return whether the kernel has such scopes."""
+    # A domain of Landlock that restricts no files and no network.
     if sys.platform != "linux":
         return False
     call = ctypes.CDLL(None).syscall
@@ -71,7 +71,6 @@ def _enter_scope(scope: int) -> bool:
 
 
 def _keep_signals_inside() -> bool:
-    """Keep signals of this process and its future descendants among them; return whether the kernel does so."""
     return _enter_scope(_SCOPE_SIGNAL) and _is_refused(os.getppid())
 
 
@@ -142,7 +141,7 @@ def _descendants() -> set[int]:
 
 
 def _kill_descendants(*, kept_inside: bool) -> None:
-    """Kill all descendants, also in other groups or sessions, and wait for their end."""
+    # Also those in other groups or sessions.
     while True:
         while True:
             try:

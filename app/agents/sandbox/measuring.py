@@ -169,7 +169,7 @@ class _Held:
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    """Return the bytes in the `/dev/shm` of a process, by device; nothing if it is the worker's own."""
+    # Nothing if it is the worker's own.
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
@@ -217,10 +217,7 @@ def _network(process: int) -> int | None:
 
 
 def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -> int:
-    """Return the bytes that sockets hold beyond `_SOCKET_BYTES` for each of `sockets`.
-
-    In a private network also those that no process holds: not accepted, or closed before all was sent.
-    """
+    # In a private network also those that no process holds: not accepted, or closed before all was sent.
     total = 0
     if sockets or is_private:
         # For each, the kernel walks through the connections of the whole machine.
@@ -241,7 +238,7 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
 
 
 def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
-    """Yield the fields of each socket in a list of the kernel; names with line breaks make lines with fewer."""
+    # Names with line breaks make lines with fewer fields.
     with suppress(OSError):
         for line in Path(f"/proc/{process}/net/{name}").read_bytes().split(b"\n")[1:]:
             found = line.decode(errors="replace").split()
@@ -250,7 +247,7 @@ def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
 
 
 def _sent_files(descriptor: str) -> int:
-    """Return the number of files that wait in a socket (since Linux 5.10)."""
+    # Since Linux 5.10.
     with suppress(OSError, ValueError):
         for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().split(b"\n"):
             if line.startswith(b"scm_fds:"):
@@ -259,7 +256,7 @@ def _sent_files(descriptor: str) -> int:
 
 
 def _resident_bytes(process: int) -> tuple[int, int]:
-    """Return the memory of a process, with its page tables, and the memory in it that others may share."""
+    # With the page tables; and what of it others may share.
     private = common = 0
     with suppress(OSError):
         # The first line has the name of the process, as in `_mapped_files`.

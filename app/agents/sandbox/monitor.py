@@ -145,7 +145,7 @@ def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_byte
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    """Return the bytes that a folder fills, at least 4 KiB for each file; what is unreadable by the free space lost."""
+    # At least 4 KiB for each file; what is unreadable by the free space lost.
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.

@@ -157,7 +157,7 @@ class Sandbox:
     def _confine(
         self, confinement: Confinement, private: Sequence[Path], *, network: bool, gateway: Gateway | None
     ) -> list[str]:
-        """Return the command line that confines; for bubblewrap without its descriptors and the `--`."""
+        # For bubblewrap without its descriptors and the `--`.
         if self.program is not None:
             # Names of sockets belong to a network, and this one is the machine's.
             shares_names = network and self.landlock_abi >= ABI_WITH_SCOPES

@@ -171,7 +171,7 @@ def system_call_filter(
 
 
 def _prologue(architecture: int) -> Iterator[_Instruction]:
-    """Refuse calls of other architectures and interfaces, which have other numbers, and load the number."""
+    # Other architectures and interfaces have other numbers of calls.
     yield _LOAD, 0, 0, _ARCHITECTURE_AT
     yield _EQUAL, 1, 0, architecture
     yield _refuse(errno.ENOSYS)

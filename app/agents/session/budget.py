@@ -111,7 +111,7 @@ class Spender:
     async def _take_turn(
         self, session: AgentSession, blocks: Sequence[ContentBlock], on_turn: Callable[[], None]
     ) -> str:
-        """Make the agent take a turn; an error of the watch ends it, since nothing else enforces the budget."""
+        # An error of the watch ends the turn, since nothing else enforces the budget.
         self.meter.begin_turn()
         turn = asyncio.create_task(session.prompt(blocks))
         watching = asyncio.create_task(self._watch(session))

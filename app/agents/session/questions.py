@@ -405,7 +405,7 @@ def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
 
 
 def _compare(old: list[str], new: list[str]) -> Iterator[str]:
-    """Yield the lines of two texts: `-` removed, `+` added. What stays is shown too: the agent says what was there."""
+    # What stays is shown too: the agent says what was there.
     start = _count_same(old, new)
     end = _count_same(reversed(old[start:]), reversed(new[start:]))
     removed, added = old[start : len(old) - end], new[start : len(new) - end]

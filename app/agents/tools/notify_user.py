@@ -74,6 +74,6 @@ def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
 
 
 def _in_one_line(text: str, mask: Callable[[str], str]) -> str:
-    """Leave out what could make a secret or a sender look different."""
+    # Without what could make a secret or a sender look different.
     line = " ".join(mask(text).split())
     return mask("".join(character for character in line if character.isprintable()))

@@ -121,11 +121,7 @@ class _Server:
     async def _read(
         self, connection: h11.Connection, reader: asyncio.StreamReader, limit: asyncio.Timeout
     ) -> bytes:
-        """Return the message in the body of a request; extend the limit if the request has the token.
-
-        Even a refused body is read to its end, unless it is huge: if the connection were closed earlier, the
-        client could lose the answer.
-        """
+        # Even a refused body is read to its end, unless it is huge: the client could lose the answer otherwise.
         message, read = b"", 0
         refused: Refused | None = None
         while True:
@@ -153,7 +149,6 @@ class _Server:
                 raise ConnectionResetError
 
     def _admit(self, headers: dict[bytes, bytes], limit: asyncio.Timeout) -> Refused | None:
-        """Give the connection a place and more time if it has shown the token."""
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
             return Refused(401, "the token is missing or wrong, or its run has ended")
         if len(self._admitted) >= _CONNECTIONS:

@@ -94,7 +94,6 @@ class _Content(InputField):
 
 
 def _block_size(block: Any) -> int:
-    """Return the number of characters in all texts of a block."""
     needed = _BLOCKS.get(str(block.get("type"))) if isinstance(block, dict) else None
     if needed is None or not all(isinstance(block.get(key), str) for key in needed):
         raise fail("invalid_input", f"Each block needs a type ({', '.join(_BLOCKS)}) and what belongs to it.")

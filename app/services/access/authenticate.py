@@ -264,10 +264,7 @@ _NOTE_USE_OF_SESSION = Prepared(
 
 
 async def _note_use(session: AsyncSession, row: _Caller, now: datetime) -> None:
-    """Write `last_used_at` at most hourly (contract 2.2).
-
-    In a transaction of its own: it stays if the request fails.
-    """
+    # At most hourly (contract 2.2), in a transaction of its own: it stays if the request fails.
     stale_at = now - _LAST_USED_RESOLUTION
     if row.last_used_at is None or row.last_used_at <= stale_at:
         values = {"key_id": row.key_id, "stale_at": stale_at, "now": now}

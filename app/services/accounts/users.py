@@ -42,7 +42,7 @@ _PROJECT_COLUMNS = [
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     """Return the caller's profile: the user, their current project, and their organizations."""
-    user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
+    user = await session.get_one(User, caller.user_id)
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
     organizations: dict[Any, OrganizationOut] = {}

@@ -140,11 +140,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Change when the object store deletes files that a run has taken over: after `KEPT_DAYS`, not `STAGED_DAYS`.
-
-    This sets new tags of the files after the session's transaction commits. Failures of the object store are only
-    logged.
-    """
+    """Let the store keep files that a run has taken for `KEPT_DAYS`, by tags set after the commit; log errors."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

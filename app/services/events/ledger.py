@@ -43,14 +43,9 @@ _SNAPSHOT_WANTED = (
 def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
-    """Return a CTE that inserts an event into the ledger for each row of `source` that meets the conditions.
+    """Return a CTE that inserts an event of `type_` for each row of the CTE `source` that meets the conditions.
 
-    Args:
-        source: the CTE with the rows that the statement has changed.
-        type_: the event type, or an expression over `source` for it.
-        conditions: conditions on the rows of `source`.
-        columns: expressions over `source` for columns of the event; at least `project_id` and `occurred_at`.
-
+    `columns` are expressions over `source`: at least `project_id` and `occurred_at`.
     """
     values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
@@ -152,13 +147,9 @@ async def _snapshot(subject: _Subject, run: RunRow | None) -> dict[str, Any]:
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Add to the ledger an event that is not about a task, in the session's transaction; return the event's id.
+    """Add an event that is not about a task to the ledger; return its id.
 
-    Args:
-        session: the database session that makes the change.
-        type_: the event type.
-        columns: the values of `project_id`, `user_id` and `occurred_at`, and optionally `data`.
-
+    `columns` are `project_id`, `user_id` and `occurred_at`, and optionally `data`.
     """
     event_id: UUID
     (event_id,) = await _RECORD.one(session, {"type": type_, "data": {}, **columns})

@@ -162,10 +162,9 @@ async def open_action(
 ) -> Action:
     """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk of a question that a token may answer without an API key, as the operator has set it. It
-    also applies to tokens that were made under a higher limit. Above it, a page token is accepted here, but `act`
-    requires a key, and a token for one option is not found. If the risk is high, this accepts both, because `act`
-    refuses both in words that say what is missing.
+    `limit` is the highest risk that a token may answer without an API key. Above it, a page token is accepted here, but
+    `act` requires a key, and a token for one option is not found. If the risk is high, both are accepted here: `act`
+    refuses in words that say what is missing.
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:
@@ -204,8 +203,7 @@ async def act(
 ) -> AnsweredOut:
     """Answer the question of an action token in the name of the token's person, as `answer_question` does.
 
-    `body` is the answer; empty if the token is for one option, which is then the answer. Raises PermissionDenied if the
-    risk of the question is too high for a token without an API key.
+    `body` is empty if the token is for one option. Raises PermissionDenied if the risk is too high without an API key.
     """
     claims, question, option = action.claims, action.question, action.option
     if option is not None:

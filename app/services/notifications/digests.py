@@ -43,8 +43,7 @@ async def release_held(session: AsyncSession) -> int:
     """Decide again about the notices of up to 50 people whose quiet hours are over; return their number.
 
     What is still needed is one digest for each device; a single notice is sent unchanged. What cannot be decided or
-    made is logged and stops no other. Concurrent calls handle different people, and leave what another transaction has
-    locked.
+    made is logged and stops no other. Concurrent calls handle different people.
     """
     now = utcnow()
     # The call that locks a person makes their one message.

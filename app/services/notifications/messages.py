@@ -255,7 +255,7 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
 
 
 def _tag(delivery: Delivery) -> str:
-    """Return the tag of a push: it replaces an earlier one of this tag, also itself if it is sent twice."""
+    # A push replaces an earlier one of this tag, also itself if it is sent twice.
     if question_id := delivery.subject.question_id or delivery.subject.earlier_question:
         return f"q:{question_id}"
     return f"n:{delivery.id}"

@@ -6,7 +6,7 @@ A change of fields locks the run's row, so that no concurrent change is lost. Th
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, case, cast, func, literal, null, select, update
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -156,7 +156,7 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
     return values
 
 
-def _merge_output(added: dict[str, Any]) -> Any:
+def _merge_output(added: dict[str, Any]) -> ColumnElement[Any]:
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
     return case((is_object, Run.output.op("||")(new)), else_=new)

@@ -110,13 +110,7 @@ async def move(
     by: int | None = None,
     **values: Any,
 ) -> Sequence[MovedRun]:
-    """Move the runs that satisfy `conditions` to the status `to`, whatever status they have; return the moved runs.
-
-    It does not check that `to` may follow the current status of a run, as `transition` does. Events are recorded and
-    published, and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics
-    and the event. `by` is the user whose request moves them, if it is one. `values` are values of further columns to
-    write.
-    """
+    """As `transition`, whatever status the runs have: it does not check that `to` may follow."""
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, by=by, **values)

@@ -128,10 +128,7 @@ async def _read_known(
 async def _look_up(
     session: AsyncSession, task_filter: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[SeenTask]:
-    """Read the version, the count and a page of tasks, by a query plan for these values.
-
-    In a transaction that ends here, so that its lock delays no other request.
-    """
+    # In a transaction that ends here, so that its lock delays no other request.
     await session.execute(PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(task_filter.shape, page.limit, task_filter.order, counting=counting)
     values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
