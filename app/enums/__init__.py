@@ -61,9 +61,15 @@ from app.enums.tasks import (
 )
 from app.enums.verification import (
     BaseExpectation,
+    BaseStatus,
     BaseUse,
+    CaseOutcome,
+    CheckCause,
     CheckGate,
     ChecksNetwork,
     CheckSource,
+    CheckStatus,
     OnUnverified,
+    Verdict,
+    VerdictReason,
 )

@@ -46,3 +46,83 @@ class BaseExpectation(StrEnum):
     """What a check must do on the base for its result to prove anything."""
 
     FAILED = "failed"
+
+
+class CheckStatus(StrEnum):
+    """What the executions of a check show."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    FAILED_BEFORE = "failed_before"
+    FLAKY = "flaky"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    NO_TESTS = "no_tests"
+    SKIPPED = "skipped"
+    TAMPERED = "tampered"
+
+
+class CheckCause(StrEnum):
+    """Why an execution shows nothing about the work."""
+
+    SETUP_FAILED = "setup_failed"
+    MISSING_TOOL = "missing_tool"
+    SPAWN_FAILED = "spawn_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
+    WORKER = "worker"
+    DEADLINE = "deadline"
+    REPORT_INVALID = "report_invalid"
+    NETWORK_BLOCKED = "network_blocked"
+
+
+class BaseStatus(StrEnum):
+    """How a check ended on the base."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    NOT_RUN = "not_run"
+
+
+class CaseOutcome(StrEnum):
+    """How one case of a check ended, from the worst."""
+
+    FAILED = "failed"
+    PASSED = "passed"
+    SKIPPED = "skipped"
+
+
+class Verdict(StrEnum):
+    """What is known of the result of a run."""
+
+    VERIFIED = "verified"
+    CLAIMED = "claimed"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+
+
+class VerdictReason(StrEnum):
+    """Why a run has its verdict."""
+
+    CANCELLED = "cancelled"
+    SKIPPED_BY_MEMBER = "skipped_by_member"
+    NO_REPOSITORY = "no_repository"
+    NOTHING_CHANGED = "nothing_changed"
+    NO_CHECKS = "no_checks"
+    NO_GATING_CHECKS = "no_gating_checks"
+    NONE_APPLICABLE = "none_applicable"
+    CHECK_FAILED = "check_failed"
+    NEW_FAILURES = "new_failures"
+    CHECK_TIMEOUT = "check_timeout"
+    CHECK_ERROR = "check_error"
+    SETUP_FAILED = "setup_failed"
+    NO_TESTS = "no_tests"
+    FLAKY = "flaky"
+    CASES_REMOVED = "cases_removed"
+    BASE_FAILED_TOO = "base_failed_too"
+    BASE_UNKNOWN = "base_unknown"
+    EXPECT_BASE_UNMET = "expect_base_unmet"
+    PROTECTED_PATH_CHANGED = "protected_path_changed"
+    CHECKS_FILE_INVALID = "checks_file_invalid"
+    COMMIT_DIFFERS = "commit_differs"

@@ -1,14 +1,13 @@
 """The checks and set-up steps of a run, united from all places that define them."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from pydantic import TypeAdapter
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
+from app.verification.globs import matches
 
 CHECKS_FILE: Final = ".taskbeacon/checks.toml"
 _PROTECTED: Final = (".github/**", ".gitlab-ci.yml")
@@ -23,7 +22,6 @@ _TESTS: Final = (
     "**/__tests__/**",
     "**/src/test/**",
 )
-_FOLDERS = re.compile(r"(?:^|(?<=/))(?:\*\*/)*\*\*(?:/|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,27 +129,3 @@ def unite(places: Sequence[tuple[CheckSource, CheckSet]], *, file_fault: str | N
 def _add_up(named: Sequence[Sequence[str] | None], default: Sequence[str]) -> tuple[str, ...]:
     lists = [globs for globs in named if globs is not None] or [default]
     return tuple(dict.fromkeys(glob for globs in lists for glob in globs))
-
-
-def matches(globs: Iterable[str], path: str) -> bool:
-    """Return whether a path matches one of the globs: `*` stands for no `/`, `**` for any folders or none."""
-    return any(_pattern(glob).fullmatch(path) for glob in globs)
-
-
-@lru_cache(maxsize=1024)
-def _pattern(glob: str) -> re.Pattern[str]:
-    # Atomic groups: the first match of what a wildcard precedes is as good as any later one, and no glob is slow.
-    first, *others = _FOLDERS.split(glob)
-    if not others:
-        return re.compile(_names(first), re.DOTALL)
-    *middle, last = others
-    between = "".join(f"(?>(?:[^/]+/)*?{_names(names)})" for names in middle)
-    return re.compile(_names(first) + between + (f"(?:[^/]+/)*{_names(last)}" if last else ".+"), re.DOTALL)
-
-
-def _names(glob: str) -> str:
-    first, *others = map(re.escape, re.split(r"\*+", glob))
-    if not others:
-        return first
-    *middle, last = others
-    return first + "".join(f"(?>[^/]*?{text})" for text in middle) + f"[^/]*{last}"

@@ -14,9 +14,9 @@ from app.verification.definitions import (
     Check,
     CheckSet,
     Step,
-    matches,
     unite,
 )
+from app.verification.globs import matches
 
 PLACES = tuple(CheckSource)
 

@@ -1,0 +1,335 @@
+"""What the executions of checks prove: a status for each check, and one verdict. Every combination of facts has one."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from app.enums import (
+    BaseStatus,
+    BaseUse,
+    CaseOutcome,
+    CheckCause,
+    CheckGate,
+    CheckStatus,
+    Verdict,
+    VerdictReason,
+)
+from app.verification.definitions import Check
+
+# Exit codes of shells for a program that is not there or cannot be executed.
+_NOT_EXECUTED: Final = frozenset({126, 127})
+_DETAIL_CHARACTERS: Final = 300
+_DOUBTS: Final = {
+    CheckStatus.TIMEOUT: VerdictReason.CHECK_TIMEOUT,
+    CheckStatus.ERROR: VerdictReason.CHECK_ERROR,
+    CheckStatus.NO_TESTS: VerdictReason.NO_TESTS,
+    CheckStatus.FLAKY: VerdictReason.FLAKY,
+}
+
+
+class Case(NamedTuple):
+    """One test inside a check."""
+
+    suite: str
+    class_name: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """All of its name in one line."""
+        return " > ".join(" ".join(part.split()) for part in self if part)
+
+
+Cases = Mapping[Case, CaseOutcome]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One execution of a check. Without an exit code and a cause it ran out of time."""
+
+    exit_code: int | None = None
+    cause: CheckCause | None = None
+    cases: Cases | None = None  # None: it wrote no report
+    report_fault: str | None = None
+    blocked_hosts: Sequence[str] = ()  # that the proxy refused meanwhile
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its command was executed and ended by itself."""
+        return self.cause is None and self.exit_code is not None and self.exit_code not in _NOT_EXECUTED
+
+    @property
+    def failed(self) -> frozenset[Case]:
+        return self.with_outcome(CaseOutcome.FAILED)
+
+    @property
+    def is_failing(self) -> bool:
+        return self.exit_code != 0 or bool(self.failed)
+
+    def with_outcome(self, *outcomes: CaseOutcome) -> frozenset[Case]:
+        return frozenset(case for case, outcome in (self.cases or {}).items() if outcome in outcomes)
+
+    def judge(self, check: Check) -> tuple[CheckStatus, CheckCause | None]:
+        """Return what this execution shows by itself, on the result: passed, failed, timeout, error or no tests."""
+        if not self.has_ended:
+            if self.cause is None and self.exit_code is None:
+                return CheckStatus.TIMEOUT, None
+            return CheckStatus.ERROR, self.cause or CheckCause.MISSING_TOOL
+        if self.report_fault is not None:
+            return CheckStatus.ERROR, CheckCause.REPORT_INVALID
+        if self.is_failing and self.blocked_hosts:
+            return CheckStatus.ERROR, CheckCause.NETWORK_BLOCKED
+        if check.reports and self._has_no_tests:
+            return CheckStatus.NO_TESTS, None
+        return (CheckStatus.FAILED if self.is_failing else CheckStatus.PASSED), None
+
+    @property
+    def _has_no_tests(self) -> bool:
+        if self.cases is None:
+            return self.exit_code == 0
+        return not self.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What was seen of a check: its executions on the result, of which none means that it does not apply."""
+
+    check: Check
+    executions: Sequence[Execution] = ()
+    base: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCheck:
+    """A check with its status. The cases are those that differ from the base."""
+
+    result: CheckResult
+    status: CheckStatus
+    cause: CheckCause | None
+    base: BaseStatus
+    new: frozenset[Case]  # failed, each time, and not on the base
+    fixed: frozenset[Case]
+    removed: frozenset[Case]  # executed on the base, and not on the result
+
+    @property
+    def check(self) -> Check:
+        return self.result.check
+
+    @property
+    def counts(self) -> dict[str, int] | None:
+        """The numbers of cases of the last execution; None without cases."""
+        cases = self.result.executions[-1].cases if self.result.executions else None
+        if not cases:
+            return None
+        numbers = Counter(cases.values())
+        changed = {"new": self.new, "fixed": self.fixed, "removed": self.removed}
+        return {outcome.value: numbers[outcome] for outcome in CaseOutcome} | {
+            name: len(found) for name, found in changed.items()
+        }
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it can decide the verdict."""
+        return self.check.is_gating and self.status is not CheckStatus.SKIPPED
+
+    @property
+    def refutes(self) -> bool:
+        if not self.is_counted or self.status is not CheckStatus.FAILED:
+            return False
+        if self.check.gate is CheckGate.STRICT or self.check.expect_base is not None:
+            return True
+        return bool(self.new) or self.base is BaseStatus.PASSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What beside the checks decides the verdict."""
+
+    is_cancelled: bool = False
+    is_skipped: bool = False  # by a member
+    has_repository: bool = True
+    has_changes: bool = True
+    protected_changed: Sequence[str] = ()
+    file_fault: str | None = None
+    is_delivered: bool = True  # the commit that was checked
+
+
+class Reason(NamedTuple):
+    code: VerdictReason
+    check: str | None = None
+    detail: str = ""
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+
+
+def needs_repetition(check: Check, executions: Sequence[Execution]) -> bool:
+    """Return whether a check must be executed once more on the same tree: all of its executions failed."""
+    return len(executions) <= check.retries and all(
+        execution.judge(check)[0] is CheckStatus.FAILED for execution in executions
+    )
+
+
+def needs_base(check: Check, executions: Sequence[Execution], use: BaseUse) -> bool:
+    """Return whether a check must be executed on the base too, after all its executions on the result."""
+    if not executions or use is BaseUse.ALWAYS:
+        return bool(executions)
+    status, _ = _status(CheckResult(check=check, executions=executions))
+    is_used = check.expect_base is not None or bool(check.reports) or status is CheckStatus.FAILED
+    return check.is_gating and is_used
+
+
+def judge_check(result: CheckResult, *, is_tampered: bool) -> JudgedCheck:
+    """Return a check with its status; `is_tampered`: the diff changes a protected path."""
+    base = base_status(result.base)
+    status, cause = _status(result)
+    if status is CheckStatus.PASSED and is_tampered:
+        status = CheckStatus.TAMPERED
+    new = fixed = removed = frozenset[Case]()
+    if result.base is not None and result.base.has_ended and result.executions:
+        last = result.executions[-1]
+        failed_before = result.base.failed
+        if status is CheckStatus.FAILED and (failed_before or base is BaseStatus.PASSED):
+            new = _failed_each_time(result.executions) - failed_before
+        fixed = last.with_outcome(CaseOutcome.PASSED) & failed_before
+        removed = _removed(last, result.base)
+    return JudgedCheck(
+        result=result, status=status, cause=cause, base=base, new=new, fixed=fixed, removed=removed
+    )
+
+
+def base_status(execution: Execution | None) -> BaseStatus:
+    if execution is None:
+        return BaseStatus.NOT_RUN
+    if not execution.has_ended:
+        return BaseStatus.ERROR
+    return BaseStatus.FAILED if execution.is_failing else BaseStatus.PASSED
+
+
+def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
+    check, executions = result.check, result.executions
+    if not executions:
+        return CheckStatus.SKIPPED, None
+    judged = [execution.judge(check) for execution in executions]
+    # A repetition that shows nothing leaves the failure before it unproved.
+    for status, cause in judged:
+        if status not in {CheckStatus.PASSED, CheckStatus.FAILED}:
+            return status, cause
+    if judged[0][0] is CheckStatus.PASSED:
+        return CheckStatus.PASSED, None
+    each_time = _failed_each_time(executions)
+    is_known = all(execution.failed for execution in executions)
+    if any(status is CheckStatus.PASSED for status, _ in judged) or (is_known and not each_time):
+        return CheckStatus.FLAKY, None
+    failed_before = result.base.failed if result.base is not None and result.base.has_ended else frozenset()
+    is_old = is_known and each_time <= failed_before
+    may_be_old = check.gate is CheckGate.REGRESSION and check.expect_base is None
+    return (CheckStatus.FAILED_BEFORE if is_old and may_be_old else CheckStatus.FAILED), None
+
+
+def _failed_each_time(executions: Iterable[Execution]) -> frozenset[Case]:
+    """Return the cases that failed in all executions; none if one of these does not say which failed."""
+    first, *others = (execution.failed for execution in executions)
+    return first.intersection(*others)
+
+
+def _removed(last: Execution, base: Execution) -> frozenset[Case]:
+    if last.cases is None or not last.has_ended:
+        return frozenset()
+    executed = last.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED)
+    gone = base.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED) - executed
+    # A case that only stands in another suite now was moved.
+    names = {(case.class_name, case.name) for case in executed}
+    return frozenset(case for case in gone if case in last.cases or (case.class_name, case.name) not in names)
+
+
+def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
+    """Return the verdict about a result, with all its reasons: those of checks first, in the order of the checks."""
+    if facts.is_cancelled:
+        return Judgement(Verdict.INCONCLUSIVE, (Reason(VerdictReason.CANCELLED),))
+    if claimed := _why_claimed(checks, facts):
+        return Judgement(Verdict.CLAIMED, (Reason(claimed),))
+    counting = [check for check in checks if check.is_counted]
+    if refuting := tuple(_refutation(check) for check in counting if check.refutes):
+        return Judgement(Verdict.REFUTED, refuting)
+    doubts = [doubt for check in counting for doubt in _doubts(check)]
+    doubts += _doubts_beside_checks(counting, facts)
+    return Judgement(Verdict.INCONCLUSIVE if doubts else Verdict.VERIFIED, tuple(doubts))
+
+
+def _why_claimed(checks: Sequence[JudgedCheck], facts: Facts) -> VerdictReason | None:
+    """Return the first thing that is missing: without it those after it are not asked."""
+    if facts.is_skipped:
+        return VerdictReason.SKIPPED_BY_MEMBER
+    if not facts.has_repository:
+        return VerdictReason.NO_REPOSITORY
+    if not facts.has_changes:
+        return VerdictReason.NOTHING_CHANGED
+    # An invalid checks file counts as a gating check.
+    if facts.file_fault is not None or any(check.is_counted for check in checks):
+        return None
+    if not checks:
+        return VerdictReason.NO_CHECKS
+    has_gating = any(check.check.is_gating for check in checks)
+    return VerdictReason.NONE_APPLICABLE if has_gating else VerdictReason.NO_GATING_CHECKS
+
+
+def _refutation(judged: JudgedCheck) -> Reason:
+    check = judged.check
+    is_strict = check.gate is CheckGate.STRICT or check.expect_base is not None
+    code = VerdictReason.CHECK_FAILED if is_strict else VerdictReason.NEW_FAILURES
+    cases = _titles(judged.new)
+    return Reason(code, check.id, _listed(cases or [f"exit code {judged.result.executions[-1].exit_code}"]))
+
+
+def _doubts(judged: JudgedCheck) -> Iterator[Reason]:
+    check = judged.check
+    code = _DOUBTS.get(judged.status)
+    if judged.status is CheckStatus.FAILED:
+        failed_too = judged.base is BaseStatus.FAILED
+        code = VerdictReason.BASE_FAILED_TOO if failed_too else VerdictReason.BASE_UNKNOWN
+    if code is not None and judged.cause is not CheckCause.SETUP_FAILED:
+        yield Reason(code, check.id, _fault(judged))
+    if check.expect_base is not None:
+        if judged.base is BaseStatus.PASSED:
+            yield Reason(VerdictReason.EXPECT_BASE_UNMET, check.id)
+        elif judged.base is not BaseStatus.FAILED:
+            yield Reason(VerdictReason.BASE_UNKNOWN, check.id)
+    if judged.removed:
+        yield Reason(VerdictReason.CASES_REMOVED, check.id, _listed(_titles(judged.removed)))
+
+
+def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iterator[Reason]:
+    if any(judged.cause is CheckCause.SETUP_FAILED for judged in counting):
+        yield Reason(VerdictReason.SETUP_FAILED)
+    if facts.protected_changed:
+        yield Reason(VerdictReason.PROTECTED_PATH_CHANGED, detail=_listed(facts.protected_changed))
+    if facts.file_fault is not None:
+        yield Reason(VerdictReason.CHECKS_FILE_INVALID, detail=facts.file_fault[:_DETAIL_CHARACTERS])
+    if not facts.is_delivered:
+        yield Reason(VerdictReason.COMMIT_DIFFERS)
+
+
+def _fault(judged: JudgedCheck) -> str:
+    """Return the cause of an error, with the refused hosts or the fault of the report."""
+    if judged.cause is None:
+        return ""
+    seen = [execution for execution in judged.result.executions if execution.judge(judged.check)[1]]
+    named = {
+        CheckCause.NETWORK_BLOCKED: [host for execution in seen for host in execution.blocked_hosts],
+        CheckCause.REPORT_INVALID: [execution.report_fault for execution in seen if execution.report_fault],
+    }.get(judged.cause)
+    return _listed(named or (), first=judged.cause.value)
+
+
+def _titles(cases: Iterable[Case]) -> list[str]:
+    return [case.title for case in sorted(cases)]
+
+
+def _listed(items: Iterable[str], *, first: str = "") -> str:
+    text = ", ".join(items)
+    text = f"{first}: {text}" if first and text else first or text
+    return text if len(text) <= _DETAIL_CHARACTERS else text[: _DETAIL_CHARACTERS - 1] + "…"
