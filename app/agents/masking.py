@@ -4,8 +4,9 @@ This prevents accidents. It does not stop an agent that encodes a secret first.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any  # JSON
+
+from app.agents.places import Places
 
 MASK = "***"
 # Shorter values may be common words like "true" or "8080".
@@ -48,11 +49,12 @@ class Masker:
 
 
 class FolderHider(Masker):
-    """Hides folders of the worker from clients: paths become relative to `work`, to `~` for `home`, or to `folder`."""
+    """Hides the places of a run from clients: paths become relative to `work`, to `~` for `home`, or to the folder."""
 
-    def __init__(self, *, work: Path, home: Path, folder: Path) -> None:
+    def __init__(self, *places: Places) -> None:
+        """Take the same places by all names that a text may have: outside, and inside the sandbox."""
         super().__init__(())
-        shown = ((f"{work}/", ""), (str(work), "."), (str(home), "~"), (f"{folder}/", ""))
-        # The agent sees the resolved name of the folder, which may differ.
-        real = ((f"{work.resolve()}/", ""), (str(work.resolve()), "."), (str(home.resolve()), "~"))
-        self._replacements = [*shown, *real, (f"{folder.resolve()}/", "")]
+        self._replacements = []
+        for name in dict.fromkeys(places):
+            self._replacements += [(f"{name.work}/", ""), (str(name.work), "."), (str(name.home), "~")]
+            self._replacements.append((f"{name.folder}/", ""))

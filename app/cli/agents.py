@@ -18,6 +18,7 @@ from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled, SandboxUnavailable
 from app.agents.inspection.sandbox_check import Attempt, check_sandbox
+from app.agents.places import Places
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe, refusal_for_root
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
@@ -208,11 +209,11 @@ async def _initialize(
         process = await sandbox.start(
             installed.command,
             confinement,
-            confined_environment(environment, confinement) | adapter.variables(AgentOptions(), {}),
+            confined_environment(environment) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
             streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
-        session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
+        session = AgentSession(process, adapter, confinement.places.work, emit=_ignore, decide=_refuse)
         try:
             return await session.initialize()
         finally:
@@ -221,10 +222,10 @@ async def _initialize(
 
 
 def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
-    root = root.resolve()
-    for place in ("work", "home", "tmp"):
-        (root / place).mkdir()
-    return Confinement(directory=root / "work", home=root / "home", temporary=root / "tmp", readable=readable)
+    places = Places(root.resolve())
+    for place in (places.work, places.home, places.temporary):
+        place.mkdir()
+    return Confinement(places=places, readable=readable)
 
 
 async def _ignore(_entry: Message) -> None:

@@ -22,6 +22,7 @@ from app.agents.execution.perform import perform
 from app.agents.files.attachments import Attachment
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.places import Places
 from app.agents.result import RunResult
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
@@ -342,7 +343,7 @@ class Cell:
         process = await self.sandbox.start(
             command,
             self.confinement,
-            confined_environment(os.environ | {"PATH": _system_path()}, self.confinement),
+            confined_environment(os.environ | {"PATH": _system_path()}),
             network=network,
             streams=Streams(stderr=asyncio.subprocess.STDOUT),
         )
@@ -366,9 +367,9 @@ class CellMaker(Protocol):
 @pytest.fixture
 def make_cell(tmp_path: Path) -> CellMaker:
     def make(sandbox: Sandbox, name: str = "run") -> Cell:
-        run = tmp_path / name
-        for place in ("work", "home", "tmp"):
-            (run / place).mkdir(parents=True)
-        return Cell(sandbox, Confinement(directory=run / "work", home=run / "home", temporary=run / "tmp"))
+        places = Places(tmp_path / name)
+        for place in (places.work, places.home, places.temporary):
+            place.mkdir(parents=True)
+        return Cell(sandbox, Confinement(places=places))
 
     return make

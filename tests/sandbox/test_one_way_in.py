@@ -59,7 +59,7 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 async def test_what_makes_the_walls_is_the_same_for_everybody(cell: Cell) -> None:
-    begun = cell.confinement.directory / "begun"
+    begun = cell.confinement.places.work / "begun"
     process = await cell.sandbox.start(
         ["/bin/sh", "-c", f": > begun; {MARK}=1; read never"],
         cell.confinement,
@@ -90,7 +90,9 @@ async def test_agent_itself_has_what_was_chosen_for_it(cell: Cell) -> None:
     output, _ = await process.communicate()
     await process.stop()
 
-    assert dict(entry.split("=", 1) for entry in output.decode().split("\0") if entry) == chosen
+    seen = cell.sandbox.inside(cell.confinement.places)
+    own = {"HOME": str(seen.home), "TMPDIR": str(seen.temporary), "USER": "agent", "LOGNAME": "agent"}
+    assert dict(entry.split("=", 1) for entry in output.decode().split("\0") if entry) == own | chosen
 
 
 def trace_variables(folder: Path) -> dict[str, str]:
@@ -138,7 +140,7 @@ async def test_variables_of_a_stranger_reach_no_program_outside(
 
 async def test_files_of_a_workspace_are_not_executed_outside(cell: Cell, tmp_path: Path) -> None:
     """Programs outside start in a folder that belongs to no run, and are found by full paths."""
-    work = cell.confinement.directory
+    work = cell.confinement.places.work
     for name in (
         "sh",
         "bwrap",

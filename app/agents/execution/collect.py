@@ -91,7 +91,8 @@ async def read_structured(run: ActiveRun) -> Any | None:
     """Return the structured output, None if there is none and no schema. Raises OutputInvalid."""
     context, workspace = run.context, run.workspace
     schema = context.agent.json_schema
-    output = await asyncio.to_thread(read_output, workspace.work)
+    seen = context.sandbox.inside(workspace.places)
+    output = await asyncio.to_thread(read_output, workspace.work, seen.work)
     if schema is not None:
         await check_apart(
             context.sandbox,

@@ -19,7 +19,6 @@ from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
 from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
@@ -117,14 +116,13 @@ def _own_server(tools: ToolServer) -> McpServer:
 async def _talk(
     run: ActiveRun, conversation: Conversation, network: Network, tools: ToolServer | None
 ) -> None:
-    work = run.workspace.work
     session = await _launch(run, conversation, network)
     try:
         is_resumed = await _start(run, session, tools)
         await _choose(run, session)
         opening: list[ContentBlock] = [text_block(text) for text in _prompt(run, is_resumed=is_resumed)]
-        opening += links_to(work, run.context.files.attachments)
-        await conversation.hold(session, work, opening)
+        opening += links_to(session.cwd, run.context.files.attachments)
+        await conversation.hold(session, opening)
     finally:
         run.summary = session.last_message[:_SUMMARY_CHARACTERS]
         run.keeper.session_id = session.session_id if session.can_resume else ""
@@ -132,10 +130,10 @@ async def _talk(
         await shielded(session.close(at_once=at_once))
 
 
-def _agent_environment(run: ActiveRun, confinement: Confinement) -> dict[str, str]:
+def _agent_environment(run: ActiveRun) -> dict[str, str]:
     agent = run.context.agent
     return {
-        **confined_environment(run.context.environment, confinement),
+        **confined_environment(run.context.environment),
         **agent.adapter.variables(agent.options, run.variables),
         **agent.variables,
     }
@@ -147,7 +145,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
     )
     await asyncio.to_thread(_prepare_home, run)
-    environment = _agent_environment(run, confinement)
+    environment = _agent_environment(run)
     if run.effects.before_agent is not None:
         await run.effects.before_agent()
     await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
@@ -175,12 +173,13 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         process,
         adapter,
         workspace.work,
+        cwd=context.sandbox.inside(workspace.places).work,
         emit=conversation.record,
         decide=conversation.decide,
         people=conversation.people,
         start_command=start_command,
         close_seconds=context.agent.turns.close_seconds,
-        writable=None if confinement.directory_writable else workspace.work / OWN_FOLDER,
+        writable="." if confinement.work_writable else OWN_FOLDER,
     )
 
 

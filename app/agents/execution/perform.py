@@ -71,7 +71,8 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     async with open_workspace(
         files.root, context.run_id, context.environment, files.hidden, remover=files.remover
     ) as workspace:
-        hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
+        seen = context.sandbox.inside(workspace.places)
+        hider = FolderHider(seen, workspace.places)
         run = ActiveRun(
             context=context,
             effects=replace(effects, emit=masker.mask_emit(hider.mask_emit(effects.emit))),
@@ -81,7 +82,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             token=token,
             time=WorkingTime(context.limits.timeout),
             keeper=SessionKeeper(
-                agent.session, agent.adapter, home=workspace.home, folder=workspace.folder, masker=masker
+                agent.session, agent.adapter, home=workspace.home, folder=seen.folder, masker=masker
             ),
         )
         try:

@@ -24,6 +24,7 @@ from app.agents.inspection.sandbox_probe import (
     WATCH_NAMES,
     Targets,
 )
+from app.agents.places import Places
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
@@ -95,16 +96,14 @@ async def attack(
 ) -> dict[str, str | None]:
     """Run the named attempts of a program, by default all; return what stopped each, None for what succeeded."""
     confinement = Confinement(
-        directory=root / "work",
-        home=root / "home",
-        temporary=root / "tmp",
+        places=Places(root),
         readable=(Path(sys.base_prefix), program, root / "shown"),
         hidden=(root / "shown" / "hidden",),
     )
     process = await sandbox.start(
         [_PYTHON, "-I", "-S", str(program), json.dumps(targets), *names],
         confinement,
-        confined_environment({}, confinement),
+        confined_environment({}),
         network=network,
     )
     try:

@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from app.agents.places import Places
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
 # Some agents refuse to work as root, so no process inside is root.
 INSIDE_UID = 1000
+# Where every run sees its places. No system has programs there, and no text has this path by chance.
+PLACES = Places(Path("/run/taskbeacon"))
 # The path of the proxy's socket inside the sandbox.
 PROXY_SOCKET = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
@@ -46,7 +49,7 @@ def bubblewrap_options(
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
     # An owner may change the mode of a cover, and files without content fill no space.
-    open_places = {_TEMPORARY, *confinement.changeable}
+    open_places = {_TEMPORARY, *(_inside(confinement, path) for path in confinement.changeable)}
     for path in _covered(confinement, network=network, private=private):
         if path.is_dir() and path not in open_places:
             arguments += ["--remount-ro", str(path)]
@@ -64,13 +67,24 @@ def _mounts(
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
         elif path.exists():
-            yield _depth(path), ["--ro-bind", str(path), str(path)]
+            yield _bind("--ro-bind", path, _inside(confinement, path))
     for path in _covered(confinement, network=network, private=private):
         yield _depth(path), _cover(path)
     # Programs that hard-code /tmp get the run's own folder; a tmpfs would be memory without a limit.
-    yield _depth(_TEMPORARY), ["--bind", str(confinement.temporary), str(_TEMPORARY)]
+    yield _bind("--bind", confinement.places.temporary, _TEMPORARY)
     for path in confinement.changeable:
-        yield _depth(path), ["--bind", str(path), str(path)]
+        yield _bind("--bind", path, _inside(confinement, path))
+
+
+def _bind(option: str, path: Path, inside: Path) -> tuple[int, list[str]]:
+    return _depth(inside), [option, str(path), str(inside)]
+
+
+def _inside(confinement: Confinement, path: Path) -> Path:
+    own = confinement.places
+    if any(path.is_relative_to(place) for place in (own.work, own.home, own.temporary)):
+        return PLACES.folder / path.relative_to(own.folder)
+    return path
 
 
 def _readable(confinement: Confinement, *, network: bool) -> list[Path]:

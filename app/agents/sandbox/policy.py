@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.agents.places import Places
 from app.enums import SandboxKind
 
 _MIB = 2**20
@@ -61,25 +62,23 @@ class SandboxPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The folders that a process in a sandbox may read or write: absolute paths, the same inside and outside."""
+    """The folders that a process in a sandbox may read or write, by their absolute paths outside."""
 
-    directory: Path  # its working folder
-    directory_writable: bool = True
-    home: Path
-    temporary: Path
-    writable: tuple[Path, ...] = ()  # beside the three above
+    places: Places
+    work_writable: bool = True
+    writable: tuple[Path, ...] = ()  # beside the places
     readable: tuple[Path, ...] = ()  # beside the system
     hidden: tuple[Path, ...] = ()  # even below a readable folder
 
     @property
     def changeable(self) -> tuple[Path, ...]:
-        own = (self.directory,) if self.directory_writable else ()
-        return (*own, self.home, self.temporary, *self.writable)
+        own = (self.places.work,) if self.work_writable else ()
+        return (*own, self.places.home, self.places.temporary, *self.writable)
 
     @property
     def visible(self) -> tuple[Path, ...]:
         """All folders that the process may only read, beside the system's."""
-        return self.readable if self.directory_writable else (*self.readable, self.directory)
+        return self.readable if self.work_writable else (*self.readable, self.places.work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

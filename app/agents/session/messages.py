@@ -23,9 +23,9 @@ _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
 
 async def message_blocks(
-    session: AgentSession, work: Path, message: Command, commands: CommandSource
+    session: AgentSession, message: Command, commands: CommandSource
 ) -> list[ContentBlock]:
-    """Return a message as content blocks, its files copied into `work`. Raises AgentError."""
+    """Return a message as content blocks, its files copied into the workspace. Raises AgentError."""
     content = message.params.get("content") or []
     try:
         blocks = [text_block(content)] if isinstance(content, str) else _BLOCKS.validate_python(content)
@@ -35,8 +35,8 @@ async def message_blocks(
         if not session.takes(block):
             raise AgentFailed(f"The agent does not take blocks of the type '{block.type}'.")
     attachments = await commands.files(message.params["artifact_ids"])
-    await asyncio.to_thread(place_attachments, work, attachments)
-    return [*blocks, *links_to(work, attachments)]
+    await asyncio.to_thread(place_attachments, session.work, attachments)
+    return [*blocks, *links_to(session.cwd, attachments)]
 
 
 async def log_message(
@@ -54,12 +54,12 @@ async def log_message(
         )
 
 
-def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
-    """Return content blocks for a prompt that link to attached files; the files are in the workspace `work`."""
+def links_to(cwd: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
+    """Return content blocks for a prompt that link to attached files, for an agent that sees the workspace at `cwd`."""
     return [
         resource_link_block(
             attachment.name,
-            attached_path(work, attachment).as_uri(),
+            attached_path(cwd, attachment).as_uri(),
             mime_type=attachment.content_type or None,
             size=attachment.size,
         )

@@ -73,15 +73,20 @@ class AgentSession:
         emit: Emit,
         decide: Decide,
         people: Questions | None = None,
-        writable: Path | None = None,
+        cwd: Path | None = None,
+        writable: str = ".",
         start_command: StartCommand | None = None,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
-        """Use a process with pipes; `people` fill forms, `start_command` starts commands of terminals, if any."""
+        """Use a process with pipes; `people` fill forms, `start_command` starts commands of terminals, if any.
+
+        The agent sees the folder `work` at `cwd`, by default at the same path, and may write in `writable` below it.
+        """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
-        self._work = work
+        self.work = work
+        self.cwd = cwd or work
         self._close_seconds = close_seconds
         self._adapter = adapter
         self._transcript = Transcript(emit)
@@ -96,7 +101,8 @@ class AgentSession:
         self._has_people = people is not None
         client = WorkspaceClient(
             work,
-            writable or work,
+            self.cwd,
+            writable,
             decide,
             transcript=self._transcript,
             terminals=self._terminals,
@@ -150,7 +156,7 @@ class AgentSession:
         if resume is not None and self.can_resume and await self._resume(resume):
             return True
         opened: NewSessionResponse = await self._ask(
-            self._connection.new_session(str(self._work), mcp_servers=[*self.servers]),
+            self._connection.new_session(str(self.cwd), mcp_servers=[*self.servers]),
             within=self.reply_seconds,
         )
         self._note_session(opened.session_id, opened)
@@ -161,7 +167,7 @@ class AgentSession:
         self._transcript.is_replay = True
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
-                resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*self.servers]),
+                resume(cwd=str(self.cwd), session_id=session_id, mcp_servers=[*self.servers]),
                 within=self.reply_seconds,
             )
         except AgentFailed as error:

@@ -5,7 +5,6 @@ It depends on the agent whether it accepts messages while it works. If not, they
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from uuid import UUID
 
 from acp.helpers import ContentBlock
@@ -47,7 +46,7 @@ class Steering:
         """Make `send_messages` look at the queued messages again: one came, a turn began or a question was closed."""
         self._changed.set()
 
-    async def send_messages(self, session: AgentSession, work: Path) -> None:
+    async def send_messages(self, session: AgentSession) -> None:
         """Send queued messages while the agent works, until cancelled; none while a question is shown."""
         while session.can_be_steered:
             await self._changed.wait()
@@ -57,7 +56,7 @@ class Steering:
                     if self._is_asking():
                         await self._hold_back()
                         break
-                    if not await self._give(session, work, self._messages.popleft()):
+                    if not await self._give(session, self._messages.popleft()):
                         break
 
     async def end_turn(self) -> None:
@@ -67,7 +66,7 @@ class Steering:
         for message in given:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
 
-    async def _give(self, session: AgentSession, work: Path, message: Command) -> bool:
+    async def _give(self, session: AgentSession, message: Command) -> bool:
         """Send a message to the agent; return False, and keep the message, if it must be the next prompt."""
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
@@ -75,7 +74,7 @@ class Steering:
         if not await commands.claim(message):
             return True
         try:
-            blocks = await message_blocks(session, work, message, commands)
+            blocks = await message_blocks(session, message, commands)
             async with asyncio.timeout(_ANSWER_SECONDS):
                 is_taken = await session.steer(blocks)
         except TimeoutError:

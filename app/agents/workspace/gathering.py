@@ -26,7 +26,7 @@ _NOT_ALL_TAKEN = 40  # no exit status of git
 _MOST_NAMED = 20
 # One process for all commands: starting it in the sandbox takes longer than each of them.
 GATHER = f"""\
-result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
+result=$1 own=$2 base=$3 bundle=$4 subject=$5 work=$PWD
 set -e
 taken=0
 # Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
@@ -110,12 +110,12 @@ class Gathering:
         Both are "" if there is none, and the bundle is empty if nothing changed. Raises WorkspaceBroken.
         """
         subject = " ".join(self.subject.split())
-        given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
+        given = (RESULT, OWN_FOLDER, self.base or "", self.bundle, subject)
         process = await monitor.add(
             await sandbox.start(
                 ("sh", "-c", self.program, "sh", *map(str, given)),
                 confinement,
-                self._environment(confinement, environment),
+                self._environment(environment),
                 network=AgentNetwork.NONE,
             )
         )
@@ -132,12 +132,12 @@ class Gathering:
             raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
         return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
 
-    def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {
-            **confined_environment(environment, confinement),
+            **confined_environment(environment),
             **settings_environment(_SETTINGS),
             "GIT_DIR": str(self.collection),
-            "GIT_WORK_TREE": str(confinement.directory),
+            "GIT_WORK_TREE": ".",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",

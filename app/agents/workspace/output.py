@@ -31,10 +31,10 @@ def output_correction(problem: str) -> str:
     )
 
 
-def read_output(work: Path) -> Any:
-    """Return the structured output in the workspace, or MISSING. Raises OutputInvalid."""
+def read_output(work: Path, seen: Path) -> Any:
+    """Return the structured output in `work`, which the agent sees at `seen`, or MISSING. Raises OutputInvalid."""
     try:
-        content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)
+        content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1, seen=seen)
     except FileNotFoundError:
         return MISSING
     except (PathRefused, OSError) as error:

@@ -43,7 +43,7 @@ async def check_apart(
         await sandbox.start(
             module_command(_PROGRAM, libraries=True),
             confinement,
-            confined_environment(environment, confinement),
+            confined_environment(environment),
             network=AgentNetwork.NONE,
             streams=Streams(stdin=asyncio.subprocess.PIPE),
         )

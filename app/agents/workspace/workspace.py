@@ -24,6 +24,7 @@ from app.agents.git.command import Remote
 from app.agents.git.fetch import Base, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
+from app.agents.places import Places
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
@@ -48,9 +49,8 @@ class Workspace:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
         self.folder = folder
-        self.work = folder / "work"
-        self.home = folder / "home"
-        self.temporary = folder / "tmp"
+        self.places = Places(folder)
+        self.work, self.home = self.places.work, self.places.home
         self.base = Base()
         self.author = Author()
         self.environment = environment
@@ -117,10 +117,8 @@ class Workspace:
     ) -> Confinement:
         """Return the folders of a process of this run; if `read_only`, the clone is, but for artifacts and output."""
         return Confinement(
-            directory=self.work,
-            directory_writable=not read_only,
-            home=self.home,
-            temporary=self.temporary,
+            places=self.places,
+            work_writable=not read_only,
             readable=(*readable, *self._borrowed),
             writable=(*writable, self.work / OWN_FOLDER) if read_only else writable,
             hidden=self._hidden,
@@ -198,7 +196,7 @@ async def open_workspace(
     async with open_folder(root, run_id, remover) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:
-            for path in (workspace.home, workspace.temporary):
+            for path in (workspace.places.home, workspace.places.temporary):
                 path.mkdir(mode=0o700)
             yield workspace
         finally:

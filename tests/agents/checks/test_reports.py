@@ -1,6 +1,7 @@
 """Reports are read in the sandbox of the check."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,11 @@ import pytest
 from app.agents.checks.junit import ReportInvalid
 from app.agents.checks.reports import REPORT_READER, REPORT_STREAMS, read_reports
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import CaseOutcome
 from app.processes.own_program import OWN_PROGRAM
 from app.verification.judgement import Case
-from tests.agents.conftest import in_each_sandbox
+from tests.agents.conftest import Cell, CellMaker, in_each_sandbox
 
 pytestmark = in_each_sandbox
 
@@ -21,24 +21,22 @@ Start = Callable[[], Awaitable[ConfinedProcess]]
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    for name in ("clone", "home", "temporary"):
-        (tmp_path / name).mkdir()
-    return tmp_path / "clone"
+def cell(sandbox: Sandbox, make_cell: CellMaker) -> Cell:
+    return make_cell(sandbox)
 
 
 @pytest.fixture
-def start(sandbox: Sandbox, clone: Path) -> Start:
-    confinement = Confinement(
-        directory=clone,
-        home=clone.parent / "home",
-        temporary=clone.parent / "temporary",
-        readable=OWN_PROGRAM,
-    )
+def clone(cell: Cell) -> Path:
+    return cell.confinement.places.work
+
+
+@pytest.fixture
+def start(cell: Cell) -> Start:
+    confinement = replace(cell.confinement, readable=OWN_PROGRAM)
 
     async def started() -> ConfinedProcess:
-        environment = confined_environment({}, confinement)
-        return await sandbox.start(REPORT_READER, confinement, environment, streams=REPORT_STREAMS)
+        environment = confined_environment({})
+        return await cell.sandbox.start(REPORT_READER, confinement, environment, streams=REPORT_STREAMS)
 
     return started
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from app.agents.masking import FolderHider
+from app.agents.places import Places
 from tests.agents.conftest import Runner
 
 
@@ -18,16 +19,15 @@ async def test_followers_see_paths_of_the_workspace_only(runner: Runner) -> None
     assert ".\\n~\\nfile0.txt" in logged
 
 
-def test_real_and_given_names_are_both_relative(tmp_path: Path) -> None:
-    real, given = tmp_path / "real", tmp_path / "given"
-    (real / "work").mkdir(parents=True)
-    given.symlink_to(real)
-    hider = FolderHider(work=given / "work", home=given / "home", folder=given)
+def test_names_outside_and_inside_the_sandbox_are_both_relative() -> None:
+    hider = FolderHider(Places(Path("/inside")), Places(Path("/data/run")))
 
     value: dict[str, Any] = {
-        "path": f"{real}/work/a.py",
-        "text": [f"in {given}/work: {given}/home/.x"],
+        "path": "/inside/work/a.py",
+        "text": [
+            "in /data/run/work: /inside/home/.x, /data/run/work/b, /data/run/home, /inside/tmp/c, /inside/work"
+        ],
         "line": 1,
     }
 
-    assert hider.value(value) == {"path": "a.py", "text": ["in .: ~/.x"], "line": 1}
+    assert hider.value(value) == {"path": "a.py", "text": ["in .: ~/.x, b, ~, tmp/c, ."], "line": 1}

@@ -80,7 +80,7 @@ def test_output_that_cannot_be_stored_is_refused(tmp_path: Path, content: str, p
     (tmp_path / OUTPUT_PATH).write_text(content)
 
     with pytest.raises(OutputInvalid, match=problem):
-        read_output(tmp_path)
+        read_output(tmp_path, tmp_path)
 
 
 def test_instructions_name_the_file_and_the_schema() -> None:
@@ -106,4 +106,4 @@ def test_output_that_cannot_be_read_is_refused(
     left(tmp_path / OUTPUT_PATH)
 
     with pytest.raises(OutputInvalid, match=problem):
-        read_output(tmp_path)
+        read_output(tmp_path, tmp_path)

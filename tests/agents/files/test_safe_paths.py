@@ -9,6 +9,9 @@ import pytest
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
 
+# Where the agent sees the root.
+SEEN = Path("/run/taskbeacon/work")
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -22,6 +25,11 @@ def root(tmp_path: Path) -> Path:
     (root / "outside").symlink_to("../outside.txt")
     (root / "dangling").symlink_to("../new.txt")
     (root / "loop").symlink_to("loop")
+    (root / "fixed").symlink_to(SEEN / "inside")
+    (root / "twice").symlink_to(SEEN / "fixed")
+    (root / "fixed loop").symlink_to(SEEN / "fixed pool")
+    (root / "fixed pool").symlink_to(SEEN / "fixed loop")
+    (root / "fixed outside").symlink_to(SEEN / "../outside.txt")
     return root
 
 
@@ -38,6 +46,29 @@ def root(tmp_path: Path) -> Path:
 def test_files_inside_are_read_also_through_links(root: Path, path: str) -> None:
     assert safe_paths.read_file(root, path, 100) == b"content"
     assert safe_paths.read_file(root, str(root / path), 100) == b"content"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["fixed/file.txt", "twice/file.txt", "inside/../folder/file.txt", f"{SEEN}/folder/../inside/file.txt"],
+)
+def test_paths_as_the_agent_sees_them_are_inside(root: Path, path: str) -> None:
+    assert safe_paths.read_file(root, path, 100, seen=SEEN) == b"content"
+    assert safe_paths.read_file(root, str(SEEN / path), 100, seen=SEEN) == b"content"
+    safe_paths.write_file(root, str(SEEN / path), b"new", seen=SEEN)
+    assert (root / "folder/file.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "path", [".", "..", "../outside.txt", "../workshop/file", "outside", "fixed loop", "fixed outside"]
+)
+def test_paths_that_lead_out_of_what_the_agent_sees_are_refused(root: Path, path: str) -> None:
+    for spelled in (path, str(SEEN / path)):
+        with pytest.raises(PathRefused):
+            safe_paths.read_file(root, spelled, 100, seen=SEEN)
+        with pytest.raises(PathRefused):
+            safe_paths.write_file(root, spelled, b"x", seen=SEEN)
+    assert (root.parent / "outside.txt").read_text() == "s3cret"
 
 
 def test_reading_ends_at_the_given_size(root: Path) -> None:

@@ -40,7 +40,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     process = await cell.sandbox.start(
         load_catalog().find("runbook").command,
         cell.confinement,
-        confined_environment(os.environ, cell.confinement),
+        confined_environment(os.environ),
         streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
     )
     updates: list[dict[str, Any]] = []
@@ -51,7 +51,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     async def take_the_last(question: PermissionRequest) -> Answer | None:
         return Answer(question.options[-1].option_id)
 
-    work = cell.confinement.directory
+    work = cell.confinement.places.work
     session = AgentSession(process, load_catalog().find("runbook"), work, emit=emit, decide=take_the_last)
     try:
         await session.start()

@@ -67,7 +67,7 @@ async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
 
 
 def nothing_is_left(cell: Cell) -> bool:
-    return is_free(cell.confinement.directory / "held")
+    return is_free(cell.confinement.places.work / "held")
 
 
 def is_free(file: Path) -> bool:
@@ -89,10 +89,10 @@ async def test_stop_ends_chains_of_processes(cell: Cell, *, is_cancelled: bool) 
     process = await cell.sandbox.start(
         ["python3", "-c", CHAINS, "stays"],
         cell.confinement,
-        confined_environment(os.environ, cell.confinement),
+        confined_environment(os.environ),
         streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
-    await eventually((cell.confinement.directory / "begun").exists)
+    await eventually((cell.confinement.places.work / "begun").exists)
     assert not nothing_is_left(cell)
 
     if is_cancelled:
@@ -124,10 +124,10 @@ async def test_stop_that_is_cancelled_leaves_a_launcher_that_was_stopped_its_wor
     process = await cell.sandbox.start(
         ["sh", "-c", "exec 9>held; flock 9; setsid -f sleep 600; touch begun; sleep 600"],
         cell.confinement,
-        confined_environment(os.environ, cell.confinement),
+        confined_environment(os.environ),
         streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
-    await eventually((cell.confinement.directory / "begun").exists)
+    await eventually((cell.confinement.places.work / "begun").exists)
     os.kill(process.pid, signal.SIGSTOP)
 
     with suppress(TimeoutError):

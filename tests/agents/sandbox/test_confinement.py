@@ -21,7 +21,7 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import ABI_WITH_SCOPES, Sandbox, Streams, confined_environment
+from app.agents.sandbox.sandbox import ABI_WITH_SCOPES, Streams, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 from tests.support.marked import processes_with
@@ -60,8 +60,8 @@ async def test_own_places_are_writable(any_cell: Cell) -> None:
     )
 
     assert (code, output) == (0, "1\n")
-    assert (any_cell.confinement.home / "there").read_text() == "2\n"
-    assert (any_cell.confinement.temporary / "where").read_text() == "3\n"
+    assert (any_cell.confinement.places.home / "there").read_text() == "2\n"
+    assert (any_cell.confinement.places.temporary / "where").read_text() == "3\n"
 
 
 async def test_another_workspace_is_out_of_reach(cell: Cell, open_cell: Cell, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_pat
     process = await any_cell.sandbox.start(
         ["sh", "-c", f"setsid setsid sleep {marker} & setsid -f sleep {marker}; sleep {marker}"],
         any_cell.confinement,
-        confined_environment(os.environ, any_cell.confinement),
+        confined_environment(os.environ),
         streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
@@ -306,7 +306,7 @@ async def test_stopping_lets_a_slow_launcher_kill_what_left_its_group(
     process = await cell.sandbox.start(
         ["sh", "-c", f"setsid -f sleep {marker}; sleep {marker}"],
         cell.confinement,
-        confined_environment(os.environ, cell.confinement),
+        confined_environment(os.environ),
         streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
@@ -337,16 +337,15 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
         "from app.agents.sandbox.probing import probe\n"
+        "from app.agents.places import Places\n"
         "from app.agents.sandbox.policy import Confinement, SandboxPolicy\n"
-        "from app.agents.sandbox.probing import probe\n"
         "from app.agents.sandbox.sandbox import confined_environment\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"
         f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
-        f"    places = [Path({str(any_cell.confinement.directory.parent)!r}) / p for p in ('work', 'home', 'tmp')]\n"
-        "    cell = Confinement(directory=places[0], home=places[1], temporary=places[2])\n"
+        f"    cell = Confinement(places=Places(Path({str(any_cell.confinement.places.folder)!r})))\n"
         f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
-        "    process = await sandbox.start(command, cell, confined_environment(os.environ, cell))\n"
+        "    process = await sandbox.start(command, cell, confined_environment(os.environ))\n"
         "    await process.wait()\n"
         "asyncio.run(main())\n"
     )
@@ -399,7 +398,7 @@ async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None
 
 async def test_stop_is_repeatable_and_returns_the_exit_status(any_cell: Cell) -> None:
     process = await any_cell.sandbox.start(
-        ["sh", "-c", "exit 5"], any_cell.confinement, confined_environment(os.environ, any_cell.confinement)
+        ["sh", "-c", "exit 5"], any_cell.confinement, confined_environment(os.environ)
     )
     await process.wait()
 
@@ -413,21 +412,10 @@ async def test_missing_program_is_an_exit_status(any_cell: Cell) -> None:
     assert "no-such-program" in output
 
 
-def test_only_allowed_variables_are_passed_on(make_cell: CellMaker) -> None:
-    places = make_cell(Sandbox(kind=SandboxKind.NONE)).confinement
+def test_only_allowed_variables_are_passed_on() -> None:
     source = {"PATH": "/bin", "HOME": "/root", "SECRET": "x", "ANTHROPIC_API_KEY": "k", "LD_PRELOAD": "x.so"}
 
-    environment = confined_environment(source, places, ["ANTHROPIC_API_KEY", "ABSENT"])
-
-    assert environment == {
-        "PATH": "/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(places.home),
-        "TMPDIR": str(places.temporary),
-        "USER": "agent",
-        "LOGNAME": "agent",
-        "ANTHROPIC_API_KEY": "k",
-    }
+    assert confined_environment(source) == {"PATH": "/bin", "LANG": "C.UTF-8"}
 
 
 async def test_no_sandbox_is_said_loudly() -> None:

@@ -182,7 +182,7 @@ class Room:
                 async with self.time:
                     listening = asyncio.create_task(self.talk.listen())
                     await self.until_prepared()
-                    await self.talk.hold(talk.session, talk.work, [text_block("go")])
+                    await self.talk.hold(talk.session, [text_block("go")])
             finally:
                 if listening is not None:
                     listening.cancel()

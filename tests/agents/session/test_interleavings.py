@@ -270,7 +270,7 @@ async def test_cancel_after_the_agent_has_crashed_is_left_for_the_end_of_the_run
     async with stage.play("crash") as talk, room.time:
         listening = asyncio.create_task(room.talk.listen())
         with pytest.raises(AgentCrashed):
-            await room.talk.hold(talk.session, talk.work, [text_block("go")])
+            await room.talk.hold(talk.session, [text_block("go")])
         looks = room.letters.looks
         room.letters.put(CommandMethod.CANCEL)
         await eventually(lambda: room.letters.looks > looks)

@@ -65,7 +65,7 @@ class Stage:
         """Yield a session with an agent that plays a part; `see` is called with each of its updates."""
         self._plays += 1
         cell = self._make_cell(await find_sandbox(SandboxKind.NONE), f"play{self._plays}")
-        environment = confined_environment(os.environ, cell.confinement)
+        environment = confined_environment(os.environ)
         process = await cell.sandbox.start(
             [sys.executable, "-I", "-S", str(SCRIPT), part],
             cell.confinement,
@@ -95,7 +95,7 @@ class Stage:
             chosen = decide(mode, question.options)
             return None if chosen is None else Answer(chosen)
 
-        work = cell.confinement.directory
+        work = cell.confinement.places.work
         adapter = scripted_adapter(part)
         session = AgentSession(
             process,
@@ -103,7 +103,7 @@ class Stage:
             work,
             emit=emit,
             decide=answer,
-            writable=work / writable,
+            writable=writable,
             start_command=start_command,
             close_seconds=0.5,  # agents here do not end by themselves
         )
