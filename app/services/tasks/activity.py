@@ -12,9 +12,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    String,
+    Subquery,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -113,84 +116,84 @@ def _activity_out(activity: _Activity) -> ActivityOut:
     }
 
 
-def _newest_activity() -> Select[Any]:
-    lasting = (
-        Task.id,
-        func.coalesce(Task.activity_at, Task.created_at).label("at"),
-        func.coalesce(Task.activity_kind, constant(ActivityKind.CREATED)).label("kind"),
-        case((Task.activity_at.is_(None), Task.created_by_id), else_=Task.activity_by_id).label("by_id"),
-        Task.activity_subject_id.label("subject_id"),
-    )
-    own = select(*lasting).where(Task.created_by_id == _USER, VISIBLE_TASK)
-    followed = (
-        select(*lasting)
-        .join(TaskFollow, TaskFollow.task_id == Task.id)
-        .where(TaskFollow.user_id == _USER, Task.created_by_id.is_distinct_from(_USER), VISIBLE_TASK)
-    )
-    task = union_all(own, followed).subquery("task")
+def _newest_activity(*conditions: ColumnElement[bool]) -> Subquery:
+    at = func.coalesce(Task.activity_at, Task.created_at).label("at")
     follows = select(TaskFollow.task_id).where(TaskFollow.user_id == _USER)
     opened = (
-        select(Question.task_id, Question.id, Question.opened_at)
-        .ext(distinct_on(Question.task_id))
+        select(
+            Task.id,
+            Question.opened_at.label("at"),
+            # Of the same types as below: otherwise the planner sorts all rows.
+            cast(constant(ActivityKind.AWAITING_INPUT), String).label("kind"),
+            cast(null(), BigInteger).label("by_id"),
+            Question.id.label("subject_id"),
+        )
+        .ext(distinct_on(Task.id))
+        .join(Question, Question.task_id == Task.id)
         .join(Run, Run.id == Question.run_id)
         .where(
             Question.is_open(),
             or_(Question.task_creator_id == _USER, Question.task_id.in_(follows)),
             Run.status.not_in([constant(status) for status in sorted(TERMINAL_STATUSES)]),
+            Question.opened_at > at,
+            VISIBLE_TASK,
+            *conditions,
         )
-        .order_by(Question.task_id, Question.opened_at.desc(), Question.id.desc())
-        .subquery("opened")
+        .order_by(Task.id, Question.opened_at.desc(), Question.id.desc())
+        .cte("opened")
     )
-    waits = opened.c.opened_at > task.c.at
-    newest = (
-        select(
-            task.c.id,
-            func.greatest(task.c.at, opened.c.opened_at).label("at"),
-            case((waits, constant(ActivityKind.AWAITING_INPUT)), else_=task.c.kind).label("kind"),
-            case((waits, null()), else_=task.c.by_id).label("by_id"),
-            case((waits, opened.c.id), else_=task.c.subject_id).label("subject_id"),
-        )
-        .outerjoin(opened, opened.c.task_id == task.c.id)
-        .subquery("newest")
+    lasting = select(
+        Task.id,
+        at,
+        func.coalesce(Task.activity_kind, constant(ActivityKind.CREATED)),
+        case((Task.activity_at.is_(None), Task.created_by_id), else_=Task.activity_by_id),
+        Task.activity_subject_id,
+    ).where(VISIBLE_TASK, Task.id.not_in(select(opened.c.id)), *conditions)
+    return union_all(
+        select(opened),
+        lasting.where(Task.created_by_id == _USER),
+        lasting.where(Task.created_by_id.is_distinct_from(_USER), Task.id.in_(follows)),
+    ).subquery("activity")
+
+
+def _is_unread(activity: Any) -> ColumnElement[bool]:
+    has_seen = select(ActivityMark.task_id).where(
+        ActivityMark.user_id == _USER,
+        ActivityMark.task_id == activity.id,
+        ActivityMark.seen_at >= activity.at,
     )
-    is_new = or_(ActivityMark.seen_at.is_(None), ActivityMark.seen_at < newest.c.at)
-    return select(newest, and_(newest.c.by_id.is_distinct_from(_USER), is_new).label("is_unread")).outerjoin(
-        ActivityMark, and_(ActivityMark.task_id == newest.c.id, ActivityMark.user_id == _USER)
-    )
+    return and_(activity.by_id.is_distinct_from(_USER), ~has_seen.exists())
 
 
 def _page_statement() -> Select[Any]:
-    activity = _newest_activity().cte("activity")
-    before = bindparam("before", type_=Task.created_at.type)
+    activity = _newest_activity().c
+    before = func.coalesce(
+        bindparam("before", type_=Task.created_at.type), literal_column("'infinity'::timestamptz")
+    )
     place = tuple_(before, bindparam("before_id", type_=Task.id.type))
     page = (
-        select(activity)
-        .where(or_(before.is_(None), tuple_(activity.c.at, activity.c.id) < place))
-        .order_by(activity.c.at.desc(), activity.c.id.desc())
+        select(*activity)
+        .where(tuple_(activity.at, activity.id) < place)
+        .order_by(activity.at.desc(), activity.id.desc())
         .limit(bindparam("limit", type_=BigInteger))
         .subquery("page")
     )
     details = _details_of(page.c)
-    shown = (
+    unread = select(func.count().label("unread_count")).where(_is_unread(activity)).subquery("unread")
+    return (
         select(
+            unread.c.unread_count,
             page.c.id.label("task_id"),
             details.c.title,
             page.c.at,
             page.c.kind,
             page.c.subject_id,
-            page.c.is_unread,
+            _is_unread(page.c).label("is_unread"),
             details.c.snippet,
             *(details.c[author.name] for author in CREATOR_COLUMNS),
         )
-        .join(details, true())
-        .subquery("shown")
-    )
-    unread = select(func.count().label("unread_count")).where(activity.c.is_unread).subquery("unread")
-    return (
-        select(unread, shown)
-        .select_from(unread)
-        .outerjoin(shown, true())
-        .order_by(shown.c.at.desc(), shown.c.task_id.desc())
+        .select_from(unread.outerjoin(page.join(details, true()), true()))
+        .order_by(page.c.at.desc(), page.c.id.desc())
     )
 
 
@@ -198,21 +201,17 @@ def _details_of(activity: Any) -> LateralFromClause:
     # One by one: for a page of any length the planner would read whole tables.
     block = func.jsonb_path_query(RunCommand.params, _TEXTS).column_valued("block")
     text = func.coalesce(block.op("->>")(literal_column("'text'")), block.op("#>>")(literal_column("'{}'")))
-    subject = {
-        ActivityKind.AWAITING_INPUT: select(Question.title).where(Question.id == activity.subject_id),
-        ActivityKind.COMPLETED: select(Run.error_message).where(Run.id == activity.subject_id),
-        ActivityKind.MESSAGE: select(func.string_agg(text, literal_column("E'\\n'")))
-        .select_from(RunCommand)
-        .where(RunCommand.id == activity.subject_id),
-    }
-    texts = [
-        (activity.kind == constant(kind), found.correlate_except(Question, Run, RunCommand).scalar_subquery())
-        for kind, found in subject.items()
-    ]
-    snippet = func.left(case(*texts, else_=Task.description), literal_int(_SNIPPET_CHARACTERS))
+    message = select(func.string_agg(text, literal_column("E'\\n'")))
+    # At most one of the three has the id.
+    told = func.coalesce(Question.title, Run.error_message, message.correlate(RunCommand).scalar_subquery())
+    is_creation = activity.kind == constant(ActivityKind.CREATED)
+    snippet = func.left(case((is_creation, Task.description), else_=told), literal_int(_SNIPPET_CHARACTERS))
     return (
         select(Task.title, snippet.label("snippet"), *CREATOR_COLUMNS)
         .select_from(Task)
+        .outerjoin(Question, Question.id == activity.subject_id)
+        .outerjoin(Run, Run.id == activity.subject_id)
+        .outerjoin(RunCommand, RunCommand.id == activity.subject_id)
         .outerjoin(User, User.id == activity.by_id)
         .where(Task.id == activity.id)
         .limit(literal_int(1))
@@ -225,13 +224,13 @@ def _mark_statement() -> ReturningInsert[UUID]:
     seen = (
         select(given.c.task_id, func.max(given.c.before).label("before")).group_by(given.c.task_id).subquery()
     )
-    activity = _newest_activity().subquery("activity")
+    activity = _newest_activity(Task.id.in_(select(given.c.task_id))).c
     unread = (
-        select(_USER, activity.c.id, activity.c.at)
-        .join(seen, and_(seen.c.task_id == activity.c.id, activity.c.at <= seen.c.before))
-        .where(activity.c.is_unread)
+        select(_USER, activity.id, activity.at)
+        .join(seen, and_(seen.c.task_id == activity.id, activity.at <= seen.c.before))
+        .where(_is_unread(activity))
         # In one order: concurrent requests wait for each other instead of deadlocking.
-        .order_by(activity.c.id)
+        .order_by(activity.id)
     )
     marked = upsert(ActivityMark).from_select(["user_id", "task_id", "seen_at"], unread)
     return marked.on_conflict_do_update(
