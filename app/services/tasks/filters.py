@@ -141,12 +141,26 @@ _WORDS = or_(
     Task.title.ilike(bindparam("pattern"), escape="\\"),
     Task.description.ilike(bindparam("pattern"), escape="\\"),
 )
-# Flags are bare or negated: partial indexes are not matched by `IS true`.
+_OLDEST = bindparam("oldest", None, type_=BigInteger)
+# The newest tasks of the project, from the number `oldest` on, and the one with the number that is searched for.
+IS_RECENT = or_(
+    _OLDEST.is_(None), Task.task_number >= _OLDEST, Task.task_number == bindparam("number", None, BigInteger)
+)
+
+
+def _flags(of: type[Task | TaskCount]) -> Mapping[str, ColumnElement[bool]]:
+    # Bare or negated: partial indexes are not matched by `IS true`.
+    return {
+        "internal": of.internal.expression,
+        "not internal": ~of.internal,
+        "archived": of.archived.expression,
+        "not archived": ~of.archived,
+    }
+
+
+_FLAGS = _flags(TaskCount)
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
-    "internal": Task.internal.expression,
-    "not internal": ~Task.internal,
-    "archived": Task.archived.expression,
-    "not archived": ~Task.archived,
+    **_flags(Task),
     "nothing": false(),
     "created_by": Task.created_by_id == bindparam("created_by"),
     "origin_product": Task.origin_product == bindparam("origin_product"),
@@ -161,13 +175,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     ),
     "words": _WORDS,
     "number": or_(_WORDS, Task.task_number == bindparam("number")),
-}
-# The same flags in `TaskCount`.
-_FLAGS: Mapping[str, ColumnElement[bool]] = {
-    "internal": TaskCount.internal.expression,
-    "not internal": ~TaskCount.internal,
-    "archived": TaskCount.archived.expression,
-    "not archived": ~TaskCount.archived,
+    "recent": IS_RECENT,
 }
 
 

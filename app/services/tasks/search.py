@@ -12,18 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.enums import RunStatus
-from app.models import Run, Task
+from app.models import Run, Task, TaskCounter
 from app.models.base import literal_int
 from app.models.runs.runs import ARTIFACT_NAMES, PULL_REQUEST_URL
 from app.schemas.tasks import MAX_FOUND, FoundKind, FoundOut, SearchQuery, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK
 from app.services.task_links import slug, slug_prefix
-from app.services.tasks.filters import select_newest, task_filter
+from app.services.tasks.filters import IS_RECENT, select_newest, task_filter
 from app.services.tasks.pages import PLAN_FOR_THESE_VALUES
 from app.services.tasks.text import escape_like
 from app.statements import Prepared
 
+# What the indexes of parts of texts know; others are looked for in the newest tasks of the project.
+_INDEXED = re.compile(r"[^\W_]{3}")
+_MOST_READ = 10_000
 _GITHUB = re.compile(r"https?://[^/]+/([^/]+/[^/]+)/pull/([0-9]{1,9})(?:[/?#].*)?", re.ASCII)
 
 
@@ -32,6 +35,8 @@ async def search(session: AsyncSession, caller: Principal, query: SearchQuery) -
     tasks = task_filter(caller, TaskListQuery(archived=Wanted.ALL, search=query.q))
     in_json = orjson.dumps(query.q).decode()[1:-1]
     values = {**tasks.values, "names": f"%{escape_like(in_json)}%"}
+    if _INDEXED.search(query.q) is None and (counter := await _COUNTER.first(session, values)):
+        values["oldest"] = counter[0] - _MOST_READ
     await session.execute(PLAN_FOR_THESE_VALUES)
     prefix = slug_prefix(caller.project.name)
     found = [_task(row, prefix) for row in await _tasks_statement(tasks.shape).all(session, values)]
@@ -40,6 +45,11 @@ async def search(session: AsyncSession, caller: Principal, query: SearchQuery) -
     if len(found) < query.limit:
         found += map(_artifact, await _ARTIFACTS.all(session, values))
     return found[: query.limit]
+
+
+_COUNTER = Prepared(
+    select(TaskCounter.next_number).where(TaskCounter.project_id == bindparam("visible_project_id"))
+)
 
 
 class _TaskRow(NamedTuple):
@@ -52,7 +62,7 @@ class _TaskRow(NamedTuple):
 
 @lru_cache(maxsize=2)  # with and without a number
 def _tasks_statement(shape: tuple[str, ...]) -> Prepared[_TaskRow]:
-    page = select_newest(shape, MAX_FOUND).subquery()
+    page = select_newest((*shape, "recent"), MAX_FOUND).subquery()
     return Prepared(
         select(*(getattr(Task, name) for name in _TaskRow._fields))
         .join(page, page.c.id == Task.id)
@@ -73,7 +83,7 @@ def _select_runs(result: Any) -> Select[Any]:
     return (
         select(Run.id, Run.task_id, Task.title.label("task_title"), result.label("result"))
         .join(Task, Task.id == Run.task_id)
-        .where(Run.project_id == bindparam("visible_project_id"), VISIBLE_TASK, ~Task.internal)
+        .where(Run.project_id == bindparam("visible_project_id"), VISIBLE_TASK, ~Task.internal, IS_RECENT)
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(literal_int(MAX_FOUND))
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import RunStatus
-from app.models import User
+from app.models import Project, TaskCounter, User
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind
 from tests.support.factories import make_project, make_run, make_task
@@ -194,6 +194,28 @@ async def test_characters_stand_for_themselves(
     # What stands between two names in the manifest.
     for between in ('"', '", "', "100_", "%%", "\\\\"):
         assert {row["title"] for row in await search(client, tasks_url, between)} <= {'say "hi"'}
+
+
+async def test_short_text_is_looked_for_in_the_newest_tasks_and_as_a_number(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    new_task: NewTask,
+    project: Project,
+    tasks_url: str,
+) -> None:
+    """No index knows it, and a project may have any number of tasks."""
+    old, new = await new_task(title="a zq 7", task_number=7), await new_task(title="a zq 8", task_number=8)
+    for task in (old, new):
+        await make_run(session, task=task, output={"pr_url": task.title}, artifacts=[file(task.title)])
+    await session.merge(TaskCounter(project_id=project.id, next_number=10_008))
+    await session.flush()
+    for q, found in (("zq", [new]), ("a zq", [new]), ("__", []), ("7", [old]), ("zq 7", [])):
+        rows = await search(client, tasks_url, q)
+        assert {row["task_id"] for row in rows} == {str(task.id) for task in found}, q
+    for task in (old, new):
+        task.title = "a zqzq"
+    await session.flush()
+    assert [row["task_id"] for row in await search(client, tasks_url, "zqz")] == [str(new.id), str(old.id)]
 
 
 async def test_bad_queries(client: httpx.AsyncClient, tasks_url: str) -> None:
