@@ -34,6 +34,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.ids import new_hex_id
 from app.outages import Outage
+from app.schemas.staged_artifacts import PresignedPost
 
 _SERVICE = "s3"
 
@@ -145,14 +146,6 @@ class ListedObject:
     key: str
     size: int
     modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SignedForm:
-    """A form to upload a file to one key, until it expires: POST `fields` unchanged, then the file, to `url`."""
-
-    url: str
-    fields: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,17 +422,17 @@ class ObjectStore:
             )
         return url
 
-    async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
+    async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> PresignedPost:
         """Return a form with which a client can upload an object, and replace it until the form expires."""
         clients = await self.clients()
         with failures(f"sign a form for {key}"):
-            form = await clients.public.generate_presigned_post(
+            form: PresignedPost = await clients.public.generate_presigned_post(
                 self.bucket,
                 key,
                 Conditions=[["content-length-range", 0, max_bytes]],
                 ExpiresIn=int(lifetime.total_seconds()),
             )
-        return SignedForm(url=form["url"], fields=form["fields"])
+        return form
 
     async def check(self) -> None:
         """Check that the bucket responds."""

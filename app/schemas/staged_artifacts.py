@@ -47,9 +47,7 @@ class ArtifactItems(Items):
         return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
 
 
-class ArtifactOut(TypedDict):
-    """A stored file, as it is shown while it waits for the next run of its task."""
-
+class _FileOut(TypedDict):
     id: Annotated[str, doc("Id of the artifact: 32 hexadecimal digits.", "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d")]
     name: Annotated[str, doc("Name of the file.", "changes.patch")]
     type: Annotated[str, doc("Role of the file in the run.", "output")]
@@ -63,6 +61,11 @@ class ArtifactOut(TypedDict):
             "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
         ),
     ]
+
+
+class ArtifactOut(_FileOut):
+    """A stored file, as it is shown while it waits for the next run of its task."""
+
     uploaded_at: Annotated[
         str,
         Field(
@@ -131,18 +134,9 @@ class PresignedPost(TypedDict):
     ]
 
 
-class PreparedOut(TypedDict):
+class PreparedOut(_FileOut):
     """A prepared upload of one file: the file's id and description, and the signed HTML form that uploads it."""
 
-    id: Annotated[str, Field(examples=["9c1f2e3d4b5a69788796a5b4c3d2e1f0"])]
-    name: Annotated[str, Field(examples=["screenshot.png"])]
-    type: Annotated[str, Field(examples=["user_attachment"])]
-    source: Annotated[str, Field(examples=[""])]
-    size: Annotated[int, Field(examples=[48213])]
-    content_type: Annotated[str, Field(examples=["image/png"])]
-    storage_path: Annotated[
-        str, Field(examples=["tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png"])
-    ]
     expires_in: Annotated[int, doc("Seconds for which the form is valid.", 3600)]
     presigned_post: PresignedPost
 

@@ -1,16 +1,18 @@
 """Routes of the files of a run (contract 6.4)."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
 from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
-from app.services.artifacts import manifest as run_artifacts
+from app.services.artifacts.manifest import RunFiles
+from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import ArtifactId, RunId, TaskId
+from app.web.dependencies import ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json, StoredFile
 from app.web.unit_route import UnitRoute
@@ -40,6 +42,11 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _files(call: Call, task_id: UUID, run_id: UUID) -> RunFiles:
+    run = RunRef(call.caller.project.id, task_id, run_id)
+    return RunFiles(call.session, call.caller, run, call.process.store)
+
+
 @router.post(
     "",
     operation_id="tasks_runs_artifacts_create",
@@ -53,10 +60,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
 
     For larger files, use `prepare_upload`.
     """
-    manifest = await run_artifacts.add_inline(
-        call.session, call.caller, task_id, run_id, body, store=call.process.store
-    )
-    return Json({"artifacts": manifest})
+    return Json({"artifacts": await _files(call, task_id, run_id).add_inline(body)})
 
 
 @router.post(
@@ -69,10 +73,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour."""
-    prepared = await run_artifacts.prepare_uploads(
-        call.session, call.caller, task_id, run_id, body, store=call.process.store
-    )
-    return Json({"artifacts": prepared})
+    return Json({"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)})
 
 
 @router.post(
@@ -88,10 +89,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
 
     If the request is repeated, no file is added twice.
     """
-    finished = await run_artifacts.finalize_uploads(
-        call.session, call.caller, task_id, run_id, body, store=call.process.store
-    )
-    return Json({"artifacts": finished})
+    return Json({"artifacts": await _files(call, task_id, run_id).finalize_uploads(body)})
 
 
 @router.post(
@@ -104,10 +102,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
     """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
-    signed = await run_artifacts.presign_download(
-        call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
-    )
-    return Json(signed)
+    return Json(await _files(call, task_id, run_id).presign_download(body.storage_path))
 
 
 @router.post(
@@ -123,7 +118,7 @@ async def download(
     request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
-    file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, body.storage_path)
+    file = await _files(call, task_id, run_id).find_download(body.storage_path)
     return StoredFile(request, call.process.store, file)
 
 
@@ -140,7 +135,7 @@ async def download_by_query(
     request: Request, call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
-    file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, query.storage_path)
+    file = await _files(call, task_id, run_id).find_download(query.storage_path)
     return StoredFile(request, call.process.store, file)
 
 
@@ -159,9 +154,7 @@ async def download_by_query(
 )
 async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifact_id: ArtifactId) -> Response:
     """Redirect to a file of the run in object storage. Dismissed files can be downloaded too."""
-    location = await run_artifacts.sign_artifact(
-        call.session, call.caller, task_id, run_id, artifact_id, store=call.process.store
-    )
+    location = await _files(call, task_id, run_id).sign_download(artifact_id)
     return Response(status_code=302, headers={"Location": location, "Cache-Control": "no-store"})
 
 
@@ -178,5 +171,4 @@ async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: R
 
     Nothing is deleted. A file that is dismissed again keeps its `dismissed_at`.
     """
-    manifest = await run_artifacts.dismiss_artifacts(call.session, call.caller, task_id, run_id, body)
-    return Json({"artifacts": manifest})
+    return Json({"artifacts": await _files(call, task_id, run_id).dismiss(body)})

@@ -8,12 +8,10 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Literal
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, ObjectStore
@@ -62,170 +60,161 @@ class DownloadableFile:
     disposition: str
 
 
-async def prepare_uploads(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    body: PrepareIn,
-    *,
-    store: ObjectStore,
-) -> list[PreparedOut]:
-    """Return a signed upload form for each file that a client wants to upload to a run. Raises StateRefused."""
-    artifact_uploads.require_sizes(body.artifacts)
-    await _manifest(session, caller, task_id, run_id)
-    await release(session)
-    folder = RunRef(caller.project.id, task_id, run_id).artifacts
-    return await artifact_uploads.prepare_uploads(store, body.artifacts, folder)
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of a run, for a caller. Each method raises NotFound unless the caller sees the run."""
 
+    session: AsyncSession
+    caller: Principal
+    run: RunRef
+    store: ObjectStore
 
-async def finalize_uploads(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    body: FinalizeIn,
-    *,
-    store: ObjectStore,
-) -> list[RunArtifactOut]:
-    """Check files that a client has uploaded, and add all or none of them to the run's manifest; return their entries.
+    async def prepare_uploads(self, body: PrepareIn) -> list[PreparedOut]:
+        """Return a signed upload form for each file that a client wants to upload. Raises StateRefused."""
+        artifact_uploads.require_sizes(body.artifacts)
+        await self._read()
+        await release(self.session)
+        return await artifact_uploads.prepare_uploads(self.store, body.artifacts, self.run.artifacts)
 
-    For a file that is in the manifest already, only its size is updated. Raises ObjectStoreUnavailable, StateRefused.
-    """
-    known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
-    await release(session)
-    folder = RunRef(caller.project.id, task_id, run_id).artifacts
-    uploads = await artifact_uploads.measure_uploads(store, body.artifacts, folder, claimed=known)
-    paths = [upload.item.storage_path for upload in uploads]
-    await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, caller.project.id))
-    now = utcnow()
-    entries: list[ManifestEntry] = [
-        {**upload.entry(now), "uploaded_by": "user", "uploaded_by_user_id": caller.user_id}  # type: ignore[typeddict-item] # it has no keys of its own
-        for upload in uploads
-    ]
-    manifest = await _enter(session, caller, task_id, run_id, entries)
-    stored = {entry["storage_path"]: entry for entry in manifest}
-    return artifacts_out(RunRef(caller.project.id, task_id, run_id), [stored[path] for path in paths])
+    async def finalize_uploads(self, body: FinalizeIn) -> list[RunArtifactOut]:
+        """Check files that a client has uploaded, and add all or none of them to the manifest; return their entries.
 
-
-async def add_inline(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    body: InlineIn,
-    *,
-    store: ObjectStore,
-) -> list[RunArtifactOut]:
-    """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest."""
-    contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
-    await _manifest(session, caller, task_id, run_id)
-    await release(session)
-    ref = RunRef(caller.project.id, task_id, run_id)
-    entries = [
-        await store_run_artifact(
-            store,
-            ref,
-            NewArtifact(item.name, content, item.content_type or "", item.type, item.source, caller.user_id),
+        For a file that is in the manifest already, only its size is updated. Raises ObjectStoreUnavailable,
+        StateRefused.
+        """
+        known = {entry["storage_path"] for entry in await self._read()}
+        await release(self.session)
+        uploads = await artifact_uploads.measure_uploads(
+            self.store, body.artifacts, self.run.artifacts, claimed=known
         )
-        for item, content in zip(body.artifacts, contents, strict=True)
-    ]
-    return artifacts_out(ref, await _enter(session, caller, task_id, run_id, entries))
+        paths = [upload.item.storage_path for upload in uploads]
+        await artifact_uploads.tag_objects(self.store, paths, tags(KEPT_DAYS, self.run.project_id))
+        now = utcnow()
+        entries: list[ManifestEntry] = [
+            {**upload.entry(now), "uploaded_by": "user", "uploaded_by_user_id": self.caller.user_id}  # type: ignore[typeddict-item] # it has no keys of its own
+            for upload in uploads
+        ]
+        stored = {entry["storage_path"]: entry for entry in await self._enter(entries)}
+        return artifacts_out(self.run, [stored[path] for path in paths])
+
+    async def add_inline(self, body: InlineIn) -> list[RunArtifactOut]:
+        """Store the files in a request, and add all or none of them to the manifest; return the whole manifest."""
+        contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
+        await self._read()
+        await release(self.session)
+        user_id = self.caller.user_id
+        entries = [
+            await store_run_artifact(
+                self.store,
+                self.run,
+                NewArtifact(item.name, content, item.content_type or "", item.type, item.source, user_id),
+            )
+            for item, content in zip(body.artifacts, contents, strict=True)
+        ]
+        return artifacts_out(self.run, await self._enter(entries))
+
+    async def presign_download(self, storage_path: str) -> SignedUrlOut:
+        """Return a signed URL to download the file. For an hour, the URL works without an API key."""
+        entry = _find(await self._read(), "storage_path", storage_path)
+        if entry is None:
+            raise ArtifactNotFound
+        return {"url": await self._sign(entry), "expires_in": int(DOWNLOAD_LIFETIME.total_seconds())}
+
+    async def sign_download(self, artifact_id: str) -> str:
+        """Return a signed URL to download the file, dismissed or not, as `presign_download` does."""
+        entry = _find(await self._read(), "id", artifact_id)
+        if entry is None:
+            raise NotFound
+        return await self._sign(entry)
+
+    async def _sign(self, entry: ManifestEntry) -> str:
+        await release(self.session)
+        file = _downloadable(entry)
+        return await self.store.signed_download(
+            file.storage_path,
+            disposition=file.disposition,
+            content_type=file.content_type,
+            lifetime=DOWNLOAD_LIFETIME,
+        )
+
+    async def dismiss(self, body: DismissIn) -> list[RunArtifactOut]:
+        """Mark files as dismissed, or unmark them, all or none; return the whole manifest. Nothing is deleted.
+
+        A file that is dismissed again keeps the time of the first request.
+        """
+        manifest = await self._read(lock=True)
+        ids = set(body.artifact_ids)
+        if not ids <= {entry.get("id") for entry in manifest}:
+            raise ArtifactNotFound
+        changed = [
+            _dismissed(entry, is_dismissed=body.dismissed) if entry.get("id") in ids else entry
+            for entry in manifest
+        ]
+        await self._write(manifest, changed)
+        return artifacts_out(self.run, changed)
+
+    async def find_download(self, storage_path: str) -> DownloadableFile:
+        """Return the file with this storage path for download, from the run or one that it resumes (contract 9.2)."""
+        await self._read()
+        chain = resume_chain(self.run.task_id, self.run.run_id, Run.artifacts)
+        entry = manifest_entry(chain.c.artifacts)
+        statement = (
+            select(entry)
+            .select_from(chain)
+            .where(entry["storage_path"].astext == storage_path)
+            .order_by(chain.c.depth)
+            .limit(1)
+        )
+        found: ManifestEntry | None = await self.session.scalar(statement)
+        if found is None:
+            raise ArtifactNotFound
+        return _downloadable(found)
+
+    async def _read(self, *, lock: bool = False) -> list[ManifestEntry]:
+        visible = visible_run(self.caller, self.run.task_id, self.run.run_id)
+        statement = select(Run.artifacts).join(Task, Task.id == Run.task_id).where(visible)
+        if lock:
+            statement = statement.with_for_update(of=Run, key_share=True)
+        manifest: list[ManifestEntry] | None = await self.session.scalar(statement)
+        if manifest is None:
+            raise NotFound
+        return manifest
+
+    async def _enter(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
+        manifest = await self._read(lock=True)
+        known = {entry["storage_path"]: entry for entry in manifest}
+        merged = known.copy()
+        for entry in entries:
+            path = entry["storage_path"]
+            merged[path] = {**known[path], "size": entry["size"]} if path in known else entry
+        if len(merged) > max(_MAX_ARTIFACTS, len(manifest)):
+            raise StateRefused(f"A run has at most {_MAX_ARTIFACTS} artifacts")
+        result = list(merged.values())
+        await self._write(manifest, result)
+        await record_artifacts(
+            self.session, self.run.run_id, [entry for path, entry in merged.items() if path not in known]
+        )
+        return result
+
+    async def _write(self, before: Sequence[ManifestEntry], after: Sequence[ManifestEntry]) -> None:
+        if before != after:
+            changed = update(Run).where(Run.id == self.run.run_id)
+            await self.session.execute(changed.values(artifacts=after, updated_at=utcnow()))
 
 
-async def presign_download(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    storage_path: str,
-    *,
-    store: ObjectStore,
-) -> SignedUrlOut:
-    """Return a signed URL to download one of the run's files. For an hour, the URL works without an API key."""
-    manifest = await _manifest(session, caller, task_id, run_id)
-    entry = next((entry for entry in manifest if entry["storage_path"] == storage_path), None)
-    if entry is None:
-        raise ArtifactNotFound
-    await release(session)
-    return {"url": await _sign(store, entry), "expires_in": int(DOWNLOAD_LIFETIME.total_seconds())}
+def _find(
+    manifest: Sequence[ManifestEntry], key: Literal["id", "storage_path"], value: str
+) -> ManifestEntry | None:
+    return next((entry for entry in manifest if entry.get(key) == value), None)
 
 
-async def sign_artifact(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    artifact_id: str,
-    *,
-    store: ObjectStore,
-) -> str:
-    """Return a new signed URL to download one of the run's files, dismissed or not, as `presign_download` does."""
-    manifest = await _manifest(session, caller, task_id, run_id)
-    entry = next((entry for entry in manifest if entry["id"] == artifact_id), None)
-    if entry is None:
-        raise NotFound
-    await release(session)
-    return await _sign(store, entry)
-
-
-async def _sign(store: ObjectStore, entry: ManifestEntry) -> str:
-    file = _downloadable(entry)
-    return await store.signed_download(
-        file.storage_path,
-        disposition=file.disposition,
-        content_type=file.content_type,
-        lifetime=DOWNLOAD_LIFETIME,
-    )
-
-
-async def dismiss_artifacts(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, body: DismissIn
-) -> list[RunArtifactOut]:
-    """Mark files of a run as dismissed, or unmark them, all or none; return the whole manifest. Nothing is deleted.
-
-    A file that is dismissed again keeps the time of the first request.
-    """
-    manifest = await _lock_manifest(session, caller, task_id, run_id)
-    ids = set(body.artifact_ids)
-    if not ids <= {entry["id"] for entry in manifest}:
-        raise ArtifactNotFound
-    now = utcnow()
-    changed = [
-        _dismissed(entry, now if body.dismissed else None) if entry["id"] in ids else entry
-        for entry in manifest
-    ]
-    await _write_manifest(session, run_id, manifest, changed)
-    return artifacts_out(RunRef(caller.project.id, task_id, run_id), changed)
-
-
-def _dismissed(entry: ManifestEntry, at: datetime | None) -> ManifestEntry:
+def _dismissed(entry: ManifestEntry, *, is_dismissed: bool) -> ManifestEntry:
     entry = entry.copy()
-    if at is None:
-        entry.pop("dismissed_at", None)
+    if is_dismissed:
+        entry.setdefault("dismissed_at", utcnow().isoformat())
     else:
-        entry.setdefault("dismissed_at", at.isoformat())
+        entry.pop("dismissed_at", None)
     return entry
-
-
-async def find_download(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
-) -> DownloadableFile:
-    """Return the file with this storage path for download, from the run or one that it resumes (contract 9.2)."""
-    await _manifest(session, caller, task_id, run_id)
-    chain = resume_chain(task_id, run_id, Run.artifacts)
-    entry = manifest_entry(chain.c.artifacts)
-    statement = (
-        select(entry)
-        .select_from(chain)
-        .where(entry["storage_path"].astext == storage_path)
-        .order_by(chain.c.depth)
-        .limit(1)
-    )
-    found: ManifestEntry | None = await session.scalar(statement)
-    if found is None:
-        raise ArtifactNotFound
-    return _downloadable(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,55 +275,3 @@ def _downloadable(entry: ManifestEntry) -> DownloadableFile:
         content_type=content_type,
         disposition=content_disposition(entry["name"], content_type),
     )
-
-
-def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[Any]:
-    return (
-        select(Run.artifacts).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
-    )
-
-
-async def _manifest(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
-) -> list[ManifestEntry]:
-    return _require(await session.scalar(_visible_manifest(caller, task_id, run_id)))
-
-
-async def _lock_manifest(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
-) -> list[ManifestEntry]:
-    locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
-    return _require(await session.scalar(locked))
-
-
-async def _enter(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ManifestEntry]
-) -> list[ManifestEntry]:
-    manifest = await _lock_manifest(session, caller, task_id, run_id)
-    merged = {entry["storage_path"]: entry for entry in manifest}
-    for entry in entries:
-        known = merged.get(entry["storage_path"])
-        merged[entry["storage_path"]] = {**known, "size": entry["size"]} if known else entry
-    if len(merged) > max(_MAX_ARTIFACTS, len(manifest)):
-        raise StateRefused(f"A run has at most {_MAX_ARTIFACTS} artifacts")
-    result = list(merged.values())
-    if await _write_manifest(session, run_id, manifest, result):
-        known_paths = {entry["storage_path"] for entry in manifest}
-        added = [entry for entry in result if entry["storage_path"] not in known_paths]
-        await record_artifacts(session, run_id, added)
-    return result
-
-
-async def _write_manifest(
-    session: AsyncSession, run_id: UUID, before: Sequence[ManifestEntry], after: Sequence[ManifestEntry]
-) -> bool:
-    if before == after:
-        return False
-    await session.execute(update(Run).where(Run.id == run_id).values(artifacts=after, updated_at=utcnow()))
-    return True
-
-
-def _require(manifest: list[ManifestEntry] | None) -> list[ManifestEntry]:
-    if manifest is None:
-        raise NotFound
-    return manifest

@@ -10,7 +10,7 @@ between: finalising refuses uploads of that age (services/artifacts/uploads.py).
 sweeps.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -67,13 +67,11 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The facts in the database about the tasks that the files of one page belong to."""
+    """The facts in the database about the files of one page, and about the tasks that they belong to."""
 
-    tasks: dict[UUID, datetime | None]  # time of deletion
-    live: frozenset[UUID]  # tasks with a run that is not over
-    waiting: frozenset[str]  # staged and not expired
-    expired: frozenset[str]
-    attached: frozenset[str]
+    gone: Collection[UUID]  # tasks that were deleted long ago, without a run that is not over
+    staged: Mapping[str, datetime]  # until when the file waits for a run
+    attached: Collection[str]
 
 
 async def write_lifecycle(bucket: ObjectStore) -> None:
@@ -130,41 +128,32 @@ async def _expire_entries(sessions: SessionFactory, *, dry_run: bool) -> int:
 
 async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     owners = {owner[1] for listed in page if (owner := owner_of_key(listed.key)) is not None}
-    tasks = await rows_of(session, select(Task.id, Task.deleted, Task.deleted_at).where(Task.id.in_(owners)))
-    live = await session.scalars(
-        select(Run.task_id).where(Run.task_id.in_(owners), Run.status.not_in(TERMINAL_STATUSES))
+    live = select(Run.id).where(Run.task_id == Task.id, Run.status.not_in(TERMINAL_STATUSES)).exists()
+    gone = select(Task.id).where(
+        Task.id.in_(owners), Task.deleted, Task.deleted_at <= utcnow() - DELETED_LIFETIME, ~live
     )
-    staged = await rows_of(
-        session,
-        select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
-            StagedArtifact.task_id.in_(owners)
-        ),
+    staged = select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
+        StagedArtifact.task_id.in_(owners)
     )
     entry = manifest_entry(Run.artifacts)
-    attached = await session.scalars(
-        select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
-    )
-    now = utcnow()
+    attached = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
     return _Known(
-        tasks={id_: (deleted_at or now) if is_deleted else None for id_, is_deleted, deleted_at in tasks},
-        live=frozenset(live),
-        waiting=frozenset(path for path, expires_at in staged if expires_at > now),
-        expired=frozenset(path for path, expires_at in staged if expires_at <= now),
-        attached=frozenset(attached),
+        gone=frozenset(await session.scalars(gone)),
+        staged=dict(await rows_of(session, staged)),
+        attached=frozenset(await session.scalars(attached)),
     )
 
 
 def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
     owner = owner_of_key(listed.key)
     assert owner is not None
-    task_id, now = owner[1], utcnow()
-    deleted_at = known.tasks.get(task_id)
-    if deleted_at is not None and deleted_at <= now - DELETED_LIFETIME and task_id not in known.live:
+    now = utcnow()
+    if owner[1] in known.gone:
         return SweptObject(listed.key, listed.size, Reason.DELETED)
-    if listed.key in known.attached or listed.key in known.waiting:
+    expires_at = known.staged.get(listed.key)
+    is_waiting = expires_at is not None and expires_at > now
+    # A young one may be finalised in a moment.
+    if is_waiting or listed.key in known.attached or listed.modified_at > now - UNCLAIMED_LIFETIME:
         return None
-    if listed.modified_at > now - UNCLAIMED_LIFETIME:
-        # It may be finalised in a moment.
-        return None
-    reason = Reason.EXPIRED if listed.key in known.expired else Reason.UNCLAIMED
+    reason = Reason.UNCLAIMED if expires_at is None else Reason.EXPIRED
     return SweptObject(listed.key, listed.size, reason)

@@ -3,10 +3,10 @@
 import asyncio
 import mimetypes
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import structlog
@@ -20,13 +20,19 @@ from app.clients.object_store import (
     ObjectMissing,
     ObjectStore,
     ObjectStoreUnavailable,
-    SignedForm,
 )
 from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
-from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut, FinalizeItem, PreparedOut, PrepareItem
+from app.schemas.staged_artifacts import (
+    MAX_BYTES,
+    ArtifactOut,
+    FinalizeItem,
+    PreparedOut,
+    PrepareItem,
+    PresignedPost,
+)
 from app.services.storage_keys import ArtifactFolder, safe_name
 
 # Parallel calls of one request to the store.
@@ -37,6 +43,8 @@ _MARGIN = timedelta(hours=1)
 _TAG_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 
 _MAX_PDF_BYTES = 10 * 1024 * 1024
@@ -153,7 +161,6 @@ async def prepare_uploads(
 async def _prepare(store: ObjectStore, item: PrepareItem, folder: ArtifactFolder) -> PreparedOut:
     artifact_id = new_hex_id()
     key = folder.key(artifact_id, item.name)
-    form = await _sign(store, key, item.size + FORM_OVERHEAD)
     return {
         "id": artifact_id,
         "name": safe_name(item.name),
@@ -163,11 +170,11 @@ async def _prepare(store: ObjectStore, item: PrepareItem, folder: ArtifactFolder
         "content_type": item.content_type or "",
         "storage_path": key,
         "expires_in": int(FORM_LIFETIME.total_seconds()),
-        "presigned_post": {"url": form.url, "fields": form.fields},
+        "presigned_post": await _sign(store, key, item.size + FORM_OVERHEAD),
     }
 
 
-async def _sign(store: ObjectStore, key: str, max_bytes: int) -> SignedForm:
+async def _sign(store: ObjectStore, key: str, max_bytes: int) -> PresignedPost:
     try:
         return await store.signed_form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
     except ObjectStoreUnavailable as error:
@@ -189,7 +196,7 @@ async def measure_uploads(
         if not folder.holds(item.storage_path, item.id):
             break
         asked.append(item)
-    found = await _heads(store, [item.storage_path for item in asked])
+    found = await _for_each((item.storage_path for item in asked), store.head)
     uploads = [
         _measure(item, info, is_claimed=item.storage_path in claimed)
         for item, info in zip(asked, found, strict=True)
@@ -213,35 +220,33 @@ def _measure(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -
     return Upload(item, info.size, content_type[:255])
 
 
-async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | None]:
-    places = asyncio.Semaphore(PARALLEL_CALLS)
-
-    async def head(key: str) -> ObjectInfo | None:
-        async with places:
-            return await store.head(key)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            heads = [group.create_task(head(key)) for key in keys]
-    except ExceptionGroup as failures:
-        # The first failure cancels the other calls: an outage costs one time limit, not one per file.
-        raise failures.exceptions[0] from None
-    return [head.result() for head in heads]
-
-
 async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
     """Set `tags` on the objects with these keys in the object store. Failures are only logged."""
-    places = asyncio.Semaphore(PARALLEL_CALLS)
 
-    async def one(key: str) -> None:
-        async with places:
-            try:
-                await store.tag(key, tags)
-            except (ObjectMissing, ObjectStoreUnavailable) as error:
-                log.warning("artifact.not_tagged", key=key, error=repr(error))
+    async def tag(key: str) -> None:
+        try:
+            await store.tag(key, tags)
+        except (ObjectMissing, ObjectStoreUnavailable) as error:
+            log.warning("artifact.not_tagged", key=key, error=repr(error))
 
     try:
         async with asyncio.timeout(_TAG_SECONDS):
-            await asyncio.gather(*(one(key) for key in dict.fromkeys(keys)))
+            await _for_each(dict.fromkeys(keys), tag)
     except TimeoutError:
         log.warning("artifact.not_tagged", error="no answer in time")
+
+
+async def _for_each(keys: Iterable[str], call: Callable[[str], Awaitable[_Answer]]) -> list[_Answer]:
+    places = asyncio.Semaphore(PARALLEL_CALLS)
+
+    async def one(key: str) -> _Answer:
+        async with places:
+            return await call(key)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(one(key)) for key in keys]
+    except ExceptionGroup as failures:
+        # The first failure cancels the other calls: an outage costs one time limit, not one per file.
+        raise failures.exceptions[0] from None
+    return [call.result() for call in calls]

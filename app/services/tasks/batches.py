@@ -42,10 +42,12 @@ from app.statements import Prepared
 async def change_tasks(session: AsyncSession, caller: Principal, body: BatchIn) -> BatchOut:
     """Do what `body` asks with each of its tasks; the others are not affected by one that cannot be found."""
     if body.action is BatchAction.DELETE:
-        deleted = await _delete(session, caller, body.ids)
-        results = dict.fromkeys(deleted, BatchResult.CHANGED)
+        results = dict.fromkeys(await _delete(session, caller, body.ids), BatchResult.CHANGED)
     else:
-        results = await _set_archived(session, caller, body.ids, archived=body.action is BatchAction.ARCHIVE)
+        values = {"ids": body.ids, "archived": body.action is BatchAction.ARCHIVE, "now": utcnow()}
+        found = await _SET_ARCHIVED.all(session, values | visibility(caller))
+        await publish_recorded(session, [row.recorded for row in found])
+        results = {row.id: BatchResult.CHANGED if row.recorded else BatchResult.UNCHANGED for row in found}
     return {
         "results": [
             {"id": task_id, "result": results.get(task_id, BatchResult.NOT_FOUND)}
@@ -63,15 +65,6 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 class _Found(NamedTuple):
     id: UUID
     recorded: Recorded | None
-
-
-async def _set_archived(
-    session: AsyncSession, caller: Principal, ids: Collection[UUID], *, archived: bool
-) -> dict[UUID, BatchResult]:
-    values = {"ids": ids, "archived": archived, "now": utcnow(), **visibility(caller)}
-    found = await _SET_ARCHIVED.all(session, values)
-    await publish_recorded(session, [row.recorded for row in found])
-    return {row.id: BatchResult.CHANGED if row.recorded else BatchResult.UNCHANGED for row in found}
 
 
 async def _delete(session: AsyncSession, caller: Principal, ids: Collection[UUID]) -> Collection[UUID]:

@@ -188,8 +188,7 @@ _MOST = 500
 
 async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
     """Return the people who look at tasks that the caller sees: at most 500 pairs of a task and a user."""
-    now: datetime = utcnow()
-    rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})
+    rows = await _VIEWERS.all(session, {"now": utcnow(), **visibility(caller)})
     return {"results": [{"task": row.task_id, "user": user_basic(row.creator)} for row in rows]}
 
 
@@ -198,23 +197,18 @@ class _Viewer(NamedTuple):
     creator: Creator
 
 
-_LOOKING = (
-    select(Presence.task_id, Presence.user_id, func.max(Presence.expires_at).label("until"))
+_VIEWERS = Prepared(
+    select(Presence.task_id, *CREATOR_COLUMNS)
     .join(Task, Task.id == Presence.task_id)
+    .join(User, User.id == Presence.user_id)
     .join(
         Membership, (Membership.project_id == Presence.project_id) & (Membership.user_id == Presence.user_id)
     )
     .where(
         Presence.expires_at > bindparam("now", type_=DateTime(timezone=True)), Presence.focused, VISIBLE_TASK
     )
-    .group_by(Presence.task_id, Presence.user_id)
-    .order_by(func.max(Presence.expires_at).desc(), Presence.task_id, Presence.user_id)
-    .limit(_MOST)
-    .subquery()
-)
-_VIEWERS = Prepared(
-    select(_LOOKING.c.task_id, *CREATOR_COLUMNS)
-    .join(User, User.id == _LOOKING.c.user_id)
-    .order_by(_LOOKING.c.until.desc(), _LOOKING.c.task_id, _LOOKING.c.user_id),
+    .group_by(Presence.task_id, User.id)
+    .order_by(func.max(Presence.expires_at).desc(), Presence.task_id, User.id)
+    .limit(_MOST),
     _Viewer,
 )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
@@ -38,7 +39,6 @@ from app.services.views.tags import (
     digest_of,
     find_held,
     row_version,
-    select_digest,
 )
 from app.statements import Prepared
 
@@ -114,14 +114,21 @@ def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
     return cast(func.row(run.id, written), Text)
 
 
-def versions(version: ColumnElement[str], of: Any, run: Any, order: str = "created_at") -> ColumnElement[str]:
-    """Return the SQL expression for the versions of rows `of`, latest `order` first, each with its run's place."""
-    placed = func.concat(version, literal_column("'/'"), position(run))
-    return select_digest(placed, getattr(of, order).desc(), of.id.desc())
+def select_digest(
+    version: ColumnElement[str], of: Any, run: Any, order: str = "created_at"
+) -> ColumnElement[str]:
+    """Return the SQL expression for the `digest_of` of rows `of`, latest `order` first, each `placed` by its run."""
+    line_break, place, nothing, encoding, digits = (
+        literal_column(text, Text) for text in ("E'\\n'", "'/'", "''", "'UTF8'", "'hex'")
+    )
+    newest_first = (getattr(of, order).desc(), of.id.desc())
+    each = func.concat(version, place, position(run))
+    joined = func.coalesce(func.string_agg(each, aggregate_order_by(line_break, *newest_first)), nothing)
+    return func.encode(func.sha256(func.convert_to(joined, encoding)), digits, type_=Text)
 
 
 def placed(version: str, run: RunRow | None) -> str:
-    """Return the version of a row with its run's place in the queue, as `versions` has it.
+    """Return the version of a row with its run's place in the queue, as `select_digest` has it.
 
     The row itself comes without: a statement must not count a long queue twice.
     """
@@ -164,7 +171,7 @@ _RUN = Prepared(
     _VersionedRun,
 )
 _RUN_VERSION = Prepared(
-    select(literal_int(1), versions(run_version(), Run, Run))
+    select(literal_int(1), select_digest(run_version(), Run, Run))
     .join(Task, Task.id == Run.task_id)
     .where(VISIBLE_RUN)
     .group_by(Run.id)
@@ -216,7 +223,7 @@ _PAGE = Prepared(
 _PAGE_VERSIONS: Prepared[tuple[int, str]] = Prepared(
     select(
         select(func.count()).where(Run.task_id == Task.id).scalar_subquery(),
-        select(versions(run_version(), Run, Run)).where(Run.id.in_(_NEWEST)).scalar_subquery(),
+        select(select_digest(run_version(), Run, Run)).where(Run.id.in_(_NEWEST)).scalar_subquery(),
     ).where(Task.id == bindparam("task_id"), VISIBLE_TASK)
 )
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, literal_column
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Text, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
@@ -61,12 +60,3 @@ def row_version(table: str) -> ColumnElement[str]:
 def digest_of(versions: Iterable[str]) -> str:
     """Return the digest of the versions of the rows of an answer, in their order."""
     return hashlib.sha256("\n".join(versions).encode()).hexdigest()
-
-
-def select_digest(version: ColumnElement[str], *newest_first: Any) -> ColumnElement[str]:
-    """Return the SQL expression for the `digest_of` of the versions of rows in this order."""
-    line_break, nothing, encoding, digits = (
-        literal_column(text, Text) for text in ("E'\\n'", "''", "'UTF8'", "'hex'")
-    )
-    joined = func.coalesce(func.string_agg(version, aggregate_order_by(line_break, *newest_first)), nothing)
-    return func.encode(func.sha256(func.convert_to(joined, encoding)), digits, type_=Text)

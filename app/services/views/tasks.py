@@ -20,8 +20,8 @@ from app.services.views.runs import (
     run_columns,
     run_out,
     run_version,
+    select_digest,
     text_bytes,
-    versions,
     within_page,
 )
 from app.services.views.tags import row_version
@@ -88,7 +88,7 @@ def select_versioned_tasks() -> Select[Any]:
 
 def select_versions(tasks: Select[Any], order: str, *before: ColumnElement[Any]) -> Select[Any]:
     """Return the SELECT of the columns `before` and of the versions of a `select_tasks`, latest `order` first."""
-    return tasks.with_only_columns(*before, versions(TASK_VERSION, Task, _LatestRun, order))
+    return tasks.with_only_columns(*before, select_digest(TASK_VERSION, Task, _LatestRun, order))
 
 
 def tasks_within_page(rows: Select[Any], order: str) -> Select[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
@@ -419,6 +420,19 @@ class TestDismiss:
             body = {"artifact_ids": [own["id"], unknown]}
             assert_no_artifact(await client.post(f"{url}/dismiss", json=body))
         assert (await client.get(url.removesuffix("/artifacts"))).json()["artifacts"] == [own]
+
+    async def test_entry_without_an_id_is_in_nobodys_way(
+        self, client: httpx.AsyncClient, session: AsyncSession, url: str
+    ) -> None:
+        """A worker's or client's damage: such a run is shown with what it has."""
+        own = await add(client, url)
+        damaged = func.jsonb_build_array(func.jsonb_build_object("name", "without id"))
+        await session.execute(update(Run).values(artifacts=damaged.op("||")(Run.artifacts)))
+        answer = await client.post(f"{url}/dismiss", json={"artifact_ids": [own["id"]]})
+        assert [entry["dismissed_at"] is None for entry in answer.json()["artifacts"]] == [True, False]
+        assert (await client.get(f"{url}/{own['id']}/download")).status_code == 302
+        assert (await client.post(f"{url}/presign", json=path_of(own))).status_code == 200
+        assert_not_found(await client.get(f"{url}/{new_id()}/download"))
 
     async def test_wrong_body_is_refused_before_the_run_is_looked_up(
         self, client: httpx.AsyncClient, task_url: str
