@@ -66,7 +66,7 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
         process = await starting
     except OSError:
         return
-    _kill(process, in_session=in_session)
+    kill(process, in_session=in_session)
     if process.stdin is not None:
         process.stdin.close()
     await wait_for_end(process)
@@ -74,7 +74,7 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 async def end_session(process: Process) -> None:
     """Kill a program that leads a session, and the session; wait for its end, up to 30 s. Its output is dropped."""
-    _kill(process, in_session=True)
+    kill(process, in_session=True)
     await _end(process)
 
 
@@ -90,12 +90,13 @@ async def wait_for_end(process: Process) -> int:
     return await _end(process)
 
 
-def _kill(process: Process, *, in_session: bool) -> None:
+def kill(process: Process, *, in_session: bool = False) -> None:
+    """Send SIGKILL to a program. `Process.kill` may take the exit status of one that ends, and asyncio misses it."""
     with suppress(ProcessLookupError):
         if in_session:
             os.killpg(process.pid, signal.SIGKILL)  # also the other processes of a leader that has ended
         elif process.returncode is None:
-            process.kill()
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def _end(process: Process) -> int:

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from app.processes.spawning import end_session, spawn, wait_for_end
+from app.processes.spawning import end_session, kill, spawn, wait_for_end
 from tests.support.waiting import eventually, next_round
 
 PIPE = asyncio.subprocess.PIPE
@@ -31,6 +32,13 @@ async def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # noqa: ASYNC240 - no disk
     except OSError:
         return True
+
+
+def await_end(pid: int) -> None:
+    """Wait for the end of a child without a pause, and leave its exit status to others."""
+    with suppress(ChildProcessError):
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            pass
 
 
 def test_input_arrives_and_all_output_comes_back(runner: asyncio.Runner) -> None:
@@ -167,6 +175,29 @@ def test_end_of_a_killed_program_is_noticed_though_its_output_is_not_read(runner
 
     with runner:
         runner.run(talk())
+
+
+def test_program_that_is_killed_as_it_ends_has_its_own_status(runner: asyncio.Runner) -> None:
+    """`Process.kill` looked for its end, sometimes before asyncio did, which then said 255 and logged a warning."""
+
+    async def end_many() -> set[int]:
+        statuses = set()
+        for _ in range(200):
+            process = await spawn("sleep", "1000")
+            os.kill(process.pid, signal.SIGKILL)
+            await_end(process.pid)
+            kill(process)
+            statuses.add(await process.wait())
+        return statuses
+
+    before = os.sched_getaffinity(0)
+    # On one processor this thread goes on before that of asyncio is woken.
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        with runner:
+            assert runner.run(end_many()) == {-signal.SIGKILL}
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_helpers_end_with_their_session_also_after_its_leader(runner: asyncio.Runner) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
 from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, lend
 from app.processes.reading import last_lines, read_bounded
-from app.processes.spawning import end_session, spawn
+from app.processes.spawning import end_session, kill, spawn
 
 # To compare a file of empty lines, git takes more than forty times its size in memory.
 BIG_FILE = "4m"
@@ -216,12 +217,8 @@ class Git:
 
 
 async def _collect(process: Process, limit: int, text: bytes) -> Result:
-    def stop() -> None:
-        with suppress(ProcessLookupError):
-            process.kill()
-
     (output, truncated), (errors, _), _ = await asyncio.gather(
-        read_bounded(process.stdout, limit, stop),
+        read_bounded(process.stdout, limit, partial(kill, process)),
         read_bounded(process.stderr, _ERROR_LIMIT),
         _write(process.stdin, text),
     )

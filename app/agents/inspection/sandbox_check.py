@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -30,7 +30,7 @@ from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.reading import last_lines
-from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
+from app.processes.spawning import PLAIN_ENVIRONMENT, kill, spawn, wait_for_end
 from app.shielded import shielded
 
 PROBE = Path(__file__).with_name("sandbox_probe.py")
@@ -180,8 +180,7 @@ def _system_v_memory() -> Iterator[str]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
+    kill(process)
     await wait_for_end(process)
 
 

@@ -17,7 +17,7 @@ from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
 from app.agents.sandbox.policy import SandboxPolicy
-from app.processes.spawning import spawn, wait_for_end
+from app.processes.spawning import kill, spawn, wait_for_end
 
 log = structlog.get_logger(__name__)
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
@@ -168,7 +168,7 @@ async def _du(folder: Path, unit: str) -> tuple[int, bool]:
         said = b""
     finally:
         if process.returncode is None:
-            process.kill()
+            kill(process)
             await wait_for_end(process)
     return int(said.split()[0]) if said.split() else 0, process.returncode == 0
 
