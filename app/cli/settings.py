@@ -53,8 +53,10 @@ def admin_settings() -> Settings:
     try:
         return service_settings()
     except click.ClickException as error:
+        if "secret_keys" in here.model_fields_set:
+            raise
         # Most likely the stack was meant.
-        raise click.ClickException(f"{no_stack(here.home)}; in production: {error.message}") from error
+        raise click.ClickException(f"{no_stack(here.home)}, or set {_PREFIX}DATABASE_URL") from error
 
 
 def stack_settings(home: Path) -> Settings:

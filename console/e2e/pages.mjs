@@ -1,5 +1,5 @@
 // Every page is there for everybody: in both themes, at the desk and on a phone.
-import { call, newTask, start } from "./api.mjs";
+import { call, newRun, newTask, start } from "./api.mjs";
 import { base } from "./browser.mjs";
 
 function pathsOf(ended, draft) {
@@ -79,5 +79,58 @@ export async function unknownSettingsAreNoPage(browser, { expect, watched }) {
   await page.getByRole("link", { name: "Devices" }).click();
   await page.locator('[aria-current="page"]', { hasText: "Devices" }).waitFor();
   expect(true, "an unknown page of the settings says so, beside the ways to the others");
+  await page.context().close();
+}
+
+export async function shortAddressesLeadOn(browser, { expect, watched }) {
+  const { id } = await newTask("Acceptance: a short address", [["say", "Hi."]]);
+  const page = await watched(browser);
+  for (const [short, place, heading] of [
+    ["/projects", "/projects/1/", "Tasks"],
+    ["/tasks/", "/projects/1/", "Tasks"],
+    ["/inbox", "/projects/1/inbox", "Inbox"],
+    ["/settings/webhooks", "/projects/1/settings/webhooks", "Settings"],
+    ["/projects/1/tasks", "/projects/1/tasks", "Tasks"],
+    [`/projects/1/tasks/${id}/runs`, `/projects/1/tasks/${id}/runs`, "Acceptance: a short address"],
+    ["/nope", "/nope", "There is no such page"],
+    ["/settings/a/b", "/settings/a/b", "There is no such page"],
+  ]) {
+    await page.goto(base + short);
+    await page.waitForURL(base + place);
+    await page.getByRole("heading", { name: heading }).first().waitFor();
+    expect(true, `${short} leads to ${place}: ${heading}`);
+  }
+  await page.context().close();
+}
+
+export async function tasksStandInTheOrderOfTheirTimes(browser, { expect, watched }) {
+  const title = "Acceptance: the latest activity";
+  const older = await newTask(title, [["say", "One."]]);
+  const newer = await newTask(title, [["say", "Two."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/?search=${encodeURIComponent(title)}`);
+  const order = ([one, other]) =>
+    page.waitForFunction((ids) => {
+      const rows = [...document.querySelectorAll("main [data-task]")].map(({ dataset }) => dataset.task);
+      return rows.join() === ids;
+    }, `${one.id},${other.id}`);
+  await order([newer, older]);
+  await call(`/tasks/${older.id}/`, { repository: "acme/shop" }, "PATCH");
+  await order([older, newer]);
+  const { last_activity_at } = await call(`/tasks/${older.id}/`);
+  const shown = await page.locator(`[data-task="${older.id}"] time`).getAttribute("datetime");
+  expect(shown === last_activity_at, "a task that has changed stands first, with the time of its change");
+  await page.context().close();
+}
+
+export async function endOfATurnIsNoDuration(browser, { expect, watched }) {
+  const { id } = await newRun("Acceptance: an old turn", [["say", "Hello."]]);
+  const page = await watched(browser);
+  await page.clock.install();
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByText("Turn ended now").waitFor();
+  await page.clock.fastForward("02:30");
+  await page.getByText("Turn ended 2m ago").waitFor();
+  expect(true, "a turn says how long ago it ended");
   await page.context().close();
 }

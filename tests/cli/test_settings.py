@@ -73,15 +73,20 @@ def test_announcement_of_a_dead_stack_is_ignored(home: Home) -> None:
     assert admin_settings().database_url.endswith("@localhost:5432/taskbeacon")
 
 
-def test_forgotten_stack_is_named_before_what_production_lacks(
+def test_forgotten_stack_is_named_and_nothing_of_production(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It ended with a refusal of the development secret, of which nobody had spoken."""
     monkeypatch.delenv("TASKBEACON_DEVELOPMENT")
-    stopped = f"no development stack runs in {home.root}: start `make run` in another terminal"
 
     with pytest.raises(click.ClickException) as refused:
         admin_settings()
 
-    assert refused.value.message.startswith(
-        f"{stopped}; in production: bad settings: set TASKBEACON_SECRET_KEYS: "
+    assert refused.value.message == (
+        f"no development stack runs in {home.root}: start `make run` in another terminal, "
+        "or set TASKBEACON_DATABASE_URL"
     )
+    monkeypatch.setenv("TASKBEACON_SECRET_KEYS", "s" * 32)
+    monkeypatch.setenv("TASKBEACON_REDIS_URL", "redis://:taskbeacon@redis.example.com/0")
+    with pytest.raises(click.ClickException, match="TASKBEACON_REDIS_URL: the development password"):
+        admin_settings()

@@ -31,7 +31,7 @@ const ofRun = (project: number, task_id: string, run_id: string) => ({
 
 export async function fetchTasks(project: number, filters: TaskFilters, limit: number, offset: number) {
   const { params } = inProject(project);
-  const query = { ...filters, limit, offset };
+  const query = { ...filters, ordering: "-last_activity_at" as const, limit, offset };
   return data(
     await api.GET("/api/projects/{project_id}/tasks", { params: { ...params, query } }),
   ) as TaskPage;

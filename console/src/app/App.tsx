@@ -111,11 +111,8 @@ function Projects({ session }: { session: Session }) {
         {({ project }) => <OfProject session={session} id={Number(project)} />}
       </Route>
       <Route path="/tasks/:task">{({ task }) => <OpenTask session={session} task={task} />}</Route>
-      <Route path="/">
-        <Redirect to={`/projects/${first.id}/`} replace />
-      </Route>
-      <Route path="/login">
-        <Redirect to={`/projects/${first.id}/`} replace />
+      <Route path={/^\/(?:login|projects|tasks|(?<place>inbox|settings(?:\/\w+)?))?\/?$/}>
+        {({ place = "" }) => <Redirect to={`/projects/${first.id}/${place}`} replace />}
       </Route>
       <Route>
         <NoPage what="page" />
@@ -151,14 +148,14 @@ function OfProject({ session, id }: { session: Session; id: number }) {
             <Route path="/tasks/:task/runs/:run">
               {({ task, run }) => <RunPage key={task} taskId={task} runId={run} />}
             </Route>
-            <Route path="/tasks/:task">
-              {({ task }) => <RunPage key={task} taskId={task} runId={null} />}
+            <Route path={/^\/tasks\/(?<task>[^/]+)(?:\/runs)?\/?$/}>
+              {({ task }) => <RunPage key={task} taskId={task as string} runId={null} />}
             </Route>
             <Route path="/inbox" component={InboxPage} />
             <Route path="/settings/:section?">
               {({ section }) => <SettingsPage section={section ?? "devices"} />}
             </Route>
-            <Route path="/" component={TasksPage} />
+            <Route path={/^\/(?:tasks\/?)?$/} component={TasksPage} />
             <Route>
               <NoPage what="page" />
             </Route>

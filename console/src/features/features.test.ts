@@ -16,8 +16,8 @@ import { groupTasks } from "./tasks/groups";
 
 const run = (status: Run["status"], state: object = {}, more: object = {}) =>
   ({ id: `run-${status}`, status, state, completed_at: null, ...more }) as unknown as Run;
-const task = (id: string, latest_run: Run | null, created_at = "2026-01-01") =>
-  ({ id, latest_run, created_at, title: id }) as unknown as Task;
+const task = (id: string, latest_run: Run | null, last_activity_at = "2026-01-01") =>
+  ({ id, latest_run, last_activity_at, title: id }) as unknown as Task;
 
 describe("a run without changes", () => {
   it("has changed no file only if its output says so", () => {
@@ -141,6 +141,9 @@ describe("the state of a run", () => {
     );
     expect(reasonOf(run("queued", { queue_position: 2, recovery }))).toBe(
       "Recovered: its worker was lost · 2nd in the queue for a worker",
+    );
+    expect(reasonOf(run("in_progress", { waiting_for: { kind: "message" }, attempts: 2, recovery }))).toBe(
+      "The agent has finished its turn · Recovered: its worker was lost (attempt 2)",
     );
     const lost = { decision: "failed", reason: "worker lost" };
     expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");

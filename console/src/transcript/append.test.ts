@@ -85,6 +85,8 @@ describe("a call without an end", () => {
     const other = said("_taskbeacon/progress", { step: "agent", message: "A note" });
     expect(tools(read([call, other]))[0]?.status).toBe("in_progress");
     expect(tools(read([call, again]))[0]?.status).toBe("cancelled");
+    const kinds = (entries: unknown[]) => read(entries).items.map(({ kind }) => kind);
+    expect(kinds([again, again, call, again, again])).toEqual(["steps", "tool", "note", "steps"]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** What the service and the agents say beside the protocol's updates: receipts, questions, progress, turns, errors. */
 import type { Draft } from "./append";
-import type { NoteItem, QuestionItem, ReceiptStatus } from "./items";
+import type { Item, NoteItem, QuestionItem, ReceiptStatus } from "./items";
 import { asList, asObject, asText, type Entry, type Json } from "./wire";
 
 export function notificationOf(draft: Draft, entry: Entry): void {
@@ -69,6 +69,9 @@ function receipt(draft: Draft, params: Json): void {
   if (message) draft.put({ ...message, receipt: after });
 }
 
+const AGAIN = "The run begins again, in a new workspace: what the agent did before is not in it.";
+const isAtStart = (item: Item | undefined) => item?.kind === "steps" && item.isStart;
+
 function progress(draft: Draft, params: Json, at: string): void {
   const text = asText(params.message);
   if (!text) return;
@@ -76,6 +79,7 @@ function progress(draft: Draft, params: Json, at: string): void {
   const isStart = asText(params.step) === "clone";
   // The agent of an attempt before is gone, with its calls.
   if (isStart) draft.endCalls();
+  if (isStart && !isAtStart(draft.last()) && draft.items.some(isAtStart)) note(draft, "warning", AGAIN, at);
   const last = draft.last();
   if (last?.kind === "steps") {
     draft.put({ ...last, steps: [...last.steps, text], isStart: last.isStart || isStart });

@@ -30,18 +30,16 @@ export function reasonOf(run: Run | null): string | null {
   if (run.status === "queued") {
     return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
   }
-  const waits = waitingFor(run);
-  if (run.status === "in_progress" && waits) {
-    return waits.kind === "message"
-      ? "The agent has finished its turn"
-      : text(waits.tool_call?.title) || null;
-  }
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
-  if (run.status === "in_progress" && typeof state.attempts === "number" && state.attempts > 1) {
-    const lost = recoveryText(state.recovery) ?? "It began again";
-    return `${lost} (attempt ${state.attempts})`;
-  }
-  return null;
+  if (run.status !== "in_progress") return null;
+  const waits = waitingFor(run);
+  const asks = waits?.kind === "message" ? "The agent has finished its turn" : text(waits?.tool_call?.title);
+  return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
+}
+
+function attemptText({ state }: Run): string | null {
+  if (typeof state.attempts !== "number" || state.attempts < 2) return null;
+  return `${recoveryText(state.recovery) ?? "It began again"} (attempt ${state.attempts})`;
 }
 
 /** Why a run waits in the queue, and where. */

@@ -284,7 +284,7 @@ const STOPS: Record<string, string> = {
 function Turn({ item }: { item: TurnItem }) {
   return (
     <p className={styles.mark}>
-      {STOPS[item.stopReason] ?? "Turn ended"} <Age at={item.at} />
+      {STOPS[item.stopReason] ?? "Turn ended"} <Age at={item.at} inSentence />
     </p>
   );
 }

@@ -51,7 +51,7 @@ export const TaskRow = memo(function TaskRow({ task, href, isUnseen, viewers }: 
           {task.repository && <span className={styles.repository}>{task.repository}</span>}
           <span className={styles.slug}>{task.slug}</span>
           <span className={styles.age}>
-            <Age at={run?.completed_at ?? run?.created_at ?? task.created_at} />
+            <Age at={task.last_activity_at} />
           </span>
         </span>
       </Link>

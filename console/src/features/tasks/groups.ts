@@ -46,7 +46,7 @@ export function groupTasks(
   groups.get("queued")?.sort((one, other) => position(one) - position(other));
   groups.get("needs")?.sort((one, other) => rank(one) - rank(other));
   for (const name of ["running", "unseen", "rest"] as const) {
-    groups.get(name)?.sort((one, other) => other.created_at.localeCompare(one.created_at));
+    groups.get(name)?.sort((one, other) => other.last_activity_at.localeCompare(one.last_activity_at));
   }
   return (Object.keys(TITLES) as GroupName[])
     .map((name) => ({ name, title: TITLES[name], tasks: groups.get(name) ?? [] }))
