@@ -1,13 +1,9 @@
-"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients (contract 8.2).
-
-Only reading, writing and listing load aioboto3, which takes 0.2 s and 25 MB (ADR 72).
-"""
+"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients (contract 8)."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import (
-    AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
@@ -17,71 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-from urllib.parse import quote, urlencode
+from typing import Any, Self
+from urllib.parse import urlencode
 
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
-from pydantic import SecretStr
-from typing_extensions import override
 
+from app.clients.s3 import STREAMS, S3Clients, create_signer, open_clients, send_head
 from app.clock import utcnow
 from app.config import Settings
 from app.ids import new_hex_id
 from app.outages import Outage
 from app.schemas.staged_artifacts import PresignedPost
-
-_SERVICE = "s3"
-
-
-class _Signature(S3SigV4QueryAuth):  # type: ignore[misc] # the library has no types
-    """The library's signature of a URL, from a given time on instead of from now on."""
-
-    def __init__(self, *settings: Any, expires: int, at: datetime | None) -> None:
-        super().__init__(*settings, expires=expires)
-        self._at = at
-
-    @override
-    def _modify_request_before_signing(self, request: AWSRequest) -> None:
-        # The first step that reads the time, behind the one that sets it.
-        if self._at is not None:
-            request.context["timestamp"] = f"{self._at:%Y%m%dT%H%M%SZ}"
-        super()._modify_request_before_signing(request)
-
-
-class UrlSigner:
-    """Signs URLs by the library's algorithm without its client, in a tenth of the time."""
-
-    def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
-        self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
-        self._region = region
-        self._credentials = ReadOnlyCredentials(key_id, secret.get_secret_value(), None)
-
-    def sign(
-        self,
-        key: str,
-        lifetime: timedelta,
-        *,
-        method: str = "GET",
-        parameters: Mapping[str, str] | None = None,
-        at: datetime | None = None,
-    ) -> str:
-        """Return a signed URL for a request about one object, valid for `lifetime` from `at` on, or from now on."""
-        url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url
-        if parameters:
-            url += f"?{urlencode(parameters, quote_via=quote, safe='-._~')}"
-        request = AWSRequest(method=method, url=url)
-        _Signature(
-            self._credentials, _SERVICE, self._region, expires=int(lifetime.total_seconds()), at=at
-        ).add_auth(request)
-        signed: str = request.url
-        return signed
-
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"
@@ -100,9 +43,6 @@ _CHECK_LIFETIME = timedelta(minutes=5)
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
 _SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
-_STREAMS = 100
-# Open downloads hold a connection each; some must remain for small calls.
-_CONNECTIONS = _STREAMS + 50
 # The smallest part that S3 accepts, except for the last one.
 _SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -158,13 +98,6 @@ class ObjectContent:
     chunks: AsyncIterator[bytes]
 
 
-class S3Clients(NamedTuple):
-    """Two clients of aioboto3: one for requests to the S3 server, one that signs for the host that clients reach."""
-
-    internal: Any
-    public: Any
-
-
 class ObjectStore:
     """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
@@ -179,11 +112,11 @@ class ObjectStore:
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
-        self._streams = asyncio.Semaphore(_STREAMS)
+        self._streams = asyncio.Semaphore(STREAMS)
         self._id = new_hex_id()
         self._urls: OrderedDict[str, tuple[str, int]] = OrderedDict()
-        self._internal = _signer(settings, settings.s3_endpoint_url)
-        self._public = _signer(settings, settings.s3_signing_endpoint_url)
+        self._internal = create_signer(settings, settings.s3_endpoint_url)
+        self._public = create_signer(settings, settings.s3_signing_endpoint_url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,7 +128,7 @@ class ObjectStore:
         """Return the clients of aioboto3. The first call loads the library and opens them."""
         async with self._opening:
             if self._clients is None:
-                opened = await asyncio.to_thread(_open_clients, self._settings, self._attempts)
+                opened = await asyncio.to_thread(open_clients, self._settings, self._attempts)
                 self._clients = await self._stack.enter_async_context(opened)
         return self._clients
 
@@ -443,7 +376,7 @@ class ObjectStore:
         url = self._internal.sign("", _CHECK_LIFETIME, method="HEAD")
         try:
             async with asyncio.timeout(self._seconds):
-                status = await asyncio.to_thread(_head, url)
+                status = await asyncio.to_thread(send_head, url, self._seconds)
         except (HTTPClientError, TimeoutError):
             # Without the error's own message, which contains the URL.
             raise ObjectStoreUnavailable("could not reach the object store") from None
@@ -453,42 +386,6 @@ class ObjectStore:
 
 def _period() -> int:
     return int(utcnow().timestamp() // _URL_PERIOD_SECONDS)
-
-
-def _open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:
-    import aioboto3  # noqa: PLC0415 - see above
-    from aiobotocore.config import AioConfig  # noqa: PLC0415
-    from aiobotocore.session import get_session  # noqa: PLC0415
-
-    library = get_session()
-    for description in ("service-2", "endpoint-rule-set-1"):
-        library.get_component("data_loader").load_service_model("s3", description)
-    session = aioboto3.Session(botocore_session=library)
-    secret = settings.s3_secret_access_key
-    options: dict[str, Any] = {
-        "aws_access_key_id": settings.s3_access_key_id,
-        "aws_secret_access_key": secret.get_secret_value() if secret else None,
-        "region_name": settings.s3_region,
-        "config": AioConfig(
-            signature_version="s3v4",
-            # Servers other than Amazon's use the bucket in the path, not in the host name.
-            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-            connect_timeout=2,
-            read_timeout=20,
-            retries={"max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=_CONNECTIONS,
-        ),
-    }
-
-    @asynccontextmanager
-    async def opened() -> AsyncGenerator[S3Clients, None]:
-        async with (
-            session.client("s3", endpoint_url=settings.s3_endpoint_url, **options) as internal,
-            session.client("s3", endpoint_url=settings.s3_signing_endpoint_url, **options) as public,
-        ):
-            yield S3Clients(internal, public)
-
-    return opened()
 
 
 @contextmanager
@@ -538,19 +435,3 @@ def _rule(days: int) -> dict[str, Any]:
         "Filter": {"Tag": {"Key": TTL_TAG, "Value": str(days)}},
         "Expiration": {"Days": days},
     }
-
-
-def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
-    if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
-        return None
-    return UrlSigner(endpoint, settings.s3_bucket, region=settings.s3_region, key_id=key_id, secret=secret)
-
-
-def _head(url: str) -> int:
-    # By the HTTP library that comes with signing.
-    session = URLLib3Session(timeout=_SECONDS, proxies=get_environ_proxies(url))
-    try:
-        return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
-    finally:
-        session.close()

@@ -6,7 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.object_store import URL_LIFETIME, ObjectStore, UrlSigner
+from app.clients.object_store import URL_LIFETIME, ObjectStore
+from app.clients.s3 import UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
 
