@@ -182,8 +182,7 @@ class _LateSenders(Mapping[Platform, PushSender], ReceiptSource):
 
 
 def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> _PushServices:
-    # Imported here: these modules load HTTP clients that most processes do not need.
-    from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
+    from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
 
     rate = (
         SendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)

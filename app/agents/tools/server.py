@@ -116,6 +116,7 @@ class _Server:
         except OSError as error:  # TimeoutError is one
             log.debug("tools.connection_failed", error=type(error).__name__)
         except Exception:
+            # A defect at one connection; nothing awaits its task.
             log.exception("tools.unexpected_error")
 
     async def _read(

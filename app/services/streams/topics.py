@@ -372,6 +372,7 @@ class TopicFollower:
         try:
             is_complete = await reading()
         except Exception:
+            # The stream ends, and its client continues with another.
             log.exception("project_stream.unexpected_error")
         if not is_complete:
             await self._queue.put(None)

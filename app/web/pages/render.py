@@ -30,8 +30,7 @@ def render(page: Any, *, status: int = 200) -> Response:
 
 @cache
 def _load_template() -> tuple[Any, str, str]:
-    # The import is expensive, and most processes render no page.
-    from mako.template import Template  # noqa: PLC0415
+    from mako.template import Template  # noqa: PLC0415 - expensive, and most processes render no page
 
     template = Template(  # noqa: S702 - every expression is escaped
         filename=str(_FOLDER / "page.html"),
