@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
-from app.clients.names import Destinations
+from app.clients.host_names import Destinations
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
@@ -34,7 +34,7 @@ from app.services.retrying.policies import PUSH_PROBES
 from app.services.streams.clients import StreamClients, StreamIntervals
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.runs import final_states
-from app.services.tasks.pages import KnownLists
+from app.services.tasks.cached_pages import KnownLists
 from app.services.usage_gates import open_gates
 
 # Pushes to browsers go to few hosts, so keeping connections pays off.

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Response
 from starlette.datastructures import Headers
 
 from app import __version__
-from app.services.views.tags import Held
+from app.services.views.entity_tags import Held
 from app.web.asgi_keys import ORIGINAL_PATH
 from app.web.dependencies import call_of
 from app.web.responses import Json

@@ -26,7 +26,7 @@ PARTS = {
         "sandbox/test_one_way_in.py",
         "agents/sandbox/test_escapes.py",
         "agents/sandbox/test_confinement.py",
-        "agents/sandbox/test_chains.py",
+        "agents/sandbox/test_fork_chains.py",
         "agents/network/test_levels.py::test_full_before_linux_6_12_is_not_for_a_worker_that_is_root",
         "agents/execution/test_perform.py::test_work_arrives_on_a_new_branch",
     ),

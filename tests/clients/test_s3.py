@@ -1,120 +1,133 @@
-"""The object store's client on the real server: parts, versions, tags, listings, and what fails how."""
+"""URLs that open objects: to the letter those of the library, and what the real server makes of them."""
 
-from collections.abc import AsyncGenerator
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
 
+import httpx
 import pytest
-from botocore.exceptions import ClientError
 
-from app.clients.object_store import (
-    ObjectMissing,
-    ObjectStore,
-    ObjectStoreUnavailable,
-    ObjectTooShort,
-    RangeNotSatisfiable,
-    failures,
-)
+from app.clients.object_store import URL_LIFETIME, ObjectStore
+from app.clients.s3 import UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
-from tests.support.deployment.processes import closed_port
 
 CONTENT = b"0123456789"
+NAMES = ["plain.txt", "é$& +א '\"<>;#?%41&amp;.txt", "a/b//c~d/../e", "!*()=:@,[]{}|\\^`%"]
+DISPOSITION = "attachment; filename=\"a b.txt\"; filename*=UTF-8''%C3%A9%20%22.txt"
+
+
+@pytest.fixture
+def signer(settings: Settings) -> UrlSigner:
+    endpoint, key_id, secret = (
+        settings.s3_signing_endpoint_url,
+        settings.s3_access_key_id,
+        settings.s3_secret_access_key,
+    )
+    assert endpoint is not None
+    assert key_id is not None
+    assert secret is not None
+    return UrlSigner(endpoint, settings.s3_bucket, region=settings.s3_region, key_id=key_id, secret=secret)
 
 
 @pytest.fixture
 async def key(store: ObjectStore) -> AsyncGenerator[str, None]:
-    """An object below a prefix of this test's own, under a name that needs quoting everywhere."""
-    key = f"tests/{new_hex_id()}/é$& +א '\"<>;#?%41&amp;.txt"
-    await store.put(key, CONTENT, content_type="text/plain", tags={"ttl_days": "1", "other": "a b&c"})
+    key = f"tests/{new_hex_id()}/{NAMES[1]}"
+    await store.put(key, CONTENT, content_type="text/plain", tags={})
     yield key
     await store.delete([key])
 
 
-async def read(store: ObjectStore, key: str, **part: str) -> tuple[bytes, str | None]:
-    async with store.open(key, **part) as content:
-        return b"".join([chunk async for chunk in content.chunks]), content.content_range
+async def in_one_second(ours: Callable[[], str], library: Callable[[], Awaitable[str]]) -> tuple[str, str]:
+    """Return both URLs, signed in the same second of the clock."""
+    while True:
+        before = ours()
+        theirs = await library()
+        if before == ours():
+            return before, theirs
 
 
-async def test_object_is_described_and_read_whole(store: ObjectStore, key: str) -> None:
-    info = await store.head(key)
-    assert info is not None
-    assert (info.size, info.content_type) == (10, "text/plain")
-    assert info.modified_at.tzinfo is not None
-    assert await read(store, key) == (CONTENT, None)
+@pytest.mark.parametrize("name", NAMES)
+async def test_url_is_the_one_of_the_library(store: ObjectStore, signer: UrlSigner, name: str) -> None:
+    ours, theirs = await in_one_second(
+        lambda: signer.sign(name, URL_LIFETIME), lambda: store.sign_by_library(name, URL_LIFETIME, {})
+    )
+
+    assert ours == theirs
 
 
-async def test_part_is_read_alone(store: ObjectStore, key: str) -> None:
-    assert await read(store, key, byte_range="bytes=2-4") == (b"234", "bytes 2-4/10")
-    with pytest.raises(RangeNotSatisfiable):
-        await read(store, key, byte_range="bytes=10-")
-
-
-async def test_part_of_another_version_is_the_whole(store: ObjectStore, key: str) -> None:
-    async with store.open(key) as content:
-        version = content.etag
-    assert await read(store, key, byte_range="bytes=0-1", if_match=version) == (b"01", "bytes 0-1/10")
-    assert await read(store, key, byte_range="bytes=0-1", if_match='"other"') == (CONTENT, None)
-
-
-async def test_missing_object_is_no_outage(store: ObjectStore) -> None:
-    missing = f"tests/{new_hex_id()}"
-    assert await store.head(missing) is None
-    with pytest.raises(ObjectMissing):
-        await read(store, missing)
-    with pytest.raises(ObjectMissing):
-        await store.tag(missing, {"ttl_days": "1"})
-
-
-async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: ObjectStore, key: str) -> None:
-    prefix = key.rpartition("/")[0]
-    pages = [page async for page in store.pages(prefix)]
-    assert [(listed.key, listed.size) for page in pages for listed in page] == [(key, 10)]
-    assert await store.delete([key]) == 1
-    assert await store.delete([key]) == 1
-    assert await store.head(key) is None
-
-
-async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings) -> None:
-    async with ObjectStore(settings.model_copy(update={"s3_bucket": f"none-{new_hex_id()}"})) as store:
-        with pytest.raises(ObjectStoreUnavailable):
-            await store.put("a", b"a", content_type="text/plain", tags={})
-        with pytest.raises(ObjectStoreUnavailable):
-            await store.check()
-
-
-async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
-    away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"}
-    async with ObjectStore(settings.model_copy(update=away), attempts=1) as store:
-        with pytest.raises(ObjectStoreUnavailable):
-            await store.head("a")
-        with pytest.raises(ObjectStoreUnavailable):
-            await read(store, "a")
-
-
-@pytest.mark.parametrize("stored", [0, 9, 5 * 2**20])
-async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
-    store: ObjectStore, key: str, stored: int
+async def test_url_with_another_disposition_is_the_one_of_the_library(
+    store: ObjectStore, signer: UrlSigner
 ) -> None:
-    """Regression: a short start was joined with the new part."""
-    await store.put(key, b"a" * stored, content_type="text/plain", tags={})
+    lifetime = timedelta(minutes=5)
+    parameters = {"response-content-disposition": DISPOSITION, "response-content-type": "a/b; c=d"}
 
-    with pytest.raises(ObjectTooShort):
-        await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
+    ours, theirs = await in_one_second(
+        lambda: signer.sign("a", lifetime, parameters=parameters),
+        lambda: store.sign_by_library("a", lifetime, parameters),
+    )
 
-    assert await read(store, key) == (b"a" * stored, None)
+    assert ours == theirs
 
 
-def test_upload_that_is_missing_when_its_end_is_repeated_may_be_complete() -> None:
-    """Regression: it counted as a missing object, and the lines of the log were appended a second time."""
-    response = {
-        "Error": {"Code": "NoSuchUpload"},
-        "ResponseMetadata": {"HTTPStatusCode": 404, "RetryAttempts": 1},
-    }
+async def test_url_opens_this_object_for_reading_only(
+    store: ObjectStore, key: str, http: httpx.AsyncClient
+) -> None:
+    url = await store.signed_url(key)
 
-    with (
-        pytest.raises(ObjectStoreUnavailable) as raised,
-        failures("extend a log", of_object=True, writes=True),
-    ):
-        raise ClientError(cast("Any", response), "CompleteMultipartUpload")
+    assert (await http.get(url)).content == CONTENT
+    assert (await http.put(url, content=b"other")).status_code == 403
+    assert (await http.get(url.replace("/tests/", "/other/"))).status_code == 403
 
-    assert raised.value.may_be_applied
+
+async def test_download_has_the_disposition_and_type_that_were_signed(
+    store: ObjectStore, key: str, http: httpx.AsyncClient
+) -> None:
+    url = await store.signed_download(
+        key, disposition=DISPOSITION, content_type="application/json", lifetime=timedelta(minutes=1)
+    )
+
+    answer = await http.get(url)
+
+    assert answer.headers["content-disposition"] == DISPOSITION
+    assert answer.headers["content-type"] == "application/json"
+    assert (await http.get(url.replace("json", "pdf"))).status_code == 403
+
+
+async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
+    settings: Settings, key: str, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.s3_access_key_id is not None
+    assert settings.s3_secret_access_key is not None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", settings.s3_access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings.s3_secret_access_key.get_secret_value())
+    keyless = settings.model_copy(update={"s3_access_key_id": None, "s3_secret_access_key": None})
+    async with ObjectStore(keyless) as store:
+        await store.check()
+        url = await store.signed_url(key)
+        assert await store.signed_url(key) == url
+
+    assert (await http.get(url)).content == CONTENT
+
+
+async def test_on_amazon_the_library_finds_the_host(settings: Settings) -> None:
+    amazon = {"s3_endpoint_url": None, "s3_public_endpoint_url": None, "s3_region": "eu-central-1"}
+    async with ObjectStore(settings.model_copy(update=amazon)) as store:
+        url = httpx.URL(await store.signed_url("a/b"))
+
+    assert (url.host, url.path) == (f"{settings.s3_bucket}.s3.amazonaws.com", "/a/b")
+
+
+async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, key: str) -> None:
+    async with ObjectStore(settings) as store:
+
+        def opened() -> object:
+            return store._clients
+
+        await store.check()
+        await store.signed_url(key)
+        assert opened() is None
+
+        await store.head(key)
+
+        assert opened() is await store.clients()
+        assert await store.clients() is await store.clients()

@@ -9,8 +9,8 @@ from app.agents.checks.junit import ReportInvalid
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams
 from app.enums import CaseOutcome
+from app.processes.output import last_lines
 from app.processes.own_program import module_command
-from app.processes.reading import last_lines
 from app.shielded import shielded
 from app.verification.judgement import Case
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
 from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, lend
-from app.processes.reading import last_lines, read_bounded
+from app.processes.output import last_lines, read_bounded
 from app.processes.spawning import end_session, kill, spawn
 
 # To compare a file of empty lines, git takes more than forty times its size in memory.

@@ -15,7 +15,7 @@ from app.agents.errors import (
 )
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.plumbing import read_ref
-from app.processes.reading import last_lines
+from app.processes.output import last_lines
 
 TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER, Base, Source, fetch, look_up, refuse
 from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
-from app.processes.reading import last_lines, read_bounded
+from app.processes.output import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
 # The branch of the scratch repository.

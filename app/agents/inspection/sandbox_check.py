@@ -29,7 +29,7 @@ from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
 from app.enums import AgentNetwork, SandboxKind
-from app.processes.reading import last_lines
+from app.processes.output import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, kill, spawn, wait_for_end
 from app.shielded import shielded
 

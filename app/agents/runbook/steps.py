@@ -18,7 +18,7 @@ from app.agents.runbook.connection import Message, Turn, TurnClient
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.ids import new_hex_id
-from app.processes.reading import last_lines
+from app.processes.output import last_lines
 
 _TITLE_CHARACTERS = 80
 

@@ -44,7 +44,7 @@ from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
 from app.agents.session.usage import usage_in_meta
 from app.enums import RpcErrorCode
-from app.processes.reading import Tail, last_lines, read_bounded
+from app.processes.output import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 McpServerOffer = HttpMcpServer | SseMcpServer

@@ -15,7 +15,7 @@ from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork
-from app.processes.reading import last_lines, read_bounded
+from app.processes.output import last_lines, read_bounded
 from app.shielded import shielded
 
 RESULT = f"refs/heads/{COLLECTED}"

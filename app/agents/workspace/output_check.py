@@ -13,8 +13,8 @@ from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.fair_slots import FairSlots
 from app.agents.workspace.output import MISSING
 from app.enums import AgentNetwork
+from app.processes.output import last_lines
 from app.processes.own_program import module_command
-from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from app.shielded import shielded
 

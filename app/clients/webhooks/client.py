@@ -10,8 +10,8 @@ import httpx
 from typing_extensions import override
 
 from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
+from app.clients.host_names import NameNotFound
 from app.clients.http_client import retry_after_seconds
-from app.clients.names import NameNotFound
 from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError

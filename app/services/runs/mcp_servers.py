@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from app.clients.names import Destinations
+from app.clients.host_names import Destinations
 from app.enums import McpTransport
 from app.errors import InvalidInput
 from app.run_values import McpServer

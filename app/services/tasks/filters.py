@@ -36,7 +36,7 @@ from app.schemas.tasks import TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
-from app.services.views.tags import Versions
+from app.services.views.entity_tags import Versions
 from app.services.views.tasks import (
     TaskRow,
     select_tasks,

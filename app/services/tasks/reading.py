@@ -20,6 +20,7 @@ from app.schemas.tasks import SummaryOut, TaskListQuery, TaskOut
 from app.schemas.viewers import ViewersOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.tasks.cached_pages import KnownLists, find_held_page, find_page
 from app.services.tasks.filters import (
     ListedTask,
     SeenTask,
@@ -28,9 +29,8 @@ from app.services.tasks.filters import (
     is_dense,
     task_filter,
 )
-from app.services.tasks.pages import KnownLists, find_held_page, find_page
+from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held
 from app.services.views.runs import placed
-from app.services.views.tags import NOTHING_HELD, Held, digest_of, find_held
 from app.services.views.tasks import (
     TaskRow,
     select_tasks,

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from app.schemas.base import Page
+from app.services.tasks.cached_pages import KnownLists, find_page
 from app.services.tasks.filters import TaskFilter
-from app.services.tasks.pages import KnownLists, find_page
 from tests.support.database.queries import recorded
 from tests.support.factories import make_task
 from tests.support.waiting import eventually

@@ -24,7 +24,7 @@ from app.services.tasks.filters import (
     known_versions,
     look_up_statement,
 )
-from app.services.views.tags import Held
+from app.services.views.entity_tags import Held
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.
 PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
