@@ -41,8 +41,7 @@ QUESTION_COUNTS = Counts(
 async def fold_counts(session: AsyncSession, counts: Counts) -> int:
     """Merge up to `FOLDED_AT_ONCE` unmerged rows of a table of counts into one row for each owner and kind.
 
-    Return how many rows were merged. Merging only makes reading faster and changes no sum: a concurrent reader sees
-    either the old rows or the merged row.
+    Return how many were merged. No sum changes: a concurrent reader sees either the old rows or the merged row.
     """
     rows = counts.table.c
     fresh = (

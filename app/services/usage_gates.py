@@ -37,9 +37,8 @@ class UsageGate(Protocol):
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project has exceeded; None if the run may begin.
 
-        `user_id` is the user who asks for the run. It is None for a follow-up run of a task that no longer has a
-        creator. The service calls this before it creates the run, perhaps from several requests at once, and holds no
-        database connection while it waits for the result.
+        `user_id` asks for the run; None for a follow-up run of a task without a creator. The service calls this before
+        it creates the run, perhaps concurrently, and holds no database connection meanwhile.
         """
 
 

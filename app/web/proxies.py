@@ -11,8 +11,8 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 class TrustedProxies:
     """Middleware that sets a request's host, scheme and client address from X-Forwarded-Host, -Proto and -For.
 
-    These headers are read only if the request came from an address in `trusted`, a list of addresses and networks
-    separated by commas. The client is the last address in X-Forwarded-For that is not in `trusted`.
+    Only of requests from `trusted`, addresses and networks separated by commas. The client is the last address in
+    X-Forwarded-For that is not among them.
     """
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:

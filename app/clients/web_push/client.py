@@ -59,15 +59,8 @@ class _Request:
 class WebPushClient(PushSender):
     """Sends web pushes to browsers, in one HTTP request per message.
 
-    Args:
-        http: the HTTP client, which the caller closes.
-        key: the private key with which this server identifies itself to push services.
-        subject: a contact of the operator for push services: a `mailto:` or `https:` URL.
-        probing: how often a push service that refuses everything is tried.
-        hosts: the host names of permitted push services. A name with a leading dot permits its subdomains.
-        allow_http: whether push services without TLS are also permitted, for development.
-        timeout_seconds: the time limit of one request.
-
+    `subject` is a contact of the operator for push services: a `mailto:` or `https:` URL. `hosts` are the permitted
+    services; a name with a leading dot permits its subdomains. `allow_http` is for development.
     """
 
     def __init__(

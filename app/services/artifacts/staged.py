@@ -110,11 +110,9 @@ def _entry(row: StagedArtifact) -> ManifestEntry:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ManifestEntry]:
-    """Take staged files of a task for a new run. Staged files were uploaded for the task before a run used them.
+    """Take staged files of a task for a new run; return entries for its manifest, by `ids`, each once (contract 5.8).
 
-    Delete the staged files' database entries, and return the entries for the run's manifest: in the order of `ids`,
-    with each id once (contract 5.8). The caller adds them to the run. The caller holds the lock on the task's row: if
-    two runs request the same file, the first to get the lock gets the file. A rollback restores the deleted entries.
+    The caller holds the lock on the task's row: of two runs, the first gets a file. A rollback gives it back.
     """
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:

@@ -295,9 +295,8 @@ class TopicFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the server-sent events of all topics as bytes, one or more events at a time.
 
-        The iterator ends after the life of a stream, so that the client reconnects and is authenticated again. It also
-        ends after a call of `end`, and if a topic fails, so that the client reconnects and continues after its last
-        event.
+        They end after the life of a stream, so that the client is authenticated again, after a call of `end`, and if a
+        topic fails: the client continues after its last event.
         """
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]

@@ -19,8 +19,8 @@ from app.schemas.tasks import MAX_FOUND, FoundKind, FoundOut, SearchQuery, TaskL
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK
 from app.services.task_links import slug, slug_prefix
-from app.services.tasks.filters import IS_RECENT, select_newest, task_filter
 from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
+from app.services.tasks.filters import IS_RECENT, select_newest, task_filter
 from app.services.tasks.text import escape_like
 from app.statements import Prepared
 

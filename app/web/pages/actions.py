@@ -89,8 +89,8 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 async def asks_for_key(request: Request, action: Action) -> bool:
     """Return whether the question's HTML page must ask the person for an API key.
 
-    Return False if the risk of the question permits an answer with the action token alone, or if the browser is signed
-    in to the console as the person for whom the token answers. `action` is the verified token, with the question.
+    Not if the risk of the question permits an answer with the token alone, or if the browser is signed in to the
+    console as the person for whom the token answers.
     """
     return action.needs_key and not await _is_signed_in(request, action)
 
