@@ -70,6 +70,7 @@ from app.enums.verification import (
     CheckSource,
     CheckStatus,
     OnUnverified,
+    StopReason,
     Verdict,
     VerdictReason,
 )

@@ -126,3 +126,14 @@ class VerdictReason(StrEnum):
     PROTECTED_PATH_CHANGED = "protected_path_changed"
     CHECKS_FILE_INVALID = "checks_file_invalid"
     COMMIT_DIFFERS = "commit_differs"
+
+
+class StopReason(StrEnum):
+    """Why an agent is not asked to correct a refuted result."""
+
+    LIMIT = "limit"
+    REPEATED = "repeated"
+    BUDGET = "budget"
+    DEADLINE = "deadline"
+    AGENT = "agent"
+    CANCELLED = "cancelled"

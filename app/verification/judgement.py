@@ -117,6 +117,11 @@ class JudgedCheck:
         return self.result.check
 
     @property
+    def failed(self) -> frozenset[Case]:
+        """The cases that failed each time."""
+        return _failed_each_time(self.result.executions)
+
+    @property
     def counts(self) -> dict[str, int] | None:
         """The numbers of cases of the last execution; None without cases."""
         cases = self.result.executions[-1].cases if self.result.executions else None
@@ -231,9 +236,8 @@ def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
 
 
 def _failed_each_time(executions: Iterable[Execution]) -> frozenset[Case]:
-    """Return the cases that failed in all executions; none if one of these does not say which failed."""
-    first, *others = (execution.failed for execution in executions)
-    return first.intersection(*others)
+    failed = [execution.failed for execution in executions]
+    return failed[0].intersection(*failed) if failed else frozenset()
 
 
 def _removed(last: Execution, base: Execution) -> frozenset[Case]:
@@ -261,7 +265,7 @@ def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
 
 
 def _why_claimed(checks: Sequence[JudgedCheck], facts: Facts) -> VerdictReason | None:
-    """Return the first thing that is missing: without it those after it are not asked."""
+    # The first thing that is missing: without it those after it are not asked.
     if facts.is_skipped:
         return VerdictReason.SKIPPED_BY_MEMBER
     if not facts.has_repository:
@@ -314,7 +318,6 @@ def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iter
 
 
 def _fault(judged: JudgedCheck) -> str:
-    """Return the cause of an error, with the refused hosts or the fault of the report."""
     if judged.cause is None:
         return ""
     seen = [execution for execution in judged.result.executions if execution.judge(judged.check)[1]]

@@ -396,6 +396,14 @@ def test_skipped_case_was_not_moved() -> None:
     assert found.removed == {A}
 
 
+def test_cases_that_failed_each_time() -> None:
+    one, other = (Execution(exit_code=1, cases={A: F, case: F}) for case in (B, C))
+
+    assert judged(one, other).failed == {A}
+    assert judged(one, Execution(exit_code=1)).failed == frozenset()
+    assert judged().failed == frozenset()
+
+
 def test_check_without_cases_has_no_counts() -> None:
     assert judged().counts is None
     assert judged(Execution(exit_code=0)).counts is None

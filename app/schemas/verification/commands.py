@@ -104,7 +104,6 @@ def _program_cannot_fail(arguments: Sequence[str]) -> bool:
 
 
 def _text_of(arguments: Sequence[str]) -> str | None:
-    """Return the text after `-c` among the arguments of a shell."""
     has_text = False
     options = iter(arguments)
     for argument in options:
@@ -143,7 +142,7 @@ def _loosens(words: Sequence[str]) -> bool:
 
 
 def _commands(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a shell text as words, after its operator; a `'` stands for text in quotes."""
+    # Each as words, after its operator. A `'` stands for text in quotes, so that none of it is taken for a word.
     before, words, goes_on = "", list[str](), False
     for token in chain(_TOKEN.finditer(text), [None]):
         if token is None or token.lastgroup == "operator":

@@ -1,0 +1,137 @@
+"""What an agent is asked after a refuted attempt, and when it is asked no more."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.enums import CaseOutcome, CheckGate, StopReason, Verdict
+from app.verification.definitions import Check
+from app.verification.judgement import Case, CheckResult, Execution, JudgedCheck, judge_check
+from app.verification.repair import Next, decide_next, digest_failures, repair_message
+
+F, P = CaseOutcome.FAILED, CaseOutcome.PASSED
+TESTS = Check(id="tests", run=("pytest", "-k", "a b"), reports=("r.xml",))
+LINT = Check(id="lint", shell="ruff check\nmypy", gate=CheckGate.STRICT)  # noqa: S604 - no call
+GREEN = Execution(exit_code=0, cases={Case("s", "C", "old"): P})
+
+
+def judged(check: Check, *executions: Execution, base: Execution | None = None) -> JudgedCheck:
+    return judge_check(CheckResult(check=check, executions=executions, base=base), is_tampered=False)
+
+
+def failing(*names: str, check: Check = TESTS) -> JudgedCheck:
+    cases = {Case("s", "C", name): F for name in names}
+    return judged(check, Execution(exit_code=1, cases=cases), base=GREEN)
+
+
+def test_message_has_a_block_for_each_check_that_refutes() -> None:
+    blocked = judged(
+        Check(id="docs", run=("x",), gate=CheckGate.INFORMATIONAL),
+        Execution(exit_code=1, blocked_hosts=["b.example", "a.example"]),
+    )
+    checks = [
+        failing("one\n```", "another"),
+        judged(replace(TESTS, id="ok"), GREEN),
+        judged(LINT, Execution(exit_code=2)),
+        blocked,
+    ]
+
+    message = repair_message(
+        checks,
+        {"tests": "```\n\nE  x\r\n# end\n", "lint": "bad", "docs": "not shown"},
+        attempt=1,
+        attempts=3,
+        protected_changed=[".github/a", ".gitlab-ci.yml"],
+    )
+
+    assert message == (
+        "The checks of this run do not pass (attempt 1 of 3).\n"
+        "\n"
+        "Check tests: pytest -k 'a b'\n"
+        "exit code 1\n"
+        "new failing cases (2):\n"
+        "- s > C > another\n"
+        "- s > C > one ```\n"
+        "output:\n"
+        "| ```\n"
+        "| \n"
+        "| E  x\n"
+        "| # end\n"
+        "\n"
+        "Check lint: ruff check\n"
+        "mypy\n"
+        "exit code 2\n"
+        "output:\n"
+        "| bad\n"
+        "\n"
+        "blocked hosts: b.example, a.example\n"
+        "\n"
+        "protected paths, put back: .github/a, .gitlab-ci.yml\n"
+        "\n"
+        "Correct the cause; the checks run again on a fresh clone."
+    )
+
+
+def test_message_is_bounded() -> None:
+    names = [f"case {number:03}" for number in range(60)]
+
+    message = repair_message([failing(*names)], {"tests": "ä" * 5000}, attempt=2, attempts=2)
+
+    assert "new failing cases (60):" in message
+    assert message.count("\n- ") == 50
+    assert message.count("ä") == 2048
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.REFUTED])
+def test_only_a_refuted_result_is_repaired(verdict: Verdict) -> None:
+    assert decide_next(verdict, can_be_asked=True, repairs_left=2, failures="a", earlier=["a"]) == (
+        False,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("can_be_asked", "repairs_left", "earlier", "following"),
+    [
+        (True, 1, [], Next(is_repaired=True)),
+        (True, 1, ["b"], Next(is_repaired=True)),
+        (False, 1, ["a"], Next(is_repaired=False)),
+        (False, 0, [], Next(is_repaired=False)),
+        (True, 0, [], Next(is_repaired=False, stopped=StopReason.LIMIT)),
+        (True, 0, ["a"], Next(is_repaired=False, stopped=StopReason.LIMIT)),
+        (True, 1, ["b", "a"], Next(is_repaired=False, stopped=StopReason.REPEATED)),
+    ],
+)
+def test_refuted_result_is_repaired_until_the_loop_ends(
+    *, can_be_asked: bool, repairs_left: int, earlier: list[str], following: Next
+) -> None:
+    assert (
+        decide_next(
+            Verdict.REFUTED,
+            can_be_asked=can_be_asked,
+            repairs_left=repairs_left,
+            failures="a",
+            earlier=earlier,
+        )
+        == following
+    )
+
+
+def test_digest_is_of_the_failing_cases_of_refuting_checks() -> None:
+    lint = judged(LINT, Execution(exit_code=1))
+    first = digest_failures([failing("a", "b"), lint])
+
+    assert digest_failures([judged(LINT, Execution(exit_code=2)), failing("b", "a")]) == first
+    assert digest_failures([failing("a"), lint]) != first
+    assert digest_failures([failing("a", "b")]) != first
+    passed = judged(replace(TESTS, id="more"), GREEN)
+    assert digest_failures([failing("a", "b"), lint, passed]) == first
+
+
+def test_digest_of_a_strict_check_has_cases_that_the_base_had_too() -> None:
+    strict = replace(TESTS, gate=CheckGate.STRICT)
+    red = [Execution(exit_code=1, cases={Case("s", "C", name): F}) for name in "ab"]
+
+    one, other = (digest_failures([judged(strict, execution, base=execution)]) for execution in red)
+
+    assert one != other
