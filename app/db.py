@@ -15,11 +15,12 @@ import asyncpg
 import orjson
 import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, MissingGreenlet, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util.concurrency import in_greenlet
 from typing_extensions import override
 
 from app.config import Settings
@@ -166,10 +167,10 @@ async def fetch(
     transaction: Transaction | None = session.info[_TRANSACTION]
     with _NamedErrors():
         if transaction is None and not alone:
-            transaction = await greenlet_spawn(_begin, session.sync_session)
+            transaction = await _begin(session.sync_session)
         if transaction is not None:
             return await _send(transaction.connection, sql, arguments)
-        connection = await greenlet_spawn(_engine_of(session.sync_session).raw_connection)
+        connection = await _check_out(_engine_of(session.sync_session))
         try:
             return await _send(connection, sql, arguments)
         finally:
@@ -223,7 +224,7 @@ class _UnitSession(Session):
 
     @override
     def get_bind(self, *_arguments: Any, **_named: Any) -> Connection:
-        transaction: Transaction = self.info[_TRANSACTION] or _begin(self)
+        transaction: Transaction = self.info[_TRANSACTION] or await_only(_begin(self))
         return transaction.join(_engine_of(self))
 
     @override
@@ -249,17 +250,24 @@ class Transaction:
         return self.joined
 
 
-def _begin(session: Session) -> Transaction:
-    # Called in a greenlet.
+async def _begin(session: Session) -> Transaction:
     with _NamedErrors():
-        connection = _engine_of(session).raw_connection()
+        connection = await _check_out(_engine_of(session))
         try:
-            await_only(_driver(connection).execute("BEGIN"))
+            await _driver(connection).execute("BEGIN")
         except BaseException:
             connection.invalidate()
             raise
     session.info[_TRANSACTION] = transaction = Transaction(connection)
     return transaction
+
+
+async def _check_out(engine: Engine) -> PoolProxiedConnection:
+    # To wait or to connect takes a greenlet, and that as much time as a short statement.
+    if cast("QueuePool", engine.pool).checkedin():
+        with suppress(MissingGreenlet):
+            return engine.raw_connection()
+    return await greenlet_spawn(engine.raw_connection)
 
 
 async def _end(session: AsyncSession, statement: str) -> None:
@@ -313,6 +321,8 @@ def _dump_json(value: Any) -> str:
 
 
 def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+    if not in_greenlet():
+        raise MissingGreenlet
     try:
         return dialect.connect(*args, **parameters)
     except (OSError, TimeoutError) as error:
