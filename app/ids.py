@@ -28,4 +28,4 @@ def new_id() -> uuid.UUID:
 
 def new_hex_id() -> str:
     """Return a new artifact id: 32 lower-case hexadecimal digits without hyphens."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

@@ -4,6 +4,7 @@ Ids of the request, project, run and job are bound once through `structlog.conte
 line.
 """
 
+import json
 import logging
 import re
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 from app.config import LogFormat
@@ -38,7 +40,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     # Plain tracebacks, without the values of variables, which may be secrets; `redact` sees their text too.
     tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact]
     if log_format is LogFormat.JSON:
-        tail.append(structlog.processors.JSONRenderer())
+        tail.append(structlog.processors.JSONRenderer(_dump))
     else:
         tail.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     # Not through the standard library's logging, which would take twice as long at each request.
@@ -83,6 +85,14 @@ class _Lines:
             self._stream.write(line + "\n")
 
     debug = info = warning = error = critical = _write
+
+
+def _dump(event: Any, **options: Any) -> str:
+    try:
+        return orjson.dumps(event, **options).decode()
+    except TypeError:
+        # A key that is no text, a larger number, or half a character.
+        return json.dumps(event, **options)
 
 
 def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
