@@ -36,7 +36,7 @@ from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.web.errors import install_error_handlers
-from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
+from app.web.middleware import ObservabilityMiddleware, SameAnswerMiddleware
 from app.web.openapi.document import install_openapi
 from app.web.responses import LargeResponses
 
@@ -129,8 +129,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     install_error_handlers(app)
     install_openapi(app)
     # The last one added is the outermost.
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(TrailingSlashMiddleware)
+    app.add_middleware(SameAnswerMiddleware)
     app.add_middleware(ObservabilityMiddleware)
     if settings.cors_origins:
         app.add_middleware(

@@ -26,8 +26,11 @@ class QueryInput(Input):
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        required = {name for name, field in cls.model_fields.items() if field.is_required()}
-        return {name: value for name, value in parameters.items() if value != "" or name in required}
+        return {
+            name: value
+            for name, value in parameters.items()
+            if value != "" or (name in cls.model_fields and cls.model_fields[name].is_required())
+        }
 
 
 class ApiPath:

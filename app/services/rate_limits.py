@@ -7,6 +7,7 @@ each further process, a limit can be exceeded by at most that.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.clients.redis import RedisClient
 
@@ -25,8 +26,7 @@ class RateLimit:
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """The state of a rate limit, for the headers of the response: of several limits, the one nearest to exhaustion."""
 
     limit: int
@@ -69,10 +69,12 @@ class RateLimiter:
         seconds. The request must be refused if the quota has a `retry_after`. Raises RedisError, OSError.
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
+        is_due = is_used_up = False
         for window in windows:
             window.pending += 1
-        is_used_up = any(window.synced > window.limit for window in windows)
-        if not is_used_up and any(window.is_due(now) for window in windows):
+            is_due |= window.is_due(now)
+            is_used_up |= window.synced > window.limit
+        if is_due and not is_used_up:
             await _sync(redis, windows, now)
         tightest = min(windows, key=lambda window: (max(0, window.remaining), -window.end))
         exceeded = next((window for window in windows if window.remaining < 0), None)

@@ -49,9 +49,7 @@ class ScopeGate:
         return call
 
     async def _authenticate(self, request: Request) -> Principal:
-        if not self.in_project:
-            return await _caller_of(request, None)
-        return await _caller_of(request, _project_of(request))
+        return await _caller_of(request, _project_of(request) if self.in_project else None)
 
 
 def _project_of(request: Request) -> int | str:

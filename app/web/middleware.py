@@ -38,7 +38,9 @@ _HEADERS = (
 log = structlog.get_logger(__name__)
 
 
-class TrailingSlashMiddleware:
+class SameAnswerMiddleware:
+    """Middleware that has a path with a slash at its end, and HEAD, answered as the path without it, and as GET."""
+
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
@@ -46,31 +48,25 @@ class TrailingSlashMiddleware:
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
+            # In place, since outer layers read the values that the router sets in this scope.
             if len(path) > 1 and path.endswith("/"):
-                # In place, since outer layers read the values that the router sets in this scope.
                 scope["path"] = path[:-1]
+            if scope["method"] == "HEAD":
+                scope["method"] = "GET"
+                scope[IS_HEAD] = True
+                send = _without_body(scope, send)
         await self.app(scope, receive, send)
 
 
-class HeadMiddleware:
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+def _without_body(scope: Scope, send: Send) -> Send:
+    async def send_without_body(message: Message) -> None:
+        # The server reads the method here to decide whether the announced body must follow.
+        scope["method"] = "HEAD"
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_without_body(message: Message) -> None:
-            # The server reads the method here to decide whether the announced body must follow.
-            scope["method"] = "HEAD"
-            if message["type"] == "http.response.body":
-                message["body"] = b""
-            await send(message)
-
-        scope["method"] = "GET"
-        scope[IS_HEAD] = True
-        await self.app(scope, receive, send_without_body)
+    return send_without_body
 
 
 class ObservabilityMiddleware:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
-from starlette.datastructures import URL
+from starlette.datastructures import URL, QueryParams
 from starlette.types import Scope
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
@@ -21,11 +21,10 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The page of a list that a request asks for, with the URL and query parameters for links to the other pages."""
+    """The page of a list that a request asks for, with its scope, for links to the other pages."""
 
     asked: Page
     scope: Scope
-    kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
         """Return the JSON body of this page of the list: `count`, `next`, `previous` and `results`."""
@@ -39,10 +38,12 @@ class PageRequest:
         }
 
     def _link(self, offset: int) -> str:
-        parameters = [*self.kept, ("limit", str(self.asked.limit))]
+        # Not before: most polls find nothing new.
+        given = QueryParams(self.scope["query_string"]).multi_items()
+        parameters = [pair for pair in given if pair[0] not in _NOT_COPIED]
+        parameters.append(("limit", str(self.asked.limit)))
         if offset > 0:
             parameters.append(("offset", str(offset)))
-        # Not before: most polls find nothing new.
         url = URL(scope=self.scope).replace(path=self.scope[ORIGINAL_PATH], query="")
         return f"{url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
@@ -57,11 +58,7 @@ async def read_page(request: Request) -> PageRequest:
     """Return the page that a request asks for by `limit` and `offset`. A missing or invalid value means its default."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0
-    return PageRequest(
-        asked=Page(await read_limit(request), offset),
-        scope=request.scope,
-        kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
-    )
+    return PageRequest(Page(await read_limit(request), offset), request.scope)
 
 
 # For lists that continue from a position instead of an offset.

@@ -1,5 +1,6 @@
 """Apply request limits: of a project per minute and hour (contract 2.7), and of an address without a key."""
 
+from collections.abc import Sequence
 from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
@@ -30,30 +31,27 @@ async def throttle(
     if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
+    await _count(request, process, bucket, limits)
+
+
+async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
+    """Count one request of a client without a key against the limit of the client's IP address."""
+    await _count(request, process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
+
+
+async def _count(request: Request, process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> None:
     try:
         quota = await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    # In the form that `ObservabilityMiddleware` sends.
-    request.state.rate_limit = [
-        (b"ratelimit-limit", b"%d" % quota.limit),
-        (b"ratelimit-remaining", b"%d" % quota.remaining),
-        (b"ratelimit-reset", b"%d" % quota.reset),
-    ]
-    if quota.retry_after is not None:
-        raise Throttled(retry_after=quota.retry_after)
-
-
-async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client without a key against the limit of the client's IP address."""
-    bucket = f"{purpose}:{address_of(request)}"
-    try:
-        now = utcnow().timestamp()
-        quota = await process.rate_limiter.hit(process.redis, bucket, _OF_ADDRESS, now=now)
-    except (RedisError, OSError) as error:
-        log.warning("throttle.unavailable", error=repr(error))
-        return
+    if limits is not _OF_ADDRESS:
+        # In the form that `ObservabilityMiddleware` sends.
+        request.state.rate_limit = [
+            (b"ratelimit-limit", b"%d" % quota.limit),
+            (b"ratelimit-remaining", b"%d" % quota.remaining),
+            (b"ratelimit-reset", b"%d" % quota.reset),
+        ]
     if quota.retry_after is not None:
         raise Throttled(retry_after=quota.retry_after)
 

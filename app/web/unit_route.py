@@ -12,6 +12,8 @@ from fastapi import Request, Response
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from app.db import unit_of_work
@@ -35,17 +37,27 @@ class UnitRoute(APIRoute):
         self, path: str, endpoint: Callable[..., Any], *, response_model: Any = None, **options: Any
     ) -> None:
         self._described = {"response_model": response_model or None, **options}
+        self._gates = gates_of(endpoint)
+        self._ending = path.rpartition("}")[2]
         # For requests without the models of responses: each takes time to build.
         super().__init__(path, endpoint, response_model=None, **{**options, "responses": None})
+        if self._gates is not None:
+            # Without the exit stacks that FastAPI opens for its solver.
+            self.app = _application(self.get_route_handler())
 
     def describe(self) -> APIRoute:
         """Return a copy of this route for the OpenAPI document. It has the `response_model`, and serves no requests."""
         return APIRoute(self.path, self.endpoint, **self._described)
 
     @override
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # Routes are tried one after the other, and most of them end with another word.
+        return super().matches(scope) if scope["path"].endswith(self._ending) else (Match.NONE, {})
+
+    @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests, which performs each request with one database session."""
-        gates = gates_of(self.endpoint)
+        gates = self._gates
         endpoint: Callable[..., Awaitable[Response | None]] = self.endpoint
 
         async def handle_behind_gates(request: Request) -> Response:
@@ -87,6 +99,14 @@ def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
             return None
         gates[name] = gate.dependency
     return gates | queries
+
+
+def _application(handle: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handle(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answer
 
 
 async def _read_query(model: type[QueryInput], request: Request) -> QueryInput:

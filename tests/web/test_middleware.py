@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
+from app.web.middleware import ObservabilityMiddleware, SameAnswerMiddleware
 
 
 @pytest.fixture
@@ -163,11 +163,11 @@ class TestTrailingSlash:
     )
     async def test_one_slash_is_taken_off(self, path: str, seen: str) -> None:
         app = Application()
-        await call(TrailingSlashMiddleware(app), {"path": path}, [])
+        await call(SameAnswerMiddleware(app), {"path": path}, [])
         assert app.scopes[0]["path"] == seen
 
 
-@pytest.mark.parametrize("middleware", [TrailingSlashMiddleware, HeadMiddleware, ObservabilityMiddleware])
+@pytest.mark.parametrize("middleware", [SameAnswerMiddleware, ObservabilityMiddleware])
 async def test_other_scopes_than_requests_pass_untouched(middleware: Any) -> None:
     """Other scopes of ASGI, such as the start and end of the process."""
     app = Application()
@@ -182,6 +182,6 @@ async def test_head_keeps_status_and_headers_and_drops_every_part_of_the_body() 
         {"type": "http.response.body", "body": b"hello", "more_body": True},
         {"type": "http.response.body", "body": b"world"},
     )
-    start, *parts = await call(HeadMiddleware(app), {"method": "HEAD"}, [])
+    start, *parts = await call(SameAnswerMiddleware(app), {"method": "HEAD"}, [])
     assert (start["status"], start["headers"]) == (200, headers)
     assert [part["body"] for part in parts] == [b"", b""]

@@ -1,7 +1,8 @@
 """Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -49,7 +50,7 @@ async def authenticate(
         _OF_KEYS,
         project=project,
         cache=cache,
-        error=AuthenticationFailed(place),
+        error=partial(AuthenticationFailed, place),
     )
 
 
@@ -62,7 +63,7 @@ async def authenticate_session(
 ) -> Principal:
     """Return the principal of a console session; `require_project` checks whether they may use the project."""
     return await _authenticate(
-        session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()
+        session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded
     )
 
 
@@ -73,7 +74,7 @@ async def _authenticate(
     *,
     project: int | str | None,
     cache: CallerCache[Principal] | None,
-    error: AuthenticationError,
+    error: Callable[[], AuthenticationError],
 ) -> Principal:
     known = cache.find(secret_hash, project) if cache else None
     if known is not None:
@@ -83,7 +84,7 @@ async def _authenticate(
     values = {"secret_hash": secret_hash, "project_id": project, "now": now, "idle_since": now - SESSION_IDLE}
     row = await statements.of(project).first(session, values)
     if row is None:
-        raise error
+        raise error()
     await _note_use(session, row, now)
     principal = _principal(row)
     if cache:
