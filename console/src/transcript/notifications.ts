@@ -69,7 +69,7 @@ function receipt(draft: Draft, params: Json): void {
   if (message) draft.put({ ...message, receipt: after });
 }
 
-const AGAIN = "The run begins again, in a new workspace: what the agent did before is not in it.";
+const AGAIN = "The run begins again, in a new workspace: what was not pushed is not in it.";
 const isAtStart = (item: Item | undefined) => item?.kind === "steps" && item.isStart;
 
 function progress(draft: Draft, params: Json, at: string): void {
