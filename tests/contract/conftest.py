@@ -3,7 +3,9 @@
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,9 +14,11 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security import Cipher
 from app.services.runs import tokens as connection_tokens
+from tests.support.callers import bearer
 from tests.support.devices import make_device
-from tests.support.factories import make_run, make_task, make_user
+from tests.support.factories import make_key, make_run, make_task, make_user
 from tests.support.makers import NewRun, NewTask
+from tests.support.web.clients import in_process_client
 
 
 @pytest.fixture
@@ -47,6 +51,13 @@ def new_run(session: AsyncSession, task: Task) -> NewRun:
 async def colleague(session: AsyncSession, project: Project) -> User:
     """Another member of the project."""
     return await make_user(session, projects=[project])
+
+
+@pytest.fixture
+async def colleagues_client(
+    application: FastAPI, session: AsyncSession, colleague: User
+) -> httpx.AsyncClient:
+    return in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
 
 
 @pytest.fixture

@@ -5,18 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CommandStatus, QuestionKind, QuestionStatus, RunStatus
 from app.models import Project, Question, Run, RunCommand, Task, TaskFollow, User
 from tests.support.assertions import assert_error, assert_invalid, assert_not_authenticated, assert_not_found
-from tests.support.callers import bearer
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import make_key, make_task
+from tests.support.factories import make_task
 from tests.support.questions import make_live_run, make_question
-from tests.support.web.clients import in_process_client
 
 JSON = dict[str, Any]
 
@@ -280,7 +277,7 @@ async def test_run_that_ended_with_its_question_makes_it_gone(
 
 
 async def test_member_who_answers_follows_the_task(
-    application: FastAPI,
+    colleagues_client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,
     owner: User,
@@ -288,17 +285,18 @@ async def test_member_who_answers_follows_the_task(
     questions_url: str,
 ) -> None:
     """B.11 21; its creator does not, since it is in their inbox anyway."""
-    client = in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
     task = await make_task(session, project=project, created_by=owner, origin_product="signals_scout")
     question = await make_question(session, task=task)
-    response = await client.post(f"{questions_url}/{question.id}/answer/", json={"option_id": "allow"})
+    response = await colleagues_client.post(
+        f"{questions_url}/{question.id}/answer/", json={"option_id": "allow"}
+    )
     assert response.json()["answered_by"]["id"] == colleague.id
     follows = (await session.execute(select(TaskFollow.user_id, TaskFollow.task_id))).all()
     assert [tuple(row) for row in follows] == [(colleague.id, task.id)]
 
 
 async def test_member_who_commands_follows_the_task(
-    application: FastAPI,
+    colleagues_client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,
     owner: User,
@@ -306,11 +304,10 @@ async def test_member_who_commands_follows_the_task(
     tasks_url: str,
 ) -> None:
     """B.11 21."""
-    client = in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
     task = await make_task(session, project=project, created_by=owner, origin_product="signals_scout")
     run = await make_live_run(session, task=task)
     command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": "Go on."}}
-    response = await client.post(f"{tasks_url}/{task.id}/runs/{run.id}/command/", json=command)
+    response = await colleagues_client.post(f"{tasks_url}/{task.id}/runs/{run.id}/command/", json=command)
     assert response.json()["result"] == {"queued": True}
     follows = (await session.execute(select(TaskFollow.user_id, TaskFollow.task_id))).all()
     assert [tuple(row) for row in follows] == [(colleague.id, task.id)]
@@ -366,17 +363,15 @@ class TestSnooze:
 
     async def test_it_is_the_callers_alone(
         self,
-        application: FastAPI,
         client: httpx.AsyncClient,
         session: AsyncSession,
         project: Project,
         owner: User,
-        colleague: User,
+        colleagues_client: httpx.AsyncClient,
         questions_url: str,
     ) -> None:
         task = await make_task(session, project=project, created_by=owner, origin_product="signals_scout")
         question = await make_question(session, task=task)
-        other = in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
-        await other.post(f"{questions_url}/{question.id}/snooze/", json={"seconds": 60})
+        await colleagues_client.post(f"{questions_url}/{question.id}/snooze/", json={"seconds": 60})
         listed = (await client.get("/api/users/@me/inbox/")).json()["results"]
         assert [row["snoozed_until"] for row in listed] == [None]

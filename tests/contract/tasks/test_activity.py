@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,12 +13,10 @@ from app.ids import new_id
 from app.models import Event, Membership, Project, Question, Task, User
 from app.services.events.run_ledger import record_for_run
 from tests.support.assertions import assert_invalid, assert_page, concerning
-from tests.support.callers import bearer
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import make_key, make_project, make_run, make_task, make_user
+from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
 from tests.support.questions import make_live_run, make_question
-from tests.support.web.clients import in_process_client
 
 JSON = dict[str, Any]
 ROW_KEYS = [
@@ -32,13 +29,6 @@ ROW_KEYS = [
 @pytest.fixture
 def activity_url(project: Project) -> str:
     return f"/api/projects/{project.id}/task_activity"
-
-
-@pytest.fixture
-async def colleagues_client(
-    application: FastAPI, session: AsyncSession, colleague: User
-) -> httpx.AsyncClient:
-    return in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
 
 
 class TestLastActivity:
