@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any  # JSON
+from typing import Any, NamedTuple  # Any: JSON
 from uuid import UUID
 
 import orjson
@@ -13,8 +13,7 @@ from app.enums import McpTransport, NotificationDecision, QuestionKind, Urgency
 from app.ids import new_id
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """The usage of one or more runs: tokens, and cost in US dollars. An agent that reports no cost counts as free."""
 
     tokens: int = 0

@@ -55,7 +55,7 @@ async def finalize_uploads(
     answer = await _remember(session, task_id, uploads, caller.user_id)
     attached = await _attached_paths(session, task_id)
     # A run may have taken a file while it was finalised a second time (contract 11 #18).
-    _tag_after_commit(session, store, caller.project.id, [path for path in paths if path in attached])
+    keep_artifacts(session, store, caller.project.id, [path for path in paths if path in attached])
     return answer
 
 
@@ -135,16 +135,12 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
     return [_entry(taken[artifact_id]) for artifact_id in unique_ids]
 
 
-def keep_artifacts(
-    session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
-) -> None:
-    """Let the store keep files that a run has taken for `KEPT_DAYS`, by tags set after the commit; log errors."""
-    _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
+def keep_artifacts(session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]) -> None:
+    """Have the object store delete files of a run after `KEPT_DAYS`, not `STAGED_DAYS`, once the transaction commits.
 
+    Failures of the object store are only logged.
+    """
 
-def _tag_after_commit(
-    session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]
-) -> None:
     async def tag() -> None:
         await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))
 

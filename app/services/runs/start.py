@@ -214,7 +214,8 @@ async def _create(
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
         await keep_token(session, clients.cipher, run_id, body.github_user_token)
-    keep_artifacts(session, clients.store, task.project_id, artifacts)
+    paths = [artifact["storage_path"] for artifact in artifacts]
+    keep_artifacts(session, clients.store, task.project_id, paths)
     return run_id
 
 

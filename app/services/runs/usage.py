@@ -1,11 +1,24 @@
 """Record the tokens and cost that agents report in the fact `usage` of a run, and add them up for a task."""
 
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, NamedTuple  # Any: JSON
+from typing import Any  # JSON
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Numeric,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
@@ -90,26 +103,20 @@ def _dollars(cost: Any) -> float:
     return float(amount) if is_number and amount is not None and 0 < amount < _MOST else 0.0
 
 
-_COST_OF_ALL = func.coalesce(func.sum(_number(_COST)), 0).label("cost")
-
-
-class _Spent(NamedTuple):
-    tokens: Decimal
-    cost: Decimal
-
-
+_COST_OF_ALL = cast(func.coalesce(func.sum(_number(_COST)), 0), Double).label("cost")
+# An agent may report any number in any number of turns.
+_TOKENS_OF_ALL = cast(func.least(func.coalesce(func.sum(_number(_TOKENS)), 0), _MOST), BigInteger).label(
+    "tokens"
+)
 _SPENT = Prepared(
-    select(func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"), _COST_OF_ALL).where(
-        Run.task_id == bindparam("task"), Run.id != bindparam("but")
-    ),
-    _Spent,
+    select(_TOKENS_OF_ALL, _COST_OF_ALL).where(Run.task_id == bindparam("task"), Run.id != bindparam("but")),
+    Spent,
 )
 
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
     """Return the tokens and the cost that all runs of a task except `run_id` have used."""
-    tokens, cost = await _SPENT.one(session, {"task": task_id, "but": run_id})
-    return Spent(int(tokens), float(cost))
+    return await _SPENT.one(session, {"task": task_id, "but": run_id})
 
 
 async def task_usage(session: AsyncSession, caller: Principal, task_id: UUID) -> UsageOut:
@@ -117,12 +124,8 @@ async def task_usage(session: AsyncSession, caller: Principal, task_id: UUID) ->
     row = await _COST_OF_TASK.first(session, {"task_id": task_id, **visibility(caller)})
     if row is None:
         raise NotFound
-    cost = float(row.cost)
+    (cost,) = row
     return {"token_cost_usd": cost, "compute_cost_usd": 0.0, "total_cost_usd": cost}
-
-
-class _Cost(NamedTuple):
-    cost: Decimal
 
 
 _COST_OF_TASK = Prepared(
@@ -130,6 +133,5 @@ _COST_OF_TASK = Prepared(
     .select_from(Task)
     .outerjoin(Run, Run.task_id == Task.id)
     .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
-    .group_by(Task.id),
-    _Cost,
+    .group_by(Task.id)
 )

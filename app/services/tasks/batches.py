@@ -13,15 +13,13 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
-    Uuid,
-    any_,
     bindparam,
     case,
     literal_column,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -31,7 +29,7 @@ from app.models import Task
 from app.models.base import literal_int
 from app.schemas.tasks import BatchAction, BatchIn, BatchOut, BatchResult
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
+from app.services.access.visibility import VISIBLE_TASKS, visibility, visible_task
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
 from app.services.events.task_activity import moved_to
 from app.services.questions.lifecycle import leave_inboxes, lock_asking
@@ -78,8 +76,7 @@ async def _delete(session: AsyncSession, caller: Principal, ids: Collection[UUID
     return found
 
 
-_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-_LOCKED = select(Task.id).where(*_ASKED_FOR).order_by(Task.id).with_for_update(key_share=True)
+_LOCKED = select(Task.id).where(VISIBLE_TASKS).order_by(Task.id).with_for_update(key_share=True)
 _LOCK = Prepared(_LOCKED)
 
 
@@ -111,5 +108,5 @@ def _set_archived_statement() -> Select[Any]:
 
 _NOW = bindparam("now", type_=Task.updated_at.type)
 _SET_ARCHIVED = Prepared(_set_archived_statement(), _Found)
-_DELETED = _change(*_ASKED_FOR, deleted=True, deleted_at=_NOW, encrypted_hints=None)
+_DELETED = _change(VISIBLE_TASKS, deleted=True, deleted_at=_NOW, encrypted_hints=None)
 _DELETE = Prepared(select(*recorded_columns(task_event_cte(_DELETED, EventType.TASK_DELETED))), Recorded)

@@ -13,9 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
-    Uuid,
     and_,
-    any_,
     bindparam,
     cast,
     false,
@@ -26,7 +24,6 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
@@ -34,7 +31,7 @@ from app.models.base import literal_int
 from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import TaskListQuery, Wanted
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
+from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.entity_tags import Versions
 from app.services.views.tasks import (
@@ -200,18 +197,15 @@ def known_page_statement(shape: tuple[str, ...], order: str) -> Prepared[SeenTas
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
-        tasks_within_page(select_versioned_tasks().where(*_KNOWN), order),
+        tasks_within_page(select_versioned_tasks().where(VISIBLE_TASKS), order),
         order,
     )
-
-
-_KNOWN = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
 
 
 @lru_cache
 def known_versions(order: str) -> Versions:
     """Return the SELECT of the version of the caller's view and the versions of what `known_page_statement` selects."""
-    versions = select_versions(select_tasks().where(*_KNOWN), order)
+    versions = select_versions(select_tasks().where(VISIBLE_TASKS), order)
     return Prepared(select(version(), versions.scalar_subquery()))
 
 

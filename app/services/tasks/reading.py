@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Uuid, any_, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, DateTime, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
@@ -19,7 +18,7 @@ from app.schemas.base import Page
 from app.schemas.tasks import SummaryOut, TaskListQuery, TaskOut
 from app.schemas.viewers import ViewersOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, visibility
 from app.services.tasks.cached_pages import KnownLists, find_held_page, find_page
 from app.services.tasks.filters import (
     ListedTask,
@@ -167,15 +166,13 @@ class _Summary(NamedTuple):
     run: _RunSummary | None
 
 
-# One array parameter: a list of parameters would need a statement for each length.
-_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-_SUMMARIES_COUNT = Prepared(select(func.count()).select_from(Task).where(*_ASKED_FOR))
+_SUMMARIES_COUNT = Prepared(select(func.count()).select_from(Task).where(VISIBLE_TASKS))
 _SUMMARIES = Prepared(
     select(
         Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
     )
     .outerjoin(Run, Run.id == Task.latest_run_id)
-    .where(*_ASKED_FOR)
+    .where(VISIBLE_TASKS)
     .order_by(Task.created_at.desc(), Task.id.desc())
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger)),

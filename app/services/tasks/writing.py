@@ -243,15 +243,13 @@ def _create_statement() -> Select[Any]:
         .cte("numbered")
     )
     integration = func.coalesce(columns["github_integration_id"], default_github_integration(project_id))
-    source = select(
-        *({**columns, "github_integration_id": integration}).values(), numbered.c.task_number, _ONE
-    )
-    inserted = (
-        insert(Task)
-        .from_select([*columns, "task_number", "event_count"], source)
-        .returning(Task.__table__)
-        .cte("inserted")
-    )
+    values = {
+        **columns,
+        "github_integration_id": integration,
+        "task_number": select(numbered.c.task_number).scalar_subquery(),
+        "event_count": _ONE,
+    }
+    inserted = insert(Task).values(values).returning(Task.__table__).cte("inserted")
     relationship = bindparam("relationship", type_=SignalReportTask.relationship.type)
     linked = (
         insert(SignalReportTask)
