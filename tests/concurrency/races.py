@@ -1,4 +1,4 @@
-"""Two transactions in a fixed order: the second runs into the lock of the first, which then commits."""
+"""Two transactions in a fixed order: the first commits when the second has run into its lock, or is over."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,9 @@ async def race(
 ) -> tuple[First, Second]:
     """Return the results of both functions, where `second` began before `first` committed."""
 
-    async def is_waiting() -> bool:
+    async def is_waiting_or_over() -> bool:
+        if contender.done():
+            return True
         async with unit_of_work(sessions) as session:
             return bool(await session.scalar(_WAITING))
 
@@ -41,5 +43,5 @@ async def race(
         _ = await session.connection()
         outcome = await first(session)
         contender = group.create_task(perform(sessions, second))
-        await eventually(is_waiting)
+        await eventually(is_waiting_or_over)
     return outcome, contender.result()

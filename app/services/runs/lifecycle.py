@@ -9,6 +9,8 @@ Every change is one conditional UPDATE: the database decides each race, and both
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
                                or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
+    sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
+                               transaction has locked, or their tasks, for its next time: it never waits
     silence against an end     the first commit sets the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
@@ -35,6 +37,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Select,
     and_,
     bindparam,
     false,
@@ -209,22 +212,20 @@ async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents
     and loses its time. Rows that another transaction has locked are left for the next call.
     """
     now = utcnow()
-    due = (
-        select(Run.id, Task.deleted)
-        .join(Task, Task.id == Run.task_id)
-        .where(is_scheduled(), Run.scheduled_at <= now)
-        .order_by(Run.scheduled_at)
-        .limit(most)
-        # The tasks too: the statement below changes them, in another order than others lock them in.
-        .with_for_update(key_share=True, skip_locked=True)
-    )
-    found = await rows_of(session, due)
+    due = _unlocked(is_scheduled(), Run.scheduled_at <= now)
+    found = await rows_of(session, due.order_by(Run.scheduled_at).limit(most))
     if dropped := [run_id for run_id, is_deleted in found if is_deleted]:
         await session.execute(update(Run).where(Run.id.in_(dropped)).values(scheduled_at=None))
     begun = [run_id for run_id, is_deleted in found if not is_deleted]
     if begun:
         await transition(session, events, RunStatus.QUEUED, Run.id.in_(begun), dispatch_requested_at=now)
     return begun, len(found)
+
+
+def _unlocked(*conditions: ColumnElement[bool]) -> Select[UUID, bool]:
+    # The tasks too: a move changes them, in another order than others lock them in.
+    runs = select(Run.id, Task.deleted).join(Task, Task.id == Run.task_id).where(*conditions)
+    return runs.with_for_update(key_share=True, skip_locked=True)
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
@@ -377,7 +378,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     may have acted already, and may still act. Claims that workers handed back do not count.
     """
     now = utcnow()
-    lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
+    is_lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
+    found = (await session.scalars(_unlocked(*is_lapsed))).all()
+    lapsed = (Run.id.in_(found), *is_lapsed)
     untouched = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
     again, given_up = (
         with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
@@ -411,14 +414,17 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
-    failed = await transition(
-        session,
-        events,
-        RunStatus.FAILED,
+    silent = _unlocked(
         Run.status == constant(RunStatus.IN_PROGRESS),
         Run.lease_expires_at.is_(None),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
+    )
+    failed = await transition(
+        session,
+        events,
+        RunStatus.FAILED,
+        Run.id.in_((await session.scalars(silent)).all()),
         reason=RunReason.AGENT_SILENT,
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
         facts=with_recovery("failed", RunReason.AGENT_SILENT),

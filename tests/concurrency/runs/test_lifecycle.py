@@ -1,6 +1,6 @@
 """The life of a run: every pair of statuses, and every race that services/runs/lifecycle.py names, decided.
 
-Each race is two real transactions: the second begins before the first commits and waits for its lock.
+Each race is two real transactions: the second begins before the first commits, and waits for its lock unless it is a sweep.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,6 +19,7 @@ from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.runs.runs import RunUpdateIn, StartIn
+from app.schemas.tasks import BatchAction, BatchIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
 from app.services.run_facts import (
@@ -35,6 +36,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
+from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
@@ -323,6 +325,29 @@ class TestLapsedLease:
         assert decisions[:-1] == [([queued.id], [])] * (RUN_LOSSES - 1)
         assert decisions[-1] == ([], [queued.id])
         assert (await stored(sessions, queued)).status == "failed"
+
+    @pytest.mark.parametrize("name", ["recover", "fail silent"])
+    async def test_sweep_does_not_wait_for_a_batch_over_the_same_tasks(
+        self,
+        sessions: SessionFactory,
+        project: Project,
+        owner: User,
+        make: MakeRun,
+        clock: MovableClock,
+        name: str,
+    ) -> None:
+        """Regression: the sweep locked runs and tasks in no fixed order, so that each could wait for the other."""
+        lease = {"lease_owner": OWNER, "lease_expires_at": clock.now} if name == "recover" else {}
+        free, archived, deleted = [await make(status=RunStatus.IN_PROGRESS, **lease) for _ in range(3)]
+        caller = member_of(project, owner)
+        async with unit_of_work(sessions) as batch:
+            await change_tasks(batch, caller, BatchIn(action=BatchAction.ARCHIVE, ids=[archived.task_id]))
+            await change_tasks(batch, caller, BatchIn(action=BatchAction.DELETE, ids=[deleted.task_id]))
+            assert await perform(sessions, STEPS[name](free))
+            rows = [await stored(sessions, run) for run in (free, archived, deleted)]
+        assert [row.status == "in_progress" for row in rows] == [False, True, True]
+        assert await perform(sessions, STEPS[name](free))
+        assert (await stored(sessions, archived)).status != "in_progress"
 
 
 # What a job does with the run that OWNER performs, by its name.
