@@ -62,6 +62,9 @@ def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] |
             with place(session).open("a") as file:
                 file.write(line + "\n")
             say(session, "\n".join(remembered(session)))
+            cost = {"amount": len(remembered(session)) / 10, "currency": "USD"}
+            update = {"sessionUpdate": "usage_update", "used": 1, "size": 10, "cost": cost}
+            send({"method": "session/update", "params": {"sessionId": session, "update": update}})
             return {"result": {"stopReason": "end_turn"}}
         case _:
             return None

@@ -126,6 +126,7 @@ async def _talk(
     finally:
         run.summary = session.last_message[:_SUMMARY_CHARACTERS]
         run.keeper.session_id = session.session_id if session.can_resume else ""
+        run.keeper.cost = run.effects.meter.conversation_cost
         at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
         await shielded(session.close(at_once=at_once))
 
@@ -217,6 +218,7 @@ async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None
             f"Imported MCP servers that are left out, since the agent lacks their transport: {missing}",
         )
     if is_resumed:
+        run.effects.meter.resume(run.keeper.earlier_cost)
         await run.progress("agent", "The agent goes on with its conversation of the earlier run.")
     elif agent.session is not None:
         await run.progress(

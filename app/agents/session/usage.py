@@ -29,6 +29,7 @@ class UsageMeter:
         cost = earlier.get("cost")
         self._earlier_cost = _amount(cost) or 0.0
         self._cost = 0.0  # of this conversation, as added up by the agent
+        self._resumed_at = 0.0  # the agent's sum of the conversation when this run resumed it
         self._context: Message = {}
         self._others = others or Spent()
         # Set at every change; the waiter clears it.
@@ -43,6 +44,15 @@ class UsageMeter:
     def cost(self) -> float:
         """The cost of the run so far in US dollars, as the agent reports it; 0 if it reports none."""
         return self._earlier_cost + self._cost
+
+    @property
+    def conversation_cost(self) -> float:
+        """The agent's sum of the cost of this conversation, also by earlier runs that had it."""
+        return self._resumed_at + self._cost
+
+    def resume(self, cost: float) -> None:
+        """Note that the run resumes a conversation that has cost so much, which the agent may count on from."""
+        self._resumed_at = cost
 
     @property
     def all_runs(self) -> Spent:
@@ -69,7 +79,10 @@ class UsageMeter:
         self._turn.see(_count(used))
         self._context = {"context_tokens": _count(used), "context_size": _count(size)}
         if (amount := _amount(cost)) is not None:
-            self._cost = max(self._cost, amount)
+            if amount < self._resumed_at:
+                # The agent counts from nothing.
+                self._resumed_at = 0.0
+            self._cost = max(self._cost, amount - self._resumed_at)
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -43,6 +43,7 @@ class KeptSession:
     folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of the run; files name paths below it
     # Texts by their paths below the home.
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)] = field(repr=False)
+    cost: float = 0.0  # as the agent added it up
 
 
 _KEPT_SESSION = TypeAdapter(KeptSession)
@@ -84,7 +85,8 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 def pack(kept: KeptSession) -> bytes | None:
     """Return a conversation as compressed JSON; None if it is too large or cannot be encoded."""
     try:
-        text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
+        # Without a cost of 0, which the release before does not know.
+        text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)), exclude_defaults=True)
     except ValueError:
         return None
     packed = gzip.compress(text, compresslevel=5, mtime=0)
@@ -116,6 +118,8 @@ class SessionKeeper:
         self._masker = masker
         # The id of this run's conversation; "": the agent cannot resume it.
         self.session_id = ""
+        # What this run's and the earlier conversation have cost, as the agent adds it up.
+        self.cost, self.earlier_cost = 0.0, earlier.cost if earlier else 0.0
 
     @property
     def earlier_id(self) -> str | None:
@@ -147,7 +151,7 @@ class SessionKeeper:
             folder=self._folder,
             masker=self._masker,
         )
-        packed = None if kept is None else pack(kept)
+        packed = None if kept is None else pack(replace(kept, cost=self.cost))
         if packed is None:
             log.info("run.session_not_kept")
             return

@@ -74,6 +74,16 @@ def test_turns_are_added_up_and_costs_are_the_agents_own_sum() -> None:
     assert (meter.total_tokens, meter.cost) == (2200, 0.03)
 
 
+@pytest.mark.parametrize("sums", [(0.5, 0.75), (0.2, 0.25)], ids=["of all", "of its own"])
+def test_resumed_conversation_counts_what_it_costs_from_then_on(sums: tuple[float, ...]) -> None:
+    meter = UsageMeter()
+    meter.resume(0.5)
+    meter.begin_turn()
+    for cost in sums:
+        meter.see(context(1000, cost=cost))
+    assert (meter.cost, meter.conversation_cost) == (0.25, sums[-1])
+
+
 def test_another_attempt_goes_on_from_what_was_noted() -> None:
     first = UsageMeter()
     first.begin_turn()

@@ -130,6 +130,18 @@ async def test_agent_that_can_takes_up_the_conversation_itself(workshop: Worksho
     assert [entry["storage_path"] for entry in done.artifacts if entry["storage_path"] == kept] == []
 
 
+async def test_cost_of_a_conversation_is_counted_for_each_of_its_runs_alone(workshop: Workshop) -> None:
+    """Regression: agents report the sum of the conversation, and that counted again with each run that resumed it."""
+    shop = with_agent(workshop, remembering_adapter("load", name="actor"))
+    run = await shop.queued_run("Count the files.", state=STATE)
+    costs = []
+    for _ in range(3):
+        await execute_run(shop.arq_context, run_id=str(run.id))
+        costs.append((await shop.read(run)).facts["usage"]["cost"]["amount"])
+        run = await resumed(shop, run, pending_user_message="And the folders.")
+    assert costs == [0.1, 0.1, 0.1]
+
+
 async def test_conversation_that_was_lost_is_summarized(workshop: Workshop) -> None:
     shop = with_agent(workshop, remembering_adapter("load", name="actor"))
     first = await shop.queued_run("Count the files.", state=STATE)
