@@ -1,6 +1,6 @@
-"""Values that services and agents of runs exchange: usage, MCP servers, messages to people, shown questions."""
+"""Values that services and agents of runs exchange: usage, messages to people, shown questions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple  # Any: JSON
@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from app.clock import utcnow
-from app.enums import McpTransport, NotificationDecision, QuestionKind, Urgency
+from app.enums import NotificationDecision, QuestionKind, Urgency
 from app.ids import new_id
 
 
@@ -18,21 +18,6 @@ class Spent(NamedTuple):
 
     tokens: int = 0
     cost: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McpServer:
-    """An MCP server that the request for a run brought for its agent."""
-
-    type: McpTransport
-    name: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def secrets(self) -> list[str]:
-        """Return what no log may show: the URL, and the values of headers, also without a word like `Bearer`."""
-        values = list(self.headers.values())
-        return [self.url, *values, *(value.rpartition(" ")[2] for value in values)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,9 +87,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     refused, by a usage limit for example, does not prevent the task: `run` is null then, and `run_error` says why.
     """
     creation = start.TaskCreation(call.session, call.caller, body, call.process)
-    return await once(
-        creation.perform, status_code=201, first=creation.ask_others if creation.asks_others else None
-    )
+    return await once(creation.perform, status_code=201, first=creation.ask_others)
 
 
 @router.get(

@@ -21,6 +21,7 @@ from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
 from app.agents.session.commands import CommandSource, TurnPolicy
+from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
@@ -28,7 +29,7 @@ from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
-from app.run_values import McpServer, Spent
+from app.run_values import Spent
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 
@@ -95,7 +96,7 @@ class RunContext:
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     may_notify: bool = False  # the agent is given the tool `notify_user`
-    servers: Sequence[McpServer] = ()  # MCP servers for the agent
+    servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers that the run brought
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

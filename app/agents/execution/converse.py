@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 from acp.helpers import ContentBlock, text_block
-from acp.schema import HttpHeader, HttpMcpServer, SseMcpServer
+from acp.schema import HttpHeader, HttpMcpServer
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
@@ -24,14 +24,14 @@ from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
-from app.agents.session.session import AgentSession, McpServerOffer
+from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import ToolServer, serve_tools
 from app.agents.workspace.output import output_instructions
-from app.enums import McpTransport, SandboxKind
-from app.run_values import AgentMessage, McpServer, MessageOutcome
+from app.enums import SandboxKind
+from app.run_values import AgentMessage, MessageOutcome
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -101,16 +101,9 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
         yield server
 
 
-def _describe_server(server: McpServer) -> McpServerOffer:
-    headers = [HttpHeader(name=name, value=value) for name, value in server.headers.items()]
-    if server.type is McpTransport.SSE:
-        return SseMcpServer(type="sse", name=server.name, url=server.url, headers=headers)
-    return HttpMcpServer(type="http", name=server.name, url=server.url, headers=headers)
-
-
-def _own_server(tools: ToolServer) -> McpServer:
-    headers = {"Authorization": f"Bearer {tools.token}"}
-    return McpServer(type=McpTransport.HTTP, name="taskbeacon", url=tools.url, headers=headers)
+def _own_server(tools: ToolServer) -> HttpMcpServer:
+    headers = [HttpHeader(name="Authorization", value=f"Bearer {tools.token}")]
+    return HttpMcpServer(type="http", name="taskbeacon", url=tools.url, headers=headers)
 
 
 async def _talk(
@@ -206,13 +199,13 @@ def _prepare_home(run: ActiveRun) -> None:
 async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None) -> bool:
     agent = run.context.agent
     rule = agent.adapter.authenticate
-    imported = [_describe_server(server) for server in run.context.servers]
+    own = [_own_server(tools)] if tools else []
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
         resume=run.keeper.earlier_id,
-        servers=[*([_describe_server(_own_server(tools))] if tools else ()), *imported],
+        servers=[*own, *run.context.servers],
     )
-    if missing := sum(server not in session.servers for server in imported):
+    if missing := sum(server not in session.servers for server in run.context.servers):
         await run.progress(
             "agent",
             f"Imported MCP servers that are left out, since the agent lacks their transport: {missing}",

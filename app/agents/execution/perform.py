@@ -10,6 +10,7 @@ that a person can act on.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from app.agents.masking import FolderHider, Masker
 from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
+from app.agents.session.session import McpServer
 from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
@@ -64,7 +66,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         [
             *agent.variables.values(),
             *agent.adapter.secrets(context.environment),
-            *(text for server in context.servers for text in server.secrets()),
+            *_secrets(context.servers),
             token,
         ]
     )
@@ -92,6 +94,14 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             # Without the original, which may hold secrets.
             raise error.with_message(hider.text(masker.text(error.message))).with_partial(partial) from None
     return result.mask(masker)
+
+
+def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:
+    for server in servers:
+        yield server.url
+        for header in server.headers:
+            # Also without a word like `Bearer`.
+            yield from (header.value, header.value.rpartition(" ")[2])
 
 
 async def _work_then_collect(run: ActiveRun) -> RunResult:

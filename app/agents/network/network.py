@@ -10,10 +10,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.addresses import PUBLIC, AddressPolicy
 from app.agents.errors import SandboxUnavailable
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Report, Service
 from app.agents.sandbox.policy import Gateway
@@ -32,8 +31,9 @@ class NetworkRules:
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
     services: Sequence[Service] = ()  # servers that the operator named, for TRUSTED
-    servers: Sequence[Service] = ()  # MCP servers that the run brought, also for MODEL_ONLY
-    policy: AddressPolicy = PUBLIC  # for the addresses of `servers`
+    imported: Allowance = field(
+        default_factory=Allowance
+    )  # MCP servers that the run brought, also for MODEL_ONLY
     unenforced: bool = False  # the operator accepts a sandbox in which agents can bypass the proxy
     note: str = ""  # for followers of the run
 
@@ -116,12 +116,9 @@ def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:
-            services = (*model, *rules.services)
-            return Allowance(
-                domains=rules.domains, services=services, servers=rules.servers, policy=rules.policy
-            )
+            return replace(rules.imported, domains=rules.domains, services=(*model, *rules.services))
         case AgentNetwork.MODEL_ONLY if model:
-            return Allowance(services=model, servers=rules.servers, policy=rules.policy)
+            return replace(rules.imported, services=model)
         case _:
             return None
 

@@ -47,7 +47,7 @@ from app.enums import RpcErrorCode
 from app.processes.output import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
-McpServerOffer = HttpMcpServer | SseMcpServer
+McpServer = HttpMcpServer | SseMcpServer
 
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
@@ -117,7 +117,7 @@ class AgentSession:
         self.name = adapter.name
         self.session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
         self.last_usage: Usage | None = None  # of the last turn, as the agent reported it
-        self.servers: Sequence[McpServerOffer] = ()  # the MCP servers that the agent was given
+        self.servers: Sequence[McpServer] = ()  # the MCP servers that the agent was given
         self.can_be_steered = False  # whether the agent accepts messages in the middle of a turn
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
@@ -140,7 +140,7 @@ class AgentSession:
         *,
         authenticate: str | None = None,
         resume: str | None = None,
-        servers: Sequence[McpServerOffer] = (),
+        servers: Sequence[McpServer] = (),
     ) -> bool:
         """Initialize the protocol and open a conversation, or resume `resume`; return whether it was resumed.
 

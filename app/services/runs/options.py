@@ -27,15 +27,9 @@ _INHERITED = (
 )
 
 # The agent of a run, taken from the hints together or not at all.
-_RUNTIME = frozenset({"runtime_adapter", "model", "reasoning_effort"})
+_RUNTIME = ("runtime_adapter", "model", "reasoning_effort")
 # The fields of a request for a task that hint how its first run is to be.
-_HINTS = (
-    "branch",
-    *sorted(_RUNTIME),
-    "pending_user_message",
-    "sandbox_environment_id",
-    "imported_mcp_servers",
-)
+_HINTS = ("branch", *_RUNTIME, "pending_user_message", "sandbox_environment_id", "imported_mcp_servers")
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
@@ -72,8 +66,9 @@ def with_hints(body: RunIn, hints: RunIn) -> RunIn:
     """Return the options of a task's first run: those of its request, and where that is silent, the task's hints."""
     names = set(hints.model_fields_set)
     if any(getattr(body, name) is not None for name in _RUNTIME):
-        names -= _RUNTIME
-    return body.model_copy(update={name: getattr(hints, name) for name in names if not getattr(body, name)})
+        names -= {*_RUNTIME}
+    silent = {name for name in names if not body.given(name) or getattr(body, name) is None}
+    return body.model_copy(update={name: getattr(hints, name) for name in silent})
 
 
 def list_models(catalog: Catalog) -> list[ModelOut]:

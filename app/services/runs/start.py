@@ -1,5 +1,8 @@
 """Create runs, and request a worker for new and existing ones (contract 5.8, 6.4, 9, 13.1)."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,14 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
+from app.clients.host_names import Destinations
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import InvalidInput, RunRefused, StateRefused, UsageLimitExceeded
 from app.models import Run, Task
 from app.schemas.fields import parse_uuid
+from app.schemas.runs.mcp_servers import McpServerIn
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskCreateIn, TaskOut, TaskWithRunOut
+from app.security import Cipher, DecryptionError
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task
@@ -30,7 +36,6 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
-from app.services.runs.mcp_servers import require_permitted, seal_servers
 from app.services.sweeping import until_none_is_left
 from app.services.tasks.reading import retrieve_task
 from app.services.tasks.writing import create_task, require_references
@@ -39,6 +44,10 @@ from app.services.views.runs import retrieve_run
 _MOST_AHEAD = timedelta(days=90)
 _SCHEDULED_AT_ONCE = 200
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
+_HINTS_LOST = (
+    "The options for the first run of this task cannot be decrypted: the secret that they were kept with is not among "
+    "TASKBEACON_SECRET_KEYS any more. Create the task again."
+)
 
 
 async def require_new_run_allowance(
@@ -51,11 +60,30 @@ async def require_new_run_allowance(
     """
     if body.imported_mcp_servers:
         await release(session)
-        await require_permitted(body.imported_mcp_servers, clients.destinations)
+        await _require_permitted(body.imported_mcp_servers, clients.destinations)
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
     run_options.require_consistent(body, clients.catalog)
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates)
+
+
+async def _require_permitted(servers: Sequence[McpServerIn], destinations: Destinations) -> None:
+    refused = await asyncio.gather(*(destinations.refuses(server["url"]) for server in servers))
+    if True in refused:
+        raise InvalidInput(
+            "The URL leads to an address that is not public.",
+            attr=f"imported_mcp_servers__{refused.index(True)}__url",
+        )
+
+
+def _offered(server: McpServerIn) -> dict[str, Any]:
+    # As the protocol of agents has it.
+    headers = server.get("headers", {})
+    return {**server, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
+
+
+def _seal(cipher: Cipher, value: Any) -> str | None:
+    return cipher.encrypt(orjson.dumps(value).decode()) if value else None
 
 
 def _environment_of(body: RunIn) -> Environment:
@@ -85,72 +113,68 @@ async def start_cloud_run(
     return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
+@dataclass(slots=True)
 class TaskCreation:
     """A request for a new task, which may start or schedule the first run of the task (contract 5.2)."""
 
-    def __init__(
-        self, session: AsyncSession, caller: Principal, body: TaskCreateIn, clients: ServiceClients
-    ) -> None:
-        self._session = session
-        self._caller = caller
-        self._body = body
-        self._clients = clients
-        self._hints = run_options.hints_of(body)
-        self._starts = body.start_run or body.scheduled_at is not None
-        self._refusal: str | None = None
+    session: AsyncSession
+    caller: Principal
+    body: TaskCreateIn
+    clients: ServiceClients
+    # Why a usage gate refuses the run.
+    refusal: str | None = None
 
     @property
-    def asks_others(self) -> bool:
-        """Whether other servers decide about the request, so that `ask_others` must be called before `perform`."""
-        return bool(self._body.imported_mcp_servers) or (self._starts and bool(self._clients.gates))
+    def _starts(self) -> bool:
+        return self.body.start_run or self.body.scheduled_at is not None
 
     async def ask_others(self) -> None:
-        """Check the addresses of MCP servers, and ask the usage gates whether the run may start; commits."""
-        await self._check()
-        await release(self._session)
-        if self._body.imported_mcp_servers:
-            await require_permitted(self._body.imported_mcp_servers, self._clients.destinations)
-        if not self._starts:
+        """Check the addresses of MCP servers, and ask the usage gates whether the run may start; commits if so."""
+        servers, gates = self.body.imported_mcp_servers or (), self.clients.gates if self._starts else ()
+        if not servers and not gates:
             return
+        await self._check()
+        await release(self.session)
+        await _require_permitted(servers, self.clients.destinations)
         try:
             await usage_gates.require_allowance(
-                self._clients.gates, project_id=self._caller.project.id, user_id=self._caller.user_id
+                gates, project_id=self.caller.project.id, user_id=self.caller.user_id
             )
         except UsageLimitExceeded as error:
-            self._refusal = error.body["error"]
+            self.refusal = error.body["error"]
 
     async def perform(self) -> TaskOut:
         """Create the task, and the run if one was requested. A refused run does not prevent the task."""
-        await self._check()
-        encrypted = self._clients.cipher.encrypt(orjson.dumps(self._hints).decode()) if self._hints else None
+        hints = await self._check()
+        encrypted = _seal(self.clients.cipher, hints)
         task = await create_task(
-            self._session, self._caller, self._body, store=self._clients.store, encrypted_hints=encrypted
+            self.session, self.caller, self.body, store=self.clients.store, encrypted_hints=encrypted
         )
         return await self._with_run(task) if self._starts else task
 
-    async def _check(self) -> None:
-        await require_references(self._session, self._caller, self._body)
-        if self._hints:
-            run = RunIn.model_validate(self._hints)
-            run_options.require_consistent(run, self._clients.catalog)
-            run_options.require_effort(run_options.requested_state(run), self._clients.catalog)
-        if self._body.sandbox_environment_id is not None:
+    async def _check(self) -> dict[str, Any]:
+        hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
+        await require_references(self.session, self.caller, self.body)
+        if hints:
+            run = RunIn.model_validate(hints)
+            run_options.require_consistent(run, self.clients.catalog)
+            run_options.require_effort(run_options.requested_state(run), self.clients.catalog)
+        if self.body.sandbox_environment_id is not None:
             await run_authority.require_usable_environment(
-                self._session, self._caller, self._body.sandbox_environment_id
+                self.session, self.caller, self.body.sandbox_environment_id
             )
-        if self._body.scheduled_at is not None:
-            ahead = self._body.scheduled_at - utcnow()
-            if not timedelta() < ahead <= _MOST_AHEAD:
-                raise InvalidInput(
-                    f"Must be in the future, at most {_MOST_AHEAD.days} days ahead.", attr="scheduled_at"
-                )
+        if scheduled_at is not None and not timedelta() < scheduled_at - utcnow() <= _MOST_AHEAD:
+            raise InvalidInput(
+                f"Must be in the future, at most {_MOST_AHEAD.days} days ahead.", attr="scheduled_at"
+            )
+        return hints
 
     async def _with_run(self, task: TaskOut) -> TaskWithRunOut:
-        scheduled_at, refusal = self._body.scheduled_at, self._refusal
+        refusal, scheduled_at = self.refusal, self.body.scheduled_at
         try:
             if refusal is None:
                 task = await start_cloud_run(
-                    self._session, self._caller, task["id"], RunIn(), self._clients, scheduled_at=scheduled_at
+                    self.session, self.caller, task["id"], RunIn(), self.clients, scheduled_at=scheduled_at
                 )
         except (InvalidInput, RunRefused) as error:
             refusal = error.body["detail"]
@@ -178,13 +202,7 @@ async def _create(
     catalog, environment = clients.catalog, _environment_of(body)
     run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
-    options = body
-    if task.encrypted_hints is not None:
-        hints = orjson.loads(clients.cipher.decrypt(task.encrypted_hints))
-        if task.created_by_id != caller.user_id:
-            # Their headers are the creator's secrets.
-            hints.pop("imported_mcp_servers", None)
-        options = run_options.with_hints(body, RunIn.model_validate(hints))
+    options = _with_hints(body, task, caller, clients.cipher)
     state = await _state(session, task, options, catalog)
     run_options.require_effort(state, catalog)
     environment_id = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
@@ -205,7 +223,7 @@ async def _create(
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        encrypted_mcp_servers=seal_servers(clients.cipher, options.imported_mcp_servers),
+        encrypted_mcp_servers=_seal(clients.cipher, list(map(_offered, options.imported_mcp_servers))),
         scheduled_at=scheduled_at,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
@@ -217,6 +235,19 @@ async def _create(
     paths = [artifact["storage_path"] for artifact in artifacts]
     keep_artifacts(session, clients.store, task.project_id, paths)
     return run_id
+
+
+def _with_hints(body: RunIn, task: Task, caller: Principal, cipher: Cipher) -> RunIn:
+    if task.encrypted_hints is None:
+        return body
+    try:
+        hints = orjson.loads(cipher.decrypt(task.encrypted_hints))
+    except DecryptionError:
+        raise RunRefused(_HINTS_LOST) from None
+    if task.created_by_id != caller.user_id:
+        # Their headers are the creator's secrets.
+        hints.pop("imported_mcp_servers", None)
+    return run_options.with_hints(body, RunIn.model_validate(hints))
 
 
 async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
@@ -259,8 +290,7 @@ async def start_run(
 ) -> TaskOut:
     """Request a worker for an existing cloud run, which only a worker performs; return the task of the run.
 
-    It is safe to repeat this until a worker has begun. The run acts with the caller's GitHub account. It uses the task
-    as it is now, or the snapshot of a run that acts with the caller's own account or environment. Raises StateRefused.
+    It is safe to repeat this until a worker has begun. The run acts for the caller (authority.py). Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await run_authority.lock_run(session, caller, task_id, run_id)
@@ -302,8 +332,7 @@ async def resume_in_cloud(
 ) -> RunOut:
     """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
 
-    The run acts with the caller's GitHub account. It uses the task as it is now, or the snapshot of a run that acts
-    with the caller's own account or environment. Raises StateRefused.
+    The run acts for the caller (authority.py). Raises StateRefused.
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await run_authority.lock_run(session, caller, task_id, run_id)

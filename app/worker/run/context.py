@@ -8,6 +8,7 @@ from typing import Any  # JSON
 from uuid import UUID
 
 import structlog
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
@@ -19,16 +20,17 @@ from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.network import NetworkRules
-from app.agents.network.proxy import Service
+from app.agents.network.proxy import Allowance, Service
 from app.agents.result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.commands import TurnPolicy
+from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.clients.github import GitHubClient
 from app.clients.object_store import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
-from app.run_values import McpServer, Spent
+from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
 from app.services.code_hosts.credentials import (
@@ -44,7 +46,6 @@ from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import ClaimedRun, Environment, read_claimed_run
-from app.services.runs.mcp_servers import open_servers
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
@@ -55,6 +56,7 @@ from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
 
 _SHORT_ID_LENGTH = 8
+_SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])
 
 log = structlog.get_logger(__name__)
 
@@ -200,24 +202,26 @@ async def read_context(
 async def _mcp_servers(
     worker: WorkerContext, run: ClaimedRun, network: NetworkRules
 ) -> tuple[Sequence[McpServer], NetworkRules]:
+    if run.encrypted_mcp_servers is None:
+        return (), network
     process = worker.process
     destinations, ceiling = process.destinations, process.settings.network_ceiling
     try:
-        imported = open_servers(process.cipher, run.encrypted_mcp_servers)
+        given = _SERVERS.validate_json(process.cipher.decrypt(run.encrypted_mcp_servers))
     except DecryptionError:
         raise EnvironmentUnavailable(
             "The MCP servers of this run cannot be decrypted: the secret that they were kept with is not among "
             "TASKBEACON_SECRET_KEYS any more. Start the run again."
         ) from None
-    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in imported))
-    servers = [server for server, is_refused in zip(imported, refused, strict=True) if not is_refused]
+    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in given))
+    servers = [server for server, is_refused in zip(given, refused, strict=True) if not is_refused]
     note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
     # A run may select such an environment of its person's own.
     may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
+    imported = [Service.parse(server.url) for server in servers] if may_open else []
     return servers, replace(
         network,
-        servers=[Service.parse(server.url) for server in servers] if may_open else (),
-        policy=destinations.policy,
+        imported=Allowance(servers=imported, policy=destinations.policy),
         note=" ".join(filter(None, (network.note, note if any(refused) else ""))),
     )
 

@@ -76,7 +76,9 @@ async def test_servers_are_kept_encrypted_and_shown_nowhere(
 
     encrypted = await kept(session, run["id"])
     assert encrypted is not None
-    assert orjson.loads(process.cipher.decrypt(encrypted)) == [SERVER, SSE]
+    headers = [{"name": name, "value": value} for name, value in SERVER["headers"].items()]
+    in_protocol = [{**SERVER, "headers": headers}, {**SSE, "headers": []}]
+    assert orjson.loads(process.cipher.decrypt(encrypted)) == in_protocol
     shown = [made.text, encrypted]
     urls = ("", f"/runs/{run['id']}", f"/runs/{run['id']}/logs", f"/runs/{run['id']}/session_logs")
     shown += [(await client.get(f"{task_url}{url}")).text for url in urls]

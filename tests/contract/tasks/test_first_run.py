@@ -226,6 +226,25 @@ class TestHints:
         await session.execute(update(Task).where(Task.id == of_another["id"]).values(values))
         assert await servers_of_a_run(of_another) is None
 
+    async def test_first_run_with_an_empty_list_of_mcp_servers_has_none(
+        self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, create: Create
+    ) -> None:
+        """Regression: an explicit `[]` was taken for silence."""
+        task = await create(branch="next", imported_mcp_servers=[SERVER])
+        response = await client.post(f"{tasks_url}/{task['id']}/run", json={MCP: []})
+        assert response.json()["latest_run"]["branch"] == "next"
+        assert await session.scalar(select(Run.encrypted_mcp_servers)) is None
+
+    async def test_first_run_whose_hints_no_key_decrypts_is_refused(
+        self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, create: Create
+    ) -> None:
+        """Regression: 500. A run without them may be another than its person wants."""
+        task = await create(branch="next")
+        await session.execute(update(Task).values(encrypted_hints="lost"))
+        response = await client.post(f"{tasks_url}/{task['id']}/run")
+        assert response.status_code == 400
+        assert response.json()["detail"].startswith("The options for the first run of this task cannot be ")
+
     async def test_deleted_task_keeps_none(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, create: Create
     ) -> None:

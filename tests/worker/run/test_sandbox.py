@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 import pytest
@@ -21,7 +20,6 @@ from app.enums import NetworkAccessLevel, RunStatus
 from app.models import Project, Run, SandboxEnvironment
 from app.security import Cipher
 from app.services.runs.claimed_run import Environment
-from app.services.runs.mcp_servers import seal_servers
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.context import decrypt_variables, network_rules
@@ -242,10 +240,11 @@ async def test_agent_gets_and_reaches_those_that_it_takes_and_the_log_does_not_s
 
     listener = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp"
-    servers: list[Any] = [
-        {"type": "http", "name": "issues", "url": url, "headers": {"Authorization": f"Bearer {SECRET}"}},
-        {"type": "http", "name": "moved", "url": "https://moved.example.com/"},
-        {"type": "sse", "name": "wiki", "url": "https://wiki.example.com/"},
+    given = {"name": "Authorization", "value": f"Bearer {SECRET}"}
+    servers = [
+        {"type": "http", "name": "issues", "url": url, "headers": [given]},
+        {"type": "http", "name": "moved", "url": "https://moved.example.com/", "headers": []},
+        {"type": "sse", "name": "wiki", "url": "https://wiki.example.com/", "headers": []},
     ]
     policy = AddressPolicy.parse(("127.0.0.0/8",))
     shop = with_agent(workshop, scripted_adapter("use_tools")).with_process(
@@ -262,7 +261,7 @@ async def test_agent_gets_and_reaches_those_that_it_takes_and_the_log_does_not_s
             .where(Run.id == run.id)
             .values(
                 sandbox_environment_id=environment.id,
-                encrypted_mcp_servers=seal_servers(shop.context.process.cipher, servers),
+                encrypted_mcp_servers=shop.context.process.cipher.encrypt(json.dumps(servers)),
             )
         )
 
