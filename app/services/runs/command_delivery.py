@@ -5,7 +5,7 @@ step that must not overlook a new command locks the run's row first, as the send
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,6 +37,8 @@ AGENT_ENDED_REASON = "The run's agent has ended."
 REPEATED_REASON = "An earlier agent of the run has obeyed it."
 # The reason of messages that a person took out of the queue.
 CLEARED_REASON = "cleared"
+# From the last heartbeat of a worker to the sweep that finds that it was lost.
+_UNREAD = timedelta(seconds=75)
 # The reason of commands that must not reach a later agent of the run.
 _OVER_REASON = "It was over before the run was repeated."
 _IS_OVER = (CommandStatus.CONSUMED, CommandStatus.DROPPED)
@@ -266,17 +268,22 @@ def receipt(
     return own_entry("_taskbeacon/command", params)
 
 
-async def receipts_since(
-    session: AsyncSession, run_ids: Collection[UUID], moment: datetime
+async def receipts_of_lost(
+    session: AsyncSession, repeated: Collection[UUID], failed: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return a log entry for each command of these runs that was dropped at `moment` or later, grouped by run."""
+    """Return a log entry for each command that runs dropped which failed at `moment`, grouped by run.
+
+    Also one for each message that people took back when the worker of a run was lost; it may have logged that already.
+    """
+    is_cleared = (RunCommand.reason == CLEARED_REASON) & (RunCommand.settled_at >= moment - _UNREAD)
+    is_dropped = RunCommand.run_id.in_(failed) & (RunCommand.settled_at >= moment)
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_DROPPED)
         .join(Run, Run.id == RunCommand.run_id)
         .where(
-            RunCommand.run_id.in_(list(run_ids)),
+            RunCommand.run_id.in_([*repeated, *failed]),
             RunCommand.status == CommandStatus.DROPPED,
-            RunCommand.settled_at >= moment,
+            is_cleared | is_dropped,
         )
         .order_by(RunCommand.position)
     )

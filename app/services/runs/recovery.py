@@ -15,7 +15,7 @@ from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_writer import append_lines, encode_entries
-from app.services.runs import command_delivery
+from app.services.runs.command_delivery import receipts_of_lost
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.storage_keys import RunRef
@@ -34,7 +34,8 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
-        receipts = await command_delivery.receipts_since(session, failed, begun) if failed else {}
+        is_any = requeued or failed
+        receipts = await receipts_of_lost(session, requeued, failed, begun) if is_any else {}
         waiting: list[UUID] = list(
             await session.scalars(startable(limit, asked_before=begun - _GRACE).limit(_BATCH))
         )

@@ -17,6 +17,7 @@ from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id
 from app.models import Run, RunCommand, Task
 from app.runtime import ProcessContext
+from app.services.runs import command_delivery
 from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
@@ -160,6 +161,33 @@ async def test_log_of_a_failed_run_says_which_commands_were_dropped(
     assert len(warnings) == away
     if not away:
         assert await says_what_was_dropped(process, lost)
+
+
+@pytest.mark.parametrize("has_agent", [False, True], ids=["queued again", "failed"])
+async def test_log_of_a_lost_run_says_which_messages_people_took_back_from_its_worker(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    *,
+    has_agent: bool,
+) -> None:
+    """Regression: the log never said so if the worker had not read of it."""
+    run = await asked_for(sessions, task, clock)
+    async with unit_of_work(sessions) as session:
+        assert await claim(session, run.id, owner="lost", events=events)
+        if has_agent:
+            assert await mark_agent_started(session, run.id, owner="lost")
+        message = {"id": new_id(), "run_id": run.id, "method": CommandMethod.USER_MESSAGE}
+        session.add(RunCommand(**message, params={}, status=CommandStatus.ACCEPTED, created_at=clock()))
+        await session.flush()
+        await command_delivery.clear_queue(session, run.id)
+    clock.advance(seconds=RUN_LEASE.total_seconds() + 10)
+
+    await recover_runs(process)
+
+    assert await says_what_was_dropped(process, run)
 
 
 class UnreachableQueue(RecordingQueue):
