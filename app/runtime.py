@@ -31,7 +31,7 @@ from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
 from app.services.retrying.policies import PUSH_PROBES
-from app.services.streams.clients import StreamClients, StreamIntervals
+from app.services.streams.clients import StreamClients
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.runs import final_states
 from app.services.tasks.cached_pages import KnownLists
@@ -73,7 +73,9 @@ class ProcessContext(ServiceClients):
             redis=self.redis,
             watchers=self.watchers,
             ledger=self.ledger,
-            intervals=StreamIntervals.of(self.settings),
+            keepalive=self.settings.stream_keepalive_seconds,
+            patience=self.settings.stream_patience_seconds,
+            life=self.settings.stream_life_seconds,
             link=self.settings.task_url,
         )
 

@@ -4,28 +4,9 @@ from dataclasses import dataclass
 
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
-from app.config import Settings
 from app.db import SessionFactory
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.streams.ledger_feed import LedgerFeed
-
-
-@dataclass(frozen=True, slots=True)
-class StreamIntervals:
-    """The intervals of a live stream, in seconds."""
-
-    keepalive: float
-    patience: float
-    life: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> "StreamIntervals":
-        """Return the intervals that the settings configure."""
-        return cls(
-            keepalive=settings.stream_keepalive_seconds,
-            patience=settings.stream_patience_seconds,
-            life=settings.stream_life_seconds,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +16,9 @@ class StreamClients:
     redis: RedisClient
     watchers: StreamPresence
     ledger: LedgerFeed
-    intervals: StreamIntervals
+    # In seconds: between signs of life; how long a client waits for the stream of a run; until a stream is rotated.
+    keepalive: float
+    patience: float
+    life: float
     # The setting `task_url`.
     link: str

@@ -20,13 +20,14 @@ def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
 RETRY = b"retry: 2000\n\n"
 # The last event of a stream that has lasted long enough: its client reconnects with its last id.
 ROTATED = encode(b'{"type":"rotated"}', name=b"end")
-_ALIVE = b'{"type":"keepalive"}'
-KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 
 
-def keepalive(id_: bytes) -> bytes:
-    """Return the bytes of a keepalive event. A client that reconnects continues after the id `id_`."""
-    return encode(_ALIVE, name=b"keepalive", id_=id_)
+def keepalive(id_: bytes = b"") -> bytes:
+    """Return the bytes of a keepalive event. A client that reconnects continues after the id `id_`, if one is given."""
+    return encode(b'{"type":"keepalive"}', name=b"keepalive", id_=id_)
+
+
+KEEPALIVE = keepalive()
 
 
 @dataclass(frozen=True, eq=False)

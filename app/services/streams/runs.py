@@ -32,7 +32,7 @@ from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.events import STATE_COLUMNS, RunState, state_event
 from app.services.streams.clients import StreamClients
-from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode
+from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode, keepalive
 from app.statements import rows_of
 
 _COMPLETE = encode(b'{"status":"complete"}', name=b"stream-end")
@@ -129,8 +129,7 @@ class RunFollower:
         self._run = run
         self._start = start
         self._subscription = subscription
-        self._redis = clients.redis
-        self._intervals = clients.intervals
+        self._clients = clients
         self._topic = topic
         # The last event that the client has, and the last state event.
         self._last: EventId | None = None
@@ -158,7 +157,7 @@ class RunFollower:
         yield RETRY
         async with aclosing(self.events()) as batches:
             async for events in batches:
-                yield b"".join([event.frame for event in events]) or KEEPALIVE
+                yield b"".join([event.frame for event in events]) or self._keepalive()
         if self._is_unavailable:
             yield _NOT_AVAILABLE
         elif self._has_ended:
@@ -169,7 +168,7 @@ class RunFollower:
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         """Yield lists of events, with gaps; an empty one after an interval without. Ends as `frames` does."""
         opened = _now()
-        self._ends_at = opened + self._intervals.life
+        self._ends_at = opened + self._clients.life
         try:
             async with aclosing(self._connecting(opened)) as waiting:
                 async for nothing in waiting:
@@ -195,21 +194,30 @@ class RunFollower:
             # The client reconnects and continues after its last event.
             log.warning("run_stream.broken_off", error=repr(error))
 
+    def _keepalive(self) -> bytes:
+        # A client that skipped what was may have no id of an event to come back with.
+        is_skipping = self._start is Start.LATEST and self._last is not None
+        return keepalive(str(self._last).encode()) if is_skipping else KEEPALIVE
+
     async def _connecting(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
         while not await self._subscription.is_connected(within=self._until_keepalive()):
             if self._subscription.is_over or self._is_old:
                 return
             yield ()
-            if _now() - opened >= self._intervals.patience:
+            if _now() - opened >= self._clients.patience:
                 self._is_unavailable = True
                 self.end()
 
     async def _history(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         if (gap := await self._begin()) is not None:
             yield [gap]
+        if self._start is Start.LATEST:
+            yield ()
         is_collecting = False
         while True:
-            events = await read_events(self._redis, self._run.id, after=self._last, count=_PAGE_EVENTS)
+            events = await read_events(
+                self._clients.redis, self._run.id, after=self._last, count=_PAGE_EVENTS
+            )
             if events:
                 yield self._advance(events)
             if len(events) == _PAGE_EVENTS:
@@ -225,7 +233,7 @@ class RunFollower:
             is_collecting = True
 
     async def _begin(self) -> RunEvent | None:
-        ends = await read_ends(self._redis, self._run.id)
+        ends = await read_ends(self._clients.redis, self._run.id)
         if self._start is Start.LATEST:
             self._last = ends and ends[1].id
             return None
@@ -258,7 +266,7 @@ class RunFollower:
                 return
             if not events:
                 yield ()
-                if self._last is None and _now() - opened >= self._intervals.patience:
+                if self._last is None and _now() - opened >= self._clients.patience:
                     self._is_unavailable = True
                     return
 
@@ -267,7 +275,7 @@ class RunFollower:
         return _now() >= self._ends_at
 
     def _until_keepalive(self) -> float:
-        return min(self._intervals.keepalive, self._ends_at - _now())
+        return min(self._clients.keepalive, self._ends_at - _now())
 
     def _advance(self, events: Iterable[RunEvent]) -> Sequence[RunEvent]:
         new: list[RunEvent] = []

@@ -241,7 +241,7 @@ async def follow_topics(
 ) -> AsyncGenerator["TopicFollower", None]:
     """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
-    lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
+    lasting = replace(clients, life=math.inf, patience=math.inf)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
@@ -321,10 +321,10 @@ class TopicFollower:
 
     async def _merged(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._clients.intervals.life
+        ends_at = loop.time() + self._clients.life
         while (left := ends_at - loop.time()) > 0:
             try:
-                async with asyncio.timeout(min(left, self._clients.intervals.keepalive)):
+                async with asyncio.timeout(min(left, self._clients.keepalive)):
                     item = await self._queue.get()
             except TimeoutError:
                 yield KEEPALIVE
@@ -378,7 +378,7 @@ class TopicFollower:
 
     async def _await_stop(self) -> bool:
         while not self._stop.is_over:
-            await self._stop.take(within=self._clients.intervals.keepalive)
+            await self._stop.take(within=self._clients.keepalive)
         return False
 
     async def _read_ledger(self, ledger: FollowedLedger) -> bool:
