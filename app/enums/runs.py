@@ -26,7 +26,7 @@ class RunReason(StrEnum):
     WORKER_LOST = "worker lost"
     WORKER_STOPPED = "worker stopped"
     FILES_LOST = "files lost"
-    # One for each class of errors that end runs (app/agents/errors.py).
+    # One for each class of errors that end runs (app/agents/errors.py), named as the class is.
     UNKNOWN_ADAPTER = "unknown adapter"
     CATALOG_INVALID = "catalog invalid"
     AGENT_NOT_INSTALLED = "agent not installed"

@@ -1,19 +1,16 @@
 """The table of a worker's jobs: their queues, start times and time limits; and the arq workers for them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from arq.connections import ArqRedis
 from arq.cron import CronJob, cron
-from arq.typing import WorkerCoroutine
-from arq.worker import Function, Worker, func
+from arq.worker import Worker, func
 
 from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
-from app.config import Settings
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
@@ -23,7 +20,7 @@ from app.worker.polling import ResilientWorker, RunWorker
 
 # Above the run's own limit, so that the job ends the run first and can report the reason.
 _JOB_MARGIN_SECONDS = 300
-_EVERY_TEN_SECONDS = (0, 10, 20, 30, 40, 50)
+_EVERY_TEN_SECONDS = {0, 10, 20, 30, 40, 50}
 # Not at the full hour, when other systems run their jobs.
 _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
@@ -34,38 +31,20 @@ _CHORE_SECONDS = 300
 _UNLIMITED_TRIES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """A job of a worker: it can be enqueued if it has a name, and begins by the clock if it has seconds."""
-
-    work: WorkerCoroutine
-    queue: str = CHORES_QUEUE
-    timeout: float = _CHORE_SECONDS
-    name: str | None = None
-    # It begins at these seconds of every minute, or of this minute of every hour, on one worker each time.
-    seconds: Sequence[int] = ()
-    minute: int | None = None
-    at_start: bool = False
-
-
-def _jobs(settings: Settings) -> Iterator[_Job]:
-    hourly = partial(_Job, minute=_HOURLY, seconds=(0,))
-    run_seconds = (
-        settings.run_timeout_seconds + MAX_WAITING.total_seconds() + settings.worker_store_wait_seconds
-    )
-    yield _Job(
-        work=execute_run, queue=QUEUE_NAME, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS
-    )
-    yield _Job(work=chores.recover_runs, seconds=_EVERY_TEN_SECONDS, timeout=60)
-    yield _Job(work=chores.start_scheduled, seconds=range(0, 60, 5))
+def _chores() -> Iterator[CronJob]:
+    # Each on one worker at a time.
+    every = partial(cron, unique=True, timeout=_CHORE_SECONDS)
+    hourly = partial(every, minute=_HOURLY, second=0)
+    yield every(chores.recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
+    yield every(chores.start_scheduled, second=set(range(0, 60, 5)))
     # Also at the start, since it writes the bucket's rules.
-    yield hourly(work=chores.sweep_artifacts, at_start=True, timeout=_LONG_SWEEP_SECONDS)
-    yield _Job(work=chores.fetch_receipts, seconds=(5,))
-    yield _Job(work=chores.sweep_presence_and_notifications, seconds=(25,))
+    yield hourly(chores.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
+    yield every(chores.fetch_receipts, second=5)
+    yield every(chores.sweep_presence_and_notifications, second=25)
     # Also at the start, since a restored database has events to adopt.
-    yield hourly(work=chores.sweep_events, at_start=True)
-    yield hourly(work=chores.sweep_keys_and_ids)
-    yield _Job(work=chores.fold_counts, seconds=_EVERY_TEN_SECONDS)
+    yield hourly(chores.sweep_events, run_at_startup=True)
+    yield hourly(chores.sweep_keys_and_ids)
+    yield every(chores.fold_counts, second=_EVERY_TEN_SECONDS)
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
@@ -74,7 +53,11 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     With `burst` the worker ends when its queue is empty. With `handle_signals` it ends at SIGTERM and SIGINT.
     """
     settings = context.process.settings
+    run_seconds = (
+        settings.run_timeout_seconds + MAX_WAITING.total_seconds() + settings.worker_store_wait_seconds
+    )
     worker = RunWorker(
+        functions=[func(execute_run, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS)],
         self_removing=EXECUTE_RUN,
         slots=context.slots,
         max_jobs=settings.worker_concurrency,
@@ -95,19 +78,19 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
     With `burst` the worker ends when its queue is empty.
     """
     return ResilientWorker(
-        max_jobs=_CHORES_AT_A_TIME, burst=burst, handle_signals=False, **_options(context, CHORES_QUEUE)
+        cron_jobs=list(_chores()),
+        max_jobs=_CHORES_AT_A_TIME,
+        burst=burst,
+        handle_signals=False,
+        **_options(context, CHORES_QUEUE),
     )
 
 
 def _options(context: WorkerContext, queue: str) -> dict[str, Any]:
-    settings = context.process.settings
-    jobs = [job for job in _jobs(settings) if job.queue == queue]
     return {
         "changes": context.changes,
-        "functions": list(_functions(jobs)),
-        "cron_jobs": list(_crons(jobs)),
         "redis_pool": ArqRedis(
-            connection_pool=create_pool(settings.redis_url),
+            connection_pool=create_pool(context.process.settings.redis_url),
             job_serializer=encode_job,
             job_deserializer=decode_job,
             default_queue_name=queue,
@@ -120,22 +103,3 @@ def _options(context: WorkerContext, queue: str) -> dict[str, Any]:
         "log_results": False,
         "ctx": context.as_arq_context(),
     }
-
-
-def _functions(jobs: Sequence[_Job]) -> Iterator[Function]:
-    for job in jobs:
-        if job.name is not None:
-            yield func(job.work, name=job.name, timeout=job.timeout)
-
-
-def _crons(jobs: Sequence[_Job]) -> Iterator[CronJob]:
-    for job in jobs:
-        if job.seconds:
-            yield cron(
-                job.work,
-                minute=job.minute,
-                second=set(job.seconds),
-                run_at_startup=job.at_start,
-                unique=True,
-                timeout=job.timeout,
-            )

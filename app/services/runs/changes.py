@@ -24,7 +24,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.run_facts import AUTHORSHIP, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
+from app.services.run_facts import AUTHORSHIP, CANCELLATION, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
@@ -132,8 +132,15 @@ async def cancel_run(
     if is_live:
         if run.environment is not Environment.CLOUD:
             raise StateRefused("Only cloud runs can be cancelled via this endpoint")
-        await run_lifecycle.cancel(
-            session, run_id, message=body.reason or _STOPPED, user_id=caller.user_id, events=clients.events
+        asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
+        await run_lifecycle.set_status(
+            session,
+            run_id,
+            RunStatus.CANCELLED,
+            events=clients.events,
+            by=caller.user_id,
+            error_message=body.reason or _STOPPED,
+            facts=Run.facts.op("||")(asked),
         )
         wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_live

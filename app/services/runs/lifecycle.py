@@ -28,9 +28,8 @@ the commit (services/run_log/events.py).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -77,11 +76,10 @@ from app.services.runs import command_delivery
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
 from app.services.runs.metrics import MovedRun
-from app.services.runs.queue import Held, held_by
+from app.services.runs.queue import Claim, held_by
 from app.services.runs.transitions import (
     OpenedRun,
     claim_statement,
-    move,
     open_statement,
     publish_status,
     transition,
@@ -129,21 +127,11 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
     runs of one task are created one after the other.
     """
     run_id, now = new_id(), utcnow()
-    values = {
-        "run": run_id,
-        "task": new.task_id,
-        "project": new.project_id,
-        "environment": new.environment,
-        "branch": new.state.get("pr_base_branch"),
-        "state": new.state,
-        "facts": dict(new.facts),
-        "artifacts": list(new.artifacts),
-        "sandbox_environment": new.sandbox_environment_id,
-        "asked_by": new.asked_by_id,
-        "mcp_servers": new.encrypted_mcp_servers,
+    values = {f"new_{name}": getattr(new, name) for name in _GIVEN} | {
+        "new_id": run_id,
+        "new_branch": new.state.get("pr_base_branch"),
+        "new_dispatch_requested_at": now if dispatch else None,
         "now": now,
-        "dispatch": now if dispatch else None,
-        "scheduled": new.scheduled_at,
     }
     opened = await (_SCHEDULE if new.scheduled_at else _OPEN).one(session, values)
     announce_state(session, events, opened.run, opened=True)
@@ -152,42 +140,32 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(
-    session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents, by: int | None = None
+    session: AsyncSession,
+    run_id: UUID,
+    status: RunStatus,
+    *,
+    events: RunEvents,
+    by: int | None = None,
+    **values: Any,
 ) -> bool:
     """Set the status that a client of the user `by` reports for a run (contract 13.2); its worker loses the run.
 
+    `values` are values of further columns to write, unless the run is moved to a status before its start: then it
+    starts from the beginning, as after `hand_back`, and the caller puts a job on the queue if it waits for a worker.
     Return True if the status was changed. If the run has this status already, change nothing and return False. The
-    caller holds the lock on the run's row. A run that is moved back to `queued` or `not_started` starts from the
-    beginning, as after `hand_back`; the caller also puts a job on the queue if it waits for a worker. Raises
-    StateRefused.
+    caller holds the lock on the run's row. Raises StateRefused.
     """
-    change = _restart if status in _BEFORE_START else partial(transition, by=by)
-    if await change(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
+    it, reason = Run.id == run_id, RunReason.CLIENT
+    if status in _BEFORE_START:
+        is_changed = await _restart(session, events, status, it, reason=reason)
+    else:
+        is_changed = bool(await transition(session, events, status, it, reason=reason, by=by, **values))
+    if is_changed:
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
         raise StateRefused(f"Run is already {current}")
     return False
-
-
-async def cancel(
-    session: AsyncSession, run_id: UUID, *, message: str, user_id: int, events: RunEvents
-) -> None:
-    """Cancel a run that is not over because a user asks for it; `message` tells people why (contract 6.4).
-
-    The caller holds the lock on the run's row. If a worker holds the run, the worker loses it.
-    """
-    asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", user_id), strict=True))
-    await transition(
-        session,
-        events,
-        RunStatus.CANCELLED,
-        Run.id == run_id,
-        reason=RunReason.CLIENT,
-        by=user_id,
-        error_message=message,
-        facts=Run.facts.op("||")(asked),
-    )
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
@@ -234,11 +212,12 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
     The caller holds the lock on the run's row. When the run ends again, `completed_at` is set again, and people are
     notified again.
     """
-    await move(
+    await transition(
         session,
         events,
         RunStatus.QUEUED,
         Run.id == run_id,
+        is_forced=True,
         environment=Environment.CLOUD,
         dispatch_requested_at=utcnow(),
         completed_at=None,
@@ -252,13 +231,12 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
-) -> Held | None:
+) -> Claim | None:
     """Claim the run that has waited longest in the project of the run `run_id`, for the job that is named `owner`.
 
     This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. `owner` is a
     unique text that the job has made, and passes to the other functions as proof that it still holds the run. Return
-    None if no run waits, or if workers already perform `limit` runs of the
-    project. A `limit` of 0 stands for no limit.
+    None if no run waits, or if workers already perform `limit` runs of the project; 0 stands for no limit.
     """
     now = utcnow()
     values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
@@ -271,7 +249,7 @@ async def claim(
         publish_status(session, events, [claimed.run])
         await publish_recorded(session, [claimed.recorded])
         run_metrics.count_started(session, claimed)
-    return claimed and Held(claimed.run.id, claimed.run.task_id, claimed.project_id)
+    return claimed and Claim(claimed.run.id, claimed.run.task_id, claimed.project_id, owner)
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -432,8 +410,11 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
     return [row.run.id for row in failed]
 
 
-_OPEN = Prepared(open_statement(RunStatus.QUEUED), OpenedRun)
-_SCHEDULE = Prepared(open_statement(RunStatus.NOT_STARTED), OpenedRun)
+_GIVEN = [field.name for field in fields(NewRun)]
+_OPEN, _SCHEDULE = (
+    Prepared(open_statement(status, [*_GIVEN, "id", "branch", "dispatch_requested_at"]), OpenedRun)
+    for status in (RunStatus.QUEUED, RunStatus.NOT_STARTED)
+)
 _CLAIM = Prepared(claim_statement(), MovedRun)
 _CLAIM_WITHIN = Prepared(
     claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))), MovedRun

@@ -12,22 +12,30 @@ from app.enums import RunStatus
 from app.models import Run
 from app.models.base import constant
 from app.models.runs.runs import is_waiting
+from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 _LOCK_NAME = "taskbeacon:project-runs:"
 
 
-class Held(NamedTuple):
-    id: UUID
+class Claim(NamedTuple):
+    """The right of one job to perform a run. `owner` is the unique name under which the database holds it."""
+
+    run_id: UUID
     task_id: UUID
     project_id: int
+    owner: str
+
+    @property
+    def ref(self) -> RunRef:
+        return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 _CLAIMED = Prepared(
-    select(Run.id, Run.task_id, Run.project_id).where(
-        Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("owner")
+    select(Run.id.label("run_id"), Run.task_id, Run.project_id, Run.lease_owner.label("owner")).where(
+        Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")
     ),
-    Held,
+    Claim,
 )
 
 
@@ -106,6 +114,6 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
 
 
-async def find_claimed(session: AsyncSession, *, owner: str) -> Held | None:
-    """Return the run that the job `owner` holds, or None."""
-    return await _CLAIMED.first(session, {"owner": owner})
+async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
+    """Return the claim of the job `owner`, or None if it holds no run."""
+    return await _CLAIMED.first(session, {"asked_by": owner})

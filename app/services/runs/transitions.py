@@ -87,30 +87,19 @@ async def transition(
     *conditions: ColumnElement[bool],
     reason: RunReason | None = None,
     by: int | None = None,
+    is_forced: bool = False,
     **values: Any,
 ) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
-    A run is not moved if `to` may not follow its current status. For the moved runs, events are recorded and published,
-    and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics and the
-    event. `by` is the user whose request moves them, if it is one. `values` are values of further columns to write.
+    A run is not moved if `to` may not follow its current status, unless this is forced. For the moved runs, events are
+    recorded and published, and people are notified of an end. `reason` says why the run ends or returns to the queue,
+    for metrics and the event. `by` is the user whose request moves them, if it is one. `values` are values of further
+    columns to write.
     """
-    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await move(
-        session, events, to, Run.status.in_(sources), *conditions, reason=reason, by=by, **values
-    )
-
-
-async def move(
-    session: AsyncSession,
-    events: RunEvents,
-    to: RunStatus,
-    *conditions: ColumnElement[bool],
-    reason: RunReason | None = None,
-    by: int | None = None,
-    **values: Any,
-) -> Sequence[MovedRun]:
-    """As `transition`, whatever status the runs have: it does not check that `to` may follow."""
+    if not is_forced:
+        sources = [status for status in RunStatus if to in TRANSITIONS[status]]
+        conditions = (Run.status.in_(sources), *conditions)
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, by=by, **values)
@@ -140,11 +129,12 @@ def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunS
         announce_state(session, events, run)
 
 
-def open_statement(status: RunStatus) -> Select[Any]:
+def open_statement(status: RunStatus, given: Sequence[str]) -> Select[Any]:
     """Return the statement that creates a run as its task's latest run, and records the event of its status, if any.
 
-    The run has taken the hints of the task, if it is its first.
+    The run has taken the hints of the task, if it is its first. It gets the columns `given` from parameters `new_…`.
     """
+    columns = {name: bindparam(f"new_{name}", type_=Run.__table__.c[name].type) for name in given}
     event = EVENT_OF.get(status)
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
@@ -152,28 +142,16 @@ def open_statement(status: RunStatus) -> Select[Any]:
     just_later = (
         select(Run.created_at + literal_column("interval '1 microsecond'", Interval()))
         .join(Task, Task.latest_run_id == Run.id)
-        .where(Task.id == bindparam("task"))
+        .where(Task.id == columns["task_id"])
     )
     created_at = func.greatest(now, just_later.scalar_subquery())
     opened = (
         insert(Run)
         .values(
-            id=bindparam("run"),
-            task_id=bindparam("task"),
-            project_id=bindparam("project"),
+            **columns,
             status=status,
-            environment=bindparam("environment"),
-            branch=bindparam("branch"),
-            state=bindparam("state", type_=Run.state.type),
-            facts=bindparam("facts", type_=Run.facts.type),
-            artifacts=bindparam("artifacts", type_=Run.artifacts.type),
-            sandbox_environment_id=bindparam("sandbox_environment"),
-            asked_by_id=bindparam("asked_by"),
-            encrypted_mcp_servers=bindparam("mcp_servers"),
             created_at=created_at,
             updated_at=created_at,
-            dispatch_requested_at=bindparam("dispatch"),
-            scheduled_at=bindparam("scheduled", type_=Run.scheduled_at.type),
             event_count=int(event is not None),
         )
         .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,17 +33,6 @@ from app.shielded import shielded
 from app.worker.context import worker_context
 
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
-_NOTIFICATIONS: Final[Mapping[str, _Sweep]] = {
-    "presence": sweep_expired,
-    "notifications": receipts.sweep_history,
-}
-_KEYS: Final[Mapping[str, _Sweep]] = {
-    "run_credentials": sweep_tokens,
-    "github_deliveries": sweep_deliveries,
-    "run_event_ids": sweep_event_ids,
-    "idempotency_keys": sweep_keys,
-    "console_sessions": sweep_sessions,
-}
 
 log = structlog.get_logger(__name__)
 
@@ -113,31 +102,36 @@ async def sweep_events(ctx: Mapping[str, Any]) -> None:
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)
     await _sweep(
-        {
-            "adopted": partial(adopt_events, process.sessions),
-            "events": partial(prune_events, process.sessions, kept),
-            "deliveries": partial(prune_deliveries, process.sessions, kept),
-            "endpoints": partial(until_none_is_left, process.sessions, disable_orphaned),
-        }
+        adopted=partial(adopt_events, process.sessions),
+        events=partial(prune_events, process.sessions, kept),
+        deliveries=partial(prune_deliveries, process.sessions, kept),
+        endpoints=partial(until_none_is_left, process.sessions, disable_orphaned),
     )
 
 
 async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
     """Delete old notifications, and the expired rows of presence, which say which task a device shows."""
-    await _sweep_tables(ctx, _NOTIFICATIONS)
+    await _sweep_tables(ctx, presence=sweep_expired, notifications=receipts.sweep_history)
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
     """Delete unused tokens of runs, expired keys and console sessions, and old ids of events and webhooks."""
-    await _sweep_tables(ctx, _KEYS)
+    await _sweep_tables(
+        ctx,
+        run_credentials=sweep_tokens,
+        github_deliveries=sweep_deliveries,
+        run_event_ids=sweep_event_ids,
+        idempotency_keys=sweep_keys,
+        console_sessions=sweep_sessions,
+    )
 
 
-async def _sweep_tables(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:
+async def _sweep_tables(ctx: Mapping[str, Any], **tables: _Sweep) -> None:
     sessions = worker_context(ctx).process.sessions
-    await _sweep({table: partial(until_none_is_left, sessions, delete) for table, delete in tables.items()})
+    await _sweep(**{table: partial(until_none_is_left, sessions, sweep) for table, sweep in tables.items()})
 
 
-async def _sweep(steps: Mapping[str, Callable[[], Awaitable[int]]]) -> None:
+async def _sweep(**steps: Callable[[], Awaitable[int]]) -> None:
     for rows, step in steps.items():
         await attempt(partial(_perform, rows, step), event="rows.not_swept")
 

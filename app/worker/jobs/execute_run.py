@@ -13,9 +13,10 @@ from uuid import UUID
 import structlog
 
 from app.services.enqueueing import enqueue_next_run, remove_run_job
+from app.services.runs.queue import Claim
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.run.claim import Claim, LeaseLost, claim_run, hand_back, hold_lease
+from app.worker.run.claim import LeaseLost, claim_run, hand_back, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.stages import perform_run
 
@@ -23,11 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Job: claim and perform the run that has waited longest in the project of the run `run_id`; store how it ended.
+    """Claim and perform the run that has waited longest in the project of the run `run_id`; store how it ended.
 
-    Does nothing if no run of the project waits. If the worker is stopped, the run goes back to the queue. If the
-    worker loses its claim on the run, it ends the agent and drops the agent's work, unless the run was cancelled: the
-    work of a cancelled run is stored.
+    If the worker is stopped, the run goes back to the queue. If the worker loses its claim on the run, it ends the
+    agent and drops the agent's work, unless the run was cancelled: the work of a cancelled run is stored.
     """
     worker = worker_context(ctx)
     process = worker.process

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -21,8 +20,7 @@ from app.periodic import wait
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.queue import Held, find_claimed
-from app.services.storage_keys import RunRef
+from app.services.runs.queue import Claim, find_claimed
 from app.worker.context import WorkerContext
 
 _LONGEST_HOST_NAME = 20
@@ -30,31 +28,13 @@ _LONGEST_HOST_NAME = 20
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right of one worker to perform a run. `owner` is the unique name under which the database holds the claim."""
-
-    run_id: UUID
-    task_id: UUID
-    project_id: int
-    owner: str
-
-    @property
-    def ref(self) -> RunRef:
-        return RunRef(self.project_id, self.task_id, self.run_id)
-
-
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run that has waited longest in the project of the run `run_id`, and return the claim.
-
-    It may be another run than `run_id`. Return None if no run of the project waits, or if as many runs of the project
-    are in progress as are allowed.
-    """
+    """Claim the run that has waited longest in the project of the run `run_id`, as `lifecycle.claim` does, and once."""
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
     is_repeated = False
 
-    async def step(session: AsyncSession) -> Held | None:
+    async def step(session: AsyncSession) -> Claim | None:
         nonlocal is_repeated
         # A commit that was not acknowledged may have claimed a run, and a second one would not be performed.
         held = await find_claimed(session, owner=owner) if is_repeated else None
@@ -67,8 +47,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
             limit=worker.process.settings.project_concurrency,
         )
 
-    held = await in_transaction(worker.process.sessions, step)
-    return None if held is None else Claim(*held, owner)
+    return await in_transaction(worker.process.sessions, step)
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:

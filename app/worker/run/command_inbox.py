@@ -24,8 +24,8 @@ from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult
+from app.services.runs.queue import Claim
 from app.worker.context import WorkerContext
-from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
 from app.worker.run.log_recorder import RunLog
 

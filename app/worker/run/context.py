@@ -47,11 +47,11 @@ from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import ClaimedRun, Environment, read_claimed_run
 from app.services.runs.options import token_budget
+from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.worker.context import WorkerContext
-from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
 

@@ -1,5 +1,6 @@
 """The end of a run: decided from the report of its worker, and written once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
@@ -7,7 +8,6 @@ from typing import Any  # JSON
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents import errors
 from app.agents.errors import AgentCancelled, AgentError
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus
@@ -16,42 +16,15 @@ from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
+from app.services.runs.queue import Claim
 from app.worker.context import WorkerContext
-from app.worker.run.claim import Claim
-from app.worker.run.files import AttachmentUnavailable, Stored
+from app.worker.run.files import Stored
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 
-# Of all errors that end a run but `AgentCancelled`, which fails no run.
-_REASONS: Mapping[type, RunReason] = {
-    errors.UnknownAdapter: RunReason.UNKNOWN_ADAPTER,
-    errors.CatalogInvalid: RunReason.CATALOG_INVALID,
-    errors.AgentNotInstalled: RunReason.AGENT_NOT_INSTALLED,
-    errors.AgentFailed: RunReason.AGENT_FAILED,
-    errors.AgentStepFailed: RunReason.AGENT_STEP_FAILED,
-    errors.AgentCrashed: RunReason.AGENT_CRASHED,
-    errors.SessionLost: RunReason.SESSION_LOST,
-    errors.AgentTimedOut: RunReason.AGENT_TIMED_OUT,
-    errors.AgentOverLimit: RunReason.AGENT_OVER_LIMIT,
-    errors.BudgetSpent: RunReason.BUDGET_SPENT,
-    errors.AgentStopped: RunReason.AGENT_STOPPED,
-    errors.OutputInvalid: RunReason.OUTPUT_INVALID,
-    errors.SandboxUnavailable: RunReason.SANDBOX_UNAVAILABLE,
-    errors.EnvironmentUnavailable: RunReason.ENVIRONMENT_UNAVAILABLE,
-    errors.PathRefused: RunReason.PATH_REFUSED,
-    errors.DiskFull: RunReason.DISK_FULL,
-    errors.UnexpectedError: RunReason.UNEXPECTED_ERROR,
-    errors.RepositoryError: RunReason.REPOSITORY_ERROR,
-    errors.RepositoryNotFound: RunReason.REPOSITORY_NOT_FOUND,
-    errors.RepositoryAccessDenied: RunReason.REPOSITORY_ACCESS_DENIED,
-    errors.RepositoryUnreachable: RunReason.REPOSITORY_UNREACHABLE,
-    errors.BranchNotFound: RunReason.BRANCH_NOT_FOUND,
-    errors.PushRejected: RunReason.PUSH_REJECTED,
-    errors.WorkspaceBroken: RunReason.WORKSPACE_BROKEN,
-    errors.AgentError: RunReason.AGENT_ERROR,
-    AttachmentUnavailable: RunReason.ATTACHMENT_UNAVAILABLE,
-}
+# Between the words of the name of a class.
+_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +87,9 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
+    """Return the reason that is named as the class of the error, or as a class that it inherits from."""
+    names = (_BREAK.sub("_", kind.__name__).upper() for kind in type(error).__mro__)
+    return next(RunReason[name] for name in names if name in RunReason.__members__)
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:

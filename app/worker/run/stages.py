@@ -19,9 +19,10 @@ from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating
 from app.services.run_log.events import own_entry
+from app.services.runs.queue import Claim
 from app.services.runs.usage import note_usage, spent_by_others
 from app.worker.context import WorkerContext
-from app.worker.run.claim import Claim, mark_agent_started
+from app.worker.run.claim import mark_agent_started
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context import Publication, read_context
 from app.worker.run.earlier_runs import store_session

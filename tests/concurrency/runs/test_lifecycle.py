@@ -1,6 +1,6 @@
 """The life of a run: every pair of statuses, and every race that services/runs/lifecycle.py names, decided.
 
-Each race is two real transactions: the second begins before the first commits, and waits for its lock unless it is a sweep.
+Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
 
 from collections.abc import Awaitable, Callable

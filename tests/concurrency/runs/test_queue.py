@@ -48,7 +48,7 @@ def claiming(run: Run, owner: str, limit: int = 0) -> Callable[[AsyncSession], A
 
     async def step(session: AsyncSession) -> UUID | None:
         row = await take(session, run.id, owner=owner, limit=limit)
-        return None if row is None else row.id
+        return None if row is None else row.run_id
 
     return step
 

@@ -12,10 +12,10 @@ from app.agents.session.usage import UsageMeter
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
+from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.claim import Claim
 from app.worker.run.stages import record_usage
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
