@@ -211,15 +211,9 @@ class NoCommands(CommandSource):
         return True
 
     @override
-    async def claim(self, message: Command) -> bool:
-        return True
-
-    @override
-    async def release(self, message: Command) -> None:
-        """Do nothing."""
-
-    @override
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+    async def settle(
+        self, command: Command, status: CommandStatus, reason: str | None = None, *, is_logged: bool = True
+    ) -> bool:
         return False
 
     @override

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from app.enums import CommandMethod, QueueMethod
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal
-from app.services.runs.commands import send_command, use_queue
+from app.services.runs.commands import send_command
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
@@ -54,18 +55,13 @@ class Pilot:
     async def send(self, method: str, params: JSON | None = None, **more: Any) -> CommandOut:
         """Send a command by a caller who sees the run."""
         body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params or {}, **more})
+        clients = replace(self._workshop.context.process, redis=self._redis)
         async with unit_of_work(self._workshop.sessions) as session:
-            return await send_command(
-                session, self.caller(), self.run.task_id, self.run.id, body, redis=self._redis
-            )
+            return await send_command(session, self.caller(), self.run.task_id, self.run.id, body, clients)
 
     async def use_queue(self, method: QueueMethod) -> Any:
         """Show or clear the messages that wait; return them."""
-        body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method})
-        clients = self._workshop.context.process
-        async with unit_of_work(self._workshop.sessions) as session:
-            answer = await use_queue(session, self.caller(), self.run.task_id, self.run.id, body, clients)
-        return answer["result"]
+        return (await self.send(method))["result"]
 
     async def say(self, content: str, *, artifact_ids: Sequence[str] = (), **more: Any) -> CommandOut:
         message = {"content": content, "artifact_ids": list(artifact_ids)}

@@ -3,7 +3,6 @@
 A worker implements `CommandSource` on the database. This package does not know where commands come from.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,11 +47,12 @@ class Command:
     method: CommandMethod
     params: dict[str, Any]
     is_repeated: bool = False
+    position: int = 0  # grows with each command to the run
 
-    @property
-    def steers(self) -> bool:
-        """Whether it is a message that goes before those that do not steer the agent."""
-        return bool(self.params.get("steer"))
+    def __lt__(self, other: "Command") -> bool:
+        """Return whether the agent gets this message first: those that steer it do, in the order of arrival."""
+        mine, others = (not each.params.get("steer") for each in (self, other))
+        return (mine, self.position) < (others, other.position)
 
 
 class Phase(Enum):
@@ -92,22 +92,6 @@ def decide_stop(command: Command, phase: Phase, *, interactive: bool) -> Stop:
             return Stop.RUN
 
 
-class MessageQueue(deque[Command]):
-    """The messages that wait for an agent: first those sent to steer it, and each kind in the order of arrival."""
-
-    def put(self, message: Command) -> None:
-        """Add a message behind the others of its kind."""
-        self.insert(self._steering if message.steers else len(self), message)
-
-    def put_back(self, message: Command) -> None:
-        """Add a message that was taken, before the others of its kind."""
-        self.insert(0 if message.steers else self._steering, message)
-
-    @property
-    def _steering(self) -> int:
-        return sum(message.steers for message in self)
-
-
 class CommandSource(Protocol):
     """Where a conversation gets people's commands and publishes questions; a worker has it on the database."""
 
@@ -120,14 +104,10 @@ class CommandSource(Protocol):
     def is_open(self, command: Command) -> bool:
         """Return whether a command that was fetched waits or is with the agent; no longer if people took it back."""
 
-    async def claim(self, message: Command) -> bool:
-        """Keep a message from being taken back by people while it is sent; False if they have done so."""
-
-    async def release(self, message: Command) -> None:
-        """Let people take back a message again that was claimed, since the agent did not take it."""
-
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Store the status of a command, with a reason for people; False if it is finished already."""
+    async def settle(
+        self, command: Command, status: CommandStatus, reason: str | None = None, *, is_logged: bool = True
+    ) -> bool:
+        """Store the status of a command, with a reason for people; False if it is finished, or people took it back."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Download the attached files of a message, by artifact id. Raises AgentError."""

@@ -4,6 +4,7 @@ Messages reach an agent at once if it accepts them while it works (steering.py),
 """
 
 import asyncio
+from bisect import insort
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,7 +18,6 @@ from app.agents.session.budget import Spender
 from app.agents.session.commands import (
     Channel,
     Command,
-    MessageQueue,
     Phase,
     Stop,
     TurnPolicy,
@@ -117,7 +117,7 @@ class Conversation:
         self._taking = asyncio.Lock()
         self._phase = Phase.PREPARING
         self._session: AgentSession | None = None
-        self._messages = MessageQueue()
+        self._messages: list[Command] = []  # in their order
         self._steering = Steering(
             channel,
             self._messages,
@@ -248,7 +248,7 @@ class Conversation:
         is_timely = True
         while True:
             if self._has_message:
-                return self._messages.popleft()
+                return self._messages.pop(0)
             if self._waits_for_people and is_timely:
                 is_timely = await self._wait_for_message(session)
             elif not await self._correct(session) and await self._end():
@@ -346,7 +346,7 @@ class Conversation:
     async def _obey(self, command: Command) -> None:
         match command.method:
             case CommandMethod.USER_MESSAGE:
-                self._messages.put(command)
+                insort(self._messages, command)
                 self._wakeup.set()
                 self._steering.wake()
             case CommandMethod.SET_CONFIG_OPTION:

@@ -4,13 +4,14 @@ It depends on the agent whether it accepts messages while it works. If not, they
 """
 
 import asyncio
+from bisect import insort
 from collections.abc import Callable
 from uuid import UUID
 
 from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
-from app.agents.session.commands import Channel, Command, MessageQueue
+from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
@@ -28,7 +29,7 @@ class Steering:
     def __init__(
         self,
         channel: Channel,
-        messages: MessageQueue,
+        messages: list[Command],
         *,
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
@@ -56,7 +57,7 @@ class Steering:
                     if self._is_asking():
                         await self._hold_back()
                         break
-                    if not await self._give(session, self._messages.popleft()):
+                    if not await self._give(session, self._messages.pop(0)):
                         break
 
     async def end_turn(self) -> None:
@@ -71,7 +72,7 @@ class Steering:
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
         # Before it is sent: people must not take back what the agent has.
-        if not await commands.claim(message):
+        if not await commands.settle(message, CommandStatus.DELIVERED, is_logged=False):
             return True
         try:
             blocks = await message_blocks(session, message, commands)
@@ -85,8 +86,8 @@ class Steering:
             # a prompt.
             is_taken = False
         if not is_taken:
-            await commands.release(message)
-            self._messages.put_back(message)
+            await commands.settle(message, CommandStatus.ACCEPTED, is_logged=False)
+            insort(self._messages, message)
             return False
         self._given.append(message)
         await commands.settle(message, CommandStatus.DELIVERED)

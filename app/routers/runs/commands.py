@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.enums import QueueMethod
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import commands as run_commands
@@ -55,14 +54,6 @@ async def send_command(
     run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a
     `reason`.
     """
-
-    async def perform() -> CommandOut:
-        if isinstance(body.method, QueueMethod):
-            return await run_commands.use_queue(
-                call.session, call.caller, task_id, run_id, body, call.process
-            )
-        return await run_commands.send_command(
-            call.session, call.caller, task_id, run_id, body, redis=call.process.redis
-        )
-
-    return await once(perform)
+    return await once(
+        lambda: run_commands.send_command(call.session, call.caller, task_id, run_id, body, call.process)
+    )

@@ -11,7 +11,6 @@ from uuid import UUID
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, QueueMethod, RpcErrorCode
 from app.errors import StateRefused
@@ -51,51 +50,37 @@ async def send_command(
     task_id: UUID,
     run_id: UUID,
     body: CommandIn,
-    *,
-    redis: RedisClient,
+    clients: ServiceClients,
 ) -> CommandOut:
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
     Only the first answer to a question is accepted; a later one, and one that does not fit, gets a response with a
     JSON-RPC error. A `cancel` changes nothing while an earlier `cancel` is still undelivered, and a `close` changes
     nothing while an earlier `close` is, unless that one is repeated for a new worker. If Redis is down, the worker
-    finds the command at its next poll. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that the
-    command names.
+    finds the command at its next poll. A `queue_get` or `queue_clear` is answered with the messages that the agent has
+    not been given yet; the latter drops them. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that
+    the command names.
     """
     run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in _STOPS)
-    if body.method is CommandMethod.USER_MESSAGE:
-        _require_artifacts(body.params["artifact_ids"], run.artifacts)
-    if await _has_undelivered(session, run_id, body.method):
-        return _response(body, result={"queued": True})
-    origin = Origin(caller, caller.answers_via, rpc_id=body.id)
-    if (refusal := await _take(session, task_id, run_id, body, origin)) is not None:
-        return _response(body, error=refusal)
-    await follow(session, caller, task_id)
-    wake_run_worker_after_commit(session, redis, run_id)
-    is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
-    return _response(body, result={"resolved" if is_answer else "queued": True})
-
-
-async def use_queue(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    body: CommandIn,
-    clients: ServiceClients,
-) -> CommandOut:
-    """Return the messages that the agent of a run has not been given yet; a `queue_clear` also drops them.
-
-    Raises as `lock_to_steer`.
-    """
-    await lock_to_steer(session, caller, task_id, run_id)
     if body.method is QueueMethod.GET:
         return _response(body, result=_queued_messages(await read_queue(session, run_id)))
-    cleared, receipts = await clear_queue(session, run_id)
-    announce_entries(session, clients.events, receipts)
+    is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
+    result: dict[str, bool] | QueuedMessages = {"resolved" if is_answer else "queued": True}
+    if body.method is QueueMethod.CLEAR:
+        cleared, receipts = await clear_queue(session, run_id)
+        announce_entries(session, clients.events, receipts)
+        result = _queued_messages(cleared)
+    else:
+        if body.method is CommandMethod.USER_MESSAGE:
+            _require_artifacts(body.params["artifact_ids"], run.artifacts)
+        if await _has_undelivered(session, run_id, body.method):
+            return _response(body, result=result)
+        origin = Origin(caller, caller.answers_via, rpc_id=body.id)
+        if (refusal := await _take(session, task_id, run_id, body, origin)) is not None:
+            return _response(body, error=refusal)
     await follow(session, caller, task_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)
-    return _response(body, result=_queued_messages(cleared))
+    return _response(body, result=result)
 
 
 def _queued_messages(messages: Iterable[Mapping[str, Any]]) -> QueuedMessages:

@@ -89,7 +89,7 @@ class CommandInbox(CommandSource):
         commands = []
         for row in rows:
             is_repeated = row.reason == command_delivery.REPEATED_REASON
-            command = Command(row.id, row.method, row.params, is_repeated)
+            command = Command(row.id, row.method, row.params, is_repeated, row.position)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
             await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
@@ -116,29 +116,19 @@ class CommandInbox(CommandSource):
         return command.id in self._open
 
     @override
-    async def claim(self, message: Command) -> bool:
-        # Without a receipt, since the agent may refuse it.
-        return await self._settle(message, CommandStatus.DELIVERED)
-
-    @override
-    async def release(self, message: Command) -> None:
-        await self._settle(message, CommandStatus.ACCEPTED)
-
-    @override
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+    async def settle(
+        self, command: Command, status: CommandStatus, reason: str | None = None, *, is_logged: bool = True
+    ) -> bool:
         if command.method in _ENDS_WAITING and status is CommandStatus.DELIVERED:
             # One that is dropped, or held back, ends nothing.
             self._worker.slots.take_back(self._claim.run_id)
-        is_settled = await self._settle(command, status, reason)
-        if is_settled:
-            await self._write_receipt(command.id, command.method, status, reason)
-        return is_settled
-
-    async def _settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         # A command that has its final receipt must not get a second one.
-        return command.id in self._open and await self._do(
+        is_settled = command.id in self._open and await self._do(
             command_delivery.settle, command.id, status, owner=self._owner, reason=reason
         )
+        if is_settled and is_logged:
+            await self._write_receipt(command.id, command.method, status, reason)
+        return is_settled
 
     @override
     async def files(self, ids: Sequence[str]) -> list[Attachment]:

@@ -44,6 +44,7 @@ class Letters(CommandSource):
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
         self.fetched = self.looks = self.resumed = 0
         self._new: list[Command] = []
+        self._sent = 0
         self._changed = asyncio.Event()
         self.wait_ended = asyncio.Event()
         self._is_broken = False
@@ -51,7 +52,8 @@ class Letters(CommandSource):
         self.unsettled: frozenset[CommandMethod] = frozenset()
 
     def put(self, method: CommandMethod, *, is_repeated: bool = False, **params: Any) -> None:
-        self._new.append(Command(new_id(), method, params, is_repeated))
+        self._sent += 1
+        self._new.append(Command(new_id(), method, params, is_repeated, position=self._sent))
         self._changed.set()
 
     @override
@@ -78,18 +80,13 @@ class Letters(CommandSource):
         return True
 
     @override
-    async def claim(self, message: Command) -> bool:
-        return True
-
-    @override
-    async def release(self, message: Command) -> None:
-        """Do nothing."""
-
-    @override
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+    async def settle(
+        self, command: Command, status: CommandStatus, reason: str | None = None, *, is_logged: bool = True
+    ) -> bool:
         if command.method in self.unsettled:
             raise ConnectionError("the command cannot be settled")
-        self.settled.append((command.method, status, reason))
+        if is_logged:
+            self.settled.append((command.method, status, reason))
         return True
 
     @override

@@ -113,9 +113,16 @@ async def test_close_that_is_read_while_the_agent_waits_does_not_cancel_at_the_l
 
     class Slow(Letters):
         @override
-        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        async def settle(
+            self,
+            command: Command,
+            status: CommandStatus,
+            reason: str | None = None,
+            *,
+            is_logged: bool = True,
+        ) -> bool:
             await self.wait_ended.wait()
-            return await super().settle(command, status, reason)
+            return await super().settle(command, status, reason, is_logged=is_logged)
 
     policy = TurnPolicy(interactive=True, human_timeout=timedelta(seconds=0.3))
     room = Room(stage, policy, letters=Slow())
@@ -131,10 +138,17 @@ async def test_conversation_ends_when_all_commands_that_were_read_are_executed(s
 
     class Slow(Letters):
         @override
-        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        async def settle(
+            self,
+            command: Command,
+            status: CommandStatus,
+            reason: str | None = None,
+            *,
+            is_logged: bool = True,
+        ) -> bool:
             await self.wait_ended.wait()
             await let_others_go_on()
-            return await super().settle(command, status, reason)
+            return await super().settle(command, status, reason, is_logged=is_logged)
 
         @override
         async def close(self) -> bool:
@@ -400,9 +414,16 @@ async def test_question_for_a_message_is_closed_before_a_correction(
             return await super().withdraw(request_id)
 
         @override
-        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        async def settle(
+            self,
+            command: Command,
+            status: CommandStatus,
+            reason: str | None = None,
+            *,
+            is_logged: bool = True,
+        ) -> bool:
             order.append(f"message {status} after turn {room.turns}")
-            return await super().settle(command, status, reason)
+            return await super().settle(command, status, reason, is_logged=is_logged)
 
     review = Review("Again, please.")
     review.go_on.set()
@@ -444,8 +465,15 @@ async def test_cancel_between_two_turns_is_for_the_next_message(stage: Stage) ->
 
     class Late(Letters):
         @override
-        async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-            is_settled = await super().settle(command, status, reason)
+        async def settle(
+            self,
+            command: Command,
+            status: CommandStatus,
+            reason: str | None = None,
+            *,
+            is_logged: bool = True,
+        ) -> bool:
+            is_settled = await super().settle(command, status, reason, is_logged=is_logged)
             if command.params.get("content") == "one" and status is CommandStatus.CONSUMED:
                 self.put(CommandMethod.CANCEL)
                 await eventually(lambda: self.fetched == 3)

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -24,6 +23,7 @@ from app.enums import (
 from app.errors import StateRefused
 from app.models import Question, Run, RunCommand, Task, User
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
+from app.runtime import ProcessContext
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
 from app.services.runs import command_delivery
@@ -49,11 +49,11 @@ OPTIONS = [
 class Scene:
     """A run with a live agent, and someone who sends it commands."""
 
-    def __init__(self, run: Run, asked: ShownQuestion, caller: Principal, redis: RedisClient) -> None:
+    def __init__(self, run: Run, asked: ShownQuestion, caller: Principal, clients: ProcessContext) -> None:
         self.run = run
         self.asked = asked
         self._caller = caller
-        self._redis = redis
+        self._clients = clients
 
     def send(self, method: str, **params: Any) -> Step:
         """Return the step that sends a command; a refusal is its outcome."""
@@ -62,7 +62,7 @@ class Scene:
         async def step(session: AsyncSession) -> Any:
             try:
                 return await send_command(
-                    session, self._caller, self.run.task_id, self.run.id, body, redis=self._redis
+                    session, self._caller, self.run.task_id, self.run.id, body, self._clients
                 )
             except StateRefused as refused:
                 return refused.body
@@ -80,7 +80,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
+async def scene(sessions: SessionFactory, process: ProcessContext) -> Scene:
     async with unit_of_work(sessions) as session:
         project = await make_project(session)
         owner = await make_user(session, projects=[project])
@@ -96,7 +96,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
         asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         await command_delivery.start_waiting(session, run.id, asked, owner=OWNER, seen=None)
     caller = member_of(project, owner)
-    return Scene(run, asked, caller, redis)
+    return Scene(run, asked, caller, process)
 
 
 async def commands(sessions: SessionFactory) -> list[tuple[str, str | None]]:

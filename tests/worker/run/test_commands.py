@@ -44,8 +44,8 @@ async def send_together(workshop: Workshop, pilot: Pilot, *commands: tuple[str, 
         for method, params in commands:
             body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params})
             run = pilot.run
-            redis = workshop.context.process.redis
-            await send_command(session, pilot.caller(), run.task_id, run.id, body, redis=redis)
+            clients = workshop.context.process
+            await send_command(session, pilot.caller(), run.task_id, run.id, body, clients)
 
 
 async def settle_all(
