@@ -31,6 +31,9 @@ _NO_PROJECT = 0
 class ScopeGate:
     """A dependency of routes that admits callers with an API key or a console session that has the scope `scope`."""
 
+    # The ways to authenticate, by their names in the OpenAPI document.
+    schemes: tuple[str, ...] = ("personalApiKey",)
+
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
         self.scope = scope
         self.in_project = in_project
@@ -132,6 +135,7 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 class ConsoleGate:
     """A dependency of routes that admits requests with the cookie of a console session. It checks no scope."""
 
+    schemes = ("consoleSession",)
     in_project = False
     is_throttled = True
 
@@ -148,20 +152,13 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 class RunTokenGate:
     """A dependency of routes that admits requests with a run token, for the run that the path names (contract 6.4)."""
 
+    schemes = ("runToken",)
+
     async def __call__(self, request: Request) -> RunRef:
-        task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
-        session = session_of(request)
-        token = _bearer(request)
+        named, session, token = _run_path(request), session_of(request), _bearer(request)
         if not token:
             raise NotAuthenticated
-        run = await run_tokens.authenticate_run(
-            session,
-            token,
-            project=_project_of(request),
-            task_id=task_id,
-            run_id=run_id,
-            secrets=process_of(request).settings.secret_keys,
-        )
+        run = await run_tokens.authenticate_run(session, token, named, cipher=process_of(request).cipher)
         await release(session)
         return run
 
@@ -169,19 +166,19 @@ class RunTokenGate:
 class StreamGate(ScopeGate):
     """A dependency of routes that also admits requests with a stream token, for the run that the path names."""
 
+    schemes = (*ScopeGate.schemes, "streamToken")
+
     @override
     async def _authenticate(self, request: Request) -> Principal:
         token = _bearer(request)
         if not run_tokens.is_token(token):
             return await super()._authenticate(request)
-        return await run_tokens.authenticate_follower(
-            session_of(request),
-            token,
-            project=_project_of(request),
-            task_id=task_id_of(request),
-            run_id=path_uuid(request, "run_id"),
-            secrets=process_of(request).settings.secret_keys,
-        )
+        named, cipher = _run_path(request), process_of(request).cipher
+        return await run_tokens.authenticate_follower(session_of(request), token, named, cipher=cipher)
+
+
+def _run_path(request: Request) -> run_tokens.RunPath:
+    return run_tokens.RunPath(_project_of(request), task_id_of(request), path_uuid(request, "run_id"))
 
 
 StreamReader = Annotated[Call, Depends(StreamGate(Scope.TASK_READ, in_project=True))]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -113,7 +114,16 @@ class Json(Response):
     def encode(self, scope: Scope) -> bytes:
         """Return the content as JSON for the request with this scope. It is encoded at the first call and then kept."""
         if self._encoded is None:
-            encode_value = _ValueEncoder(scope)
+            # Not before: few answers have a path of the API.
+            origin = cache(lambda: str(URL(scope=scope).replace(path="", query="")))
+
+            def encode_value(value: Any) -> str:
+                if isinstance(value, UUID):
+                    return str(value)
+                if isinstance(value, ApiPath):
+                    return origin() + value.path
+                raise TypeError(f"{type(value).__name__} does not belong into an answer")
+
             self._encoded = orjson.dumps(self._content, default=encode_value, option=orjson.OPT_UTC_Z)
         return self._encoded
 
@@ -131,21 +141,6 @@ class Json(Response):
             return
         large: LargeResponses = scope["app"].state.large_responses
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
-
-
-class _ValueEncoder:
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._origin = ""
-
-    def __call__(self, value: Any) -> str:
-        if isinstance(value, UUID):
-            return str(value)
-        if isinstance(value, ApiPath):
-            # Not before: few answers have such a path.
-            self._origin = self._origin or str(URL(scope=self._scope).replace(path="", query=""))
-            return self._origin + value.path
-        raise TypeError(f"{type(value).__name__} does not belong into an answer")
 
 
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).

@@ -42,8 +42,6 @@ RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
 SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
 StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
 
-_CHANGE_ERRORS = refused(StateRefusedOut)
-
 
 @router.post(
     "/run",
@@ -139,7 +137,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     summary="Set the output of a run",
     response_description="The updated run.",
     response_model=RunOut,
-    responses=_CHANGE_ERRORS,
+    responses=refused(StateRefusedOut),
 )
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
     """Replace the output of the run; if the task has a `json_schema`, the output must satisfy it."""
@@ -220,8 +218,8 @@ async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId
 
     It is for a program without an API key, such as an agent outside the workers.
     """
-    secrets = call.process.settings.secret_keys
-    return Json(await run_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets))
+    cipher = call.process.cipher
+    return Json(await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher))
 
 
 @router.get(
@@ -237,9 +235,9 @@ async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> 
     Send it as bearer. It is for a page or program that must not have an API key. It ends after a day at most, and with
     the API key or console session that requested it.
     """
-    secrets = call.process.settings.secret_keys
+    cipher = call.process.cipher
     return Json(
-        await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, secrets=secrets)
+        await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
     )
 
 

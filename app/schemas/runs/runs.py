@@ -37,6 +37,7 @@ _Message = Annotated[
     Text(max_length=MAX_MESSAGE, blank_is_absent=True),
     doc("A message for the agent, after the task's description."),
 ]
+_ArtifactIds = Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=MAX_ARTIFACTS)]
 
 
 class RunIn(Input):
@@ -66,9 +67,7 @@ class RunIn(Input):
     resume_from_run_id: Annotated[UUID | None, Uuid(), doc("Earlier run of the same task to resume.")] = None
     pending_user_message: _Message = None
     pending_user_artifact_ids: Annotated[
-        list[Annotated[str, Text(max_length=128)]],
-        Items(max_length=MAX_ARTIFACTS),
-        doc("Staged artifacts of this task to hand to the agent."),
+        _ArtifactIds, doc("Staged artifacts of this task to hand to the agent.")
     ] = []
     sandbox_environment_id: Annotated[UUID | None, Uuid(), doc("Sandbox environment to run in.")] = None
     pr_authorship_mode: Annotated[
@@ -157,11 +156,7 @@ class StartIn(Input):
     }
 
     pending_user_message: _Message = None
-    pending_user_artifact_ids: Annotated[
-        list[Annotated[str, Text(max_length=128)]],
-        Items(max_length=MAX_ARTIFACTS),
-        doc("Files of this run to hand to the agent."),
-    ] = []
+    pending_user_artifact_ids: Annotated[_ArtifactIds, doc("Files of this run to hand to the agent.")] = []
 
 
 class RunUpdateIn(Input):

@@ -197,13 +197,6 @@ async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> s
     return {key_id for (key_id,) in rows}
 
 
-async def has_valid_credential(session: AsyncSession, caller: Principal) -> bool:
-    """Return whether the API key and the console session of a principal, if it has one, would still be accepted."""
-    if caller.key_id is None or not await find_valid_keys(session, [caller.key_id]):
-        return False
-    return caller.session_id is None or bool(await find_open_sessions(session, [caller.session_id]))
-
-
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
     """Return an active member of a project as a principal without a key, with the scope `task:write`; else None."""
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})

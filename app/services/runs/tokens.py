@@ -1,7 +1,7 @@
 """Issue and check run tokens: each gives access to one run, or to the live stream of one run (contract 6.4)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -12,8 +12,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import SecretStr
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,14 +20,14 @@ from app.clock import utcnow
 from app.db import release
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
-from app.models import Run, SigningKey, Task
+from app.models import SigningKey
 from app.schemas.runs.runs import ConnectionTokenOut, StreamTokenOut
 from app.security import Cipher, DecryptionError
-from app.services.access.authenticate import find_member, has_valid_credential
+from app.services.access.authenticate import find_member, find_open_sessions, find_valid_keys
 from app.services.access.principal import CURRENT_PROJECT, Principal
-from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
+from app.services.access.visibility import require_run
 from app.services.storage_keys import RunRef
-from app.statements import Prepared, rows_of
+from app.statements import rows_of
 
 ALGORITHM = "RS256"
 AUDIENCE = "taskbeacon:run_connection"
@@ -43,20 +42,28 @@ _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 log = structlog.get_logger(__name__)
 
 
+class RunPath(NamedTuple):
+    """A run as the path of a request names it."""
+
+    project: int | str
+    task_id: UUID
+    run_id: UUID
+
+
 async def issue_token(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, cipher: Cipher
 ) -> ConnectionTokenOut:
     """Return a signed token that gives access to one run, valid for a day."""
-    return {"token": await _sign(session, caller, task_id, run_id, {"aud": AUDIENCE}, secrets)}
+    return {"token": await _sign(session, caller, task_id, run_id, {"aud": AUDIENCE}, cipher)}
 
 
 async def issue_stream_token(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, cipher: Cipher
 ) -> StreamTokenOut:
     """Return a signed token that lets its holder follow one run as the caller, for a day or until the key's end."""
     session_id = None if caller.session_id is None else str(caller.session_id)
     claims = {"aud": STREAM_AUDIENCE, "key_id": str(caller.key_id), "session_id": session_id}
-    token = await _sign(session, caller, task_id, run_id, claims, secrets)
+    token = await _sign(session, caller, task_id, run_id, claims, cipher)
     return {"token": token, "stream_base_url": None}
 
 
@@ -66,10 +73,9 @@ async def _sign(
     task_id: UUID,
     run_id: UUID,
     claims: Mapping[str, str | None],
-    secrets: Sequence[SecretStr],
+    cipher: Cipher,
 ) -> str:
     await require_run(session, caller, task_id, run_id)
-    cipher = Cipher(secrets)
     key = await _read_key(session, cipher) or await _make_key(session, cipher)
     now = utcnow()
     signed = {
@@ -84,73 +90,54 @@ async def _sign(
     return jwt.encode(signed, key.private, algorithm=ALGORITHM, headers={"kid": key.id})
 
 
-async def authenticate_run(
-    session: AsyncSession,
-    token: str,
-    *,
-    project: int | str,
-    task_id: UUID,
-    run_id: UUID,
-    secrets: Sequence[SecretStr],
-) -> RunRef:
-    """Check a run token for the run in a request's path; return the run. The token's user must still see the run."""
-    claims = await _read_claims(session, token, secrets, audience=AUDIENCE)
-    named = claims["team_id"] if project == CURRENT_PROJECT else project
-    if not _names(claims, named, task_id, run_id):
-        raise NotFound
-    seen = {"visible_project_id": named, "visible_user_id": claims["user_id"]}
-    if await _VISIBLE_TO_MEMBER.first(session, {"run_id": run_id, "task_id": task_id, **seen}) is None:
-        raise NotFound
-    return RunRef(claims["team_id"], task_id, run_id)
-
-
-_VISIBLE_TO_MEMBER = Prepared(
-    select(Run.id)
-    .join(Task, Task.id == Run.task_id)
-    .where(VISIBLE_RUN, active_member(bindparam("visible_user_id"), bindparam("visible_project_id")))
-)
-
-
 def is_token(secret: str) -> bool:
     """Return whether a bearer's credential has the form of a run token, which no API key has."""
     return secret.count(".") == _DOTS
 
 
+async def authenticate_run(session: AsyncSession, token: str, named: RunPath, *, cipher: Cipher) -> RunRef:
+    """Check a run token for the run in a request's path; return the run. The token's user must still see the run."""
+    claims, member = await _find_holder(session, token, named, cipher, audience=AUDIENCE)
+    if member is None:
+        raise NotFound
+    await require_run(session, member, named.task_id, named.run_id)
+    return RunRef(claims["team_id"], named.task_id, named.run_id)
+
+
 async def authenticate_follower(
-    session: AsyncSession,
-    token: str,
-    *,
-    project: int | str,
-    task_id: UUID,
-    run_id: UUID,
-    secrets: Sequence[SecretStr],
+    session: AsyncSession, token: str, named: RunPath, *, cipher: Cipher
 ) -> Principal:
     """Check a stream token for the run in a request's path; return the person that follows it.
 
     The token ends with the API key and the console session that it was issued to. Whether the person still sees the run
     is checked as for every caller.
     """
-    claims = await _read_claims(session, token, secrets, audience=STREAM_AUDIENCE)
-    named = claims["team_id"] if project == CURRENT_PROJECT else project
-    member = await find_member(session, claims["user_id"], claims["team_id"])
-    if member is None or not _names(claims, named, task_id, run_id):
+    claims, member = await _find_holder(session, token, named, cipher, audience=STREAM_AUDIENCE)
+    if member is None:
         raise RunTokenInvalid
+    key_id = UUID(claims["key_id"])
     session_id = None if claims["session_id"] is None else UUID(claims["session_id"])
-    caller = replace(member, key_id=UUID(claims["key_id"]), session_id=session_id)
-    if not await has_valid_credential(session, caller):
+    if not await find_valid_keys(session, [key_id]):
         raise RunTokenInvalid
-    return caller
+    if session_id is not None and not await find_open_sessions(session, [session_id]):
+        raise RunTokenInvalid
+    return replace(member, key_id=key_id, session_id=session_id)
 
 
-def _names(claims: dict[str, Any], project: int | str, task_id: UUID, run_id: UUID) -> bool:
-    return (claims["run_id"], claims["task_id"], claims["team_id"]) == (str(run_id), str(task_id), project)
+async def _find_holder(
+    session: AsyncSession, token: str, named: RunPath, cipher: Cipher, *, audience: str
+) -> tuple[dict[str, Any], Principal | None]:
+    claims = await _read_claims(session, token, cipher, audience=audience)
+    project = claims["team_id"] if named.project == CURRENT_PROJECT else named.project
+    of_token = (claims["team_id"], claims["task_id"], claims["run_id"])
+    if of_token != (project, str(named.task_id), str(named.run_id)):
+        return claims, None
+    return claims, await find_member(session, claims["user_id"], claims["team_id"])
 
 
-async def _read_claims(
-    session: AsyncSession, token: str, secrets: Sequence[SecretStr], *, audience: str
-) -> dict[str, Any]:
+async def _read_claims(session: AsyncSession, token: str, cipher: Cipher, *, audience: str) -> dict[str, Any]:
     try:
-        key = await _read_key(session, Cipher(secrets), jwt.get_unverified_header(token).get("kid"))
+        key = await _read_key(session, cipher, jwt.get_unverified_header(token).get("kid"))
         if key is None:
             raise RunTokenInvalid
         claims: dict[str, Any] = jwt.decode(

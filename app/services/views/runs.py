@@ -31,7 +31,7 @@ from app.schemas.runs.artifacts import ManifestEntry, RunArtifactOut
 from app.schemas.runs.runs import RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
-from app.services.storage_keys import RunRef, log_key
+from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import (
     NOTHING_HELD,
     Held,
@@ -236,7 +236,7 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         shown_state[QUEUE_POSITION] = run.queue_position
     if run.attempts:
         shown_state[ATTEMPTS] = run.attempts
-    key = log_key(run.project_id, run.task_id, run.id)
+    ref = RunRef(run.project_id, run.task_id, run.id)
     return {
         "id": run.id,
         "task": run.task_id,
@@ -248,12 +248,12 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         "provider": _text(state, "provider"),
         "model": _text(state, "model"),
         "reasoning_effort": _text(state, "reasoning_effort"),
-        "log_url": None if links is None else await links.signed_url(key),
+        "log_url": None if links is None else await links.signed_url(ref.log_key),
         "error_message": run.error_message,
         "output": run.output,
         "state": shown_state,
         # Most runs of a list have none.
-        "artifacts": _artifacts(run, with_urls=links is not None) if run.artifacts else [],
+        "artifacts": artifacts_out(ref, run.artifacts, with_urls=links is not None) if run.artifacts else [],
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "completed_at": run.completed_at,
@@ -275,20 +275,11 @@ def artifacts_out(
             "uploaded_by": entry.get("uploaded_by")
             or ("agent" if entry.get("source") == "agent" else "user"),
             "uploaded_by_user_id": entry.get("uploaded_by_user_id"),
-            "dismissed_at": _time(entry.get("dismissed_at")),
+            "dismissed_at": datetime.fromisoformat(at) if (at := entry.get("dismissed_at")) else None,
             "metadata": None,
         }
         for entry in manifest
     ]
-
-
-def _artifacts(run: RunRow, *, with_urls: bool) -> list[RunArtifactOut]:
-    ref = RunRef(run.project_id, run.task_id, run.id)
-    return artifacts_out(ref, run.artifacts, with_urls=with_urls)
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:

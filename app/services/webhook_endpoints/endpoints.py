@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy, split_url
+from app.clients.host_names import is_address
 from app.clock import utcnow
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
@@ -337,12 +337,10 @@ def check_url(url: str, policy: AddressPolicy) -> None:
 
 
 def _check_host(host: str, policy: AddressPolicy) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
+    if not is_address(host):
         return _check_name(host, policy)
     if "%" in host or not policy.is_open(host):
-        raise _refusal("The URL must name a host, not an address.")
+        raise _refusal("The URL must name a host, or an address in a network that the operator opened.")
     return True
 
 

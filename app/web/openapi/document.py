@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
-from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate, StreamGate
+from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.conditional import IF_NONE_MATCH, read_held
 from app.web.idempotency import HEADER, read_key
@@ -101,12 +101,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for name in _FOREIGN_SCHEMAS:
         schemas.pop(name, None)
-    document["components"]["securitySchemes"] = {
-        groups.SECURITY_SCHEME_NAME: groups.SECURITY_SCHEME,
-        groups.RUN_SCHEME_NAME: groups.RUN_SCHEME,
-        groups.STREAM_SCHEME_NAME: groups.STREAM_SCHEME,
-        groups.CONSOLE_SCHEME_NAME: groups.CONSOLE_SCHEME,
-    }
+    document["components"]["securitySchemes"] = groups.SECURITY_SCHEMES
     for route in describe_routes(app):
         for method in route.methods or ():
             _complete(document["paths"][route.path_format][method.lower()], route, schemas)
@@ -157,17 +152,10 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
     gate, reader = gate_of(route), reader_of(route)
     implied = {str(status): answer for status, answer in errors(*_implied_errors(route)).items()}
     operation["responses"] = dict(sorted((implied | operation["responses"]).items()))
-    if gate is None:
-        operation["security"] = []
-    elif isinstance(gate, RunTokenGate):
-        operation["security"] = [{groups.RUN_SCHEME_NAME: []}]
-    elif isinstance(gate, ConsoleGate):
-        operation["security"] = [{groups.CONSOLE_SCHEME_NAME: []}]
-    else:
+    operation["security"] = [] if gate is None else [{scheme: []} for scheme in gate.schemes]
+    if isinstance(gate, ScopeGate):
         # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
-        operation["security"] = [{groups.SECURITY_SCHEME_NAME: [str(gate.scope)]}]
-        if isinstance(gate, StreamGate):
-            operation["security"].append({groups.STREAM_SCHEME_NAME: []})
+        operation["security"][0][gate.schemes[0]].append(str(gate.scope))
         operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
     if reader is not None:
         operation["requestBody"] = _request_body(reader.model, schemas)

@@ -100,36 +100,25 @@ TAGS = [
     },
 ]
 
-SECURITY_SCHEME_NAME = "personalApiKey"
-SECURITY_SCHEME = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "phx_…",
-    "description": "A personal API key. `taskbeacon admin create-key` creates one; `make run` prints one.",
-}
 
-RUN_SCHEME_NAME = "runToken"
-RUN_SCHEME = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "The token of a single run, issued by its `connection_token` operation.",
-}
+def _bearer(form: str, description: str) -> dict[str, str]:
+    return {"type": "http", "scheme": "bearer", "bearerFormat": form, "description": description}
 
-STREAM_SCHEME_NAME = "streamToken"
-STREAM_SCHEME = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "The token of a single run's stream, issued by its `stream_token` operation.",
-}
 
-CONSOLE_SCHEME_NAME = "consoleSession"
-CONSOLE_SCHEME = {
-    "type": "apiKey",
-    "in": "cookie",
-    "name": "__Host-taskbeacon",
-    "description": "The session cookie of the console, which every operation accepts in place of a key.",
+SECURITY_SCHEMES = {
+    "personalApiKey": _bearer(
+        "phx_…", "A personal API key. `taskbeacon admin create-key` creates one; `make run` prints one."
+    ),
+    "runToken": _bearer("JWT", "The token of a single run, issued by its `connection_token` operation."),
+    "streamToken": _bearer(
+        "JWT", "The token of a single run's stream, issued by its `stream_token` operation."
+    ),
+    "consoleSession": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-taskbeacon",
+        "description": "The session cookie of the console, which every operation accepts in place of a key.",
+    },
 }
 
 _UUID = {"type": "string", "format": "uuid"}

@@ -64,8 +64,7 @@ async def test_processes_with_other_secrets_leave_each_other_s_tokens_valid(
 
     def serve_with(*secrets: str) -> None:
         keys = tuple(SecretStr(secret * 32) for secret in secrets)
-        settings = process.settings.model_copy(update={"secret_keys": keys})
-        application.state.process = replace(process, settings=settings)
+        application.state.process = replace(process, cipher=Cipher(keys))
 
     tokens = []
     for secret in "abab":

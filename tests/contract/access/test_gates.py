@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Scope
 from app.models import Organization, Project, Run, Task, User
-from app.web.openapi.groups import SECURITY_SCHEME_NAME
 from tests.support.assertions import (
     assert_invalid,
     assert_not_found,
@@ -40,7 +39,7 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
         for path, item in application.openapi()["paths"].items()
         for method, operation in item.items()
         for security in operation["security"]
-        for scope in security.get(SECURITY_SCHEME_NAME, ())
+        for scope in security.get("personalApiKey", ())
     }
     names = {
         name: f"{{{name}_id}}"
