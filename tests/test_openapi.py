@@ -27,6 +27,7 @@ from tests.support.web.conformance import Description
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 _TASK = "/api/projects/{project_id}/tasks/{task_id}"
 _RUN = f"{_TASK}/runs/{{run_id}}"
+_CHECK_SETS = "/api/projects/{project_id}/check_sets"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
 _EVENTS = "/api/projects/{project_id}/events"
 _HOOKS = "/api/projects/{project_id}/webhook_endpoints"
@@ -87,6 +88,14 @@ _OPERATIONS = {
     ("GET", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_retrieve",
     ("PATCH", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_partial_update",
     ("DELETE", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_destroy",
+    ("GET", _CHECK_SETS): "check_sets_list",
+    ("POST", _CHECK_SETS): "check_sets_create",
+    ("GET", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_retrieve",
+    ("PATCH", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_partial_update",
+    ("DELETE", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_destroy",
+    ("GET", f"{_RUN}/verification"): "tasks_runs_verification_list",
+    ("POST", f"{_RUN}/verification/waive"): "tasks_runs_verification_waive_create",
+    ("POST", f"{_RUN}/verify"): "tasks_runs_verify_create",
     ("GET", _EVENTS): "events_list",
     ("GET", f"{_EVENTS}/stream"): "events_stream_retrieve",
     ("GET", "/api/projects/{project_id}/webhook_event_types"): "webhook_event_types_list",
@@ -504,7 +513,13 @@ async def test_whatever_fits_the_description_is_answered_as_described(
     description: Description,
 ) -> None:
     # What is given is not drawn: where a path is all there is, one example is enough.
-    names = {"project_id": project.id, "task_id": _ANY_ID, "run_id": _ANY_ID, "environment_id": _ANY_ID}
+    names = {
+        "project_id": project.id,
+        "task_id": _ANY_ID,
+        "run_id": _ANY_ID,
+        "environment_id": _ANY_ID,
+        "set_id": _ANY_ID,
+    }
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
     names["session_id"] = names["artifact_id"] = _ANY_ID
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 
 import asyncpg
 import httpx
@@ -213,7 +214,12 @@ async def test_heartbeat_goes_on_when_its_session_ends(
         return until != run.lease_expires_at
 
     try:
-        async with failing_once(engine, "runs"), hold_lease(sessions, changes, run.id, owner="w") as lost:
+        async with (
+            failing_once(engine, "runs"),
+            hold_lease(
+                sessions, changes, run.id, partial(run_lifecycle.extend_lease, run_id=run.id, owner="w")
+            ) as lost,
+        ):
             await eventually(is_extended)
             assert not lost.is_set()
     finally:

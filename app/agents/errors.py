@@ -33,6 +33,8 @@ No message ever holds the credentials of a clone URL.
 import errno
 from typing import TYPE_CHECKING, Self
 
+from app.enums import CheckCause
+
 if TYPE_CHECKING:
     from app.agents.result import RunResult
 
@@ -110,7 +112,17 @@ class AgentTimedOut(AgentError):
 
 
 class AgentOverLimit(AgentError):
-    """The run exceeded its limit of memory, processes or disk space."""
+    """The run exceeded its limit of memory, processes or disk space; `cause` says which in the words of checks."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: CheckCause = CheckCause.OUT_OF_MEMORY,
+        partial: "RunResult | None" = None,
+    ) -> None:
+        super().__init__(message, partial=partial)
+        self.cause = cause
 
 
 class AgentStopped(AgentError):

@@ -1,9 +1,17 @@
 """The result of a run, complete or failed."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self  # Any: JSON
+from typing import Any, NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
+from app.verification.definitions import Definitions
+
+
+class WorkBase(NamedTuple):
+    """Where the work began: the branch that it is to be merged into, and the commit."""
+
+    branch: str | None = None
+    sha: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +22,17 @@ class RunResult:
     summary: str
     head_branch: str | None  # None: nothing was pushed
     head_sha: str | None
-    base_branch: str | None = None  # the branch that the work is to be merged into
+    base: WorkBase
     files_changed: list[str]
     patch: bytes
     patch_truncated: bool
+    definitions: Definitions | None = None  # what it is to be checked by
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
+
+    @property
+    def base_branch(self) -> str | None:
+        """The branch that the work is to be merged into."""
+        return self.base.branch
 
     def mask(self, masker: Masker) -> Self:
         """Return a copy with secrets masked, but for the patch, which could not be applied any more."""

@@ -13,6 +13,8 @@ from app.clients.wakes import wake
 from app.clock import utcnow
 
 QUEUE_NAME = "taskbeacon:jobs"
+# Checks have slots of their own, so that they and agents do not keep each other waiting.
+CHECKS_QUEUE = "taskbeacon:checks"
 # For short jobs, which must not wait for a slot that a run holds.
 CHORES_QUEUE = "taskbeacon:chores"
 

@@ -33,7 +33,7 @@ from app.config.checks import (
     VapidSubject,
     WebUrl,
 )
-from app.enums import ActionTokens, AgentNetwork, SandboxKind
+from app.enums import ActionTokens, AgentNetwork, ChecksFound, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
@@ -211,6 +211,28 @@ class Settings(BaseSettings):
         default=False,
         description="Allow model-only and trusted where the sandbox cannot hold agents to it (landlock, none).",
     )
+    checks_found: ChecksFound = Field(
+        default=ChecksFound.SUGGEST,
+        description="Whether runs without checks list those that their repository suggests: suggest or off.",
+    )
+    check_slots: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Runs whose work a worker checks at a time, beside those of agents.",
+    )
+    max_repairs: int = Field(
+        default=2, ge=0, le=5, description="How often an agent may correct work that checks have refuted."
+    )
+    verification_timeout_seconds: int = Field(
+        default=7200, ge=1, description="The longest time for checking the work of a run once."
+    )
+    check_base_days: int = Field(
+        default=7, ge=0, description="Days for which the results of checks on a base are kept."
+    )
+    check_cache_max_mb: int = Field(
+        default=20_480, ge=0, description="Disk for what set-up steps keep for later runs, in MiB; 0 = none."
+    )
     agent_memory_mb: int = Field(
         default=4096, ge=128, description="Memory limit of a run and of each of its processes, in MiB."
     )
@@ -365,6 +387,11 @@ class Settings(BaseSettings):
     def mirrors_path(self) -> Path:
         """The folder of git mirrors (bare clones that make further clones fast), shared by the runs on this machine."""
         return (self.home / "mirrors").absolute()
+
+    @property
+    def caches_path(self) -> Path:
+        """The folder of what set-up steps make, shared by the runs on this machine."""
+        return (self.home / "caches").absolute()
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:

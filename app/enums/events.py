@@ -23,6 +23,9 @@ class EventType(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_PULL_REQUEST_OPENED = "run.pull_request_opened"
     RUN_ARTIFACT_ADDED = "run.artifact_added"
+    VERIFICATION_STARTED = "verification.started"
+    VERIFICATION_FINISHED = "verification.finished"
+    VERIFICATION_UPDATED = "verification.updated"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     PING = "ping"
 

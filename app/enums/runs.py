@@ -26,6 +26,9 @@ class RunReason(StrEnum):
     WORKER_LOST = "worker lost"
     WORKER_STOPPED = "worker stopped"
     FILES_LOST = "files lost"
+    VERIFICATION_FAILED = "verification failed"
+    # It goes back to its agent, to correct what checks found.
+    REPAIR = "repair"
     # One for each class of errors that end runs (app/agents/errors.py), named as the class is.
     UNKNOWN_ADAPTER = "unknown adapter"
     CATALOG_INVALID = "catalog invalid"

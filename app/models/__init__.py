@@ -2,6 +2,7 @@
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.check_sets import CheckSet
 from app.models.code_hosts import CiFailure, GithubDelivery, PushedBranch
 from app.models.console_sessions import ConsoleSession
 from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
@@ -14,6 +15,7 @@ from app.models.runs.commands import RunCommand
 from app.models.runs.logs import RunEventId, RunLogState
 from app.models.runs.questions import Question, QuestionCount, QuestionSnooze, TaskFollow
 from app.models.runs.runs import Run, RunCredential
+from app.models.runs.verifications import KeptBase, Verification
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact

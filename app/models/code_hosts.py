@@ -30,6 +30,8 @@ class PushedBranch(Base):
     # The target of the pull request.
     base_branch: Mapped[str | None] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
+    # The commit that the run began from; NULL in rows of the first release.
+    base_sha: Mapped[str | None] = mapped_column(String(64))
     pull_request_number: Mapped[int | None]
     pull_request_url: Mapped[str | None]
     created_at: Mapped[datetime]

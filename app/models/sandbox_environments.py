@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,6 +32,8 @@ class SandboxEnvironment(Base):
     repositories: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
     # Values by name, encrypted by `security.Cipher`. Never shown, never logged.
     encrypted_variables: Mapped[dict[str, str]] = mapped_column(JSONB)
+    # The names of the variables that set-up and checks get too.
+    for_checks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     private: Mapped[bool]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, OriginProduct, RunStatus
-from app.models.base import Base, one_of
+from app.models.base import Base, JsonDict, one_of
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -58,6 +58,8 @@ class Task(Base):
         ForeignKey("signal_reports.id", ondelete="SET NULL")
     )
     json_schema: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    # Checks of the work on this task, beside those of the project and the repository (contract 16.2).
+    acceptance: Mapped[JsonDict | None]
     internal: Mapped[bool]
     archived: Mapped[bool]
     archived_at: Mapped[datetime | None]

@@ -7,12 +7,13 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import JobQueue
+from app.clients.queue import CHECKS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
 
 EXECUTE_RUN = "execute_run"
+VERIFY_RUN = "verify_run"
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +41,34 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
+def enqueue_verification_after_commit(
+    session: AsyncSession, queue: JobQueue, run_id: UUID, attempt: int
+) -> None:
+    """Put the job of an attempt to check a run on the queue, after the session's transaction commits."""
+
+    async def enqueue() -> None:
+        await enqueue_verification(queue, run_id, attempt)
+
+    after_commit(session, enqueue)
+
+
+async def enqueue_verification(queue: JobQueue, run_id: UUID, attempt: int) -> bool:
+    """Put the job of an attempt to check a run on the queue at once; return False if it is there already."""
+    job_id = f"{VERIFY_RUN}:{run_id}:{attempt}"
+    return await queue.enqueue(VERIFY_RUN, job_id=job_id, arguments={}, queue_name=CHECKS_QUEUE)
+
+
 async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:
     """Remove a run's job from the queue, so that the run can be queued again. The job itself calls this as it starts.
 
     If Redis is down, the error is only logged: a job that starts twice finds the run claimed.
     """
     await _without_failing(queue.remove(job_id=_job_id(run_id)))
+
+
+async def remove_verification_job(queue: JobQueue, job_id: str) -> None:
+    """Remove the entry of an attempt's job from the queue, as `remove_run_job`."""
+    await _without_failing(queue.remove(job_id=job_id, queue_name=CHECKS_QUEUE))
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:

@@ -41,6 +41,8 @@ FACTS: Final = frozenset(
 # Keys of the state. Whether the run acts as its person or as the service: a `PrAuthorshipMode`.
 AUTHORSHIP: Final = "pr_authorship_mode"
 SANDBOX_ENVIRONMENT: Final = "sandbox_environment_id"
+# Checks of this run, beside those of its task.
+ACCEPTANCE: Final = "acceptance"
 # The source of the credentials of the code host, with its values: the token from the run's request, or the linked
 # account of its person.
 CREDENTIAL_SOURCE: Final = "github_credential_source"

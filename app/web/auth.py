@@ -120,6 +120,12 @@ async def _visible_environment(request: Request) -> UUID:
     return environment_id
 
 
+async def _visible_check_set(request: Request) -> UUID:
+    call, set_id = call_of(request), path_uuid(request, "set_id")
+    await access.require_check_set(call.session, call.caller, set_id)
+    return set_id
+
+
 async def _own_endpoint(request: Request) -> UUID:
     call, endpoint_id = call_of(request), path_uuid(request, "endpoint_id")
     await access.require_endpoint(call.session, call.caller, endpoint_id)
@@ -128,6 +134,7 @@ async def _own_endpoint(request: Request) -> UUID:
 
 # For routes with a look-up behind the gate and before the body (contract 2.3).
 OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
+VisibleCheckSet = Annotated[UUID, Depends(_visible_check_set)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 

@@ -83,6 +83,7 @@ async def _artifact_id(request: Request) -> str:
 
 
 ArtifactId = Annotated[str, Depends(_artifact_id)]
+CheckSetId = Annotated[UUID, Depends(_reader("set_id"))]
 DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
 EndpointId = Annotated[UUID, Depends(_reader("endpoint_id"))]
 EnvironmentId = Annotated[UUID, Depends(_reader("environment_id"))]

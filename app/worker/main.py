@@ -32,12 +32,13 @@ from app.worker.context import WorkerContext
 from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
-from app.worker.schedule import create_chores_worker, create_worker
+from app.worker.polling import ResilientWorker
+from app.worker.schedule import create_checks_worker, create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 
 # Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
 # longer is cancelled; a later job does it.
-_CHORES_DRAIN_SECONDS = 20
+_DRAIN_SECONDS = 20
 
 log = structlog.get_logger(__name__)
 
@@ -76,20 +77,28 @@ async def _loops(
 async def perform_chores(
     context: WorkerContext, *, pause: float = LOOP_SECONDS
 ) -> AsyncGenerator[None, None]:
-    """Perform all jobs but runs during the block, by an arq worker of their own that is started again if it fails."""
-    worker = create_chores_worker(context)
-    working = asyncio.create_task(keep_running("chores", worker.async_run, pause=pause))
+    """Perform all jobs but those of runs during the block."""
+    async with _working("chores", create_chores_worker(context), pause=pause):
+        yield
+
+
+@asynccontextmanager
+async def _working(
+    name: str, worker: ResilientWorker, *, pause: float = LOOP_SECONDS
+) -> AsyncGenerator[None, None]:
+    """Run an arq worker beside that of runs during the block; it is started again if it fails."""
+    working = asyncio.create_task(keep_running(name, worker.async_run, pause=pause))
     try:
         yield
     finally:
-        log.info("worker.chores_stopping")
+        log.info("worker.stopping", worker=name)
         working.cancel()
         try:
             # Cancelled jobs start no more requests, and finish the requests under way.
-            async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
+            async with asyncio.timeout(_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:
-            log.warning("worker.chores_broken_off")
+            log.warning("worker.broken_off", worker=name)
         await asyncio.gather(working, return_exceptions=True)
 
 
@@ -121,7 +130,7 @@ async def _run(settings: Settings) -> None:
         log.info("worker.started", concurrency=settings.worker_concurrency)
         async with _loops(context, WebhookClient(webhook_http), worker.close):
             try:
-                async with perform_chores(context):
+                async with perform_chores(context), _working("checks", create_checks_worker(context)):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

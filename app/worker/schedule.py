@@ -9,14 +9,16 @@ from arq.cron import CronJob, cron
 from arq.worker import Worker, func
 
 from app.agents.session.run_clock import MAX_WAITING
-from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
+from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
-from app.services.enqueueing import EXECUTE_RUN
+from app.services.enqueueing import EXECUTE_RUN, VERIFY_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
 from app.worker.jobs import chores
 from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.slots import RunSlots
 
 # Above the run's own limit, so that the job ends the run first and can report the reason.
 _JOB_MARGIN_SECONDS = 300
@@ -72,7 +74,24 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     return worker
 
 
-def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
+def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
+    """Return the arq worker that checks what runs deliver, in slots of its own."""
+    settings = context.process.settings
+    seconds = settings.verification_timeout_seconds + settings.worker_store_wait_seconds
+    worker = RunWorker(
+        functions=[func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS)],
+        self_removing=VERIFY_RUN,
+        slots=RunSlots(0),
+        max_jobs=settings.check_slots,
+        burst=burst,
+        handle_signals=False,
+        **_options(context, CHECKS_QUEUE),
+    )
+    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
+    return worker
+
+
+def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
     """Return the arq worker for all other jobs, which no run delays: receipts, sweeps, and the recovery of runs.
 
     With `burst` the worker ends when its queue is empty.

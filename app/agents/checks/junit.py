@@ -1,7 +1,8 @@
 """Reads the JUnit reports of a check; also a program, which reports.py starts in the sandbox with untrusted files.
 
 It reads `[folder, globs]` from standard input, and prints one line of JSON: the number of reports, and the cases of
-each suite as `[class, name, outcome]`. With a fault of the reports on standard error it ends with status 1.
+each suite as `[class, name, outcome]`. With a fault of the reports on standard error it ends with status 1. With the
+argument `--delete` it deletes the reports instead.
 """
 
 import json
@@ -146,8 +147,13 @@ def _main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    folder, globs = json.load(sys.stdin)
+    if sys.argv[1:] == ["--delete"]:
+        for path in find_files(Path(folder), globs):
+            (Path(folder) / path).unlink(missing_ok=True)
+        return
     try:
-        for line in _lines(*json.load(sys.stdin)):
+        for line in _lines(folder, globs):
             sys.stdout.buffer.write(line.encode() + b"\n")
     except ReportInvalid as error:
         sys.exit(str(error))

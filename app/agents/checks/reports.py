@@ -21,6 +21,15 @@ READ_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 0.2
 
 
+async def delete_reports(reader: ConfinedProcess, folder: str, globs: Sequence[str]) -> None:
+    """Have a REPORT_READER that was started with `--delete` delete the reports in a folder, and end it."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await reader.communicate(json.dumps([folder, list(globs)]).encode())
+    finally:
+        await shielded(reader.stop(_GRACE_SECONDS))
+
+
 async def read_reports(
     reader: ConfinedProcess, folder: str, globs: Sequence[str], *, seconds: float = READ_SECONDS
 ) -> dict[Case, CaseOutcome] | None:

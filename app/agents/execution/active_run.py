@@ -16,6 +16,7 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
+from app.verification.definitions import Definitions
 
 log = structlog.get_logger(__name__)
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
@@ -35,8 +36,15 @@ class ActiveRun:
     time: WorkingTime
     keeper: SessionKeeper
     token: str  # for the agent's tools; masked
-    is_prepared: bool = False
+    definitions: Definitions | None = (
+        None  # what its work is set up and checked by; None until it has a clone
+    )
     summary: str = ""  # the agent's last message
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there is a clone to take work from."""
+        return self.definitions is not None
 
     async def progress(self, step: str, message: str) -> None:
         """Write a progress message to the run's log; `step` is `clone`, `agent`, `collect` and the like."""

@@ -11,7 +11,7 @@ from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
 from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
-from app.agents.result import RunResult
+from app.agents.result import RunResult, WorkBase
 from app.agents.workspace.output import MISSING, output_correction, read_output
 from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.workspace import Collected
@@ -79,7 +79,8 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         summary=run.summary,
         head_branch=None,
         head_sha=None,
-        base_branch=run.workspace.base.branch,
+        base=WorkBase(run.workspace.base.branch, run.workspace.base.sha),
+        definitions=run.definitions,
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
         patch_truncated=collected.changes.truncated,

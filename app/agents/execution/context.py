@@ -12,8 +12,9 @@ from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
+from app.agents.checks.context import Defined
 from app.agents.files.attachments import Attachment
-from app.agents.git.askpass import Credential
+from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
@@ -31,8 +32,6 @@ from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
 from app.run_values import Spent
 
-CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRepository:
@@ -41,6 +40,7 @@ class RunRepository:
     credential: CredentialSource | None = None  # called each time git needs a credential
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
+    defined: Defined = field(default_factory=Defined)  # what its work is set up and checked by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

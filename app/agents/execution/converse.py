@@ -11,9 +11,11 @@ from acp.schema import HttpHeader, HttpMcpServer
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.checks.commands import PROGRAM
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
+from app.agents.execution.set_up import start_agent
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
@@ -136,7 +138,7 @@ def _agent_environment(run: ActiveRun) -> dict[str, str]:
 async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
     context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
     confinement = workspace.confinement(
-        readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
+        readable=(*adapter.readable, *run.installed.folders, PROGRAM), read_only=_is_read_only(run)
     )
     await asyncio.to_thread(_prepare_home, run)
     environment = _agent_environment(run)
@@ -145,7 +147,10 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
     await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
 
     async def start(
-        command: Sequence[str], variables: Mapping[str, str], streams: Streams
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        streams: Streams,
+        descriptors: Sequence[int] = (),
     ) -> ConfinedProcess:
         process = await context.sandbox.start(
             command,
@@ -154,6 +159,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
             network=network.level,
             gateway=network.gateway,
             streams=streams,
+            descriptors=descriptors,
         )
         return await workspace.monitor.add(process)
 
@@ -161,7 +167,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         return await start(command, variables, Streams(stderr=asyncio.subprocess.STDOUT))
 
     streams = Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
-    process = await start(run.installed.command, {}, streams)
+    process = await start_agent(run, partial(start, variables={}, streams=streams))
     log.info("run.agent_spawned", pid=process.pid, seconds_ago=round(process.age, 4))
     return AgentSession(
         process,

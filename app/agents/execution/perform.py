@@ -1,6 +1,7 @@
 """Performs one run, from an empty folder to a pushed branch.
 
     prepare   clone the base of the work into a workspace
+    set up    execute the set-up steps there
     converse  talk with one agent process in the sandbox
     collect   take commits, changed files and the patch, also of a run that failed
     push      push the new branch, only of a run that succeeded and was not stopped
@@ -31,6 +32,7 @@ from app.agents.execution.active_run import ActiveRun, until_stopped
 from app.agents.execution.collect import collect, keep_files, read_structured, salvage
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
+from app.agents.execution.set_up import set_up
 from app.agents.files.attachments import place_attachments
 from app.agents.files.safe_paths import read_file
 from app.agents.masking import FolderHider, Masker
@@ -42,6 +44,7 @@ from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
 from app.outages import DatabaseUnavailable
+from app.verification.definitions import unite
 
 log = structlog.get_logger(__name__)
 _FILE_BYTES = 2**16
@@ -136,8 +139,12 @@ async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
                 asyncio.create_task(_end_when_stopped(run)),
                 asyncio.create_task(conversation.listen()),
             ]
-            async with run.workspace.monitor.enforce(run.context.sandbox.policy):
+            monitor, policy = run.workspace.monitor, run.context.sandbox.policy
+            async with monitor.enforce(policy):
                 await prepare(run)
+            # Over its limits a step fails, and not the run.
+            run.definitions = await set_up(run)
+            async with monitor.enforce(policy):
                 await converse(run, conversation)
     except AgentOverLimit as error:
         # Logged here, so that the cause comes after the steps that led to it.
@@ -210,7 +217,7 @@ async def prepare(run: ActiveRun) -> None:
             await run.progress("clone", message)
     if files.attachments:
         await asyncio.to_thread(place_attachments, workspace.work, files.attachments)
-    run.is_prepared = True
+    run.definitions = unite(())
     base = workspace.base
     await run.progress(
         "clone",

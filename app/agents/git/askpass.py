@@ -5,7 +5,7 @@ Not for a git in a sandbox.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,10 @@ class Credential:
 
     user: str = field(repr=False)
     password: str = field(repr=False)
+
+
+# Raises a RepositoryError.
+CredentialSource = Callable[[], Awaitable[Credential | None]]
 
 
 @dataclass(frozen=True, slots=True)

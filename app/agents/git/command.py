@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
@@ -173,13 +174,14 @@ class Git:
         text: bytes = b"",
         held: Sequence[int] = (),
         memory: int = _MEMORY,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> Result:
         """Run a git command to its end, whatever its exit status. Raises RepositoryUnreachable after `timeout`.
 
         `limit` bounds the output in bytes, `memory` each process. `held` are descriptors of locks, which stay locked
         until git ends, even if this worker is killed.
         """
-        environment = self._environment()
+        environment = {**self._environment(), **variables}
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
         with remote.lend() if remote else nullcontext(NOTHING_LENT) as lent:

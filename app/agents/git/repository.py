@@ -6,10 +6,12 @@ worker opens that clone or its work tree: the agent's commits come back as a bun
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
@@ -35,6 +37,7 @@ _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it take
 # Bytes of arguments; the kernel accepts more.
 _LONGEST_LIST = 100_000
 _ERROR_LIMIT = 16 * 2**10
+_LIST_LIMIT = 256 * 2**20
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 
@@ -42,6 +45,13 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 class Author:
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables from which git takes author and committer."""
+        roles = ("AUTHOR", "COMMITTER")
+        fields = (("NAME", self.name), ("EMAIL", self.email))
+        return {f"GIT_{role}_{field}": value for role in roles for field, value in fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,14 @@ class Changes:
     patch: bytes
     truncated: bool
     left_out: str = ""  # why the patch is incomplete
+
+
+class TreeFile(NamedTuple):
+    """A file of a commit."""
+
+    mode: str
+    blob: str
+    path: str
 
 
 class Repository:
@@ -190,6 +208,57 @@ class Repository:
         except RepositoryUnreachable:
             return None
         return result if result.code == 0 or result.truncated else None
+
+    async def tree(self, commit: str) -> list[TreeFile]:
+        """Return the files of a commit. Raises RepositoryError."""
+        files = []
+        for entry in await self._fields("ls-tree", "-r", "-z", commit):
+            details, _, path = entry.partition("\t")
+            mode, _, blob = details.split()
+            files.append(TreeFile(mode, blob, path))
+        return files
+
+    async def read(self, blob: str, limit: int) -> bytes:
+        """Return the content of a file, at most its first `limit` bytes."""
+        return (await self._git.run("cat-file", "blob", blob, timeout=_LOCAL, limit=limit)).output[:limit]
+
+    async def changed_files(self, base: str, commit: str) -> list[tuple[str, str]]:
+        """Return the letter (A, M, D …) and the path of each file that differs. Raises RepositoryError."""
+        named = ("diff-tree", "-r", "-z", "--no-renames", "--name-status", base, commit)
+        fields = await self._fields(*named)
+        return list(zip(fields[::2], fields[1::2], strict=True))
+
+    async def with_files_of(self, commit: str, other: str, paths: Collection[str]) -> str:
+        """Return a commit like `commit`, but with `paths` as they are in `other`, or not at all.
+
+        Raises RepositoryError.
+        """
+        if not paths:
+            return commit
+        kept = {file.path: file for file in await self.tree(other)}
+        gone = TreeFile("0", "0" * len(commit), "")
+        lines = ((kept.get(path, gone), path) for path in paths)
+        listed = "".join(f"{file.mode} {file.blob}\t{path}\0" for file, path in lines)
+        index = {"GIT_INDEX_FILE": str(self.folder / "index.checks")}
+        await self._fields("read-tree", commit, variables=index)
+        text = listed.encode(errors="surrogateescape")
+        await self._fields("update-index", "-z", "--index-info", text=text, variables=index)
+        (tree,) = await self._fields("write-tree", variables=index)
+        made = ("commit-tree", "-p", commit, "-m", "Files put back for checks", tree.strip())
+        (sha,) = await self._fields(*made, variables=Author().variables)
+        return sha.strip()
+
+    async def _fields(
+        self, *arguments: str, text: bytes = b"", variables: Mapping[str, str] = MappingProxyType({})
+    ) -> list[str]:
+        """Return what a local git command writes, split at each NUL. Raises RepositoryError."""
+        result = await self._git.run(
+            *arguments, timeout=_LOCAL, limit=_LIST_LIMIT, text=text, variables=variables
+        )
+        if result.code != 0 or result.truncated:
+            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")
+        fields = result.output.decode(errors="surrogateescape").split("\0")
+        return fields[:-1] if len(fields) > 1 else fields
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push `head` as the branch `branch`, over that of an earlier attempt or run. Can be repeated.

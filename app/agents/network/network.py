@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,14 +65,14 @@ async def open_network(
     if rules.note:
         await report(rules.note)
     kind = sandbox.kind
-    allowance = _allowance(rules, model_url)
+    allowance = allowance_of(rules, model_url)
     if allowance is None:
         level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
         if level is AgentNetwork.FULL:
             _require_own_names(sandbox)
         await report(_describe(level, sandbox))
         if tools is not None and level is AgentNetwork.NONE and kind is SandboxKind.BUBBLEWRAP:
-            async with _serve_proxy(Allowance(services=[tools]), kind, folder, report) as gateway:
+            async with serve_proxy(Allowance(services=[tools]), kind, folder, report) as (_, gateway):
                 yield Network(level, gateway, has_tools=True)
             return
         is_open = level is AgentNetwork.FULL or kind is SandboxKind.NONE
@@ -92,19 +92,20 @@ async def open_network(
     )
     if tools is not None:
         allowance = replace(allowance, services=(*allowance.services, tools))
-    async with _serve_proxy(allowance, kind, folder, report) as gateway:
+    async with serve_proxy(allowance, kind, folder, report) as (_, gateway):
         yield Network(rules.level, gateway, has_tools=tools is not None)
 
 
 @asynccontextmanager
-async def _serve_proxy(
+async def serve_proxy(
     allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
-) -> AsyncIterator[Gateway]:
+) -> AsyncIterator[tuple[Egress, Gateway]]:
+    """Serve a proxy for the processes of one sandbox during the block; `folder` is for its socket."""
     egress = Egress(allowance, report)
     listener, gateway = _listen(kind, folder, (*allowance.services, *allowance.servers))
     server = await _start_server(egress, listener)
     try:
-        yield gateway
+        yield egress, gateway
     finally:
         server.close()
         await shielded(egress.aclose())
@@ -112,7 +113,8 @@ async def _serve_proxy(
         await report(f"{egress.refused} attempts to reach other hosts were refused.")
 
 
-def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
+def allowance_of(rules: NetworkRules, model_url: str | None = None) -> Allowance | None:
+    """Return where a proxy connects for these rules; None if they need none."""
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:
@@ -163,6 +165,9 @@ def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tup
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        # That of an earlier sandbox of the run.
+        with suppress(FileNotFoundError):
+            os.unlink(_SOCKET, dir_fd=descriptor)
         # The path of a socket has at most 107 characters, which a workspace's may exceed.
         listener.bind(f"/proc/self/fd/{descriptor}/{_SOCKET}")
         listener.listen()

@@ -159,6 +159,12 @@ class Egress:
         self._carried = 0
         self._logged: set[str] = set()
         self.refused = 0
+        self.refused_hosts: set[str] = set()
+
+    def permit(self, allowance: Allowance) -> None:
+        """Connect to the hosts of this allowance from now on, and forget the hosts that were refused."""
+        self._allowance = allowance
+        self.refused_hosts = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection from the sandbox; over the limit with an error, at twice the limit not at all."""
@@ -213,6 +219,8 @@ class Egress:
         place = self._allowance.name(host, port)
         refusal = self._allowance.refusal(host, port)
         if refusal is not None:
+            if len(self.refused_hosts) < _REPORTS:
+                self.refused_hosts.add(place)
             raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", is_logged=True)
         try:
             async with asyncio.timeout(self.connect_seconds):

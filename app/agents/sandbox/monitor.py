@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -17,6 +18,7 @@ from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
 from app.agents.sandbox.policy import SandboxPolicy
+from app.enums import CheckCause
 from app.processes.spawning import kill, spawn, wait_for_end
 
 log = structlog.get_logger(__name__)
@@ -34,7 +36,14 @@ _GRACE_SECONDS = 0.2
 _LOOKS_AT_SENT = 10
 # A run that cannot be measured for about ten seconds is ended: it may be the agent that prevents it.
 _MOST_FAILURES = 25
-_NOT_MEASURED = "What the run uses could not be measured."
+
+
+class _Excess(NamedTuple):
+    cause: CheckCause
+    message: str
+
+
+_NOT_MEASURED = _Excess(CheckCause.WORKER, "What the run uses could not be measured.")
 
 
 class ResourceMonitor:
@@ -44,7 +53,7 @@ class ResourceMonitor:
         self._folder = folder
         self._measure = measure
         self._processes: list[ConfinedProcess] = []
-        self._excess = ""
+        self._excess: _Excess | None = None
         self._on_disk = 0
 
     async def add(self, process: ConfinedProcess) -> ConfinedProcess:
@@ -53,7 +62,7 @@ class ResourceMonitor:
         self._processes.append(process)
         if self._excess:
             await self._end()
-            raise AgentOverLimit(self._excess)
+            raise AgentOverLimit(self._excess.message, cause=self._excess.cause)
         return process
 
     @asynccontextmanager
@@ -62,7 +71,7 @@ class ResourceMonitor:
 
         Only one block at a time. `disk_bytes` takes the place of the policy's.
         """
-        self._excess = ""
+        self._excess = None
         free_at_first = _free_bytes(self._folder)
         limit = asyncio.timeout(None)
         try:
@@ -83,7 +92,7 @@ class ResourceMonitor:
             if not self._excess:
                 raise
         if self._excess:
-            raise AgentOverLimit(self._excess)
+            raise AgentOverLimit(self._excess.message, cause=self._excess.cause)
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
@@ -133,16 +142,20 @@ class ResourceMonitor:
         await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))
 
 
-def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
+def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> _Excess | None:
     if usage.processes > policy.processes:
-        return f"The run had more than {policy.processes} processes and threads at a time."
+        many = f"The run had more than {policy.processes} processes and threads at a time."
+        return _Excess(CheckCause.SPAWN_FAILED, many)
     if usage.memory_bytes > policy.memory_bytes:
-        return f"The run used more than {_mebibytes(policy.memory_bytes)} of memory."
+        much = f"The run used more than {_mebibytes(policy.memory_bytes)} of memory."
+        return _Excess(CheckCause.OUT_OF_MEMORY, much)
     if on_disk + usage.held_bytes > disk_bytes:
-        return f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
+        return _Excess(
+            CheckCause.DISK_FULL, f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
+        )
     if usage.too_many_files:
-        return f"The run had more than {MAX_DESCRIPTORS} files open."
-    return ""
+        return _Excess(CheckCause.SPAWN_FAILED, f"The run had more than {MAX_DESCRIPTORS} files open.")
+    return None
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:

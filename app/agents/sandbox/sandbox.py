@@ -92,10 +92,12 @@ class Sandbox:
         network: AgentNetwork = AgentNetwork.NONE,
         gateway: Gateway | None = None,
         streams: Streams = Streams(),
+        descriptors: Sequence[int] = (),
     ) -> ConfinedProcess:
         """Start a command, which may be untrusted like its environment, in a new sandbox, in the run's clone.
 
-        `gateway` is the proxy at the levels between NONE and FULL, which gives it the network of the machine.
+        `gateway` is the proxy at the levels between NONE and FULL, which gives it the network of the machine. The
+        command inherits `descriptors`.
         """
         shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
         instructions = marshal.dumps(self._instructions(command, confinement, environment, gateway))
@@ -104,7 +106,7 @@ class Sandbox:
             # Listed at each start, since files change: a renewed key is a new file.
             private = await self._find_private()
             confining = self._confine(shown, private, network=network is AgentNetwork.FULL, gateway=gateway)
-            process = await self._spawn(confining, instructions, streams)
+            process = await self._spawn(confining, instructions, streams, descriptors)
             builds -= 1
             if builds == 0 or await process.has_entered():
                 return process
@@ -112,13 +114,13 @@ class Sandbox:
             await process.stop()
 
     async def _spawn(
-        self, confining: Sequence[str], instructions: bytes, streams: Streams
+        self, confining: Sequence[str], instructions: bytes, streams: Streams, descriptors: Sequence[int]
     ) -> ConfinedProcess:
         with ExitStack() as shared, ExitStack() as kept:
             info, info_writer = _pipe(kept, shared)
             worker, worker_writer = _pipe(kept, shared)
             instructed = _share(shared, instructions)
-            passed, options = [instructed, worker_writer], list[str]()
+            passed, options = [instructed, worker_writer, *descriptors], list[str]()
             if self.program is not None:
                 passed.append(info_writer)
                 options += ["--info-fd", str(info_writer)]

@@ -143,6 +143,5 @@ class Gathering:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C.UTF-8",
-            **{f"GIT_{role}_NAME": self.author.name for role in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{role}_EMAIL": self.author.email for role in ("AUTHOR", "COMMITTER")},
+            **self.author.variables,
         }

@@ -8,9 +8,10 @@
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +20,7 @@ import structlog
 
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
-from app.agents.files.safe_paths import make_folder
+from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Base, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
@@ -33,6 +34,9 @@ from app.agents.workspace.gathering import GATHER, RESULT, Gathering
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
+# What git's patterns of ignored files give a meaning.
+_SPECIAL = re.compile(r"[\\*?\[\]!# ]")
+_ESCAPED = r"\\\g<0>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class Workspace:
         self.repository = Repository(folder / "repository", environment)
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
+        self._excluded = b""
+        self._branch = ""
+        self._source: Source | None = None
         self._mirrors: Mirrors | None = None
         self._borrowed_objects: BorrowedObjects | None = None
 
@@ -70,7 +77,7 @@ class Workspace:
         mirrors: Mirrors | None = None,
     ) -> None:
         """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError."""
-        self.author = author
+        self.author, self._branch, self._source = author, push_branch, source
         self.repository.create()
         if source is not None:
             self.base = await self.repository.look_up(source, push_branch)
@@ -80,6 +87,29 @@ class Workspace:
             await self.repository.check_out(self.work, self.base, push_branch, source, author)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
+
+    def exclude(self, paths: Sequence[str]) -> None:
+        """Leave these files of the clone out of the agent's work, and out of what its git shows as new.
+
+        Raises PathRefused, OSError.
+        """
+        lines = "".join(f"/{_SPECIAL.sub(_ESCAPED, path)}\n" for path in paths if "\n" not in path)
+        content = f"/{OWN_FOLDER}/\n{lines}".encode(errors="surrogateescape")
+        self._excluded = content
+        write_file(self.work, ".git/info/exclude", content)
+
+    async def renew(self, commit: str) -> None:
+        """Replace clone, home and temporary folder by new ones; the clone is at this commit. Raises RepositoryError.
+
+        No process of the run may be left.
+        """
+        assert self._source is not None
+        for folder in (self.work, self.home, self.places.temporary):
+            await remove(folder)
+        for folder in (self.home, self.places.temporary):
+            folder.mkdir(mode=0o700)
+        base = replace(self.base, start=self.base.start or "checked", sha=commit)
+        await self.repository.check_out(self.work, base, self._branch, self._source, self.author)
 
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
         try:
@@ -139,6 +169,8 @@ class Workspace:
         """
         await remove(self._collection)
         await self.repository.make_collection(self._collection, self.base.sha)
+        if self._excluded:
+            (self._collection / "info/exclude").write_bytes(self._excluded)
         bundle = self.folder / "result.bundle"
         # Made here and bound as a single file: the process that writes it cannot replace it by something
         # else.

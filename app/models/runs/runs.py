@@ -23,6 +23,14 @@ class Run(Base):
         Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
         # For the stage filter of the task list.
         Index("ix_runs_stage", "project_id", "stage", "task_id", postgresql_where=text("stage IS NOT NULL")),
+        # For the verdict filter of the task list.
+        Index(
+            "ix_runs_verdict",
+            "project_id",
+            text("(verification ->> 'verdict'::text)"),
+            "task_id",
+            postgresql_where=text("verification IS NOT NULL"),
+        ),
         # For the sweep: requested and not claimed.
         Index(
             "ix_runs_dispatch",
@@ -81,6 +89,8 @@ class Run(Base):
     # The task when that person first asked for the run, if it uses a personal account or environment
     # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
+    # The newest verification of what the run delivered, as the API shows it (services/runs/verification/attempts.py).
+    verification: Mapped[JsonDict | None]
     # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
     encrypted_mcp_servers: Mapped[str | None]
 

@@ -22,6 +22,7 @@ from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenCho
 from app.schemas.fields import Field as InputField
 from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
+from app.schemas.runs.verification import VerificationOut
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
@@ -326,6 +327,9 @@ class RunOut(TypedDict):
     completed_at: Annotated[datetime | None, doc("When the run reached a final status.")]
     scheduled_at: Annotated[
         datetime | None, doc("The time for which the run was created; null if it could begin at once.")
+    ]
+    verification: Annotated[
+        VerificationOut | None, doc("What checks say of its work; null if its work was not to be checked.")
     ]
 
 

@@ -4,7 +4,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Annotated, Any, ClassVar, Final
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, NotRequired
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +17,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from typing_extensions import TypedDict
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnverified
-from app.schemas.base import Input, doc
+from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
+from app.schemas.users import UserBasic
 from app.schemas.verification.commands import Arguments, Command, check_relative, refuse_if_it_cannot_fail
 from app.verification.definitions import CHECK_SET, CheckSet
 
@@ -188,6 +192,71 @@ class _OfRepository(Input):
 # The last base is the first in the order of fields.
 class CheckSetIn(DefinitionsIn, _OfRepository):
     """A new check set of a project or of one of its repositories, or changes to one."""
+
+
+class StepOut(TypedDict):
+    """A set-up step, with the defaults of fields that were not given."""
+
+    run: list[str] | None
+    shell: str | None
+    cwd: str
+    background: bool
+    ready: list[str] | None
+    timeout_seconds: int
+    cache: list[str]
+    cache_key: list[str]
+
+
+class CheckOut(TypedDict):
+    """A check, with the defaults of fields that were not given."""
+
+    id: str
+    run: list[str] | None
+    shell: str | None
+    cwd: str
+    paths: list[str]
+    timeout_seconds: int
+    gate: CheckGate
+    reports: list[str]
+    retries: int
+    expect_base: BaseExpectation | None
+
+
+class DefinitionsOut(TypedDict):
+    """Definitions of checks, with the defaults of fields that were not given."""
+
+    setup: list[StepOut]
+    checks: list[CheckOut]
+    protected_paths: Annotated[list[str] | None, doc("Files that are put back before checks; null: default.")]
+    test_paths: Annotated[list[str] | None, doc("Files that are tests; null: usual names.")]
+    checks_network: ChecksNetwork
+    max_repairs: Annotated[int | None, doc("How often an agent may correct a refuted result.")]
+    on_unverified: OnUnverified
+    base: BaseUse
+
+
+class CheckSetOut(DefinitionsOut):
+    """A check set."""
+
+    id: UUID
+    repository: Annotated[
+        str | None, doc("Its repository; null: all repositories of the project.", "acme/shop")
+    ]
+    created_at: datetime
+    created_by: UserBasic | None
+    updated_at: datetime
+    updated_by: UserBasic | None
+    warnings: NotRequired[
+        Annotated[
+            list[str], doc("After a change: what workers of this service cannot hold, and the setting.")
+        ]
+    ]
+
+
+class CheckSetPage(ListPage):
+    """A page of check sets."""
+
+    results: list[CheckSetOut]
 
 
 class ChecksFileInvalid(Exception):

@@ -24,7 +24,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.errors import NotFound
-from app.models import Event, Membership, Project, Run, SandboxEnvironment, Task, User, WebhookEndpoint
+from app.models import (
+    CheckSet,
+    Event,
+    Membership,
+    Project,
+    Run,
+    SandboxEnvironment,
+    Task,
+    User,
+    WebhookEndpoint,
+)
 from app.models.base import literal_int
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
@@ -234,6 +244,13 @@ _MEMBERSHIPS = Prepared(
         User.is_active,
     )
 )
+
+
+async def require_check_set(session: AsyncSession, principal: Principal, set_id: UUID) -> None:
+    """Check that a check set is one of the request's project."""
+    of = (CheckSet.id == set_id, CheckSet.project_id == principal.project.id)
+    if await session.scalar(select(CheckSet.id).where(*of)) is None:
+        raise NotFound
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:

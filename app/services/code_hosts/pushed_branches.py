@@ -1,6 +1,7 @@
 """Store the branch that each run pushed, for runs that resume it and for webhooks about it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from app.enums import EventType
 from app.models import PushedBranch, Run
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
+from app.statements import rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class PushRecord:
     branch: str
     base_branch: str | None
     head_sha: str
+    base_sha: str | None = None  # where the work on the branch began
     pull_request: PullRequest | None = None
 
 
@@ -36,6 +39,7 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
         "branch": pushed.branch,
         "base_branch": pushed.base_branch,
         "head_sha": pushed.head_sha,
+        "base_sha": pushed.base_sha,
         "pull_request_number": pushed.pull_request.number if pushed.pull_request else None,
         "pull_request_url": pushed.pull_request.url if pushed.pull_request else None,
         "created_at": utcnow(),
@@ -53,16 +57,24 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
         await record_for_run(session, run_id, EventType.RUN_PULL_REQUEST_OPENED, [opened])
 
 
+class ContinuedBranch(NamedTuple):
+    """The branch on which a run continues, and the commit from which the work on it began."""
+
+    name: str
+    base_sha: str | None
+
+
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
-) -> str | None:
+) -> ContinuedBranch | None:
     """Return the branch on which a run continues: its own, else that of the runs that it resumes; None if none has."""
     chain = resume_chain(task_id, run_id, Run.id)
-    branch: str | None = await session.scalar(
-        select(PushedBranch.branch)
+    found = (
+        select(PushedBranch.branch.label("name"), PushedBranch.base_sha)
         .join(chain, chain.c.id == PushedBranch.run_id)
         .where(PushedBranch.repository == repository.lower())
         .order_by(chain.c.depth)
         .limit(1)
     )
-    return branch
+    rows = await rows_of(session, found, ContinuedBranch)
+    return rows[0] if rows else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from app.enums import AnswerVia, DisabledReason, EventType, QuestionKind, RunStatus, Urgency
+from app.enums import AnswerVia, DisabledReason, EventType, QuestionKind, RunStatus, Urgency, Verdict
 from app.schemas.events import EventTypeOut
 
 JsonSchema = dict[str, Any]
@@ -61,6 +61,9 @@ _QUEUE_POSITION = _Field(
     {"type": "integer", "minimum": 1, "description": "Its place among the waiting runs of the project."}, 1
 )
 _ATTEMPT = _Field({"type": "integer", "description": "How often a worker took it up."}, 1)
+_VERDICT = _one_of(Verdict, Verdict.VERIFIED)
+_CHECKED = _Field({"type": "integer", "description": "The number of the attempt to check the work."}, 1)
+_COMMIT = _text("The commit that was checked.", "5f8c1b7d2e9a4c60b3f1d8e7a6c5b4d3e2f1a0b9")
 _WAITS_FOR = _one_of(["permission", "message"], "permission")
 
 
@@ -182,7 +185,12 @@ _TYPES = (
         "The agent, its turn or its run ended before a question was answered.",
         _QUESTION,
     ),
-    _ended(EventType.RUN_COMPLETED, RunStatus.COMPLETED, "was completed"),
+    _ended(
+        EventType.RUN_COMPLETED,
+        RunStatus.COMPLETED,
+        "was completed",
+        verdict=_VERDICT._replace(is_optional=True),
+    ),
     _ended(
         EventType.RUN_FAILED,
         RunStatus.FAILED,
@@ -192,6 +200,7 @@ _TYPES = (
             "`repository_not_found`, `worker_lost`, `client`, and others.",
             "agent_timed_out",
         ),
+        verdict=_VERDICT._replace(is_optional=True),
     ),
     _ended(EventType.RUN_CANCELLED, RunStatus.CANCELLED, "was cancelled"),
     CataloguedType(
@@ -207,6 +216,39 @@ _TYPES = (
         size=_Field({"type": "integer"}, 2048),
     ),
     CataloguedType(
+        EventType.VERIFICATION_STARTED,
+        "The checks of what a run delivered are asked for.",
+        attempt=_CHECKED,
+        commit=_COMMIT,
+    ),
+    CataloguedType(
+        EventType.VERIFICATION_FINISHED,
+        "The checks of what a run delivered have a verdict. If it is not final, the agent corrects its work.",
+        verdict=_VERDICT,
+        attempt=_CHECKED,
+        commit=_COMMIT,
+        counts=_Field(
+            {
+                "type": "object",
+                "description": "The numbers of checks.",
+                "properties": {
+                    name: {"type": "integer"} for name in ("passed", "failed", "inconclusive", "skipped")
+                },
+            },
+            {"passed": 2, "failed": 1, "inconclusive": 0, "skipped": 0},
+        ),
+        final=_Field({"type": "boolean"}, example=True),
+    ),
+    CataloguedType(
+        EventType.VERIFICATION_UPDATED,
+        "The verification of a run that is over was repeated, waived, or joined by the code host's own checks.",
+        verdict=_VERDICT,
+        previous_verdict=_Field({"enum": [*Verdict, None]}, Verdict.REFUTED.value),
+        attempt=_CHECKED,
+        cause=_one_of(["rerun", "waiver", "ci"], "rerun"),
+        waived=_Field({"type": "boolean"}, example=False),
+    ),
+    CataloguedType(
         EventType.WEBHOOK_ENDPOINT_DISABLED,
         "One of the caller's endpoints was disabled by the service; sent to their other ones.",
         _ENDPOINT,
@@ -220,10 +262,8 @@ CATALOGUE: Mapping[EventType, CataloguedType] = {known.type: known for known in 
 PING = CataloguedType(EventType.PING, "An endpoint is tested.", _ENDPOINT)
 
 _FAMILIES = sorted({type_.partition(".")[0] for type_ in CATALOGUE})
-# The selectors of events that errors name: `*` for all, a family such as `run.*`, or an event type.
-OFFERED_SELECTORS: tuple[str, ...] = ("*", *(f"{family}.*" for family in _FAMILIES), *CATALOGUE)
-# All valid selectors. The last family has no types yet: receivers may subscribe ahead.
-KNOWN_SELECTORS: tuple[str, ...] = (*OFFERED_SELECTORS, "verification.*")
+# All selectors of events, which errors name: `*` for all, a family such as `run.*`, or an event type.
+VALID_SELECTORS: tuple[str, ...] = ("*", *(f"{family}.*" for family in _FAMILIES), *CATALOGUE)
 
 
 def published_types() -> list[EventTypeOut]:

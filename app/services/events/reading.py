@@ -40,7 +40,7 @@ from app.services.access.visibility import (
     sees_task,
     visibility_anywhere,
 )
-from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
+from app.services.events.catalogue import VALID_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
 from app.services.events.rendering import EventRow, event_out
 from app.statements import Prepared
@@ -153,8 +153,8 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
     """Return the items of a comma list of types and families; None, which selects all, if there are none."""
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
-        if word not in KNOWN_SELECTORS:
-            raise unknown_choice(word, OFFERED_SELECTORS, attr=attr)
+        if word not in VALID_SELECTORS:
+            raise unknown_choice(word, VALID_SELECTORS, attr=attr)
     return words or None
 
 

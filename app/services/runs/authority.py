@@ -35,6 +35,7 @@ from app.db import release
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
+from app.models.base import JsonDict
 from app.schemas.runs.runs import RunIn
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services import usage_gates
@@ -72,6 +73,7 @@ _WORDS = (
     Task.title,
     Task.description,
     Task.json_schema,
+    Task.acceptance,
     Task.ci_prompt,
     Task.repository,
     Task.github_integration_id,
@@ -294,7 +296,13 @@ class LockedRun(NamedTuple):
     dispatch_requested_at: datetime | None
     lease_expires_at: datetime | None
     agent_has_ended: bool
+    verification: JsonDict | None
     holdings: Holdings
+
+    @property
+    def is_verified_now(self) -> bool:
+        """Whether an attempt to check its work is open."""
+        return self.verification is not None and self.verification["verdict"] is None
 
 
 _LOCK = Prepared(
@@ -305,6 +313,7 @@ _LOCK = Prepared(
         Run.dispatch_requested_at,
         Run.lease_expires_at,
         Run.facts.has_key(AGENT_ENDED).label("agent_has_ended"),
+        Run.verification,
         *HOLDINGS,
     )
     .join(Task, Task.id == Run.task_id)

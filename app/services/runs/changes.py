@@ -24,18 +24,27 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.run_facts import AUTHORSHIP, CANCELLATION, CREDENTIAL_SOURCE, FACTS, SANDBOX_ENVIRONMENT
+from app.services.run_facts import (
+    ACCEPTANCE,
+    AUTHORSHIP,
+    CANCELLATION,
+    CREDENTIAL_SOURCE,
+    FACTS,
+    SANDBOX_ENVIRONMENT,
+)
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
+from app.services.runs.verification import attempts as verifications
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 from app.statements import rows_of
 
 # Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
 PROTECTED_STATE = FACTS | {
+    ACCEPTANCE,
     AUTHORSHIP,
     CREDENTIAL_SOURCE,
     SANDBOX_ENVIRONMENT,
@@ -71,6 +80,8 @@ async def update_run(
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if _steers(body):
         await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
+    if body.status is not None and run.is_verified_now and run.status not in TERMINAL_STATUSES:
+        await verifications.abandon(session, run_id)
     row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
@@ -132,6 +143,8 @@ async def cancel_run(
     if is_live:
         if run.environment is not Environment.CLOUD:
             raise StateRefused("Only cloud runs can be cancelled via this endpoint")
+        if run.is_verified_now:
+            await verifications.abandon(session, run_id)
         asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
         await run_lifecycle.set_status(
             session,

@@ -3,16 +3,19 @@
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import NetworkAccessLevel
-from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.enums import CheckSource, NetworkAccessLevel
+from app.models import CheckSet as CheckSetRow
+from app.models import Project, Run, SandboxEnvironment, Task, User, Verification
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
+from app.services.run_facts import ACCEPTANCE
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.task_links import slug, slug_prefix
 from app.statements import Prepared
+from app.verification.definitions import CHECK_SET, CheckSet
 
 _LONGEST_OPTION = 1000
 
@@ -28,6 +31,7 @@ class Environment(NamedTuple):
     allowed_domains: list[str]
     include_default_domains: bool
     encrypted_variables: dict[str, str]
+    for_checks: list[str]
 
 
 class Person(NamedTuple):
@@ -46,6 +50,9 @@ class ClaimedRun(NamedTuple):
     description: str
     repository: str | None
     json_schema: Any
+    acceptance: dict[str, Any] | None
+    # The check sets of its project and repository, each a list of repository and definition.
+    check_sets: list[tuple[str | None, dict[str, Any]]]
     task_number: int | None
     project_name: str
     may_notify: bool
@@ -53,6 +60,22 @@ class ClaimedRun(NamedTuple):
     environment: Environment | None
     person: Person | None
     encrypted_mcp_servers: str | None
+    # What its agent is to correct, after checks have refuted its work.
+    repair: str | None
+
+    @property
+    def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
+        """What the project, the repository, the task and the run define (contract 16.2), without the checks file."""
+        defined: dict[CheckSource, Any] = {
+            CheckSource.PROJECT if repository is None else CheckSource.REPOSITORY: definition
+            for repository, definition in self.check_sets
+        }
+        defined |= {CheckSource.TASK: self.acceptance, CheckSource.RUN: self.state.get(ACCEPTANCE)}
+        return tuple(
+            (source, CHECK_SET.validate_python(defined[source]))
+            for source in CheckSource
+            if defined.get(source) is not None
+        )
 
     @property
     def slug(self) -> str:
@@ -70,6 +93,30 @@ class ClaimedRun(NamedTuple):
         return None if value is None or len(value) > _LONGEST_OPTION else value
 
 
+_repository = frozen_or_current(Task.repository).element
+_CHECK_SETS = (
+    select(
+        func.coalesce(
+            func.jsonb_agg(func.jsonb_build_array(CheckSetRow.repository, CheckSetRow.definition)),
+            text("'[]'"),
+        )
+    )
+    .where(
+        CheckSetRow.project_id == Run.project_id,
+        CheckSetRow.repository.is_(None) | (CheckSetRow.repository == func.lower(_repository)),
+    )
+    .correlate(Run, Task)
+    .scalar_subquery()
+)
+_newest = (
+    select(Verification.repair)
+    .where(Verification.run_id == Run.id)
+    .order_by(Verification.attempt.desc())
+    .limit(1)
+    .correlate(Run)
+    .scalar_subquery()
+)
+_REPAIR = case((Run.verification.is_not(None), _newest))
 _RUN = Prepared(
     select(
         Run.branch,
@@ -79,6 +126,8 @@ _RUN = Prepared(
         frozen_or_current(Task.description),
         frozen_or_current(Task.repository),
         frozen_or_current(Task.json_schema),
+        frozen_or_current(Task.acceptance),
+        _CHECK_SETS.label("check_sets"),
         Task.task_number,
         Project.name.label("project_name"),
         (Project.notify_user & Task.created_by_id.is_not(None)).label("may_notify"),
@@ -87,10 +136,12 @@ _RUN = Prepared(
         SandboxEnvironment.allowed_domains,
         SandboxEnvironment.include_default_domains,
         SandboxEnvironment.encrypted_variables,
+        SandboxEnvironment.for_checks,
         User.email,
         User.first_name,
         User.last_name,
         Run.encrypted_mcp_servers,
+        _REPAIR.label("repair"),
     )
     .join(Task, Task.id == Run.task_id)
     .outerjoin(User, User.id == person_of())

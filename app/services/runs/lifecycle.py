@@ -30,7 +30,7 @@ the commit (services/run_log/events.py).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -89,8 +89,15 @@ from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
 RUN_LEASE = timedelta(seconds=60)
+# The stage of a run whose work is being checked.
+VERIFYING: Final = "verifying"
 _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
 
+# No job holds a run in progress that has a verification while its work is being checked.
+_IS_VERIFYING = and_(Run.verification.is_not(None), Run.lease_owner.is_(None))
+
+# Of runs that may be repeated after the loss of their worker.
+_UNTOUCHED = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 
@@ -118,6 +125,9 @@ class RunEnd:
     artifacts: Sequence[Mapping[str, Any]] = ()
     # Keys to set in the run's state; keys in `FACTS` are written as facts.
     state: Mapping[str, Any] = field(default_factory=dict)
+    verification: Mapping[str, Any] | None = None
+    # Of a run that checks have kept: the stage that it had before.
+    stage: str | None = None
 
 
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
@@ -157,7 +167,7 @@ async def set_status(
     """
     it, reason = Run.id == run_id, RunReason.CLIENT
     if status in _BEFORE_START:
-        is_changed = await _restart(session, events, status, it, reason=reason)
+        is_changed = await _restart(session, events, status, it, reason=reason, verification=None)
     else:
         is_changed = bool(await transition(session, events, status, it, reason=reason, by=by, **values))
     if is_changed:
@@ -224,6 +234,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         error_message=None,
         attempts=0,
         started_at=None,
+        verification=None,
         facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT, *CANCELLATION),
     )
     await command_delivery.conclude(session, run_id)
@@ -268,8 +279,68 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     return await _MARK_STARTED.first(session, values) is not None
 
 
-async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
+async def await_checks(
+    session: AsyncSession,
+    run_id: UUID,
+    *,
+    artifacts: Sequence[Mapping[str, Any]],
+    verification: Mapping[str, Any],
+    owner: str,
+    events: RunEvents,
+) -> bool:
+    """Give up the claim of the job `owner` on a run that stays in progress while its work is checked (contract 16.3).
+
+    Return False if the job does not hold the run.
+    """
+    values = {"lease_owner": None, "lease_expires_at": None, "stage": VERIFYING, "updated_at": utcnow()}
+    added = Run.artifacts.op("||")(list(artifacts))
+    given_up = (
+        update(Run)
+        .where(*held_by(run_id, owner))
+        .values(values | {"artifacts": added, "verification": dict(verification)})
+        .returning(*STATE_COLUMNS)
+    )
+    runs = await rows_of(session, given_up, RunState)
+    for run in runs:
+        announce_state(session, events, run)
+        await record_artifacts(session, run_id, artifacts)
+    return bool(runs)
+
+
+async def queue_repair(
+    session: AsyncSession,
+    run_id: UUID,
+    *,
+    stage: str | None,
+    verification: Mapping[str, Any],
+    events: RunEvents,
+) -> bool:
+    """Queue a run whose work was refuted for its agent, which corrects it. The caller also puts a job on the queue.
+
+    The caller holds the lock on the run's row. Return False if it does not wait for the verdict any more. The agent is
+    not given the commands again.
+    """
+    moved = await transition(
+        session,
+        events,
+        RunStatus.QUEUED,
+        *held_by(run_id, None),
+        reason=RunReason.REPAIR,
+        facts=without_fact(AGENT_STARTED),
+        stage=stage,
+        verification=dict(verification),
+    )
+    if moved:
+        await command_delivery.conclude(session, run_id)
+    return bool(moved)
+
+
+async def finish(
+    session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str | None, events: RunEvents
+) -> bool:
     """End a run that the job `owner` holds, with the status and the results in `end`. Return True if it was ended.
+
+    Without an `owner` the run is one whose work was checked, and which no job holds.
 
     Return False if the run has ended already or another job holds it. If the run was cancelled in the meantime, the
     result is False too, and the run stays cancelled, but the results of the agent are stored. `events` publishes the
@@ -279,6 +350,10 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
     values: dict[str, Any] = {"output": output, "error_message": storable(end.error_message)}
+    if end.verification is not None:
+        values["verification"] = storable(dict(end.verification))
+    if owner is None:
+        values["stage"] = end.stage
     if end.artifacts:
         values["artifacts"] = Run.artifacts.op("||")(list(end.artifacts))
     if end.state:
@@ -329,11 +404,12 @@ async def _restart(
     *conditions: ColumnElement[bool],
     reason: RunReason,
     facts: ColumnElement[Any] | None = None,
+    **values: Any,
 ) -> bool:
     """Move the run that satisfies `conditions` to a status before its start; return whether it was moved.
 
     The next agent starts from the beginning and gets the commands again; until it starts, a lost worker does not fail
-    the run. `facts` are the facts of the run after the change, if others change too.
+    the run. `facts` are the facts of the run after the change, if others change too; `values` are further columns.
     """
     # Only the holder of the lease writes this fact. Read it before the move below removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
@@ -341,11 +417,23 @@ async def _restart(
         return False
     run_id, had_agent, mode = found
     facts = (Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED)
-    moved = await transition(session, events, to, *conditions, reason=reason, facts=facts)
+    moved = await transition(session, events, to, *conditions, reason=reason, facts=facts, **values)
     if moved:
         is_interactive = mode == RunMode.INTERACTIVE
         await command_delivery.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)
     return bool(moved)
+
+
+async def lock_lost_repairs(session: AsyncSession) -> Sequence[tuple[UUID, str | None]]:
+    """Lock the runs that have lost the worker of a repair which is not repeated; return their ids and lost jobs."""
+    lost = select(Run.id, Run.lease_owner).where(
+        *_lapsed(), Run.verification.is_not(None), not_(and_(*_UNTOUCHED))
+    )
+    return await rows_of(session, lost.order_by(Run.id).with_for_update(skip_locked=True))
+
+
+def _lapsed() -> tuple[ColumnElement[bool], ...]:
+    return (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= utcnow())
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
@@ -355,16 +443,14 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     until it has lost `RUN_LOSSES` workers, and keeps its position in the queue. Any other run fails, since its agent
     may have acted already, and may still act. Claims that workers handed back do not count.
     """
-    now = utcnow()
-    is_lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
+    is_lapsed = _lapsed()
     found = (await session.scalars(_unlocked(*is_lapsed))).all()
     lapsed = (Run.id.in_(found), *is_lapsed)
-    untouched = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
     again, given_up = (
         with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
     )
     requeued = await transition(
-        session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
+        session, events, RunStatus.QUEUED, *lapsed, *_UNTOUCHED, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
         await command_delivery.requeue(session, [row.run.id for row in requeued], had_agent=False)
@@ -373,6 +459,8 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         events,
         RunStatus.FAILED,
         *lapsed,
+        # The ends of repairs are decided elsewhere (services/runs/verification/attempts.py).
+        Run.verification.is_(None),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
         facts=given_up,
@@ -395,6 +483,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
     silent = _unlocked(
         Run.status == constant(RunStatus.IN_PROGRESS),
         Run.lease_expires_at.is_(None),
+        ~_IS_VERIFYING,
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
     )

@@ -12,12 +12,13 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
-from app.services.enqueueing import enqueue_run
+from app.services.enqueueing import enqueue_run, enqueue_verification
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_writer import append_lines, encode_entries
 from app.services.runs.command_delivery import receipts_of_lost
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
+from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
 
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
@@ -31,6 +32,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
     """Recover all runs that have lost their job or their worker; return the number of jobs that were enqueued."""
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:
+        await attempts.end_lost_repairs(session, events=events)
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
@@ -39,12 +41,16 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         waiting: list[UUID] = list(
             await session.scalars(startable(limit, asked_before=begun - _GRACE).limit(_BATCH))
         )
+        unverified = await attempts.recover_attempts(session, events=events)
+        unverified += await attempts.waiting(session, asked_before=begun - _GRACE, most=_BATCH)
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:
         log.warning("run.agent_silent", failed=len(silent))
     missing = 0
     try:
+        for run_id, attempt in dict.fromkeys(unverified):
+            missing += await enqueue_verification(clients.queue, run_id, attempt)
         for run_id in dict.fromkeys([*requeued, *waiting]):
             missing += await enqueue_run(clients.queue, run_id)
     finally:

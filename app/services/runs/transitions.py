@@ -69,6 +69,9 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
 }
 # Reasons for which a claimed run returns to the queue.
 _RECOVERIES = frozenset({RunReason.WORKER_LOST, RunReason.WORKER_STOPPED})
+# For the event alone.
+_VERDICT = "verdict"
+_WITH_VERDICT = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
 
@@ -197,6 +200,7 @@ def move_statement(
             Run.dispatch_requested_at,
             Run.started_at,
             Run.event_count,
+            Run.verification["verdict"].astext.label(_VERDICT),
         )
         .cte("moved")
     )
@@ -217,11 +221,12 @@ def move_statement(
     mirrored = (
         update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
     )
+    columns = [column for column in moved.c if column.name != _VERDICT]
     if event is None:
-        return select(moved, *NO_EVENT).add_cte(mirrored)
+        return select(*columns, *NO_EVENT).add_cte(mirrored)
     recorded = record_status(moved, event, condition, reason=reason)
     return (
-        select(moved, *recorded_columns(recorded))
+        select(*columns, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
         .add_cte(mirrored)
     )
@@ -275,6 +280,7 @@ def record_status(
         attempt=runs.c.attempts if event in _WITH_ATTEMPT else null(),
         queue_position=position(aliased(Run, runs)) if event in _WAITS else null(),
         error_type=error_type,
+        verdict=runs.c[_VERDICT] if event in _WITH_VERDICT else null(),
     )
     return insert_event_cte(
         runs,

@@ -29,6 +29,7 @@ from app.models.base import literal_int
 from app.schemas.base import ApiPath, Page
 from app.schemas.runs.artifacts import ManifestEntry, RunArtifactOut
 from app.schemas.runs.runs import RunOut
+from app.schemas.runs.verification import VerificationOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import RunRef
@@ -91,6 +92,7 @@ class RunRow(NamedTuple):
     completed_at: datetime | None
     scheduled_at: datetime | None
     attempts: int
+    verification: VerificationOut | None
     queue_position: int | None
 
 
@@ -198,7 +200,9 @@ async def list_runs(
 
 def run_bytes(run: Any) -> ColumnElement[int]:
     """Return the SQL expression for the size in bytes of a run's error message and JSON columns."""
-    documents = (json_bytes(column) for column in (run.output, run.state, run.facts, run.artifacts))
+    documents = (
+        json_bytes(column) for column in (run.output, run.state, run.facts, run.artifacts, run.verification)
+    )
     return sum(documents, start=text_bytes(run.error_message))
 
 
@@ -258,6 +262,7 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         "updated_at": run.updated_at,
         "completed_at": run.completed_at,
         "scheduled_at": run.scheduled_at,
+        "verification": run.verification,
     }
 
 

@@ -30,7 +30,7 @@ from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
-from app.services.events.catalogue import KNOWN_SELECTORS, OFFERED_SELECTORS
+from app.services.events.catalogue import VALID_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.statements import row_of, rows_of
@@ -286,8 +286,8 @@ async def _require_room(session: AsyncSession, caller: Principal) -> None:
 
 def _event_types(texts: Sequence[str]) -> list[str]:
     for index, text in enumerate(texts):
-        if text not in KNOWN_SELECTORS:
-            raise unknown_choice(text, OFFERED_SELECTORS, attr=f"event_types__{index}")
+        if text not in VALID_SELECTORS:
+            raise unknown_choice(text, VALID_SELECTORS, attr=f"event_types__{index}")
     return list(dict.fromkeys(texts))
 
 

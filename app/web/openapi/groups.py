@@ -71,6 +71,10 @@ TAGS = [
     },
     {"name": "artifacts", "description": "Input files and output files of runs."},
     {
+        "name": "check sets",
+        "description": "How the work of runs is set up and checked before it counts as verified.",
+    },
+    {
         "name": "sandbox environments",
         "description": "Network access and environment variables of agents, which a run selects by id.",
     },
@@ -134,6 +138,7 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     "task_id": ("path", "Id of the task. A task that the caller may not see is answered with 404.", _UUID),
     "run_id": ("path", "Id of a run of the task.", _UUID),
     "artifact_id": ("path", "Id of a file of the run.", {"type": "string"}),
+    "set_id": ("path", "Id of a check set of the project.", _UUID),
     "environment_id": (
         "path",
         "Id of the sandbox environment. A private environment of another user is answered with 404.",

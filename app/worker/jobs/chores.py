@@ -27,6 +27,7 @@ from app.services.runs import recovery
 from app.services.runs.credentials import sweep_tokens
 from app.services.runs.start import start_scheduled_runs
 from app.services.sweeping import until_none_is_left
+from app.services.verification.kept_bases import sweep_bases
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.shielded import shielded
@@ -115,7 +116,7 @@ async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Delete unused tokens of runs, expired keys and console sessions, and old ids of events and webhooks."""
+    """Delete unused tokens of runs, expired keys and sessions, old ids of events and webhooks, and kept bases."""
     await _sweep_tables(
         ctx,
         run_credentials=sweep_tokens,
@@ -123,6 +124,7 @@ async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
         run_event_ids=sweep_event_ids,
         idempotency_keys=sweep_keys,
         console_sessions=sweep_sessions,
+        kept_bases=partial(sweep_bases, days=worker_context(ctx).process.settings.check_base_days),
     )
 
 

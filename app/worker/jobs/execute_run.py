@@ -7,12 +7,14 @@ run that is requested while its job is ending gets a new job.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.services.enqueueing import enqueue_next_run, remove_run_job
+from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.queue import Claim
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
@@ -57,7 +59,8 @@ async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
 async def _perform(worker: WorkerContext, claim: Claim) -> None:
     sessions = worker.process.sessions
     try:
-        async with hold_lease(sessions, worker.changes, claim.run_id, owner=claim.owner) as lost:
+        extend = partial(run_lifecycle.extend_lease, run_id=claim.run_id, owner=claim.owner)
+        async with hold_lease(sessions, worker.changes, claim.run_id, extend) as lost:
             await end_run(worker, claim, await perform_run(worker, claim, lost))
     except LeaseLost:
         log.warning("run.lease_lost")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -28,10 +28,14 @@ _LONGEST_HOST_NAME = 20
 log = structlog.get_logger(__name__)
 
 
+def new_owner() -> str:
+    """Return a unique name for a job, by which operators see which process holds a run."""
+    return f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
+
+
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     """Claim the run that has waited longest in the project of the run `run_id`, as `lifecycle.claim` does, and once."""
-    # Lets operators see which process holds a run.
-    owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
+    owner = new_owner()
     is_repeated = False
 
     async def step(session: AsyncSession) -> Claim | None:
@@ -82,18 +86,22 @@ _BEAT_SECONDS = run_lifecycle.RUN_LEASE.total_seconds() / 6
 _GRACE_SECONDS = 60.0
 
 
+# Extends a lease; returns False if it is lost.
+Extend = Callable[[AsyncSession], Awaitable[bool]]
+
+
 class LeaseLost(Exception):
     """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled."""
 
 
 @asynccontextmanager
 async def hold_lease(
-    sessions: SessionFactory, changes: WakeListener, run_id: UUID, *, owner: str
+    sessions: SessionFactory, changes: WakeListener, run_id: UUID, extend: Extend
 ) -> AsyncGenerator[asyncio.Event, None]:
-    """Extend the lease of a claimed run until the block ends: at intervals, and at once when the run changes.
+    """Extend a lease until the block ends, by `extend`: at intervals, and at once when the run changes.
 
-    `owner` is the name under which the worker holds the claim (`Claim.owner`). Yields an event that is set when the
-    lease is lost. The block then has a minute to finish; no error is raised if it does. Raises LeaseLost.
+    Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if it
+    does. Raises LeaseLost.
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()
@@ -103,7 +111,7 @@ async def hold_lease(
         nonlocal is_cancelled
         try:
             with changes.watch(run_id) as changed:
-                await _extend_until_lost(sessions, run_id, owner, changed)
+                await _extend_until_lost(sessions, extend, changed)
             log.info("lease.lost")
         except Exception:
             # From now on the lease is not extended, so the agent must stop.
@@ -125,16 +133,14 @@ async def hold_lease(
         await asyncio.gather(beating, return_exceptions=True)
 
 
-async def _extend_until_lost(
-    sessions: SessionFactory, run_id: UUID, owner: str, changed: asyncio.Event
-) -> None:
+async def _extend_until_lost(sessions: SessionFactory, extend: Extend, changed: asyncio.Event) -> None:
     expires_at = utcnow() + run_lifecycle.RUN_LEASE
     while True:
         await wait(changed, _BEAT_SECONDS)
         changed.clear()
         try:
             async with unit_of_work(sessions) as session:
-                kept = await run_lifecycle.extend_lease(session, run_id, owner=owner)
+                kept = await extend(session)
             expires_at = utcnow() + run_lifecycle.RUN_LEASE
         except DatabaseUnavailable as error:
             log.warning("lease.not_extended", error=repr(error))

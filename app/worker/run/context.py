@@ -1,6 +1,7 @@
 """Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.checks.context import Defined, Preparation
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.command import Remote
@@ -41,7 +43,7 @@ from app.services.code_hosts.credentials import (
     read_code_host,
 )
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
-from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
+from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
@@ -57,6 +59,7 @@ from app.worker.run.files import Exchange, fetch_attachments
 
 _SHORT_ID_LENGTH = 8
 _SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])
+_CACHE_NAME_LENGTH = 40
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +77,8 @@ _LEVELS = {
 class Publication:
     access: HostAccess
     subject: PullRequestSubject
+    # Of work that the run continues.
+    base_sha: str | None
 
     async def publish(
         self, github: GitHubClient, result: RunResult, emit: Emit
@@ -93,6 +98,7 @@ class Publication:
             branch=result.head_branch,
             base_branch=result.base_branch,
             head_sha=result.head_sha,
+            base_sha=self.base_sha or result.base.sha,
             pull_request=opened.pull_request,
         )
 
@@ -143,6 +149,41 @@ def decrypt_variables(environment: Environment | None, cipher: Cipher) -> dict[s
         ) from None
 
 
+def defined_for(
+    worker: WorkerContext,
+    run: ClaimedRun,
+    network: NetworkRules,
+    variables: Mapping[str, str],
+    *,
+    base: str | None,
+) -> Defined:
+    """Return what is defined for a run, and how its clones are prepared.
+
+    `network` and `variables` are those of its agent; `base` is where the work that it continues began.
+    """
+    settings, environment = worker.process.settings, run.environment
+    for_checks = environment.for_checks if environment else ()
+    asked = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
+    is_listed = asked in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
+    level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
+    name = hashlib.sha256((run.repository or "").lower().encode()).hexdigest()[:_CACHE_NAME_LENGTH]
+    preparation = Preparation(
+        sandbox=worker.sandbox,
+        setup_network=replace(
+            network,
+            level=level,
+            domains=network.domains if is_listed else TRUSTED_DOMAINS,
+            imported=Allowance(),
+            note="",
+        ),
+        run_network=network,
+        variables={key: value for key, value in variables.items() if key in for_checks},
+        caches=settings.caches_path / name if settings.check_cache_max_mb else None,
+        caches_bytes=settings.check_cache_max_mb * 2**20,
+    )
+    return Defined(places=run.places, preparation=preparation, base=base)
+
+
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
@@ -158,18 +199,14 @@ async def read_context(
     access = worker.code_hosts.access(
         host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
     )
-    budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     context = RunContext(
         run_id=run_id,
-        repository=_repository(settings, run, access, run_id=run_id, resumed=resumed),
-        agent=await _agent(worker, claim, run, earlier, variables),
-        limits=RunLimits(
-            timeout=settings.run_timeout,
-            budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
-            used=run.state.get(USAGE),
-            used_by_others=used_by_others,
-            gather=worker.gather,
+        repository=replace(
+            _repository(settings, run, access, run_id=run_id, resumed=resumed),
+            defined=defined_for(worker, run, network, variables, base=resumed and resumed.base_sha),
         ),
+        agent=await _agent(worker, claim, run, earlier, variables),
+        limits=_limits(worker, run, used_by_others),
         files=RunFiles(
             root=settings.workspaces_path,
             remover=worker.remover,
@@ -196,7 +233,19 @@ async def read_context(
         slug=run.slug,
         task_url=task_page(settings.task_url, claim.project_id, task_id),
     )
-    return context, Publication(access, subject)
+    return context, Publication(access, subject, resumed.base_sha if resumed else None)
+
+
+def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> RunLimits:
+    settings = worker.process.settings
+    budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
+    return RunLimits(
+        timeout=settings.run_timeout,
+        budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
+        used=run.state.get(USAGE),
+        used_by_others=used_by_others,
+        gather=worker.gather,
+    )
 
 
 async def _mcp_servers(
@@ -228,7 +277,7 @@ async def _mcp_servers(
 
 async def _read(
     session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
-) -> tuple[ClaimedRun, CodeHost, str | None, Spent, Sequence[EarlierRun]]:
+) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None, Spent, Sequence[EarlierRun]]:
     run = await read_claimed_run(session, run_id)
     host, resumed = CodeHost(git_url=git_url, api_url=None), None
     if run.repository:
@@ -240,7 +289,7 @@ async def _read(
 
 
 def _repository(
-    settings: Settings, run: ClaimedRun, access: HostAccess, *, run_id: UUID, resumed: str | None
+    settings: Settings, run: ClaimedRun, access: HostAccess, *, run_id: UUID, resumed: ContinuedBranch | None
 ) -> RunRepository:
     git_url = access.host.git_url
     # The last digits of the id are random; ids of the same minute begin alike.
@@ -255,7 +304,7 @@ def _repository(
             filter=settings.git_clone_filter,
         )
     return RunRepository(
-        push_branch=resumed or own_branch,
+        push_branch=resumed.name if resumed else own_branch,
         source=source,
         credential=access.credential,
         commit_subject=run.title or run.slug,
@@ -281,6 +330,11 @@ async def _agent(
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(
             store, project_id=claim.project_id, task_id=claim.task_id, run_id=earlier[-1].id
+        )
+    if run.repair is not None:
+        message = run.repair
+        session = await fetch_session(
+            store, project_id=claim.project_id, task_id=claim.task_id, run_id=claim.run_id
         )
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),

@@ -8,15 +8,20 @@ from typing import Any  # JSON
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.errors import AgentCancelled, AgentError
+from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetSpent
 from app.agents.result import RunResult
-from app.enums import RunReason, RunStatus
+from app.enums import RunReason, RunStatus, StopReason
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.queue import Claim
+from app.services.runs.verification import attempts
+from app.services.runs.verification.attempts import Delivery
+from app.services.verification.results import shown_at_first, shown_unchecked
+from app.verification.definitions import DEFINITIONS
 from app.worker.context import WorkerContext
 from app.worker.run.files import Stored
 
@@ -35,11 +40,23 @@ class RunReport:
 
     work: RunResult | AgentError
     has_schema: bool = False
+    has_repository: bool = False
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: PushRecord | None = None
     stored: Stored = field(default_factory=Stored)
     log_is_whole: bool = True
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the agent has delivered a commit."""
+        return isinstance(self.work, RunResult) and self.work.head_sha is not None
+
+    @property
+    def has_checks(self) -> bool:
+        """Whether something is defined that the work is to be checked by."""
+        definitions = self.work.definitions if isinstance(self.work, RunResult) else None
+        return definitions is not None and (bool(definitions.checks) or definitions.file_fault is not None)
 
     @property
     def result(self) -> RunResult | None:
@@ -48,21 +65,65 @@ class RunReport:
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide from the report how the run ends, and store that in the database.
+    """Decide from the report how the run ends, and store that in the database; or have its work checked first.
 
     If another process has already ended the run, nothing is changed.
     """
     end = _with_losses(_decide(report), report)
+    work = report.work
+    is_checked = end.status is RunStatus.COMPLETED and report.has_work and report.has_checks
+    process, attempt = worker.process, 0
 
     async def finish(session: AsyncSession) -> bool:
+        nonlocal attempt
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
+        if is_checked and isinstance(work, RunResult):
+            attempt = await attempts.deliver(
+                session, claim.run_id, _delivery(work, report, end), owner=claim.owner, events=process.events
+            )
+            if attempt:
+                enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
+            return bool(attempt)
+        if (stopped := _why_stopped(report)) is not None and await attempts.stop_repair(
+            session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
+        ):
+            return True
         return await run_lifecycle.finish(
-            session, claim.run_id, end, owner=claim.owner, events=worker.process.events
+            session, claim.run_id, end, owner=claim.owner, events=process.events
         )
 
-    if not await in_transaction(worker.process.sessions, finish):
+    if not await in_transaction(process.sessions, finish):
         log.warning("run.ended_by_another", status=end.status.value)
+
+
+def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> Delivery:
+    assert work.head_sha is not None
+    assert work.definitions is not None
+    return Delivery(
+        commit=work.head_sha,
+        base=report.pushed.base_sha if report.pushed else work.base.sha,
+        output=end.output,
+        state=end.state,
+        artifacts=end.artifacts,
+        definitions=DEFINITIONS.dump_python(work.definitions, mode="json"),
+        shown=shown_at_first(work.definitions),
+    )
+
+
+def _why_stopped(report: RunReport) -> StopReason | None:
+    """Return why a repair ends with this report, if the run is one: its agent failed, or has changed nothing."""
+    match report.work:
+        case RunResult():
+            return None if report.has_work else StopReason.REPEATED
+        case AgentCancelled():
+            return None
+        case BudgetSpent():
+            return StopReason.BUDGET
+        case AgentTimedOut():
+            return StopReason.DEADLINE
+        case _:
+            return StopReason.AGENT
 
 
 def _decide(report: RunReport) -> RunEnd:
@@ -80,6 +141,7 @@ def _decide(report: RunReport) -> RunEnd:
             status=RunStatus.COMPLETED,
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
+            verification=shown_unchecked(has_repository=report.has_repository, has_work=report.has_work),
         )
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)

@@ -102,7 +102,12 @@ async def _run_agent(
             raise
         except Exception as error:  # noqa: BLE001 - the run says that it failed
             return _failure_report(error), None
-    return RunReport(work=result, has_schema=context.agent.json_schema is not None), publication
+    report = RunReport(
+        work=result,
+        has_schema=context.agent.json_schema is not None,
+        has_repository=context.repository.source is not None,
+    )
+    return report, publication
 
 
 def _failure_report(error: Exception) -> RunReport:

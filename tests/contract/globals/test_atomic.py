@@ -29,6 +29,7 @@ from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.verification.results import OPEN
 from tests.support.callers import bearer
 from tests.support.database.faults import failing_answers, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence
@@ -50,6 +51,7 @@ JSON = dict[str, Any]
 _TASKS = "/api/projects/{project_id}/tasks"
 _TASK = _TASKS + "/{task_id}"
 _RUN = _TASK + "/runs/{run_id}"
+_CHECK_SETS = "/api/projects/{project_id}/check_sets"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
 _ENDPOINTS = "/api/projects/{project_id}/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
@@ -260,6 +262,34 @@ async def dismiss(scene: Scene, path: str) -> Sent:
 async def change_environment(scene: Scene, path: str) -> Sent:
     made = await make_sandbox_environment(scene.session, project=scene.project, created_by=scene.owner)
     return Sent("", scene.path(path, environment_id=made.id), {"name": "changed"})
+
+
+@writing("POST", _CHECK_SETS)
+async def create_check_set(scene: Scene, path: str) -> Sent:
+    return Sent("POST", scene.path(path), {"checks": [{"id": "tests", "run": ["pytest"]}]})
+
+
+@writing("PATCH", _CHECK_SETS + "/{set_id}")
+@writing("DELETE", _CHECK_SETS + "/{set_id}")
+async def change_check_set(scene: Scene, path: str) -> Sent:
+    made = await scene.client.post(scene.path(_CHECK_SETS), json={})
+    return Sent("", scene.path(path, set_id=made.json()["id"]), {"max_repairs": 1})
+
+
+@writing("POST", _RUN + "/verify")
+@writing("POST", _RUN + "/verification/waive")
+async def ask_about_verification(scene: Scene, path: str) -> Sent:
+    refuted = {**OPEN, "verdict": "refuted", "attempt": 1}
+    run = await make_run(scene.session, task=scene.task, status=RunStatus.COMPLETED, verification=refuted)
+    pushed = PushRecord(
+        repository="acme/app",
+        integration_id=None,
+        branch="taskbeacon/a",
+        base_branch="main",
+        head_sha="a" * 40,
+    )
+    await record_push(scene.session, task_id=scene.task.id, run_id=run.id, pushed=pushed)
+    return Sent("POST", scene.path(path, run), {"reason": "the test is wrong"})
 
 
 @writing("POST", _ENDPOINTS)

@@ -30,14 +30,14 @@ USER_KEYS = {
 RUN_KEYS = {
     "id", "task", "stage", "branch", "status", "environment", "runtime_adapter", "provider", "model",
     "reasoning_effort", "log_url", "error_message", "output", "state", "artifacts", "created_at",
-    "updated_at", "completed_at", "scheduled_at",
+    "updated_at", "completed_at", "scheduled_at", "verification",
 }  # fmt: skip
 ZERO_MICROSECONDS = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 SOME_MICROSECONDS = datetime(2026, 3, 1, 10, 0, 0, 1200, tzinfo=UTC)
 
 
 def test_contract_counts_its_keys() -> None:
-    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (21, 9, 19)
+    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (21, 9, 20)
 
 
 async def test_every_answer_with_a_task_has_exactly_its_keys(
@@ -189,6 +189,7 @@ async def test_run_is_shown_with_every_field(
         "updated_at": "2026-03-01T10:00:00.001200Z",
         "completed_at": "2026-03-01T10:00:00Z",
         "scheduled_at": None,
+        "verification": None,
     }
 
 

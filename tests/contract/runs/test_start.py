@@ -54,6 +54,7 @@ class TestStart:
             "updated_at": now,
             "completed_at": None,
             "scheduled_at": None,
+            "verification": None,
         }
 
     async def test_asks_a_worker_once(

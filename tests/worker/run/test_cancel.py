@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 
 import pytest
 from fastapi import FastAPI
@@ -205,7 +206,9 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     engine = create_engine(empty, application_name="taskbeacon-tests")
     run_id = new_id()
     sessions, changes = create_session_factory(engine), workshop.context.changes
-    async with hold_lease(sessions, changes, run_id, owner="job") as lost:
+    async with hold_lease(
+        sessions, changes, run_id, partial(run_lifecycle.extend_lease, run_id=run_id, owner="job")
+    ) as lost:
         await publish_change(process.redis, run_id)
 
         async def is_lost() -> bool:

@@ -38,7 +38,11 @@ def settings_of(**values: object) -> Settings:
 
 def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> Environment:
     return Environment(
-        level, ["api.example.com"], include_default_domains=False, encrypted_variables=variables or {}
+        level,
+        ["api.example.com"],
+        include_default_domains=False,
+        encrypted_variables=variables or {},
+        for_checks=[],
     )
 
 

@@ -1,0 +1,65 @@
+"""Verifications: the attempts to check what runs delivered, and what checks showed of the bases."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, JsonDict
+
+
+class Verification(Base):
+    """One attempt to check the commit that a run delivered. A row without an end is the outbox of its job."""
+
+    __tablename__ = "verifications"
+    __table_args__ = (
+        # Open attempts: those that wait, and those with a lease, to find lapsed ones.
+        Index("ix_verifications_open", "created_at", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    # From 1, in the order of creation.
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    # The commits that the run delivered and began from.
+    commit: Mapped[str] = mapped_column(String(64))
+    base: Mapped[str | None] = mapped_column(String(64))
+    # How the run is to end after this attempt (services/runs/verification/attempts.py); NULL if it was over before.
+    delivery: Mapped[JsonDict | None]
+    # The verdict before, if the run was over.
+    previous_verdict: Mapped[str | None] = mapped_column(String(16))
+    # What to run (app/verification/definitions.py); NULL if that is to be read anew.
+    definitions: Mapped[JsonDict | None]
+    # The attempt as the API shows it.
+    shown: Mapped[JsonDict]
+    # What the agent is told, if it is to correct its work.
+    repair: Mapped[str | None]
+    # The digest of the checks and cases that failed, to notice a repair that corrects nothing.
+    failures: Mapped[str | None] = mapped_column(String(64))
+
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    # The job that performs the attempt, and the end of its lease without a heartbeat.
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[datetime | None]
+    # The number of workers that the attempt has lost.
+    losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+
+
+class KeptBase(Base):
+    """What a check showed of a base, so that other attempts and runs need not run it there again."""
+
+    __tablename__ = "kept_bases"
+    __table_args__ = (
+        # For the sweep.
+        Index(None, "created_at"),
+        # For deleting a project.
+        Index(None, "project_id"),
+    )
+
+    # SHA-256 of all that decides the result.
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    # JSON, compressed: a report may have 100,000 cases.
+    result: Mapped[bytes]
+    created_at: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""Routes of check sets, and of the verification of runs."""

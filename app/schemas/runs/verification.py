@@ -1,0 +1,169 @@
+"""The published form of verifications, and bodies about them (contract 16.6)."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from typing_extensions import TypedDict
+
+from app.enums import CheckGate, CheckSource, Verdict
+from app.schemas.base import Input, doc
+from app.schemas.fields import Text
+from app.schemas.users import UserBasic
+from app.schemas.verification.check_sets import CheckOut
+
+_MOST_REASON = 500
+
+# One test of a check. A call, since `class` is no name in Python.
+CaseOut = TypedDict("CaseOut", {"suite": str, "class": str, "name": str})
+
+
+class ReasonOut(TypedDict):
+    """A reason for a verdict."""
+
+    code: Annotated[str, doc("Why, as a word for programs.", "new_failures")]
+    check: Annotated[str | None, doc("The check that it is about.", "tests")]
+    detail: Annotated[str, doc("The cases, hosts, paths or the fault, for people.")]
+
+
+class WaiverOut(TypedDict):
+    """The decision of a member to accept work whose verdict is `refuted` or `inconclusive`."""
+
+    reason: Annotated[str, doc("Why.", "The failing test is wrong.")]
+    user: UserBasic | None
+    at: datetime
+
+
+class SetupStepOut(TypedDict):
+    """A step of the set-up before the checks."""
+
+    index: int
+    command: Annotated[str, doc("What was run.", "npm ci")]
+    status: Annotated[Literal["ok", "failed", "cached"], doc("`cached`: it was not run.")]
+    duration_ms: int
+
+
+class CheckCountsOut(TypedDict):
+    """The numbers of cases of a check."""
+
+    passed: int
+    failed: int
+    skipped: int
+    new: Annotated[int, doc("Failed, and did not fail on the base.")]
+    fixed: Annotated[int, doc("Passed, and failed on the base.")]
+    removed: Annotated[int, doc("Executed on the base, and skipped or absent now.")]
+
+
+class CheckRunOut(TypedDict):
+    """One execution of a check."""
+
+    exit_code: int | None
+    duration_ms: int
+    log_artifact_id: Annotated[str | None, doc("The file of the run with its output.")]
+
+
+class CheckResultOut(TypedDict):
+    """What a check showed."""
+
+    id: Annotated[str, doc("The check's id.", "tests")]
+    source: Annotated[CheckSource, doc("Where it is defined.")]
+    gate: Annotated[CheckGate, doc("Which of its failures count.")]
+    status: Annotated[str, doc("`waiting` and `running` until it has a result.", "failed")]
+    cause: Annotated[str | None, doc("Of an `error`: what kept it from a result.", "missing_tool")]
+    exit_code: int | None
+    duration_ms: int | None
+    base: Annotated[Literal["passed", "failed", "error", "not_run"], doc("What it showed on the base.")]
+    base_cached: Annotated[bool, doc("Whether that is known from an earlier attempt.")]
+    counts: CheckCountsOut | None
+    old_tests: Annotated[
+        Literal["passed", "failed", "not_run"], doc("What it showed with changed tests as on the base.")
+    ]
+    new_failures: Annotated[list[CaseOut], doc("At most 50.")]
+    removed_cases: Annotated[list[CaseOut], doc("At most 50.")]
+    blocked_hosts: Annotated[list[str], doc("Hosts that it was refused.")]
+    runs: list[CheckRunOut]
+    log_artifact_id: Annotated[str | None, doc("The file with the output of its last execution.")]
+
+
+class SetupStepWithOutputOut(SetupStepOut):
+    """A step of the set-up, with its output."""
+
+    tail: Annotated[str, doc("The end of its output, at most 4 KiB.")]
+
+
+class CheckResultWithOutputOut(CheckResultOut):
+    """What a check showed, with its output."""
+
+    tail: Annotated[str, doc("The end of its output, at most 4 KiB.")]
+
+
+class FoundCheckOut(TypedDict):
+    """A check that the repository suggests; it is not run until a check set names it."""
+
+    check: CheckOut
+    origin: Annotated[dict[str, str], doc("`path` and `key` that it comes from.")]
+
+
+class CiOut(TypedDict):
+    """What the code host's own checks say of the delivered commit. It does not change the verdict."""
+
+    state: Literal["success", "failure", "pending"]
+    head_sha: str
+    total: int
+    failed: Annotated[list[str], doc("Names, at most 20.")]
+    url: str | None
+
+
+class _Verification(TypedDict):
+    verdict: Annotated[Verdict | None, doc("Null while checks run.", "refuted")]
+    reasons: Annotated[list[ReasonOut], doc("Why; empty for `verified`.")]
+    attempt: Annotated[int, doc("The number of the newest attempt; 0 if nothing was checked.", 1)]
+    attempts: Annotated[int, doc("How many attempts there were.", 1)]
+    commit: Annotated[str | None, doc("The commit that was checked.")]
+    base: Annotated[str | None, doc("The commit that the run began from.")]
+    started_at: datetime | None
+    finished_at: datetime | None
+    stopped: Annotated[
+        str | None, doc("Why the agent was not asked again after `refuted`: `limit`, `repeated`, `budget` …")
+    ]
+    waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
+    waivers: list[WaiverOut]
+    found: Annotated[list[FoundCheckOut], doc("Checks that the repository suggests, if nothing names any.")]
+    claims: Annotated[list[dict[str, Any]], doc("What the agent claimed, each with a `judgement`.")]
+    changed_tests: Annotated[list[str], doc("Existing tests that the work changes, at most 50.")]
+    protected_changed: Annotated[list[str], doc("Protected files that it changes, put back for the checks.")]
+    ci: CiOut | None
+
+
+class VerificationOut(_Verification):
+    """What the checks say of the work of a run."""
+
+    setup: list[SetupStepOut]
+    checks: list[CheckResultOut]
+
+
+class VerificationAttemptOut(_Verification):
+    """One attempt to check the work of a run, with output."""
+
+    setup: list[SetupStepWithOutputOut]
+    checks: list[CheckResultWithOutputOut]
+
+
+class VerificationsOut(TypedDict):
+    """All attempts to check the work of a run, newest first."""
+
+    count: int
+    results: list[VerificationAttemptOut]
+
+
+class VerifyOut(TypedDict):
+    """The answer to a request to check the work of a run again."""
+
+    attempt: Annotated[int, doc("The number of the attempt that is waiting or running.", 2)]
+
+
+class WaiveIn(Input):
+    """A member's decision to accept work that is not verified."""
+
+    examples: ClassVar = {"The check is wrong": {"reason": "The failing test is wrong."}}
+
+    reason: Annotated[str, Text(max_length=_MOST_REASON), doc("Why the work is accepted all the same.")]

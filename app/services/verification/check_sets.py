@@ -1,0 +1,179 @@
+"""Store, show and delete check sets, which every member of a project sees and edits (contract 16.1)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.clock import utcnow
+from app.config import Settings
+from app.enums import AgentNetwork, SandboxKind
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import CheckSet, User
+from app.schemas.base import Page
+from app.schemas.verification.check_sets import CheckSetIn, CheckSetOut
+from app.services.access.principal import Principal
+from app.services.views.users import Creator, user_basic
+from app.statements import row_of, rows_of
+from app.verification.definitions import CHECK_SET
+
+# Kinds of sandboxes that do not hold a network level.
+_PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})
+_creator, _editor = aliased(User), aliased(User)
+
+
+class _Row(NamedTuple):
+    id: UUID
+    repository: str | None
+    definition: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    creator: Creator | None
+    editor: Creator | None
+
+
+_COLUMNS = [
+    *(getattr(CheckSet, name) for name in ("id", "repository", "definition", "created_at", "updated_at")),
+    *(getattr(_creator, name).label(f"creator_{name}") for name in Creator._fields),
+    *(getattr(_editor, name).label(f"editor_{name}") for name in Creator._fields),
+]
+
+
+async def list_sets(
+    session: AsyncSession, caller: Principal, page: Page, *, repository: str | None
+) -> tuple[int, list[CheckSetOut]]:
+    """Return the number of check sets of the project, or of one of its repositories, and a page, newest first."""
+    of = [CheckSet.project_id == caller.project.id]
+    if repository:
+        of.append(CheckSet.repository == repository.lower())
+    count = await session.scalar(select(func.count()).select_from(CheckSet).where(*of))
+    page_of = (
+        _select(*of)
+        .order_by(CheckSet.created_at.desc(), CheckSet.id.desc())
+        .limit(page.limit)
+        .offset(page.offset)
+    )
+    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Row)]
+
+
+async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -> CheckSetOut:
+    """Return a check set of the project."""
+    found = await rows_of(session, _select(*_named(caller, set_id)), _Row)
+    if not found:
+        raise NotFound
+    return _out(found[0])
+
+
+async def create_set(session: AsyncSession, caller: Principal, body: CheckSetIn) -> CheckSetOut:
+    """Store a new check set. Raises InvalidInput if there is one for this repository."""
+    now = utcnow()
+    created = (
+        insert(CheckSet)
+        .values(
+            id=new_id(),
+            project_id=caller.project.id,
+            repository=body.repository,
+            definition=CHECK_SET.dump_python(body.defined, mode="json"),
+            created_at=now,
+            created_by_id=caller.user_id,
+            updated_at=now,
+            updated_by_id=caller.user_id,
+        )
+        .on_conflict_do_nothing(index_elements=[CheckSet.project_id, CheckSet.repository])
+        .returning(CheckSet.id)
+    )
+    set_id = await session.scalar(created)
+    if set_id is None:
+        raise _second()
+    return await retrieve_set(session, caller, set_id)
+
+
+async def update_set(session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn) -> CheckSetOut:
+    """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
+    named = _named(caller, set_id)
+    locked = select(CheckSet.repository, CheckSet.definition).where(*named).with_for_update()
+    kept = await row_of(session, locked)
+    if kept is None:
+        raise NotFound
+    old_repository, old_definition = kept
+    given = CHECK_SET.dump_python(body.defined, mode="json")
+    definition = old_definition | {name: given[name] for name in given if body.given(name)}
+    repository = body.repository if body.given("repository") else old_repository
+    if (repository, definition) != kept:
+        if repository != old_repository and await _has_set(session, caller, repository):
+            raise _second()
+        values = {"repository": repository, "definition": definition}
+        changed = values | {"updated_at": utcnow(), "updated_by_id": caller.user_id}
+        await session.execute(update(CheckSet).where(*named).values(changed))
+    return await retrieve_set(session, caller, set_id)
+
+
+async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> None:
+    """Delete a check set. Runs that were prepared before keep its checks."""
+    gone = delete(CheckSet).where(*_named(caller, set_id)).returning(CheckSet.id)
+    if await session.scalar(gone) is None:
+        raise NotFound
+
+
+def with_warnings(shown: CheckSetOut, settings: Settings) -> CheckSetOut:
+    """Return a check set with the field `warnings` if the workers of this service cannot hold its networks."""
+    warnings = []
+    level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
+    if level is not AgentNetwork.TRUSTED:
+        warnings.append(
+            f"Set-up gets the network level '{level}' instead of 'trusted' (TASKBEACON_AGENT_NETWORK_CEILING)."
+        )
+    if settings.agent_sandbox in _PORTS_ONLY:
+        held = "is not held to it" if settings.agent_network_unenforced else "gets no network"
+        warnings.append(
+            f"Set-up {held}, and nothing keeps checks from hosts on open ports: the sandbox "
+            f"'{settings.agent_sandbox}' cannot tell hosts apart (TASKBEACON_AGENT_SANDBOX)."
+        )
+    return {**shown, "warnings": warnings} if warnings else shown
+
+
+async def _has_set(session: AsyncSession, caller: Principal, repository: str | None) -> bool:
+    of = (CheckSet.project_id == caller.project.id, CheckSet.repository.is_not_distinct_from(repository))
+    return await session.scalar(select(CheckSet.id).where(*of)) is not None
+
+
+def _second() -> InvalidInput:
+    return InvalidInput("There is a check set for this repository.", code="unique", attr="repository")
+
+
+def _named(caller: Principal, set_id: UUID) -> Sequence[Any]:
+    return (CheckSet.id == set_id, CheckSet.project_id == caller.project.id)
+
+
+def _select(*of: Any) -> Select[Any]:
+    return (
+        select(*_COLUMNS)
+        .outerjoin(_creator, _creator.id == CheckSet.created_by_id)
+        .outerjoin(_editor, _editor.id == CheckSet.updated_by_id)
+        .where(*of)
+    )
+
+
+def _out(row: _Row) -> CheckSetOut:
+    return {
+        "id": row.id,
+        "repository": row.repository,
+        "setup": row.definition["setup"],
+        "checks": row.definition["checks"],
+        "protected_paths": row.definition["protected_paths"],
+        "test_paths": row.definition["test_paths"],
+        "checks_network": row.definition["checks_network"],
+        "max_repairs": row.definition["max_repairs"],
+        "on_unverified": row.definition["on_unverified"],
+        "base": row.definition["base"],
+        "created_at": row.created_at,
+        "created_by": row.creator and user_basic(row.creator),
+        "updated_at": row.updated_at,
+        "updated_by": row.editor and user_basic(row.editor),
+    }

@@ -1,0 +1,50 @@
+"""Keeps what checks showed of bases, so that other attempts and runs need not execute them there (contract 16.3)."""
+
+import asyncio
+import json
+import zlib
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import CaseOutcome
+from app.models import KeptBase
+from app.services.sweeping import delete_batch
+from app.verification.judgement import Case, Execution
+
+
+async def find_base(session: AsyncSession, key: bytes, *, days: int) -> Execution | None:
+    """Return what is kept of a check on a base, for so many days."""
+    of = (KeptBase.key == key, KeptBase.created_at > utcnow() - timedelta(days=days))
+    kept = await session.scalar(select(KeptBase.result).where(*of))
+    # Beside the event loop: there may be 100,000 cases.
+    return None if kept is None else await asyncio.to_thread(_unpack, kept)
+
+
+async def keep_base(session: AsyncSession, project_id: int, key: bytes, execution: Execution) -> None:
+    """Keep what a check showed of a base, in place of what was kept before."""
+    packed = await asyncio.to_thread(_pack, execution)
+    values = {"project_id": project_id, "result": packed, "created_at": utcnow()}
+    row = insert(KeptBase).values(key=key, **values)
+    await session.execute(row.on_conflict_do_update(index_elements=[KeptBase.key], set_=values))
+
+
+async def sweep_bases(session: AsyncSession, *, days: int) -> int:
+    """Delete a batch of what is older than so many days; return its number."""
+    return await delete_batch(session, KeptBase, KeptBase.created_at <= utcnow() - timedelta(days=days))
+
+
+def _pack(execution: Execution) -> bytes:
+    cases = execution.cases
+    listed = None if cases is None else [(*case, outcome) for case, outcome in cases.items()]
+    kept = [execution.exit_code, list(execution.blocked_hosts), execution.report_fault, listed]
+    return zlib.compress(json.dumps(kept).encode())
+
+
+def _unpack(packed: bytes) -> Execution:
+    exit_code, blocked_hosts, report_fault, listed = json.loads(zlib.decompress(packed))
+    cases = None if listed is None else {Case(*names): CaseOutcome(outcome) for *names, outcome in listed}
+    return Execution(exit_code=exit_code, blocked_hosts=blocked_hosts, report_fault=report_fault, cases=cases)

@@ -1,0 +1,1 @@
+"""The performance of an attempt to check what a run delivered."""

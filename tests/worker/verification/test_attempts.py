@@ -1,0 +1,73 @@
+"""What a run delivers is checked in fresh clones, and what follows from the verdict (contract 16.3, 16.5)."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.ids import new_id
+from app.models import CheckSet, Event, Run
+from app.schemas.verification.check_sets import DefinitionsIn
+from app.verification.definitions import CHECK_SET
+from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.verify_run import verify_run
+from tests.fixtures.worker import Repositories, Workshop
+
+_NAME = "acme/shop"
+_CHANGE = "```sh\necho changed > README.md\n```"
+
+
+async def define(workshop: Workshop, **definitions: Any) -> None:
+    async with unit_of_work(workshop.sessions) as session:
+        defined = DefinitionsIn.model_validate(definitions).defined
+        session.add(
+            CheckSet(
+                id=new_id(),
+                project_id=workshop.project.id,
+                repository=_NAME,
+                definition=CHECK_SET.dump_python(defined, mode="json"),
+                created_at=utcnow(),
+                updated_at=utcnow(),
+            )
+        )
+
+
+async def perform(workshop: Workshop, run: Run) -> None:
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+
+async def verify(workshop: Workshop) -> None:
+    await verify_run({**workshop.arq_context, "job_id": "verify_run:test"})
+
+
+def shown(run: Run) -> dict[str, Any]:
+    assert run.verification is not None
+    return run.verification
+
+
+async def events_of(workshop: Workshop, run: Run) -> list[tuple[str, dict[str, Any]]]:
+    async with unit_of_work(workshop.sessions) as session:
+        rows = await session.execute(
+            select(Event.type, Event.data).where(Event.run_id == run.id).order_by(Event.subject_seq)
+        )
+        return [(type_, data) for type_, data in rows]
+
+
+async def test_run_waits_for_its_checks_and_is_completed_as_verified(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n"})
+    await define(workshop, checks=[{"id": "tests", "run": ["grep", "changed", "README.md"]}])
+    run = await workshop.queued_run(_CHANGE, repository=_NAME)
+
+    await perform(workshop, run)
+    waiting = await workshop.read(run)
+    assert (waiting.status, waiting.stage, waiting.output) == (RunStatus.IN_PROGRESS, "verifying", None)
+    assert shown(waiting)["verdict"] is None
+
+    await verify(workshop)
+    ended = await workshop.read(run)
+    assert (ended.status, ended.stage) == (RunStatus.COMPLETED, None)
+    assert shown(ended)["verdict"] == "verified"
