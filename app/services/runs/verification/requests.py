@@ -63,7 +63,9 @@ async def waive(
         raise StateRefused("Nothing to waive")
     if not shown["waived"]:
         creators = await rows_of(session, select(*_USER).where(User.id == caller.user_id), Creator)
-        waiver = {"reason": body.reason, "user": user_basic(creators[0]), "at": utcnow()}
+        # Kept as JSON: runs show it without looking for the user.
+        user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
+        waiver = {"reason": body.reason, "user": user, "at": utcnow().isoformat()}
         shown = dict(await attempts.note_waiver(session, run_id, shown, waiver))
     return cast("VerificationOut", shown)
 
