@@ -41,6 +41,11 @@ def utcnow() -> datetime:
     return _now()
 
 
+def wire_time() -> str:
+    """Return the current time as answers of the API have it, for JSON that is stored as it is shown."""
+    return utcnow().isoformat().replace("+00:00", "Z")
+
+
 def adopt(reading: Reading | None) -> None:
     """Compute `utcnow` from this reading, unless it agrees with the one in use; None: by the machine's clock."""
     global _reading  # noqa: PLW0603 - one clock per process is the point

@@ -44,8 +44,8 @@ def test_settings_that_documents_name_exist() -> None:
     text = _text(".env.example", "compose.yaml", *(str(document) for document in _DOCUMENTS))
     named = set(re.findall(rf"\b{_PREFIX}[A-Z0-9_]+\b", text))
 
-    # The agent `runbook` sets this one for its blocks.
-    assert named - set(_settings()) == {"TASKBEACON_ANSWER"}
+    # The agent `runbook` sets the first for its blocks, and the second is set for checks.
+    assert named - set(_settings()) == {"TASKBEACON_ANSWER", "TASKBEACON_CHECK"}
 
 
 def test_guide_explains_every_scope() -> None:

@@ -521,7 +521,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
         "set_id": _ANY_ID,
     }
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
-    names["session_id"] = names["artifact_id"] = _ANY_ID
+    names["session_id"] = names["artifact_id"] = names["set_id"] = _ANY_ID
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

@@ -46,11 +46,11 @@ from app.enums.runs import (
     Environment,
     LimitType,
     PrAuthorshipMode,
-    QueueMethod,
     RunMode,
     RunReason,
     RunSource,
     RunStatus,
+    ServiceMethod,
 )
 from app.enums.tasks import (
     TEAM_WIDE_ORIGINS,
@@ -70,6 +70,7 @@ from app.enums.verification import (
     ChecksNetwork,
     CheckSource,
     CheckStatus,
+    CiState,
     OnUnverified,
     StepStatus,
     StopReason,

@@ -87,11 +87,12 @@ class CommandMethod(StrEnum):
     SET_CONFIG_OPTION = "set_config_option"
 
 
-class QueueMethod(StrEnum):
-    """A method that concerns the messages which wait for a running agent, and is no command to it (contract 13.6)."""
+class ServiceMethod(StrEnum):
+    """A method that the service answers itself, and that is no command to a running agent (contract 13.6, 18.3)."""
 
-    GET = "queue_get"
-    CLEAR = "queue_clear"
+    QUEUE_GET = "queue_get"
+    QUEUE_CLEAR = "queue_clear"
+    SKIP_VERIFICATION = "skip_verification"
 
 
 class CommandStatus(StrEnum):

@@ -102,6 +102,14 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class CiState(StrEnum):
+    """What the code host's own checks say of a commit."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    PENDING = "pending"
+
+
 class VerdictReason(StrEnum):
     """Why a run has its verdict."""
 

@@ -1,6 +1,6 @@
 """Tasks: pieces of work for agents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,16 +10,18 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    SmallInteger,
     String,
     UniqueConstraint,
+    case,
     func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, OriginProduct, RunStatus
-from app.models.base import Base, JsonDict, one_of
+from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, CiState, OriginProduct, RunStatus, Verdict
+from app.models.base import Base, JsonDict, literal_int, one_of
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -58,7 +60,7 @@ class Task(Base):
         ForeignKey("signal_reports.id", ondelete="SET NULL")
     )
     json_schema: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    # Checks of the work on this task, beside those of the project and the repository (contract 16.2).
+    # Checks of the work on this task, beside those of the project and the repository (contract 18.2).
     acceptance: Mapped[JsonDict | None]
     internal: Mapped[bool]
     archived: Mapped[bool]
@@ -73,6 +75,9 @@ class Task(Base):
         ForeignKey("runs.id", ondelete="SET NULL", use_alter=True)
     )
     latest_run_status: Mapped[str | None] = mapped_column(String(16))
+    # How much its verdict asks of people (`urgency`), and what the code host's checks say of its work.
+    verdict_urgency: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    latest_run_ci: Mapped[str | None] = mapped_column(String(16))
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -94,8 +99,29 @@ class Task(Base):
         UniqueConstraint("project_id", "task_number"),
         one_of("origin_product", OriginProduct),
         one_of("latest_run_status", RunStatus),
+        one_of("latest_run_ci", CiState),
         one_of("activity_kind", ActivityKind),
     )
+
+
+# From the least urgent; 0 stands for no verdict.
+VERDICT_URGENCY: Mapping[Verdict, int] = {
+    Verdict.VERIFIED: 1,
+    Verdict.CLAIMED: 2,
+    Verdict.INCONCLUSIVE: 3,
+    Verdict.REFUTED: 4,
+}
+
+
+def copies_of(verification: Any) -> dict[str, Any]:
+    """Return the values of a task's columns that mirror the verification of its latest run, an SQL expression."""
+    verdict = verification["verdict"].astext
+    urgency = case(
+        {name: literal_int(rank) for name, rank in VERDICT_URGENCY.items()},
+        value=verdict,
+        else_=literal_int(0),
+    )
+    return {"verdict_urgency": urgency, "latest_run_ci": verification[("ci", "state")].astext}
 
 
 # The two parts of `organization/repository`. Constants, not parameters: an expression index matches only itself.
@@ -152,6 +178,17 @@ _alive(
     Task.latest_run_status,
     where="NOT deleted AND latest_run_status IS NOT NULL",
 )
+Index(
+    "ix_tasks_verdict",
+    Task.project_id,
+    Task.audience,
+    Task.verdict_urgency.desc(),
+    Task.created_at.desc(),
+    Task.id.desc(),
+    postgresql_where=text("NOT deleted"),
+    postgresql_include=["archived", "internal"],
+)
+_alive("ix_tasks_ci", Task.project_id, Task.latest_run_ci, where="NOT deleted AND latest_run_id IS NOT NULL")
 _alive(
     "ix_tasks_repository", Task.project_id, Task.repository, where="NOT deleted AND repository IS NOT NULL"
 )

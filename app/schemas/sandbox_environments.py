@@ -133,6 +133,11 @@ class _Fields(Input):
             "they replace all existing variables."
         ),
     ] = {}
+    for_checks: Annotated[
+        list[Annotated[str, Text(max_length=_MAX_NAME)]],
+        Items(max_length=_MAX_VARIABLES),
+        doc("Names of the variables that set-up and checks get too; without effect for others."),
+    ] = []
     private: Annotated[
         bool,
         Boolean(),
@@ -192,6 +197,7 @@ class SandboxEnvironmentOut(TypedDict):
     ]
     has_environment_variables: Annotated[bool, doc("Whether the environment has any variable.")]
     environment_variable_keys: Annotated[list[str], doc("Names of the variables, sorted.", ["STAGING_TOKEN"])]
+    for_checks: Annotated[list[str], doc("Names of the variables that set-up and checks get too.")]
     private: Annotated[bool, doc("Whether only the creator can use the environment.", False)]
     internal: Annotated[bool, doc("Always false: the service creates no environments itself.", False)]
     effective_domains: Annotated[

@@ -14,6 +14,7 @@ from app.enums import (
     ReasoningEffort,
     RunStatus,
     SignalReportRelationship,
+    Verdict,
 )
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
@@ -34,6 +35,7 @@ from app.schemas.fields import (
 from app.schemas.runs.mcp_servers import McpServersHint
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
 from app.schemas.users import UserBasic
+from app.schemas.verification.check_sets import Acceptance, DefinitionsOut
 
 _MAX_SUMMARIES = 5000
 _MAX_IN_BATCH = 500
@@ -62,10 +64,20 @@ class Wanted(StrEnum):
 
 
 class Ordering(StrEnum):
-    """The columns by which the task list can be sorted, the latest first."""
+    """How the task list can be sorted: by a time, the latest first, or by the verdict, the most urgent first."""
 
     CREATED = "-created_at"
     ACTIVITY = "-last_activity_at"
+    VERDICT = "verdict"
+
+
+class CiStatus(StrEnum):
+    """What the code host's own checks say of a run's work; `none`: nothing."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    PENDING = "pending"
+    NONE = "none"
 
 
 class _Internal(Choice):
@@ -89,11 +101,7 @@ class _Origin(Choice):
         return origin
 
 
-class TaskIn(Input):
-    """The writable fields of a task. Every field is optional; an update changes only the given fields."""
-
-    examples: ClassVar = {"Archive": {"archived": True}}
-
+class _TaskFields(Input):
     title: Annotated[
         str,
         Text(max_length=255, blank=True),
@@ -157,33 +165,15 @@ class TaskIn(Input):
     ] = None
 
 
-class TaskCreateIn(TaskIn):
-    """A request for a new task, and for how its first run is to be. Every field is optional.
+class TaskIn(_TaskFields):
+    """The writable fields of a task. Every field is optional; an update changes only the given fields."""
 
-    The fields from `branch` on are never shown. The first run of the task takes them where its own request is silent.
-    """
+    examples: ClassVar = {"Archive": {"archived": True}}
 
-    examples: ClassVar = {
-        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
-        "A minimal task": {"description": "Fix the typo on the login page."},
-        "A task in a repository, with a structured result": {
-            "title": "Count the tests",
-            "description": "Count the test functions of this repository.",
-            "repository": "taskbeacon/taskbeacon",
-            "json_schema": {
-                "type": "object",
-                "properties": {"tests": {"type": "integer"}},
-                "required": ["tests"],
-            },
-        },
-        "Started at once, with Claude": {
-            "description": "Fix the typo on the login page.",
-            "runtime_adapter": "claude",
-            "model": "claude-sonnet-5",
-            "start_run": True,
-        },
-    }
+    acceptance: Acceptance = None
 
+
+class _FirstRun(_TaskFields):
     branch: Annotated[
         str | None, Text(max_length=LONGEST_BRANCH, null=True), doc("Branch that the first run starts from.")
     ] = None
@@ -230,6 +220,36 @@ class TaskCreateIn(TaskIn):
     ] = None
 
 
+# The last base is the first in the order of fields, in which they are checked.
+class TaskCreateIn(TaskIn, _FirstRun):
+    """A request for a new task, and for how its first run is to be. Every field is optional.
+
+    The fields from `branch` to `scheduled_at` are never shown. The first run of the task takes them where its own
+    request is silent.
+    """
+
+    examples: ClassVar = {
+        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
+        "A minimal task": {"description": "Fix the typo on the login page."},
+        "A task in a repository, with a structured result": {
+            "title": "Count the tests",
+            "description": "Count the test functions of this repository.",
+            "repository": "taskbeacon/taskbeacon",
+            "json_schema": {
+                "type": "object",
+                "properties": {"tests": {"type": "integer"}},
+                "required": ["tests"],
+            },
+        },
+        "Started at once, with Claude": {
+            "description": "Fix the typo on the login page.",
+            "runtime_adapter": "claude",
+            "model": "claude-sonnet-5",
+            "start_run": True,
+        },
+    }
+
+
 _WORD = Text(blank_is_absent=True, null=True)
 
 
@@ -250,7 +270,10 @@ class TaskListQuery(QueryInput):
     ordering: Annotated[
         Ordering,
         Choice(of=Ordering),
-        doc("By what the tasks are sorted, the latest first."),
+        doc(
+            "By what the tasks are sorted, the latest first. `verdict`: that of the latest run; refuted, inconclusive, "
+            "claimed, verified, none, each newest first."
+        ),
     ] = Ordering.CREATED
     organization: Annotated[
         str | None, _WORD, doc("Only tasks of repositories of this owner, in any case.")
@@ -269,6 +292,14 @@ class TaskListQuery(QueryInput):
     stage: Annotated[str | None, _WORD, doc("Only tasks with a run in this stage.")] = None
     status: Annotated[
         RunStatus | None, Choice(of=RunStatus), doc("Only tasks with a latest run of this status.")
+    ] = None
+    verdict: Annotated[
+        Verdict | None, Choice(of=Verdict), doc("Only tasks with this verdict about the latest run.")
+    ] = None
+    ci_status: Annotated[
+        CiStatus | None,
+        Choice(of=CiStatus),
+        doc("Only tasks of whose latest run the code host's own checks say this."),
     ] = None
 
 
@@ -312,6 +343,9 @@ class TaskOut(TypedDict):
     created_by: Annotated[UserBasic | None, doc("The creator; null if the account was deleted.")]
     ci_prompt: Annotated[
         str | None, doc("The instructions for the agent when the checks of its branch fail.")
+    ]
+    acceptance: Annotated[
+        DefinitionsOut | None, doc("Checks of the work on this task, with the defaults filled in.")
     ]
 
 

@@ -32,6 +32,7 @@ _PLAIN = (
     "allowed_domains",
     "include_default_domains",
     "repositories",
+    "for_checks",
     "private",
 )
 
@@ -43,6 +44,7 @@ class _Environment(NamedTuple):
     allowed_domains: list[str]
     include_default_domains: bool
     repositories: list[str]
+    for_checks: list[str]
     private: bool
     encrypted_variables: dict[str, str]
     created_at: datetime
@@ -182,6 +184,7 @@ def _out(row: _Environment) -> SandboxEnvironmentOut:
         "repositories": row.repositories,
         "has_environment_variables": bool(row.encrypted_variables),
         "environment_variable_keys": sorted(row.encrypted_variables),
+        "for_checks": row.for_checks,
         "private": row.private,
         "internal": False,
         "effective_domains": effective_domains(

@@ -84,6 +84,15 @@ class PlacedCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCheck:
+    """A check that a file of the repository suggests; it is executed only once a person has taken it."""
+
+    check: Check
+    path: str  # of the file that suggests it
+    key: str | None = None  # in that file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
     """What all places together define for a run."""
 
@@ -96,6 +105,8 @@ class Definitions:
     base: BaseUse
     # The fault of the checks file, of which nothing counts then.
     file_fault: str | None = None
+    # What the repository suggests, if no place has a check.
+    found: tuple[FoundCheck, ...] = ()
 
 
 # To and from JSON.

@@ -4,10 +4,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from app.verification.definitions import Check
+from app.verification.definitions import Check, FoundCheck
 
 MOST_FOUND: Final = 20
 _LONGEST_FOLDER: Final = 500
@@ -38,21 +38,13 @@ _NAMES: Final = frozenset({"package.json", "composer.json", *_PYTEST, *_PROGRAMS
 _PROJECTS: Final = (".sln", ".csproj")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundCheck:
-    check: Check
-    path: str  # of the file that suggests it
-    key: str | None = None  # in that file
-
-
 def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list[FoundCheck]:
     """Return what the files of a tree suggest, those of the root first; `read` returns a text, or None if it cannot."""
     files = set(paths)
-    telling = (path for path in files if _tells(path))
     found: list[FoundCheck] = []
     places: set[tuple[str, str]] = set()
     ids: Counter[str] = Counter()
-    for path in sorted(telling, key=lambda path: (path.count("/"), path)):
+    for path in telling(files):
         for one in _suggest(path, read, files):
             check = one.check
             if (check.id, check.cwd) in places:
@@ -65,6 +57,11 @@ def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list
             if len(found) == MOST_FOUND:
                 return found
     return found
+
+
+def telling(paths: Iterable[str]) -> list[str]:
+    """Return the paths of files that may suggest checks, those of the root first."""
+    return sorted(filter(_tells, paths), key=lambda path: (path.count("/"), path))
 
 
 def _tells(path: str) -> bool:

@@ -27,6 +27,14 @@ def upgrade() -> None:
     op.add_column("pushed_branches", sa.Column("base_sha", sa.String(length=64), nullable=True))
     op.add_column("tasks", sa.Column("acceptance", JSONB(none_as_null=True), nullable=True))
     op.add_column(
+        "tasks", sa.Column("verdict_urgency", sa.SmallInteger(), server_default=sa.text("0"), nullable=False)
+    )
+    op.add_column("tasks", sa.Column("latest_run_ci", sa.String(length=16), nullable=True))
+    op.execute(
+        "ALTER TABLE tasks ADD CONSTRAINT ck_tasks_latest_run_ci "
+        "CHECK (latest_run_ci IN ('success', 'failure', 'pending')) NOT VALID"
+    )
+    op.add_column(
         "sandbox_environments",
         sa.Column("for_checks", ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
     )
@@ -108,6 +116,8 @@ def downgrade() -> None:
     op.drop_table("verifications")
     op.drop_table("check_sets")
     op.drop_column("sandbox_environments", "for_checks")
+    op.drop_column("tasks", "latest_run_ci")
+    op.drop_column("tasks", "verdict_urgency")
     op.drop_column("tasks", "acceptance")
     op.drop_column("pushed_branches", "base_sha")
     op.drop_column("runs", "verification")

@@ -147,6 +147,8 @@ class TestVersion:
             {"origin_product": "slack"},
             {"created_by_id": None},
             {"latest_run_status": RunStatus.FAILED},
+            {"verdict_urgency": 4},
+            {"latest_run_ci": "success"},
             {"task_number": 77},
         ],
         ids=lambda change: next(iter(change)),

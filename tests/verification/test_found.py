@@ -6,7 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from app.schemas.verification.check_sets import CheckIn
-from app.verification.found import FoundCheck, find_checks
+from app.verification.definitions import FoundCheck
+from app.verification.found import find_checks
 
 
 def found(files: dict[str, str]) -> list[FoundCheck]:

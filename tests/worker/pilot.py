@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.clients.redis import RedisClient
 from app.db import unit_of_work
-from app.enums import CommandMethod, QueueMethod
+from app.enums import CommandMethod, ServiceMethod
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal
@@ -59,7 +59,7 @@ class Pilot:
         async with unit_of_work(self._workshop.sessions) as session:
             return await send_command(session, self.caller(), self.run.task_id, self.run.id, body, clients)
 
-    async def use_queue(self, method: QueueMethod) -> Any:
+    async def use_queue(self, method: ServiceMethod) -> Any:
         """Show or clear the messages that wait; return them."""
         return (await self.send(method))["result"]
 

@@ -1,4 +1,4 @@
-"""Keeps what set-up steps make, so that the next clone of the repository need not make it again (contract 16.3).
+"""Keeps what set-up steps make, so that the next clone of the repository need not make it again (contract 18.3).
 
     <root>/<key>/<n>    a copy of the n-th path of a step's `cache`
 

@@ -37,6 +37,7 @@ class Defined:
 
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
     preparation: Preparation | None = None  # None: no clone is prepared
+    finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
     base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
 
 

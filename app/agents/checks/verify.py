@@ -1,43 +1,61 @@
-"""Checks one commit, in fresh clones that no agent has touched; nothing else decides a verdict (contract 16.3)."""
+"""Checks one commit, in fresh clones that no agent has touched; nothing else decides a verdict (contract 18.3)."""
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from pydantic import TypeAdapter
 
 from app.agents.checks.caches import Caches, open_caches
 from app.agents.checks.clone import Clone, SetupFailed
-from app.agents.checks.context import CheckContext, Checked, CheckedCheck, CheckEffects, Performed
+from app.agents.checks.context import CheckContext, Checked, CheckedCheck, CheckEffects, Defined, Performed
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.session.transcript import notification_entry
 from app.agents.workspace.workspace import Workspace, open_workspace
 from app.enums import CheckCause, CheckSource
 from app.schemas.verification.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
-from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, PlacedCheck, unite
+from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
+from app.verification.found import find_checks, telling
 from app.verification.globs import matches
 from app.verification.judgement import Execution, needs_base, needs_repetition
 
 _DEFINED: Final = TypeAdapter(PlacedCheck)
 _REGULAR = ("100644", "100755")
+# Of the files that may suggest checks.
+_MOST_READ = 50
 
 
-async def read_definitions(
-    repository: Repository, base: str | None, places: Sequence[tuple[CheckSource, CheckSet]]
-) -> Definitions:
-    """Return what the places and the checks file of the base define. Raises RepositoryError."""
+async def read_definitions(repository: Repository, base: str | None, defined: Defined) -> Definitions:
+    """Return what the places and the checks file of the base define, and its files suggest. Raises RepositoryError."""
     files = {file.path: file for file in await repository.tree(base)} if base else {}
-    file = files.get(CHECKS_FILE)
+    definitions = await _unite(repository, files.get(CHECKS_FILE), defined.places)
+    if definitions.checks or not defined.finds:
+        return definitions
+    return replace(definitions, found=await _find(repository, files))
+
+
+async def _unite(
+    repository: Repository, file: TreeFile | None, places: Sequence[tuple[CheckSource, CheckSet]]
+) -> Definitions:
     if file is None:
         return unite(places)
     try:
         return unite(sorted([*places, (CheckSource.FILE, await _read_file(repository, file))], key=_order))
     except ChecksFileInvalid as error:
         return unite(places, file_fault=str(error))
+
+
+async def _find(repository: Repository, files: Mapping[str, TreeFile]) -> tuple[FoundCheck, ...]:
+    texts = {}
+    for path in telling(files)[:_MOST_READ]:
+        if files[path].mode in _REGULAR:
+            content = await repository.read(files[path].blob, FILE_BYTES)
+            texts[path] = content.decode(errors="replace")
+    return tuple(find_checks(files, texts.get))
 
 
 async def _read_file(repository: Repository, file: TreeFile) -> CheckSet:
@@ -74,7 +92,7 @@ class _Attempt:
     async def perform(self) -> Checked:
         context, repository = self._context, self._workspace.repository
         base = context.defined.base if await repository.has(context.defined.base or "") else None
-        definitions = context.definitions or await read_definitions(repository, base, context.defined.places)
+        definitions = context.definitions or await read_definitions(repository, base, context.defined)
         changed = await repository.changed_files(base, context.commit) if base else []
         paths = [path for _, path in changed]
         old = [path for letter, path in changed if letter != "A"]

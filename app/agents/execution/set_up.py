@@ -26,7 +26,7 @@ async def set_up(run: ActiveRun) -> Definitions:
     context, workspace = run.context, run.workspace
     defined = context.repository.defined
     base, preparation = defined.base or workspace.base.sha, defined.preparation
-    definitions = await read_definitions(workspace.repository, base, defined.places)
+    definitions = await read_definitions(workspace.repository, base, defined)
     if preparation is None or not definitions.setup or workspace.base.sha is None:
         return definitions
     clone = Clone(workspace, preparation, definitions.setup, run.masker, run.effects.emit)

@@ -23,14 +23,6 @@ class Run(Base):
         Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
         # For the stage filter of the task list.
         Index("ix_runs_stage", "project_id", "stage", "task_id", postgresql_where=text("stage IS NOT NULL")),
-        # For the verdict filter of the task list.
-        Index(
-            "ix_runs_verdict",
-            "project_id",
-            text("(verification ->> 'verdict'::text)"),
-            "task_id",
-            postgresql_where=text("verification IS NOT NULL"),
-        ),
         # For the sweep: requested and not claimed.
         Index(
             "ix_runs_dispatch",

@@ -46,6 +46,9 @@ async def send_command(
       middle of a turn it is cancelled, and all processes of the agent end within two seconds.
     - `permission_response`: answer the request in the run's `state.waiting_for`. Only the first answer is used.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
+    - `skip_verification`: end the checks of a run that waits for them, and complete the run. Its verdict is `claimed`.
+
+    While a run is being verified, `cancel` cancels the run, and other commands find no agent.
 
     A run that acts with a member's GitHub account or private sandbox environment accepts `cancel` and `close` from
     every member of the project, and the other commands from that member alone.

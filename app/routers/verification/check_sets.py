@@ -1,4 +1,4 @@
-"""Routes of check sets: how the work of a project's runs is set up and checked (contract 16.1)."""
+"""Routes of check sets: how the work of a project's runs is set up and checked (contract 18.1)."""
 
 from typing import Annotated
 

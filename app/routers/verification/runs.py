@@ -1,4 +1,4 @@
-"""Routes of the verification of a run (contract 16.6)."""
+"""Routes of the verification of a run (contract 18.6)."""
 
 from typing import Annotated
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, override
 
-from app.enums import CommandMethod, QueueMethod
+from app.enums import CommandMethod, ServiceMethod
 from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
 from app.schemas.fields import Field as InputField
@@ -19,7 +19,7 @@ _MAX_BLOCKS = 100
 _MAX_ARTIFACTS = 100
 _MAX_ANSWERS = 100
 _MAX_ANSWER = 10_000
-_QUEUE_METHODS = [method.value for method in QueueMethod]
+_SERVICE_METHODS = [method.value for method in ServiceMethod]
 _PREFIXES = ("_posthog/", "posthog/")
 # The content blocks of the protocol, each with its required texts.
 _BLOCKS: Mapping[str, tuple[str, ...]] = {
@@ -54,12 +54,12 @@ class _Method(Choice):
         for prefix in _PREFIXES if isinstance(value, str) else ():
             if value.startswith(prefix):
                 name = value.removeprefix(prefix)
-        return QueueMethod(name) if name in _QUEUE_METHODS else Choice.parse(self, name)
+        return ServiceMethod(name) if name in _SERVICE_METHODS else Choice.parse(self, name)
 
     @override
     def json_schema(self) -> JsonSchema:
         schema = Choice.json_schema(self)
-        return schema | {"enum": [*schema["enum"], *_QUEUE_METHODS]}
+        return schema | {"enum": [*schema["enum"], *_SERVICE_METHODS]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class _Setting(InputField):
 
 
 class _NoParams(Input):
-    """`cancel`, `close`, `queue_get` and `queue_clear` have no params."""
+    """`cancel`, `close` and the methods that the service answers itself have no params."""
 
 
 class _MessageParams(Input):
@@ -172,14 +172,13 @@ class _OptionParams(Input):
     value: Annotated[str | bool, _Setting()]
 
 
-_PARAMS: Mapping[CommandMethod | QueueMethod, type[Input]] = {
+_PARAMS: Mapping[CommandMethod | ServiceMethod, type[Input]] = {
     CommandMethod.USER_MESSAGE: _MessageParams,
     CommandMethod.CANCEL: _NoParams,
     CommandMethod.CLOSE: _NoParams,
     CommandMethod.PERMISSION_RESPONSE: _AnswerParams,
     CommandMethod.SET_CONFIG_OPTION: _OptionParams,
-    QueueMethod.GET: _NoParams,
-    QueueMethod.CLEAR: _NoParams,
+    **dict.fromkeys(ServiceMethod, _NoParams),
 }
 
 
@@ -209,7 +208,7 @@ class CommandIn(Input):
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), doc("Always `2.0`.")]
     method: Annotated[
-        CommandMethod | QueueMethod,
+        CommandMethod | ServiceMethod,
         _Method(of=CommandMethod),
         doc("The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
@@ -275,7 +274,8 @@ class CommandOut(TypedDict):
             dict[str, bool] | QueuedMessages,
             doc(
                 "`queued`: the command is stored, and is delivered as soon as the agent can accept it; "
-                "`resolved`: the answer was the first one and counts. `queue_get` and `queue_clear`: the messages."
+                "`resolved`: the answer was the first one and counts; `skipped`: the run is completed without its "
+                "checks. `queue_get` and `queue_clear`: the messages."
             ),
         ]
     ]

@@ -23,6 +23,7 @@ from app.schemas.fields import Field as InputField
 from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
 from app.schemas.runs.verification import VerificationOut
+from app.schemas.verification.check_sets import Acceptance
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
@@ -41,20 +42,7 @@ _Message = Annotated[
 _ArtifactIds = Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=MAX_ARTIFACTS)]
 
 
-class RunIn(Input):
-    """The options of a new run; an empty body selects all defaults. Null is refused except for `branch`."""
-
-    examples: ClassVar = {
-        "All defaults": {},
-        "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
-        "With Claude": {
-            "runtime_adapter": "claude",
-            "model": "claude-sonnet-5",
-            "reasoning_effort": "high",
-            "initial_permission_mode": "acceptEdits",
-        },
-    }
-
+class _RunOptions(Input):
     mode: Annotated[
         RunMode,
         Choice(of=RunMode),
@@ -121,6 +109,26 @@ class RunIn(Input):
     imported_mcp_servers: McpServersIn = []
 
 
+class RunIn(_RunOptions):
+    """The options of a new run; an empty body selects all defaults.
+
+    Null is refused except for `branch` and `acceptance`.
+    """
+
+    examples: ClassVar = {
+        "All defaults": {},
+        "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
+        "With Claude": {
+            "runtime_adapter": "claude",
+            "model": "claude-sonnet-5",
+            "reasoning_effort": "high",
+            "initial_permission_mode": "acceptEdits",
+        },
+    }
+
+    acceptance: Acceptance = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ignored(InputField):
     """A field of the base class that this body ignores, even with an invalid value."""
@@ -130,7 +138,16 @@ class _Ignored(InputField):
         return None
 
 
-class RunCreateIn(RunIn):
+class _LocalOptions(_RunOptions):
+    environment: Annotated[
+        Environment,
+        Choice(of=Environment),
+        doc("`local` (the default): the client performs it; `cloud`: a worker performs it after `start`."),
+    ] = Environment.LOCAL
+
+
+# The last base is the first in the order of fields, in which they are checked.
+class RunCreateIn(RunIn, _LocalOptions):
     """The options of a run that is created without being started: those of `RunIn` without `resume_from_run_id`."""
 
     examples: ClassVar = {
@@ -138,11 +155,6 @@ class RunCreateIn(RunIn):
         "Performed by a worker, later": {"environment": "cloud", "branch": "main"},
     }
 
-    environment: Annotated[
-        Environment,
-        Choice(of=Environment),
-        doc("`local` (the default): the client performs it; `cloud`: a worker performs it after `start`."),
-    ] = Environment.LOCAL
     resume_from_run_id: Annotated[
         None, _Ignored(null=True), doc("Ignored: only `run` resumes an earlier run.")
     ] = None

@@ -1,4 +1,4 @@
-"""The published form of verifications, and bodies about them (contract 16.6)."""
+"""The published form of verifications, and bodies about them (contract 18.6)."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -100,7 +100,7 @@ class FoundCheckOut(TypedDict):
     """A check that the repository suggests; it is not run until a check set names it."""
 
     check: CheckOut
-    origin: Annotated[dict[str, str], doc("`path` and `key` that it comes from.")]
+    origin: Annotated[dict[str, str | None], doc("`path`, and `key` in that file, that it comes from.")]
 
 
 class CiOut(TypedDict):

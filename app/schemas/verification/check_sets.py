@@ -181,6 +181,20 @@ class DefinitionsIn(Input):
         return CHECK_SET.validate_python(self.model_dump(exclude={"repository"}))
 
 
+Acceptance = Annotated[
+    Annotated[DefinitionsIn, BeforeValidator(require_object)] | None,
+    doc("Checks of the work beside those of the project, the repository and the checks file."),
+]
+
+
+def acceptance_of(given: DefinitionsIn | None) -> dict[str, Any] | None:
+    """Return an acceptance as it is stored, with the defaults filled in; None if it names nothing."""
+    if given is None or not given.model_fields_set:
+        return None
+    stored: dict[str, Any] = CHECK_SET.dump_python(given.defined, mode="json")
+    return stored
+
+
 class _OfRepository(Input):
     repository: Annotated[
         str | None,

@@ -65,7 +65,7 @@ class ClaimedRun(NamedTuple):
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
-        """What the project, the repository, the task and the run define (contract 16.2), without the checks file."""
+        """What the project, the repository, the task and the run define (contract 18.2), without the checks file."""
         defined: dict[CheckSource, Any] = {
             CheckSource.PROJECT if repository is None else CheckSource.REPOSITORY: definition
             for repository, definition in self.check_sets

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, QueueMethod, RpcErrorCode
+from app.enums import CommandMethod, CommandStatus, RpcErrorCode, ServiceMethod
 from app.errors import StateRefused
 from app.forms import AnswerInvalid
 from app.ids import new_id
@@ -28,7 +28,9 @@ from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import follow
 from app.services.run_log.events import announce_entries
 from app.services.runs.authority import lock_to_steer
+from app.services.runs.changes import cancel_checks
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
+from app.services.runs.verification.requests import skip as skip_verification
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -58,15 +60,22 @@ async def send_command(
     JSON-RPC error. A `cancel` changes nothing while an earlier `cancel` is still undelivered, and a `close` changes
     nothing while an earlier `close` is, unless that one is repeated for a new worker. If Redis is down, the worker
     finds the command at its next poll. A `queue_get` or `queue_clear` is answered with the messages that the agent has
-    not been given yet; the latter drops them. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that
+    not been given yet; the latter drops them. A run whose work is being checked has no agent: `skip_verification` ends
+    the checks, and `cancel` cancels the run. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that
     the command names.
     """
+    named = (session, caller, task_id, run_id)
+    if body.method is ServiceMethod.SKIP_VERIFICATION:
+        await skip_verification(*named, clients)
+        return _response(body, result={"skipped": True})
+    if body.method is CommandMethod.CANCEL and await cancel_checks(*named, clients):
+        return _response(body, result={"queued": True})
     run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in _STOPS)
-    if body.method is QueueMethod.GET:
+    if body.method is ServiceMethod.QUEUE_GET:
         return _response(body, result=_queued_messages(await read_queue(session, run_id)))
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     result: dict[str, bool] | QueuedMessages = {"resolved" if is_answer else "queued": True}
-    if body.method is QueueMethod.CLEAR:
+    if body.method is ServiceMethod.QUEUE_CLEAR:
         cleared, receipts = await clear_queue(session, run_id)
         announce_entries(session, clients.events, receipts)
         result = _queued_messages(cleared)

@@ -57,6 +57,7 @@ from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.runs import is_scheduled
+from app.models.tasks import copies_of
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
@@ -288,7 +289,7 @@ async def await_checks(
     owner: str,
     events: RunEvents,
 ) -> bool:
-    """Give up the claim of the job `owner` on a run that stays in progress while its work is checked (contract 16.3).
+    """Give up the claim of the job `owner` on a run that stays in progress while its work is checked (contract 18.3).
 
     Return False if the job does not hold the run.
     """
@@ -304,7 +305,18 @@ async def await_checks(
     for run in runs:
         announce_state(session, events, run)
         await record_artifacts(session, run_id, artifacts)
+        await mirror_verification(session, run_id)
     return bool(runs)
+
+
+async def mirror_verification(session: AsyncSession, run_id: UUID) -> None:
+    """Copy to a task what lists need of the verification of this run, if it is the latest, and if that has changed."""
+    values = copies_of(Run.verification)
+    is_new = or_(*(getattr(Task, name).is_distinct_from(value) for name, value in values.items()))
+    copied = update(Task).where(
+        Run.id == run_id, Task.id == Run.task_id, Task.latest_run_id == Run.id, is_new
+    )
+    await session.execute(copied.values(values))
 
 
 async def queue_repair(

@@ -8,7 +8,8 @@ from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 from app.schemas.tasks import ModelOut, TaskCreateIn
-from app.services.run_facts import AUTHORSHIP, SANDBOX_ENVIRONMENT
+from app.schemas.verification.check_sets import acceptance_of
+from app.services.run_facts import ACCEPTANCE, AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
@@ -87,12 +88,14 @@ def list_models(catalog: Catalog) -> list[ModelOut]:
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state that a run inherits from the state `previous` of the run that it resumes."""
-    inherited = {
+    inherited: dict[str, Any] = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
     # Clients write the state too, so it may hold values that no request allows.
     if len(inherited.get("pr_base_branch", "")) > LONGEST_BRANCH:
         del inherited["pr_base_branch"]
+    if isinstance(acceptance := previous.get(ACCEPTANCE), dict):
+        inherited[ACCEPTANCE] = acceptance
     budget = token_budget(previous)
     return inherited if budget is None else inherited | {"token_budget": budget}
 
@@ -120,6 +123,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
         "model": body.model,
         "reasoning_effort": body.reasoning_effort,
         "token_budget": body.token_budget,
+        ACCEPTANCE: acceptance_of(body.acceptance),
     }
     if body.run_source is RunSource.SIGNAL_REPORT:
         values[AUTHORSHIP] = PrAuthorshipMode.BOT

@@ -30,7 +30,9 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, ActivityKind, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task
+from app.models.base import literal_int
 from app.models.runs.runs import is_waiting
+from app.models.tasks import copies_of
 from app.services.events.ledger import (
     NO_EVENT,
     Recorded,
@@ -71,6 +73,8 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
 _RECOVERIES = frozenset({RunReason.WORKER_LOST, RunReason.WORKER_STOPPED})
 # For the event alone.
 _VERDICT = "verdict"
+# For the task alone.
+_MIRRORED = tuple(copies_of(Run.verification))
 _WITH_VERDICT = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
@@ -163,6 +167,8 @@ def open_statement(status: RunStatus, given: Sequence[str]) -> Select[Any]:
     shown: dict[str, Any] = {
         "latest_run_id": opened.c.id,
         "latest_run_status": opened.c.status,
+        "verdict_urgency": literal_int(0),
+        "latest_run_ci": null(),
         "encrypted_hints": null(),
     }
     if event is not None:
@@ -201,6 +207,7 @@ def move_statement(
             Run.started_at,
             Run.event_count,
             Run.verification["verdict"].astext.label(_VERDICT),
+            *(value.label(name) for name, value in copies_of(Run.verification).items()),
         )
         .cte("moved")
     )
@@ -213,15 +220,18 @@ def move_statement(
         .order_by(moved.c.task_id, moved.c.created_at.desc(), moved.c.id.desc())
         .subquery("newest")
     )
-    status = case((Task.latest_run_id == newest.c.id, newest.c.status), else_=Task.latest_run_status)
-    shown = {"latest_run_status": status, **moved_to(newest.c.recorded_at)}
+    is_latest = Task.latest_run_id == newest.c.id
+    copies = {"latest_run_status": newest.c.status} | {name: newest.c[name] for name in _MIRRORED}
+    shown = {
+        name: case((is_latest, copy), else_=getattr(Task, name)) for name, copy in copies.items()
+    } | moved_to(newest.c.recorded_at)
     if to in TERMINAL_STATUSES:
         person = literal(by, BigInteger)
         shown |= noted(ActivityKind.COMPLETED, newest.c.updated_at, by=person, subject=newest.c.id)
     mirrored = (
         update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
     )
-    columns = [column for column in moved.c if column.name != _VERDICT]
+    columns = [column for column in moved.c if column.name not in {_VERDICT, *_MIRRORED}]
     if event is None:
         return select(*columns, *NO_EVENT).add_cte(mirrored)
     recorded = record_status(moved, event, condition, reason=reason)

@@ -28,12 +28,13 @@ from sqlalchemy import (
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.base import literal_int
-from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
-from app.schemas.tasks import TaskListQuery, Wanted
+from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER, VERDICT_URGENCY
+from app.schemas.tasks import CiStatus, Ordering, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.entity_tags import Versions
+from app.services.views.runs import NEWEST_FIRST, Order, greatest_first
 from app.services.views.tasks import (
     TaskRow,
     select_tasks,
@@ -47,6 +48,11 @@ from app.statements import Prepared
 _SHAPES_KEPT = 512
 
 
+_ORDERS: Mapping[Ordering, Order] = {
+    Ordering.CREATED: NEWEST_FIRST,
+    Ordering.ACTIVITY: ("last_activity_at",),
+    Ordering.VERDICT: ("verdict_urgency", "created_at"),
+}
 # The values are those of `access.visibility`.
 _SEEN = (
     TaskCount.project_id == bindparam("visible_project_id"),
@@ -91,8 +97,7 @@ class SeenTask(NamedTuple):
 class TaskFilter:
     shape: tuple[str, ...]
     values: Mapping[str, Any]
-    # The column by which the list is sorted, latest first.
-    order: str = "created_at"
+    order: Order = NEWEST_FIRST
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
@@ -111,11 +116,16 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         "origin_product": query.origin_product,
         "organization": query.organization and query.organization.lower(),
         "status": query.status,
+        "verdict": query.verdict and VERDICT_URGENCY[query.verdict],
         "stage": query.stage,
     }
     if query.repository is not None:
         # Stored in lower case, with exactly one slash.
         filters["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
+    if query.ci_status is CiStatus.NONE:
+        shape.append("no ci")
+    else:
+        filters["ci_status"] = query.ci_status
     for name, value in filters.items():
         if isinstance(value, int) and abs(value) > MAX_BIGINT:
             # The number is larger than any user id.
@@ -131,7 +141,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         else:
             shape.append("number")
             values["number"] = number
-    return TaskFilter(tuple(shape), values, query.ordering.removeprefix("-"))
+    return TaskFilter(tuple(shape), values, _ORDERS[query.ordering])
 
 
 _WORDS = or_(
@@ -165,6 +175,9 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "repository": and_(Task.repository.is_not(None), Task.repository == bindparam("repository")),
     "repository_name": and_(Task.repository.is_not(None), bindparam("repository_name") == REPOSITORY_NAME),
     "status": Task.latest_run_status == bindparam("status"),
+    "verdict": Task.verdict_urgency == bindparam("verdict"),
+    "ci_status": and_(Task.latest_run_id.is_not(None), Task.latest_run_ci == bindparam("ci_status")),
+    "no ci": and_(Task.latest_run_id.is_not(None), Task.latest_run_ci.is_(None)),
     "stage": Task.id.in_(
         select(Run.task_id).where(
             Run.project_id == bindparam("visible_project_id"), Run.stage == bindparam("stage")
@@ -177,14 +190,14 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def first_page_statement(shape: tuple[str, ...], limit: int, order: str) -> Prepared[ListedTask]:
-    """Return the SELECT of the first `limit` tasks that match a filter, latest `order` first."""
+def first_page_statement(shape: tuple[str, ...], limit: int, order: Order) -> Prepared[ListedTask]:
+    """Return the SELECT of the first `limit` tasks that match a filter, in this order."""
     page = _show(select_newest(shape, limit, order), order)
     return Prepared(page.add_columns(_count(shape).label("total")), ListedTask)
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def first_page_versions(shape: tuple[str, ...], limit: int, order: str) -> Versions:
+def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Versions:
     """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
     found = select_newest(shape, limit, order).subquery()
     versions = select_versions(select_tasks().join(found, found.c.id == Task.id), order)
@@ -192,8 +205,8 @@ def first_page_versions(shape: tuple[str, ...], limit: int, order: str) -> Versi
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def known_page_statement(shape: tuple[str, ...], order: str) -> Prepared[SeenTask]:
-    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, latest `order` first."""
+def known_page_statement(shape: tuple[str, ...], order: Order) -> Prepared[SeenTask]:
+    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, in this order."""
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
@@ -203,7 +216,7 @@ def known_page_statement(shape: tuple[str, ...], order: str) -> Prepared[SeenTas
 
 
 @lru_cache
-def known_versions(order: str) -> Versions:
+def known_versions(order: Order) -> Versions:
     """Return the SELECT of the version of the caller's view and the versions of what `known_page_statement` selects."""
     versions = select_versions(select_tasks().where(VISIBLE_TASKS), order)
     return Prepared(select(version(), versions.scalar_subquery()))
@@ -211,9 +224,9 @@ def known_versions(order: str) -> Versions:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(
-    shape: tuple[str, ...], limit: int, order: str, *, counting: bool
+    shape: tuple[str, ...], limit: int, order: Order, *, counting: bool
 ) -> Prepared[SeenTask]:
-    """Return the SELECT of one page of the tasks that match a filter, latest `order` first."""
+    """Return the SELECT of one page of the tasks that match a filter, in this order."""
     conditions = (_CONDITIONS[name] for name in shape)
     count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
     looked_at = select(version().label("version"), (count if counting else null()).label("total"))
@@ -227,14 +240,11 @@ def is_dense(shape: tuple[str, ...]) -> bool:
 
 
 def _join_snapshot(
-    looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]], order: str
+    looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]], order: Order
 ) -> Prepared[SeenTask]:
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
-        select(seen, page)
-        .select_from(seen)
-        .outerjoin(page, true())
-        .order_by(page.c[order].desc(), page.c.id.desc()),
+        select(seen, page).select_from(seen).outerjoin(page, true()).order_by(*greatest_first(page.c, order)),
         SeenTask,
     )
 
@@ -247,37 +257,33 @@ def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
     return tasks_counted(*(_FLAGS[name] for name in shape))
 
 
-def _show(page: Select[Any], order: str) -> Select[Any]:
+def _show(page: Select[Any], order: Order) -> Select[Any]:
     found = page.subquery()
     return tasks_within_page(select_versioned_tasks().join(found, found.c.id == Task.id), order)
 
 
 def select_newest(
-    shape: tuple[str, ...], limit: int, order: str = "created_at", *, first: bool = True
+    shape: tuple[str, ...], limit: int, order: Order = NEWEST_FIRST, *, first: bool = True
 ) -> Select[Any]:
-    """Return the SELECT of id and time of the first `limit` tasks that match a filter, latest `order` first.
+    """Return the SELECT of id and place of the first `limit` tasks that match a filter, in this order.
 
     Unless `first`, these are the ones after the parameter `offset`; the parameter `end` is the sum of both.
     """
     # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
-    time = getattr(Task, order)
+    by = [getattr(Task, name) for name in order]
     branches = [
-        select(Task.id, time)
+        select(Task.id, *by)
         .where(
             Task.project_id == bindparam("visible_project_id"),
             Task.audience == audience,
             ~Task.deleted,
             *(_CONDITIONS[name] for name in shape),
         )
-        .order_by(time.desc(), Task.id.desc())
+        .order_by(*greatest_first(Task, order))
         .limit(end)
         for audience in audiences_of(bindparam("visible_user_id"))
     ]
     merged = union_all(*branches).subquery()
-    page = (
-        select(merged.c.id, merged.c[order])
-        .order_by(merged.c[order].desc(), merged.c.id.desc())
-        .limit(literal_int(limit))
-    )
+    page = select(merged).order_by(*greatest_first(merged.c, order)).limit(literal_int(limit))
     return page if first else page.offset(bindparam("offset", type_=BigInteger))

@@ -35,6 +35,7 @@ from app.ids import MAX_BIGINT, new_id
 from app.models import Integration, SignalReport, SignalReportTask, Task, TaskCounter, UserIntegration
 from app.models.base import literal_int
 from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
+from app.schemas.verification.check_sets import acceptance_of
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
@@ -55,6 +56,7 @@ _COLUMN_OF_FIELD = {
     "json_schema": "json_schema",
     "internal": "internal",
     "ci_prompt": "ci_prompt",
+    "acceptance": "acceptance",
 }
 _WRITTEN_AT_CREATION = (
     "id",
@@ -204,6 +206,7 @@ async def create_task(
         session,
         {
             **{column: getattr(body, field) for field, column in _COLUMN_OF_FIELD.items()},
+            "acceptance": acceptance_of(body.acceptance),
             "id": new_id(),
             "project_id": caller.project.id,
             "created_by_id": caller.user_id,
@@ -306,6 +309,8 @@ async def update_task(
     for field, column in _COLUMN_OF_FIELD.items():
         if body.given(field):
             values[column] = getattr(body, field)
+    if body.given("acceptance"):
+        values["acceptance"] = acceptance_of(body.acceptance)
     if body.given("title") and not body.given("title_manually_set"):
         values["title_manually_set"] = True
     if body.given("archived"):

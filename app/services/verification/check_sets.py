@@ -1,4 +1,4 @@
-"""Store, show and delete check sets, which every member of a project sees and edits (contract 16.1)."""
+"""Store, show and delete check sets, which every member of a project sees and edits (contract 18.1)."""
 
 from collections.abc import Sequence
 from datetime import datetime

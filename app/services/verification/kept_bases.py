@@ -1,4 +1,4 @@
-"""Keeps what checks showed of bases, so that other attempts and runs need not execute them there (contract 16.3)."""
+"""Keeps what checks showed of bases, so that other attempts and runs need not execute them there (contract 18.3)."""
 
 import asyncio
 import json

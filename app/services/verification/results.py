@@ -1,13 +1,14 @@
-"""Shows what was seen in an attempt as the API does (contract 16.6)."""
+"""Shows what was seen in an attempt as the API does (contract 18.6)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from app.agents.checks.context import Checked, CheckedCheck, PerformedStep
-from app.clock import utcnow
+from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
-from app.verification.definitions import Definitions
+from app.verification.definitions import Check, Definitions, FoundCheck
 from app.verification.judgement import (
     Case,
     CheckResult,
@@ -19,6 +20,7 @@ from app.verification.judgement import (
     judge_check,
 )
 
+_CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
 _OPEN_STATUSES = ("waiting", "running")
@@ -46,11 +48,25 @@ OPEN: Mapping[str, Any] = {
 }
 
 
-def shown_unchecked(*, has_repository: bool, has_work: bool) -> dict[str, Any]:
+def shown_unchecked(
+    *, has_repository: bool, has_work: bool, found: Iterable[FoundCheck] = ()
+) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
     facts = Facts(has_repository=has_repository, has_changes=has_work)
     judgement = judge((), facts)
-    return {**OPEN, "verdict": judgement.verdict, "reasons": [_reason(each) for each in judgement.reasons]}
+    return {
+        **OPEN,
+        "verdict": judgement.verdict,
+        "reasons": [_reason(each) for each in judgement.reasons],
+        "found": [_found(each) for each in found],
+    }
+
+
+def _found(found: FoundCheck) -> dict[str, Any]:
+    return {
+        "check": _CHECK.dump_python(found.check, mode="json"),
+        "origin": {"path": found.path, "key": found.key},
+    }
 
 
 def shown_at_first(definitions: Definitions) -> dict[str, Any]:
@@ -75,7 +91,7 @@ def shown_lost(before: Mapping[str, Any]) -> dict[str, Any]:
             for check in checks
             if check["cause"] is CheckCause.WORKER and check["gate"] != CheckGate.INFORMATIONAL
         ],
-        "finished_at": utcnow().isoformat(),
+        "finished_at": wire_time(),
         "checks": checks,
     }
 
@@ -111,15 +127,13 @@ def shown_result(
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
     logs: Mapping[tuple[str, int], str],
-    *,
-    finished_at: datetime,
 ) -> dict[str, Any]:
     """Return a finished attempt as it is shown; `logs` are ids of files, by check and number of the execution."""
     return {
         **before,
         "verdict": judgement.verdict,
         "reasons": [_reason(each) for each in judgement.reasons],
-        "finished_at": finished_at.isoformat(),
+        "finished_at": wire_time(),
         "setup": [_step(step) for step in checked.setup],
         "checks": [
             show_check(
@@ -127,6 +141,7 @@ def shown_result(
             )
             for each, found in zip(checked.checks, judged, strict=True)
         ],
+        "found": [_found(each) for each in checked.definitions.found],
         "changed_tests": checked.changed_tests[:_MOST_NAMED],
         "protected_changed": checked.protected_changed[:_MOST_NAMED],
     }

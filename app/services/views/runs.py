@@ -58,17 +58,28 @@ def json_bytes(column: Any) -> ColumnElement[int]:
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
+# Columns by which rows are sorted, the greatest first; of equal rows the one with the greatest id.
+Order = tuple[str, ...]
+NEWEST_FIRST: Order = ("created_at",)
+
+
+def greatest_first(of: Any, order: Order) -> list[ColumnElement[Any]]:
+    """Return the terms of an ORDER BY of a table or its columns."""
+    return [getattr(of, name).desc() for name in (*order, "id")]
+
+
 def within_page(
-    rows: Select[Any], of: Any, size: ColumnElement[int], order: str = "created_at"
+    rows: Select[Any], of: Any, size: ColumnElement[int], order: Order = NEWEST_FIRST
 ) -> Select[Any]:
-    """Return a SELECT of the first of `rows`, latest `order` first, until their total size reaches `PAGE_BYTES`."""
-    by = (getattr(of, order).desc(), of.id.desc())
-    before = func.coalesce(func.sum(size).over(order_by=by, rows=(None, -1)), 0).label("bytes_before")
+    """Return a SELECT of the first of `rows`, in this order, until their total size reaches `PAGE_BYTES`."""
+    before = func.coalesce(func.sum(size).over(order_by=greatest_first(of, order), rows=(None, -1)), 0).label(
+        "bytes_before"
+    )
     measured = rows.add_columns(before).subquery()
     return (
         select(*(column for column in measured.c if column.name != before.name))
         .where(measured.c.bytes_before < literal_int(PAGE_BYTES))
-        .order_by(measured.c[order].desc(), measured.c.id.desc())
+        .order_by(*greatest_first(measured.c, order))
     )
 
 
@@ -117,15 +128,16 @@ def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
 
 
 def select_digest(
-    version: ColumnElement[str], of: Any, run: Any, order: str = "created_at"
+    version: ColumnElement[str], of: Any, run: Any, order: Order = NEWEST_FIRST
 ) -> ColumnElement[str]:
-    """Return the SQL expression for the `digest_of` of rows `of`, latest `order` first, each `placed` by its run."""
+    """Return the SQL expression for the `digest_of` of rows `of` in this order, each `placed` by its run."""
     line_break, place, nothing, encoding, digits = (
         literal_column(text, Text) for text in ("E'\\n'", "'/'", "''", "'UTF8'", "'hex'")
     )
-    newest_first = (getattr(of, order).desc(), of.id.desc())
     each = func.concat(version, place, position(run))
-    joined = func.coalesce(func.string_agg(each, aggregate_order_by(line_break, *newest_first)), nothing)
+    joined = func.coalesce(
+        func.string_agg(each, aggregate_order_by(line_break, *greatest_first(of, order))), nothing
+    )
     return func.encode(func.sha256(func.convert_to(joined, encoding)), digits, type_=Text)
 
 

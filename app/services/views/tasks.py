@@ -11,10 +11,12 @@ from app.clients.object_store import ObjectStore
 from app.enums import OriginProduct
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
+from app.schemas.verification.check_sets import DefinitionsOut
 from app.services.access.principal import ProjectRef
 from app.services.task_links import slug, slug_prefix
 from app.services.views.entity_tags import row_version
 from app.services.views.runs import (
+    Order,
     RunRow,
     json_bytes,
     run_bytes,
@@ -51,11 +53,19 @@ class TaskRow(NamedTuple):
     updated_at: datetime
     last_activity_at: datetime
     ci_prompt: str | None
+    acceptance: DefinitionsOut | None
+    # Not shown; lists are sorted by it.
+    verdict_urgency: int
     creator: Creator | None
     run: RunRow | None
 
 
-_TASK_BYTES = text_bytes(Task.description) + text_bytes(Task.ci_prompt) + json_bytes(Task.json_schema)
+_TASK_BYTES = (
+    text_bytes(Task.description)
+    + text_bytes(Task.ci_prompt)
+    + json_bytes(Task.json_schema)
+    + json_bytes(Task.acceptance)
+)
 
 
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
@@ -86,16 +96,13 @@ def select_versioned_tasks() -> Select[Any]:
     return select_tasks().add_columns(TASK_VERSION.label("row_version"))
 
 
-def select_versions(tasks: Select[Any], order: str, *before: ColumnElement[Any]) -> Select[Any]:
-    """Return the SELECT of the columns `before` and of the versions of a `select_tasks`, latest `order` first."""
+def select_versions(tasks: Select[Any], order: Order, *before: ColumnElement[Any]) -> Select[Any]:
+    """Return the SELECT of the columns `before` and of the versions of a `select_tasks`, in this order."""
     return tasks.with_only_columns(*before, select_digest(TASK_VERSION, Task, _LatestRun, order))
 
 
-def tasks_within_page(rows: Select[Any], order: str) -> Select[Any]:
-    """Return a SELECT of the first tasks in `rows` until their total size reaches `PAGE_BYTES`.
-
-    Those with the latest time in the column `order` come first.
-    """
+def tasks_within_page(rows: Select[Any], order: Order) -> Select[Any]:
+    """Return a SELECT of the first tasks in `rows`, in this order, until their total size reaches `PAGE_BYTES`."""
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun), order)
 
 
@@ -123,4 +130,5 @@ async def task_out(row: TaskRow, project: ProjectRef, links: ObjectStore | None)
         "last_activity_at": row.last_activity_at,
         "created_by": row.creator and user_basic(row.creator),
         "ci_prompt": row.ci_prompt,
+        "acceptance": row.acceptance,
     }

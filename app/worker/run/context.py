@@ -31,7 +31,7 @@ from app.agents.session.transcript import Emit
 from app.clients.github import GitHubClient
 from app.clients.object_store import ObjectStoreUnavailable
 from app.config import Settings
-from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
+from app.enums import AgentNetwork, ChecksFound, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
@@ -181,7 +181,8 @@ def defined_for(
         caches=settings.caches_path / name if settings.check_cache_max_mb else None,
         caches_bytes=settings.check_cache_max_mb * 2**20,
     )
-    return Defined(places=run.places, preparation=preparation, base=base)
+    finds = settings.checks_found is ChecksFound.SUGGEST
+    return Defined(places=run.places, preparation=preparation, finds=finds, base=base)
 
 
 async def read_context(

@@ -141,7 +141,11 @@ def _decide(report: RunReport) -> RunEnd:
             status=RunStatus.COMPLETED,
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
-            verification=shown_unchecked(has_repository=report.has_repository, has_work=report.has_work),
+            verification=shown_unchecked(
+                has_repository=report.has_repository,
+                has_work=report.has_work,
+                found=work.definitions.found if work.definitions else (),
+            ),
         )
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)

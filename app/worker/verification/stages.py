@@ -18,7 +18,7 @@ from app.agents.execution.active_run import until_stopped
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.clients.object_store import ObjectStoreUnavailable
-from app.clock import utcnow
+from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
@@ -67,7 +67,7 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
 
 async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -> Conclusion:
     sessions = worker.process.sessions
-    shown = {**claimed.shown, "started_at": utcnow().isoformat()}
+    shown = {**claimed.shown, "started_at": wire_time()}
     checked: Checked | None = None
     cause: CheckCause | None = None
 
@@ -180,7 +180,7 @@ async def _judge(
         judgement = judge(judged, facts)
     ref = RunRef(claimed.project_id, claimed.task_id, claimed.run_id)
     artifacts, logs = await _store_logs(worker, ref, claimed.attempt, checked)
-    result = shown_result(shown, checked, judged, judgement, logs, finished_at=utcnow())
+    result = shown_result(shown, checked, judged, judgement, logs)
     conclusion = Conclusion(shown=result, artifacts=artifacts)
     if claimed.delivery is None:
         return conclusion

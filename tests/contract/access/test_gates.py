@@ -48,6 +48,7 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
             "task",
             "run",
             "environment",
+            "set",
             "endpoint",
             "delivery",
             "question",

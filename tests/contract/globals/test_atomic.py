@@ -29,7 +29,6 @@ from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
-from app.services.verification.results import OPEN
 from tests.support.callers import bearer
 from tests.support.database.faults import failing_answers, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence
@@ -43,6 +42,7 @@ from tests.support.factories import (
 from tests.support.questions import make_question
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
 from tests.support.stand_ins.push import PushService
+from tests.support.verification import make_check_set, make_verified_run
 from tests.support.web.uploads import finalize_item, prepare, upload
 from tests.support.webhooks import make_delivery, make_endpoint
 
@@ -51,8 +51,8 @@ JSON = dict[str, Any]
 _TASKS = "/api/projects/{project_id}/tasks"
 _TASK = _TASKS + "/{task_id}"
 _RUN = _TASK + "/runs/{run_id}"
-_CHECK_SETS = "/api/projects/{project_id}/check_sets"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
+_SETS = "/api/projects/{project_id}/check_sets"
 _ENDPOINTS = "/api/projects/{project_id}/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
 _QUESTION = "/api/projects/{project_id}/questions/{question_id}"
@@ -264,32 +264,21 @@ async def change_environment(scene: Scene, path: str) -> Sent:
     return Sent("", scene.path(path, environment_id=made.id), {"name": "changed"})
 
 
-@writing("POST", _CHECK_SETS)
-async def create_check_set(scene: Scene, path: str) -> Sent:
-    return Sent("POST", scene.path(path), {"checks": [{"id": "tests", "run": ["pytest"]}]})
+plainly("POST", _SETS, {"max_repairs": 1})
 
 
-@writing("PATCH", _CHECK_SETS + "/{set_id}")
-@writing("DELETE", _CHECK_SETS + "/{set_id}")
+@writing("PATCH", _SETS + "/{set_id}")
+@writing("DELETE", _SETS + "/{set_id}")
 async def change_check_set(scene: Scene, path: str) -> Sent:
-    made = await scene.client.post(scene.path(_CHECK_SETS), json={})
-    return Sent("", scene.path(path, set_id=made.json()["id"]), {"max_repairs": 1})
+    made = await make_check_set(scene.session, project=scene.project)
+    return Sent("", scene.path(path, set_id=made.id), {"max_repairs": 1})
 
 
 @writing("POST", _RUN + "/verify")
 @writing("POST", _RUN + "/verification/waive")
-async def ask_about_verification(scene: Scene, path: str) -> Sent:
-    refuted = {**OPEN, "verdict": "refuted", "attempt": 1}
-    run = await make_run(scene.session, task=scene.task, status=RunStatus.COMPLETED, verification=refuted)
-    pushed = PushRecord(
-        repository="acme/app",
-        integration_id=None,
-        branch="taskbeacon/a",
-        base_branch="main",
-        head_sha="a" * 40,
-    )
-    await record_push(scene.session, task_id=scene.task.id, run_id=run.id, pushed=pushed)
-    return Sent("POST", scene.path(path, run), {"reason": "the test is wrong"})
+async def judge_again(scene: Scene, path: str) -> Sent:
+    run = await make_verified_run(scene.session, task=scene.task, verdict="refuted")
+    return Sent("POST", scene.path(path, run), {"reason": "The check is wrong."})
 
 
 @writing("POST", _ENDPOINTS)

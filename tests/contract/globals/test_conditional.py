@@ -177,6 +177,8 @@ SHOWN = [
 ]
 # They refer to rows of other tables.
 REFERENCES = {"github_integration_id", "github_user_integration_id", "signal_report_id"}
+# What lists are sorted by alone.
+SORTED_BY = {"verdict_urgency"}
 
 
 @pytest.mark.parametrize("leased", [False, True])
@@ -187,7 +189,7 @@ async def test_every_column_that_is_shown_changes_the_tag(
     if leased:
         await session.execute(update(Run).values(lease_expires_at=utcnow(), status=RunStatus.IN_PROGRESS))
     for model, name in SHOWN:
-        if name in REFERENCES:
+        if name in REFERENCES | SORTED_BY:
             continue
         url = urls[0] if model is not Run else urls[1]
         before = await client.get(url)

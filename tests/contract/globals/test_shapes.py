@@ -21,7 +21,7 @@ TASK_KEYS = {
     "id", "task_number", "slug", "title", "title_manually_set", "description", "origin_product",
     "repository", "github_integration", "github_user_integration", "signal_report", "json_schema",
     "internal", "archived", "archived_at", "latest_run", "created_at", "updated_at",
-    "last_activity_at", "created_by", "ci_prompt",
+    "last_activity_at", "created_by", "ci_prompt", "acceptance",
 }  # fmt: skip
 USER_KEYS = {
     "id", "uuid", "distinct_id", "first_name", "last_name", "email", "is_email_verified", "hedgehog_config",
@@ -37,7 +37,7 @@ SOME_MICROSECONDS = datetime(2026, 3, 1, 10, 0, 0, 1200, tzinfo=UTC)
 
 
 def test_contract_counts_its_keys() -> None:
-    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (21, 9, 20)
+    assert (len(TASK_KEYS), len(USER_KEYS), len(RUN_KEYS)) == (22, 9, 20)
 
 
 async def test_every_answer_with_a_task_has_exactly_its_keys(
@@ -120,6 +120,7 @@ async def test_task_is_shown_with_every_field(
             "role_at_organization": None,
         },
         "ci_prompt": "Try again.",
+        "acceptance": None,
     }
 
 

@@ -58,6 +58,7 @@ class TestCreate:
             "allowed_domains": [],
             "include_default_domains": False,
             "repositories": [],
+            "for_checks": [],
             "has_environment_variables": False,
             "environment_variable_keys": [],
             "private": True,
@@ -84,6 +85,25 @@ class TestCreate:
         assert SECRET not in str(kept)
         cipher = Cipher(settings.secret_keys)
         assert {name: cipher.decrypt(value) for name, value in kept.items()} == {"TOKEN": SECRET, "A": ""}
+
+    async def test_variables_for_checks_are_named(
+        self, client: httpx.AsyncClient, environments_url: str
+    ) -> None:
+        """Contract 18.3: names without a variable have no effect."""
+        given = {"name": "x", "environment_variables": {"A": "1"}, "for_checks": ["A", "LATER"]}
+        made = (await client.post(environments_url, json=given)).json()
+        assert made["for_checks"] == ["A", "LATER"]
+        url = f"{environments_url}/{made['id']}"
+        assert (await client.patch(url, json={"name": "y"})).json()["for_checks"] == ["A", "LATER"]
+        assert (await client.patch(url, json={"for_checks": []})).json()["for_checks"] == []
+        for wrong, attr, code in (
+            (["A"] * 101, "for_checks", "max_length"),
+            ("A", "for_checks", "not_a_list"),
+            (["A", ""], "for_checks__1", "blank"),
+            (["A" * 129], "for_checks__0", "max_length"),
+        ):
+            with concerning(wrong):
+                assert_invalid(await client.patch(url, json={"for_checks": wrong}), attr, code)
 
     async def test_host_names_are_normalised(self, client: httpx.AsyncClient, environments_url: str) -> None:
         given = ["API.Example.com.", "*.Example.org", "bücher.example", "_acme.example.com"]

@@ -56,6 +56,7 @@ class TestCreate:
             "updated_at": now,
             "last_activity_at": now,
             "ci_prompt": None,
+            "acceptance": None,
         }
 
     async def test_answer_is_what_retrieve_shows(self, client: httpx.AsyncClient, tasks_url: str) -> None:

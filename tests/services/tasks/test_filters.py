@@ -70,6 +70,8 @@ class TestBudget:
             ("GET", "?offset=1", None, 3),
             ("GET", "?search=task&repository=r", None, 3),
             ("GET", "?ordering=-last_activity_at", None, 1),
+            ("GET", "?ordering=verdict", None, 1),
+            ("GET", "?verdict=refuted&ci_status=none", None, 3),
             ("GET", "?internal=all&ordering=-last_activity_at&status=queued", None, 3),
             ("POST", "", {"title": "x"}, 4),
             ("PATCH", "/{task}", {"title": "x"}, 4),
@@ -214,7 +216,7 @@ INSERT INTO users (uuid, distinct_id, email, date_joined)
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
     internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status, ci_prompt,
-    last_activity_at, activity_at, activity_kind, activity_subject_id
+    last_activity_at, activity_at, activity_kind, activity_subject_id, verdict_urgency, latest_run_ci
 )
 SELECT
     md5('task' || i)::uuid,
@@ -241,7 +243,9 @@ SELECT
     now() - (i * 7919 % 100000) * interval '1 second',
     CASE WHEN i % 2 = 0 THEN now() - (i * 7919 % 100000) * interval '1 second' END,
     CASE WHEN i % 2 = 0 THEN 'completed' END,
-    CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END
+    CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END,
+    CASE WHEN i % 500 = 0 THEN 4 WHEN i % 100 = 0 THEN 3 WHEN i % 10 = 0 THEN 1 WHEN i % 2 = 0 THEN 2 ELSE 0 END,
+    CASE WHEN i % 200 = 0 THEN 'failure' WHEN i % 10 = 0 THEN 'success' END
 FROM generate_series(1, 100000) i
 """
 _RUNS = """
@@ -303,6 +307,16 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
     ({"ordering": "-last_activity_at", "status": "completed"}, None),
     ({"ordering": "-last_activity_at", "search": RARE_WORD}, "ix_tasks_search"),
     ({"ordering": "-last_activity_at", "organization": "org7"}, None),
+    ({"verdict": "claimed"}, None),
+    ({"verdict": "refuted"}, None),
+    ({"verdict": "verified", "offset": "1000"}, None),
+    ({"ci_status": "failure"}, None),
+    ({"ci_status": "none"}, None),
+    ({"ordering": "verdict"}, None),
+    ({"ordering": "verdict", "offset": "1000"}, None),
+    ({"ordering": "verdict", "archived": "all", "internal": "all"}, None),
+    ({"ordering": "verdict", "verdict": "refuted"}, None),
+    ({"ordering": "verdict", "status": "completed"}, None),
     ({"status": "failed", "origin_product": "slack", "organization": "org7"}, None),
 ]
 # What is searched for, and the index by which results of runs are found.

@@ -27,6 +27,7 @@ class Route:
             task=task,
             run=run,
             environment=_ANY_ID,
+            set=_ANY_ID,
             endpoint=_ANY_ID,
             delivery=_ANY_ID,
             question=_ANY_ID,
@@ -47,6 +48,7 @@ _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
 _ACTIVITY = "/api/projects/{project}/task_activity"
 _EVENTS = "/api/projects/{project}/events"
 _EVENT_TYPES = "/api/projects/{project}/webhook_event_types"
+_SETS = "/api/projects/{project}/check_sets"
 _QUESTION = "/api/projects/{project}/questions/{question}"
 _ENDPOINTS = "/api/projects/{project}/webhook_endpoints"
 _HOOK: JSON = {"url": "https://hooks.example.com/", "event_types": ["*"]}
@@ -77,6 +79,9 @@ TASK_ROUTES = (
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
     Route("GET", _RUN + "/questions", Scope.TASK_READ),
+    Route("GET", _RUN + "/verification", Scope.TASK_READ),
+    Route("POST", _RUN + "/verify", Scope.TASK_WRITE, 400),
+    Route("POST", _RUN + "/verification/waive", Scope.TASK_WRITE, 400, body={"reason": "flaky host"}),
     Route("GET", _TASK + "/usage", Scope.TASK_READ),
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
     Route("GET", _TASK + "/mute", Scope.TASK_READ),
@@ -104,6 +109,7 @@ PROJECT_ROUTES = (
     Route("POST", _ENDPOINTS, Scope.WEBHOOK_WRITE, 201, body=_HOOK),
     Route("GET", _ENVIRONMENTS, Scope.TASK_READ),
     Route("POST", _ENVIRONMENTS, Scope.TASK_WRITE, 201, body={"name": "made"}),
+    Route("GET", _SETS, Scope.TASK_READ),
     *TASK_ROUTES,
 )
 ROUTES = (
@@ -115,6 +121,7 @@ ROUTES = (
 )
 
 _ENDPOINT = _ENDPOINTS + "/{endpoint}"
+_SET = _SETS + "/{set}"
 _ENVIRONMENT = _ENVIRONMENTS + "/{environment}"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
 _UPLOAD: JSON = {"artifacts": [{**_ITEM, "size": 1}]}
@@ -165,6 +172,11 @@ GATED_PROJECT_ROUTES = (
     Route("GET", _ENVIRONMENT, Scope.TASK_READ, 404),
     Route("PATCH", _ENVIRONMENT, Scope.TASK_WRITE, 404, body={"name": "changed"}),
     Route("DELETE", _ENVIRONMENT, Scope.TASK_WRITE, 404),
+    # A second one is refused.
+    Route("POST", _SETS, Scope.TASK_WRITE, 201, body={"max_repairs": 1}),
+    Route("GET", _SET, Scope.TASK_READ, 404),
+    Route("PATCH", _SET, Scope.TASK_WRITE, 404, body={"max_repairs": 2}),
+    Route("DELETE", _SET, Scope.TASK_WRITE, 404),
 )
 # Every operation that asks for a key (tests/contract/access/test_gates.py).
 GATED_ROUTES = (

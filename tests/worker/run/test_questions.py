@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import unit_of_work
-from app.enums import QueueMethod, RunStatus
+from app.enums import RunStatus, ServiceMethod
 from app.models import Question, Run
 from app.schemas.questions import ActionIn
 from app.services.inbox.answering import answer_question
@@ -316,7 +316,9 @@ class TestSteering:
         await pilot.until_logged('"refused":"now"')
 
         async def waits() -> bool:
-            return bool(await pilot.use_queue(QueueMethod.GET) == {"steering": ["now"], "followUp": []})
+            return bool(
+                await pilot.use_queue(ServiceMethod.QUEUE_GET) == {"steering": ["now"], "followUp": []}
+            )
 
         await eventually(waits)
         assert [each for each in await pilot.reports() if each[0] == "user_message"] == [

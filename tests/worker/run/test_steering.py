@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import CommandStatus, NotificationDecision, NotificationKind, QueueMethod, RunStatus
+from app.enums import CommandStatus, NotificationDecision, NotificationKind, RunStatus, ServiceMethod
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
@@ -105,19 +105,19 @@ class TestMessages:
         job = pilot.start()
         await pilot.until_waiting_for("permission")
         await pilot.say("```say\ncleared\n```", id="c")
-        cleared = await pilot.use_queue(QueueMethod.CLEAR)
+        cleared = await pilot.use_queue(ServiceMethod.QUEUE_CLEAR)
         assert cleared == {"steering": [], "followUp": ["```say\ncleared\n```"]}
         await pilot.say("```say\nlast\n```")
         for text in ("two", "three"):
             await pilot.send("user_message", {"content": f"```say\n{text}\n```", "steer": True})
-        assert await pilot.use_queue(QueueMethod.GET) == {
+        assert await pilot.use_queue(ServiceMethod.QUEUE_GET) == {
             "steering": ["```say\ntwo\n```", "```say\nthree\n```"],
             "followUp": ["```say\nlast\n```"],
         }
         await pilot.answer("go")
         await pilot.until_logged("last")
         await pilot.until_waiting_for("message")
-        assert await pilot.use_queue(QueueMethod.GET) == {"steering": [], "followUp": []}
+        assert await pilot.use_queue(ServiceMethod.QUEUE_GET) == {"steering": [], "followUp": []}
         await pilot.send("close")
         await job
 

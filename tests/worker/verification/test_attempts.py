@@ -1,4 +1,4 @@
-"""What a run delivers is checked in fresh clones, and what follows from the verdict (contract 16.3, 16.5)."""
+"""What a run delivers is checked in fresh clones, and what follows from the verdict (contract 18.3, 18.5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The attempts to check what runs delivered: who performs each, and what follows from its verdict (contract 16.3).
+"""The attempts to check what runs delivered: who performs each, and what follows from its verdict (contract 18.3).
 
 A run whose work is checked is in progress and held by nobody. Its open attempt is a row, which a job claims by lease:
 
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
-from app.clock import utcnow
+from app.clock import utcnow, wire_time
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict
 from app.models import Run, Verification
 from app.services.events.run_ledger import record_for_run
@@ -282,7 +282,7 @@ async def _end(
 async def stop_repair(
     session: AsyncSession, run_id: UUID, *, stopped: str, owner: str | None, events: RunEvents
 ) -> bool:
-    """End a run whose repair came to nothing with what it delivered before; `stopped` says why (contract 16.5).
+    """End a run whose repair came to nothing with what it delivered before; `stopped` says why (contract 18.5).
 
     The job `owner` holds the run. Return False if there was no repair under way.
     """
@@ -335,7 +335,7 @@ async def _close(session: AsyncSession, run_id: UUID, verdict: Verdict, code: st
         **closed.shown,
         "verdict": verdict,
         "reasons": [{"code": code, "check": None, "detail": ""}],
-        "finished_at": utcnow().isoformat(),
+        "finished_at": wire_time(),
     }
     await session.execute(update(Verification).where(*_row(closed)).values(shown=shown))
     return closed._replace(shown=shown)
@@ -451,6 +451,7 @@ async def _show(
     await session.execute(it.values(verification=light(shown), updated_at=utcnow()))
     if artifacts:
         await session.execute(it.values(artifacts=Run.artifacts.op("||")(list(artifacts))))
+    await run_lifecycle.mirror_verification(session, run_id)
 
 
 def _row(claimed: OpenAttempt) -> tuple[Any, ...]:

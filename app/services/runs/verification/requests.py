@@ -1,4 +1,4 @@
-"""What members ask of the verification of a run: to see it, to repeat, waive or skip it (contract 16.6)."""
+"""What members ask of the verification of a run: to see it, to repeat, waive or skip it (contract 18.6)."""
 
 from typing import cast
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clock import utcnow
+from app.clock import wire_time
 from app.enums import TERMINAL_STATUSES, Environment, Verdict
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
@@ -65,7 +65,7 @@ async def waive(
         creators = await rows_of(session, select(*_USER).where(User.id == caller.user_id), Creator)
         # Kept as JSON: runs show it without looking for the user.
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
-        waiver = {"reason": body.reason, "user": user, "at": utcnow().isoformat()}
+        waiver = {"reason": body.reason, "user": user, "at": wire_time()}
         shown = dict(await attempts.note_waiver(session, run_id, shown, waiver))
     return cast("VerificationOut", shown)
 

@@ -1,0 +1,112 @@
+"""Check sets, and runs whose work is checked, as rows for tests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import RunStatus
+from app.ids import new_id
+from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
+from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
+from app.services.runs.lifecycle import mirror_verification
+from app.services.verification.results import OPEN
+from tests.support.factories import added, make_run
+
+JSON = dict[str, Any]
+
+COMMIT, BASE = "c" * 40, "b" * 40
+OUTPUT: JSON = {"head_branch": "taskbeacon/tes-1", "head_sha": COMMIT}
+CHECK: JSON = {
+    "id": "tests",
+    "source": "project",
+    "gate": "regression",
+    "status": "waiting",
+    "cause": None,
+    "exit_code": None,
+    "duration_ms": None,
+    "base": "not_run",
+    "base_cached": False,
+    "counts": None,
+    "old_tests": "not_run",
+    "new_failures": [],
+    "removed_cases": [],
+    "blocked_hosts": [],
+    "runs": [],
+    "log_artifact_id": None,
+    "tail": "the end of its output",
+}
+
+
+async def make_check_set(
+    session: AsyncSession, *, project: Project, repository: str | None = None, **definitions: Any
+) -> CheckSet:
+    """Make a check set; without definitions it checks nothing."""
+    now = utcnow()
+    return await added(
+        session,
+        CheckSet(
+            id=new_id(),
+            project_id=project.id,
+            repository=repository,
+            definition=acceptance_of(DefinitionsIn.model_validate({"checks": [], **definitions})),
+            created_at=now,
+            updated_at=now,
+        ),
+    )
+
+
+def shown(attempt: int = 1, verdict: str | None = None, **more: Any) -> JSON:
+    """Return an attempt with one check, as the API shows it."""
+    numbers = {"attempt": attempt, "attempts": attempt, "commit": COMMIT, "base": BASE}
+    return {**OPEN, **numbers, "verdict": verdict, "checks": [CHECK], **more}
+
+
+async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any], **values: Any) -> None:
+    """Make an attempt to check the work of a run, and show it as the run's verification."""
+    is_open = result["verdict"] is None
+    row: JSON = {
+        "commit": COMMIT,
+        "base": BASE,
+        "delivery": {"output": OUTPUT, "state": {}, "stage": "reviewing"},
+        "created_at": utcnow(),
+        "finished_at": None if is_open else utcnow(),
+    }
+    attempt = Verification(run_id=run.id, attempt=result["attempt"], shown=result, **(row | values))
+    _ = await added(session, attempt)
+    light = {
+        **result,
+        "checks": [{k: v for k, v in each.items() if k != "tail"} for each in result["checks"]],
+    }
+    await session.execute(update(Run).where(Run.id == run.id).values(verification=light))
+    await mirror_verification(session, run.id)
+
+
+async def make_verified_run(
+    session: AsyncSession, *, task: Task, verdict: str | None = None, delivers: bool = True, **values: Any
+) -> Run:
+    """Make a run with one attempt: one that waits for it if there is no verdict, else one that is over."""
+    of_run = {"status": RunStatus.COMPLETED, "output": OUTPUT, "stage": "reviewing"}
+    if verdict is None:
+        of_run = {"status": RunStatus.IN_PROGRESS, "stage": "verifying"}
+    run = await make_run(session, task=task, **(of_run | values))
+    if delivers:
+        await make_delivered_commit(session, run)
+    await make_attempt(session, run, shown(verdict=verdict))
+    return run
+
+
+async def make_delivered_commit(session: AsyncSession, run: Run) -> None:
+    """Note that a run has pushed a commit."""
+    pushed = PushedBranch(
+        run_id=run.id,
+        task_id=run.task_id,
+        repository="acme/shop",
+        branch="taskbeacon/tes-1",
+        head_sha=COMMIT,
+        base_sha=BASE,
+        created_at=utcnow(),
+    )
+    _ = await added(session, pushed)

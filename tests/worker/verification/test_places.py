@@ -1,0 +1,75 @@
+"""What a run is checked by, from all places, and what its repository suggests (contract 18.2)."""
+
+import json
+from typing import Any
+
+from app.db import unit_of_work
+from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
+from tests.fixtures.worker import Repositories, Workshop
+from tests.support.verification import make_check_set
+from tests.worker.verification.test_attempts import perform, shown, verify
+
+_NAME = "acme/shop"
+_CHANGE = "```sh\necho changed > README.md\n```"
+_FILE = """\
+[[check]]
+id = "file"
+run = ["test", "-f", "README.md"]
+"""
+
+
+def acceptance(id_: str, *run: str) -> dict[str, Any] | None:
+    return acceptance_of(DefinitionsIn.model_validate({"checks": [{"id": id_, "run": list(run)}]}))
+
+
+async def test_all_places_are_united_in_their_order(workshop: Workshop, repositories: Repositories) -> None:
+    repositories.create(_NAME, {"README.md": "before\n", ".taskbeacon/checks.toml": _FILE})
+    run = await workshop.queued_run(
+        _CHANGE,
+        repository=_NAME,
+        acceptance=acceptance("task", "grep", "changed", "README.md"),
+        state={"mode": "background", "acceptance": acceptance("run", "test", "-s", "README.md")},
+    )
+    async with unit_of_work(workshop.sessions) as session:
+        for repository, id_ in ((None, "project"), (_NAME, "repository")):
+            checks = [
+                {"id": id_, "run": ["test", "-d", "."]},
+                {"id": "twice", "run": ["test", "-n", id_]},
+            ]
+            _ = await make_check_set(session, project=workshop.project, repository=repository, checks=checks)
+
+    await perform(workshop, run)
+    await verify(workshop)
+
+    result = shown(await workshop.read(run))
+    assert [(check["id"], check["source"]) for check in result["checks"]] == [
+        ("project", "project"),
+        ("twice", "project"),
+        ("repository", "repository"),
+        ("file", "file"),
+        ("task", "task"),
+        ("run", "run"),
+    ]
+    assert result["verdict"] == "verified"
+    assert result["found"] == []
+
+
+async def test_run_without_checks_lists_what_its_repository_suggests(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    package = json.dumps({"scripts": {"test": "vitest", "start": "vite"}})
+    repositories.create(_NAME, {"README.md": "before\n", "web/package.json": package, "go.mod": ""})
+    run = await workshop.queued_run(_CHANGE, repository=_NAME)
+
+    await perform(workshop, run)
+
+    result = shown(await workshop.read(run))
+    assert (result["verdict"], [reason["code"] for reason in result["reasons"]]) == ("claimed", ["no_checks"])
+    assert (result["attempt"], result["attempts"], result["checks"]) == (0, 0, [])
+    assert [(each["check"]["id"], each["check"]["cwd"], each["origin"]) for each in result["found"]] == [
+        ("go-test", "", {"path": "go.mod", "key": None}),
+        ("npm-test", "web", {"path": "web/package.json", "key": "scripts.test"}),
+    ]
+    # Valid as they are, and regression is their gate.
+    taken = DefinitionsIn.model_validate({"checks": [each["check"] for each in result["found"]]})
+    assert {check.gate.value for check in taken.checks} == {"regression"}
