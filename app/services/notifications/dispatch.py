@@ -26,7 +26,13 @@ from app.services.notifications import presence
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Verdict, decide
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
-from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
+from app.services.notifications.texts import (
+    FIVE_A_RUN,
+    ONE_A_MINUTE,
+    message_body,
+    reason_in_words,
+    summarize,
+)
 from app.statements import Prepared, rows_of
 
 # The most messages of an agent in one run; the cooldown limits them to one a minute (rules/notices.py).
@@ -272,6 +278,7 @@ def _values(
             row.title,
             event.push_text,
             question=row.question and row.question.title,
+            proof=summarize(row.verification),
         ),
         "question_id": row.question_id,
         "event_seq": row.event_seq,

@@ -1,8 +1,18 @@
 """Write the texts of pushes, by kind and by the detail that a person or project allows (contract 7.2, 16)."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus
+from app.enums import (
+    CheckGate,
+    CheckStatus,
+    NotificationDecision,
+    NotificationKind,
+    PushText,
+    QuestionStatus,
+    Verdict,
+    VerdictReason,
+)
 
 # The limits of an agent's messages.
 ONE_A_MINUTE, FIVE_A_RUN = "one_a_minute", "five_a_run"
@@ -24,16 +34,51 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
     NotificationKind.CANCELLED: ("was cancelled", "were cancelled"),
     NotificationKind.NOTIFY_USER: ("has a message for you", "have messages for you"),
 }
+_PASSING = (CheckStatus.PASSED, CheckStatus.FAILED_BEFORE)
+_REFUTING = (VerdictReason.CHECK_FAILED, VerdictReason.NEW_FAILURES)
 
 
 def message_body(
-    kind: NotificationKind, title: str, push_text: PushText = PushText.TITLE, *, question: str | None = None
+    kind: NotificationKind,
+    title: str,
+    push_text: PushText = PushText.TITLE,
+    *,
+    question: str | None = None,
+    proof: str | None = None,
 ) -> str:
-    """Return the text of a push about a task or webhook host (`title`), with as much detail as `push_text` allows."""
+    """Return the text of a push about a task or webhook host (`title`), with as much detail as `push_text` allows.
+
+    `proof` is what checks have shown of a run that has ended.
+    """
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
     body = _about(f'"{title or _UNTITLED}"', kind)
+    if proof:
+        body = f"{body}, {proof}"
     return f"{body}: {question}" if push_text is PushText.FULL and question else body
+
+
+def summarize(shown: Mapping[str, Any] | None) -> str | None:
+    """Return words such as "2 checks fail"; None of a run without checks, without a verdict, or that was cancelled."""
+    if not shown or not shown["attempts"]:
+        return None
+    if any(reason["code"] == VerdictReason.CANCELLED for reason in shown["reasons"]):
+        return None
+    match shown["verdict"]:
+        case Verdict.VERIFIED:
+            gating = [check for check in shown["checks"] if check["gate"] != CheckGate.INFORMATIONAL]
+            count = sum(check["status"] in _PASSING for check in gating)
+            words = f"verified ({count} check{'' if count == 1 else 's'})"
+        case Verdict.REFUTED:
+            count = len({reason["check"] for reason in shown["reasons"] if reason["code"] in _REFUTING})
+            words = "1 check fails" if count == 1 else f"{count} checks fail"
+        case Verdict.INCONCLUSIVE:
+            words = "checks inconclusive"
+        case Verdict.CLAIMED:
+            words = "not checked"
+        case _:
+            return None
+    return words
 
 
 def _about(subject: str, kind: NotificationKind) -> str:

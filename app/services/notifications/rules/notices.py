@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency
+from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency, Verdict
 from app.models import (
     Event,
     Membership,
@@ -63,6 +63,9 @@ _URGENCIES = {
     NotificationKind.CANCELLED: Urgency.LOW,
     NotificationKind.AWAITING: Urgency.NORMAL,
 }
+# The ends of runs that may have a verdict, and the verdicts that are worth a sound.
+_VERIFIED = (NotificationKind.COMPLETED, NotificationKind.FAILED)
+_UNPROVEN = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 # In the history of what quiet hours have held.
 _HELD = [{"decision": NotificationDecision.HELD_QUIET_HOURS.value}]
 
@@ -100,6 +103,8 @@ class NoticeRow(NamedTuple):
     reason: str | None
     was_quiet: bool
     urgency: str | None
+    # Of a new notice that its run has ended.
+    verification: dict[str, Any] | None
     title: str
     deleted: bool
     is_active: bool
@@ -174,6 +179,7 @@ async def old_notices(
 
 
 def _new_subjects() -> FromClause:
+    kind = bindparam("kind", type_=Notification.kind.type)
     number = (
         select(func.max(Event.seq))
         .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)
@@ -186,7 +192,7 @@ def _new_subjects() -> FromClause:
             Run.id.label("run_id"),
             Task.id.label("task_id"),
             Task.created_by_id.label("user_id"),
-            bindparam("kind", type_=Notification.kind.type).label("kind"),
+            kind.label("kind"),
             bindparam("question_id", type_=Notification.question_id.type).label("question_id"),
             number.label("event_seq"),
             bindparam("now", type_=Notification.created_at.type).label("created_at"),
@@ -194,6 +200,7 @@ def _new_subjects() -> FromClause:
             null().label("reason"),
             false().label("was_quiet"),
             bindparam("urgency", type_=Notification.urgency.type).label("urgency"),
+            case(*((kind == end.value, Run.verification) for end in _VERIFIED)).label("verification"),
         )
         .join(Task, Task.id == Run.task_id)
         .where(Run.id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))))
@@ -216,6 +223,7 @@ def _old_subjects() -> FromClause:
             Notification.reason,
             Notification.history.contains(_HELD).label("was_quiet"),
             Notification.urgency,
+            null().label("verification"),
         )
         .where(Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))))
         .subquery("subject")
@@ -329,6 +337,8 @@ def _notice(row: NoticeRow, now: datetime) -> Notice:
     kind = NotificationKind(row.kind)
     own = row.question.urgency if row.question else row.urgency
     urgency = Urgency(own) if own else _URGENCIES.get(kind)
+    if row.verification and row.verification["verdict"] in _UNPROVEN:
+        urgency = Urgency.NORMAL
     text = PushText(row.push_text or PushText.TITLE)
     minimum = PushText(row.project_push_text) if row.project_push_text else None
     recipient = Recipient(
