@@ -71,3 +71,11 @@ async def test_run_waits_for_its_checks_and_is_completed_as_verified(
     ended = await workshop.read(run)
     assert (ended.status, ended.stage) == (RunStatus.COMPLETED, None)
     assert shown(ended)["verdict"] == "verified"
+    assert [type_ for type_, _ in await events_of(workshop, run)] == [
+        "run.started",
+        "run.artifact_added",
+        "verification.started",
+        "run.artifact_added",
+        "verification.finished",
+        "run.completed",
+    ]

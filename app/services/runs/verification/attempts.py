@@ -23,7 +23,7 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow, wire_time
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict
 from app.models import Run, Verification
-from app.services.events.run_ledger import record_for_run
+from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.verification.results import OPEN, shown_lost
@@ -236,12 +236,15 @@ async def conclude(
     )
     if await session.scalar(closed) is None:
         return False
+    if conclusion.artifacts:
+        added = Run.artifacts.op("||")(list(conclusion.artifacts))
+        await session.execute(update(Run).where(Run.id == run_id).values(artifacts=added))
+        await record_artifacts(session, run_id, conclusion.artifacts)
     if claimed.delivery is None:
-        await _show(session, run_id, shown, artifacts=conclusion.artifacts)
+        await _show(session, run_id, shown)
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
     elif conclusion.repair is not None:
         await _record_finish(session, run_id, shown, is_final=False)
-        await _show(session, run_id, shown, artifacts=conclusion.artifacts)
         await run_lifecycle.queue_repair(
             session, run_id, stage=claimed.delivery["stage"], verification=light(shown), events=events
         )
@@ -265,7 +268,6 @@ async def _end(
         status=RunStatus.COMPLETED,
         output=delivery["output"],
         state=delivery["state"],
-        artifacts=conclusion.artifacts,
         verification=light(shown),
         stage=delivery["stage"],
     )
@@ -440,18 +442,9 @@ def light(shown: Mapping[str, Any]) -> dict[str, Any]:
     return {**shown, **trimmed}
 
 
-async def _show(
-    session: AsyncSession,
-    run_id: UUID,
-    shown: Mapping[str, Any],
-    *,
-    artifacts: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    it = update(Run).where(Run.id == run_id)
-    await session.execute(it.values(verification=light(shown), updated_at=utcnow()))
-    if artifacts:
-        await session.execute(it.values(artifacts=Run.artifacts.op("||")(list(artifacts))))
-    await run_lifecycle.mirror_verification(session, run_id)
+async def _show(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
+    values = update(Run).values(verification=light(shown), updated_at=utcnow())
+    await session.execute(values.where(Run.id == run_id))
 
 
 def _row(claimed: OpenAttempt) -> tuple[Any, ...]:
