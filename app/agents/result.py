@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
+from app.verification.claims import Claim
 from app.verification.definitions import Definitions
 
 
@@ -25,8 +26,8 @@ class RunResult:
     base: WorkBase
     files_changed: list[str]
     patch: bytes
-    patch_truncated: bool
     definitions: Definitions | None = None  # what it is to be checked by
+    claims: tuple[Claim, ...] = ()  # what the agent has reported of it; masked
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     @property

@@ -102,6 +102,17 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class ClaimKind(StrEnum):
+    """What an agent claims of its work."""
+
+    TESTS_PASS = "tests_pass"  # noqa: S105 - no password
+    BUILD_PASSES = "build_passes"
+    LINT_CLEAN = "lint_clean"
+    BUG_FIXED = "bug_fixed"
+    FILE_WRITTEN = "file_written"
+    OTHER = "other"
+
+
 class CiState(StrEnum):
     """What the code host's own checks say of a commit."""
 

@@ -114,6 +114,7 @@ class Checked:
 
     definitions: Definitions
     checks: list[CheckedCheck]
+    changed: Sequence[str] = ()  # files of the diff
     setup: list[PerformedStep] = field(default_factory=list)
     changed_tests: list[str] = field(default_factory=list)
     protected_changed: list[str] = field(default_factory=list)

@@ -102,6 +102,7 @@ class _Attempt:
                 CheckedCheck(placed=placed, applies=placed.check.applies_to(paths))
                 for placed in definitions.checks
             ],
+            changed=paths,
             changed_tests=[path for path in old if matches(definitions.test_paths, path)],
             protected_changed=[path for path in paths if matches(definitions.protected_paths, path)],
         )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -16,12 +16,21 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
+from app.verification.claims import Claim
 from app.verification.definitions import Definitions
 
 log = structlog.get_logger(__name__)
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
 _STOPPED = "The run was stopped."
+
+
+@dataclass(slots=True)
+class ToolUse:
+    """The token of an agent's tools, and what the agent has reported with them of its work."""
+
+    token: str = field(repr=False)  # masked
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +44,7 @@ class ActiveRun:
     masker: Masker
     time: WorkingTime
     keeper: SessionKeeper
-    token: str  # for the agent's tools; masked
+    tools: ToolUse
     definitions: Definitions | None = (
         None  # what its work is set up and checked by; None until it has a clone
     )

@@ -81,9 +81,9 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         head_sha=None,
         base=WorkBase(run.workspace.base.branch, run.workspace.base.sha),
         definitions=run.definitions,
+        claims=run.tools.claims,
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
-        patch_truncated=collected.changes.truncated,
         left_out=collected.left_out,
     )
 

@@ -35,6 +35,7 @@ from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.run_values import AgentMessage, MessageOutcome
 from app.shielded import shielded
+from app.verification.claims import Claim
 
 log = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
@@ -99,7 +100,10 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
         await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.answer()}))
         return outcome
 
-    async with serve_tools(Tools(notify_and_log, run.masker.text), run.token) as server:
+    def report(claims: tuple[Claim, ...]) -> None:
+        run.tools.claims = claims
+
+    async with serve_tools(Tools(notify_and_log, report, run.masker.text), run.tools.token) as server:
         yield server
 
 

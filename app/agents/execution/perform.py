@@ -28,7 +28,7 @@ from app.agents.errors import (
     PathRefused,
     as_agent_error,
 )
-from app.agents.execution.active_run import ActiveRun, until_stopped
+from app.agents.execution.active_run import ActiveRun, ToolUse, until_stopped
 from app.agents.execution.collect import collect, keep_files, read_structured, salvage
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
@@ -84,7 +84,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             installed=installed,
             workspace=workspace,
             masker=masker,
-            token=token,
+            tools=ToolUse(token),
             time=WorkingTime(context.limits.timeout),
             keeper=SessionKeeper(
                 agent.session, agent.adapter, home=workspace.home, folder=seen.folder, masker=masker

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal  # Any: JSON
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from app.agents.tools.arguments import WrongArguments, in_one_line, wrong
 from app.enums import Urgency
 from app.run_values import AgentMessage, MessageOutcome
 
@@ -31,10 +32,6 @@ class _Arguments(BaseModel):
 
 
 NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises AgentStopped once the run is lost
-
-
-class WrongArguments(Exception):
-    """The arguments of a tool call do not match the schema; the message is sent to the agent."""
 
 
 def describe_tool() -> dict[str, Any]:
@@ -65,15 +62,8 @@ def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
     try:
         given = _Arguments.model_validate(arguments)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise WrongArguments(f"{'.'.join(map(str, first['loc'])) or 'arguments'}: {first['msg']}") from None
-    title, message = (_in_one_line(text, mask) for text in (given.title, given.message))
+        raise wrong(error) from None
+    title, message = (in_one_line(text, mask) for text in (given.title, given.message))
     if not (title and message):
         raise WrongArguments("title and message must have characters that can be seen")
     return AgentMessage(title=title, message=message, urgency=Urgency(given.urgency))
-
-
-def _in_one_line(text: str, mask: Callable[[str], str]) -> str:
-    # Without what could make a secret or a sender look different.
-    line = " ".join(mask(text).split())
-    return mask("".join(character for character in line if character.isprintable()))

@@ -8,7 +8,10 @@ import orjson
 import structlog
 
 from app.agents.errors import AgentStopped
-from app.agents.tools.notify_user import NAME, NotifyUser, WrongArguments, describe_tool, read_arguments
+from app.agents.tools import notify_user, report_result
+from app.agents.tools.arguments import WrongArguments
+from app.agents.tools.notify_user import NotifyUser
+from app.verification.claims import Claim
 
 # The newest first.
 VERSIONS = ("2025-11-25", "2025-06-18")
@@ -47,11 +50,16 @@ class Refused(Exception):
         return Answer(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
 
 
-class Tools:
-    """The tool `notify_user` of one agent, by the Model Context Protocol; `mask` replaces secrets in a text."""
+# Replaces what an agent has claimed before.
+ReportResult = Callable[[tuple[Claim, ...]], None]
 
-    def __init__(self, notify: NotifyUser, mask: Callable[[str], str]) -> None:
+
+class Tools:
+    """The tools of one agent, by the Model Context Protocol; `mask` replaces secrets in a text."""
+
+    def __init__(self, notify: NotifyUser, report: ReportResult, mask: Callable[[str], str]) -> None:
         self._notify = notify
+        self._report = report
         self._mask = mask
         self._calls = 0
 
@@ -75,7 +83,7 @@ class Tools:
             case "ping":
                 return {}
             case "tools/list" if params.get("cursor") is None:
-                return {"tools": [describe_tool()]}
+                return {"tools": [notify_user.describe_tool(), report_result.describe_tool()]}
             case "tools/list":
                 raise Refused(200, "there is one page only", _INVALID_PARAMS)
             case "tools/call":
@@ -85,13 +93,13 @@ class Tools:
 
     async def _call(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params.get("name")
-        if name != NAME:
+        if name not in (notify_user.NAME, report_result.NAME):
             raise Refused(200, f"there is no tool {str(name)[:_QUOTED_CHARACTERS]!r}", _INVALID_PARAMS)
         if self._calls >= _CALLS:
             raise Refused(200, "this agent has called its tools too often", _INTERNAL)
         self._calls += 1
         try:
-            outcome = await self._notify(read_arguments(params.get("arguments", {}), self._mask))
+            shown = await self._perform(name, params.get("arguments", {}))
         except WrongArguments as error:
             # The model sees this text and can call again. It might not see an error of the protocol.
             return {"content": [_text(str(error))], "isError": True}
@@ -101,12 +109,19 @@ class Tools:
             # Every request must be answered.
             log.exception("tools.call_failed")
             raise Refused(200, "the message could not be decided on; try again later", _INTERNAL) from error
-        shown = outcome.answer()
         return {
             "content": [_text(orjson.dumps(shown).decode())],
             "structuredContent": shown,
             "isError": False,
         }
+
+    async def _perform(self, name: str, arguments: Any) -> dict[str, Any]:
+        if name == report_result.NAME:
+            claims = report_result.read_claims(arguments, self._mask)
+            self._report(claims)
+            return {"claims": len(claims)}
+        outcome = await self._notify(notify_user.read_arguments(arguments, self._mask))
+        return outcome.answer()
 
 
 def _read(raw: bytes) -> dict[str, Any]:

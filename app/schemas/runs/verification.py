@@ -1,11 +1,11 @@
 """The published form of verifications, and bodies about them (contract 18.6)."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from typing_extensions import TypedDict
 
-from app.enums import CheckGate, CheckSource, Verdict
+from app.enums import CheckGate, CheckSource, ClaimKind, Verdict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
@@ -103,6 +103,19 @@ class FoundCheckOut(TypedDict):
     origin: Annotated[dict[str, str | None], doc("`path`, and `key` in that file, that it comes from.")]
 
 
+class ClaimOut(TypedDict):
+    """What the agent claimed of its work with the tool `report_result`."""
+
+    statement: str
+    kind: ClaimKind
+    check: Annotated[str | None, doc("The check that the agent names for it.")]
+    command: Annotated[list[str] | None, doc("Program and arguments that it names.")]
+    path: Annotated[str | None, doc("The file that it names.")]
+    judgement: Annotated[
+        Verdict, doc("`verified` or `refuted` by a check or the files of the work; else `claimed`.")
+    ]
+
+
 class CiOut(TypedDict):
     """What the code host's own checks say of the delivered commit. It does not change the verdict."""
 
@@ -128,7 +141,7 @@ class _Verification(TypedDict):
     waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
     waivers: list[WaiverOut]
     found: Annotated[list[FoundCheckOut], doc("Checks that the repository suggests, if nothing names any.")]
-    claims: Annotated[list[dict[str, Any]], doc("What the agent claimed, each with a `judgement`.")]
+    claims: Annotated[list[ClaimOut], doc("What the agent claimed; it does not change the verdict.")]
     changed_tests: Annotated[list[str], doc("Existing tests that the work changes, at most 50.")]
     protected_changed: Annotated[list[str], doc("Protected files that it changes, put back for the checks.")]
     ci: CiOut | None

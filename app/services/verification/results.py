@@ -1,6 +1,6 @@
 """Shows what was seen in an attempt as the API does (contract 18.6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from app.agents.checks.context import Checked, CheckedCheck, PerformedStep
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
+from app.verification.claims import Claim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck
 from app.verification.judgement import (
     Case,
@@ -20,7 +21,7 @@ from app.verification.judgement import (
     judge_check,
 )
 
-_CHECK = TypeAdapter(Check)
+_CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(Claim)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
 _OPEN_STATUSES = ("waiting", "running")
@@ -49,7 +50,12 @@ OPEN: Mapping[str, Any] = {
 
 
 def shown_unchecked(
-    *, has_repository: bool, has_work: bool, found: Iterable[FoundCheck] = ()
+    *,
+    has_repository: bool,
+    has_work: bool,
+    found: Iterable[FoundCheck] = (),
+    claims: Iterable[Claim] = (),
+    files: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
     facts = Facts(has_repository=has_repository, has_changes=has_work)
@@ -59,7 +65,12 @@ def shown_unchecked(
         "verdict": judgement.verdict,
         "reasons": [_reason(each) for each in judgement.reasons],
         "found": [_found(each) for each in found],
+        "claims": [_claim(each, judge_claim(each, {}, {}, files)) for each in claims],
     }
+
+
+def _claim(claim: Claim, judgement: Verdict) -> dict[str, Any]:
+    return {**_CLAIM.dump_python(claim, mode="json"), "judgement": judgement}
 
 
 def _found(found: FoundCheck) -> dict[str, Any]:
@@ -69,10 +80,14 @@ def _found(found: FoundCheck) -> dict[str, Any]:
     }
 
 
-def shown_at_first(definitions: Definitions) -> dict[str, Any]:
+def shown_at_first(definitions: Definitions, claims: Iterable[Claim] = ()) -> dict[str, Any]:
     """Return an attempt that waits."""
     checks = [CheckedCheck(placed=placed) for placed in definitions.checks]
-    return {**OPEN, "checks": [show_check(each, None, ()) for each in checks]}
+    return {
+        **OPEN,
+        "checks": [show_check(each, None, ()) for each in checks],
+        "claims": [_claim(each, Verdict.CLAIMED) for each in claims],
+    }
 
 
 def shown_lost(before: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,10 +144,18 @@ def shown_result(
     logs: Mapping[tuple[str, int], str],
 ) -> dict[str, Any]:
     """Return a finished attempt as it is shown; `logs` are ids of files, by check and number of the execution."""
+    statuses = {
+        each.placed.check.id: found.status for each, found in zip(checked.checks, judged, strict=True)
+    }
+    commands = {
+        each.placed.check.run: each.placed.check.id for each in checked.checks if each.placed.check.run
+    }
+    claims = [_CLAIM.validate_python(each) for each in before["claims"]]
     return {
         **before,
         "verdict": judgement.verdict,
         "reasons": [_reason(each) for each in judgement.reasons],
+        "claims": [_claim(each, judge_claim(each, statuses, commands, checked.changed)) for each in claims],
         "finished_at": wire_time(),
         "setup": [_step(step) for step in checked.setup],
         "checks": [

@@ -107,7 +107,7 @@ def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> Delivery:
         state=end.state,
         artifacts=end.artifacts,
         definitions=DEFINITIONS.dump_python(work.definitions, mode="json"),
-        shown=shown_at_first(work.definitions),
+        shown=shown_at_first(work.definitions, work.claims),
     )
 
 
@@ -145,6 +145,8 @@ def _decide(report: RunReport) -> RunEnd:
                 has_repository=report.has_repository,
                 has_work=report.has_work,
                 found=work.definitions.found if work.definitions else (),
+                claims=work.claims,
+                files=work.files_changed,
             ),
         )
     if isinstance(work, AgentCancelled):

@@ -14,6 +14,7 @@ from app.agents.tools.protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
 from app.run_values import AgentMessage, MessageOutcome
+from app.verification.claims import Claim
 from tests.agents.conftest import Outcome, Runner, find_sandbox, scripted_adapter
 from tests.support.waiting import eventually
 
@@ -29,6 +30,10 @@ class Person:
 
     heard: list[AgentMessage] = field(default_factory=list)
     outcome: MessageOutcome = SENT
+    claims: tuple[Claim, ...] = ()
+
+    def report(self, claims: tuple[Claim, ...]) -> None:
+        self.claims = claims
 
     async def notify(self, message: AgentMessage) -> MessageOutcome:
         self.heard.append(message)
@@ -151,7 +156,8 @@ async def test_conversation_with_the_server(runner: Runner, person: Person) -> N
     assert second[1]["result"]["protocolVersion"] == "2025-11-25"
     assert initialized == answer == [202, ""]
     assert ping == [200, {"jsonrpc": "2.0", "id": 1, "result": {}}]
-    [tool] = listed[1]["result"]["tools"]
+    tool, other = listed[1]["result"]["tools"]
+    assert other["name"] == "report_result"
     assert (listed[1]["id"], tool["name"]) == ("a", "notify_user")
     fields = tool["inputSchema"]["properties"]
     assert (fields["title"]["maxLength"], fields["message"]["maxLength"]) == (80, 178)
@@ -270,13 +276,13 @@ async def test_call_that_cannot_be_decided_is_an_error() -> None:
         (fail, "the message could not be decided on; try again later"),
         (stop, "The run was stopped."),
     ):
-        answer = await Tools(notify, str).answer(raw)
+        answer = await Tools(notify, Person().report, str).answer(raw)
         assert answer.body is not None
         assert answer.body["error"] == {"code": -32603, "message": words}
 
 
 async def test_calls_of_one_agent_are_bounded(person: Person) -> None:
-    tools = Tools(person.notify, str)
+    tools = Tools(person.notify, person.report, str)
     raw = json.dumps({"jsonrpc": "2.0", "id": 1, **call(title="t", message="m")["message"]}).encode()
     answers = [await tools.answer(raw) for _ in range(101)]
     assert len(person.heard) == 100
@@ -303,7 +309,7 @@ async def request(port: int, token: str) -> str:
 
 
 async def test_token_opens_the_tools_of_its_own_run_only_and_while_it_runs(person: Person) -> None:
-    tools = Tools(person.notify, str)
+    tools = Tools(person.notify, person.report, str)
     async with serve_tools(tools, "first-token") as first:
         async with serve_tools(tools, "second-token") as second:
             assert await request(first.port, first.token) == "HTTP/1.1 200 "
@@ -323,7 +329,7 @@ async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def test_silent_connections_block_no_call_and_end_with_the_server(person: Person) -> None:
     """Any process of the machine can open some: sixteen kept the agent from its tools for twenty seconds."""
-    async with serve_tools(Tools(person.notify, str), "token") as server:
+    async with serve_tools(Tools(person.notify, person.report, str), "token") as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(80)]
         assert await request(server.port, "token") == "HTTP/1.1 200 "
         assert await request(server.port, "wrong") == "HTTP/1.1 401 "
@@ -333,7 +339,7 @@ async def test_silent_connections_block_no_call_and_end_with_the_server(person: 
 
 
 async def test_connection_without_the_token_ends_soon(person: Person) -> None:
-    async with serve_tools(Tools(person.notify, str), "token", stranger_seconds=0.2) as server:
+    async with serve_tools(Tools(person.notify, person.report, str), "token", stranger_seconds=0.2) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         assert await closed(reader, writer)
         # The head counts, and what is refused.
@@ -348,7 +354,7 @@ async def test_calls_at_a_time_are_bounded_for_the_holder_of_the_token(person: P
     head = (
         b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer token\r\n"
     )
-    async with serve_tools(Tools(person.notify, str), "token", stranger_seconds=60) as server:
+    async with serve_tools(Tools(person.notify, person.report, str), "token", stranger_seconds=60) as server:
 
         async def is_answered(status: int) -> bool:
             return await request(server.port, "token") == f"HTTP/1.1 {status} "

@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
+from sqlalchemy import update
+
 from app.db import unit_of_work
+from app.models import Verification
 from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.verification import make_check_set
@@ -73,3 +76,42 @@ async def test_run_without_checks_lists_what_its_repository_suggests(
     # Valid as they are, and regression is their gate.
     taken = DefinitionsIn.model_validate({"checks": [each["check"] for each in result["found"]]})
     assert {check.gate.value for check in taken.checks} == {"regression"}
+
+
+async def test_claims_of_the_agent_are_judged_by_its_checks_and_files(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """They never change the verdict (contract 18.6)."""
+    repositories.create(_NAME, {"README.md": "before\n"})
+    run = await workshop.queued_run(
+        _CHANGE, repository=_NAME, acceptance=acceptance("tests", "grep", "changed", "README.md")
+    )
+    await perform(workshop, run)
+    stated: dict[str, Any] = {
+        "statement": "Done.",
+        "check": None,
+        "command": None,
+        "path": None,
+        "judgement": "claimed",
+    }
+    claims: list[dict[str, Any]] = [
+        {**stated, "kind": "tests_pass", "check": "tests"},
+        {**stated, "kind": "tests_pass", "command": ["grep", "changed", "README.md"]},
+        {**stated, "kind": "file_written", "path": "README.md"},
+        {**stated, "kind": "file_written", "path": "docs/guide.md"},
+        {**stated, "kind": "other"},
+    ]
+    async with unit_of_work(workshop.sessions) as session:
+        # As the agent of another adapter reports them.
+        await session.execute(
+            update(Verification).values(shown=Verification.shown.op("||")({"claims": claims}))
+        )
+
+    await verify(workshop)
+
+    result = shown(await workshop.read(run))
+    judgements = ["verified", "verified", "verified", "refuted", "claimed"]
+    assert result["claims"] == [
+        {**claim, "judgement": judgement} for claim, judgement in zip(claims, judgements, strict=True)
+    ]
+    assert result["verdict"] == "verified"

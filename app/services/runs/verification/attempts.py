@@ -350,7 +350,15 @@ async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | N
     """
     before: Any = await session.scalar(select(Run.verification).where(Run.id == run_id))
     attempt = await _next_attempt(session, run_id)
-    shown = {**OPEN, "attempt": attempt, "attempts": attempt, "commit": commit, "base": base}
+    claims = before["claims"] if before else []
+    shown = {
+        **OPEN,
+        "attempt": attempt,
+        "attempts": attempt,
+        "commit": commit,
+        "base": base,
+        "claims": claims,
+    }
     await session.execute(
         insert(Verification).values(
             run_id=run_id,
