@@ -36,6 +36,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
+from app.services.runs.verification import attempts
 from app.services.sweeping import until_none_is_left
 from app.services.tasks.reading import retrieve_task
 from app.services.tasks.writing import create_task, require_references
@@ -342,6 +343,8 @@ async def resume_in_cloud(
         session, run_authority.Intent.PERFORM, caller.user_id, run.holdings
     )
     await run_authority.record(session, run_id, task_id, authority)
+    if run.is_verified_now:
+        await attempts.abandon(session, run_id)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)

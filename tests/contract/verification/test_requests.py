@@ -203,6 +203,15 @@ class TestVerify:
         assert [answer.json() for answer in answers] == [{"attempt": 2}] * 2
         assert answers[1].headers["Idempotent-Replayed"] == "true"
 
+    async def test_run_that_begins_again_drops_the_attempt_to_verify_it(
+        self, ask: Ask, session: AsyncSession, task: Task
+    ) -> None:
+        run = await make_verified_run(session, task=task, verdict="refuted")
+        assert (await ask("POST", run, "/verify")).status_code == 202
+        assert (await ask("POST", run, "/resume_in_cloud")).json()["verification"] is None
+        attempts = (await ask("GET", run, "/verification")).json()["results"]
+        assert [attempt["verdict"] for attempt in attempts] == ["inconclusive", "refuted"]
+
 
 class TestWaive:
     async def test_accepts_the_work_and_leaves_the_verdict(

@@ -31,7 +31,8 @@ from app.statements import Prepared, row_of, rows_of
 
 # Without a heartbeat for this long, the worker of an attempt counts as lost.
 LEASE = timedelta(seconds=60)
-_MOST_LOSSES = 2  # How events count checks by their status; all others are inconclusive.
+_MOST_LOSSES = 2
+# How events count checks by their status; all others are inconclusive.
 _COUNTED_AS = {"passed": "passed", "failed_before": "passed", "failed": "failed", "skipped": "skipped"}
 
 log = structlog.get_logger(__name__)
@@ -202,6 +203,7 @@ async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> None:
 
 async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, Any]) -> None:
     """Store what an attempt has shown so far, unless its job has lost it."""
+    await _lock(session, claimed.run_id)
     noted = update(Verification).where(*_held(claimed)).values(shown=shown)
     if await session.scalar(noted.returning(Verification.attempt)) is not None:
         await _show(session, claimed.run_id, shown)
@@ -219,7 +221,7 @@ async def conclude(
     Of a run that was over before, only the verification changes. Return False if the job has lost the attempt.
     """
     run_id, shown = claimed.run_id, dict(conclusion.shown)
-    await session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
+    await _lock(session, run_id)
     closed = (
         update(Verification)
         .where(*_held(claimed))
@@ -448,6 +450,11 @@ def light(shown: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("checks", "setup")
     }
     return {**shown, **trimmed}
+
+
+async def _lock(session: AsyncSession, run_id: UUID) -> None:
+    """Lock the run's row: before that of its attempt, as those do who cancel it."""
+    await session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
 
 
 async def _show(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
