@@ -98,6 +98,29 @@ class NewPullRequest:
     draft: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRun:
+    """A check run that has ended, with the names of GitHub's API: one for each commit and `external_id`."""
+
+    name: str
+    head_sha: str
+    external_id: str
+    conclusion: str
+    title: str
+    summary: str
+    details_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitStatus:
+    """The status of a commit in a `context`, with the names of GitHub's API. The newest one counts."""
+
+    state: str
+    context: str
+    description: str
+    target_url: str
+
+
 class GitHubClient:
     """Sends requests to GitHub's REST API. Each operation may raise a GitHubError."""
 
@@ -143,6 +166,34 @@ class GitHubClient:
         """Replace the description of a pull request, and return the pull request."""
         path = f"{_pulls(repository)}/{number}"
         return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
+
+    async def put_check_run(self, access: GitHubAccess, repository: str, wanted: CheckRun) -> None:
+        """Create a check run, or replace the one that was created before. Only GitHub Apps may do this."""
+        name = quote(wanted.name, safe="")
+        query = f"?check_name={name}&filter=all&per_page=100"
+        path = f"{_repository(repository)}/commits/{quote(wanted.head_sha)}/check-runs{query}"
+        known = _check_run_of(await self._ask(access, "GET", path), wanted.external_id)
+        content: dict[str, Any] = {
+            "name": wanted.name,
+            "external_id": wanted.external_id,
+            "status": "completed",
+            "conclusion": wanted.conclusion,
+            "output": {"title": wanted.title, "summary": wanted.summary},
+        }
+        if wanted.details_url:
+            content["details_url"] = wanted.details_url
+        runs = f"{_repository(repository)}/check-runs"
+        if known is None:
+            await self._ask(access, "POST", runs, content | {"head_sha": wanted.head_sha})
+        else:
+            await self._ask(access, "PATCH", f"{runs}/{known}", content)
+
+    async def create_status(
+        self, access: GitHubAccess, repository: str, sha: str, wanted: CommitStatus
+    ) -> None:
+        """Set the status of a commit."""
+        content = {name: value for name, value in asdict(wanted).items() if value}
+        await self._ask(access, "POST", f"{_repository(repository)}/statuses/{quote(sha)}", content)
 
     async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
         url = access.api_url.rstrip("/") + path
@@ -193,8 +244,12 @@ class GitHubClient:
 _UNREADABLE = "The code host gave an answer that cannot be read."
 
 
+def _repository(repository: str) -> str:
+    return f"/repos/{quote(repository)}"
+
+
 def _pulls(repository: str) -> str:
-    return f"/repos/{quote(repository)}/pulls"
+    return f"{_repository(repository)}/pulls"
 
 
 def _answer(response: httpx.Response, body: bytes) -> Any:
@@ -250,3 +305,11 @@ def _pull_request(answer: Any) -> PullRequest:
     if urlsplit(url).scheme not in ("http", "https") or len(url) > _LONGEST_URL:
         raise GitHubUnavailable(_UNREADABLE)
     return PullRequest(number, url, body if isinstance(body, str) else "")
+
+
+def _check_run_of(answer: Any, external_id: str) -> int | None:
+    try:
+        ids = [int(each["id"]) for each in answer["check_runs"] if each["external_id"] == external_id]
+    except (KeyError, TypeError, ValueError) as error:
+        raise GitHubUnavailable(_UNREADABLE) from error
+    return ids[0] if ids else None

@@ -42,6 +42,7 @@ def _chores() -> Iterator[CronJob]:
     # Also at the start, since it writes the bucket's rules.
     yield hourly(chores.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield every(chores.fetch_receipts, second=5)
+    yield every(chores.report_verdicts, second=_EVERY_TEN_SECONDS)
     yield every(chores.sweep_presence_and_notifications, second=25)
     # Also at the start, since a restored database has events to adopt.
     yield hourly(chores.sweep_events, run_at_startup=True)

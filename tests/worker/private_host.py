@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from app.db import unit_of_work
 from app.models import Integration, Run, UserIntegration
 from app.services.accounts import integrations
+from app.services.accounts.integrations import AppInstallation
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
+from tests.support.keys import rsa_key, rsa_pem
 from tests.support.stand_ins.github import CodeHostService
 
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
@@ -71,6 +75,13 @@ class Host:
 
     async def log_of(self, run: Run) -> str:
         return await self.workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+def app_installation(host: Host) -> AppInstallation:
+    """Return an installation of an App that the host knows."""
+    public = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    host.service.apps["42"] = public
+    return AppInstallation(app_id="42", installation_id="7", private_key=rsa_pem())
 
 
 @dataclass(slots=True)

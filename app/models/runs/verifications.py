@@ -46,6 +46,20 @@ class Verification(Base):
     losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
 
 
+class VerdictReport(Base):
+    """The report of a run's verdict to its code host; a due row is the outbox of it."""
+
+    __tablename__ = "verdict_reports"
+    __table_args__ = (Index("ix_verdict_reports_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    asked_at: Mapped[datetime]
+    # When it is to be sent, also if the worker that sends it now is lost; NULL: it was sent, or given up.
+    due_at: Mapped[datetime | None]
+    # Whether the pull request was given a section about the verdict, which people may have removed since.
+    has_section: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
 class KeptBase(Base):
     """What a check showed of a base, so that other attempts and runs need not run it there again."""
 

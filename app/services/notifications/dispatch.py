@@ -31,9 +31,9 @@ from app.services.notifications.texts import (
     ONE_A_MINUTE,
     message_body,
     reason_in_words,
-    summarize,
 )
 from app.statements import Prepared, rows_of
+from app.verification.summaries import summarize
 
 # The most messages of an agent in one run; the cooldown limits them to one a minute (rules/notices.py).
 _MESSAGES_OF_A_RUN = 5

@@ -1,18 +1,8 @@
 """Write the texts of pushes, by kind and by the detail that a person or project allows (contract 7.2, 16)."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from app.enums import (
-    CheckGate,
-    CheckStatus,
-    NotificationDecision,
-    NotificationKind,
-    PushText,
-    QuestionStatus,
-    Verdict,
-    VerdictReason,
-)
+from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus
 
 # The limits of an agent's messages.
 ONE_A_MINUTE, FIVE_A_RUN = "one_a_minute", "five_a_run"
@@ -34,8 +24,6 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
     NotificationKind.CANCELLED: ("was cancelled", "were cancelled"),
     NotificationKind.NOTIFY_USER: ("has a message for you", "have messages for you"),
 }
-_PASSING = (CheckStatus.PASSED, CheckStatus.FAILED_BEFORE)
-_REFUTING = (VerdictReason.CHECK_FAILED, VerdictReason.NEW_FAILURES)
 
 
 def message_body(
@@ -56,29 +44,6 @@ def message_body(
     if proof:
         body = f"{body}, {proof}"
     return f"{body}: {question}" if push_text is PushText.FULL and question else body
-
-
-def summarize(shown: Mapping[str, Any] | None) -> str | None:
-    """Return words such as "2 checks fail"; None of a run without checks, without a verdict, or that was cancelled."""
-    if not shown or not shown["attempts"]:
-        return None
-    if any(reason["code"] == VerdictReason.CANCELLED for reason in shown["reasons"]):
-        return None
-    match shown["verdict"]:
-        case Verdict.VERIFIED:
-            gating = [check for check in shown["checks"] if check["gate"] != CheckGate.INFORMATIONAL]
-            count = sum(check["status"] in _PASSING for check in gating)
-            words = f"verified ({count} check{'' if count == 1 else 's'})"
-        case Verdict.REFUTED:
-            count = len({reason["check"] for reason in shown["reasons"] if reason["code"] in _REFUTING})
-            words = "1 check fails" if count == 1 else f"{count} checks fail"
-        case Verdict.INCONCLUSIVE:
-            words = "checks inconclusive"
-        case Verdict.CLAIMED:
-            words = "not checked"
-        case _:
-            return None
-    return words
 
 
 def _about(subject: str, kind: NotificationKind) -> str:

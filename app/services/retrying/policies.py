@@ -59,6 +59,9 @@ ATTACHMENT: Final = RetryPolicy(
 CODE_HOST: Final = RetryPolicy(
     (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", within=180.0, longest_retry_after=60.0
 )
+# A report of a verdict, for a day from the verdict; every try has the lease for itself.
+VERDICT_REPORT_LEASE: Final = timedelta(minutes=5)
+VERDICT_REPORT_SECONDS: Final = 86_400.0
 # The files of a run: the last delay repeats for `TASKBEACON_WORKER_STORE_WAIT_SECONDS` in total. A cancelled run and a
 # stopping worker wait briefly. Files need the database and the lock of the log too.
 RUN_FILES: Final = RetryPolicy(

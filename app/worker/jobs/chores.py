@@ -17,6 +17,7 @@ from app.services import count_folding
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.artifacts import sweep
 from app.services.code_hosts.github_webhook import sweep_deliveries
+from app.services.code_hosts.verdict_reports import report_due
 from app.services.count_folding import FOLDED_AT_ONCE, QUESTION_COUNTS, TASK_COUNTS
 from app.services.events.sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
@@ -84,6 +85,13 @@ async def fetch_due(process: ProcessContext) -> int:
         async with unit_of_work(process.sessions) as session:
             await receipts.settle_receipts(session, tickets, answers)
         asked += len(tickets)
+
+
+async def report_verdicts(ctx: Mapping[str, Any]) -> None:
+    """Put the verdicts that are due on the pull requests and commits of their runs."""
+    worker = worker_context(ctx)
+    while await report_due(worker.process.sessions, worker.code_hosts, worker.process.settings):
+        pass
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:

@@ -40,6 +40,9 @@ class CodeHostService:
     # Token to login.
     tokens: dict[str, str] = field(default_factory=dict)
     pulls: list[dict[str, Any]] = field(default_factory=list)
+    check_runs: list[dict[str, Any]] = field(default_factory=list)
+    # Of commits, as they were set.
+    statuses: list[dict[str, Any]] = field(default_factory=list)
     # Method, path and who asked, in order.
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     # For the next requests to the API, in order; None: a good one.
@@ -65,7 +68,8 @@ class CodeHostService:
 
 def github_application(host: CodeHostService) -> Starlette:
     """Return the code host as an application; its API is below `/api/v3`, as on GitHub Enterprise Server."""
-    pulls = "/api/v3/repos/{owner}/{name}/pulls"
+    repository = "/api/v3/repos/{owner}/{name}"
+    pulls = f"{repository}/pulls"
     return Starlette(
         routes=[
             Route(
@@ -73,6 +77,10 @@ def github_application(host: CodeHostService) -> Starlette:
             ),
             Route(pulls, _Api(host, _pulls), methods=["GET", "POST"]),
             Route(pulls + "/{number:int}", _Api(host, _pull), methods=["PATCH"]),
+            Route(repository + "/commits/{sha}/check-runs", _Api(host, _find_check_runs), methods=["GET"]),
+            Route(repository + "/check-runs", _Api(host, _check_run), methods=["POST"]),
+            Route(repository + "/check-runs/{number:int}", _Api(host, _check_run), methods=["PATCH"]),
+            Route(repository + "/statuses/{sha}", _Api(host, _status), methods=["POST"]),
             Route("/{path:path}", _Git(host), methods=["GET", "POST"]),
         ]
     )
@@ -149,6 +157,36 @@ async def _pull(host: CodeHostService, request: Request, _bearer: str, login: st
     pull = host.pulls[request.path_params["number"] - 1]
     pull |= await request.json()
     return JSONResponse(pull)
+
+
+async def _find_check_runs(
+    host: CodeHostService, request: Request, _bearer: str, login: str | None
+) -> Response:
+    if login is None:
+        return JSONResponse({"message": "Bad credentials"}, 401)
+    wanted = (request.path_params["sha"], request.query_params["check_name"])
+    found = [run for run in host.check_runs if (run["head_sha"], run["name"]) == wanted]
+    return JSONResponse({"total_count": len(found), "check_runs": found})
+
+
+async def _check_run(host: CodeHostService, request: Request, _bearer: str, login: str | None) -> Response:
+    if login is None or not login.endswith("[bot]"):
+        return JSONResponse({"message": "You must authenticate via a GitHub App."}, 403)
+    wanted = await request.json()
+    if request.method == "PATCH":
+        run = host.check_runs[request.path_params["number"] - 1]
+        run |= wanted
+        return JSONResponse(run)
+    run = {**wanted, "id": len(host.check_runs) + 1}
+    host.check_runs.append(run)
+    return JSONResponse(run, 201)
+
+
+async def _status(host: CodeHostService, request: Request, _bearer: str, login: str | None) -> Response:
+    if login is None:
+        return JSONResponse({"message": "Bad credentials"}, 401)
+    host.statuses.append({**await request.json(), "sha": request.path_params["sha"]})
+    return JSONResponse(host.statuses[-1], 201)
 
 
 class _Git:

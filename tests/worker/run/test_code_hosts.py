@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
 from typing_extensions import override
 
@@ -18,12 +17,10 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import PushedBranch, RunCredential
 from app.outages import DatabaseUnavailable
-from app.services.accounts.integrations import AppInstallation
 from app.services.code_hosts.credentials import CodeHosts
 from app.services.runs import credentials as run_credentials
-from tests.support.keys import rsa_key, rsa_pem
 from tests.support.stand_ins.github import Reply
-from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
+from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout, app_installation
 
 AS_USER = {"mode": "background", "pr_authorship_mode": "user"}
 
@@ -133,13 +130,6 @@ async def test_output_of_a_schema_stays_as_it_is(host: Host) -> None:
 
     assert run.output == {"answer": 42}
     assert run.state["pr_url"] == host.service.pulls[0]["html_url"]
-
-
-def app_installation(host: Host) -> AppInstallation:
-    """Return an installation of an App that the host knows."""
-    public = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    host.service.apps["42"] = public
-    return AppInstallation(app_id="42", installation_id="7", private_key=rsa_pem())
 
 
 async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:

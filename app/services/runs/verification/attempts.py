@@ -16,13 +16,14 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow, wire_time
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict
-from app.models import Run, Verification
+from app.models import Run, VerdictReport, Verification
 from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
@@ -245,6 +246,7 @@ async def conclude(
     if claimed.delivery is None:
         await _show(session, run_id, shown)
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
+        await _request_report(session, run_id)
     elif conclusion.repair is not None:
         await _record_finish(session, run_id, shown, is_final=False)
         await run_lifecycle.queue_repair(
@@ -483,6 +485,13 @@ async def _record_finish(
     said = {name: shown[name] for name in ("verdict", "attempt", "commit")}
     data = {**said, "counts": counts, "final": is_final}
     await record_for_run(session, run_id, EventType.VERIFICATION_FINISHED, [data])
+    await _request_report(session, run_id)
+
+
+async def _request_report(session: AsyncSession, run_id: UUID) -> None:
+    asked = {"asked_at": utcnow(), "due_at": utcnow()}
+    row = upsert(VerdictReport).values(run_id=run_id, **asked)
+    await session.execute(row.on_conflict_do_update(index_elements=[VerdictReport.run_id], set_=asked))
 
 
 async def _record_update(

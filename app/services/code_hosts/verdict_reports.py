@@ -1,0 +1,218 @@
+"""Report verdicts to code hosts: a section of the pull request, and a check run or a status (contract 18.7).
+
+A row is the outbox of each report. An outage costs nothing of the run: the row is due again until it is a day old.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy import case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.agents.errors import AgentError, RepositoryUnreachable
+from app.clients.github import CheckRun, CommitStatus, GitHubAccess, GitHubError, GitHubUnavailable
+from app.clock import utcnow
+from app.config import Settings
+from app.db import SessionFactory
+from app.enums import Verdict
+from app.models import PushedBranch, Run, VerdictReport, Verification
+from app.services.code_hosts.credentials import CodeHost, CodeHosts, is_member_still, read_code_host
+from app.services.retrying.attempts import in_transaction
+from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
+from app.services.task_links import task_page
+from app.statements import row_of, rows_of
+from app.verification.summaries import heading_of, page_of
+
+_AT_ONCE: Final = 10
+_NAME: Final = "taskbeacon"
+_MARK, _END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
+_OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
+_CONCLUSIONS: Mapping[str, str] = {
+    Verdict.VERIFIED: "success",
+    Verdict.REFUTED: "failure",
+    Verdict.INCONCLUSIVE: "neutral",
+    Verdict.CLAIMED: "skipped",
+}
+# A status knows no neutral; a result that nothing has checked gets none.
+_STATES: Mapping[str, str] = {
+    Verdict.VERIFIED: "success",
+    Verdict.REFUTED: "failure",
+    Verdict.INCONCLUSIVE: "error",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class _Due(NamedTuple):
+    run_id: UUID
+    asked_at: datetime
+    # The end of the lease, by which the claim is known.
+    due_at: datetime
+
+
+class _Row(NamedTuple):
+    project_id: int
+    task_id: UUID
+    state: dict[str, Any]
+    repository: str
+    branch: str
+    shown: dict[str, Any]
+    had_section: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    run_id: UUID
+    row: _Row
+    host: CodeHost
+    link: str
+
+
+async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> int:
+    """Report the verdicts that are due, a few at once; return how many rows were claimed."""
+    claimed = await in_transaction(sessions, _claim)
+    await asyncio.gather(*(_perform(sessions, hosts, settings, due) for due in claimed))
+    return len(claimed)
+
+
+async def _claim(session: AsyncSession) -> list[_Due]:
+    now = utcnow()
+    waiting = (
+        select(VerdictReport.run_id)
+        .where(VerdictReport.due_at <= now)
+        .order_by(VerdictReport.due_at)
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = (
+        update(VerdictReport)
+        .where(VerdictReport.run_id.in_(waiting))
+        .values(due_at=now + VERDICT_REPORT_LEASE)
+        .returning(VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
+    )
+    return list(await rows_of(session, claimed, _Due))
+
+
+async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Settings, due: _Due) -> None:
+    try:
+        report = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
+        if report is not None:
+            await _send(sessions, hosts, report)
+    except (GitHubUnavailable, RepositoryUnreachable) as error:
+        if utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
+            # The row is due again when its lease ends.
+            log.info("verdict_report.delayed", run_id=str(due.run_id), error=error.message)
+            return
+        log.warning("verdict_report.given_up", run_id=str(due.run_id), error=error.message)
+    except (GitHubError, AgentError) as error:
+        log.warning("verdict_report.refused", run_id=str(due.run_id), error=error.message)
+    await in_transaction(sessions, lambda session: _settle(session, due))
+
+
+async def _settle(session: AsyncSession, due: _Due) -> None:
+    # A verdict that came meanwhile may have been reported before this older one: it is reported once more.
+    is_newest = VerdictReport.due_at == due.due_at
+    await session.execute(
+        update(VerdictReport)
+        .where(VerdictReport.run_id == due.run_id)
+        .values(due_at=case((is_newest, None), else_=utcnow()))
+    )
+
+
+async def _note_section(session: AsyncSession, run_id: UUID) -> None:
+    await session.execute(
+        update(VerdictReport).where(VerdictReport.run_id == run_id).values(has_section=True)
+    )
+
+
+async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> _Report | None:
+    """Return the newest verdict of a run and where to report it; None if it pushed no branch to a host with an API."""
+    other = aliased(PushedBranch)
+    had_section = (
+        select(func.coalesce(func.bool_or(VerdictReport.has_section), False))
+        .join(other, other.run_id == VerdictReport.run_id)
+        .where(other.repository == PushedBranch.repository, other.branch == PushedBranch.branch)
+        .correlate(PushedBranch)
+        .scalar_subquery()
+    )
+    newest = (
+        select(
+            Run.project_id,
+            Run.task_id,
+            Run.state,
+            PushedBranch.repository,
+            PushedBranch.branch,
+            Verification.shown,
+            had_section,
+        )
+        .join(PushedBranch, PushedBranch.run_id == Run.id)
+        .join(Verification, Verification.run_id == Run.id)
+        .where(Run.id == run_id, Verification.finished_at.is_not(None))
+        .order_by(Verification.attempt.desc())
+        .limit(1)
+    )
+    found = await row_of(session, newest)
+    if found is None:
+        return None
+    row = _Row(*found)
+    host = await read_code_host(session, git_base_url=settings.git_base_url, run_id=run_id, state=row.state)
+    if host.api_url is None:
+        return None
+    return _Report(run_id, row, host, task_page(settings.task_url, row.project_id, row.task_id))
+
+
+async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> None:
+    host, row, github = report.host, report.row, hosts.github
+    assert host.api_url is not None
+    access = hosts.access(
+        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
+    )
+    token = await access.token()
+    if token is None:
+        return
+    api, shown, verdict = GitHubAccess(host.api_url, token), row.shown, row.shown["verdict"]
+    if await _put_section(hosts, api, report):
+        await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
+    if host.app is not None:
+        check_run = CheckRun(
+            name=_NAME,
+            head_sha=shown["commit"],
+            external_id=str(report.run_id),
+            conclusion=_CONCLUSIONS[verdict],
+            title=heading_of(shown),
+            summary=page_of(shown),
+            details_url=report.link,
+        )
+        await github.put_check_run(api, row.repository, check_run)
+    elif verdict in _STATES:
+        status = CommitStatus(
+            state=_STATES[verdict], context=_NAME, description=heading_of(shown), target_url=report.link
+        )
+        await github.create_status(api, row.repository, shown["commit"], status)
+
+
+async def _put_section(hosts: CodeHosts, api: GitHubAccess, report: _Report) -> bool:
+    """Put the verdict on the pull request; return whether there is one, with a section about it, now or once."""
+    row, github = report.row, hosts.github
+    found = await github.find_pull_request(api, row.repository, row.branch)
+    if found is None:
+        return False
+    link = f"[The checks of this run]({report.link})\n" if report.link else ""
+    section = f"{_MARK}\n{page_of(row.shown)}\n{link}{_END}"
+    if _OURS.search(found.body):
+        body = _OURS.sub(lambda _: section, found.body, count=1)
+    elif row.had_section:
+        # People have removed it.
+        return True
+    else:
+        body = f"{found.body}\n\n{section}" if found.body else section
+    if body != found.body:
+        await github.update_pull_request(api, row.repository, found.number, body=body)
+    return True

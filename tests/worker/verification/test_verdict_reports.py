@@ -1,0 +1,206 @@
+"""The verdict of a run at its code host: pull request, check run, status (contract 18.7)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.ids import new_id
+from app.models import CheckSet, Integration, Run, VerdictReport
+from app.schemas.verification.check_sets import DefinitionsIn
+from app.services.enqueueing import VERIFY_RUN
+from app.services.runs.verification import attempts
+from app.verification.definitions import CHECK_SET
+from app.worker.jobs.chores import report_verdicts
+from app.worker.jobs.verify_run import verify_run
+from tests.support.stand_ins.github import Reply
+from tests.worker.private_host import TOKEN, Host, app_installation
+
+MARK, END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
+PASSES = {"id": "greets", "run": ["grep", "Hello", "hello.txt"], "gate": "strict"}
+FAILS = {"id": "parts", "run": ["grep", "Bye", "hello.txt"], "gate": "strict"}
+
+
+async def define(host: Host, *checks: dict[str, Any]) -> None:
+    defined = DefinitionsIn.model_validate({"checks": list(checks), "max_repairs": 0}).defined
+    async with unit_of_work(host.workshop.sessions) as session:
+        row = {"definition": CHECK_SET.dump_python(defined, mode="json")}
+        times = {"created_at": utcnow(), "updated_at": utcnow()}
+        session.add(CheckSet(id=new_id(), project_id=host.workshop.project.id, **row, **times))
+
+
+async def integrate_app(host: Host) -> Integration:
+    return await host.integrate(installation=app_installation(host))
+
+
+async def verify(host: Host) -> None:
+    await verify_run({**host.workshop.arq_context, "job_id": f"{VERIFY_RUN}:test"})
+
+
+async def report(host: Host) -> None:
+    await report_verdicts(host.workshop.arq_context)
+
+
+async def performed(host: Host, integration: Integration) -> Run:
+    """Perform a run and check its work, and report the verdict."""
+    run = await host.perform(integration)
+    await verify(host)
+    await report(host)
+    return await host.workshop.read(run)
+
+
+async def verify_again(host: Host, run: Run) -> None:
+    assert run.verification is not None
+    async with unit_of_work(host.workshop.sessions) as session:
+        await attempts.reopen(session, run.id, run.verification["commit"], run.verification["base"])
+    await verify(host)
+    await report(host)
+
+
+async def due_at(host: Host, run: Run) -> Any:
+    async with unit_of_work(host.workshop.sessions) as session:
+        return await session.scalar(select(VerdictReport.due_at).where(VerdictReport.run_id == run.id))
+
+
+async def make_due(host: Host, run: Run, **asked: Any) -> None:
+    async with unit_of_work(host.workshop.sessions) as session:
+        row = await session.get_one(VerdictReport, run.id)
+        row.due_at = utcnow()
+        for name, value in asked.items():
+            setattr(row, name, value)
+
+
+async def test_app_puts_the_verdict_on_pull_request_and_check_run(host: Host) -> None:
+    await define(host, PASSES, FAILS)
+
+    run = await performed(host, await integrate_app(host))
+
+    assert run.verification is not None
+    [pull] = host.service.pulls
+    section = pull["body"][pull["body"].index(MARK) :]
+    assert section.endswith(END)
+    assert len(section.encode()) <= 4096
+    assert "**Refuted: 1 check fails**" in section
+    assert "| `greets` | strict | passed |" in section
+    assert "| `parts` | strict | failed |" in section
+    assert pull["body"].startswith("<!-- taskbeacon -->")
+    [check_run] = host.service.check_runs
+    assert (check_run["name"], check_run["status"], check_run["conclusion"]) == (
+        "taskbeacon",
+        "completed",
+        "failure",
+    )
+    assert (check_run["external_id"], check_run["head_sha"]) == (str(run.id), run.verification["commit"])
+    assert check_run["output"]["title"] == "Refuted: 1 check fails"
+    assert host.service.statuses == []
+    assert await due_at(host, run) is None
+
+
+async def test_rerun_updates_the_one_check_run_and_section(host: Host) -> None:
+    await define(host, FAILS)
+    run = await performed(host, await integrate_app(host))
+    async with unit_of_work(host.workshop.sessions) as session:
+        [check_set] = await session.scalars(select(CheckSet))
+        await session.delete(check_set)
+    await define(host, PASSES)
+
+    await verify_again(host, run)
+
+    [check_run] = host.service.check_runs
+    assert check_run["conclusion"] == "success"
+    [pull] = host.service.pulls
+    assert pull["body"].count(MARK) == 1
+    assert "**Verified: verified (1 check)**" not in pull["body"]
+    assert "**Verified (1 check)**" in pull["body"]
+
+
+async def test_section_that_people_removed_stays_away(host: Host) -> None:
+    await define(host, PASSES)
+    run = await performed(host, await host.integrate(token=TOKEN))
+    host.service.pulls[0]["body"] = "Our own words."
+
+    await verify_again(host, run)
+
+    assert host.service.pulls[0]["body"] == "Our own words."
+    assert len(host.service.statuses) == 2, "the status is set all the same"
+
+
+async def test_token_of_a_person_sets_a_status(host: Host) -> None:
+    await define(host, PASSES)
+
+    run = await performed(host, await host.integrate(token=TOKEN))
+
+    assert run.verification is not None
+    assert host.service.statuses == [
+        {
+            "sha": run.verification["commit"],
+            "state": "success",
+            "context": "taskbeacon",
+            "description": "Verified (1 check)",
+        }
+    ]
+    assert host.service.check_runs == []
+
+
+async def test_outage_of_the_host_delays_the_report_alone(host: Host) -> None:
+    await define(host, PASSES)
+    run = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+    host.service.replies.append(Reply(503))
+
+    await report(host)
+
+    assert (await host.workshop.read(run)).status == "completed"
+    assert host.service.statuses == []
+    assert (await due_at(host, run)) > utcnow()
+    await make_due(host, run)
+    await report(host)
+    assert [status["state"] for status in host.service.statuses] == ["success"]
+    assert await due_at(host, run) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "age"), [(Reply(503), timedelta(days=1)), (Reply(403, message="Not allowed"), timedelta())]
+)
+async def test_report_is_given_up_when_it_is_refused_or_a_day_old(
+    host: Host, reply: Reply, age: timedelta
+) -> None:
+    await define(host, PASSES)
+    run = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+    await make_due(host, run, asked_at=utcnow() - age)
+    host.service.replies.append(reply)
+
+    await report(host)
+
+    assert host.service.statuses == []
+    assert await due_at(host, run) is None
+
+
+async def test_run_without_checks_reports_nothing(host: Host) -> None:
+    await host.perform(await host.integrate(token=TOKEN))
+    asked = len(host.service.requests)
+
+    await report(host)
+
+    assert len(host.service.requests) == asked
+    assert MARK not in host.service.pulls[0]["body"]
+
+
+async def test_verdict_that_comes_during_a_report_is_reported_too(host: Host) -> None:
+    await define(host, PASSES)
+    run = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+
+    async def conclude_again() -> None:
+        host.service.while_clients_wait = None
+        await make_due(host, run)
+
+    host.service.while_clients_wait = conclude_again
+    await report(host)
+
+    assert len(host.service.statuses) == 2
+    assert await due_at(host, run) is None
