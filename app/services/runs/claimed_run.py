@@ -54,6 +54,7 @@ class ClaimedRun(NamedTuple):
     # The check sets of its project and repository, each a list of repository and definition.
     check_sets: list[tuple[str | None, dict[str, Any]]]
     task_number: int | None
+    project_id: int
     project_name: str
     may_notify: bool
     sandbox_environment_id: UUID | None
@@ -129,6 +130,7 @@ _RUN = Prepared(
         frozen_or_current(Task.acceptance),
         _CHECK_SETS.label("check_sets"),
         Task.task_number,
+        Run.project_id,
         Project.name.label("project_name"),
         (Project.notify_user & Task.created_by_id.is_not(None)).label("may_notify"),
         Run.sandbox_environment_id,

@@ -1,6 +1,7 @@
 """Keeps what checks showed of bases, so that other attempts and runs need not execute them there (contract 18.3)."""
 
 import asyncio
+import hashlib
 import json
 import zlib
 from datetime import timedelta
@@ -16,9 +17,9 @@ from app.services.sweeping import delete_batch
 from app.verification.judgement import Case, Execution
 
 
-async def find_base(session: AsyncSession, key: bytes, *, days: int) -> Execution | None:
-    """Return what is kept of a check on a base, for so many days."""
-    of = (KeptBase.key == key, KeptBase.created_at > utcnow() - timedelta(days=days))
+async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days: int) -> Execution | None:
+    """Return what is kept of a check on a base of a project, for so many days."""
+    of = (KeptBase.key == _own(project_id, key), KeptBase.created_at > utcnow() - timedelta(days=days))
     kept = await session.scalar(select(KeptBase.result).where(*of))
     # Beside the event loop: there may be 100,000 cases.
     return None if kept is None else await asyncio.to_thread(_unpack, kept)
@@ -28,13 +29,18 @@ async def keep_base(session: AsyncSession, project_id: int, key: bytes, executio
     """Keep what a check showed of a base, in place of what was kept before."""
     packed = await asyncio.to_thread(_pack, execution)
     values = {"project_id": project_id, "result": packed, "created_at": utcnow()}
-    row = insert(KeptBase).values(key=key, **values)
+    row = insert(KeptBase).values(key=_own(project_id, key), **values)
     await session.execute(row.on_conflict_do_update(index_elements=[KeptBase.key], set_=values))
 
 
 async def sweep_bases(session: AsyncSession, *, days: int) -> int:
     """Delete a batch of what is older than so many days; return its number."""
     return await delete_batch(session, KeptBase, KeptBase.created_at <= utcnow() - timedelta(days=days))
+
+
+def _own(project_id: int, key: bytes) -> bytes:
+    # No project can write what another one reads.
+    return hashlib.sha256(b"%d\n%b" % (project_id, key)).digest()
 
 
 def _pack(execution: Execution) -> bytes:

@@ -166,7 +166,9 @@ def defined_for(
     asked = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
     is_listed = asked in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
-    name = hashlib.sha256((run.repository or "").lower().encode()).hexdigest()[:_CACHE_NAME_LENGTH]
+    # No project can write what another one reads.
+    owner = f"{run.project_id}\0{(run.repository or '').lower()}"
+    name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
     preparation = Preparation(
         sandbox=worker.sandbox,
         setup_network=replace(

@@ -79,7 +79,9 @@ async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -
 
     async def find(key: bytes) -> Execution | None:
         days = worker.process.settings.check_base_days
-        return await in_transaction(sessions, lambda session: find_base(session, key, days=days))
+        return await in_transaction(
+            sessions, lambda session: find_base(session, claimed.project_id, key, days=days)
+        )
 
     async def keep(key: bytes, execution: Execution) -> None:
         await in_transaction(sessions, lambda session: keep_base(session, claimed.project_id, key, execution))
