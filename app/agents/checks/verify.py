@@ -91,7 +91,11 @@ class _Attempt:
 
     async def perform(self) -> Checked:
         context, repository = self._context, self._workspace.repository
-        base = context.defined.base if await repository.has(context.defined.base or "") else None
+        base = context.defined.base
+        for commit in filter(None, (context.commit, base)):
+            # Deeper than the clone, or of a branch that has moved on.
+            if not await repository.has(commit):
+                await repository.fetch_commit(context.source.remote, commit)
         definitions = context.definitions or await read_definitions(repository, base, context.defined)
         changed = await repository.changed_files(base, context.commit) if base else []
         paths = [path for _, path in changed]

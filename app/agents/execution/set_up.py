@@ -4,7 +4,7 @@ from app.agents.checks.caches import open_caches
 from app.agents.checks.clone import Clone, SetupFailed, environment_of
 from app.agents.checks.commands import SandboxEnded, Start, start_commands, start_service
 from app.agents.checks.verify import read_definitions
-from app.agents.errors import PathRefused
+from app.agents.errors import PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.verification.definitions import Definitions
@@ -25,7 +25,7 @@ async def set_up(run: ActiveRun) -> Definitions:
     """Set up the agent's clone, and return what is defined for the run. A step that fails is in the run's log."""
     context, workspace = run.context, run.workspace
     defined = context.repository.defined
-    base, preparation = defined.base or workspace.base.sha, defined.preparation
+    base, preparation = await _find_base(run), defined.preparation
     definitions = await read_definitions(workspace.repository, base, defined)
     if preparation is None or not definitions.setup or workspace.base.sha is None:
         return definitions
@@ -49,6 +49,19 @@ async def set_up(run: ActiveRun) -> Definitions:
     except (PathRefused, OSError):
         await run.progress("setup", "What the set-up left behind may be part of the work.")
     return definitions
+
+
+async def _find_base(run: ActiveRun) -> str | None:
+    base, repository = run.context.repository.defined.base, run.workspace.repository
+    if base is None:
+        return run.workspace.base.sha
+    try:
+        if not await repository.has(base) and (source := await run.source()) is not None:
+            await repository.fetch_commit(source.remote, base)
+    except RepositoryError as error:
+        await run.progress("setup", f"Its base is missing, with the checks file: {error.message}")
+        return None
+    return base
 
 
 async def start_agent(run: ActiveRun, start: Start) -> ConfinedProcess:

@@ -123,9 +123,11 @@ class Repository:
 
     async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
-        if self._borrowed_objects is not None:
-            _borrow(git_folder, self._borrowed_objects.objects, self._borrowed_objects.shallow)
+        borrowed = self._borrowed_objects
+        if borrowed is not None and borrowed.sha == sha:
+            _borrow(git_folder, borrowed.objects, borrowed.shallow)
         else:
+            # A commit that was made or fetched here is not in the mirror.
             await _copy_objects(self.folder, git_folder)
         if source.filter:
             await _mark_partial(where, source.remote.url)
@@ -149,6 +151,12 @@ class Repository:
 
     async def has(self, sha: str) -> bool:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
+
+    async def fetch_commit(self, remote: Remote, sha: str) -> None:
+        how = ("--quiet", "--no-tags", "--no-write-fetch-head", "--depth", "1")
+        result = await self._git.run("fetch", *how, "--", remote.url, sha, timeout=TRANSFER, remote=remote)
+        if result.code != 0:
+            refuse(result, remote, "could not be fetched")
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits; return the commit of `ref`, None if git kept none. Raises WorkspaceBroken."""

@@ -91,8 +91,10 @@ class ResourceMonitor:
             # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:
                 raise
-        if self._excess:
-            raise AgentOverLimit(self._excess.message, cause=self._excess.cause)
+        # What is started after the block does not answer for it.
+        excess, self._excess = self._excess, None
+        if excess:
+            raise AgentOverLimit(excess.message, cause=excess.cause)
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
         sent = deque([0], maxlen=_LOOKS_AT_SENT)

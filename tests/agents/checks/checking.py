@@ -1,0 +1,127 @@
+"""Checks the last commit of a small repository against the one before, as workers do: real git, in a real sandbox."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any  # JSON
+
+from app.agents.checks.context import (
+    CheckContext,
+    Checked,
+    CheckEffects,
+    Defined,
+    Performed,
+    Preparation,
+    Workspaces,
+)
+from app.agents.checks.verify import verify
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.git.mirrors import Mirrors
+from app.agents.network.network import NetworkRules
+from app.agents.sandbox.sandbox import Sandbox
+from app.enums import AgentNetwork, CheckSource, CheckStatus
+from app.schemas.verification.check_sets import DefinitionsIn
+from app.services.verification.results import judged_checks
+from app.verification.definitions import PlacedCheck
+from app.verification.judgement import Execution, JudgedCheck
+from tests.agents.conftest import GitFolder
+from tests.support.stand_ins.git_origins import Commit, write_origin
+
+JSON = dict[str, Any]
+MIB = 2**20
+
+
+@dataclass
+class Seen:
+    """What was seen of a commit, and what the log says of it."""
+
+    checked: Checked
+    log: list[JSON]
+
+    def __getitem__(self, check_id: str) -> JudgedCheck:
+        return next(each for each in judged_checks(self.checked) if each.check.id == check_id)
+
+    @property
+    def statuses(self) -> dict[str, CheckStatus]:
+        return {each.check.id: each.status for each in judged_checks(self.checked)}
+
+    @property
+    def steps(self) -> list[str]:
+        return [step.status.value for step in self.checked.setup]
+
+    def runs(self, check_id: str) -> list[Performed]:
+        return next(each.executions for each in self.checked.checks if each.placed.check.id == check_id)
+
+    def output(self, check_id: str) -> str:
+        return self.runs(check_id)[-1].output.decode()
+
+
+@dataclass
+class Checking:
+    """A repository, and the worker that checks it."""
+
+    folder: Path
+    sandbox: Sandbox
+    preparation: Preparation
+    mirrors: Mirrors
+    kept: dict[bytes, Execution] = field(default_factory=dict)
+
+    def write(
+        self, base: Mapping[str, str], result: Mapping[str, str] | None = None, *, between: int = 0
+    ) -> None:
+        """Make the repository: `result` has what it changes in `base`, and `between` commits lie between the two."""
+        some = [Commit(f"Commit {n}", {"step.txt": f"{n}\n"}) for n in range(between)]
+        last = Commit("Result", result or {"change.txt": "changed\n"})
+        write_origin(self.folder / "origin.git", [Commit("Base", base), *some, last])
+
+    def limit(self, **policy: Any) -> None:
+        sandbox = replace(self.sandbox, policy=replace(self.sandbox.policy, **policy))
+        self.preparation = replace(self.preparation, sandbox=sandbox)
+
+    async def check(
+        self, *, note: Any = None, setup: Any = (), network: AgentNetwork | None = None, **given: Any
+    ) -> Seen:
+        """Check by these definitions; each of `checks` may be the text of a shell."""
+        origin = GitFolder(self.folder / "origin.git")
+        checks = given.pop("checks")
+        if isinstance(checks, dict):
+            texts = checks.items()
+            checks = [{"id": key} | ({"shell": it} if isinstance(it, str) else it) for key, it in texts]
+        steps = [{"shell": step} if isinstance(step, str) else step for step in setup]
+        defined = DefinitionsIn.model_validate({"setup": steps, "checks": checks} | given).defined
+        rules = NetworkRules(level=network or AgentNetwork.NONE, domains=["example.com"])
+        preparation = replace(self.preparation, run_network=rules)
+        log: list[JSON] = []
+
+        async def emit(entry: JSON) -> None:
+            log.append(entry["notification"]["params"])
+
+        async def say_nothing(_checked: Checked, _running: PlacedCheck | None) -> None:
+            pass
+
+        async def find(key: bytes) -> Execution | None:
+            return self.kept.get(key)
+
+        async def keep(key: bytes, execution: Execution) -> None:
+            self.kept[key] = execution
+
+        context = CheckContext(
+            run_id=uuid.uuid4(),
+            source=Source(remote=Remote.parse(origin.url), depth=3),
+            push_branch="work",
+            commit=origin.git("rev-parse", "main"),
+            defined=Defined(
+                places=[(CheckSource.PROJECT, defined)],
+                preparation=preparation,
+                base=origin.git("rev-list", "--max-parents=0", "main"),
+            ),
+            definitions=None,
+            workspaces=Workspaces(root=self.folder / "workspaces", mirrors=self.mirrors),
+            environment=dict(os.environ),
+            seconds=60,
+        )
+        effects = CheckEffects(emit=emit, note=note or say_nothing, find_base=find, keep_base=keep)
+        return Seen(await verify(context, effects), log)

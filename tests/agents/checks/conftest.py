@@ -1,0 +1,31 @@
+"""A worker that checks a repository of the test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.agents.checks.context import Preparation
+from app.agents.git.mirrors import Mirrors
+from app.agents.network.network import NetworkRules
+from app.agents.sandbox.sandbox import Sandbox
+from tests.agents.checks.checking import Checking
+
+
+@pytest.fixture
+def checking(tmp_path: Path, sandbox: Sandbox) -> Checking:
+    rules = NetworkRules()
+    preparation = Preparation(
+        sandbox=sandbox,
+        setup_network=rules,
+        run_network=rules,
+        variables={"TOKEN": "sesame-of-the-checks"},
+        caches=tmp_path / "caches" / "repository",
+        caches_bytes=2**30,
+    )
+    return Checking(
+        tmp_path,
+        sandbox,
+        preparation,
+        Mirrors(tmp_path / "mirrors", os.environ, max_bytes=2**30),
+    )

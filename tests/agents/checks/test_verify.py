@@ -1,0 +1,283 @@
+"""What is seen of a commit in fresh clones: why checks fail, what they are given, and what they leave behind."""
+
+import pytest
+
+from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus
+from app.verification.judgement import Case
+from tests.agents.checks.checking import MIB, Checking
+
+_REPORT = '<testsuite name="s">%s</testsuite>'
+_PASSED = '<testcase name="%s"/>'
+_FAILED = '<testcase name="%s"><failure/></testcase>'
+
+
+def report(**cases: bool) -> str:
+    """Return a report in which cases with True passed."""
+    return _REPORT % "".join((_PASSED if passed else _FAILED) % name for name, passed in cases.items())
+
+
+def named(*names: str) -> frozenset[Case]:
+    return frozenset(Case("s", "", name) for name in names)
+
+
+async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_executed(
+    checking: Checking,
+) -> None:
+    checking.write({"good.xml": report(a=True)})
+    checking.limit(
+        memory_bytes=256 * MIB,
+        processes=60,
+        disk_bytes=48 * MIB,
+        file_bytes=24 * MIB,
+        pause_seconds=0.05,
+        disk_pause_seconds=0.1,
+    )
+    eats = "x = b'x' * (400 << 20); import time; time.sleep(60)"
+    seen = await checking.check(
+        retries=0,
+        checks={
+            "memory": {"run": ["python3", "-c", eats]},
+            # Its report is read after the sandbox before it was ended.
+            "after": {"shell": "cp good.xml report.xml", "reports": ["report.xml"]},
+            "forks": {"shell": "for i in $(seq 200); do sleep 60 & done; wait"},
+            "sleeps": {"shell": "echo begun; sleep 60", "timeout_seconds": 1},
+            "missing": {"run": ["no-such-tool"]},
+            "not-found": {"shell": "no-such-tool"},
+            "no-program": {"shell": "./good.xml"},
+            "file": {"shell": "head -c 40M /dev/zero >large"},
+            "disk": {"shell": "for i in 1 2 3 4; do head -c 20M /dev/zero >$i; done; sleep 60"},
+        },
+    )
+
+    causes = {each.placed.check.id: seen[each.placed.check.id].cause for each in seen.checked.checks}
+    assert causes == {
+        "memory": CheckCause.OUT_OF_MEMORY,
+        "after": None,
+        "forks": CheckCause.SPAWN_FAILED,
+        "sleeps": None,
+        "missing": CheckCause.MISSING_TOOL,
+        "not-found": CheckCause.MISSING_TOOL,
+        "no-program": CheckCause.MISSING_TOOL,
+        "file": CheckCause.DISK_FULL,
+        "disk": CheckCause.DISK_FULL,
+    }
+    assert seen["after"].status is CheckStatus.PASSED
+    assert seen["sleeps"].status is CheckStatus.TIMEOUT
+    assert seen.output("sleeps") == "begun\n"
+    assert "no-such-tool: command not found" in seen.output("not-found")
+
+
+async def test_refused_hosts_are_named_of_the_check_that_asked_for_them(checking: Checking) -> None:
+    checking.write({"a": ""})
+    seen = await checking.check(
+        checks_network="run",
+        network=AgentNetwork.TRUSTED,
+        checks={
+            "refused": "curl --fail --silent --max-time 5 https://pypi.test/simple/",
+            "silent": "test -f missing",
+        },
+    )
+
+    assert seen["refused"].cause is CheckCause.NETWORK_BLOCKED
+    assert list(seen.runs("refused")[0].execution.blocked_hosts) == ["pypi.test"]
+    assert seen["silent"].status is CheckStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"shell": "echo almost; exit 3"}, "exit code 3"),
+        ({"run": ["no-such-tool"]}, "it cannot be started: No such file or directory"),
+        ({"shell": "sleep 60", "timeout_seconds": 1}, "it took longer than 1 s"),
+        (
+            {"shell": "sleep 60", "background": True, "ready": ["false"], "timeout_seconds": 1},
+            "it was not ready within 1 s",
+        ),
+        ({"shell": "exit 4", "background": True, "ready": ["false"]}, "it ended with exit code 4"),
+    ],
+)
+async def test_without_set_up_no_check_is_executed_and_the_log_says_why(
+    checking: Checking, step: dict[str, object], said: str
+) -> None:
+    checking.write({"a": ""})
+    seen = await checking.check(setup=["true", step, "true"], checks={"one": "touch x", "two": "touch y"})
+
+    assert seen.steps == ["ok", "failed"]
+    assert {seen["one"].cause, seen["two"].cause} == {CheckCause.SETUP_FAILED}
+    [failed] = [entry for entry in seen.log if entry.get("status") == "failed"]
+    assert failed["message"].endswith(f": {said}")
+
+
+async def test_checks_are_given_what_set_up_and_its_services_made_and_nothing_else(
+    checking: Checking,
+) -> None:
+    checking.write({"server.py": SERVER})
+    seen = await checking.check(
+        setup=[
+            "echo installed >~/tool; echo made >made",
+            {"run": ["python3", "server.py"], "background": True, "ready": ["python3", "server.py", "ask"]},
+        ],
+        checks={
+            "files": "cat ~/tool made; test ! -e .git/hooks",
+            "service": "python3 server.py ask",
+            "environment": "env | cut -d= -f1 | sort | tr '\\n' ' '; echo $TASKBEACON_CHECK $TOKEN",
+        },
+    )
+
+    assert seen.statuses == dict.fromkeys(("files", "service", "environment"), CheckStatus.PASSED)
+    assert seen.output("files") == "installed\nmade\n"
+    assert seen.output("service") == "served\n"
+    names, values = seen.output("environment").rsplit(" ", 2)[0], seen.output("environment").split()[-2:]
+    assert values == ["environment", "***"]
+    proxies = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+    own = {"CI", "HOME", "LANG", "PATH", "PWD", "SHLVL", "TASKBEACON_CHECK", "TMPDIR", "TOKEN", "TZ", "USER"}
+    own |= {"NODE_USE_ENV_PROXY", "OLDPWD", "_"}
+    assert set(names.split()) <= own | proxies | {name.lower() for name in proxies} | {"environment"}
+
+
+SERVER = """\
+import socket, sys
+if sys.argv[1:]:
+    print(socket.create_connection(("127.0.0.1", 7001)).recv(9).decode())
+else:
+    with socket.create_server(("127.0.0.1", 7001)) as server:
+        while True:
+            server.accept()[0].send(b"served")
+"""
+
+
+async def test_services_are_there_again_after_a_check_was_ended(checking: Checking) -> None:
+    checking.write({"server.py": SERVER})
+    checking.limit(memory_bytes=256 * MIB, pause_seconds=0.05)
+    seen = await checking.check(
+        setup=[
+            {"run": ["python3", "server.py"], "background": True, "ready": ["python3", "server.py", "ask"]}
+        ],
+        checks={
+            "memory": {
+                "run": ["python3", "-c", "x = b'x' * (400 << 20); import time; time.sleep(60)"],
+                "retries": 0,
+            },
+            "service": "python3 server.py ask",
+        },
+    )
+
+    assert seen["memory"].cause is CheckCause.OUT_OF_MEMORY
+    assert seen["service"].status is CheckStatus.PASSED
+
+
+async def test_what_a_check_leaves_running_is_killed_and_services_are_not(checking: Checking) -> None:
+    checking.write({"server.py": SERVER})
+    leaves = "(setsid sleep 3517 &) ; setsid sh -c 'trap \"\" TERM HUP; sleep 3518' & echo left"
+    seen = await checking.check(
+        setup=[
+            {"run": ["python3", "server.py"], "background": True, "ready": ["python3", "server.py", "ask"]}
+        ],
+        checks={
+            "leaves": leaves,
+            "is-gone": "python3 server.py ask; ! grep -l '^sleep' /proc/[0-9]*/cmdline",
+        },
+    )
+
+    assert seen.statuses == dict.fromkeys(("leaves", "is-gone"), CheckStatus.PASSED)
+
+
+async def test_protected_files_are_those_of_the_base_and_passing_is_tampered(checking: Checking) -> None:
+    base = {".github/rules": "strict\n", "a": "1\n"}
+    # The base is deeper than the clone.
+    checking.write(base, {".github/rules": "loose\n", ".github/added": "x\n", "a": "2\n"}, between=3)
+    seen = await checking.check(
+        checks={"rules": "grep strict .github/rules; test ! -e .github/added; grep 2 a"}
+    )
+
+    assert seen["rules"].status is CheckStatus.TAMPERED, seen.output("rules")
+    assert sorted(seen.checked.protected_changed) == [".github/added", ".github/rules"]
+
+
+async def test_old_tests_are_executed_in_a_clone_of_their_own_and_do_not_decide(checking: Checking) -> None:
+    checking.write(
+        {"tests/test_a.sh": "test -e made; grep 1 a\n", "a": "1\n"},
+        {"tests/test_a.sh": "test -e made; grep 2 a\n", "tests/test_b.sh": "true\n", "a": "2\n"},
+    )
+    seen = await checking.check(
+        setup=["touch made"], checks={"tests": "for each in tests/*.sh; do bash -e $each; done"}
+    )
+
+    assert seen["tests"].status is CheckStatus.PASSED
+    assert seen.checked.changed_tests == ["tests/test_a.sh"]
+    [check] = seen.checked.checks
+    assert check.old_tests is not None
+    assert check.old_tests.exit_code == 1
+
+
+async def test_failed_check_is_repeated_in_the_same_clone_as_often_as_it_says(checking: Checking) -> None:
+    checking.write({"a": ""})
+    at_third = "echo x >>~/runs; test $(wc -l <~/runs) -ge 3"
+    seen = await checking.check(
+        checks={
+            "flaky": {"shell": at_third, "retries": 2},
+            "failing": {"shell": "rm -f ~/runs; test -e no", "retries": 2},
+            "once": {"shell": "test -e no", "retries": 0},
+            "passing": {"shell": "test -e a", "retries": 2},
+        },
+    )
+
+    assert [run.execution.exit_code for run in seen.runs("flaky")] == [1, 1, 0]
+    assert seen["flaky"].status is CheckStatus.FLAKY
+    assert [len(seen.runs(each)) for each in ("failing", "once", "passing")] == [3, 1, 1]
+
+
+async def test_failures_are_compared_with_the_base_which_is_kept(checking: Checking) -> None:
+    checking.write({"report.xml.in": report(a=False, b=True, c=True)})
+    writes = {"shell": "cp report.xml.in report.xml; ! grep -q failure report.xml", "reports": ["*.xml"]}
+    first = await checking.check(checks={"tests": writes})
+    assert first["tests"].status is CheckStatus.FAILED_BEFORE
+    assert not first.checked.checks[0].is_base_kept
+
+    again = await checking.check(checks={"tests": writes})
+    assert again.checked.checks[0].is_base_kept
+    assert again["tests"].status is CheckStatus.FAILED_BEFORE
+    assert not [entry for entry in again.log if entry.get("side") == "base"]
+
+
+async def test_new_failures_and_removed_cases_are_named(checking: Checking) -> None:
+    checking.write(
+        {"in.xml": report(a=False, b=True, c=True, d=False)},
+        {"in.xml": report(a=False, b=False, d=True)},
+    )
+    seen = await checking.check(
+        checks={"tests": {"shell": "cp in.xml out.xml; ! grep -q failure out.xml", "reports": ["out.xml"]}}
+    )
+
+    tests = seen["tests"]
+    assert (tests.status, tests.base) == (CheckStatus.FAILED, BaseStatus.FAILED)
+    assert (tests.new, tests.fixed, tests.removed) == (named("b"), named("d"), named("c"))
+
+
+async def test_report_that_stands_in_the_repository_is_no_report(checking: Checking) -> None:
+    checking.write({"report.xml": report(a=True), "kept.xml": ""}, {"sub/report.xml": report(b=True)})
+    seen = await checking.check(
+        checks={
+            "tests": {"shell": "ls kept.xml", "reports": ["report.xml", "sub/*.xml"]},
+            "bad": {
+                "shell": "printf '<!DOCTYPE x><x/>' >report.xml; test -e report.xml",
+                "reports": ["report.xml"],
+            },
+        }
+    )
+
+    assert seen["tests"].status is CheckStatus.NO_TESTS
+    assert seen["bad"].cause is CheckCause.REPORT_INVALID
+
+
+async def test_check_without_a_changed_file_of_its_paths_is_skipped(checking: Checking) -> None:
+    checking.write({"a/x": "1", "b/x": "1"}, {"a/x": "2"})
+    seen = await checking.check(
+        checks={
+            "a": {"shell": "grep 2 x", "cwd": "a", "paths": ["a/**"]},
+            "b": {"shell": "grep 2 x", "cwd": "b", "paths": ["b/**"]},
+        }
+    )
+
+    assert seen.statuses == {"a": CheckStatus.PASSED, "b": CheckStatus.SKIPPED}
+    assert seen.runs("b") == []
