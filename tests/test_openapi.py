@@ -90,6 +90,7 @@ _OPERATIONS = {
     ("DELETE", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_destroy",
     ("GET", _CHECK_SETS): "check_sets_list",
     ("POST", _CHECK_SETS): "check_sets_create",
+    ("POST", f"{_CHECK_SETS}/detect"): "check_sets_detect_create",
     ("GET", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_retrieve",
     ("PATCH", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_partial_update",
     ("DELETE", f"{_CHECK_SETS}/{{set_id}}"): "check_sets_destroy",

@@ -14,6 +14,7 @@ from app.db import after_commit
 
 EXECUTE_RUN = "execute_run"
 VERIFY_RUN = "verify_run"
+SCAN_REPOSITORY = "scan_repository"
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,16 @@ async def enqueue_verification(queue: JobQueue, run_id: UUID, attempt: int) -> b
     """Put the job of an attempt to check a run on the queue at once; return False if it is there already."""
     job_id = f"{VERIFY_RUN}:{run_id}:{attempt}"
     return await queue.enqueue(VERIFY_RUN, job_id=job_id, arguments={}, queue_name=CHECKS_QUEUE)
+
+
+async def enqueue_scan(queue: JobQueue, project_id: int, repository: str) -> bool:
+    """Put the job that looks for checks in a repository on the queue; return False if it is there already."""
+    return await queue.enqueue(
+        SCAN_REPOSITORY,
+        job_id=f"{SCAN_REPOSITORY}:{project_id}:{repository}",
+        arguments={"project_id": project_id, "repository": repository},
+        queue_name=CHECKS_QUEUE,
+    )
 
 
 async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:

@@ -11,17 +11,19 @@ from arq.worker import Worker, func
 from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
-from app.services.enqueueing import EXECUTE_RUN, VERIFY_RUN
+from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
 from app.worker.jobs import chores
 from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.scan_repository import scan_repository
 from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
 # Above the run's own limit, so that the job ends the run first and can report the reason.
 _JOB_MARGIN_SECONDS = 300
+_SCAN_SECONDS = 600
 _EVERY_TEN_SECONDS = {0, 10, 20, 30, 40, 50}
 # Not at the full hour, when other systems run their jobs.
 _HOURLY = 17
@@ -80,7 +82,10 @@ def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> Resi
     settings = context.process.settings
     seconds = settings.verification_timeout_seconds + settings.worker_store_wait_seconds
     worker = RunWorker(
-        functions=[func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS)],
+        functions=[
+            func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS),
+            func(scan_repository, name=SCAN_REPOSITORY, timeout=_SCAN_SECONDS),
+        ],
         self_removing=VERIFY_RUN,
         slots=RunSlots(0),
         max_jobs=settings.check_slots,

@@ -35,7 +35,7 @@ async def read_definitions(repository: Repository, base: str | None, defined: De
     definitions = await _unite(repository, files.get(CHECKS_FILE), defined.places)
     if definitions.checks or not defined.finds:
         return definitions
-    return replace(definitions, found=await _find(repository, files))
+    return replace(definitions, found=await find_suggested(repository, files))
 
 
 async def _unite(
@@ -49,7 +49,8 @@ async def _unite(
         return unite(places, file_fault=str(error))
 
 
-async def _find(repository: Repository, files: Mapping[str, TreeFile]) -> tuple[FoundCheck, ...]:
+async def find_suggested(repository: Repository, files: Mapping[str, TreeFile]) -> tuple[FoundCheck, ...]:
+    """Return the checks that these files of a commit, by path, suggest. Raises RepositoryError."""
     texts = {}
     for path in telling(files)[:_MOST_READ]:
         if files[path].mode in _REGULAR:

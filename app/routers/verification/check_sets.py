@@ -4,12 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.schemas.verification.check_sets import CheckSetIn, CheckSetOut, CheckSetPage
-from app.services.verification import check_sets
+from app.schemas.errors import StateRefusedOut
+from app.schemas.verification.check_sets import (
+    CheckSetIn,
+    CheckSetOut,
+    CheckSetPage,
+    DetectIn,
+    ScanningOut,
+    ScanOut,
+)
+from app.services.verification import check_sets, scans
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import json_body
 from app.web.dependencies import CheckSetId
 from app.web.idempotency import OnceDep
+from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -17,6 +26,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute)
 
 SetBody = Annotated[CheckSetIn, Depends(json_body(CheckSetIn))]
+DetectBody = Annotated[DetectIn, Depends(json_body(DetectIn))]
 Repository = Annotated[str | None, Query(description="Only the set of this repository.")]
 
 
@@ -53,6 +63,26 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
         return check_sets.with_warnings(created, call.process.settings)
 
     return await once(perform, status_code=201)
+
+
+@router.post(
+    "/detect",
+    operation_id="check_sets_detect_create",
+    summary="Look for checks in a repository",
+    response_description="What the repository suggests.",
+    response_model=ScanOut,
+    responses=refused(StateRefusedOut)
+    | {202: {"model": ScanningOut, "description": "A worker looks through it: ask again."}},
+)
+async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
+    """Return the checks that the files of a repository suggest; nothing of them is executed.
+
+    Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
+    """
+    scan = await scans.detect(call.caller, body.repository, call.process)
+    if scan is None:
+        return Json({"repository": body.repository, "status": "scanning"}, status_code=202)
+    return Json(scan)
 
 
 @router.get(

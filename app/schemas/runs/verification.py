@@ -9,7 +9,7 @@ from app.enums import CheckGate, CheckSource, ClaimKind, Verdict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
-from app.schemas.verification.check_sets import CheckOut
+from app.schemas.verification.check_sets import FoundCheckOut
 
 _MOST_REASON = 500
 
@@ -94,13 +94,6 @@ class CheckResultWithOutputOut(CheckResultOut):
     """What a check showed, with its output."""
 
     tail: Annotated[str, doc("The end of its output, at most 4 KiB.")]
-
-
-class FoundCheckOut(TypedDict):
-    """A check that the repository suggests; it is not run until a check set names it."""
-
-    check: CheckOut
-    origin: Annotated[dict[str, str | None], doc("`path`, and `key` in that file, that it comes from.")]
 
 
 class ClaimOut(TypedDict):

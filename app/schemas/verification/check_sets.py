@@ -273,6 +273,39 @@ class CheckSetPage(ListPage):
     results: list[CheckSetOut]
 
 
+class FoundCheckOut(TypedDict):
+    """A check that the repository suggests; it is not run until a check set names it."""
+
+    check: CheckOut
+    origin: Annotated[dict[str, str | None], doc("`path`, and `key` in that file, that it comes from.")]
+
+
+class DetectIn(Input):
+    """A repository that is to be looked through for checks."""
+
+    examples: ClassVar = {"A repository": {"repository": "acme/shop"}}
+
+    repository: Annotated[
+        str, Text(max_length=255, check=check_repository), doc("`organization/repository`.", "acme/shop")
+    ]
+
+
+class ScanOut(TypedDict):
+    """What the files of a repository suggest."""
+
+    repository: str
+    commit: Annotated[str | None, doc("The commit of the default branch; null for an empty repository.")]
+    scanned_at: datetime
+    found: list[FoundCheckOut]
+
+
+class ScanningOut(TypedDict):
+    """The answer while a repository is being looked through."""
+
+    repository: str
+    status: Annotated[str, doc("Always `scanning`: ask again.", "scanning")]
+
+
 class ChecksFileInvalid(Exception):
     """The checks file has a fault, which the message names."""
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
@@ -30,6 +30,7 @@ from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
+from app.services.tasks.writing import default_github_integration
 from app.statements import rows_of
 
 # A token must not expire while git uses it.
@@ -67,6 +68,17 @@ class CodeHost:
         return self.project_id is not None
 
 
+_OF_INTEGRATION = (
+    Integration.id.label("integration_id"),
+    Integration.encrypted_token,
+    Integration.app_id,
+    Integration.installation_id,
+    Integration.encrypted_private_key,
+    Integration.api_url,
+    Integration.git_url,
+)
+
+
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
@@ -75,13 +87,7 @@ async def read_code_host(
         Task.project_id,
         person_of().label("person_id"),
         frozen_or_current(Task.github_user_integration_id),
-        Integration.id.label("integration_id"),
-        Integration.encrypted_token,
-        Integration.app_id,
-        Integration.installation_id,
-        Integration.encrypted_private_key,
-        Integration.api_url,
-        Integration.git_url,
+        *_OF_INTEGRATION,
     ]
     source = select(*columns).join(Run, Run.task_id == Task.id)
     source = source.outerjoin(Integration, Integration.id == frozen_or_current(Task.github_integration_id))
@@ -100,6 +106,27 @@ async def read_code_host(
         token = await session.scalar(kept)
         return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
     return CodeHost(**place, encrypted_token=await _linked_token(session, row))
+
+
+async def read_project_host(session: AsyncSession, *, git_base_url: str, project_id: int) -> CodeHost:
+    """Return the code host of a project, with the encrypted credential of its first GitHub integration, if any."""
+    columns: list[Any] = [
+        literal(project_id).label("project_id"),
+        *(null().label(name) for name in ("person_id", "github_user_integration_id")),
+        *_OF_INTEGRATION,
+    ]
+    its = select(*columns).where(Integration.id == default_github_integration(literal(project_id)))
+    row = next(iter(await rows_of(session, its, _Source)), None)
+    if row is None:
+        return CodeHost(git_url=git_base_url, api_url=_api_url(git_base_url))
+    git_url = row.git_url or git_base_url
+    return CodeHost(
+        git_url=git_url,
+        api_url=row.api_url or _api_url(git_url),
+        integration_id=row.integration_id,
+        encrypted_token=row.encrypted_token,
+        app=row.app,
+    )
 
 
 class _Source(NamedTuple):

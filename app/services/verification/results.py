@@ -64,7 +64,7 @@ def shown_unchecked(
         **OPEN,
         "verdict": judgement.verdict,
         "reasons": [_reason(each) for each in judgement.reasons],
-        "found": [_found(each) for each in found],
+        "found": [show_found(each) for each in found],
         "claims": [_claim(each, judge_claim(each, {}, {}, files)) for each in claims],
     }
 
@@ -73,7 +73,8 @@ def _claim(claim: Claim, judgement: Verdict) -> dict[str, Any]:
     return {**_CLAIM.dump_python(claim, mode="json"), "judgement": judgement}
 
 
-def _found(found: FoundCheck) -> dict[str, Any]:
+def show_found(found: FoundCheck) -> dict[str, Any]:
+    """Return a check that a repository suggests as it is shown."""
     return {
         "check": _CHECK.dump_python(found.check, mode="json"),
         "origin": {"path": found.path, "key": found.key},
@@ -164,7 +165,7 @@ def shown_result(
             )
             for each, found in zip(checked.checks, judged, strict=True)
         ],
-        "found": [_found(each) for each in checked.definitions.found],
+        "found": [show_found(each) for each in checked.definitions.found],
         "changed_tests": checked.changed_tests[:_MOST_NAMED],
         "protected_changed": checked.protected_changed[:_MOST_NAMED],
     }

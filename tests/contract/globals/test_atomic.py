@@ -69,6 +69,8 @@ _EVERY_ROW = union_all(
 
 # What other methods than GET do without writing a row.
 READ_BY_POST = {
+    # A job keeps what it finds in Redis.
+    f"POST {_SETS}/detect",
     f"POST {_TASKS}/summaries",
     f"POST {_RUN}/artifacts/prepare_upload",
     f"POST {_RUN}/artifacts/presign",

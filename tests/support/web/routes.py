@@ -174,6 +174,7 @@ GATED_PROJECT_ROUTES = (
     Route("DELETE", _ENVIRONMENT, Scope.TASK_WRITE, 404),
     # A second one is refused.
     Route("POST", _SETS, Scope.TASK_WRITE, 201, body={"max_repairs": 1}),
+    Route("POST", _SETS + "/detect", Scope.TASK_WRITE, 202, body={"repository": "acme/shop"}),
     Route("GET", _SET, Scope.TASK_READ, 404),
     Route("PATCH", _SET, Scope.TASK_WRITE, 404, body={"max_repairs": 2}),
     Route("DELETE", _SET, Scope.TASK_WRITE, 404),

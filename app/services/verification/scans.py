@@ -1,0 +1,55 @@
+"""What repositories suggest to check: looked for by a job at a request, and kept for a minute in Redis (contract 18.1).
+
+A scan that gets lost is made again: the client asks until there is one.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from app.clients.redis import RedisClient
+from app.clock import wire_time
+from app.errors import StateRefused
+from app.schemas.verification.check_sets import ScanOut
+from app.services.access.principal import Principal
+from app.services.enqueueing import enqueue_scan
+from app.services.opened_clients import ServiceClients
+from app.services.verification.results import show_found
+from app.verification.definitions import FoundCheck
+
+_KEPT_SECONDS = 60
+
+
+async def detect(caller: Principal, repository: str, clients: ServiceClients) -> ScanOut | None:
+    """Return the scan of a repository; None if there is none yet, and a job makes one. Raises StateRefused."""
+    project_id = caller.project.id
+    kept = await clients.redis.get(_key(project_id, repository))
+    if kept is None:
+        await enqueue_scan(clients.queue, project_id, repository)
+        return None
+    scan: Any = orjson.loads(kept)
+    if "error" in scan:
+        raise StateRefused(scan["error"])
+    shown: ScanOut = scan
+    return shown
+
+
+async def keep_scan(
+    redis: RedisClient, project_id: int, repository: str, commit: str | None, found: Iterable[FoundCheck]
+) -> None:
+    scan = {
+        "repository": repository,
+        "commit": commit,
+        "scanned_at": wire_time(),
+        "found": [show_found(each) for each in found],
+    }
+    await redis.set(_key(project_id, repository), orjson.dumps(scan), ex=_KEPT_SECONDS)
+
+
+async def keep_failure(redis: RedisClient, project_id: int, repository: str, message: str) -> None:
+    await redis.set(_key(project_id, repository), orjson.dumps({"error": message}), ex=_KEPT_SECONDS)
+
+
+def _key(project_id: int, repository: str) -> str:
+    return f"taskbeacon:scan:{project_id}:{repository}"
