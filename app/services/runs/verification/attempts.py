@@ -462,6 +462,7 @@ async def _lock(session: AsyncSession, run_id: UUID) -> None:
 async def _show(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
     values = update(Run).values(verification=light(shown), updated_at=utcnow())
     await session.execute(values.where(Run.id == run_id))
+    await run_lifecycle.mirror_verification(session, run_id)
 
 
 def _row(claimed: OpenAttempt) -> tuple[Any, ...]:
