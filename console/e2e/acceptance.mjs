@@ -9,6 +9,7 @@ import { withRuns } from "./api.mjs";
 import * as archive from "./archive.mjs";
 import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
+import * as checks from "./checks.mjs";
 import * as conversation from "./conversation.mjs";
 import * as drafts from "./drafts.mjs";
 import * as files from "./files.mjs";
@@ -87,6 +88,7 @@ const ROWS = [
     ...parts,
     ...arrivals,
     ...archive,
+    ...checks,
     ...sessions,
     ...drafts,
     ...twice,

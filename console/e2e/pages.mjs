@@ -4,7 +4,9 @@ import { base } from "./browser.mjs";
 
 function pathsOf(ended, draft) {
   const tasks = [ended, draft].map(({ id }) => `/projects/1/tasks/${id}`);
-  const panes = ["changes", "plan", "files", "notifications"].map((pane) => `${tasks[0]}?pane=${pane}`);
+  const panes = ["changes", "plan", "checks", "files", "notifications"].map(
+    (pane) => `${tasks[0]}?pane=${pane}`,
+  );
   const settings = ["devices", "notifications", "webhooks", "account"];
   return [
     "/login",

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ChangedFile } from "./features/changes/ChangedFile";
 import { reviewMessage } from "./features/changes/review";
 import { fieldsOf } from "./features/questions/schema";
+import { CheckRow, Step } from "./features/run/CheckRow";
 import { TranscriptRow } from "./features/run/TranscriptRow";
 import { CORPUS } from "./hostile.corpus";
 import { append, EMPTY } from "./transcript/append";
@@ -145,6 +146,20 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
     const file = { path: evil, old_path: evil, status: "R" as const, ...counts, patch: patchOf(evil) };
     const place = { side: "new" as const, from: 1, to: 2, code: evil, hasSigns: true };
     const comment = { id: "c", path: evil, ...place, hasNumbers: true, text: evil };
+    const one = { suite: evil, class: evil, name: evil };
+    const check = {
+      ...{ id: evil, source: "file", gate: "strict", status: "failed", cause: evil, exit_code: 1 },
+      ...{ duration_ms: 1, base: "passed", base_cached: false, counts: null, old_tests: "failed" },
+      ...{
+        new_failures: [one],
+        removed_cases: [one],
+        blocked_hosts: [evil],
+        runs: [],
+        log_artifact_id: null,
+      },
+      tail: evil,
+    } as const;
+    const step = { index: 0, command: evil, status: "failed", duration_ms: 1, tail: evil } as const;
     const nothing = () => {};
     await show(
       <>
@@ -157,6 +172,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         {rows.map((row) => (
           <TranscriptRow key={row.id} row={row} />
         ))}
+        <CheckRow check={check as never} files={[]} runRef={{ project: 1, task: "t", run: "r" }} />
+        <Step step={step} />
         <ChangedFile
           index={0}
           file={file}

@@ -21,12 +21,30 @@ from app.devstack.home import Home, running_environment
 from app.devstack.processes import Supervisor
 from app.devstack.terminal import TerminalOutput
 from tests.support.deployment.home import developers_home
+from tests.support.stand_ins.git_origins import Commit, write_origin
 from tests.support.waiting import patient
 
 _ROOT = Path(__file__).parents[2]
 _INSTALL_SECONDS = 600.0
 _START_SECONDS = 300.0
 _SHOWN_LINES = 60
+# A case for each price, one of which fails from the beginning.
+_TESTS = """\
+{
+  echo '<testsuite name="shop">'
+  for file in prices/*; do
+    echo "<testcase classname='prices' name='${file##*/}'>$(grep broken "$file" && echo '<failure/>')</testcase>"
+  done
+  echo '</testsuite>'
+} > report.xml
+! grep broken prices/*
+"""
+_REPOSITORY = {
+    "tests/run.sh": _TESTS,
+    "prices/apples": "1\n",
+    "prices/pears": "broken\n",
+    "prices/plums": "3\n",
+}
 
 
 def main(scenes: Sequence[str]) -> int:
@@ -101,13 +119,20 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
             ["node", "e2e/catalog.mjs"], cwd=console.SOURCE, env=npm.environment, text=True
         )
     )
+    repositories = folder / "repositories"
+    for name in ("acme/prices", "acme/slow"):
+        write_origin(repositories / name, [Commit("First", _REPOSITORY)])
     home = Home(folder / "home")
     with terminal.step("Stack"):
         supervisor.start(
             "stack",
             [str(program), "dev", "--port", "0"],
             environment=_clean(os.environ)
-            | {"TASKBEACON_HOME": str(home.root), "TASKBEACON_AGENT_CATALOG": str(catalog)},
+            | {
+                "TASKBEACON_HOME": str(home.root),
+                "TASKBEACON_AGENT_CATALOG": str(catalog),
+                "TASKBEACON_GIT_BASE_URL": repositories.as_uri(),
+            },
             cwd=folder,
             log=folder / "stack.log",
         )

@@ -11,6 +11,9 @@ export interface RunRef {
 export const runPath = ({ project, task, run }: RunRef) =>
   `/api/projects/${project}/tasks/${task}/runs/${run}`;
 
+export const downloadPath = (ref: RunRef, storage_path: string) =>
+  `${runPath(ref)}/artifacts/download/?${new URLSearchParams({ storage_path })}`;
+
 interface RpcAnswer {
   result?: Record<string, boolean>;
   error?: { code: number; message: string };

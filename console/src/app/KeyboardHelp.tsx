@@ -30,7 +30,7 @@ const KEYS: [section: string, keys: [key: string, effect: string][]][] = [
       ["Esc", "Leave the field"],
       ["1 to 9", "Choose that answer"],
       ["a, r", "Allow once, reject"],
-      ["p, then 1 to 4", "Show a pane: changes, plan, files, notifications"],
+      ["p, then 1 to 5", "Show a pane: changes, plan, checks, files, notifications"],
       ["G", "Jump to the latest"],
       ["e", "Archive the task; on a question: explain it"],
     ],

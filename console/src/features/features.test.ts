@@ -11,6 +11,7 @@ import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
+import { countsText, reasonText, statusOf } from "./run/checks";
 import { waitingMessages } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
 
@@ -150,6 +151,34 @@ describe("the state of a run", () => {
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };
     expect(reasonOf(run("failed", {}, lines))).toBe("Step 1 ended with exit status 3.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
+  });
+});
+
+describe("the checks of a run", () => {
+  it("are its state while it waits for them", () => {
+    expect(stateOf(run("in_progress", {}, { stage: "verifying" }))).toBe("checking");
+    expect(stateOf(run("completed", {}, { stage: "verifying" }))).toBe("completed");
+  });
+
+  it("have reasons and causes in words", () => {
+    const reason = (code: string, detail: string) => reasonText({ code, check: "tests", detail });
+    expect(reason("new_failures", "shop > a")).toEqual({
+      text: "It fails where the base does not.",
+      detail: "shop > a",
+    });
+    expect(reason("check_error", "network_blocked: a.example, b.example")).toEqual({
+      text: "It shows nothing about the work: hosts were blocked.",
+      detail: "a.example, b.example",
+    });
+    expect(reason("new_word", "")).toEqual({ text: "new_word", detail: "" });
+    expect(statusOf({ status: "error", cause: "missing_tool" } as never).word).toBe(
+      "Error: a program is missing",
+    );
+  });
+
+  it("count the cases that there are", () => {
+    const counts = { passed: 3, failed: 2, skipped: 0, new: 1, fixed: 0, removed: 1 };
+    expect(countsText(counts)).toBe("3 passed, 2 failed, 1 new, 1 removed");
   });
 });
 

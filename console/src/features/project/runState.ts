@@ -6,6 +6,7 @@ export function stateOf(run: Run | null): State {
   if (!run) return "draft";
   if (run.status === "queued") return "queued";
   if (run.status !== "in_progress") return run.status;
+  if (run.stage === "verifying") return "checking";
   const waits = waitingFor(run);
   if (!waits) return "running";
   return waits.kind === "message" ? "message" : "question";

@@ -53,14 +53,17 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
-  const canWrite = run.status === "in_progress";
+  const isChecked = stateOf(run) === "checking";
+  const canWrite = run.status === "in_progress" && !isChecked;
   const toRun = {
     uploads: `${runPath(runRef)}/artifacts`,
-    placeholder: !canWrite
-      ? "Message the agent, once it has begun"
-      : isIdle
-        ? "Your turn: what next?"
-        : "Message the agent",
+    placeholder: isChecked
+      ? "No messages while the work is checked"
+      : !canWrite
+        ? "Message the agent, once it has begun"
+        : isIdle
+          ? "Your turn: what next?"
+          : "Message the agent",
     sendLabel: "Send",
     isBusy: !canWrite,
     onSend: outbox.send,

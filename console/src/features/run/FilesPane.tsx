@@ -1,6 +1,6 @@
 /** The files of a run: what was given to the agent, and what came out. */
 import { Download, Folder } from "lucide-react";
-import { type RunRef, runPath } from "../../api/commands";
+import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
 import { sizeText } from "../../ui/counts";
 import { Empty } from "../../ui/feedback";
@@ -17,20 +17,17 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
   }
   return (
     <ul className={styles.artifacts}>
-      {run.artifacts.map((file) => {
-        const query = new URLSearchParams({ storage_path: file.storage_path });
-        return (
-          <li key={file.id}>
-            <a href={`${runPath(runRef)}/artifacts/download/?${query}`} download={file.name}>
-              <Download size={15} aria-hidden="true" />
-              <span className={styles.fileName}>{file.name}</span>
-              <span>{file.type === "user_attachment" ? "given" : file.type}</span>
-              <span>{sizeText(file.size)}</span>
-              {file.uploaded_at && <Age at={file.uploaded_at} />}
-            </a>
-          </li>
-        );
-      })}
+      {run.artifacts.map((file) => (
+        <li key={file.id}>
+          <a href={downloadPath(runRef, file.storage_path)} download={file.name}>
+            <Download size={15} aria-hidden="true" />
+            <span className={styles.fileName}>{file.name}</span>
+            <span>{file.type === "user_attachment" ? "given" : file.type}</span>
+            <span>{sizeText(file.size)}</span>
+            {file.uploaded_at && <Age at={file.uploaded_at} />}
+          </a>
+        </li>
+      ))}
     </ul>
   );
 }

@@ -14,11 +14,13 @@ import { PlanList } from "./TranscriptRow";
 import type { RunActions } from "./useRunActions";
 
 const ChangesPane = later(() => import("../changes/ChangesPane"), false);
+const ChecksPane = later(() => import("./ChecksPane"), false);
 const NotificationsPane = later(() => import("../attention/NotificationsPane"), false);
 
 export const PANES = [
   { name: "changes", label: "Changes" },
   { name: "plan", label: "Plan" },
+  { name: "checks", label: "Checks" },
   { name: "files", label: "Files" },
   { name: "notifications", label: "Notifications" },
 ] as const;
@@ -87,6 +89,7 @@ function Side({ shown, onChoose, task, run, runRef, transcript, actions }: SideP
             />
           )}
           {shown === "plan" && <PlanPane transcript={transcript} />}
+          {shown === "checks" && <ChecksPane run={run} runRef={runRef} />}
           {shown === "files" && <FilesPane run={run} runRef={runRef} />}
           {shown === "notifications" && <NotificationsPane taskId={task.id} />}
         </Suspense>

@@ -17,7 +17,7 @@ import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { PageHeading } from "../../ui/heading";
-import { StateBadge } from "../../ui/status";
+import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
@@ -78,6 +78,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
       )}
       <div className={styles.facts}>
         <StateBadge state={state} />
+        {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
           <span className={styles.archived}>
             <Archive size={13} aria-hidden="true" /> Archived

@@ -3,7 +3,7 @@ import { memo } from "react";
 import { Link } from "wouter";
 import type { Run, Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { StateIcon, stateWord } from "../../ui/status";
+import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
 import { ViewerDots } from "../project/viewers";
@@ -32,6 +32,7 @@ export const TaskRow = memo(function TaskRow({ task, href, isUnseen, viewers }: 
           <span className={classes(styles.title, isUnseen && styles.unseen)}>{titleOf(task)}</span>
           <span className={styles.about}>
             <span className={needsPerson ? styles.needs : undefined}>{stateWord(state)}</span>
+            {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && <span className={styles.reason}>{reason}</span>}
           </span>
         </span>

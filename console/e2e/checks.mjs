@@ -1,0 +1,115 @@
+// What checks say of the work of a run: its verdict wherever the run is shown, and in its pane why.
+import { call, start } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+const TESTS = { id: "tests", run: ["sh", "tests/run.sh"], reports: ["report.xml"] };
+
+/** Define the checks of a repository, and create a task of it. Return the task. */
+async function checkedTask(title, repository, definitions, script) {
+  const { results } = await call(`/check_sets/?repository=${repository}`);
+  if (results.length) await call(`/check_sets/${results[0].id}/`, definitions, "PATCH");
+  else await call("/check_sets/", { repository, ...definitions });
+  return call("/tasks/", { title, description: `\`\`\`sh\n${script}\n\`\`\``, repository });
+}
+
+const badge = (page, verdict) => page.locator("main header").first().getByText(verdict, { exact: true });
+
+export async function verdictIsShownWithItsReasons(browser, { expect, watched, checkAccess }) {
+  const title = "Acceptance: checks";
+  const task = await checkedTask(
+    title,
+    "acme/prices",
+    {
+      setup: [{ shell: "echo prepared" }],
+      checks: [
+        TESTS,
+        { id: "apples", run: ["cat", "prices/apples"] },
+        { id: "docs", run: ["cat", "docs/prices"], paths: ["docs/**"] },
+      ],
+    },
+    "echo broken > prices/apples\nrm prices/plums\necho '# changed' >> tests/run.sh",
+  );
+  const { latest_run: run } = await start(task, { mode: "background" });
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Checks" });
+  const address = `${base}/projects/1/tasks/${task.id}?pane=checks`;
+  await page.goto(address);
+  await badge(page, "Refuted").waitFor();
+  expect(true, "the verdict comes to a page that is open");
+  for (const text of [
+    "tests: It fails where the base does not.",
+    "2 failed, 1 new, 1 removed",
+    "New failures",
+    "shop > prices > apples",
+    "Removed cases",
+    "shop > prices > plums",
+    "Existing tests that were changed",
+    "echo prepared",
+  ])
+    await pane.getByText(text).first().waitFor();
+  expect(true, "the pane says why: new failures, removed cases, changed tests, and the set-up");
+  await pane.getByRole("button", { name: "apples Passed" }).press("Enter");
+  await pane.getByLabel("Output of apples").getByText("broken").waitFor();
+  await pane.getByRole("button", { name: "docs Skipped" }).waitFor();
+  const download = page.waitForEvent("download");
+  await pane.getByRole("link", { name: "check-tests-1-2.log" }).click();
+  const file = (await download).suggestedFilename();
+  expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
+  await checkAccess(page, "the checks of a run");
+
+  await pane.getByRole("button", { name: "Waive", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Waive the checks?" });
+  await dialog.getByLabel("Why is the work accepted all the same?").fill("<b>Apples</b> may be broken.");
+  await checkAccess(page, "a waiver");
+  await dialog.getByRole("button", { name: "Waive", exact: true }).press("Enter");
+  await badge(page, "Refuted, waived").waitFor();
+  await pane.getByText("<b>Apples</b> may be broken.").waitFor();
+  expect(true, "a waiver is shown with its reason, and the verdict stays");
+
+  await call(
+    `/check_sets/${(await call("/check_sets/?repository=acme/prices")).results[0].id}/`,
+    {
+      checks: [{ id: "pears", run: ["cat", "prices/pears"] }],
+    },
+    "PATCH",
+  );
+  await pane.getByRole("button", { name: "Check again" }).press("Enter");
+  await badge(page, "Verified").waitFor();
+  await pane.getByRole("button", { name: "pears Passed" }).waitFor();
+  await pane.getByLabel("Attempt").selectOption("1");
+  await pane.getByText("shop > prices > apples").first().waitFor();
+  expect(true, "the work is checked again by other definitions, and the attempt before can still be seen");
+  const { status, output } = await call(`/tasks/${task.id}/runs/${run.id}/`);
+  expect(status === "completed" && output !== null, "which changes nothing else of the run");
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${base}/projects/1/?search=${encodeURIComponent(title)}`);
+  const row = page.locator(`[data-task="${task.id}"]`);
+  await row.getByText("Verified").waitFor();
+  expect(await row.getByText("Verified").isVisible(), "the list shows the verdict, on a phone too");
+  await page.context().close();
+}
+
+export async function runThatIsCheckedSaysSo(browser, { expect, watched, checkAccess }) {
+  const task = await checkedTask(
+    "Acceptance: checks that take long",
+    "acme/slow",
+    { checks: [{ id: "slow", run: ["sleep", "3600"] }, TESTS] },
+    "echo 2 > prices/apples",
+  );
+  const { latest_run: run } = await start(task, { mode: "background" });
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Checks" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
+  await page.locator("main header").first().getByText("Checking").waitFor();
+  await pane.getByRole("button", { name: "slow Running" }).waitFor();
+  await pane.getByRole("button", { name: "tests Waiting" }).waitFor();
+  await page.getByPlaceholder("No messages while the work is checked").waitFor();
+  expect(true, "a run that is checked says so, which check runs, and takes no message");
+  await checkAccess(page, "a run that is checked");
+  await call(`/tasks/${task.id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  await badge(page, "Inconclusive").waitFor();
+  await pane.getByText("The run was cancelled.").waitFor();
+  expect(true, "and its end, as soon as a person cancels it");
+  await page.context().close();
+}

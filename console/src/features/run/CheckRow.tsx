@@ -1,0 +1,116 @@
+/** A check or a step of the set-up: how it ended, and below it what it showed. */
+import { Download } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { downloadPath, type RunRef } from "../../api/commands";
+import type { CheckResult, Run, Verification } from "../../api/types";
+import { Chevron } from "../../ui/controls";
+import { OutcomeBadge, type Tone } from "../../ui/status";
+import { Terminal } from "../../ui/terminal";
+import { durationText } from "../../ui/time";
+import { caseText, countsText, SIDES, statusOf } from "./checks";
+import styles from "./checks.module.css";
+
+interface RowProps {
+  tone: Tone;
+  name: string;
+  word: string;
+  duration: number | null;
+  output: string;
+  children?: ReactNode;
+}
+
+function Row({ tone, name, word, duration, output, children }: RowProps) {
+  // What did not pass is what the reader looks for, also where it was still running at first.
+  const [chosen, choose] = useState<boolean | null>(null);
+  const isOpen = chosen ?? (tone === "danger" || tone === "attention");
+  return (
+    <li className={styles.row}>
+      <button type="button" aria-expanded={isOpen} onClick={() => choose(!isOpen)}>
+        <strong>{name}</strong> <OutcomeBadge tone={tone}>{word}</OutcomeBadge>{" "}
+        {duration !== null && durationText(duration)}
+        <Chevron isOpen={isOpen} />
+      </button>
+      {isOpen && (
+        <div className={styles.below}>
+          {children}
+          {output ? <Terminal text={output} label={`Output of ${name}`} /> : <p>No output.</p>}
+        </div>
+      )}
+    </li>
+  );
+}
+
+interface CheckProps {
+  check: CheckResult;
+  files: Run["artifacts"];
+  runRef: RunRef;
+}
+
+export function CheckRow({ check, files, runRef }: CheckProps) {
+  const { word, tone } = statusOf(check);
+  const { counts } = check;
+  const logs = check.runs.flatMap((one) => files.find(({ id }) => id === one.log_artifact_id) ?? []);
+  return (
+    <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail}>
+      <dl className={styles.sides}>
+        <Side title="Result">
+          {word}
+          {check.exit_code !== null && `, exit code ${check.exit_code}`}
+        </Side>
+        <Side title="Base">
+          {SIDES[check.base]}
+          {check.base_cached && ", known from before"}
+        </Side>
+        {check.old_tests !== "not_run" && (
+          <Side title="With the tests of the base">{SIDES[check.old_tests]}</Side>
+        )}
+        {counts && <Side title="Cases">{countsText(counts)}</Side>}
+        <Side title="Gate">
+          {check.gate}, defined by the {check.source}
+        </Side>
+      </dl>
+      <Names title="New failures" names={check.new_failures.map(caseText)} all={counts?.new} />
+      <Names title="Removed cases" names={check.removed_cases.map(caseText)} all={counts?.removed} />
+      <Names title="Blocked hosts" names={check.blocked_hosts} />
+      {logs.map(({ id, name, storage_path }) => (
+        <a key={id} href={downloadPath(runRef, storage_path)} download={name}>
+          <Download size={14} aria-hidden="true" /> {name}
+        </a>
+      ))}
+    </Row>
+  );
+}
+
+function Side({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{title}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+/** `all` is how many there are; the first of them are named. */
+export function Names({ title, names, all }: { title: string; names: string[]; all?: number | undefined }) {
+  if (names.length === 0) return null;
+  const rest = (all ?? 0) - names.length;
+  return (
+    <div>
+      <h2>{title}</h2>
+      <ul className={styles.names}>
+        {[...new Set(names)].map((name) => (
+          <li key={name}>{name}</li>
+        ))}
+        {rest > 0 && <li>and {rest} more</li>}
+      </ul>
+    </div>
+  );
+}
+
+const STEPS = { ok: "Done", failed: "Failed", cached: "From the cache" } as const;
+
+export function Step({ step }: { step: Verification["setup"][number] }) {
+  const tone = step.status === "failed" ? "danger" : "success";
+  const { command, status, duration_ms: duration, tail } = step;
+  return <Row tone={tone} name={command} word={STEPS[status]} duration={duration} output={tail} />;
+}
