@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, JsonDict
 
 
 class PushedBranch(Base):
@@ -34,6 +34,8 @@ class PushedBranch(Base):
     base_sha: Mapped[str | None] = mapped_column(String(64))
     pull_request_number: Mapped[int | None]
     pull_request_url: Mapped[str | None]
+    # What the code host's own checks have said of `head_sha` (services/code_hosts/ci.py).
+    ci: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[datetime]
 
 

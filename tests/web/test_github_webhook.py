@@ -12,20 +12,23 @@ from fastapi import FastAPI
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import RunStatus
+from app.enums import CheckStatus, RunStatus, Verdict
 from app.ids import new_hex_id
-from app.models import Integration, Project, Run, Task, User
+from app.models import Event, Integration, Project, PushedBranch, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.code_hosts.github_webhook import read_failed_check
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.runs.verification import attempts
+from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
-from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue, ScriptedGate
+from tests.support.verdicts import shown_verdict
 
 SECRET = "a-secret-between-github-and-us"
 BRANCH = "taskbeacon/tes-0-1234abcd"
@@ -371,3 +374,111 @@ async def test_delivery_without_an_id_is_refused(hook: Hook) -> None:
         detail="This header is required.",
         attr="X-GitHub-Delivery",
     )
+
+
+def check_run(
+    name: str, conclusion: str | None = None, *, number: int = 1, sha: str = SHA, app: int = 1
+) -> dict[str, Any]:
+    check = {
+        "id": number,
+        "name": name,
+        "conclusion": conclusion,
+        "head_sha": sha,
+        "html_url": f"https://host.test/checks/{number}",
+        "check_suite": {"head_branch": BRANCH},
+        "app": {"id": app, "name": "CI"},
+    }
+    return {"action": "completed", "check_run": check, "repository": {"full_name": "Acme/App"}}
+
+
+async def ci_of(hook: Hook) -> Any:
+    await hook.session.refresh(hook.run)
+    assert hook.run.verification is not None
+    return hook.run.verification["ci"]
+
+
+@pytest.fixture
+async def verified(hook: Hook) -> Hook:
+    """The run has a verdict about the commit that it pushed."""
+    hook.run.verification = {**shown_verdict(Verdict.VERIFIED, CheckStatus.PASSED), "commit": SHA}
+    hook.task.latest_run_id = hook.run.id
+    await hook.session.flush()
+    return hook
+
+
+async def test_checks_of_the_host_are_shown_beside_the_verdict(verified: Hook) -> None:
+    for sent, state, total, failed in (
+        (check_run("build"), "pending", 1, []),
+        (check_run("build", "success"), "success", 1, []),
+        (check_run("tests", number=2), "pending", 2, []),
+        (check_run("tests", "timed_out", number=2), "failure", 2, ["tests"]),
+        (check_run("tests", "neutral", number=3), "success", 2, []),
+    ):
+        answer = await verified.send(sent, event="check_run")
+        assert answer.json()["status"] == "ignored"
+        ci = await ci_of(verified)
+        assert (ci["state"], ci["total"], ci["failed"], ci["head_sha"]) == (state, total, failed, SHA)
+        assert ci["url"].startswith("https://host.test/checks/")
+        await verified.session.refresh(verified.task)
+        assert verified.task.latest_run_ci == state
+    assert verified.run.verification is not None
+    assert verified.run.verification["verdict"] == "verified"
+    rows = await verified.session.scalars(
+        select(Event.data).where(Event.run_id == verified.run.id, Event.type == "verification.updated")
+    )
+    assert [(data["cause"], data["verdict"]) for data in rows] == [("ci", "verified")] * 5
+
+
+async def test_late_and_foreign_reports_change_nothing(verified: Hook) -> None:
+    await verified.send(check_run("build", "success", number=2), event="check_run")
+    known = await ci_of(verified)
+
+    for sent in (
+        check_run("build", number=2),
+        check_run("build", "failure", number=1),
+        check_run("build", "failure", number=3, sha="b" * 40),
+        check_run("taskbeacon", "failure", number=4),
+    ):
+        await verified.send(sent, event="check_run")
+
+    assert await ci_of(verified) == known
+
+
+async def test_reports_of_our_own_app_do_not_count(verified: Hook) -> None:
+    values = {"app_id": "7", "installation_id": "1", "encrypted_private_key": "sealed"}
+    await verified.session.execute(
+        update(Integration).where(Integration.id == verified.integration.id).values(values)
+    )
+
+    suite = {"id": 5, "conclusion": "failure", "head_branch": BRANCH, "head_sha": SHA, "app": {"id": 7}}
+    content = {"action": "requested", "check_suite": suite, "repository": {"full_name": "Acme/App"}}
+    await verified.send(content, event="check_suite")
+
+    assert await ci_of(verified) is None
+
+
+async def test_new_commit_of_a_run_begins_without_reports(verified: Hook) -> None:
+    await verified.send(check_run("build", "failure"), event="check_run")
+
+    await verified.push(verified.run, "b" * 40)
+
+    kept = select(PushedBranch.ci).where(PushedBranch.run_id == verified.run.id)
+    assert await verified.session.scalar(kept) == {}
+
+
+async def test_verdict_keeps_a_report_that_came_while_checks_ran(verified: Hook) -> None:
+    claimed = await open_attempt(verified.session, verified.run)
+    await verified.send(check_run("build", "success"), event="check_run")
+    concluded = shown_verdict(Verdict.REFUTED, CheckStatus.FAILED) | {"commit": SHA}
+
+    await attempts.note_progress(verified.session, claimed, claimed.shown)
+    await attempts.conclude(verified.session, claimed, Conclusion(shown=concluded), events=RecordingEvents())
+
+    assert (await ci_of(verified))["state"] == "success"
+
+
+async def open_attempt(session: AsyncSession, run: Run) -> OpenAttempt:
+    await attempts.reopen(session, run.id, SHA, None)
+    claimed = await attempts.claim(session, owner="worker")
+    assert claimed is not None
+    return claimed

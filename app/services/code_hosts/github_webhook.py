@@ -20,6 +20,8 @@ from app.ids import new_id
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
 from app.security import Cipher, DecryptionError
+from app.services.code_hosts.ci import CiReport, fold_ci
+from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
 from app.services.runs.follow_ups import FailedCheck, follow_up, ignore, require_follow_up_allowance
 from app.services.sweeping import delete_batch
@@ -58,10 +60,14 @@ async def receive_github(
         payload = orjson.loads(delivery.body)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"JSON parse error - {error}") from None
+    report = read_ci_report(delivery.event, payload, delivery.integration_id)
     check = read_failed_check(delivery.event, payload, delivery.integration_id)
+    if check is not None:
+        await require_follow_up_allowance(session, check, clients.gates)
+    if report is not None:
+        await fold_ci(session, report)
     if check is None:
         return ignore("The event does not tell of a failed check on a branch of ours.")
-    await require_follow_up_allowance(session, check, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")
     return await follow_up(session, check, clients)
@@ -136,6 +142,36 @@ def read_failed_check(event: str, payload: Any, integration_id: int | None = Non
         branch=branch,
         head_sha=head_sha,
         name=" ".join(label.split())[:_NAME_LENGTH],
+        integration_id=integration_id,
+    )
+
+
+def read_ci_report(event: str, payload: Any, integration_id: int | None = None) -> CiReport | None:
+    """Return what a GitHub event says of the checks of a commit on a branch that this service pushed."""
+    if event not in (*_EVENTS, "check_run") or not isinstance(payload, dict):
+        return None
+    check, repository = _object(payload, event), _object(payload, "repository")
+    home = _object(check, "head_repository")
+    # Check runs have their branch in their suite.
+    branch = _text(check, "head_branch") or _text(_object(check, "check_suite"), "head_branch")
+    name, head_sha = _text(repository, "full_name").lower(), _text(check, "head_sha")
+    is_foreign = bool(home) and _text(home, "full_name").lower() != name
+    if is_foreign or not name or not head_sha or not branch.startswith(BRANCH_PREFIX):
+        return None
+    label = " ".join((_text(check, "name") or _text(_object(check, "app"), "name") or event).split())
+    if label == OWN_CHECK:
+        return None
+    number, url, app_id = check.get("id"), _text(check, "html_url"), _object(check, "app").get("id")
+    return CiReport(
+        repository=name,
+        branch=branch,
+        head_sha=head_sha,
+        kind=event,
+        name=label[:_NAME_LENGTH],
+        number=number if isinstance(number, int) else 0,
+        conclusion=_text(check, "conclusion"),
+        url=url if url.startswith(("http://", "https://")) else None,
+        app_id=str(app_id) if isinstance(app_id, int) else "",
         integration_id=integration_id,
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import case, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,10 +47,12 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
     known = await session.scalar(
         select(PushedBranch.pull_request_url).where(PushedBranch.run_id == run_id).with_for_update()
     )
+    is_same = PushedBranch.head_sha == pushed.head_sha
+    said_before = case((is_same, PushedBranch.ci), else_=literal({}, PushedBranch.ci.type))
     await session.execute(
         upsert(PushedBranch)
         .values(run_id=run_id, **values)
-        .on_conflict_do_update(index_elements=[PushedBranch.run_id], set_=values)
+        .on_conflict_do_update(index_elements=[PushedBranch.run_id], set_=values | {"ci": said_before})
     )
     if pushed.pull_request is not None and pushed.pull_request.url != known:
         opened = {"pr_url": pushed.pull_request.url}

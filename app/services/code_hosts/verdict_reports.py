@@ -31,7 +31,7 @@ from app.statements import row_of, rows_of
 from app.verification.summaries import heading_of, page_of
 
 _AT_ONCE: Final = 10
-_NAME: Final = "taskbeacon"
+OWN_CHECK: Final = "taskbeacon"
 _MARK, _END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
 _OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
 _CONCLUSIONS: Mapping[str, str] = {
@@ -182,7 +182,7 @@ async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> 
         await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
     if host.app is not None:
         check_run = CheckRun(
-            name=_NAME,
+            name=OWN_CHECK,
             head_sha=shown["commit"],
             external_id=str(report.run_id),
             conclusion=_CONCLUSIONS[verdict],
@@ -193,7 +193,7 @@ async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> 
         await github.put_check_run(api, row.repository, check_run)
     elif verdict in _STATES:
         status = CommitStatus(
-            state=_STATES[verdict], context=_NAME, description=heading_of(shown), target_url=report.link
+            state=_STATES[verdict], context=OWN_CHECK, description=heading_of(shown), target_url=report.link
         )
         await github.create_status(api, row.repository, shown["commit"], status)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -205,9 +205,9 @@ async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> None:
 async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, Any]) -> None:
     """Store what an attempt has shown so far, unless its job has lost it."""
     await _lock(session, claimed.run_id)
-    noted = update(Verification).where(*_held(claimed)).values(shown=shown)
-    if await session.scalar(noted.returning(Verification.attempt)) is not None:
-        await _show(session, claimed.run_id, shown)
+    noted = update(Verification).where(*_held(claimed)).values(shown=_keeping_ci(shown))
+    if (kept := await session.scalar(noted.returning(Verification.shown))) is not None:
+        await _show(session, claimed.run_id, kept)
 
 
 async def conclude(
@@ -221,7 +221,7 @@ async def conclude(
 
     Of a run that was over before, only the verification changes. Return False if the job has lost the attempt.
     """
-    run_id, shown = claimed.run_id, dict(conclusion.shown)
+    run_id = claimed.run_id
     await _lock(session, run_id)
     closed = (
         update(Verification)
@@ -230,15 +230,17 @@ async def conclude(
             _UNCLAIMED
             | {
                 "finished_at": utcnow(),
-                "shown": shown,
+                "shown": _keeping_ci(conclusion.shown),
                 "repair": conclusion.repair,
                 "failures": conclusion.failures,
             }
         )
-        .returning(Verification.attempt)
+        .returning(Verification.shown)
     )
-    if await session.scalar(closed) is None:
+    shown = await session.scalar(closed)
+    if shown is None:
         return False
+    conclusion = replace(conclusion, shown=shown)
     if conclusion.artifacts:
         added = Run.artifacts.op("||")(list(conclusion.artifacts))
         await session.execute(update(Run).where(Run.id == run_id).values(artifacts=added))
@@ -354,7 +356,7 @@ async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | N
     """
     before: Any = await session.scalar(select(Run.verification).where(Run.id == run_id))
     attempt = await _next_attempt(session, run_id)
-    claims = before["claims"] if before else []
+    claims, ci = (before["claims"], before["ci"]) if before else ([], None)
     shown = {
         **OPEN,
         "attempt": attempt,
@@ -362,6 +364,7 @@ async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | N
         "commit": commit,
         "base": base,
         "claims": claims,
+        "ci": ci if ci and ci["head_sha"] == commit else None,
     }
     await session.execute(
         insert(Verification).values(
@@ -393,6 +396,32 @@ async def note_waiver(
     await _show(session, run_id, shown)
     await _record_update(session, run_id, shown, cause="waiver", previous=shown["verdict"])
     return shown
+
+
+async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any]) -> None:
+    """Show what the code host's own checks say of the commit that a run delivered; the verdict stays.
+
+    Nothing happens if the run has no verification, or one of another commit.
+    """
+    await _lock(session, run_id)
+    shown: Any = await session.scalar(select(Run.verification).where(Run.id == run_id))
+    if shown is None or shown["commit"] not in (None, ci["head_sha"]) or shown["ci"] == ci:
+        return
+    is_news = shown["ci"] is None or shown["ci"]["state"] != ci["state"]
+    shown = {**shown, "ci": dict(ci)}
+    row = (Verification.run_id == run_id, Verification.attempt == shown["attempt"])
+    await session.execute(
+        update(Verification).where(*row).values(shown=Verification.shown.op("||")({"ci": dict(ci)}))
+    )
+    await _show(session, run_id, shown)
+    if is_news and shown["attempts"] and shown["verdict"]:
+        await _record_update(session, run_id, shown, cause="ci", previous=shown["verdict"])
+
+
+def _keeping_ci(shown: Mapping[str, Any]) -> ColumnElement[Any]:
+    """Return what is shown with the `ci` of the row, which a webhook may have changed since it was read."""
+    own = func.jsonb_build_object("ci", Verification.shown["ci"])
+    return literal(dict(shown), Verification.shown.type).op("||")(own)
 
 
 async def end_lost_repairs(session: AsyncSession, *, events: RunEvents) -> None:

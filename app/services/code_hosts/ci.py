@@ -1,0 +1,105 @@
+"""Fold what the code host's own checks say of a delivered commit into the verification of its run (contract 18.7)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import CiState
+from app.models import Integration, PushedBranch
+from app.services.runs.verification.attempts import note_ci
+from app.statements import rows_of
+
+_MOST: Final = 200
+_MOST_FAILED: Final = 20
+_PASSING: Final = frozenset({"success", "neutral", "skipped"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CiReport:
+    """One report of a check suite, check run or workflow run (`kind`) about a commit."""
+
+    repository: str  # lower case
+    branch: str
+    head_sha: str
+    kind: str
+    name: str
+    # Grows with each repetition.
+    number: int
+    # Empty until it has ended.
+    conclusion: str
+    url: str | None
+    # The GitHub App that reports it.
+    app_id: str = ""
+    integration_id: int | None = None
+
+    @property
+    def state(self) -> CiState:
+        if not self.conclusion:
+            return CiState.PENDING
+        return CiState.SUCCESS if self.conclusion in _PASSING else CiState.FAILURE
+
+
+async def fold_ci(session: AsyncSession, report: CiReport) -> None:
+    """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
+
+    Reports may come repeatedly and out of order: what has ended does not begin again under the same number.
+    """
+    conditions = [
+        PushedBranch.repository == report.repository,
+        PushedBranch.branch == report.branch,
+        PushedBranch.head_sha == report.head_sha,
+        # What we report of our own checks is no news.
+        or_(Integration.app_id.is_(None), Integration.app_id != report.app_id),
+    ]
+    if report.integration_id is not None:
+        conditions.append(PushedBranch.integration_id == report.integration_id)
+    # Before the run is locked, as at its end (worker/run/outcome.py).
+    known = (
+        select(PushedBranch.run_id, PushedBranch.ci)
+        .outerjoin(Integration, Integration.id == PushedBranch.integration_id)
+        .where(*conditions)
+        .order_by(PushedBranch.run_id)
+        .with_for_update(of=PushedBranch)
+    )
+    for run_id, before in await rows_of(session, known):
+        said = _with(before, report)
+        if said == before:
+            continue
+        await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=said))
+        await note_ci(session, run_id, _summary(said))
+
+
+def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
+    # A row of an earlier release may still have what was said of another commit.
+    checks = dict(before["checks"]) if before.get("head_sha") == report.head_sha else {}
+    key = f"{report.kind}:{report.name}"
+    old = checks.get(key)
+    is_stale = old is not None and (
+        report.number < old["number"]
+        or (report.number == old["number"] and old["state"] != CiState.PENDING and not report.conclusion)
+    )
+    if not is_stale and (old is not None or len(checks) < _MOST):
+        checks[key] = {
+            "number": report.number,
+            "name": report.name,
+            "state": report.state,
+            "url": report.url,
+        }
+    return {"head_sha": report.head_sha, "checks": checks}
+
+
+def _summary(said: Mapping[str, Any]) -> dict[str, Any]:
+    checks = said["checks"].values()
+    failed = [check for check in checks if check["state"] == CiState.FAILURE]
+    pending = [check for check in checks if check["state"] == CiState.PENDING]
+    state = CiState.FAILURE if failed else CiState.PENDING if pending else CiState.SUCCESS
+    return {
+        "state": state,
+        "head_sha": said["head_sha"],
+        "total": len(checks),
+        "failed": sorted({check["name"] for check in failed})[:_MOST_FAILED],
+        "url": next((check["url"] for check in (*failed, *pending, *checks) if check["url"]), None),
+    }
