@@ -1,32 +1,5 @@
 """Errors that end a run, with messages for the person who started it.
 
-AgentError                          `message` becomes the run's `error_message`; `partial` keeps the work so far
-├── UnknownAdapter                  no adapter of that name in the catalog
-├── CatalogInvalid                  the operator's catalog of adapters is not valid
-├── AgentNotInstalled               the adapter's command is not on this worker
-├── AgentFailed                     the agent itself reported that it could not do the work
-│   └── AgentStepFailed             a step of a runbook failed; its last lines are in the message
-├── AgentCrashed                    the agent's process ended, or broke the protocol
-│   └── SessionLost                 … while it resumed the conversation of an earlier run
-├── AgentTimedOut                   the wall-clock limit of the run passed
-├── AgentOverLimit                  the run used more than its share of memory, processes or disk
-├── BudgetSpent                     the task has used up its budget of tokens or money
-├── AgentStopped                    the run was stopped
-├── AgentCancelled                  people cancelled the agent's work
-├── OutputInvalid                   the structured output is missing, not JSON, or does not match the schema
-├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
-├── EnvironmentUnavailable          the run's sandbox environment is gone, or its variables cannot be read
-├── PathRefused                     a path leads out of the workspace
-├── DiskFull                        the disk of the worker is full
-├── UnexpectedError                 a defect of this service; its log has the details
-└── RepositoryError                 git, before or after the agent worked
-    ├── RepositoryNotFound          it does not exist, or our credentials cannot see it
-    ├── RepositoryAccessDenied      the remote refused our credentials
-    ├── RepositoryUnreachable       the host did not answer
-    ├── BranchNotFound              the base branch is not in the repository
-    ├── PushRejected                the remote refused the new branch
-    └── WorkspaceBroken             the agent's files cannot be made into a commit
-
 No message ever holds the credentials of a clone URL.
 """
 

@@ -1,11 +1,4 @@
-"""The client of GitHub's REST API over HTTP, and its errors. It does not retry: services/retrying/attempts.py.
-
-GitHubError            `message` is a sentence for people, without any secret
-├── GitHubUnavailable  no answer, a fault of the host, or a rate limit: the same request may work later
-├── GitHubDenied       the credential is refused, or lacks a permission
-├── GitHubMissing      no such repository, pull request or installation, or not for this credential
-└── GitHubRefused      the host refuses the request itself
-"""
+"""The client of GitHub's REST API over HTTP, and its errors. It does not retry: services/retrying/attempts.py."""
 
 import asyncio
 from collections.abc import Mapping
