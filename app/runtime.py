@@ -1,22 +1,20 @@
 """Open the resources of a process, API or worker: a connection pool, and a client of each other server."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple, Self
-
-from typing_extensions import override
+from functools import cache, partial
+from typing import NamedTuple
 
 from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.host_names import Destinations
 from app.clients.object_store import ObjectStore
-from app.clients.push import PushOutcome, PushSender, ReceiptSource
-from app.clients.queue import ArqQueue
+from app.clients.push import PushSender, ReceiptSource
+from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clients.send_rate import SendRate
 from app.clients.wakes import LedgerWakes
 from app.config import Settings
@@ -42,6 +40,13 @@ _PUSH_CONNECTIONS = 32
 _EXPO_RATE_KEY = "push:pace:expo"
 
 
+class PushServices(NamedTuple):
+    """The senders of pushes by platform, of those that are configured, and the source of receipts."""
+
+    senders: Mapping[Platform, PushSender]
+    receipts: ReceiptSource
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
     """The settings, the opened clients and the caches of one process.
@@ -53,9 +58,8 @@ class ProcessContext(ServiceClients):
     # The followers of runs in this process, and their devices.
     hub: EventHub
     watchers: StreamPresence
-    # The sender for each platform; a platform without one is not configured.
-    push: Mapping[Platform, PushSender]
-    push_receipts: ReceiptSource
+    # Opened by the first call, because an API process rarely sends a push.
+    push: Callable[[], PushServices]
     # Short-lived caches of this process.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
@@ -106,16 +110,15 @@ async def open_process(
         opened.push_async_callback(engine.dispose)
         redis = create_redis(settings.redis_url)
         opened.push_async_callback(redis.aclose)
-        queue = ArqQueue(settings.redis_url)
+        queue = JobQueue(settings.redis_url)
         opened.push_async_callback(queue.aclose)
         wakes = LedgerWakes(redis)
         opened.push_async_callback(wakes.aclose)
         sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
-        events = RedisRunEvents(redis)
+        events = RunEvents(redis)
         opened.push_async_callback(events.aclose)
         hub = EventHub(redis, partial(final_states, sessions))
         opened.push_async_callback(hub.aclose)
-        senders = await opened.enter_async_context(_LateSenders(settings, redis))
         destinations = Destinations(AddressPolicy.parse(settings.webhook_allow_private_networks))
         opened.callback(destinations.close)
         yield ProcessContext(
@@ -128,62 +131,14 @@ async def open_process(
             cipher=Cipher(settings.secret_keys),
             hub=hub,
             watchers=StreamPresence(sessions),
-            push=senders,
-            push_receipts=senders,
+            push=cache(partial(_open_push, settings, redis, opened)),
             catalog=catalog,
             destinations=destinations,
             gates=await opened.enter_async_context(open_gates(settings, sessions)),
         )
 
 
-class _PushServices(NamedTuple):
-    """The configured push services: the sender for each platform, and the source of receipts."""
-
-    senders: Mapping[Platform, PushSender]
-    receipts: ReceiptSource
-
-
-class _LateSenders(Mapping[Platform, PushSender], ReceiptSource):
-    """The push services.
-
-    Their clients are created at the first push, because an API process rarely sends one.
-    """
-
-    def __init__(self, settings: Settings, redis: RedisClient) -> None:
-        self._settings = settings
-        self._redis = redis
-        self._stack = AsyncExitStack()
-        self._created: _PushServices | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    @override
-    def __getitem__(self, platform: Platform) -> PushSender:
-        return self._create().senders[platform]
-
-    @override
-    def __iter__(self) -> Iterator[Platform]:
-        return iter(self._create().senders)
-
-    @override
-    def __len__(self) -> int:
-        return len(self._create().senders)
-
-    @override
-    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        return await self._create().receipts.receipts(tickets)
-
-    def _create(self) -> _PushServices:
-        if self._created is None:
-            self._created = _create_senders(self._settings, self._redis, self._stack)
-        return self._created
-
-
-def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> _PushServices:
+def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> PushServices:
     from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
 
     rate = (
@@ -219,4 +174,4 @@ def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStac
             allow_http=settings.development,
         )
     # Only Expo returns tickets; it has one service for both platforms.
-    return _PushServices(senders, receipts=expo)
+    return PushServices(senders, receipts=expo)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.redis import RedisClient
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clients.wakes import WakeListener, publish_change
 from app.config import Settings
 from app.db import SessionFactory, after_commit, create_engine, create_session_factory, unit_of_work

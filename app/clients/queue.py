@@ -1,12 +1,11 @@
 """The queue of jobs, on arq. A job is a name and ids; the record of the work to do is in the database."""
 
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix, retry_key_prefix
-from typing_extensions import override
 
 from app.clients.redis import create_pool
 from app.clients.wakes import wake
@@ -25,25 +24,7 @@ _BACKDATED = timedelta(minutes=15)
 _KEPT = timedelta(days=1)
 
 
-class JobQueue(Protocol):
-    """The interface to the queue of jobs for workers, which `ArqQueue` implements."""
-
-    async def enqueue(
-        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
-    ) -> bool:
-        """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
-        ...
-
-    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections to Redis."""
-        ...
-
-
-class ArqQueue(JobQueue):
+class JobQueue:
     """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
 
     def __init__(self, redis_url: str) -> None:
@@ -54,10 +35,10 @@ class ArqQueue(JobQueue):
             default_queue_name=QUEUE_NAME,
         )
 
-    @override
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
+        """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
         queued = await self._redis.enqueue_job(
             job,
             _job_id=job_id,
@@ -71,15 +52,15 @@ class ArqQueue(JobQueue):
         await wake(self._redis, queue_name)
         return True
 
-    @override
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(queue_name, job_id)
             pipe.delete(job_key_prefix + job_id, retry_key_prefix + job_id)
             await pipe.execute()
 
-    @override
     async def aclose(self) -> None:
+        """Close the connections to Redis."""
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 

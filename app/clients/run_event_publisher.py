@@ -10,11 +10,10 @@ from uuid import UUID
 import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
-from typing_extensions import override
 
 from app.clients.redis import RedisClient
 from app.clients.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.ids import new_hex_id
 
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
@@ -35,7 +34,7 @@ class _Event(NamedTuple):
     data: bytes
 
 
-class RedisRunEvents(RunEvents):
+class RunEvents:
     """Publishes the stream events of runs to Redis, in order and in batches, by an `asyncio.Task`.
 
     Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
@@ -54,8 +53,8 @@ class RedisRunEvents(RunEvents):
         self._sending: asyncio.Task[None] | None = None
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
 
-    @override
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
+        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
         if self._is_full():
             self._lost[run_id] += 1
             return
@@ -79,15 +78,15 @@ class RedisRunEvents(RunEvents):
             # Independent of the request that happens to publish the first event.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
-    @override
     async def settle(self) -> None:
+        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
         if self._waiting and not self._is_away:
             settled = asyncio.get_running_loop().create_future()
             self._settling.append((self._number, settled))
             await settled
 
-    @override
     async def aclose(self) -> None:
+        """Send the queued events. Those that are not sent within a few seconds are dropped."""
         if self._sending is None:
             return
         try:

@@ -1,10 +1,9 @@
-"""The events of a run's live stream, and the interface for publishing them."""
+"""The events of a run's live stream."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple, Protocol
-from uuid import UUID
+from typing import NamedTuple
 
 from typing_extensions import override
 
@@ -65,19 +64,3 @@ class RunEvent:
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
         name = b"event: gap\n" if self.kind is EventKind.GAP else b""
         return b"%b%bdata: %b\n\n" % (id_, name, self.data)
-
-
-class RunEvents(Protocol):
-    """The interface for publishing stream events of runs to followers, which `RedisRunEvents` implements."""
-
-    def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
-        ...
-
-    async def settle(self) -> None:
-        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
-        ...
-
-    async def aclose(self) -> None:
-        """Send the queued events. Those that are not sent within a few seconds are dropped."""
-        ...

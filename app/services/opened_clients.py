@@ -8,7 +8,7 @@ from app.clients.host_names import Destinations
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory
 from app.security import Cipher
 from app.services.usage_gates import UsageGate

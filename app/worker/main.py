@@ -21,7 +21,6 @@ from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.wakes import WakeListener
 from app.clients.webhooks.client import WebhookClient
-from app.clients.webhooks.sender import WebhookSender
 from app.config import Settings
 from app.runtime import open_process
 from app.services.code_hosts.credentials import CodeHosts
@@ -45,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def _loops(
-    context: WorkerContext, webhooks: WebhookSender, close_worker: Callable[[], Awaitable[None]]
+    context: WorkerContext, webhooks: WebhookClient, close_worker: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[None, None]:
     """Run the worker's loops during the block; then stop deliveries, close the worker, and stop listening.
 

@@ -11,7 +11,7 @@ import pytest
 from app.clients import subscriptions
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clients.run_event_stream import channel_of
 from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import Subscription
@@ -40,11 +40,11 @@ async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
 
 
 @pytest.fixture
-def events(redis: RedisClient) -> RedisRunEvents:
-    return RedisRunEvents(redis)
+def events(redis: RedisClient) -> RunEvents:
+    return RunEvents(redis)
 
 
-async def say(events: RedisRunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:
+async def say(events: RunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:
     for number in numbers:
         events.put(run_id, orjson.dumps({"n": number, "x": "x" * size}))
     await events.settle()
@@ -78,7 +78,7 @@ async def has_subscriptions(redis: RedisClient, run_id: UUID, count: int) -> boo
 
 
 async def test_followers_get_the_same_events_in_the_same_order(
-    hub: EventHub, events: RedisRunEvents, run_id: UUID
+    hub: EventHub, events: RunEvents, run_id: UUID
 ) -> None:
     async with hub.follow(run_id) as one, hub.follow(run_id) as two, hub.follow(new_id()) as other:
         for follower in (one, two, other):
@@ -117,9 +117,7 @@ async def has_subscribers(redis: RedisClient, count: int) -> bool:
     return len(subscribed) == count
 
 
-async def test_run_that_was_left_is_followed_again(
-    hub: EventHub, events: RedisRunEvents, run_id: UUID
-) -> None:
+async def test_run_that_was_left_is_followed_again(hub: EventHub, events: RunEvents, run_id: UUID) -> None:
     for number in range(3):
         async with hub.follow(run_id) as follower:
             await start(follower)
@@ -128,7 +126,7 @@ async def test_run_that_was_left_is_followed_again(
 
 
 async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
-    hub: EventHub, events: RedisRunEvents, run_id: UUID
+    hub: EventHub, events: RunEvents, run_id: UUID
 ) -> None:
     async with hub.follow(run_id) as slow, hub.follow(run_id) as quick:
         await start(slow)
@@ -145,7 +143,7 @@ async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
         assert not quick.is_over
 
 
-async def test_follower_is_cut_off_by_size_too(hub: EventHub, events: RedisRunEvents, run_id: UUID) -> None:
+async def test_follower_is_cut_off_by_size_too(hub: EventHub, events: RunEvents, run_id: UUID) -> None:
     async with hub.follow(run_id) as slow:
         await start(slow)
         await say(events, run_id, *range(40), size=60_000)
@@ -159,7 +157,7 @@ class TestOutage:
         distant_hub: EventHub,
         redis: RedisClient,
         server: Interruptible,
-        events: RedisRunEvents,
+        events: RunEvents,
         run_id: UUID,
     ) -> None:
         async with distant_hub.follow(run_id) as follower:
@@ -177,7 +175,7 @@ class TestOutage:
         assert numbers(got) == list(range(610))
 
     async def test_first_event_of_all_is_caught_up_too(
-        self, distant_hub: EventHub, server: Interruptible, events: RedisRunEvents, run_id: UUID
+        self, distant_hub: EventHub, server: Interruptible, events: RunEvents, run_id: UUID
     ) -> None:
         async with distant_hub.follow(run_id) as follower:
             await start(follower)
@@ -188,7 +186,7 @@ class TestOutage:
             assert numbers(await take(follower, 2)) == [0, 1]
 
     async def test_emptied_redis_is_another_beginning(
-        self, hub: EventHub, redis: RedisClient, events: RedisRunEvents, run_id: UUID
+        self, hub: EventHub, redis: RedisClient, events: RunEvents, run_id: UUID
     ) -> None:
         async with hub.follow(run_id) as follower:
             await start(follower)
@@ -203,7 +201,7 @@ class TestOutage:
         assert after.id.epoch > before[0].id.epoch
 
     async def test_follower_may_come_while_redis_is_away(
-        self, distant_hub: EventHub, server: Interruptible, events: RedisRunEvents, run_id: UUID
+        self, distant_hub: EventHub, server: Interruptible, events: RunEvents, run_id: UUID
     ) -> None:
         await server.refuse()
         async with distant_hub.follow(run_id) as follower:
@@ -252,7 +250,7 @@ class TestEnd:
 async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_the_next_follower(
     distant_hub: EventHub,
     server: Interruptible,
-    events: RedisRunEvents,
+    events: RunEvents,
     run_id: UUID,
 ) -> None:
     """The library reconnects by itself, and knows only of subscriptions that were made before."""
@@ -284,7 +282,7 @@ async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
 
 
 async def test_follower_who_comes_while_the_last_one_leaves_stays_subscribed(
-    hub: EventHub, redis: RedisClient, events: RedisRunEvents, run_id: UUID
+    hub: EventHub, redis: RedisClient, events: RunEvents, run_id: UUID
 ) -> None:
     async def come_and_go() -> None:
         async with hub.follow(run_id) as follower:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clients.run_event_stream import (
     MAX_EVENTS,
     MAX_STREAM_BYTES,
@@ -19,7 +19,7 @@ from app.clients.run_event_stream import (
     read_events,
     stream_keys,
 )
-from app.clients.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent, RunEvents
+from app.clients.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent
 from app.ids import new_id
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible
@@ -30,15 +30,15 @@ ReadEvents = Callable[[UUID], Awaitable[Events]]
 
 
 @pytest.fixture
-def events(redis: RedisClient) -> RedisRunEvents:
-    return RedisRunEvents(redis)
+def events(redis: RedisClient) -> RunEvents:
+    return RunEvents(redis)
 
 
 def line(number: int, size: int = 0) -> bytes:
     return orjson.dumps({"n": number, "x": "x" * size})
 
 
-async def write(events: RedisRunEvents, run_id: UUID, *lines: bytes) -> None:
+async def write(events: RunEvents, run_id: UUID, *lines: bytes) -> None:
     """Put these lines and wait until they were sent, or cannot be for now."""
     for each in lines:
         events.put(run_id, each)
@@ -76,7 +76,7 @@ class TestEveryPublisher:
         async def in_redis(run_id: UUID) -> Events:
             return [(event.kind, orjson.loads(event.data)) for event in await all_of(redis, run_id)]
 
-        return RedisRunEvents(redis), in_redis
+        return RunEvents(redis), in_redis
 
     @pytest.fixture
     def publisher(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> RunEvents:
@@ -133,9 +133,9 @@ class TestEveryPublisher:
 async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
-    writers = [RedisRunEvents(redis) for _ in range(3)]
+    writers = [RunEvents(redis) for _ in range(3)]
 
-    async def write(writer: RedisRunEvents) -> None:
+    async def write(writer: RunEvents) -> None:
         for n in range(50):
             writer.put(run_id, line(n))
             if n % 7 == 0:
@@ -149,9 +149,7 @@ async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     assert len({event.id.epoch for event in events if event.id}) == 1
 
 
-async def test_what_is_published_is_what_is_kept(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
-) -> None:
+async def test_what_is_published_is_what_is_kept(redis: RedisClient, events: RunEvents, run_id: UUID) -> None:
     async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(channel_of(run_id))
         events.put(run_id, b'{"a":"b c"}', kind=EventKind.OPENED)
@@ -167,9 +165,7 @@ async def test_what_is_published_is_what_is_kept(
     assert messages[0].frame == b'id: %b\ndata: {"a":"b c"}\n\n' % str(messages[0].id).encode()
 
 
-async def test_old_events_are_trimmed_by_number(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
-) -> None:
+async def test_old_events_are_trimmed_by_number(redis: RedisClient, events: RunEvents, run_id: UUID) -> None:
     for n in range(MAX_EVENTS * 2):
         await write(events, run_id, line(n))
 
@@ -184,9 +180,7 @@ async def test_old_events_are_trimmed_by_number(
     assert MAX_EVENTS <= last.number - first.number + 1 < MAX_EVENTS + 200
 
 
-async def test_old_events_are_trimmed_by_size(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
-) -> None:
+async def test_old_events_are_trimmed_by_size(redis: RedisClient, events: RunEvents, run_id: UUID) -> None:
     size = MAX_EVENT_BYTES - 100
     for n in range(2 * MAX_STREAM_BYTES // size):
         await write(events, run_id, line(n, size))
@@ -197,7 +191,7 @@ async def test_old_events_are_trimmed_by_size(
 
 
 async def test_event_that_is_too_large_is_replaced(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+    redis: RedisClient, events: RunEvents, run_id: UUID
 ) -> None:
     large = line(1, MAX_EVENT_BYTES)
     await write(events, run_id, large)
@@ -208,7 +202,7 @@ async def test_event_that_is_too_large_is_replaced(
     assert orjson.loads(event.data) == {"type": "omitted", "bytes": len(large)}
 
 
-async def test_streams_do_not_stay_for_ever(redis: RedisClient, events: RedisRunEvents, run_id: UUID) -> None:
+async def test_streams_do_not_stay_for_ever(redis: RedisClient, events: RunEvents, run_id: UUID) -> None:
     await write(events, run_id, line(1))
 
     for key in stream_keys(run_id):
@@ -216,7 +210,7 @@ async def test_streams_do_not_stay_for_ever(redis: RedisClient, events: RedisRun
 
 
 async def test_stream_in_an_emptied_redis_is_another_one(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+    redis: RedisClient, events: RunEvents, run_id: UUID
 ) -> None:
     """Scripts are gone as well, as after a restart."""
     await write(events, run_id, line(1))
@@ -234,7 +228,7 @@ async def test_stream_in_an_emptied_redis_is_another_one(
 
 
 async def test_streams_that_began_within_a_millisecond_differ(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+    redis: RedisClient, events: RunEvents, run_id: UUID
 ) -> None:
     """Followers took the events of the second for old ones."""
     epochs = []
@@ -252,7 +246,7 @@ class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RedisRunEvents(distant)
+        events = RunEvents(distant)
         await write(events, run_id, line(0))
         await server.refuse()
         for n in range(1, 30):
@@ -267,7 +261,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
-        events = RedisRunEvents(distant)
+        events = RunEvents(distant)
         await write(events, run_id, line(0))
         server.mute()
         await write(events, run_id, line(1), line(2))
@@ -282,7 +276,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         other = new_id()
-        events = RedisRunEvents(distant, max_waiting=10)
+        events = RunEvents(distant, max_waiting=10)
         await server.refuse()
         for n in range(15):
             events.put(run_id, line(n))
@@ -304,7 +298,7 @@ class TestOutage:
     async def test_no_caller_waits_for_a_redis_that_is_known_to_be_away(
         self, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RedisRunEvents(distant)
+        events = RunEvents(distant)
         await server.refuse()
         await write(events, run_id, line(0))
         await server.hang()

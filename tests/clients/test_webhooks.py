@@ -11,7 +11,7 @@ import pytest
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
 from app.clients.webhooks.client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
-from app.clients.webhooks.sender import FIXED_HEADERS, SignedMessage, WebhookSender
+from app.clients.webhooks.sender import FIXED_HEADERS, SignedMessage
 from app.enums import DeliveryError
 from tests.support.clock import MovableClock
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender, receiving
@@ -42,7 +42,7 @@ def seconds() -> float:
 @pytest.fixture(params=["wire", "memory"])
 def sender(
     request: pytest.FixtureRequest, http: httpx.AsyncClient, receiver: Receiver, seconds: float
-) -> WebhookSender:
+) -> WebhookClient:
     if request.param == "wire":
         return WebhookClient(http, total_seconds=seconds)
     return ScriptedWebhookSender(receiver, total_seconds=seconds)
@@ -54,7 +54,7 @@ def message(url: str) -> SignedMessage:
 
 class TestAnySender:
     async def test_message_arrives_byte_for_byte_with_the_headers_that_sign_it(
-        self, sender: WebhookSender, receiver: Receiver, clock: MovableClock
+        self, sender: WebhookClient, receiver: Receiver, clock: MovableClock
     ) -> None:
         sent = message(receiver.url("a/b"))
 
@@ -79,7 +79,7 @@ class TestAnySender:
         ],
     )
     async def test_status_of_the_answer_decides(
-        self, sender: WebhookSender, receiver: Receiver, status: int, error: DeliveryError | None
+        self, sender: WebhookClient, receiver: Receiver, status: int, error: DeliveryError | None
     ) -> None:
         receiver.replies.append(Reply(status, {"Location": receiver.url("elsewhere")}, b""))
 
@@ -101,7 +101,7 @@ class TestAnySender:
         ],
     )
     async def test_wish_of_the_receiver_is_read_as_seconds_or_as_a_date(
-        self, sender: WebhookSender, receiver: Receiver, header: str, delay: float | None
+        self, sender: WebhookClient, receiver: Receiver, header: str, delay: float | None
     ) -> None:
         receiver.replies.append(Reply(503, {"Retry-After": header}))
 
@@ -115,7 +115,7 @@ class TestAnySender:
         ],
     )
     async def test_answer_that_is_no_plain_text_is_not_shown(
-        self, sender: WebhookSender, receiver: Receiver, reply: Reply
+        self, sender: WebhookClient, receiver: Receiver, reply: Reply
     ) -> None:
         receiver.replies.append(reply)
 
@@ -125,7 +125,7 @@ class TestAnySender:
 
     @pytest.mark.parametrize("seconds", [0.2])
     async def test_receiver_that_does_not_answer_in_time_has_failed(
-        self, sender: WebhookSender, receiver: Receiver, seconds: float
+        self, sender: WebhookClient, receiver: Receiver, seconds: float
     ) -> None:
         receiver.always = Reply(hangs=True)
 

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
 from app.clients.webhooks.client import TOTAL_SECONDS, WebhookClient
-from app.clients.webhooks.sender import WebhookSender
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -140,7 +139,7 @@ async def delivering(
 class Deliveries:
     """The webhook deliverer of a worker on the database of a test, and look-ups of its rows."""
 
-    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookClient) -> None:
         self.process = with_loopback(process)
         self.sender = sender
         self.deliverer = WebhookDeliverer(self.process, sender)

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from app.clients.queue import ArqQueue, decode_job, encode_job
+from app.clients.queue import JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.wakes import WakeListener
 from app.config import Settings
@@ -51,7 +51,7 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 class Worker:
     """A worker with jobs that take themselves off the queue and wait until they are let go."""
 
-    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
+    def __init__(self, settings: Settings, redis: RedisClient, queue: JobQueue, *, slots: int) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
         self._changes = WakeListener(redis)
@@ -93,15 +93,15 @@ class Worker:
 
 
 @pytest.fixture
-async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[ArqQueue, None]:
+async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[JobQueue, None]:
     assert redis
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     yield queue
     await queue.aclose()
 
 
 @pytest.fixture
-async def worker(settings: Settings, redis: RedisClient, queue: ArqQueue) -> AsyncGenerator[Worker, None]:
+async def worker(settings: Settings, redis: RedisClient, queue: JobQueue) -> AsyncGenerator[Worker, None]:
     """A worker with one place that would look by itself only in an hour."""
     worker = Worker(settings, redis, queue, slots=1)
     worker.arq.poll_seconds = 3600
@@ -122,16 +122,16 @@ async def until_jobs_ended(worker: arq.Worker) -> None:
     await eventually(ended)
 
 
-async def enqueue(queue: ArqQueue, job_id: str) -> None:
+async def enqueue(queue: JobQueue, job_id: str) -> None:
     assert await queue.enqueue("hold", job_id=job_id, arguments={}, queue_name=QUEUE)
 
 
-async def test_queued_job_begins_without_waiting_for_the_poll(worker: Worker, queue: ArqQueue) -> None:
+async def test_queued_job_begins_without_waiting_for_the_poll(worker: Worker, queue: JobQueue) -> None:
     await enqueue(queue, "hold:1")
     await worker.until_started("hold:1")
 
 
-async def test_end_of_a_job_lets_the_next_begin(worker: Worker, queue: ArqQueue) -> None:
+async def test_end_of_a_job_lets_the_next_begin(worker: Worker, queue: JobQueue) -> None:
     await enqueue(queue, "hold:1")
     await worker.until_started("hold:1")
     await enqueue(queue, "hold:2")
@@ -140,7 +140,7 @@ async def test_end_of_a_job_lets_the_next_begin(worker: Worker, queue: ArqQueue)
 
 
 async def test_job_that_was_asked_for_again_while_it_was_ending_begins_again(
-    worker: Worker, queue: ArqQueue
+    worker: Worker, queue: JobQueue
 ) -> None:
     """The end of the first job must not take the new one with it."""
     await enqueue(queue, "hold:1")
@@ -151,7 +151,7 @@ async def test_job_that_was_asked_for_again_while_it_was_ending_begins_again(
 
 
 async def test_job_that_another_worker_has_begun_is_left_and_takes_no_place(
-    worker: Worker, queue: ArqQueue, redis: RedisClient
+    worker: Worker, queue: JobQueue, redis: RedisClient
 ) -> None:
     await redis.set(f"{in_progress_key_prefix}hold:1", b"1")
     await enqueue(queue, "hold:1")
@@ -161,7 +161,7 @@ async def test_job_that_another_worker_has_begun_is_left_and_takes_no_place(
 
 
 async def test_job_that_is_not_due_is_not_kept_from_others(
-    worker: Worker, queue: ArqQueue, redis: RedisClient
+    worker: Worker, queue: JobQueue, redis: RedisClient
 ) -> None:
     """The job was in the queue when this worker looked, and is put off, or done, when it would take it."""
     await worker.arq.start_jobs([b"hold:gone"])
@@ -170,7 +170,7 @@ async def test_job_that_is_not_due_is_not_kept_from_others(
     assert not await redis.exists(f"{in_progress_key_prefix}hold:gone")
 
 
-async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: ArqQueue, redis: RedisClient) -> None:
+async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: JobQueue, redis: RedisClient) -> None:
     await redis.set(QUEUE, "not a queue")
     for _ in range(3):
         with pytest.raises(RedisError):
@@ -181,7 +181,7 @@ async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: ArqQueue, r
 
 
 async def test_wake_up_that_was_lost_costs_one_poll(
-    settings: Settings, redis: RedisClient, queue: ArqQueue
+    settings: Settings, redis: RedisClient, queue: JobQueue
 ) -> None:
     """No worker listens here."""
     worker = Worker(settings, redis, queue, slots=1)
@@ -202,7 +202,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
     idle, other, behind = [
         Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=state)) for _ in range(3)
     ]
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     process = workshop.context.process
     narrow = process.settings.model_copy(update={"worker_concurrency": 1})
     slots = RunSlots(1)
@@ -242,7 +242,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
 ) -> None:
     """One job comes too early and finds no room; the end of the run before asks for another."""
     runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(3)]
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     process = workshop.context.process
     limited = process.settings.model_copy(update={"project_concurrency": 1, "worker_concurrency": 3})
     context = replace(workshop.context, process=replace(process, settings=limited, queue=queue))
@@ -266,7 +266,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
 
 
 async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_again(
-    settings: Settings, redis: RedisClient, queue: ArqQueue
+    settings: Settings, redis: RedisClient, queue: JobQueue
 ) -> None:
     """A job that ended as cancelled was enough for the worker to go, while others waited for answers."""
     begun: set[str] = set()

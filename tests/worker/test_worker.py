@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.queue import CHORES_QUEUE, ArqQueue
+from app.clients.queue import CHORES_QUEUE, JobQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -41,24 +41,24 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-async def arq_queue(workshop: Workshop) -> AsyncGenerator[ArqQueue, None]:
-    queue = ArqQueue(workshop.context.process.settings.redis_url)
+async def arq_queue(workshop: Workshop) -> AsyncGenerator[JobQueue, None]:
+    queue = JobQueue(workshop.context.process.settings.redis_url)
     yield queue
     await queue.aclose()
 
 
 @pytest.fixture
-async def unreachable_queue() -> AsyncGenerator[ArqQueue, None]:
-    queue = ArqQueue(NO_REDIS)
+async def unreachable_queue() -> AsyncGenerator[JobQueue, None]:
+    queue = JobQueue(NO_REDIS)
     yield queue
     await queue.aclose()
 
 
-def with_queue(workshop: Workshop, queue: ArqQueue) -> ProcessContext:
+def with_queue(workshop: Workshop, queue: JobQueue) -> ProcessContext:
     return replace(workshop.context.process, queue=queue)
 
 
-async def post_run(workshop: Workshop, queue: ArqQueue) -> tuple[httpx.Response, Task]:
+async def post_run(workshop: Workshop, queue: JobQueue) -> tuple[httpx.Response, Task]:
     """Ask the API, with this queue, to run a task that says hi."""
     process = with_queue(workshop, queue)
     async with unit_of_work(process.sessions) as session:
@@ -74,7 +74,7 @@ async def post_run(workshop: Workshop, queue: ArqQueue) -> tuple[httpx.Response,
     return response, task
 
 
-async def work_until_idle(workshop: Workshop, queue: ArqQueue) -> None:
+async def work_until_idle(workshop: Workshop, queue: JobQueue) -> None:
     """Have a worker perform what is queued."""
     context = replace(workshop.context, process=with_queue(workshop, queue))
     worker = create_worker(context, burst=True, handle_signals=False)
@@ -91,7 +91,7 @@ async def latest_run(workshop: Workshop, task: Task) -> Run:
         return await session.get_one(Run, fresh.latest_run_id)
 
 
-async def test_run_asked_for_over_http_is_performed(workshop: Workshop, arq_queue: ArqQueue) -> None:
+async def test_run_asked_for_over_http_is_performed(workshop: Workshop, arq_queue: JobQueue) -> None:
     response, task = await post_run(workshop, arq_queue)
     assert (response.status_code, response.json()["latest_run"]["status"]) == (200, "queued")
 
@@ -103,7 +103,7 @@ async def test_run_asked_for_over_http_is_performed(workshop: Workshop, arq_queu
     assert run.output["summary"] == "hi"
 
 
-async def test_job_leaves_nothing_in_redis(workshop: Workshop, arq_queue: ArqQueue) -> None:
+async def test_job_leaves_nothing_in_redis(workshop: Workshop, arq_queue: JobQueue) -> None:
     await post_run(workshop, arq_queue)
 
     await work_until_idle(workshop, arq_queue)
@@ -114,8 +114,8 @@ async def test_job_leaves_nothing_in_redis(workshop: Workshop, arq_queue: ArqQue
 
 async def test_run_is_accepted_while_redis_is_down_and_performed_later(
     workshop: Workshop,
-    unreachable_queue: ArqQueue,
-    arq_queue: ArqQueue,
+    unreachable_queue: JobQueue,
+    arq_queue: JobQueue,
     clock: MovableClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -203,7 +203,7 @@ async def test_worker_stops_while_redis_is_away(workshop: Workshop, caplog: pyte
 
 
 async def test_runs_survive_an_emptied_redis(
-    workshop: Workshop, arq_queue: ArqQueue, clock: MovableClock
+    workshop: Workshop, arq_queue: JobQueue, clock: MovableClock
 ) -> None:
     _, task = await post_run(workshop, arq_queue)
     await workshop.context.process.redis.flushdb()
@@ -216,7 +216,7 @@ async def test_runs_survive_an_emptied_redis(
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
 
 
-async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: ArqQueue) -> None:
+async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: JobQueue) -> None:
     run = await workshop.queued_run("```say\nhi\n```")
     async with unit_of_work(workshop.sessions) as session:
         times = {"scheduled_at": utcnow(), "dispatch_requested_at": None}
@@ -236,7 +236,7 @@ async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: ArqQue
 
 
 async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots(
-    workshop: Workshop, arq_queue: ArqQueue
+    workshop: Workshop, arq_queue: JobQueue
 ) -> None:
     """Regression: the sweep waited for a slot of a run, so with long runs nothing was recovered for hours."""
     process = with_queue(workshop, arq_queue)

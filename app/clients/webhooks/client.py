@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
-from typing_extensions import override
 
 from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
 from app.clients.host_names import NameNotFound
 from app.clients.http_client import retry_after_seconds
-from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
+from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clock import utcnow
 from app.enums import DeliveryError
 
@@ -37,7 +36,7 @@ _NO_TLS_FAILURES = (
 )
 
 
-class WebhookClient(WebhookSender):
+class WebhookClient:
     """Sends webhook messages by a client of `create_guarded_client`, which refuses forbidden addresses."""
 
     def __init__(
@@ -51,8 +50,8 @@ class WebhookClient(WebhookSender):
         self._total_seconds = total_seconds
         self._answer_seconds = answer_seconds
 
-    @override
     async def send(self, message: SignedMessage) -> AttemptResult:
+        """Send a message once and return the result; a failure of the network or of the receiver is in the result."""
         started_at, began = utcnow(), asyncio.get_running_loop().time()
         dialled: list[str] = []
         status: int | None = None

@@ -1,9 +1,8 @@
-"""Signed webhook messages, their senders, and the results of attempts to send them."""
+"""Signed webhook messages, and the results of attempts to send them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from app import __version__
 from app.enums import DeliveryError
@@ -49,14 +48,3 @@ class AttemptResult:
     def is_gone(self) -> bool:
         """Whether the receiver answered with the status 410 (Gone), which means that it wants no further messages."""
         return self.status_code == _GONE
-
-
-class WebhookSender(Protocol):
-    """The interface for sending webhook messages to their receivers, which `WebhookClient` implements."""
-
-    async def send(self, message: SignedMessage) -> AttemptResult:
-        """Send a message once and return the result. The fixed headers of all messages (`FIXED_HEADERS`) are added.
-
-        A failure of the network or of the receiver is reported in the result and not raised.
-        """
-        ...

@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
+from app.clients.run_event_publisher import RunEvents
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.clock import utcnow
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES, RunStatus

@@ -49,7 +49,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunReason, RunStatus
 from app.errors import StateRefused

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, ActivityKind, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task

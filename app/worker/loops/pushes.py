@@ -102,7 +102,7 @@ async def _claim_send_settle(
     outcomes = {}
     if claimed:
         composer = Composer.of(process.settings)
-        outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
+        outcomes = await delivery.send(process.push().senders, claimed, composer=composer, deadline=deadline)
 
         async def settle(session: AsyncSession, some: Sequence[Delivery]) -> None:
             await delivery.settle(session, some, outcomes)

@@ -13,7 +13,8 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.wakes import LEDGER, WakeListener
-from app.clients.webhooks.sender import AttemptResult, WebhookSender
+from app.clients.webhooks.client import WebhookClient
+from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.periodic import attempt
@@ -49,7 +50,7 @@ class WebhookDeliverer:
     Several processes may do so at once: each delivery is claimed and sent by only one of them.
     """
 
-    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookClient) -> None:
         # The interval of polling; the pause after a fault; the most events of a step of the relay.
         self.look_seconds = 2.0
         self.fault_seconds = LOOP_SECONDS

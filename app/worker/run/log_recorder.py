@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from app.clients.object_store import ObjectStore
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory
 from app.periodic import wait
 from app.services.retrying.policies import RUN_FILES

@@ -243,7 +243,7 @@ async def test_public_key_is_the_one_of_the_setting_or_not_found(
     settings = process.settings.model_copy(update={"vapid_private_key": private_key})
     application.state.process = replace(process, settings=settings)
     assert (await client.get(f"{url}/")).json() == {"public_key": VapidKey(private_key).public_key}
-    assert Platform.WEB in process.push
+    assert Platform.WEB in process.push().senders
 
 
 async def test_status_set_by_a_client_is_notified_of_once(

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task

@@ -15,7 +15,7 @@ from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.event_hub import EventHub
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import EventType

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Run, Task

@@ -20,8 +20,9 @@ from app.cli.serving.protocol import StreamingProtocol
 from app.clients.event_hub import EventHub
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
+from app.clients.run_event_publisher import RunEvents
 from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.subscriptions import MAX_QUEUED_BYTES
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -35,16 +36,8 @@ from tests.support.web.streams import StreamEvent, StreamReader, follower_count,
 
 JSON = dict[str, Any]
 STATE_KEYS = [
-    "type",
-    "run_id",
-    "task_id",
-    "status",
-    "stage",
-    "output",
-    "branch",
-    "error_message",
-    "updated_at",
-    "completed_at",
+    *("type", "run_id", "task_id", "status", "stage", "output", "branch"),
+    *("error_message", "updated_at", "completed_at"),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from typing_extensions import override
 
 from app.clients.object_store import ObjectStore
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id

@@ -8,7 +8,8 @@ import orjson
 from typing_extensions import override
 
 from app.clients.queue import QUEUE_NAME, JobQueue
-from app.clients.run_events import EventKind, RunEvents
+from app.clients.run_event_publisher import RunEvents
+from app.clients.run_events import EventKind
 from app.services.usage_gates import Limit
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ from app.clients.push import (
     TryLater,
 )
 from app.ids import new_hex_id
+from app.runtime import ProcessContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +207,9 @@ class ScriptedSender(PushSender, ReceiptSource):
             ticket: Accepted() if receipt["status"] == "ok" else _refusal(receipt)
             for ticket, receipt in known.items()
         }
+
+
+def with_push(process: ProcessContext, **services: Any) -> ProcessContext:
+    """Return the process context with other `senders` or `receipts` of pushes."""
+    opened = process.push()._replace(**services)
+    return replace(process, push=lambda: opened)

@@ -17,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.webhooks.client import error_of, requested_delay
-from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
+from app.clients.webhooks.client import WebhookClient, error_of, requested_delay
+from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clock import utcnow
 from app.enums import DeliveryError
 from tests.support.waiting import next_round
@@ -136,7 +136,7 @@ class Receiver:
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])
 
 
-class ScriptedWebhookSender(WebhookSender):
+class ScriptedWebhookSender(WebhookClient):
     """A sender of webhook messages in memory: its receiver gets all of them, whatever their URL."""
 
     def __init__(self, receiver: Receiver, *, total_seconds: float = 3600) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from app.worker.loops.pushes import deliver_due
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
 from tests.support.devices import make_device, make_pending, notifications_of
-from tests.support.stand_ins.push import PushService
+from tests.support.stand_ins.push import PushService, with_push
 
 AFTER = timedelta(minutes=15)
 GONE = {"status": "error", "details": {"error": "DeviceNotRegistered"}}
@@ -95,7 +94,7 @@ async def test_receipts_are_fetched_later_if_expo_is_away(
     away = f"http://127.0.0.1:{closed_port()}"
     async with open_http(away) as http:
         client = ExpoClient(http, base_url=away, access_token=None, rate=None, probing=PUSH_PROBES)
-        assert await fetch_due(replace(process, push_receipts=client)) == 0
+        assert await fetch_due(with_push(process, receipts=client)) == 0
 
     assert await ends_of(process, task) == {push.id: ("sent", None)}
     clock.advance(minutes=15)

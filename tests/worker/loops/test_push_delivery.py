@@ -24,7 +24,7 @@ from app.worker.loops.pushes import PUSH_LANES
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application
+from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application, with_push
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
@@ -62,7 +62,7 @@ def worker(
     senders: dict[Platform, PushSender],
 ) -> ProcessContext:
     """The process context of a worker, with a transaction of its own each time."""
-    return replace(process, sessions=sessions, push=senders, push_receipts=expo)
+    return with_push(replace(process, sessions=sessions), senders=senders, receipts=expo)
 
 
 @pytest.fixture
@@ -327,18 +327,18 @@ async def test_request_that_fails_unexpectedly_fails_alone(
     """Regression: it cancelled the other requests of its claim, which were on the wire, and no result was recorded."""
     broken = PushService()
     broken.faults.append(Fault(breaks=True))
-    senders = {**worker.push, Platform.WEB: ScriptedSender(broken)}
+    senders = {**worker.push().senders, Platform.WEB: ScriptedSender(broken)}
     phone = await pending(worker.sessions, task, owner)
     browser = await pending(worker.sessions, task, owner, platform=Platform.WEB)
 
-    assert await deliver_due(replace(worker, push=senders)) == 2
+    assert await deliver_due(with_push(worker, senders=senders)) == 2
 
     rows = {row.device_id: row for row in await notifications_of(worker.sessions, task)}
     assert rows[phone.id].decision == "sent"
     assert (rows[browser.id].decision, rows[browser.id].reason) == ("retrying", "RuntimeError")
     assert "nobody thought of this" in caplog.text
     clock.advance(minutes=1)
-    assert await deliver_due(replace(worker, push=senders)) == 1
+    assert await deliver_due(with_push(worker, senders=senders)) == 1
     assert (push_service.tokens, broken.tokens) == ([phone.token], [browser.token])
 
 
@@ -352,7 +352,7 @@ async def test_nothing_is_begun_when_its_claim_may_soon_be_anothers(
     """Browsers are asked one by one: many slow ones take longer than a lease, and were pushed to twice."""
     await pending(worker.sessions, task, owner)
 
-    await deliver_due(replace(worker, push=push_senders))
+    await deliver_due(with_push(worker, senders=push_senders))
 
     [patience] = push_service.patience
     assert 0 < patience < (PUSH_LEASE - timedelta(seconds=10)).total_seconds()
@@ -409,7 +409,7 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
     await eventually(wire_is_full)
     job.cancel()
     # By the time of this answer the lanes have the signal to stop.
-    await worker.push_receipts.receipts(["ticket"])
+    await worker.push().receipts.receipts(["ticket"])
     assert not job.done()
     push_service.may_answer.set()
     await asyncio.wait({job})

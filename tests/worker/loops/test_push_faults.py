@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.support.devices import make_device, make_many_pending, make_pending, 
 from tests.support.factories import make_user
 from tests.support.metrics import growth
 from tests.support.questions import make_question
-from tests.support.stand_ins.push import PushService
+from tests.support.stand_ins.push import PushService, with_push
 from tests.support.waiting import eventually
 
 DEFERRED = NotificationDecision.DEFERRED
@@ -72,7 +72,7 @@ class Desk:
     async def deliver_beside_refused_claims(self, condition: str, *, count: int = 1) -> None:
         """Have claims of pushes that meet a condition fail while another claim is being sent."""
         sender = SlowSender()
-        process = replace(self.process, push=dict.fromkeys(Platform, sender))
+        process = with_push(self.process, senders=dict.fromkeys(Platform, sender))
 
         async def have_failed() -> bool:
             failed = await self.session.scalar(text("SELECT last_value FROM claims WHERE is_called"))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
@@ -25,7 +25,7 @@ from app.worker.loops.pushes import deliver_due
 from tests.clients.test_web_push import Browser
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
-from tests.support.stand_ins.push import Fault, PushService, expo_application
+from tests.support.stand_ins.push import Fault, PushService, expo_application, with_push
 from tests.support.web.serving import serving
 
 # Fewer than the ten thousand that were measured: the requests do not grow with them.
@@ -44,7 +44,7 @@ async def workers(
         for _ in range(2):
             http = await opened.enter_async_context(open_http(base_url))
             expo = ExpoClient(http, base_url=base_url, access_token=None, rate=None, probing=PUSH_PROBES)
-            made.append(replace(process, push={Platform.IOS: expo, Platform.ANDROID: expo}))
+            made.append(with_push(process, senders={Platform.IOS: expo, Platform.ANDROID: expo}))
         yield made
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.run_events import RunEvents
+from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow, wire_time
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict
 from app.models import Run, VerdictReport, Verification
