@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import any_, delete, or_, select, update
@@ -173,19 +173,9 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
         )
         .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
     )
-    return {
-        "results": [
-            {
-                "id": row.id,
-                "created_at": row.created_at,
-                "last_used_at": row.last_used_at,
-                "user_agent": row.user_agent,
-                "address": row.address,
-                "current": row.id == caller.session_id,
-            }
-            for row in await rows_of(session, statement, _Session)
-        ]
-    }
+    rows = await rows_of(session, statement, _Session)
+    shown = [{**row._asdict(), "current": row.id == caller.session_id} for row in rows]
+    return cast("ConsoleSessionList", {"results": shown})
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:

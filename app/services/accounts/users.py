@@ -11,6 +11,7 @@ from app.schemas.base import Page
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
+from app.services.views.users import Creator, user_basic
 from app.statements import Prepared
 
 
@@ -51,17 +52,9 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
         if project.id == user.current_project_id:
             team = _project_out(project)
     return {
-        "id": user.id,
-        "uuid": user.uuid,
-        "distinct_id": user.distinct_id,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "email": user.email,
+        **user_basic(Creator._make(getattr(user, name) for name in Creator._fields)),
         "is_staff": user.is_staff,
-        "is_email_verified": user.is_email_verified,
         "date_joined": user.date_joined,
-        "hedgehog_config": user.hedgehog_config,
-        "role_at_organization": user.role_at_organization,
         "team": team,
         "organization": organizations[team["organization"]] if team else None,
         "organizations": list(organizations.values()),

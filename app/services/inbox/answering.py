@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import structlog
@@ -102,15 +102,7 @@ async def _require_same_answer(
 
 
 def _answer_out(question: QuestionRow | ClosedQuestion, delivery: CommandStatus) -> AnsweredOut:
-    first = winner(question)
-    return {
-        "status": "answered",
-        "answer": first["answer"],
-        "answered_by": first["answered_by"],
-        "answered_via": first["answered_via"],
-        "answered_at": first["answered_at"],
-        "delivery": delivery,
-    }
+    return cast("AnsweredOut", {"status": "answered", **winner(question), "delivery": delivery})
 
 
 @dataclass(frozen=True, slots=True)

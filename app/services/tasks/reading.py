@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, bindparam, func, select
@@ -138,18 +138,11 @@ async def summarize_tasks(
     (count,) = await _SUMMARIES_COUNT.one(session, values)
     if page.offset >= count:
         return count, []
-    summaries: list[SummaryOut] = [
-        {
-            "id": task.id,
-            "title": task.title,
-            "repository": task.repository,
-            "created_at": task.created_at,
-            "updated_at": task.updated_at,
-            "latest_run": task.run and {"status": task.run.status, "environment": task.run.environment},
-        }
+    summaries = [
+        {**task._asdict(), "latest_run": task.latest_run and task.latest_run._asdict()}
         for task in await _SUMMARIES.all(session, values)
     ]
-    return count, summaries
+    return count, cast("list[SummaryOut]", summaries)
 
 
 class _RunSummary(NamedTuple):
@@ -163,7 +156,7 @@ class _Summary(NamedTuple):
     repository: str | None
     created_at: datetime
     updated_at: datetime
-    run: _RunSummary | None
+    latest_run: _RunSummary | None
 
 
 _SUMMARIES_COUNT = Prepared(select(func.count()).select_from(Task).where(VISIBLE_TASKS))

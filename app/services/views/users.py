@@ -1,6 +1,6 @@
 """Show the user that created a database row as the API does, from columns of the same statement (contract 3.2)."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from app.models import User
@@ -27,14 +27,4 @@ CREATOR_COLUMNS = [getattr(User, name).label(f"creator_{name}") for name in Crea
 
 def user_basic(creator: Creator) -> UserBasic:
     """Return a user as the API shows it."""
-    return {
-        "id": creator.id,
-        "uuid": creator.uuid,
-        "distinct_id": creator.distinct_id,
-        "first_name": creator.first_name,
-        "last_name": creator.last_name,
-        "email": creator.email,
-        "is_email_verified": creator.is_email_verified,
-        "hedgehog_config": creator.hedgehog_config,
-        "role_at_organization": creator.role_at_organization,
-    }
+    return cast("UserBasic", creator._asdict())

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, insert, select, update
@@ -300,22 +300,9 @@ def _select() -> Select[Any]:
 
 
 def _out(row: _Endpoint) -> EndpointOut:
-    return {
-        "id": row.id,
-        "url": row.url,
-        "event_types": row.event_types,
-        "description": row.description,
-        "payload": row.payload,
-        "task_filter": row.task_filter,
-        "enabled": row.enabled,
-        "disabled_reason": row.disabled_reason,
-        "created_at": row.created_at,
-        "created_by": user_basic(row.creator),
-        "last_success_at": row.last_success_at,
-        "last_failure_at": row.last_failure_at,
-        "consecutive_failures": row.consecutive_failures,
-        "secret_hint": row.secret_hint,
-    }
+    shown = row._asdict()
+    shown["created_by"] = user_basic(shown.pop("creator"))
+    return cast("EndpointOut", shown)
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
