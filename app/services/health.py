@@ -71,7 +71,7 @@ async def check_readiness(
         states = await asyncio.gather(
             _state("database", _database(sessions)),
             _state("redis", _redis(redis)),
-            _state("object_store", _object_store(store)),
+            _state("object_store", store.check()),
         )
         is_ready = set(states) == {_OK}
         database, redis_state, object_store = states
@@ -85,10 +85,10 @@ async def check_readiness(
     return await _readiness.get(check)
 
 
-async def _state(name: str, check: Awaitable[str]) -> str:
+async def _state(name: str, check: Awaitable[str | None]) -> str:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            return await check
+            return await check or _OK
     except TimeoutError:
         return "no answer"
     except Exception as error:  # noqa: BLE001 - any error means not ready; the log has it
@@ -96,16 +96,10 @@ async def _state(name: str, check: Awaitable[str]) -> str:
         return "unavailable"
 
 
-async def _database(sessions: SessionFactory) -> str:
+async def _database(sessions: SessionFactory) -> str | None:
     async with unit_of_work(sessions) as session:
-        return _OK if await schema_is_current(session) else "schema is not current: run `taskbeacon migrate`"
+        return None if await schema_is_current(session) else "schema is not current: run `taskbeacon migrate`"
 
 
-async def _redis(redis: RedisClient) -> str:
+async def _redis(redis: RedisClient) -> None:
     await redis.ping()
-    return _OK
-
-
-async def _object_store(store: ObjectStore) -> str:
-    await store.check()
-    return _OK

@@ -1,10 +1,12 @@
 """Authenticate and authorise requests: dependencies of routes that check in the contract's order (contract 2.3)."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.db import release
@@ -114,28 +116,21 @@ async def _visible_run(request: Request) -> UUID:
     return run_id
 
 
-async def _visible_environment(request: Request) -> UUID:
-    call, environment_id = call_of(request), path_uuid(request, "environment_id")
-    await access.require_environment(call.session, call.caller, environment_id)
-    return environment_id
+def _required(
+    name: str, require: Callable[[AsyncSession, Principal, UUID], Awaitable[None]]
+) -> Callable[[Request], Awaitable[UUID]]:
+    async def look_up(request: Request) -> UUID:
+        call, id_ = call_of(request), path_uuid(request, name)
+        await require(call.session, call.caller, id_)
+        return id_
 
-
-async def _visible_check_set(request: Request) -> UUID:
-    call, set_id = call_of(request), path_uuid(request, "set_id")
-    await access.require_check_set(call.session, call.caller, set_id)
-    return set_id
-
-
-async def _own_endpoint(request: Request) -> UUID:
-    call, endpoint_id = call_of(request), path_uuid(request, "endpoint_id")
-    await access.require_endpoint(call.session, call.caller, endpoint_id)
-    return endpoint_id
+    return look_up
 
 
 # For routes with a look-up behind the gate and before the body (contract 2.3).
-OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
-VisibleCheckSet = Annotated[UUID, Depends(_visible_check_set)]
-VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
+OwnEndpoint = Annotated[UUID, Depends(_required("endpoint_id", access.require_endpoint))]
+VisibleCheckSet = Annotated[UUID, Depends(_required("set_id", access.require_check_set))]
+VisibleEnvironment = Annotated[UUID, Depends(_required("environment_id", access.require_environment))]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 

@@ -1,6 +1,6 @@
 """`taskbeacon admin`: organizations, projects, their members, users, and personal API keys."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import click
@@ -8,6 +8,7 @@ import click
 from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
 from app.enums import PushText, Scope
 from app.models import Project
+from app.schemas.fields import parse_timestamp
 from app.services.accounts import accounts, api_keys
 
 _name = click.option("--name", required=True)
@@ -153,11 +154,9 @@ def _describe(project: Project) -> Output:
 def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
     if value is None:
         return None
-    try:
-        instant = datetime.fromisoformat(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
-    except (OverflowError, ValueError) as error:
-        raise click.BadParameter(f"{value!r} is neither a date nor an instant in ISO 8601.") from error
+    if (instant := parse_timestamp(value)) is None:
+        raise click.BadParameter(f"{value!r} is neither a date nor an instant in ISO 8601.")
+    return instant
 
 
 @admin.command("create-key")

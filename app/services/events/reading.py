@@ -46,14 +46,7 @@ from app.services.events.rendering import EventRow, event_out
 from app.statements import Prepared
 
 EVENT_COLUMNS = [getattr(Event, name) for name in EventRow._fields]
-OF_QUESTIONS = Event.type.in_(
-    [
-        constant(EventType.QUESTION_OPENED),
-        constant(EventType.QUESTION_ANSWERED),
-        constant(EventType.QUESTION_EXPIRED),
-        constant(EventType.QUESTION_WITHDRAWN),
-    ]
-)
+OF_QUESTIONS = Event.type.in_([constant(type_) for type_ in EventType if type_.startswith("question.")])
 # The selectors that match an event: its type, its family, `*`.
 SELECTORS = array(
     [

@@ -90,11 +90,6 @@ class DroppedCommand(NamedTuple):
 class _Dropped(NamedTuple):
     position: int
     run_id: UUID
-    command: DroppedCommand
-
-
-class _Cleared(NamedTuple):
-    position: int
     params: dict[str, Any]
     command: DroppedCommand
 
@@ -215,14 +210,18 @@ async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents."""
+    rows = await _drop(session, reason, RunCommand.run_id.in_(run_ids), OPEN)
+    return [(row.run_id, row.command.receipt) for row in rows]
+
+
+async def _drop(session: AsyncSession, reason: str, *which: ColumnElement[bool]) -> list[_Dropped]:
     dropped = (
         update(RunCommand)
-        .where(RunCommand.run_id.in_(run_ids), OPEN)
+        .where(*which)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
-        .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
+        .returning(RunCommand.position, RunCommand.run_id, RunCommand.params, *_DROPPED)
     )
-    rows = sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.position)
-    return [(row.run_id, row.command.receipt) for row in rows]
+    return sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.position)
 
 
 def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
@@ -246,13 +245,7 @@ async def clear_queue(
     session: AsyncSession, run_id: UUID
 ) -> tuple[Sequence[dict[str, Any]], list[tuple[UUID, dict[str, Any]]]]:
     """Drop these messages under the lock on the run's row; return their params and receipts, oldest first."""
-    dropped = (
-        update(RunCommand)
-        .where(*_waits(run_id))
-        .values(status=CommandStatus.DROPPED, reason=CLEARED_REASON, settled_at=utcnow())
-        .returning(RunCommand.position, RunCommand.params, *_DROPPED)
-    )
-    rows = sorted(await rows_of(session, dropped, _Cleared), key=lambda row: row.position)
+    rows = await _drop(session, CLEARED_REASON, *_waits(run_id))
     return [row.params for row in rows], [(run_id, row.command.receipt) for row in rows]
 
 

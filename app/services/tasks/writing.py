@@ -134,20 +134,15 @@ class _Owners(NamedTuple):
     signal_report: int | None = None
 
 
+def _owner(owner: Any, key: Any, field: str) -> ColumnElement[int]:
+    return select(owner).where(key == bindparam(field)).scalar_subquery().label(field)
+
+
 _OWNERS = Prepared(
     select(
-        select(Integration.project_id)
-        .where(Integration.id == bindparam("github_integration"))
-        .scalar_subquery()
-        .label("github_integration"),
-        select(UserIntegration.user_id)
-        .where(UserIntegration.id == bindparam("github_user_integration"))
-        .scalar_subquery()
-        .label("github_user_integration"),
-        select(SignalReport.project_id)
-        .where(SignalReport.id == bindparam("signal_report"))
-        .scalar_subquery()
-        .label("signal_report"),
+        _owner(Integration.project_id, Integration.id, "github_integration"),
+        _owner(UserIntegration.user_id, UserIntegration.id, "github_user_integration"),
+        _owner(SignalReport.project_id, SignalReport.id, "signal_report"),
     ),
     _Owners,
 )
