@@ -28,6 +28,8 @@ from app.devstack.terminal import TerminalOutput
 USUAL_AGENTS = ("claude", "codex")
 
 _SOURCE = Path(__file__).parents[2] / "agents"
+# No installed code runs outside the sandbox.
+_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
 _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
@@ -52,15 +54,7 @@ def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput)
         npm = find_npm(folder, _OLDEST_NODE, terminal)
         _copy_sources(fresh, known)
         with terminal.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
-            # No installed code runs outside the sandbox.
-            options = [
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                *(f"--workspace={name}" for name in wanted),
-            ]
-            npm.run(options, fresh)
+            npm.run([*_INSTALL, *(f"--workspace={name}" for name in wanted)], fresh)
         for made in list(fresh.iterdir()):
             put(made, folder)
         shutil.rmtree(fresh)

