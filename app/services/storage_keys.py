@@ -92,18 +92,13 @@ class RunRef:
 
     @property
     def log_key(self) -> str:
-        """The storage key of the run's log."""
-        return log_key(self.project_id, self.task_id, self.run_id)
+        """The storage key of the run's log, which has one JSON object per line."""
+        return f"tasks/logs/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.jsonl"
 
-
-def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of a run's log. The log has one JSON object per line."""
-    return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
-
-
-def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of the stored conversation of a run's agent. Clients can never read this object."""
-    return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
+    @property
+    def session_key(self) -> str:
+        """The storage key of the stored conversation of the run's agent. Clients can never read this object."""
+        return f"tasks/sessions/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.json.gz"
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:

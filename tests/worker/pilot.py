@@ -16,7 +16,7 @@ from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal
 from app.services.runs.commands import send_command
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.principals import member_of
@@ -123,7 +123,7 @@ class Pilot:
 
     async def log(self, method: str) -> list[JSON]:
         """Return the params of the log's entries of a method, after the end."""
-        text = await self._workshop.stored(log_key(self.run.project_id, self.run.task_id, self.run.id))
+        text = await self._workshop.stored(RunRef(self.run.project_id, self.run.task_id, self.run.id).log_key)
         entries = [orjson.loads(line)["notification"] for line in text.splitlines()]
         return [entry["params"] for entry in entries if entry["method"] == method]
 

@@ -14,7 +14,7 @@ from app.db import unit_of_work
 from app.models import Integration, Run, UserIntegration
 from app.services.accounts import integrations
 from app.services.accounts.integrations import AppInstallation
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
@@ -74,7 +74,7 @@ class Host:
         return await self.execute(run)
 
     async def log_of(self, run: Run) -> str:
-        return await self.workshop.stored(log_key(run.project_id, run.task_id, run.id))
+        return await self.workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
 def app_installation(host: Host) -> AppInstallation:

@@ -327,18 +327,14 @@ async def _agent(
     summary = session = None
     if earlier:
         try:
-            summary = await recall(store, earlier, project_id=claim.project_id, task_id=claim.task_id)
+            summary = await recall(store, earlier, claim.ref)
         except ObjectStoreUnavailable as error:
             # The agent works without a summary.
             log.warning("run.without_summary", error=repr(error))
-        session = await fetch_session(
-            store, project_id=claim.project_id, task_id=claim.task_id, run_id=earlier[-1].id
-        )
+        session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
     if run.repair is not None:
         message = run.repair
-        session = await fetch_session(
-            store, project_id=claim.project_id, task_id=claim.task_id, run_id=claim.run_id
-        )
+        session = await fetch_session(store, claim.ref)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,

@@ -1,10 +1,10 @@
 """The context that an agent gets of earlier runs: a stored conversation, or a summary of logs (contract 9.2)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any  # JSON
-from uuid import UUID
 
 import orjson
 import structlog
@@ -20,7 +20,7 @@ from app.clients.object_store import (
 )
 from app.services.artifacts.uploads import tags
 from app.services.resume_chain import EarlierRun
-from app.services.storage_keys import RunRef, session_key
+from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
 # The bytes to read from the end of each log.
@@ -36,16 +36,12 @@ _CONTENT_TYPE = "application/gzip"
 log = structlog.get_logger(__name__)
 
 
-async def recall(
-    store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
-) -> str | None:
-    """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs."""
+async def recall(store: ObjectStore, earlier: Sequence[EarlierRun], ref: RunRef) -> str | None:
+    """Return a summary for the agent of runs before `ref`, from their messages and logs; None without earlier runs."""
     lines: list[str | None] = []
     for run_id, status, error, message in earlier:
         lines.append(_line("Person", message))
-        lines += [
-            _summary_of(entry) for entry in await _end_of(store, RunRef(project_id, task_id, run_id).log_key)
-        ]
+        lines += map(_summary_of, await _end_of(store, replace(ref, run_id=run_id).log_key))
         lines.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
     room = _MEMORY_CHARACTERS
@@ -100,8 +96,8 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
     """Store the agent's conversation, a local file, in the object store, so that a later run can resume it."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
-    key = session_key(ref.project_id, ref.task_id, ref.run_id)
-    put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
+    tagged = tags(KEPT_DAYS, ref.project_id)
+    put = partial(store.put, ref.session_key, file, content_type=_CONTENT_TYPE, tags=tagged)
     try:
         await retry.call(put)
     except Exception as error:
@@ -111,13 +107,11 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
         )
 
 
-async def fetch_session(
-    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
-) -> KeptSession | None:
+async def fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
     """Return the agent's conversation that was stored with a run."""
     packed = b""
     try:
-        async with store.open(session_key(project_id, task_id, run_id)) as content:
+        async with store.open(ref.session_key) as content:
             async for chunk in content.chunks:
                 packed += chunk
                 if len(packed) > MAX_PACKED_BYTES:

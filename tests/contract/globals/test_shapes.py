@@ -11,7 +11,7 @@ import httpx
 from app.clients.object_store import LOG_TAGS, ObjectStore
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from tests.support.assertions import assert_page, concerning
 from tests.support.clock import MovableClock
 from tests.support.makers import NewRun, NewTask
@@ -227,7 +227,7 @@ async def test_log_url_is_signed_for_an_hour_and_stays_the_same_for_55_minutes(
     clock.advance(minutes=54)
     assert await log_url() == first
     entry = b'{"type": "notification"}\n'
-    key = log_key(task.project_id, task.id, run.id)
+    key = RunRef(task.project_id, task.id, run.id).log_key
     await store.put(key, entry, content_type="application/jsonl", tags=LOG_TAGS)
     clock.now = datetime.now(UTC)  # the store has a clock of its own
     async with socket_client() as outside:

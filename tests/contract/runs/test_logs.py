@@ -13,7 +13,7 @@ from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectStoreUnavailab
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.makers import NewRun
 from tests.support.web.clients import socket_client
@@ -60,7 +60,7 @@ async def entries_of(client: httpx.AsyncClient, url: str) -> list[JSON]:
 
 
 async def store_log(store: ObjectStore, run: Run, text: bytes) -> None:
-    key = log_key(run.project_id, run.task_id, run.id)
+    key = RunRef(run.project_id, run.task_id, run.id).log_key
     await store.put(key, text, content_type="application/jsonl", tags=LOG_TAGS)
 
 
@@ -68,7 +68,7 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
     client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
 ) -> None:
     await append(client, url, {"n": 1})
-    key, size = log_key(run.project_id, run.task_id, run.id), len(b'{"n":1}\n')
+    key, size = RunRef(run.project_id, run.task_id, run.id).log_key, len(b'{"n":1}\n')
     # The store had kept it when the answer was lost that would have said so.
     await store.extend(key, size, b'{"n":2}\n', content_type="application/jsonl", tags=LOG_TAGS)
 
@@ -131,7 +131,7 @@ class TestAppend:
         self, client: httpx.AsyncClient, url: str, run: Run, store: ObjectStore
     ) -> None:
         await append(client, url, {"n": 1})
-        await store.delete([log_key(run.project_id, run.task_id, run.id)])
+        await store.delete([RunRef(run.project_id, run.task_id, run.id).log_key])
         await append(client, url, {"n": 2})
         await append(client, url, {"n": 3})
         assert await entries_of(client, url) == [{"n": 2}, {"n": 3}]
@@ -145,7 +145,7 @@ class TestAppend:
         for n in range(3):
             await append(client, url, {"n": n})
         assert (await entries_of(client, url))[-4:] == [orjson.loads(line), {"n": 0}, {"n": 1}, {"n": 2}]
-        info = await store.head(log_key(run.project_id, run.task_id, run.id))
+        info = await store.head(RunRef(run.project_id, run.task_id, run.id).log_key)
         assert info is not None
         assert info.size == 6 * 1024 * len(line) + 24
 

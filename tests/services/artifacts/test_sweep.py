@@ -21,7 +21,7 @@ from app.services.artifacts.sweep import (
     sweep_artifacts,
     write_lifecycle,
 )
-from app.services.storage_keys import RunRef, log_key, staged_folder
+from app.services.storage_keys import RunRef, staged_folder
 from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
@@ -170,7 +170,7 @@ async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay
     bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     run = await make_run(session, task=task, status=RunStatus.COMPLETED)
-    path, log = run_path(run), log_key(run.project_id, run.task_id, run.id)
+    path, log = run_path(run), RunRef(run.project_id, run.task_id, run.id).log_key
     await put(bucket, path)
     await put(bucket, log)
     run.artifacts = [{"storage_path": path}]

@@ -20,7 +20,7 @@ from app.runtime import ProcessContext
 from app.services.runs import command_delivery
 from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.runs.recovery import recover_runs
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.runs import read_object
@@ -135,7 +135,7 @@ async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events
 
 
 async def says_what_was_dropped(process: ProcessContext, run: Run) -> bool:
-    log = await read_object(process.store, log_key(run.project_id, run.task_id, run.id))
+    log = await read_object(process.store, RunRef(run.project_id, run.task_id, run.id).log_key)
     return b'"status":"dropped"' in log
 
 

@@ -15,7 +15,7 @@ from app.clients.run_events import EventKind
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from tests.support.deployment.site import ARTIFACT, PATCHED, Site
 from tests.support.stand_ins.push import PushService
 from tests.support.waiting import eventually
@@ -148,7 +148,7 @@ async def _stored_log(site: Site, store: ObjectStore, run: Run) -> list[bytes]:
     async with unit_of_work(site.sessions) as session:
         size = await session.scalar(select(RunLogState.size).where(RunLogState.run_id == run.id))
     try:
-        content = await _read(store, log_key(run.project_id, run.task_id, run.id))
+        content = await _read(store, RunRef(run.project_id, run.task_id, run.id).log_key)
     except ObjectMissing:
         return []
     lines = content[:size].splitlines()

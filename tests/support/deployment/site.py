@@ -21,7 +21,7 @@ from app.models import Project, Run, User
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from tests.support.callers import bearer
 from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.factories import make_key, make_run, make_task
@@ -206,7 +206,7 @@ class Site:
 
 async def read_log(store: ObjectStore, run: Run) -> str:
     """Return the text of a run's log in the object store."""
-    async with store.open(log_key(run.project_id, run.task_id, run.id)) as content:
+    async with store.open(RunRef(run.project_id, run.task_id, run.id).log_key) as content:
         return b"".join([chunk async for chunk in content.chunks]).decode()
 
 

@@ -14,7 +14,7 @@ from app.clients.queue import JobQueue
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.outage import behind, interruptible
@@ -95,7 +95,7 @@ async def test_log_holds_the_agents_updates_without_message_chunks(workshop: Wor
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
-    text = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    text = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     entries = [orjson.loads(line) for line in text.splitlines()]
     assert {entry["type"] for entry in entries} == {"notification"}
     kinds = [
@@ -117,7 +117,7 @@ async def test_run_without_repository_works_in_an_empty_one(workshop: Workshop) 
     assert ended.output is not None
     assert ended.output["head_branch"] is None
     assert ended.output["files_changed"] == ["hello.txt"]
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     assert "Starting with an empty repository" in log
 
 

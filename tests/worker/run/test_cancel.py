@@ -17,7 +17,7 @@ from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.claim import hold_lease
 from tests.fixtures.worker import Workshop
@@ -81,7 +81,7 @@ async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_k
     assert await workshop.left_behind() == []
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
-    assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    assert "half.txt" in await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
 async def test_cancel_endpoint_wakes_the_worker_which_ends_the_agent_at_once(
@@ -120,7 +120,7 @@ async def test_cancel_ends_the_gathering_of_work(workshop: Workshop, nap: str) -
 
     assert processes_with(nap) == []
     assert (await workshop.read(run)).status == RunStatus.CANCELLED
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     assert "The agent's work is left out: The run was stopped." in log
 
 

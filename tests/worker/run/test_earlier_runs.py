@@ -9,7 +9,7 @@ from app.agents.adapters.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.models import Run
 from app.services.resume_chain import earlier_runs
-from app.services.storage_keys import log_key, session_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.earlier_runs import recall
 from tests.agents.conftest import remembering_adapter, scripted_adapter
@@ -76,13 +76,13 @@ async def test_memory_is_bounded_and_keeps_the_end(workshop: Workshop) -> None:
         [1, 2],
     ]
     lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries) + b"broken{\n"
-    key = log_key(workshop.project.id, first.task_id, first.id)
+    key = RunRef(workshop.project.id, first.task_id, first.id).log_key
     store = workshop.context.process.store
     await store.put(key, lines, content_type="application/jsonl", tags={})
 
     async with unit_of_work(workshop.sessions) as session:
         earlier = await earlier_runs(session, second.task_id, second.id)
-    memory = await recall(store, earlier, project_id=workshop.project.id, task_id=second.task_id)
+    memory = await recall(store, earlier, RunRef(workshop.project.id, second.task_id, second.id))
 
     assert memory is not None
     assert len(memory) < 25_000
@@ -100,7 +100,7 @@ async def test_runs_without_logs_are_in_the_summary_too(workshop: Workshop) -> N
         earlier = await earlier_runs(session, second.task_id, second.id)
         none = await earlier_runs(session, first.task_id, first.id)
     store = workshop.context.process.store
-    memory = await recall(store, earlier, project_id=workshop.project.id, task_id=second.task_id)
+    memory = await recall(store, earlier, RunRef(workshop.project.id, second.task_id, second.id))
 
     assert none == ()
     assert (memory or "").splitlines()[1:] == ["The run: queued."]
@@ -126,7 +126,7 @@ async def test_agent_that_can_takes_up_the_conversation_itself(workshop: Worksho
     assert done.output is not None, done.error_message
     turns = [json.loads(line)["prompt"] for line in done.output["summary"].splitlines()]
     assert turns == [["Count the files."], ["And the folders."]]
-    kept = session_key(first.project_id, first.task_id, first.id)
+    kept = RunRef(first.project_id, first.task_id, first.id).session_key
     assert [entry["storage_path"] for entry in done.artifacts if entry["storage_path"] == kept] == []
 
 
@@ -146,7 +146,7 @@ async def test_conversation_that_was_lost_is_summarized(workshop: Workshop) -> N
     shop = with_agent(workshop, remembering_adapter("load", name="actor"))
     first = await shop.queued_run("Count the files.", state=STATE)
     await execute_run(shop.arq_context, run_id=str(first.id))
-    key = session_key(first.project_id, first.task_id, first.id)
+    key = RunRef(first.project_id, first.task_id, first.id).session_key
     await shop.context.process.store.put(key, b"damaged", content_type="application/gzip", tags={})
 
     second = await resumed(shop, first)

@@ -13,7 +13,7 @@ from app.ids import new_hex_id
 from app.models import Run
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.uploads import tags
-from app.services.storage_keys import log_key, staged_folder
+from app.services.storage_keys import RunRef, staged_folder
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.deployment.small_disk import fill, small_disk
@@ -142,7 +142,7 @@ async def test_files_that_the_agent_leaves_become_artifacts_with_their_types(wor
     assert {(each["uploaded_by"], each["uploaded_by_user_id"]) for each in left.values()} == {("agent", None)}
     assert await workshop.stored(left["notes.md"]["storage_path"]) == "# Hi"
     assert left["notes.md"]["size"] == 4
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     for name in ("passwd.txt", "etc", "pipe", "large.bin"):
         assert f"{name} (" in log
 

@@ -22,7 +22,7 @@ from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import DATABASE
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.claim import claim_run
 from app.worker.run.command_inbox import CommandInbox
@@ -84,7 +84,7 @@ def another_worker(workshop: Workshop, home: Path) -> Workshop:
 
 
 async def log_of(workshop: Workshop, run: Run) -> str:
-    return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    return await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
 async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(

@@ -20,7 +20,7 @@ from app.enums import NetworkAccessLevel, RunStatus
 from app.models import Project, Run, SandboxEnvironment
 from app.security import Cipher
 from app.services.runs.claimed_run import Environment
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.context import decrypt_variables, network_rules
 from tests.agents.conftest import scripted_adapter
@@ -122,7 +122,7 @@ async def run_in(workshop: Workshop, description: str, **values: object) -> Run:
 
 
 async def log_of(workshop: Workshop, run: Run) -> str:
-    return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    return await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
 def network_lines(log: str) -> list[str]:

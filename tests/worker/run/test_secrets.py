@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from app.enums import RunStatus
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
@@ -117,7 +117,7 @@ async def test_no_secret_of_the_service_is_seen_during_or_after_a_run(workshop: 
     assert ended.status == RunStatus.COMPLETED, ended.error_message
     artifacts = {entry["name"]: await workshop.stored(entry["storage_path"]) for entry in ended.artifacts}
     assert set(artifacts) == {"environ.txt", "changes.patch"}
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     assert "HOME=" in log, "the agent's own variables must be there, or nothing was looked at"
     everything = [log, *artifacts.values(), repr(logged), repr(ended.error_message)]
     everything += [orjson.dumps(value).decode() for value in (ended.state, ended.output, ended.artifacts)]

@@ -14,7 +14,7 @@ from app.clients.object_store import ObjectInfo, ObjectStore
 from app.config import Settings
 from app.enums import RunStatus
 from app.models import Run
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some
@@ -85,7 +85,7 @@ async def test_result_waits_for_a_store_that_comes_back(
     ended = await workshop.read(run)
     assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
     assert sorted(artifact["name"] for artifact in ended.artifacts) == ["changes.patch", "report.txt"]
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     assert log.count('"last words"') == 1
     assert "not_stored" not in ended.facts
     assert await workshop.left_behind() == []
@@ -120,7 +120,7 @@ async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
 
     ended = await workshop.read(run)
     assert ended.facts["not_stored"] == LOST | {"log_end": False}
-    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
     assert '"_taskbeacon/not_stored","params":{"files":["report.txt","changes.patch"]}' in log
 
 

@@ -14,7 +14,7 @@ from app.enums import EventType, RunStatus
 from app.models import Event, Run
 from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.stages import record_usage
 from tests.agents.conftest import scripted_adapter
@@ -106,7 +106,7 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
         ended = await shop.read(run)
         assert ended.status == status, ended.error_message
         assert ended.facts["usage"]["total_tokens"] == tokens
-        assert logged in await shop.stored(log_key(run.project_id, run.task_id, run.id))
+        assert logged in await shop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
 async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
