@@ -7,9 +7,5 @@ class DevstackError(Exception):
     """A failure of the development stack. Its message says what the person at the terminal can do."""
 
 
-class StackAlreadyRuns(DevstackError):
-    """Another process already runs a development stack in this home folder."""
-
-
 class StopRequested(Exception):
     """Ctrl-C or SIGTERM interrupted a wait in the development stack."""

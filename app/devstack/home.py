@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.devstack.errors import DevstackError, StackAlreadyRuns
+from app.devstack.errors import DevstackError
 from app.devstack.processes import is_alive, launcher_pid
 
 _KILLED_STACK_SECONDS = 60.0
@@ -50,8 +50,7 @@ class Home:
         killed stack is free only when all its processes have ended; this method waits up to a minute for that.
 
         Raises:
-            StackAlreadyRuns: the process that started the other stack is still alive.
-            DevstackError: processes of a killed stack have not ended in time.
+            DevstackError: another stack runs, or processes of a killed stack have not ended in time.
 
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -60,7 +59,7 @@ class Home:
             launcher = self._launcher()
             if launcher is not None and is_alive(launcher):
                 os.close(descriptor)
-                raise StackAlreadyRuns(
+                raise DevstackError(
                     f"a development stack already runs in {self.root} (process {launcher}{self._base_url()})"
                 )
             if time.monotonic() > deadline:

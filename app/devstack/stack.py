@@ -87,32 +87,24 @@ class Stack:
         self.home = Home(plan.home)
         self.supervisor = Supervisor(on_output=terminal.child_lines, has_room=terminal.has_room)
         self.environment: dict[str, str] = {}
-        self._plan = plan
+        self.plan = plan
         self._terminal = terminal
         self._lock: int | None = None
         self._servers: EmbeddedServers | None = None
-        self._base_url = ""
-
-    @property
-    def base_url(self) -> str:
-        return self._base_url
-
-    @property
-    def has_expo_sink(self) -> bool:
-        return self._plan.with_expo_sink
+        self.base_url = ""
 
     def start(self) -> Account:
         self.home.create()
         self._lock = self.home.acquire()
         self.supervisor.keep_open(self._lock)
         port = self._choose_port()
-        host = "127.0.0.1" if self._plan.host in _EVERY_ADDRESS else self._plan.host
-        self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        host = "127.0.0.1" if self.plan.host in _EVERY_ADDRESS else self.plan.host
+        self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
         kept = read_account(self.home)
         # While the API is loading.
         account = kept or self._new_account(None)
-        with self._terminal.step(f"API        {self._base_url}"):
+        with self._terminal.step(f"API        {self.base_url}"):
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
         if kept and not self._accepts(kept.api_key):
             account = self._new_account(kept)
@@ -127,7 +119,7 @@ class Stack:
         self.home.create()
         command = [sys.executable, "-m", console.__name__]
         log = self.home.logs / "console.log"
-        environment = {**self._plan.environment, "TASKBEACON_HOME": str(self.home.root)}
+        environment = {**self.plan.environment, "TASKBEACON_HOME": str(self.home.root)}
         try:
             self._terminal.styled_line(
                 "  Building the console, once for these sources (about a minute)", "dim"
@@ -159,14 +151,14 @@ class Stack:
             self._lock = None
 
     def _choose_port(self) -> int:
-        if self._plan.port == 0:
+        if self.plan.port == 0:
             return self.home.ports(["api"])["api"]
-        if not is_free(self._plan.port, self._plan.host):
+        if not is_free(self.plan.port, self.plan.host):
             raise DevstackError(
-                f"port {self._plan.port} on {self._plan.host} is taken: choose another with "
-                f"`make run PORT={self._plan.port + 1}`, or PORT=0 for any free one"
+                f"port {self.plan.port} on {self.plan.host} is taken: choose another with "
+                f"`make run PORT={self.plan.port + 1}`, or PORT=0 for any free one"
             )
-        return self._plan.port
+        return self.plan.port
 
     def _start_processes(self, port: int) -> dict[str, int]:
         started = time.monotonic()
@@ -174,7 +166,7 @@ class Stack:
         def report(name: str, address: str) -> None:
             self._terminal.step_done(f"{name:<10} {address}", time.monotonic() - started)
 
-        plan = self._plan
+        plan = self.plan
         if plan.servers:
             self._terminal.styled_line(f"  Starting {', '.join(sorted(plan.servers))} …", "dim")
         servers = EmbeddedServers(self.home, wanted=plan.servers, durable=plan.durable, bucket=plan.bucket)
@@ -193,7 +185,7 @@ class Stack:
         if plan.with_expo_sink:
             sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
             pids["expo_sink"] = self._start_service(
-                "expo_sink", "app.devstack.expo_sink", sink_port, self._base_url
+                "expo_sink", "app.devstack.expo_sink", sink_port, self.base_url
             )
         return pids
 
@@ -218,33 +210,33 @@ class Stack:
             # For receivers under development on this machine.
             "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
             # Notifications link to this stack.
-            "TASKBEACON_PUBLIC_URL": self._base_url,
-            **bypass_proxies(self._plan.environment),
+            "TASKBEACON_PUBLIC_URL": self.base_url,
+            **bypass_proxies(self.plan.environment),
             **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",
             "TASKBEACON_HOME": str(self.home.root),
             "TMPDIR": str(self.home.temporary),
-            "TASKBEACON_HOST": self._plan.host,
+            "TASKBEACON_HOST": self.plan.host,
             "TASKBEACON_PORT": str(port),
             "PYTHONUNBUFFERED": "1",
         }
-        if self._plan.with_expo_sink:
+        if self.plan.with_expo_sink:
             sink = self.home.ports(["expo_sink"])["expo_sink"]
             environment["TASKBEACON_EXPO_BASE_URL"] = f"http://127.0.0.1:{sink}"
         return environment
 
     def _start_service(self, name: str, module: str, *arguments: str) -> int:
-        show = self._plan.show_output and name in _SHOWN
+        show = self.plan.show_output and name in _SHOWN
         log = None if show else self.home.logs / f"{name}.log"
         command = [sys.executable, "-m", module, *arguments]
         return self.supervisor.start(name, command, environment=self.environment, log=log).pid
 
     def _is_ready(self) -> bool:
-        return status_of(f"{self._base_url}/readyz", timeout=_REQUEST_SECONDS) == HTTPStatus.OK
+        return status_of(f"{self.base_url}/readyz", timeout=_REQUEST_SECONDS) == HTTPStatus.OK
 
     def _accepts(self, api_key: str) -> bool:
         headers = {"Authorization": f"Bearer {api_key}"}
-        status = status_of(f"{self._base_url}/api/users/@me/", headers=headers, timeout=_REQUEST_SECONDS)
+        status = status_of(f"{self.base_url}/api/users/@me/", headers=headers, timeout=_REQUEST_SECONDS)
         return status == HTTPStatus.OK
 
     def _command(self, name: str, module: str, *arguments: str) -> str:
@@ -267,11 +259,11 @@ class Stack:
 
     def _dev_json(self, account: Account, pids: Mapping[str, int]) -> dict[str, Any]:  # Any: a JSON object
         return {
-            "base_url": self._base_url,
+            "base_url": self.base_url,
             "database_url": self.environment.get("TASKBEACON_DATABASE_URL"),
             "redis_url": self.environment.get("TASKBEACON_REDIS_URL"),
             "s3_endpoint_url": self.environment.get("TASKBEACON_S3_ENDPOINT_URL"),
-            "s3_bucket": self._plan.bucket,
+            "s3_bucket": self.plan.bucket,
             "project_id": account.project_id,
             "user_id": account.user_id,
             "api_key": account.api_key,
@@ -335,7 +327,7 @@ def _serve(stack: Stack, terminal: TerminalOutput) -> NoReturn:
         stack.home,
         account,
         base_url=stack.base_url,
-        sink_url=stack.environment["TASKBEACON_EXPO_BASE_URL"] if stack.has_expo_sink else None,
+        sink_url=stack.environment["TASKBEACON_EXPO_BASE_URL"] if stack.plan.with_expo_sink else None,
         login_link=login_link,
     )
     stack.supervisor.run_until_stopped()

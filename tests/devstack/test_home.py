@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devstack.errors import DevstackError, StackAlreadyRuns
+from app.devstack.errors import DevstackError
 from app.devstack.home import Home, is_free, keep_private, running_environment
 from tests.devstack.launchers import launcher, wait_for
 
@@ -39,7 +39,7 @@ def mode(path: Path) -> int:
 
 
 def test_second_launcher_is_refused_by_the_name_of_the_first(home: Home, other_launcher: int) -> None:
-    with pytest.raises(StackAlreadyRuns, match=rf"process {other_launcher}, http://127\.0\.0\.1:1"):
+    with pytest.raises(DevstackError, match=rf"process {other_launcher}, http://127\.0\.0\.1:1"):
         home.acquire()
 
     assert home.dev_json.exists()
