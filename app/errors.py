@@ -32,7 +32,6 @@ RequestRefused                  answered with another body (contract 2.4, "other
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from typing_extensions import override
@@ -258,14 +257,6 @@ class EventsMissing(RequestRefused):
 class UsageLimitExceeded(RequestRefused):
     status = 429
 
-    def __init__(
-        self, *, is_pro: bool, limit_type: str | None = None, reset_at: datetime | None = None
-    ) -> None:
-        super().__init__(
-            type="rate_limited",
-            code="usage_limit_exceeded",
-            error="This project is over its usage limit.",
-            is_pro=is_pro,
-            limit_type=limit_type,
-            reset_at=reset_at,
-        )
+    def __init__(self, **limit: Any) -> None:
+        error = "This project is over its usage limit."
+        super().__init__(type="rate_limited", code="usage_limit_exceeded", error=error, **limit)

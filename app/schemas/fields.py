@@ -361,18 +361,14 @@ class JsonObject(Json):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Items:
+class Items(Field):
     """A field that takes a list. The items have a field of their own, as in `list[Annotated[UUID, Uuid()]]`."""
 
     max_length: int
     empty: bool = True
-    null: bool = False
 
-    def _check(self, value: Any) -> Any:
-        if value is None:
-            if self.null:
-                return None
-            raise fail("null", "This field may not be null.")
+    @override
+    def parse(self, value: Any) -> Any:
         if not isinstance(value, list):
             raise fail("not_a_list", f'Expected a list of items but got type "{type(value).__name__}".')
         if not value and not self.empty:
@@ -381,8 +377,10 @@ class Items:
             raise fail("max_length", f"Ensure this field has no more than {self.max_length} elements.")
         return value
 
+    @override
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._check, handler(source))
+        return core_schema.no_info_before_validator_function(self._validate, handler(source))
 
+    @override
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         return handler(schema) | {"maxItems": self.max_length} | ({} if self.empty else {"minItems": 1})

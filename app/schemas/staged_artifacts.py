@@ -37,14 +37,14 @@ class ArtifactItems(Items):
     empty: bool = False
 
     @override
-    def _check(self, value: Any) -> Any:
+    def parse(self, value: Any) -> Any:
         if value == []:
             raise fail("invalid_input", "At least one artifact is required")
-        if value is not None and not isinstance(value, list):
+        if not isinstance(value, list):
             # A list of objects reports its own error as the error of a nested field (contract 2.4).
             text = f'Expected a list of items but got type "{type(value).__name__}".'
             raise fail("not_a_list", text, "non_field_errors")
-        return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
+        return Items.parse(self, value)  # `super()` does not work in a class with slots
 
 
 class _FileOut(TypedDict):

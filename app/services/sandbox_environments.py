@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never, cast
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, insert, select, update
@@ -175,22 +175,15 @@ def _select(caller: Principal) -> Select[Any]:
 
 
 def _out(row: _Environment) -> SandboxEnvironmentOut:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "network_access_level": row.network_access_level,
-        "allowed_domains": row.allowed_domains,
-        "include_default_domains": row.include_default_domains,
-        "repositories": row.repositories,
-        "has_environment_variables": bool(row.encrypted_variables),
-        "environment_variable_keys": sorted(row.encrypted_variables),
-        "for_checks": row.for_checks,
-        "private": row.private,
+    shown = row._asdict()
+    variables, creator = shown.pop("encrypted_variables"), shown.pop("creator")
+    shown |= {
+        "has_environment_variables": bool(variables),
+        "environment_variable_keys": sorted(variables),
         "internal": False,
         "effective_domains": effective_domains(
             row.network_access_level, row.allowed_domains, include_defaults=row.include_default_domains
         ),
-        "created_by": row.creator and user_basic(row.creator),
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
+        "created_by": creator and user_basic(creator),
     }
+    return cast("SandboxEnvironmentOut", shown)

@@ -83,7 +83,7 @@ class TestEveryQueue:
         assert (await queued())[0].arguments == {"run_id": str(UUID(int=1))}
 
 
-class TestArqQueue:
+class TestJobQueue:
     async def test_job_is_json_in_redis(self, settings: Settings, redis: RedisClient) -> None:
         """A client that can write to Redis must not be able to run code in a worker."""
         queue = JobQueue(settings.redis_url)

@@ -17,13 +17,11 @@ from app.verification.claims import Claim
 VERSIONS = ("2025-11-25", "2025-06-18")
 # Calls of one agent. Each one stores a decision; no ordinary run comes near this limit.
 _CALLS = 100
-_PARSE_ERROR, _INVALID_REQUEST, _METHOD_NOT_FOUND, _INVALID_PARAMS, _INTERNAL = (
-    -32700,
-    -32600,
-    -32601,
-    -32602,
-    -32603,
-)
+_PARSE_ERROR = -32700
+_INVALID_REQUEST = -32600
+_METHOD_NOT_FOUND = -32601
+_INVALID_PARAMS = -32602
+_INTERNAL = -32603
 _QUOTED_CHARACTERS = 100
 
 log = structlog.get_logger(__name__)

@@ -37,10 +37,10 @@ class _Entries(Items):
     """A field that takes a list of log entries, with its own error text for an empty list (contract 6.4)."""
 
     @override
-    def _check(self, value: Any) -> Any:
+    def parse(self, value: Any) -> Any:
         if value == []:
             raise fail("invalid_input", "At least one log entry is required")
-        return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
+        return Items.parse(self, value)  # `super()` does not work in a class with slots
 
 
 class AppendIn(Input):

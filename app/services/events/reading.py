@@ -204,19 +204,12 @@ def _questions_statement() -> Select[Any]:
 
 _QUESTIONS = Prepared(_questions_statement(), EventRow)
 _PAGE = Prepared(_page_statement(), EventRow)
-_REMOVED = Prepared(
-    select(EventHorizon.project_id).where(
-        EventHorizon.project_id == bindparam("project_id"),
-        tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
-    )
+_ALL_REMOVED = select(EventHorizon.project_id).where(
+    tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE
 )
+_REMOVED = Prepared(_ALL_REMOVED.where(EventHorizon.project_id == bindparam("project_id")))
 _REMOVED_ANYWHERE = Prepared(
-    select(EventHorizon.project_id)
-    .where(
-        EventHorizon.project_id == any_(VISIBLE_PROJECTS),
-        tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
-    )
-    .limit(literal_column("1"))
+    _ALL_REMOVED.where(EventHorizon.project_id == any_(VISIBLE_PROJECTS)).limit(literal_column("1"))
 )
 _HERE = Prepared(
     select(
