@@ -52,23 +52,17 @@ async def claim_key(
     if claimed is not None:
         return None
     # The row exists and stays: the statement above has locked it.
-    kept = await _find(session, caller, key, request_hash=request_hash, now=now)
+    kept = await find_response(session, caller, key, request_hash=request_hash, now=now)
     assert kept is not None
     return kept
 
 
 async def find_response(
-    session: AsyncSession, caller: Principal, key: str, *, request_hash: str
+    session: AsyncSession, caller: Principal, key: str, *, request_hash: str, now: datetime | None = None
 ) -> StoredResponse | None:
     """Return the stored response to the last day's request with this idempotency key; None if there is none."""
-    return await _find(session, caller, key, request_hash=request_hash, now=utcnow())
-
-
-async def _find(
-    session: AsyncSession, caller: Principal, key: str, *, request_hash: str, now: datetime
-) -> StoredResponse | None:
     statement = select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body)
-    fresh = IdempotencyKey.created_at > now - LIFETIME
+    fresh = IdempotencyKey.created_at > (now or utcnow()) - LIFETIME
     kept = await row_of(session, statement.where(*_is(caller, key), fresh))
     if kept is None:
         return None
