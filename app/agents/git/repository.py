@@ -266,7 +266,7 @@ class Repository:
         if result.code != 0 or result.truncated:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")
         fields = result.output.decode(errors="surrogateescape").split("\0")
-        return fields[:-1] if len(fields) > 1 else fields
+        return fields if fields[-1] else fields[:-1]
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push `head` as the branch `branch`, over that of an earlier attempt or run. Can be repeated.

@@ -146,6 +146,16 @@ async def test_repository_that_git_itself_has_made_is_worked_on(
     assert made.branches() == ["main", PUSH_BRANCH]
 
 
+async def test_commit_without_files_is_worked_on(runner: Runner, origin: GitFolder) -> None:
+    """Regression: looking for checks in it was an unexpected error."""
+    empty = origin.git("commit-tree", origin.git("mktree"), "-m", "Nothing yet")
+    origin.git("update-ref", "refs/heads/main", empty)
+
+    outcome = await runner.run(WORK, clone_url=origin.url)
+
+    assert outcome.done.files_changed == ["x"]
+
+
 @pytest.mark.parametrize("where", [".taskbeacon", ".taskbeacon/attachments"])
 async def test_repository_that_has_our_folder_as_a_file_is_refused(
     runner: Runner, tmp_path: Path, where: str
