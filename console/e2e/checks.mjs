@@ -43,6 +43,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
     "shop > prices > apples",
     "Removed cases",
     "shop > prices > plums",
+    "With the tests of the base",
     "Existing tests that were changed",
     "echo prepared",
   ])
