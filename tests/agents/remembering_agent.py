@@ -1,6 +1,7 @@
 """An agent that keeps its conversations in its home, as the real ones do; started by workspace/test_kept_session.py.
 
-Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`.
+Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`. By
+`work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then crashes.
 """
 
 import json
@@ -38,6 +39,13 @@ def remembered(session: str) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
+def work(manner: str, prompts: int) -> None:
+    if manner in {"work", "give-up"}:
+        Path("turns.txt").write_text(f"{prompts}\n")
+    if manner == "give-up" and prompts > 1:
+        sys.exit(3)
+
+
 def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
     match method:
         case "initialize":
@@ -53,7 +61,7 @@ def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] |
                 sys.exit(3)
             if manner == "refuse" or not lines:
                 return {"error": {"code": -32002, "message": "No such session"}}
-            for line in lines if manner == "load" else ():
+            for line in lines if manner != "resume" else ():
                 say(params["sessionId"], f"Once more: {line}")
             return {"result": {}}
         case "session/prompt":
@@ -61,6 +69,7 @@ def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] |
             line = json.dumps({"prompt": texts, "cwd": str(Path.cwd()), "knows": os.environ.get("KNOWN")})
             with place(session).open("a") as file:
                 file.write(line + "\n")
+            work(manner, len(remembered(session)))
             say(session, "\n".join(remembered(session)))
             cost = {"amount": len(remembered(session)) / 10, "currency": "USD"}
             update = {"sessionUpdate": "usage_update", "used": 1, "size": 10, "cost": cost}

@@ -328,6 +328,9 @@ async def abandon(session: AsyncSession, run_id: UUID) -> None:
     closed = await _close(session, run_id, Verdict.INCONCLUSIVE, "cancelled")
     if closed is not None:
         await _show(session, run_id, closed.shown)
+        if closed.delivery is not None:
+            stage = closed.delivery["stage"]
+            await session.execute(update(Run).where(Run.id == run_id).values(stage=stage))
         await _record_finish(session, run_id, closed.shown, is_final=True)
 
 

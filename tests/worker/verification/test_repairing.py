@@ -1,0 +1,126 @@
+"""Agents that are asked to correct what was refuted, in the same conversation (contract 18.5)."""
+
+import json
+from typing import Any
+
+from sqlalchemy import update
+
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.services.runs.recovery import recover_runs
+from tests.agents.conftest import remembering_adapter
+from tests.fixtures.worker import Repositories, Workshop
+from tests.worker.run.test_earlier_runs import STATE, with_agent
+from tests.worker.verification.test_attempts import define, events_of, perform, shown, verify
+from tests.worker.verification.test_recovering import ends
+
+_NAME = "acme/shop"
+
+
+async def refuted(
+    workshop: Workshop, repositories: Repositories, manner: str, needs: str, **definitions: Any
+) -> tuple[Workshop, Run]:
+    """Have an agent work whose result is refuted unless its file holds a text."""
+    shop = with_agent(workshop, remembering_adapter(manner, name="actor"))
+    repositories.create(_NAME, {"README.md": "before\n"})
+    checks = [{"id": "turns", "run": ["grep", needs, "turns.txt"], "gate": "strict", "retries": 0}]
+    await define(shop, checks=checks, **definitions)
+    run = await shop.queued_run("Begin.", repository=_NAME, state=STATE)
+    await perform(shop, run)
+    await verify(shop)
+    return shop, run
+
+
+async def test_agent_corrects_its_work_in_the_same_conversation(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    waiting = await shop.read(run)
+    assert (waiting.status, shown(waiting)["verdict"]) == (RunStatus.QUEUED, "refuted")
+
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+    assert ended.output is not None
+    first, second = [json.loads(line)["prompt"] for line in ended.output["summary"].splitlines()]
+    assert first == ["Begin."]
+    assert second[0].startswith("The checks of this run do not pass (attempt 1 of 3).")
+    assert (shown(ended)["attempts"], shown(ended)["stopped"]) == (2, None)
+    assert repositories.show(_NAME, f"{ended.output['head_branch']}:turns.txt") == "2\n"
+    assert shown(ended)["commit"] == ended.output["head_sha"]
+    assert await ends(shop, run) == [
+        ("verification.finished", "refuted", False),
+        ("verification.finished", "verified", True),
+        ("run.completed", "verified"),
+    ]
+    started = [data for type_, data in await events_of(shop, run) if type_ == "verification.started"]
+    assert [data["attempt"] for data in started] == [1, 2]
+
+
+async def test_same_failures_twice_end_the_loop(workshop: Workshop, repositories: Repositories) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "never")
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    assert ended.status == RunStatus.COMPLETED
+    assert (shown(ended)["attempts"], shown(ended)["stopped"]) == (2, "repeated")
+    assert await ends(shop, run) == [
+        ("verification.finished", "refuted", False),
+        ("verification.finished", "refuted", True),
+        ("run.completed", "refuted"),
+    ]
+
+
+async def test_without_repairs_the_first_verdict_ends_the_run(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2", max_repairs=0, on_unverified="fail")
+
+    ended = await shop.read(run)
+    assert (ended.status, shown(ended)["stopped"]) == (RunStatus.FAILED, "limit")
+    assert ended.error_message == "The result is not verified: refuted"
+    assert await ends(shop, run) == [
+        ("verification.finished", "refuted", True),
+        ("run.failed", "refuted"),
+    ]
+
+
+async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "give-up", "2")
+    await perform(shop, run)
+
+    await check_delivered(shop, run, repositories)
+
+
+async def test_worker_lost_in_a_repair_leaves_what_was_delivered(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    async with unit_of_work(shop.sessions) as session:
+        lost = {"status": RunStatus.IN_PROGRESS, "lease_owner": "lost", "lease_expires_at": utcnow()}
+        started = Run.facts.op("||")({"agent_started_at": utcnow().isoformat()})
+        await session.execute(update(Run).where(Run.id == run.id).values(**lost, facts=started))
+    await recover_runs(shop.context.process)
+
+    await check_delivered(shop, run, repositories)
+
+
+async def check_delivered(shop: Workshop, run: Run, repositories: Repositories) -> None:
+    ended = await shop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+    assert ended.output is not None
+    assert (shown(ended)["verdict"], shown(ended)["attempts"]) == ("refuted", 1)
+    assert shown(ended)["stopped"] == "agent"
+    assert repositories.show(_NAME, f"{ended.output['head_branch']}:turns.txt") == "1\n"
+    assert await ends(shop, run) == [
+        ("verification.finished", "refuted", False),
+        ("verification.finished", "refuted", True),
+        ("run.completed", "refuted"),
+    ]
