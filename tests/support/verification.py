@@ -70,7 +70,7 @@ async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any
     row: JSON = {
         "commit": COMMIT,
         "base": BASE,
-        "delivery": {"output": OUTPUT, "state": {}, "stage": "reviewing"},
+        "delivery": {"output": OUTPUT, "has_schema": True, "state": {}, "stage": "reviewing"},
         "created_at": utcnow(),
         "finished_at": None if is_open else utcnow(),
     }

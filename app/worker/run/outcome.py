@@ -104,6 +104,7 @@ def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> Delivery:
         commit=work.head_sha,
         base=report.pushed.base_sha if report.pushed else work.base.sha,
         output=end.output,
+        has_schema=report.has_schema,
         state=end.state,
         artifacts=end.artifacts,
         definitions=DEFINITIONS.dump_python(work.definitions, mode="json"),

@@ -71,6 +71,8 @@ async def test_run_waits_for_its_checks_and_is_completed_as_verified(
     ended = await workshop.read(run)
     assert (ended.status, ended.stage) == (RunStatus.COMPLETED, None)
     assert shown(ended)["verdict"] == "verified"
+    assert ended.output is not None
+    assert ended.output["verification"] == {"verdict": "verified", "reasons": []}
     assert [type_ for type_, _ in await events_of(workshop, run)] == [
         "run.started",
         "run.artifact_added",

@@ -46,6 +46,7 @@ class Delivery:
     commit: str
     base: str | None
     output: Any
+    has_schema: bool  # so that the output is the agent's alone
     state: Mapping[str, Any]
     artifacts: Sequence[Mapping[str, Any]]
     definitions: Mapping[str, Any]
@@ -104,7 +105,12 @@ async def deliver(
     )
     if not given_up:
         return 0
-    kept = {"output": delivery.output, "state": dict(delivery.state), "stage": stage}
+    kept = {
+        "output": delivery.output,
+        "has_schema": delivery.has_schema,
+        "state": dict(delivery.state),
+        "stage": stage,
+    }
     await session.execute(
         insert(Verification).values(
             run_id=run_id,
@@ -268,11 +274,13 @@ async def _end(
     owner: str | None,
     events: RunEvents,
 ) -> None:
-    shown = conclusion.shown
+    shown, output = conclusion.shown, delivery["output"]
     await _record_finish(session, run_id, shown, is_final=True)
+    if not delivery["has_schema"]:
+        output = {**output, "verification": {name: shown[name] for name in ("verdict", "reasons")}}
     end = RunEnd(
         status=RunStatus.COMPLETED,
-        output=delivery["output"],
+        output=output,
         state=delivery["state"],
         verification=light(shown),
         stage=delivery["stage"],
