@@ -15,7 +15,7 @@ SWEEP_BATCH = 10_000
 async def until_none_is_left(
     sessions: SessionFactory, sweep: Callable[[AsyncSession], Awaitable[int]]
 ) -> int:
-    """Call `sweep`, which deletes rows and returns their number, in new transactions until none is left."""
+    """Call `sweep`, which handles rows and returns their number, in new transactions until none is left."""
     total, count = 0, -1
     while count:
         async with unit_of_work(sessions) as session:
