@@ -169,6 +169,12 @@ def overspend(prompt: Prompt) -> Answer:
     return spend([{"text": "200"}] if "Wrap up now" in prompt[0]["text"] else prompt)
 
 
+def splurge(prompt: Prompt) -> Answer:
+    """Use many tokens at once, and then look at nothing that comes."""
+    update(sessionUpdate="usage_update", used=5000, size=1000)
+    return deaf(prompt)
+
+
 def output(prompt: Prompt) -> Answer:
     """Write the structured output that the first prompt spells out; after a complaint, a good one."""
     complained = "Write the file" in prompt[0]["text"]
@@ -365,6 +371,7 @@ PARTS = {
         talk_on,
         spend,
         overspend,
+        splurge,
         output,
         requests,
         requests_then_deaf,

@@ -44,10 +44,11 @@ _SUMMARY_CHARACTERS = 10_000
 def open_conversation(run: ActiveRun) -> Conversation:
     """Return the conversation of a run. Its agent has not started, but people can already send commands."""
     agent, effects = run.context.agent, run.effects
+    say = partial(run.progress, "agent")
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
         agent.turns,
-        Spender(run.context.limits.budget, effects.meter, partial(run.progress, "agent")),
+        Spender(run.context.limits.budget, effects.meter, say, agent.turns),
         mode=agent.options.mode,
         failure_mark=agent.adapter.failure_mark,
         review=partial(find_correction, run),

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentError, BudgetSpent
-from app.agents.session.commands import INTERRUPT_SECONDS
+from app.agents.session.commands import TurnPolicy
 from app.agents.session.session import AgentSession
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
 
 _WRAP_UP_AT = 0.9
-# The time that an agent has to end a cancelled turn. In an interactive run the conversation goes on after it; the
-# others end with it, and everything of them has to be gone within two seconds.
 _WRAP_UP = (
     "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
     "files in a state that works, and say in a few words what is left to do. Begin nothing new."
@@ -53,8 +51,11 @@ class Budget:
 class Spender:
     """Sends prompts while the budget lasts: at nine tenths it asks the agent to finish, at the limit it stops it."""
 
-    def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]], turns: TurnPolicy
+    ) -> None:
         self._budget = budget
+        self._interrupt_seconds = turns.interrupt_seconds
         self.meter = meter
         self._say = say
         self._is_wrapping_up = False
@@ -139,5 +140,5 @@ class Spender:
             self.meter.changed.clear()
         await self._say(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
-        await asyncio.sleep(INTERRUPT_SECONDS)
+        await asyncio.sleep(self._interrupt_seconds)
         await session.close(at_once=True)

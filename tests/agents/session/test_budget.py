@@ -1,5 +1,6 @@
 """Agents that spend: they are asked to wrap up, and stopped, and what they did is kept."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from app.agents.errors import BudgetSpent, UnexpectedError
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.session.budget import Budget, Spender
+from app.agents.session.commands import TurnPolicy
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
 from tests.agents.conftest import CellMaker, NoCommands, Outcome, Runner, scripted_adapter
@@ -87,7 +89,8 @@ class TestCancelledTurns:
             nonlocal is_cancelled
             is_cancelled = cancel_at in message
 
-        spender = Spender(Budget(tokens=1000), meter := UsageMeter(others=Spent(tokens=others)), say)
+        meter = UsageMeter(others=Spent(tokens=others))
+        spender = Spender(Budget(tokens=1000), meter, say, TurnPolicy())
         async with stage.play(part, see=meter.see) as talk:
             reason = await spender.prompt(talk.session, [text_block(text)], is_cancelled=lambda: is_cancelled)
             return reason, talk.said()
@@ -103,6 +106,16 @@ class TestCancelledTurns:
     async def test_cancel_while_the_agent_wraps_up_is_no_failure_of_the_budget(self, stage: Stage) -> None:
         spent = self.prompt(stage, "400 500", part="overspend", cancel_at="used up")
         assert await spent == ("cancelled", ["400 500", "200"])
+
+
+async def test_agent_that_goes_on_at_the_limit_is_ended_after_the_time_for_interrupts(stage: Stage) -> None:
+    async def say(_message: str) -> None:
+        pass
+
+    spender = Spender(Budget(tokens=1000), meter := UsageMeter(), say, TurnPolicy(interrupt_seconds=0))
+    async with stage.play("splurge", see=meter.see) as talk, asyncio.timeout(5):
+        with pytest.raises(BudgetSpent):
+            await spender.prompt(talk.session, [text_block("")])
 
 
 async def test_money_is_counted_too(runner: Runner) -> None:

@@ -157,7 +157,7 @@ class Room:
         self.talk = Conversation(
             Channel(self.letters, self._emit, self.time, Masker([SECRET])),
             policy,
-            Spender(Budget(tokens=100), meter, self._report),
+            Spender(Budget(tokens=100), meter, self._report, policy),
             mode=mode,
             review=review,
         )
