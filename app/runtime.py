@@ -22,7 +22,6 @@ from app.db import create_engine, create_session_factory
 from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
-from app.services.access.principal import Principal
 from app.services.access.stream_watch import StreamWatch
 from app.services.events import ledger
 from app.services.notifications.stream_presence import StreamPresence
@@ -61,7 +60,7 @@ class ProcessContext(ServiceClients):
     # Opened by the first call, because an API process rarely sends a push.
     push: Callable[[], PushServices]
     # Short-lived caches of this process.
-    callers: CallerCache[Principal] = field(default_factory=CallerCache)
+    callers: CallerCache = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
     # Ends the streams of callers that lose access: their key, their session, or their view of the run.

@@ -41,7 +41,7 @@ async def authenticate(
     *,
     place: str,
     project: int | str | None = None,
-    cache: CallerCache[Principal] | None = None,
+    cache: CallerCache | None = None,
 ) -> Principal:
     """Return the principal of an API key; `require_project` checks whether they may use the named project."""
     return await _authenticate(
@@ -59,7 +59,7 @@ async def authenticate_session(
     secret: str,
     *,
     project: int | str | None = None,
-    cache: CallerCache[Principal] | None = None,
+    cache: CallerCache | None = None,
 ) -> Principal:
     """Return the principal of a console session; `require_project` checks whether they may use the project."""
     return await _authenticate(
@@ -73,7 +73,7 @@ async def _authenticate(
     statements: "_Statements",
     *,
     project: int | str | None,
-    cache: CallerCache[Principal] | None,
+    cache: CallerCache | None,
     error: Callable[[], AuthenticationError],
 ) -> Principal:
     known = cache.find(secret_hash, project) if cache else None

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+
+from app.services.access.principal import Principal
 
 # No entry is invalidated: a revoked key and an ended membership take effect so long after their commit.
 LIFETIME_SECONDS = 1.0
 
 _MOST = 10_000
 
-Caller = TypeVar("Caller")
 
-
-class CallerCache(Generic[Caller]):
+class CallerCache:
     """Authenticated callers by hash of key or cookie, and project, for `lifetime` seconds; no refused ones."""
 
     def __init__(
@@ -25,20 +24,22 @@ class CallerCache(Generic[Caller]):
         self._lifetime = lifetime
         self._most = most
         self._clock = clock
-        self._known: dict[tuple[str, int | str | None], tuple[float, Caller]] = {}
+        self._known: dict[tuple[str, int | str | None], tuple[float, Principal]] = {}
 
     def now(self) -> float:
         """Return the time of this cache. Read it before the database is asked, and pass it to `keep`."""
         return self._clock()
 
-    def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
+    def find(self, secret_hash: str, project: int | str | None) -> Principal | None:
         """Return the cached caller of a request; None if there is no entry or the entry has expired."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None
         return known[1]
 
-    def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
+    def keep(
+        self, secret_hash: str, project: int | str | None, caller: Principal, *, asked_at: float
+    ) -> None:
         """Cache the caller that was authenticated for a request."""
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.

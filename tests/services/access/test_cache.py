@@ -15,6 +15,17 @@ from app.services.accounts import accounts, api_keys
 from tests.support.database.queries import recorded
 from tests.support.factories import make_key, make_user
 
+CALLER = Principal(
+    user_id=1,
+    is_staff=False,
+    key_id=None,
+    scopes=frozenset(),
+    scoped_teams=(),
+    scoped_organizations=(),
+    named_project=None,
+    is_member=False,
+)
+
 
 class Clock:
     def __init__(self) -> None:
@@ -30,7 +41,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cache(clock: Clock) -> CallerCache[Principal]:
+def cache(clock: Clock) -> CallerCache:
     return CallerCache(clock=clock)
 
 
@@ -48,7 +59,7 @@ async def secret(session: AsyncSession, member: User) -> str:
 
 
 @pytest.fixture
-def ask(session: AsyncSession, project: Project, secret: str, cache: CallerCache[Principal]) -> Ask:
+def ask(session: AsyncSession, project: Project, secret: str, cache: CallerCache) -> Ask:
     async def ask() -> Principal:
         return await authenticate(session, secret, place="", project=project.id, cache=cache)
 
@@ -96,24 +107,24 @@ async def test_other_scopes_and_an_ended_membership_count_within_a_second(
     assert not second.is_member
 
 
-async def test_age_counts_from_before_the_database_was_asked(cache: CallerCache[str], clock: Clock) -> None:
+async def test_age_counts_from_before_the_database_was_asked(cache: CallerCache, clock: Clock) -> None:
     asked_at = cache.now()
     clock.now += 0.6
-    cache.keep("hash", 1, "caller", asked_at=asked_at)
-    assert cache.find("hash", 1) == "caller"
+    cache.keep("hash", 1, CALLER, asked_at=asked_at)
+    assert cache.find("hash", 1) == CALLER
     clock.now += 0.4
     assert cache.find("hash", 1) is None
 
 
-async def test_caller_is_remembered_for_the_project_they_named(cache: CallerCache[str]) -> None:
-    cache.keep("hash", 1, "caller", asked_at=cache.now())
+async def test_caller_is_remembered_for_the_project_they_named(cache: CallerCache) -> None:
+    cache.keep("hash", 1, CALLER, asked_at=cache.now())
     assert cache.find("hash", 2) is None
     assert cache.find("hash", None) is None
     assert cache.find("other", 1) is None
 
 
 async def test_unknown_key_is_not_remembered(
-    session: AsyncSession, project: Project, cache: CallerCache[Principal]
+    session: AsyncSession, project: Project, cache: CallerCache
 ) -> None:
     for _ in range(2):
         with pytest.raises(AuthenticationFailed):
@@ -121,8 +132,8 @@ async def test_unknown_key_is_not_remembered(
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    cache: CallerCache[str] = CallerCache(most=10)
+    cache = CallerCache(most=10)
     for number in range(100):
-        cache.keep(f"hash{number}", None, "caller", asked_at=cache.now())
+        cache.keep(f"hash{number}", None, CALLER, asked_at=cache.now())
     assert sum(cache.find(f"hash{number}", None) is not None for number in range(100)) <= 10
-    assert cache.find("hash99", None) == "caller"
+    assert cache.find("hash99", None) == CALLER
