@@ -33,6 +33,10 @@ class Watcher:
     device_id: UUID
     expires_at: datetime
 
+    @property
+    def key(self) -> tuple[int, UUID, UUID]:
+        return self.caller.user_id, self.task_id, self.device_id
+
 
 @dataclass(slots=True)
 class _Watch:
@@ -50,15 +54,14 @@ class StreamPresence:
     def __init__(self, sessions: SessionFactory, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self._sessions = sessions
         self._beat_seconds = beat_seconds
-        self._watches: dict[tuple[UUID, UUID], _Watch] = {}
+        self._watches: dict[tuple[int, UUID, UUID], _Watch] = {}
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
         """Renew the presence of a device until the last of its blocks for this task ends."""
-        key = (watcher.task_id, watcher.device_id)
-        watch = self._watches.get(key)
+        watch = self._watches.get(watcher.key)
         if watch is None:
-            watch = self._watches[key] = _Watch(watcher, watcher.expires_at)
+            watch = self._watches[watcher.key] = _Watch(watcher, watcher.expires_at)
             beating = every(
                 self._beat_seconds,
                 partial(self._beat, watch),
@@ -73,8 +76,7 @@ class StreamPresence:
         finally:
             watch.streams -= 1
             if not watch.streams:
-                del self._watches[key]
-                watch.left.set()
+                self._drop(watch)
                 assert watch.beating is not None
                 # A beat that is under way must not arrive after the leave.
                 await watch.beating
@@ -89,7 +91,13 @@ class StreamPresence:
                 )
         except NotFound:
             # The caller cannot see the task any more, or the device belongs to another user.
-            watch.left.set()
+            self._drop(watch)
+
+    def _drop(self, watch: _Watch) -> None:
+        # One that was dropped before may have a successor.
+        if self._watches.get(watch.watcher.key) is watch:
+            del self._watches[watch.watcher.key]
+        watch.left.set()
 
     async def _leave(self, watch: _Watch) -> None:
         watcher = watch.watcher

@@ -2,23 +2,26 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
+from app.enums import OriginProduct
 from app.ids import new_id
-from app.models import Presence, PushToken, User
+from app.models import Presence, Project, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.stream_presence import StreamPresence
 from tests.support.assertions import assert_invalid, assert_not_found
+from tests.support.callers import bearer
 from tests.support.database.faults import refusing_once
 from tests.support.devices import make_device
-from tests.support.factories import make_user
+from tests.support.factories import make_key, make_user
 from tests.support.waiting import eventually
 from tests.support.web.streams import follower_count, following
 
@@ -37,6 +40,11 @@ async def until_unwatched(session: AsyncSession) -> None:
         return not await presences(session)
 
     await eventually(unwatched)
+
+
+async def is_renewed(session: AsyncSession, than: datetime) -> bool:
+    [row] = await presences(session)
+    return bool(row.expires_at > than)
 
 
 async def decisions(api: httpx.AsyncClient, task_url: str) -> list[str]:
@@ -94,12 +102,7 @@ async def test_server_goes_on_beating_even_after_an_unexpected_error(
             await eventually(lambda: "stream_presence.not_beaten" in caplog.text)
         for _ in range(3):
             [before] = await presences(session)
-
-            async def renewed(than: datetime = before.expires_at) -> bool:
-                [row] = await presences(session)
-                return bool(row.expires_at > than)
-
-            await eventually(renewed)
+            await eventually(partial(is_renewed, session, before.expires_at))
     await until_unwatched(session)
 
 
@@ -163,6 +166,27 @@ async def test_device_that_is_removed_meanwhile_is_beaten_for_no_longer(
         await until_unwatched(session)
         await api.patch(url, json={"status": "completed"})
         assert [event.data["status"] for event in await stream.rest()] == ["completed"]
+
+
+@pytest.mark.usefixtures("frequent_beats")
+async def test_device_that_changes_its_user_is_beaten_for_the_one_who_has_it(
+    api: httpx.AsyncClient, url: str, device: PushToken, owner: User, project: Project, session: AsyncSession
+) -> None:
+    """The first stream stays open all the while."""
+    other = await make_user(session, projects=[project])
+    key = await make_key(session, user=other)
+    await session.execute(update(Task).values(origin_product=OriginProduct.HOGDESK))
+    async with following(api, url, device_id=str(device.id)) as first:
+        await first.take(1)
+        for user, headers in ((other, bearer(key)), (owner, {})):
+            await session.execute(update(PushToken).where(PushToken.id == device.id).values(user_id=user.id))
+            async with following(api, url, device_id=str(device.id), headers=headers) as stream:
+                await stream.take(1)
+                for _ in range(3):
+                    [before] = await presences(session)
+                    assert before.user_id == user.id
+                    await eventually(partial(is_renewed, session, before.expires_at))
+    await until_unwatched(session)
 
 
 async def test_unknown_device_is_refused_before_the_stream_begins(
