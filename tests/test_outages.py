@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import asyncpg
@@ -22,6 +23,7 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEvents
 from app.clients.wakes import WakeListener, publish_change
+from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, after_commit, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
@@ -30,9 +32,10 @@ from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.run.claim import hold_lease
+from app.worker.run.lease import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
+from tests.support.clock import MovableClock
 from tests.support.database.faults import failing_once, refusing
 from tests.support.factories import make_run, make_task
 from tests.support.waiting import eventually, next_round
@@ -217,11 +220,50 @@ async def test_heartbeat_goes_on_when_its_session_ends(
         async with (
             failing_once(engine, "runs"),
             hold_lease(
-                sessions, changes, run.id, partial(run_lifecycle.extend_lease, run_id=run.id, owner="w")
+                sessions,
+                changes,
+                run.id,
+                partial(run_lifecycle.extend_lease, run_id=run.id, owner="w"),
+                since=utcnow(),
             ) as lost,
         ):
             await eventually(is_extended)
             assert not lost.is_set()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_lease_lapses_for_the_worker_no_later_than_for_the_others(
+    sessions: SessionFactory, redis: RedisClient, run: Run, clock: MovableClock
+) -> None:
+    """Claims and extensions take time: leases count from before them."""
+    asked = 0
+
+    async def extend(_session: AsyncSession, *, slow: bool) -> bool:
+        nonlocal asked
+        asked += 1
+        if not slow or asked == 2:
+            raise DatabaseUnavailable
+        clock.now += run_lifecycle.RUN_LEASE
+        return True
+
+    changes = WakeListener(redis)
+    listening = asyncio.create_task(changes.listen())
+    claimed_at = clock.now
+    try:
+        for slow, passed in ((False, run_lifecycle.RUN_LEASE), (True, timedelta())):
+            asked, clock.now = 0, claimed_at + passed
+            async with hold_lease(
+                sessions, changes, run.id, partial(extend, slow=slow), since=claimed_at
+            ) as lost:
+
+                async def is_lost(lost: asyncio.Event = lost) -> bool:
+                    await publish_change(redis, run.id)
+                    return lost.is_set()
+
+                await eventually(is_lost)
+            assert asked == 1 + slow
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

@@ -7,18 +7,21 @@ run that is requested while its job is ending gets a new job.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from app.clock import utcnow
 from app.services.enqueueing import enqueue_next_run, remove_run_job
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.queue import Claim
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.run.claim import LeaseLost, claim_run, hand_back, hold_lease
+from app.worker.run.claim import claim_run, hand_back
+from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.stages import perform_run
 
@@ -33,6 +36,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """
     worker = worker_context(ctx)
     process = worker.process
+    since = utcnow()
     # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
     claiming = asyncio.create_task(_claim(worker, UUID(run_id)))
     try:
@@ -41,7 +45,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
             log.info("run.not_claimed", asked_for=run_id)
             return
         structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
-        await _perform(worker, claim)
+        await _perform(worker, claim, since)
     except asyncio.CancelledError:
         await shielded(_hand_back(worker, claiming))
         raise
@@ -56,11 +60,11 @@ async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
     return claim
 
 
-async def _perform(worker: WorkerContext, claim: Claim) -> None:
+async def _perform(worker: WorkerContext, claim: Claim, since: datetime) -> None:
     sessions = worker.process.sessions
     try:
         extend = partial(run_lifecycle.extend_lease, run_id=claim.run_id, owner=claim.owner)
-        async with hold_lease(sessions, worker.changes, claim.run_id, extend) as lost:
+        async with hold_lease(sessions, worker.changes, claim.run_id, extend, since=since) as lost:
             await end_run(worker, claim, await perform_run(worker, claim, lost))
     except LeaseLost:
         log.warning("run.lease_lost")

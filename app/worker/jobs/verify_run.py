@@ -10,13 +10,15 @@ from typing import Any
 
 import structlog
 
+from app.clock import utcnow
 from app.services.enqueueing import enqueue_run_after_commit, remove_verification_job
 from app.services.retrying.attempts import in_transaction
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.run.claim import LeaseLost, hold_lease, new_owner
+from app.worker.run.claim import new_owner
+from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.verification.stages import check
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,7 @@ async def verify_run(ctx: Mapping[str, Any]) -> None:
     worker = worker_context(ctx)
     sessions = worker.process.sessions
     await remove_verification_job(worker.process.queue, ctx["job_id"])
+    since = utcnow()
     # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
     claiming = asyncio.create_task(in_transaction(sessions, partial(attempts.claim, owner=new_owner())))
     try:
@@ -35,7 +38,7 @@ async def verify_run(ctx: Mapping[str, Any]) -> None:
             return
         structlog.contextvars.bind_contextvars(run_id=str(claimed.run_id), attempt=claimed.attempt)
         extend = partial(attempts.extend_lease, claimed=claimed)
-        async with hold_lease(sessions, worker.changes, claimed.run_id, extend) as lost:
+        async with hold_lease(sessions, worker.changes, claimed.run_id, extend, since=since) as lost:
             await _conclude(worker, claimed, await check(worker, claimed, lost))
     except LeaseLost:
         log.warning("verification.lease_lost")

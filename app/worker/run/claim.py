@@ -1,22 +1,14 @@
-"""A job's claim on a run: taken first, kept by extending its lease, and handed back when the worker is stopped."""
+"""A job's claim on a run: taken first, and handed back when the worker is stopped."""
 
-import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentStopped
-from app.clients.wakes import WakeListener
-from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
-from app.outages import DatabaseUnavailable
-from app.periodic import wait
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
@@ -79,71 +71,3 @@ async def hand_back(worker: WorkerContext, claim: Claim) -> None:
     # Retried while the database restarts together with the worker; otherwise the run would fail as lost.
     if await in_transaction(worker.process.sessions, step):
         log.info("run.handed_back")
-
-
-_BEAT_SECONDS = run_lifecycle.RUN_LEASE.total_seconds() / 6
-# The time for the steps after the agent: collecting and storing its results.
-_GRACE_SECONDS = 60.0
-
-
-# Extends a lease; returns False if it is lost.
-Extend = Callable[[AsyncSession], Awaitable[bool]]
-
-
-class LeaseLost(Exception):
-    """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled."""
-
-
-@asynccontextmanager
-async def hold_lease(
-    sessions: SessionFactory, changes: WakeListener, run_id: UUID, extend: Extend
-) -> AsyncGenerator[asyncio.Event, None]:
-    """Extend a lease until the block ends, by `extend`: at intervals, and at once when the run changes.
-
-    Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if it
-    does. Raises LeaseLost.
-    """
-    lost, is_cancelled = asyncio.Event(), False
-    block = asyncio.current_task()
-    assert block is not None
-
-    async def beat() -> None:
-        nonlocal is_cancelled
-        try:
-            with changes.watch(run_id) as changed:
-                await _extend_until_lost(sessions, extend, changed)
-            log.info("lease.lost")
-        except Exception:
-            # From now on the lease is not extended, so the agent must stop.
-            log.exception("lease.unexpected_error")
-        lost.set()
-        await asyncio.sleep(_GRACE_SECONDS)
-        is_cancelled = True
-        block.cancel()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield lost
-    except asyncio.CancelledError as error:
-        if is_cancelled and block.uncancel() == 0:
-            raise LeaseLost from error
-        raise
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-
-
-async def _extend_until_lost(sessions: SessionFactory, extend: Extend, changed: asyncio.Event) -> None:
-    expires_at = utcnow() + run_lifecycle.RUN_LEASE
-    while True:
-        await wait(changed, _BEAT_SECONDS)
-        changed.clear()
-        try:
-            async with unit_of_work(sessions) as session:
-                kept = await extend(session)
-            expires_at = utcnow() + run_lifecycle.RUN_LEASE
-        except DatabaseUnavailable as error:
-            log.warning("lease.not_extended", error=repr(error))
-            kept = utcnow() < expires_at
-        if not kept:
-            return

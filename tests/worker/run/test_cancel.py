@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from app.clients.redis import create_redis
 from app.clients.wakes import publish_change
+from app.clock import utcnow
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import CommandStatus, RunStatus
@@ -19,7 +20,7 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.claim import hold_lease
+from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.callers import bearer
 from tests.support.clock import let_time_pass
@@ -207,7 +208,11 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     run_id = new_id()
     sessions, changes = create_session_factory(engine), workshop.context.changes
     async with hold_lease(
-        sessions, changes, run_id, partial(run_lifecycle.extend_lease, run_id=run_id, owner="job")
+        sessions,
+        changes,
+        run_id,
+        partial(run_lifecycle.extend_lease, run_id=run_id, owner="job"),
+        since=utcnow(),
     ) as lost:
         await publish_change(process.redis, run_id)
 
