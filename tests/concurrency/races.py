@@ -25,6 +25,12 @@ async def perform(sessions: SessionFactory, step: Callable[[AsyncSession], Await
         return await step(session)
 
 
+async def is_waiting(sessions: SessionFactory) -> bool:
+    """Return whether a transaction waits for a lock."""
+    async with unit_of_work(sessions) as session:
+        return bool(await session.scalar(_WAITING))
+
+
 async def race(
     sessions: SessionFactory,
     first: Callable[[AsyncSession], Awaitable[First]],
@@ -33,10 +39,7 @@ async def race(
     """Return the results of both functions, where `second` began before `first` committed."""
 
     async def is_waiting_or_over() -> bool:
-        if contender.done():
-            return True
-        async with unit_of_work(sessions) as session:
-            return bool(await session.scalar(_WAITING))
+        return contender.done() or await is_waiting(sessions)
 
     async with asyncio.TaskGroup() as group, unit_of_work(sessions) as session:
         # Some of what is raced is one statement, which would otherwise stand for itself and be over.

@@ -1,9 +1,11 @@
 """GitHub's webhooks: who is believed, what starts a follow-up run, and how often."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,9 +17,11 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
 from app.enums import CheckStatus, RunStatus, Verdict
-from app.ids import new_hex_id
-from app.models import Event, Integration, Project, PushedBranch, Run, Task, User
+from app.ids import new_hex_id, new_id
+from app.models import CiFailure, Event, Integration, Project, PushedBranch, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.code_hosts.github_webhook import read_failed_check
@@ -25,10 +29,12 @@ from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.usage_gates import Limit
+from tests.concurrency.races import is_waiting
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue, ScriptedGate
 from tests.support.verdicts import shown_verdict
+from tests.support.waiting import eventually
 
 SECRET = "a-secret-between-github-and-us"
 BRANCH = "taskbeacon/tes-0-1234abcd"
@@ -291,6 +297,30 @@ async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
     assert len(queue.jobs) == 3
     await hook.session.refresh(run)
     assert run.facts["ci_follow_up"]["refused"] == fourth.json()["reason"]
+
+
+async def test_follow_up_waits_for_a_run_that_moves_and_for_its_task(
+    hook: Hook, sessions: SessionFactory
+) -> None:
+    """Both lock the run first: neither ends in a deadlock. The branch has had its three follow-up runs."""
+    for number in range(3):
+        failure = CiFailure(
+            id=new_id(),
+            task_id=hook.task.id,
+            branch=BRANCH,
+            head_sha=str(number) * 40,
+            created_at=utcnow(),
+            follow_up_run_id=hook.run.id,
+        )
+        hook.session.add(failure)
+    await hook.session.flush()
+    async with unit_of_work(sessions) as session:
+        await session.execute(select(Run.id).where(Run.id == hook.run.id).with_for_update(key_share=True))
+        sending = asyncio.create_task(hook.send(payload()))
+        await eventually(partial(is_waiting, sessions))
+        await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
+
+    assert (await sending).json()["reason"] == "The branch had 3 follow-up runs already."
 
 
 async def test_archived_or_deleted_task_is_left_alone(hook: Hook, queue: RecordingQueue) -> None:

@@ -79,6 +79,7 @@ class _Previous(NamedTuple):
     asked_ci_prompt: str | None
 
 
+_LOCK_RUN = Prepared(select(Run.id).where(Run.id == bindparam("run_id")).with_for_update(key_share=True))
 _TASK = Prepared(
     select(Task.id, Task.project_id, Task.latest_run_status)
     .where(Task.id == bindparam("task_id"), ~Task.deleted, ~Task.archived)
@@ -129,7 +130,8 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
-    # Locked: deliveries about one task are processed one after the other.
+    # Locked: deliveries about one task are processed one after the other. The run first, as wherever a run moves.
+    await _LOCK_RUN.first(session, {"run_id": pushed.run_id})
     task = await _TASK.first(session, {"task_id": pushed.task_id})
     if task is None:
         return ignore("The task is deleted or put away.")
@@ -160,9 +162,9 @@ async def _decide(
     follow_up = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
     if number > MAX_FOLLOW_UPS:
         reason = f"The branch had {MAX_FOLLOW_UPS} follow-up runs already."
-        await _note_follow_up(
-            session, pushed.run_id, {**follow_up, "number": MAX_FOLLOW_UPS, "refused": reason}
-        )
+        noted = with_fact(CI_FOLLOW_UP, {**follow_up, "number": MAX_FOLLOW_UPS, "refused": reason})
+        change = update(Run).where(Run.id == pushed.run_id).values(facts=noted, updated_at=utcnow())
+        await session.execute(change)
         return ignore(reason)
     failure = await session.scalar(
         upsert(CiFailure)
@@ -223,11 +225,3 @@ async def _start(
         await freeze_task(session, run_id, task.id, previous_id=previous_id)
     enqueue_run_after_commit(session, clients.queue, run_id)
     return run_id
-
-
-async def _note_follow_up(session: AsyncSession, run_id: UUID, follow_up: dict[str, Any]) -> None:
-    await session.execute(
-        update(Run)
-        .where(Run.id == run_id)
-        .values(facts=with_fact(CI_FOLLOW_UP, follow_up), updated_at=utcnow())
-    )
