@@ -108,6 +108,11 @@ class SessionEnded(AuthenticationError):
     detail = "The console session has ended."
 
 
+class UserDeleted(AuthenticationError):
+    code = "authentication_failed"
+    detail = "The user no longer exists."
+
+
 class RunTokenInvalid(AuthenticationError):
     code = "authentication_failed"
     detail = "The run token is invalid or has expired."

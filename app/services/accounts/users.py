@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import UserDeleted
 from app.models import Organization, Project, User
 from app.schemas.base import Page
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
@@ -43,7 +44,9 @@ _PROJECT_COLUMNS = [
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     """Return the caller's profile: the user, their current project, and their organizations."""
-    user = await session.get_one(User, caller.user_id)
+    user = await session.get(User, caller.user_id)
+    if user is None:
+        raise UserDeleted
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
     organizations: dict[Any, OrganizationOut] = {}

@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import create_redis
@@ -15,7 +15,8 @@ from app.clock import utcnow
 from app.enums import Environment, RunStatus
 from app.models import Membership, Organization, Project, Run, Task, User
 from app.runtime import ProcessContext
-from tests.support.assertions import assert_not_found, assert_page, concerning
+from app.services.access.cache import CallerCache
+from tests.support.assertions import assert_error, assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user
@@ -114,6 +115,24 @@ class TestMe:
         key = await make_key(session, user=await make_user(session))
         body = (await anonymous.get("/api/users/@me", headers=bearer(key))).json()
         assert (body["team"], body["organization"], body["organizations"]) == (None, None, [])
+
+    async def test_of_a_user_who_is_deleted_while_their_key_is_remembered(
+        self, anonymous: httpx.AsyncClient, application: FastAPI, session: AsyncSession
+    ) -> None:
+        process: ProcessContext = application.state.process
+        application.state.process = replace(process, callers=CallerCache(lifetime=3600))
+        user = await make_user(session)
+        key = await make_key(session, user=user)
+        assert (await anonymous.get("/api/users/@me", headers=bearer(key))).status_code == 200
+        await session.execute(delete(User).where(User.id == user.id))
+        response = await anonymous.get("/api/users/@me", headers=bearer(key))
+        assert_error(
+            response,
+            401,
+            type="authentication_error",
+            code="authentication_failed",
+            detail="The user no longer exists.",
+        )
 
     async def test_of_a_former_member_names_no_project(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, project: Project
