@@ -27,6 +27,7 @@ from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, 
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile
+from app.web.asgi_keys import IS_HEAD
 
 
 class LargeResponses:
@@ -174,14 +175,14 @@ class StoredFile(Response):
                     self._file.storage_path, byte_range=self._range, if_match=self._if_match
                 ) as content,
             ):
-                await self._send(content, send)
+                await self._send(content, send, has_body=IS_HEAD not in scope)
         except RangeNotSatisfiable:
             await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
         except ObjectMissing:
             # The object has expired or was removed by hand; the entry remains.
             raise ArtifactNotFound from None
 
-    async def _send(self, content: ObjectContent, send: Send) -> None:
+    async def _send(self, content: ObjectContent, send: Send, *, has_body: bool) -> None:
         headers = {
             **_HEADERS,
             "Content-Type": self._file.content_type,
@@ -201,8 +202,9 @@ class StoredFile(Response):
                 ],
             }
         )
-        async for chunk in content.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if has_body:
+            async for chunk in content.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,10 +12,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import ObjectContent, ObjectStore
 from app.ids import new_id
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock, wire_time
@@ -220,6 +224,37 @@ class TestDownload:
         assert response.headers["content-disposition"] == (
             "inline; filename=\"r_p_or_t _41.txt\"; filename*=UTF-8''r%C3%A4p%22or%5Ct%20%2541.txt"
         )
+
+    async def test_head_reads_nothing_of_the_file(
+        self, client: httpx.AsyncClient, application: FastAPI, url: str
+    ) -> None:
+        entry = await add(client, url, content="0123456789")
+        process: ProcessContext = application.state.process
+
+        has_read = False
+
+        class Watched(ObjectStore):
+            """A store that notes when a file is read."""
+
+            @override
+            @asynccontextmanager
+            async def open(self, key: str, **options: Any) -> AsyncGenerator[ObjectContent, None]:
+                async def chunks(content: ObjectContent) -> AsyncGenerator[bytes, None]:
+                    nonlocal has_read
+                    has_read = True
+                    async for chunk in content.chunks:
+                        yield chunk
+
+                async with super().open(key, **options) as content:
+                    yield replace(content, chunks=chunks(content))
+
+        whole = await download(client, url, entry["storage_path"])
+        async with Watched(process.settings) as store:
+            application.state.process = replace(process, store=store)
+            head = await client.head(f"{url}/download", params=path_of(entry))
+        assert (head.status_code, head.content, has_read) == (200, b"", False)
+        for name in ("content-type", "content-length", "content-disposition", "etag", "accept-ranges"):
+            assert head.headers[name] == whole.headers[name]
 
     async def test_range_gives_a_part(self, client: httpx.AsyncClient, url: str) -> None:
         path = (await add(client, url, content="0123456789"))["storage_path"]
