@@ -166,7 +166,8 @@ def _by_use(folder: Path) -> list[tuple[Path, int]]:
     for path in folder.glob("*/*"):
         with suppress(FileNotFoundError):
             found.append((path.stat().st_mtime, path, _size(path)))
-    return [(path, size) for _, path, size in sorted(found, reverse=True) if not path.name.startswith(_NEW)]
+    # With what dead workers left half made; what is being made was touched last.
+    return [(path, size) for _, path, size in sorted(found, reverse=True)]
 
 
 def _size(folder: Path) -> int:
