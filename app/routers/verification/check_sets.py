@@ -9,6 +9,7 @@ from app.schemas.verification.check_sets import (
     CheckSetIn,
     CheckSetOut,
     CheckSetPage,
+    CheckSetQuery,
     DetectIn,
     ScanningOut,
     ScanOut,
@@ -27,7 +28,6 @@ router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check 
 
 SetBody = Annotated[CheckSetIn, Depends(json_body(CheckSetIn))]
 DetectBody = Annotated[DetectIn, Depends(json_body(DetectIn))]
-Repository = Annotated[str | None, Query(description="Only the set of this repository.")]
 
 
 @router.get(
@@ -37,9 +37,11 @@ Repository = Annotated[str | None, Query(description="Only the set of this repos
     response_description="A page of check sets.",
     response_model=CheckSetPage,
 )
-async def list_sets(call: TaskRead, page: PageDep, repository: Repository = None) -> Json:
+async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], page: PageDep) -> Json:
     """Return the check sets of the project, newest first."""
-    count, results = await check_sets.list_sets(call.session, call.caller, page.asked, repository=repository)
+    count, results = await check_sets.list_sets(
+        call.session, call.caller, page.asked, repository=query.repository
+    )
     return Json(page.page(count, results))
 
 

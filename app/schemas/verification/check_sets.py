@@ -20,7 +20,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnverified
-from app.schemas.base import Input, ListPage, doc
+from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
 from app.schemas.users import UserBasic
 from app.schemas.verification.commands import Arguments, Command, check_relative, refuse_if_it_cannot_fail
@@ -206,6 +206,12 @@ class _OfRepository(Input):
 # The last base is the first in the order of fields.
 class CheckSetIn(DefinitionsIn, _OfRepository):
     """A new check set of a project or of one of its repositories, or changes to one."""
+
+
+class CheckSetQuery(QueryInput):
+    """The filter of a list of check sets."""
+
+    repository: Annotated[str | None, Text(max_length=255), doc("Only the set of this repository.")] = None
 
 
 class StepOut(TypedDict):
