@@ -7,6 +7,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── AuthenticationError    401  (403 on the routes of a project: web/errors.py)
 │   ├── NotAuthenticated        no credential
 │   ├── AuthenticationFailed    the credential is unknown, revoked, or belongs to an inactive user
+│   ├── UserDeleted             the user was deleted after the credential was read
 │   ├── SessionEnded            the console session, or the login link, has ended
 │   └── RunTokenInvalid         the run token is invalid or has expired
 ├── PermissionDenied       403  the caller is known, but not allowed

@@ -269,6 +269,29 @@ async def test_lease_lapses_for_the_worker_no_later_than_for_the_others(
         await asyncio.gather(listening, return_exceptions=True)
 
 
+async def test_database_that_does_not_answer_keeps_no_lapsed_lease(
+    sessions: SessionFactory, redis: RedisClient, run: Run, clock: MovableClock
+) -> None:
+    async def extend(_session: AsyncSession) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    changes = WakeListener(redis)
+    listening = asyncio.create_task(changes.listen())
+    claimed_at, clock.now = clock.now, clock.now + run_lifecycle.RUN_LEASE
+    try:
+        async with hold_lease(sessions, changes, run.id, extend, since=claimed_at) as lost:
+
+            async def is_lost() -> bool:
+                await publish_change(redis, run.id)
+                return lost.is_set()
+
+            await eventually(is_lost)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 async def test_server_ends_the_transaction_of_a_client_that_has_vanished(engine: AsyncEngine) -> None:
     """Its locks would keep others, and its transaction id all readers of the ledger, waiting for hours."""
     async with engine.connect() as connection:

@@ -17,6 +17,8 @@ from app.periodic import wait
 from app.services.runs.lifecycle import RUN_LEASE
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6
+# The time for an extension of a lease that is about to lapse.
+_LEAST_SECONDS = 1.0
 # The time for the steps after the agent: collecting and storing its results.
 _GRACE_SECONDS = 60.0
 
@@ -79,10 +81,12 @@ async def _extend_until_lost(
         # Read first: the round trip counts against the lease.
         asked_at = utcnow()
         try:
-            async with unit_of_work(sessions) as session:
+            # A database that does not answer must not keep the loss from the agent.
+            left = (extended_at + RUN_LEASE - asked_at).total_seconds()
+            async with asyncio.timeout(max(left, _LEAST_SECONDS)), unit_of_work(sessions) as session:
                 kept = await extend(session)
             extended_at = asked_at
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, TimeoutError) as error:
             log.warning("lease.not_extended", error=repr(error))
             kept = utcnow() < extended_at + RUN_LEASE
         if not kept:
