@@ -104,7 +104,11 @@ async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -
     except AgentError as error:
         await run_log.append(own_entry("_taskbeacon/progress", {"step": "check", "message": error.message}))
         fault, cause = error.message, CheckCause.SETUP_FAILED
-    return await _judge(worker, claimed, shown, checked, fault, cause, can_be_asked=can_be_asked)
+    conclusion = await _judge(worker, claimed, shown, checked, fault, cause, can_be_asked=can_be_asked)
+    if conclusion.repair is not None:
+        said = {"attempt": claimed.attempt, "source": "verification", "text": conclusion.repair}
+        await run_log.append(own_entry("_taskbeacon/repair", said))
+    return conclusion
 
 
 async def _read_context(worker: WorkerContext, claimed: OpenAttempt) -> tuple[CheckContext, bool]:

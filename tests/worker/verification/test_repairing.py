@@ -10,6 +10,7 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.services.runs.recovery import recover_runs
+from app.services.storage_keys import RunRef
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.worker.run.test_earlier_runs import STATE, with_agent
@@ -59,6 +60,13 @@ async def test_agent_corrects_its_work_in_the_same_conversation(
     ]
     started = [data for type_, data in await events_of(shop, run) if type_ == "verification.started"]
     assert [data["attempt"] for data in started] == [1, 2]
+    log = await shop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
+    (repair,) = [json.loads(line) for line in log.splitlines() if "_taskbeacon/repair" in line]
+    assert repair["notification"]["params"] == {
+        "attempt": 1,
+        "source": "verification",
+        "text": second[0],
+    }
 
 
 async def test_same_failures_twice_end_the_loop(workshop: Workshop, repositories: Repositories) -> None:
