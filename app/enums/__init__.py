@@ -71,6 +71,7 @@ from app.enums.verification import (
     CheckSource,
     CheckStatus,
     CiState,
+    CiStatus,
     ClaimKind,
     OnUnverified,
     StepStatus,

@@ -172,3 +172,12 @@ class StopReason(StrEnum):
     DEADLINE = "deadline"
     AGENT = "agent"
     CANCELLED = "cancelled"
+
+
+class CiStatus(StrEnum):
+    """What the code host's own checks say of a run's work; `none`: nothing."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    PENDING = "pending"
+    NONE = "none"

@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import (
+    CiStatus,
     Environment,
     OriginProduct,
     ReasoningEffort,
@@ -69,15 +70,6 @@ class Ordering(StrEnum):
     CREATED = "-created_at"
     ACTIVITY = "-last_activity_at"
     VERDICT = "verdict"
-
-
-class CiStatus(StrEnum):
-    """What the code host's own checks say of a run's work; `none`: nothing."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    PENDING = "pending"
-    NONE = "none"
 
 
 class _Internal(Choice):

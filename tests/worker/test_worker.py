@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.queue import CHORES_QUEUE, JobQueue
+from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, JobQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -225,7 +225,8 @@ async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: JobQue
     context = replace(workshop.context, process=with_queue(workshop, arq_queue))
 
     async def is_queued() -> bool:
-        return (await workshop.read(run)).status == RunStatus.QUEUED
+        jobs = await workshop.context.process.redis.zcard(QUEUE_NAME)
+        return jobs == 1 and (await workshop.read(run)).status == RunStatus.QUEUED
 
     async with perform_chores(context):
         # Within five seconds by the clock.

@@ -25,11 +25,12 @@ from sqlalchemy import (
     union_all,
 )
 
+from app.enums import CiStatus
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.base import literal_int
 from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER, VERDICT_URGENCY
-from app.schemas.tasks import CiStatus, Ordering, TaskListQuery, Wanted
+from app.schemas.tasks import Ordering, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, audiences_of, visibility
 from app.services.tasks.text import escape_like, searched_number
