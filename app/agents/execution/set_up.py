@@ -78,7 +78,7 @@ async def start_agent(run: ActiveRun, start: Start) -> ConfinedProcess:
             await start_service(commands, step, directory, variables, is_watched=False)
         await commands.become(run.installed.command, str(inside.work))
     except SandboxEnded:
-        # Whoever talks with the agent finds that it has ended.
+        # The conversation reports that the agent has ended.
         pass
     except BaseException:
         await commands.process.stop(0)

@@ -28,7 +28,7 @@ class Verification(Base):
     delivery: Mapped[JsonDict | None]
     # The verdict before, if the run was over.
     previous_verdict: Mapped[str | None] = mapped_column(String(16))
-    # What to run (app/verification/definitions.py); NULL if that is to be read anew.
+    # What to run (app/verification/definitions.py); NULL: the definitions are read when the attempt begins.
     definitions: Mapped[JsonDict | None]
     # The attempt as the API shows it.
     shown: Mapped[JsonDict]

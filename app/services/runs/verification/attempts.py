@@ -1,6 +1,6 @@
 """The attempts to check what runs delivered: who performs each, and what follows from its verdict (contract 18.3).
 
-A run whose work is checked is in progress and held by nobody. Its open attempt is a row, which a job claims by lease:
+A run whose work is checked is in progress, and no job holds it. Its open attempt is a row, which a job claims by lease:
 
     conclude against cancel    the run's row is locked first: the run ends by the verdict, or is cancelled and the
                                attempt is closed, so that the job's verdict is refused
