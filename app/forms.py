@@ -63,7 +63,7 @@ class AnswerInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FormChoice:
     value: str
     label: str
     description: str | None = None
@@ -80,7 +80,7 @@ class FormQuestion:
     hint: str | None
     # A type of JSON Schema; `array`: several choices.
     type: str
-    choices: tuple[Choice, ...]
+    choices: tuple[FormChoice, ...]
     bounds: Mapping[str, Any]
     format: str | None
     default: Any
@@ -278,9 +278,9 @@ def _read_required(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(required)
 
 
-def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[Choice, ...]:
+def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[FormChoice, ...]:
     if described["type"] == "boolean":
-        return Choice(YES, YES), Choice(NO, NO)
+        return FormChoice(YES, YES), FormChoice(NO, NO)
     is_several = described["type"] == "array"
     listed = described.get("items") if is_several else described
     if not isinstance(listed, Mapping) or listed.get("type", "string") != "string":
@@ -296,7 +296,7 @@ def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[Choice, ...]:
     return tuple(choices.values())
 
 
-def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterator[Choice]:
+def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterator[FormChoice]:
     labels = listed.get("enumNames")
     if (
         not isinstance(labels, list)
@@ -314,7 +314,7 @@ def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterat
             _refuse(name)
         if not isinstance(value, str):
             _refuse(name)
-        yield Choice(value, label or value, description)
+        yield FormChoice(value, label or value, description)
 
 
 def _bounds(name: str, described: Mapping[str, Any]) -> Iterator[tuple[str, int | float]]:
@@ -389,7 +389,7 @@ def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str
     return filled
 
 
-def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> tuple[list[str], str]:
+def _split(choices: Sequence[FormChoice], answer: str, most: int | None = None) -> tuple[list[str], str]:
     # The values of the comma-separated labels at the start of an answer, and the rest of it.
     left = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
     chosen: list[str] = []
@@ -412,7 +412,7 @@ def _number(answer: str) -> Any:
     return int(answer) if answer.lstrip("-").isdigit() else float(answer)
 
 
-def _restore_values(value: Any, values: Mapping[str, Choice]) -> Any:
+def _restore_values(value: Any, values: Mapping[str, FormChoice]) -> Any:
     if isinstance(value, list):
         return [_restore_values(item, values) for item in value]
     return values[value].value if isinstance(value, str) and value in values else value

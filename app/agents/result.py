@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 from app.verification.definitions import Definitions
 
 
@@ -27,7 +27,7 @@ class RunResult:
     files_changed: list[str]
     patch: bytes
     definitions: Definitions | None = None  # what it is to be checked by
-    claims: tuple[Claim, ...] = ()  # what the agent has reported of it; masked
+    claims: tuple[AgentClaim, ...] = ()  # what the agent has reported of it; masked
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     @property

@@ -22,7 +22,7 @@ from app.agents.places import Places
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe, refusal_for_root
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
-from app.agents.session.permissions import Answer, PermissionRequest
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.cli.settings import check_catalog, development_settings
@@ -232,5 +232,5 @@ async def _ignore(_entry: Message) -> None:
     pass
 
 
-async def _refuse(_question: PermissionRequest) -> Answer | None:
+async def _refuse(_question: PermissionRequest) -> PermissionAnswer | None:
     return None

@@ -11,7 +11,7 @@ from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
 from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
-from app.web.pages.question import page_of_question
+from app.web.pages.question import page_of
 from app.web.pages.render import render
 from app.web.pages.route import ActionRoute, PageRoute
 from app.web.responses import Json
@@ -50,7 +50,7 @@ async def show_question(request: Request, token: OpenAction) -> Response:
     This request changes nothing, because scanners of e-mails follow links.
     """
     needs_key = await asks_for_key(request, token)
-    return render(page_of_question(token.question, token.offered, asks_for_key=needs_key))
+    return render(page_of(token.question, token.offered, asks_for_key=needs_key))
 
 
 @page_router.post("/{token}", include_in_schema=False)

@@ -27,7 +27,7 @@ from app.services.runs import options as run_options
 from app.services.runs import start
 from app.services.tasks import batches, pins, reading, search, writing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import TaskChangeReader, TaskReader, json_body
+from app.web.body import TaskBodyReader, TaskChangeBodyReader, json_body
 from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
@@ -36,8 +36,8 @@ from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-TaskBody = Annotated[TaskCreateIn, Depends(TaskReader(TaskCreateIn))]
-TaskChange = Annotated[TaskIn, Depends(TaskChangeReader(TaskIn))]
+TaskBody = Annotated[TaskCreateIn, Depends(TaskBodyReader(TaskCreateIn))]
+TaskChange = Annotated[TaskIn, Depends(TaskChangeBodyReader(TaskIn))]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 

@@ -339,7 +339,7 @@ class ForeignUuid(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Json(Field):
+class AnyJson(Field):
     """A field that takes any JSON value that the database can store."""
 
     @override
@@ -350,14 +350,14 @@ class Json(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JsonObject(Json):
+class JsonObject(AnyJson):
     """A field that takes a JSON object with any keys and values that the database can store."""
 
     schema: ClassVar = {"type": "object"}
 
     @override
     def parse(self, value: Any) -> Any:
-        return Json.parse(self, require_object(value))
+        return AnyJson.parse(self, require_object(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,13 @@ from app.enums import (
 )
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
+    AnyJson,
     Boolean,
     Choice,
     ForeignKey,
     ForeignUuid,
     Integer,
     Items,
-    Json,
     OpenChoice,
     Text,
     Timestamp,
@@ -138,7 +138,7 @@ class _TaskFields(Input):
     ] = None
     json_schema: Annotated[
         Any,
-        Json(null=True),
+        AnyJson(null=True),
         doc(
             "JSON Schema that the output of every run must satisfy. Any JSON is stored, but no "
             "output satisfies one that is no valid JSON Schema."

@@ -7,7 +7,7 @@ from app.enums import CheckStatus, ClaimKind, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class AgentClaim:
     statement: str
     kind: ClaimKind
     check: str | None = None  # the id of the check that shows it
@@ -16,7 +16,7 @@ class Claim:
 
 
 def judge_claim(
-    claim: Claim,
+    claim: AgentClaim,
     statuses: Mapping[str, CheckStatus],
     commands: Mapping[tuple[str, ...], str],
     changed: Collection[str],

@@ -50,7 +50,7 @@ class BodyReader:
             raise first_error(error.errors(include_url=False)) from error
 
 
-class TaskReader(BodyReader):
+class TaskBodyReader(BodyReader):
     """Reads a task. What a field before the first invalid one refers to is refused first (contract 2.3)."""
 
     @override
@@ -63,7 +63,7 @@ class TaskReader(BodyReader):
             raise
 
 
-class TaskChangeReader(TaskReader):
+class TaskChangeBodyReader(TaskBodyReader):
     """Reads changes to a task. If it is not found, an invalid body says that; a valid one leaves it to the change."""
 
     @override

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from app.cli.admin.transaction import Output, Transaction, transactional
+from app.cli.admin.transaction import AdminTransaction, Output, transactional
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.deployment.command_line import run_taskbeacon
@@ -186,11 +186,11 @@ def test_wrong_database_is_named_before_anything_starts(
     assert not home.exists()
 
 
-async def _fault(_transaction: Transaction) -> Output:
+async def _fault(_transaction: AdminTransaction) -> Output:
     raise RuntimeError("a secret")
 
 
-async def _refused_by_database(transaction: Transaction) -> Output:
+async def _refused_by_database(transaction: AdminTransaction) -> Output:
     await transaction.session.execute(text("SELECT 1 / (length(:secret) - 8)"), {"secret": "a secret"})
     return {}
 

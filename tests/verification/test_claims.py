@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.enums import CheckStatus, ClaimKind, Verdict
-from app.verification.claims import Claim, judge_claim
+from app.verification.claims import AgentClaim, judge_claim
 from tests.support.assertions import concerning
 
 STATUSES = {"tests": CheckStatus.PASSED, "lint": CheckStatus.FAILED}
@@ -28,12 +28,12 @@ CASES: tuple[tuple[dict[str, Any], Verdict], ...] = (
 
 def test_claim_is_judged_by_its_check_or_its_file() -> None:
     for fields, verdict in CASES:
-        claim = Claim(**{"statement": "It works.", "kind": ClaimKind.TESTS_PASS, **fields})
+        claim = AgentClaim(**{"statement": "It works.", "kind": ClaimKind.TESTS_PASS, **fields})
         with concerning(fields):
             assert judge_claim(claim, STATUSES, COMMANDS, CHANGED) is verdict
 
 
 def test_only_a_check_that_passed_or_failed_says_anything() -> None:
-    claim = Claim(statement="It works.", kind=ClaimKind.TESTS_PASS, check="tests")
+    claim = AgentClaim(statement="It works.", kind=ClaimKind.TESTS_PASS, check="tests")
     for status in set(CheckStatus) - {CheckStatus.PASSED, CheckStatus.FAILED}:
         assert judge_claim(claim, {"tests": status}, {}, ()) is Verdict.CLAIMED

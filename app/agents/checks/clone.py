@@ -11,8 +11,8 @@ from dataclasses import replace
 from app.agents.checks.caches import Caches
 from app.agents.checks.commands import (
     PROGRAM,
+    CommandEnd,
     Commands,
-    Ended,
     SandboxEnded,
     open_commands,
     start_service,
@@ -187,14 +187,14 @@ class Clone:
 
     async def _run(
         self, words: Sequence[str], cwd: str, variables: Mapping[str, str], seconds: float
-    ) -> tuple[Ended, CheckCause | None]:
+    ) -> tuple[CommandEnd, CheckCause | None]:
         """Run a command; return how it ended, or the cause for which its sandbox ended."""
         try:
             async with self._within_limits() as commands:
                 environment = self._environment(variables)
                 return await commands.run(words, self._folder(cwd), environment, seconds=seconds), None
         except _Lost as lost:
-            return Ended(), lost.cause
+            return CommandEnd(), lost.cause
 
     @asynccontextmanager
     async def _within_limits(self) -> AsyncIterator[Commands]:

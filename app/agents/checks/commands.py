@@ -31,7 +31,7 @@ class SandboxEnded(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class CommandEnd:
     """How a command ended: by itself with a code, or because it ran out of time, or it could not be started."""
 
     code: int | None = None
@@ -39,7 +39,7 @@ class Ended:
     output: bytes = b""  # head and tail
 
 
-class Output:
+class CommandOutput:
     """Reads the output of a command, and keeps its head and its tail, 5 MiB each."""
 
     def __init__(self) -> None:
@@ -88,22 +88,22 @@ class Commands:
         self.process = process
         self._control = control
         self._received = b""
-        self._outputs: list[Output] = []
-        self._services: dict[int, Output] = {}
+        self._outputs: list[CommandOutput] = []
+        self._services: dict[int, CommandOutput] = {}
 
     async def run(
         self, command: Sequence[str], directory: str, environment: Mapping[str, str], *, seconds: float
-    ) -> Ended:
+    ) -> CommandEnd:
         """Run a command to its end, or for so many seconds. Raises SandboxEnded."""
-        output = Output()
+        output = CommandOutput()
         try:
             answer = await self._within(seconds, {"run": command}, directory, environment, output)
             kept = await output.read()
         finally:
             output.close()
         if answer is None:
-            return Ended(output=kept)
-        return Ended(code=answer.get("code"), failed=answer.get("failed"), output=kept)
+            return CommandEnd(output=kept)
+        return CommandEnd(code=answer.get("code"), failed=answer.get("failed"), output=kept)
 
     async def serve(
         self,
@@ -117,7 +117,7 @@ class Commands:
 
         If it is not `is_watched`, its output is dropped.
         """
-        output = Output() if is_watched else None
+        output = CommandOutput() if is_watched else None
         await self._send({"serve": command}, directory, environment, output)
         number: int | None = (await self._receive()).get("service")
         if output is not None:
@@ -152,7 +152,7 @@ class Commands:
         request: Mapping[str, Any],
         directory: str,
         environment: Mapping[str, str],
-        output: Output,
+        output: CommandOutput,
     ) -> dict[str, Any] | None:
         await self._send(request, directory, environment, output)
         receiving = asyncio.ensure_future(self._receive())
@@ -175,7 +175,7 @@ class Commands:
         request: Mapping[str, Any],
         directory: str,
         environment: Mapping[str, str],
-        output: Output | None,
+        output: CommandOutput | None,
     ) -> None:
         message = {**request, "directory": directory, "environment": dict(environment)}
         if output is None:

@@ -16,7 +16,7 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 from app.verification.definitions import Definitions
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ class ToolUse:
     """The token of an agent's tools, and what the agent has reported with them of its work."""
 
     token: str = field(repr=False)  # masked
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[AgentClaim, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

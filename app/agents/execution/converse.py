@@ -23,7 +23,7 @@ from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
-from app.agents.session.commands import Channel
+from app.agents.session.commands import RunChannel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
@@ -35,7 +35,7 @@ from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.run_values import AgentMessage, MessageOutcome
 from app.shielded import shielded
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 
 log = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
@@ -46,7 +46,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
     agent, effects = run.context.agent, run.effects
     say = partial(run.progress, "agent")
     return Conversation(
-        Channel(effects.commands, effects.emit, run.time, run.masker),
+        RunChannel(effects.commands, effects.emit, run.time, run.masker),
         agent.turns,
         Spender(run.context.limits.budget, effects.meter, say, agent.turns),
         mode=agent.options.mode,
@@ -101,7 +101,7 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
         await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.answer()}))
         return outcome
 
-    def report(claims: tuple[Claim, ...]) -> None:
+    def report(claims: tuple[AgentClaim, ...]) -> None:
         run.tools.claims = claims
 
     async with serve_tools(Tools(notify_and_log, report, run.masker.text), run.tools.token) as server:

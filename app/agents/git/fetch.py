@@ -71,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class CloneBase:
     """The commit and the branch that the work of a run starts from."""
 
     branch: str | None = None  # the branch that the work is to be merged into
@@ -80,7 +80,7 @@ class Base:
     leftover: str = ""  # the commit of the push branch at the code host, from an earlier attempt or run
 
 
-async def look_up(git: Git, source: Source, push_branch: str) -> Base:
+async def look_up(git: Git, source: Source, push_branch: str) -> CloneBase:
     """Ask for the commit to start from, and for that of `push_branch`. Raises BranchNotFound, RepositoryError."""
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
@@ -89,14 +89,14 @@ async def look_up(git: Git, source: Source, push_branch: str) -> Base:
     leftover = heads.get(f"refs/heads/{push_branch}", "")
     chosen = branch or default
     if source.resumes and leftover:
-        return Base(branch=chosen, start=push_branch, sha=leftover, leftover=leftover)
+        return CloneBase(branch=chosen, start=push_branch, sha=leftover, leftover=leftover)
     sha = heads.get(f"refs/heads/{chosen}") if branch else heads.get("HEAD")
     if sha is None or chosen is None:
         if branch is not None:
             raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
         await _require_empty(git, remote)
-        return Base(leftover=leftover)
-    return Base(branch=chosen, start=chosen, sha=sha, leftover=leftover)
+        return CloneBase(leftover=leftover)
+    return CloneBase(branch=chosen, start=chosen, sha=sha, leftover=leftover)
 
 
 async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:

@@ -29,7 +29,7 @@ from app.agents.errors import (
     RepositoryUnreachable,
 )
 from app.agents.git.command import Git
-from app.agents.git.fetch import Base, Source, fetch
+from app.agents.git.fetch import CloneBase, Source, fetch
 
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
@@ -66,7 +66,7 @@ class Mirrors:
         self._environment = environment
         self._max_bytes = max_bytes
 
-    async def lend(self, source: Source, base: Base) -> BorrowedObjects:
+    async def lend(self, source: Source, base: CloneBase) -> BorrowedObjects:
         """Lock a mirror for reading, with the base commit, and return its objects.
 
         Call `look_up` before, which proves that the run may read it. Raises MirrorUnusable, RepositoryError.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
-from app.agents.git.fetch import TRANSFER, Base, Source, fetch, look_up, refuse
+from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, look_up, refuse
 from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
 from app.processes.output import last_lines, read_bounded
@@ -85,18 +85,18 @@ class Repository:
         self.folder.mkdir(mode=0o700)
         make_repository(self.folder)
 
-    async def look_up(self, source: Source, push_branch: str) -> Base:
+    async def look_up(self, source: Source, push_branch: str) -> CloneBase:
         """Ask for the commit to start from, and for that of `push_branch`. Raises RepositoryError."""
         return await look_up(self._git, source, push_branch)
 
-    async def fetch(self, source: Source, base: Base) -> Base:
+    async def fetch(self, source: Source, base: CloneBase) -> CloneBase:
         """Fetch the branch that the work starts from, if any; return `base` with its commit. Raises RepositoryError."""
         if base.start is None:
             return base
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
-    async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
+    async def borrow(self, borrowed: BorrowedObjects, source: Source, base: CloneBase) -> CloneBase:
         """Create the branch on the objects of a mirror, which must stay locked; return `base` with its commit."""
         assert base.start is not None
         _borrow(self.folder, borrowed.objects, borrowed.shallow)
@@ -108,7 +108,7 @@ class Repository:
         return replace(base, sha=borrowed.sha)
 
     async def check_out(
-        self, work: Path, base: Base, branch: str, source: Source | None, author: Author
+        self, work: Path, base: CloneBase, branch: str, source: Source | None, author: Author
     ) -> None:
         """Create the agent's clone in `work` on the new branch `branch`; it shares no file with this repository."""
         git_folder = work / ".git"
@@ -121,7 +121,7 @@ class Repository:
         add_settings(git_folder, ("user", (("name", author.name), ("email", author.email))))
         _exclude_own_folder(git_folder)
 
-    async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
+    async def _check_out(self, where: Git, base: CloneBase, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
         borrowed = self._borrowed_objects
         if borrowed is not None and borrowed.sha == sha:
@@ -268,7 +268,7 @@ class Repository:
         fields = result.output.decode(errors="surrogateescape").split("\0")
         return fields if fields[-1] else fields[:-1]
 
-    async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
+    async def push(self, remote: Remote, head: str, branch: str, base: CloneBase) -> None:
         """Push `head` as the branch `branch`, over that of an earlier attempt or run. Can be repeated.
 
         Refused if the branch is not at `base.leftover` any more. If this is cancelled, git is killed, and the code host

@@ -13,14 +13,14 @@ from app.agents.runbook.connection import (
     Connection,
     Handler,
     Message,
-    RpcError,
+    RpcFailed,
     Turn,
     TurnCancelled,
     TurnClient,
     Work,
 )
 from app.agents.runbook.parser import RunbookError, parse
-from app.agents.runbook.steps import Execution, StepFailed
+from app.agents.runbook.steps import StepExecutor, StepFailed
 from app.ids import new_hex_id
 
 _PROTOCOL_VERSION = 1
@@ -74,7 +74,7 @@ class RunbookAgent:
         # At once, so that a `session/cancel` right after the prompt cancels it.
         session = self._sessions.get(params["sessionId"])
         if session is None:
-            raise RpcError(INVALID_PARAMS, "Invalid params", "There is no such session.")
+            raise RpcFailed(INVALID_PARAMS, "Invalid params", "There is no such session.")
         turn = Turn()
         session.turns.add(turn)
         return partial(self._perform, params, session, turn)
@@ -83,11 +83,11 @@ class RunbookAgent:
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
             client = TurnClient(self._connection, params["sessionId"], turn)
-            Execution(client, session.work, turn).run(parse(text))
+            StepExecutor(client, session.work, turn).run(parse(text))
         except RunbookError as error:
-            raise RpcError(INVALID_PARAMS, "Invalid params", str(error)) from None
+            raise RpcFailed(INVALID_PARAMS, "Invalid params", str(error)) from None
         except StepFailed as failure:
-            raise RpcError(STEP_FAILED, str(failure)) from None
+            raise RpcFailed(STEP_FAILED, str(failure)) from None
         except TurnCancelled:
             return {"stopReason": "cancelled"}
         finally:

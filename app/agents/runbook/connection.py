@@ -26,7 +26,7 @@ Work = Callable[[], Message]  # computes an answer in a thread of its own
 Handler = Callable[[Message], Message | Work | None]
 
 
-class RpcError(Exception):
+class RpcFailed(Exception):
     """An error response of JSON-RPC: a code, a message, and details."""
 
     def __init__(self, code: int, message: str, details: str | None = None) -> None:
@@ -101,7 +101,7 @@ class Connection:
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Message, turn: Turn) -> Message:
-        """Send a request to the client, and return its `result`. Raises RpcError, TurnCancelled."""
+        """Send a request to the client, and return its `result`. Raises RpcFailed, TurnCancelled."""
         number = next(self._ids)
         self._waiting[number] = turn
         try:
@@ -112,7 +112,7 @@ class Connection:
             del self._waiting[number]
             self._answers.pop(number, None)
         if (error := answer.get("error")) is not None:
-            raise RpcError(error["code"], error["message"])
+            raise RpcFailed(error["code"], error["message"])
         result: Message = answer["result"]
         return result
 
@@ -125,7 +125,7 @@ class Connection:
                 self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
                 return
             answer: Message = {"result": found}
-        except RpcError as error:
+        except RpcFailed as error:
             answer = _error(error.code, str(error), error.details)
         except Exception as error:  # noqa: BLE001 - every request must be answered
             answer = _error(_INTERNAL_ERROR, "Internal error", f"{type(error).__name__}: {error}")
@@ -147,7 +147,7 @@ def _error(code: int, message: str, details: str | None) -> Message:
 
 
 def _refuse(_params: Message) -> Message:
-    raise RpcError(_METHOD_NOT_FOUND, "Method not found")
+    raise RpcFailed(_METHOD_NOT_FOUND, "Method not found")
 
 
 class TurnClient:
@@ -164,7 +164,7 @@ class TurnClient:
         )
 
     def choose(self, tool_call: Message, options: list[Message]) -> str | None:
-        """Request permission; return the id of the chosen option, None for none. Raises RpcError, TurnCancelled."""
+        """Request permission; return the id of the chosen option, None for none. Raises RpcFailed, TurnCancelled."""
         answer = self._connection.request(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},

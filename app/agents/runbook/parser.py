@@ -40,7 +40,7 @@ class ApplyPatch(NamedTuple):
     allow_failure: bool = False
 
 
-class Output(NamedTuple):
+class SetOutput(NamedTuple):
     """A step of a runbook that sets the structured output of the run to `value`; a later such step replaces it."""
 
     line: int
@@ -60,7 +60,7 @@ class Say(NamedTuple):
     text: str
 
 
-Step = Script | WriteFile | ApplyPatch | Output | Ask | Say
+Step = Script | WriteFile | ApplyPatch | SetOutput | Ask | Say
 
 
 class _Block(NamedTuple):
@@ -169,12 +169,12 @@ def _patch(block: _Block, _language: str, attributes: Mapping[str, str]) -> Appl
     return ApplyPatch(line=block.line, text=block.text, allow_failure="allow-failure" in attributes)
 
 
-def _output(block: _Block, _language: str, _attributes: Mapping[str, str]) -> Output:
+def _output(block: _Block, _language: str, _attributes: Mapping[str, str]) -> SetOutput:
     try:
         value = json.loads(block.text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         _reject(block, f"the output is not JSON ({error})")
-    return Output(line=block.line, value=value)
+    return SetOutput(line=block.line, value=value)
 
 
 def _no_constant(name: str) -> Never:

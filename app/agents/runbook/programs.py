@@ -24,7 +24,7 @@ _CUT = "\n[… {count} characters are left out …]\n"
 OnOutput = Callable[[str], None]
 
 
-class Ended(NamedTuple):
+class ProgramEnd(NamedTuple):
     """The result of a program; `status` is None if it exceeded its time limit."""
 
     status: int | None
@@ -130,7 +130,7 @@ def run_program(
     on_output: OnOutput,
     turn: Turn,
     timeout: float | None = None,
-) -> Ended:
+) -> ProgramEnd:
     """Run a program for at most `timeout` seconds. Raises TurnCancelled, and OSError if it cannot be started.
 
     `on_output` gets new output meanwhile, up to a limit; the middle of a long output is left out. What the program
@@ -158,4 +158,4 @@ def run_program(
         status = program.wait(timeout)
     finally:
         program.end()
-    return Ended(status, output.close())
+    return ProgramEnd(status, output.close())

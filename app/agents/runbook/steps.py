@@ -15,8 +15,8 @@ from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
 from app.agents.runbook.connection import Message, Turn, TurnClient
-from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
-from app.agents.runbook.programs import Ended, run_program
+from app.agents.runbook.parser import ApplyPatch, Ask, Say, Script, SetOutput, Step, WriteFile
+from app.agents.runbook.programs import ProgramEnd, run_program
 from app.ids import new_hex_id
 from app.processes.output import last_lines
 
@@ -104,7 +104,7 @@ class StepFailed(Exception):
     """A step of a runbook failed, so the runbook ended. The message names the step and the reason."""
 
 
-class Execution:
+class StepExecutor:
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
         self._work = work
@@ -131,7 +131,7 @@ class Execution:
                 return self._run(step, name)
             case WriteFile(path=path, text=text):
                 self._write(f"Write {path}", path, text, name)
-            case Output(value=value):
+            case SetOutput(value=value):
                 self._write("Structured output", OUTPUT_PATH, json.dumps(value, ensure_ascii=False), name)
             case Ask():
                 self._ask(step, name)
@@ -155,7 +155,7 @@ class Execution:
             raise StepFailed(f"{name} {how}. Its last lines:\n{said}")
         return not failed
 
-    def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> Ended:
+    def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> ProgramEnd:
         with _temporary_file(step.text) as path:
             return run_program(
                 _command(step, path),
@@ -237,7 +237,7 @@ def _kind(step: Step) -> str:
             return "file"
         case ApplyPatch():
             return "patch"
-        case Output():
+        case SetOutput():
             return "json output"
         case Ask():
             return "ask"

@@ -138,7 +138,7 @@ class CommandSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class RunChannel:
     """The access of one conversation to its run: commands, log, working time and the masking of secrets."""
 
     commands: CommandSource

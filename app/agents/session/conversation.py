@@ -16,15 +16,15 @@ from app.agents.adapters.adapter import FailureMark
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.budget import Spender
 from app.agents.session.commands import (
-    Channel,
     Command,
     Phase,
+    RunChannel,
     Stop,
     TurnPolicy,
     decide_stop,
 )
 from app.agents.session.messages import awaited_message, log_message, message_blocks
-from app.agents.session.permissions import Answer, PermissionRequest, decide, is_for_people
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest, decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering
@@ -97,7 +97,7 @@ class Conversation:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: RunChannel,
         policy: TurnPolicy,
         spender: Spender,
         *,
@@ -166,14 +166,14 @@ class Conversation:
         """Receive and execute people's commands until cancelled. An unexpected exception ends the run."""
         await self._background.run(self._follow_commands)
 
-    async def decide(self, question: PermissionRequest) -> Answer | None:
+    async def decide(self, question: PermissionRequest) -> PermissionAnswer | None:
         """Answer a permission request by the permission mode, or by people if it says so; None cancels it."""
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
                 return await self._questions.ask(question)
             return None
         option_id = decide(self._mode, question.options)
-        return None if option_id is None else Answer(option_id)
+        return None if option_id is None else PermissionAnswer(option_id)
 
     @property
     def people(self) -> Questions | None:

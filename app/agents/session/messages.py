@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
-from app.agents.session.commands import Channel, Command, CommandSource
+from app.agents.session.commands import Command, CommandSource, RunChannel
 from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
@@ -40,7 +40,7 @@ async def message_blocks(
 
 
 async def log_message(
-    channel: Channel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
+    channel: RunChannel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
 ) -> None:
     """Write a person's message to the run's log, block by block as the agent received it."""
     for block in blocks:
@@ -67,7 +67,7 @@ def links_to(cwd: Path, attachments: Sequence[Attachment]) -> list[ResourceConte
     ]
 
 
-def awaited_message(channel: Channel, session: AgentSession, human_timeout: timedelta) -> ShownQuestion:
+def awaited_message(channel: RunChannel, session: AgentSession, human_timeout: timedelta) -> ShownQuestion:
     """Return the question that people are shown while the agent waits for a message, with the agent's last message."""
     now = utcnow()
     return ShownQuestion(

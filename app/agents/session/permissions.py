@@ -25,14 +25,14 @@ class PermissionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PermissionAnswer:
     """The id of the option that answers a permission request, and the `_meta` of the response, if any."""
 
     option_id: str
     meta: Message | None = None
 
 
-Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels the question
+Decide = Callable[[PermissionRequest], Awaitable[PermissionAnswer | None]]  # None cancels the question
 
 
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:

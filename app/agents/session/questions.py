@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from app.agents.errors import AgentStopped
-from app.agents.session.commands import Channel, Command
-from app.agents.session.permissions import Answer, PermissionRequest, refuse
+from app.agents.session.commands import Command, RunChannel
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest, refuse
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.clock import utcnow
@@ -77,7 +77,7 @@ class Questions:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: RunChannel,
         *,
         human_timeout: timedelta,
         catch_up: Callable[[], Awaitable[None]],
@@ -98,7 +98,7 @@ class Questions:
         """Whether a question is shown to people now and waits for their answer."""
         return self._current is not None
 
-    async def ask(self, question: PermissionRequest) -> Answer | None:
+    async def ask(self, question: PermissionRequest) -> PermissionAnswer | None:
         """Ask for a permission; without an answer in time return the option that refuses. Raises AgentStopped.
 
         None cancels the request: the turn was cancelled, the agent withdrew it, or no option refuses.
@@ -311,13 +311,13 @@ class Questions:
             await self._catch_up()
 
 
-def _answer(command: Command) -> Answer:
+def _answer(command: Command) -> PermissionAnswer:
     meta = {
         wire: command.params[key]
         for key, wire in (("custom_input", "customInput"), ("answers", "answers"))
         if key in command.params
     }
-    return Answer(command.params["option_id"], meta or None)
+    return PermissionAnswer(command.params["option_id"], meta or None)
 
 
 def _option_of(kind: QuestionKind, command: Command) -> str | None:
@@ -332,9 +332,9 @@ def _option_of(kind: QuestionKind, command: Command) -> str | None:
             return None
 
 
-def _refusal(question: PermissionRequest) -> Answer | None:
+def _refusal(question: PermissionRequest) -> PermissionAnswer | None:
     option_id = refuse(question.options)
-    return None if option_id is None else Answer(option_id)
+    return None if option_id is None else PermissionAnswer(option_id)
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:

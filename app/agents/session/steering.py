@@ -11,7 +11,7 @@ from uuid import UUID
 from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
-from app.agents.session.commands import Channel, Command
+from app.agents.session.commands import Command, RunChannel
 from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
@@ -28,7 +28,7 @@ class Steering:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: RunChannel,
         messages: list[Command],
         *,
         is_working: Callable[[], bool],
@@ -103,7 +103,7 @@ class Steering:
 class ConfigChanges:
     """The options that people set for one agent: queued until the agent has started, then set in order."""
 
-    def __init__(self, channel: Channel, *, on_mode: Callable[[str], None]) -> None:
+    def __init__(self, channel: RunChannel, *, on_mode: Callable[[str], None]) -> None:
         self._channel = channel
         self._on_mode = on_mode
         self._queued: asyncio.Queue[Command] = asyncio.Queue()

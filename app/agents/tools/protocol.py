@@ -11,7 +11,7 @@ from app.agents.errors import AgentStopped
 from app.agents.tools import notify_user, report_result
 from app.agents.tools.arguments import WrongArguments
 from app.agents.tools.notify_user import NotifyUser
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 
 # The newest first.
 VERSIONS = ("2025-11-25", "2025-06-18")
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ToolResponse:
     """The HTTP response of the tool server; without a body if that is None."""
 
     status: int
@@ -43,13 +43,13 @@ class Refused(Exception):
         self._status = status
         self._code = code
 
-    def answer(self, request_id: Any = None) -> Answer:
+    def answer(self, request_id: Any = None) -> ToolResponse:
         error = {"code": self._code, "message": str(self)}
-        return Answer(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
+        return ToolResponse(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
 
 
 # Replaces what an agent has claimed before.
-ReportResult = Callable[[tuple[Claim, ...]], None]
+ReportResult = Callable[[tuple[AgentClaim, ...]], None]
 
 
 class Tools:
@@ -61,18 +61,18 @@ class Tools:
         self._mask = mask
         self._calls = 0
 
-    async def answer(self, raw: bytes) -> Answer:
+    async def answer(self, raw: bytes) -> ToolResponse:
         """Process one JSON-RPC message; an error becomes an answer, never an exception."""
         request_id = None
         try:
             message = _read(raw)
             if "id" not in message or "method" not in message:
-                return Answer(202)  # a notification, or an answer to a request that this server never sends
+                return ToolResponse(202)  # a notification, or an answer to a request that was never sent
             request_id = _id_of(message)
             result = await self._result(message["method"], _params_of(message))
         except Refused as refused:
             return refused.answer(request_id)
-        return Answer(200, {"jsonrpc": "2.0", "id": request_id, "result": result})
+        return ToolResponse(200, {"jsonrpc": "2.0", "id": request_id, "result": result})
 
     async def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         match method:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from app.agents.tools.arguments import WrongArguments, in_one_line, wrong
 from app.enums import ClaimKind
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 
 NAME: Final = "report_result"
 _DESCRIPTION = (
@@ -56,14 +56,14 @@ def describe_tool() -> dict[str, Any]:
     }
 
 
-def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[Claim, ...]:
+def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim, ...]:
     """Return the claims, masked. Raises WrongArguments."""
     try:
         given = _Arguments.model_validate(arguments)
     except ValidationError as error:
         raise wrong(error) from None
     claims = tuple(
-        Claim(
+        AgentClaim(
             statement=in_one_line(each.statement, mask),
             kind=each.kind,
             check=each.check and mask(each.check),

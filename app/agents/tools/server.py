@@ -15,7 +15,7 @@ import h11
 import orjson
 import structlog
 
-from app.agents.tools.protocol import VERSIONS, Answer, Refused, Tools
+from app.agents.tools.protocol import VERSIONS, Refused, ToolResponse, Tools
 from app.shielded import shielded
 
 PATH = "/mcp"
@@ -180,7 +180,7 @@ def _refusal(request: h11.Request) -> Refused | None:
     return next((Refused(status, message) for is_met, status, message in checks if not is_met), None)
 
 
-def _encode(connection: h11.Connection, answer: Answer) -> bytes:
+def _encode(connection: h11.Connection, answer: ToolResponse) -> bytes:
     body = b"" if answer.body is None else orjson.dumps(answer.body)
     headers = [("Content-Length", str(len(body))), ("Connection", "close"), ("Cache-Control", "no-store")]
     if body:

@@ -22,7 +22,7 @@ from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.command import Remote
-from app.agents.git.fetch import Base, Source
+from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.places import Places
@@ -55,7 +55,7 @@ class Workspace:
         self.folder = folder
         self.places = Places(folder)
         self.work, self.home = self.places.work, self.places.home
-        self.base = Base()
+        self.base = CloneBase()
         self.author = Author()
         self.environment = environment
         self._hidden = tuple(hidden)

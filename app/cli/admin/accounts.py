@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
+from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
 from app.enums import PushText, Scope
 from app.models import Project
 from app.schemas.fields import parse_timestamp
@@ -19,7 +19,7 @@ _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.
 @admin.command("create-organization")
 @_name
 @transactional
-async def create_organization(transaction: Transaction, name: str) -> Output:
+async def create_organization(transaction: AdminTransaction, name: str) -> Output:
     """Add an organization, which groups projects. Print its id and name; several can have the same name."""
     organization = await accounts.create_organization(transaction.session, name)
     return {"id": organization.id, "name": organization.name}
@@ -33,7 +33,7 @@ async def create_organization(transaction: Transaction, name: str) -> Output:
     help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, created if missing.",
 )
 @transactional
-async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Output:
+async def create_project(transaction: AdminTransaction, name: str, organization: UUID | None) -> Output:
     """Add a project to an organization. Print the project."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
@@ -42,7 +42,7 @@ async def create_project(transaction: Transaction, name: str, organization: UUID
 @_project
 @_name
 @transactional
-async def rename_project(transaction: Transaction, project: int, name: str) -> Output:
+async def rename_project(transaction: AdminTransaction, project: int, name: str) -> Output:
     """Rename a project and the slugs of its tasks."""
     return _describe(await accounts.rename_project(transaction.session, project, name))
 
@@ -56,7 +56,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> O
     help="generic: no titles; title: no question; full or any: what each person prefers.",
 )
 @transactional
-async def limit_push_text(transaction: Transaction, project: int, most: str) -> Output:
+async def limit_push_text(transaction: AdminTransaction, project: int, most: str) -> Output:
     """Limit what pushes about a project's tasks say.
 
     The most detailed level permitted is `generic`, `title` or `full`; `any` removes the limit. Print the id of the
@@ -71,7 +71,7 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
 @_project
 @click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
 @transactional
-async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Output:
+async def let_agents_notify(transaction: AdminTransaction, project: int, may: bool) -> Output:
     """Decide whether agents may notify people. They are the agents of one project, and the people of its tasks."""
     changed = await accounts.let_agents_notify(transaction.session, project, may=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
@@ -90,7 +90,7 @@ async def let_agents_notify(transaction: Transaction, project: int, may: bool) -
 )
 @transactional
 async def create_user(
-    transaction: Transaction,
+    transaction: AdminTransaction,
     email: str,
     first_name: str,
     last_name: str,
@@ -113,7 +113,7 @@ async def create_user(
 @_project
 @_user
 @transactional
-async def add_member(transaction: Transaction, project: int, user: int) -> Output:
+async def add_member(transaction: AdminTransaction, project: int, user: int) -> Output:
     """Add a user to a project. It becomes the current one of a user without one."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
@@ -123,7 +123,7 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Outpu
 @_project
 @_user
 @transactional
-async def remove_member(transaction: Transaction, project: int, user: int) -> Output:
+async def remove_member(transaction: AdminTransaction, project: int, user: int) -> Output:
     """Remove a user from a project; their tasks stay."""
     await accounts.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
@@ -132,7 +132,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> Ou
 @admin.command("deactivate-user")
 @_user
 @transactional
-async def deactivate_user(transaction: Transaction, user: int) -> Output:
+async def deactivate_user(transaction: AdminTransaction, user: int) -> Output:
     """Deactivate an account: its keys stop working. No data is deleted."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
@@ -141,7 +141,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Output:
 @admin.command("delete-user")
 @_user
 @transactional
-async def delete_user(transaction: Transaction, user: int) -> Output:
+async def delete_user(transaction: AdminTransaction, user: int) -> Output:
     """Delete an account and its keys. The user's tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
@@ -182,7 +182,7 @@ def _read_instant(_context: click.Context, _parameter: click.Parameter, value: s
 )
 @transactional
 async def create_key(
-    transaction: Transaction,
+    transaction: AdminTransaction,
     user: int,
     scope: tuple[str, ...],
     project: tuple[int, ...],
@@ -206,7 +206,7 @@ async def create_key(
 @click.option("--key", type=click.UUID, help="Id of the key.")
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 @transactional
-async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Output:
+async def revoke_key(transaction: AdminTransaction, key: UUID | None, mask: str | None) -> Output:
     """Revoke a key, given by its id or its mask. The output has its id.
 
     An unknown id is an error, and so is a mask that no active key has, or several have: no key is revoked then.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
+from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
 from app.enums import CodeHostKind
 from app.services.accounts import integrations
 from app.services.accounts.integrations import AppInstallation
@@ -67,7 +67,7 @@ _token = click.option(
 @click.option("--git-url", help="Base URL of its repositories; file:// works.")
 @transactional
 async def create_integration(
-    transaction: Transaction,
+    transaction: AdminTransaction,
     project: int,
     kind: str,
     token: str | None,
@@ -115,7 +115,7 @@ def _installation(
 @_token
 @transactional
 async def create_user_integration(
-    transaction: Transaction, user: int, kind: str, token: str | None
+    transaction: AdminTransaction, user: int, kind: str, token: str | None
 ) -> Output:
     """Link a user's own account at a code host. Print the id of the integration."""
     integration = await integrations.create_user_integration(
@@ -128,7 +128,7 @@ async def create_user_integration(
 @_project
 @click.option("--title", default="")
 @transactional
-async def create_signal_report(transaction: Transaction, project: int, title: str) -> Output:
+async def create_signal_report(transaction: AdminTransaction, project: int, title: str) -> Output:
     """Add a signal report that tasks can refer to. It is a finding about a product; print its id."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}

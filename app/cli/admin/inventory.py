@@ -8,7 +8,7 @@ import click
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, admin, transactional
+from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
 from app.errors import NotFound
 from app.models import ApiKey, Integration, Membership, Organization, Project, User
 
@@ -36,7 +36,7 @@ class _Kind:
 
 
 def _add_list(kind: _Kind, text: str) -> None:
-    async def list_rows(transaction: Transaction, *, limit: int, offset: int, **given: Any) -> Output:
+    async def list_rows(transaction: AdminTransaction, *, limit: int, offset: int, **given: Any) -> Output:
         filters = [kind.filters[name].condition(value) for name, value in given.items() if value is not None]
         rows = select(*kind.columns).where(*filters)
         count = await transaction.session.scalar(select(func.count()).select_from(rows.subquery()))
@@ -62,7 +62,7 @@ def _add_list(kind: _Kind, text: str) -> None:
 
 
 def _add_show(kind: _Kind, type_: click.ParamType[Any], text: str) -> None:
-    async def show_row(transaction: Transaction, *, key: Any) -> Output:
+    async def show_row(transaction: AdminTransaction, *, key: Any) -> Output:
         statement = select(*kind.columns).where(kind.order[-1] == key)
         row = (await transaction.session.execute(statement)).one_or_none()
         if row is None:

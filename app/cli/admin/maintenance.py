@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Output, Transaction, Upkeep, admin, transactional, upkeep
+from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, Upkeep, admin, transactional, upkeep
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
 from app.security import Cipher
@@ -58,7 +58,7 @@ def webhooks() -> None:
 @webhooks.command("list")
 @click.option("--project", type=ROW_ID, help="Only those of this project.")
 @transactional
-async def list_webhooks(job: Transaction, *, project: int | None) -> Output:
+async def list_webhooks(job: AdminTransaction, *, project: int | None) -> Output:
     """List webhook endpoints. Each has its owner and its numbers of pending and failed deliveries."""
     results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
@@ -67,7 +67,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Output:
 @webhooks.command("ping")
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
-async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Output:
+async def ping_webhook(job: AdminTransaction, *, endpoint: UUID) -> Output:
     """Queue a test event for a webhook endpoint. Print the id of its delivery."""
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
@@ -75,7 +75,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Output:
 @webhooks.command("redeliver")
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
-async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Output:
+async def redeliver_webhook(job: AdminTransaction, *, delivery: UUID) -> Output:
     """Queue a webhook delivery again. It has the same event, with the same message id."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 

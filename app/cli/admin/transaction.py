@@ -29,7 +29,7 @@ ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class AdminTransaction:
     """The database session and the settings of an admin command that runs in one transaction."""
 
     session: AsyncSession
@@ -50,14 +50,14 @@ class Upkeep:
 
 
 def transactional(
-    operation: Callable[Concatenate[Transaction, Options], Awaitable[Output]],
+    operation: Callable[Concatenate[AdminTransaction, Options], Awaitable[Output]],
 ) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON when the transaction has committed."""
 
     @wraps(operation)
     async def work(job: Upkeep, /, *args: Options.args, **options: Options.kwargs) -> Output:
         async with unit_of_work(job.sessions) as session:
-            return await operation(Transaction(session, job.settings), *args, **options)
+            return await operation(AdminTransaction(session, job.settings), *args, **options)
 
     return upkeep(work)
 

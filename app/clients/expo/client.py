@@ -133,7 +133,7 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     return content
 
 
-class RequestRefused(Exception):
+class ExpoRefused(Exception):
     """Expo refused a whole request because of its content, so it accepted none of the messages in the request."""
 
     def __init__(self, reason: str) -> None:
@@ -162,7 +162,7 @@ def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
         # The operator's access token is missing or wrong. The messages are not at fault.
         raise PushUnavailable(f"HTTP {status}")
     if status >= HTTPStatus.BAD_REQUEST:
-        raise RequestRefused(_error_code(content) or f"HTTP {status}")
+        raise ExpoRefused(_error_code(content) or f"HTTP {status}")
     if not isinstance(content, dict):
         raise UnreadableAnswer
     return content
@@ -243,7 +243,7 @@ class ExpoClient(PushSender, ReceiptSource):
         try:
             async with self._slots:
                 outcomes = await self._send_once(content, len(messages), deadline)
-        except RequestRefused as error:
+        except ExpoRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
         else:
@@ -278,7 +278,7 @@ class ExpoClient(PushSender, ReceiptSource):
         assert len(tickets) <= MAX_RECEIPTS
         try:
             content = await self._post(_RECEIPTS, _encode({"ids": list(tickets)}))
-        except RequestRefused as error:
+        except ExpoRefused as error:
             raise PushUnavailable(error.reason) from error
         receipts = content.get("data")
         if not isinstance(receipts, dict):
@@ -286,7 +286,7 @@ class ExpoClient(PushSender, ReceiptSource):
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
     async def _post(self, path: str, content: _Content) -> dict[str, Any]:
-        # Raises PushUnavailable, or RequestRefused because of the content.
+        # Raises PushUnavailable, or ExpoRefused because of the content.
         body, encoding = content
         answer = bytearray()
         try:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
 from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
-from app.services.artifacts.manifest import RunFiles
+from app.services.artifacts.manifest import RunManifest
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
@@ -42,9 +42,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _files(call: Call, task_id: UUID, run_id: UUID) -> RunFiles:
+def _files(call: Call, task_id: UUID, run_id: UUID) -> RunManifest:
     run = RunRef(call.caller.project.id, task_id, run_id)
-    return RunFiles(call.session, call.caller, run, call.process.store)
+    return RunManifest(call.session, call.caller, run, call.process.store)
 
 
 @router.post(

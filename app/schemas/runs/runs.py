@@ -18,7 +18,7 @@ from app.enums import (
     RunStatus,
 )
 from app.schemas.base import Input, ListPage, doc
-from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, OpenChoice, Text, Uuid
+from app.schemas.fields import AnyJson, Choice, Integer, Items, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
@@ -214,7 +214,7 @@ class SetOutputIn(Input):
     examples: ClassVar = {"A result": {"output": {"tests": 42}}}
 
     output: Annotated[
-        Any, Json(null=True), doc("Replaces the output; must satisfy the task's `json_schema`.")
+        Any, AnyJson(null=True), doc("Replaces the output; must satisfy the task's `json_schema`.")
     ] = None
 
     @model_validator(mode="before")

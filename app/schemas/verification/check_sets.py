@@ -23,7 +23,7 @@ from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnve
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
 from app.schemas.users import UserBasic
-from app.schemas.verification.commands import Arguments, Command, check_relative, refuse_if_it_cannot_fail
+from app.schemas.verification.commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
 from app.verification.definitions import CHECK_SET, CheckSet
 
 MAX_CHECKS: Final = 20
@@ -48,7 +48,7 @@ def _check_cached(path: str) -> str:
     return path
 
 
-class StepIn(Command):
+class StepIn(CommandLine):
     """A set-up step: a command that prepares a clone, or stays in the background as a service."""
 
     background: Annotated[
@@ -82,7 +82,7 @@ class _Identified(Input):
 
 
 # The last base is the first in the order of fields.
-class CheckIn(Command, _Identified):
+class CheckIn(CommandLine, _Identified):
     """A check: a command with an expectation."""
 
     paths: Annotated[

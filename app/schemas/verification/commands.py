@@ -51,7 +51,7 @@ Arguments = Annotated[
 ]
 
 
-class Command(Input):
+class CommandLine(Input):
     """What is executed: a program with arguments, or a text for a shell."""
 
     run: Annotated[

@@ -61,7 +61,7 @@ class DownloadableFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFiles:
+class RunManifest:
     """The files of a run, for a caller. Each method raises NotFound unless the caller sees the run."""
 
     session: AsyncSession

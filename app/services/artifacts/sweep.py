@@ -37,7 +37,7 @@ DELETED_LIFETIME = timedelta(days=7)
 log = structlog.get_logger(__name__)
 
 
-class Reason(StrEnum):
+class SweepReason(StrEnum):
     """The reason why a sweep removes a stored file: the file expired, its task was deleted, or no run ever used it."""
 
     EXPIRED = "expired"
@@ -51,7 +51,7 @@ class SweptObject:
 
     key: str
     size: int
-    reason: Reason
+    reason: SweepReason
 
 
 @dataclass(slots=True)
@@ -149,11 +149,11 @@ def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
     assert owner is not None
     now = utcnow()
     if owner[1] in known.gone:
-        return SweptObject(listed.key, listed.size, Reason.DELETED)
+        return SweptObject(listed.key, listed.size, SweepReason.DELETED)
     expires_at = known.staged.get(listed.key)
     is_waiting = expires_at is not None and expires_at > now
     # A young one may be finalised in a moment.
     if is_waiting or listed.key in known.attached or listed.modified_at > now - UNCLAIMED_LIFETIME:
         return None
-    reason = Reason.UNCLAIMED if expires_at is None else Reason.EXPIRED
+    reason = SweepReason.UNCLAIMED if expires_at is None else SweepReason.EXPIRED
     return SweptObject(listed.key, listed.size, reason)

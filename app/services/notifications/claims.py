@@ -21,12 +21,12 @@ from app.models.base import constant, literal_int
 from app.services import leases
 from app.services.notifications import badges, presence, replacements
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
-from app.services.notifications.messages import Claim, Delivery, Stored, Subject
+from app.services.notifications.messages import Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import (
     PUSH_LEASE,
     NoticeContext,
+    NoticeDecision,
     ReplacedNotice,
-    Verdict,
     decide,
     decide_reminder,
     decide_retraction,
@@ -58,7 +58,7 @@ class ClaimedRow(NamedTuple):
     body: str
     token: str | None
     subject: Subject
-    stored: Stored
+    stored: StoredPush
 
 
 class ClaimedPushes(NamedTuple):
@@ -95,7 +95,7 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 def as_deliveries(rows: Sequence[ClaimedRow], now: datetime) -> list[Delivery]:
     """Return the pushes that were claimed at `now`."""
-    return [Delivery(*row, Claim(now + PUSH_LEASE)) for row in rows]
+    return [Delivery(*row, PushClaim(now + PUSH_LEASE)) for row in rows]
 
 
 def _has_waited(delivery: Delivery) -> bool:
@@ -170,8 +170,8 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     lost = [each for each in claimed if each.attempts > MOST_CLAIMS]
     for each in lost:
         log.error("push.results_lost", **log_fields(each))
-    verdict = Verdict(NotificationDecision.GIVEN_UP, "results_lost")
-    await store_each(session, lost, lambda each: [_end(each.id, verdict, now, _shown_by(each, now))], now)
+    decided = NoticeDecision(NotificationDecision.GIVEN_UP, "results_lost")
+    await store_each(session, lost, lambda each: [_end(each.id, decided, now, _shown_by(each, now))], now)
     return [each for each in claimed if each.attempts <= MOST_CLAIMS]
 
 
@@ -184,7 +184,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
         shown = await replacements.read_replaced(session, [each.stored.replaces for each in replacing])
         ends = await replacements.read_ends(session, [each.subject.run_id for each in replacing])
 
-    def verdict_of(each: Delivery, context: NoticeContext) -> Verdict:
+    def decided_of(each: Delivery, context: NoticeContext) -> NoticeDecision:
         if each.stored.replaces is None:
             return decide(context, now)
         replaced = shown.get(each.stored.replaces, _GONE)
@@ -198,13 +198,13 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
     def change(each: Delivery) -> list[Change]:
         each.claim.notice = notice = notices[each.id]
-        verdict = verdict_of(each, notice.context)
+        decided = decided_of(each, notice.context)
         shown_by = _shown_by(each, now)
         changes = [Change(id=each.id, values=shown_by)] if shown_by else []
-        if verdict.decision is not NotificationDecision.PENDING:
-            return changes + changes_of(each, notice, verdict, now)
+        if decided.decision is not NotificationDecision.PENDING:
+            return changes + changes_of(each, notice, decided, now)
         to_send.add(each.id)
-        each.claim.is_quiet = verdict.is_quiet
+        each.claim.is_quiet = decided.is_quiet
         if _has_waited(each):
             waited = (now - each.stored.created_at).total_seconds()
             each.stored = each.stored._replace(deferred_for=waited)
@@ -220,29 +220,29 @@ def release(delivery: Delivery, deferred_for: float, **values: object) -> Change
     return Change(id=delivery.id, decision=NotificationDecision.PENDING, is_shown=False, values=values)
 
 
-def changes_of(delivery: Delivery, notice: Notice, verdict: Verdict, now: datetime) -> list[Change]:
-    """Return the changes that store a verdict not to send a claimed push now. Its claim does not count."""
+def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now: datetime) -> list[Change]:
+    """Return the changes that store a decision not to send a claimed push now. Its claim does not count."""
     uncounted: dict[str, Any] = {"attempts": delivery.attempts - 1}
     if delivery.stored.replaces is None:
-        watching = notice.context.watching if verdict.reason == "presence" else None
+        watching = notice.context.watching if decided.reason == "presence" else None
         if watching is not None:
             uncounted |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
-        return [_end(delivery.id, verdict, now, uncounted)]
-    if verdict.due_at is not None:
+        return [_end(delivery.id, decided, now, uncounted)]
+    if decided.due_at is not None:
         # It is not deferred: presence releases what is.
-        waits = (verdict.due_at - delivery.stored.created_at).total_seconds()
-        values = {"due_at": verdict.due_at, "deferred_for": waits, **uncounted}
+        waits = (decided.due_at - delivery.stored.created_at).total_seconds()
+        values = {"due_at": decided.due_at, "deferred_for": waits, **uncounted}
         return [Change(id=delivery.id, values=values)]
-    changes = [_end(delivery.id, verdict, now, uncounted)]
-    if verdict.decision is NotificationDecision.RETRACTED:
-        changes.append(Change(id=delivery.stored.replaces, decision=verdict.decision, reason=verdict.reason))
+    changes = [_end(delivery.id, decided, now, uncounted)]
+    if decided.decision is NotificationDecision.RETRACTED:
+        changes.append(Change(id=delivery.stored.replaces, decision=decided.decision, reason=decided.reason))
     return changes
 
 
-def _end(id_: UUID, verdict: Verdict, now: datetime, values: dict[str, Any] | None = None) -> Change:
-    times = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
+def _end(id_: UUID, decided: NoticeDecision, now: datetime, values: dict[str, Any] | None = None) -> Change:
+    times = {"due_at": decided.due_at, "settled_at": None if decided.due_at else now}
     return Change(
-        id=id_, decision=verdict.decision, reason=verdict.reason, values={**times, **(values or {})}
+        id=id_, decision=decided.decision, reason=decided.reason, values={**times, **(values or {})}
     )
 
 

@@ -53,7 +53,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import devices, replacements
 from app.services.notifications.devices import DeadDevice
-from app.services.notifications.messages import Claim, Composer, Delivery, Stored, Subject
+from app.services.notifications.messages import Composer, Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.texts import message_body
@@ -402,9 +402,9 @@ async def _open_trial(
         body=message_body(NotificationKind.TEST, title),
         token=token,
         subject=Subject(NotificationKind.TEST, task_id=task_id),
-        stored=Stored(now),
+        stored=StoredPush(now),
         # Claimed from the start: a worker sends it only if this process dies first.
-        claim=Claim(now + PUSH_LEASE),
+        claim=PushClaim(now + PUSH_LEASE),
     )
     await session.execute(
         insert(Notification).values(

@@ -95,14 +95,14 @@ _CLAIM = Prepared(
 async def _release(
     session: AsyncSession, held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime
 ) -> None:
-    verdicts = {each.id: decide(notices[each.id].context, now) for each in held}
-    needed = [each for each in held if verdicts[each.id].decision is NotificationDecision.PENDING]
+    decisions = {each.id: decide(notices[each.id].context, now) for each in held}
+    needed = [each for each in held if decisions[each.id].decision is NotificationDecision.PENDING]
     digested = {each.id for group in _by_device(needed) if len(group) > 1 for each in group}
 
     def change(each: Delivery) -> list[Change]:
-        verdict, waited = verdicts[each.id], (now - each.stored.created_at).total_seconds()
-        if verdict.decision is not NotificationDecision.PENDING:
-            return changes_of(each, notices[each.id], verdict, now)
+        decided, waited = decisions[each.id], (now - each.stored.created_at).total_seconds()
+        if decided.decision is not NotificationDecision.PENDING:
+            return changes_of(each, notices[each.id], decided, now)
         if each.id not in digested:
             return [release(each, waited, due_at=now, attempts=each.attempts - 1)]
         values = {"due_at": None, "settled_at": now, "deferred_for": waited}

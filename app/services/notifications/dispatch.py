@@ -23,7 +23,7 @@ from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
-from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Verdict, decide
+from app.services.notifications.rules.deciding import FromAgent, NoticeContext, NoticeDecision, decide
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
 from app.services.notifications.texts import (
@@ -88,7 +88,7 @@ async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMe
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:
         rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
-        decisions = [(row.verdict.decision, row.verdict.reason) for row in rows]
+        decisions = [(row.decided.decision, row.decided.reason) for row in rows]
     if not decisions:
         # The creator's account is gone.
         return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
@@ -130,7 +130,7 @@ class Trigger:
 class _Decided(NamedTuple):
     run_id: UUID
     device: Device | None
-    verdict: Verdict
+    decided: NoticeDecision
     # Of the row of this decision.
     values: dict[str, Any]
 
@@ -146,13 +146,13 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
 
     rows = await presence.without_if_failing(session, decide_and_store, kind=trigger.kind.value)
     for row in rows:
-        _DECISIONS.labels(trigger.kind.value, row.verdict.decision.value).inc()
+        _DECISIONS.labels(trigger.kind.value, row.decided.decision.value).inc()
         log.info(
             "push.decided",
             kind=trigger.kind.value,
             run_id=str(row.run_id),
-            decision=row.verdict.decision.value,
-            reason=row.verdict.reason,
+            decision=row.decided.decision.value,
+            reason=row.decided.reason,
         )
     return rows
 
@@ -185,11 +185,11 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
             context = replace(context, from_agent=FromAgent(reached))
         elif not is_free and context.cooldown_until is None:
             context = replace(context, cooldown_until=now + COOLDOWNS[kind])
-        verdict = decide(context, now)
-        each = own if verdict.is_for_devices else [None]
+        decided = decide(context, now)
+        each = own if decided.is_for_devices else [None]
         for device in each:
-            values = _values(event, context, verdict, device, now) | _message_text(trigger, event)
-            rows.append(_Decided(event.row.run_id, device, verdict, values))
+            values = _values(event, context, decided, device, now) | _message_text(trigger, event)
+            rows.append(_Decided(event.row.run_id, device, decided, values))
     if trigger.message is not None and not any(row.device for row in rows):
         await _end_cooldowns(session, kind, free)
     return rows
@@ -261,12 +261,12 @@ async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int
 
 
 def _values(
-    event: Notice, context: NoticeContext, verdict: Verdict, device: Device | None, now: datetime
+    event: Notice, context: NoticeContext, decided: NoticeDecision, device: Device | None, now: datetime
 ) -> dict[str, Any]:
-    row, decision = event.row, verdict.decision
+    row, decision = event.row, decided.decision
     is_pending = decision is NotificationDecision.PENDING
     # A deferred notice names the device that shows the task.
-    watching = context.watching if verdict.reason == "presence" else None
+    watching = context.watching if decided.reason == "presence" else None
     return {
         "id": new_id(),
         "task_id": row.task_id,
@@ -286,13 +286,13 @@ def _values(
         "device_id": device.id if device else None,
         "platform": device.platform if device else None,
         "decision": decision,
-        "reason": verdict.reason,
-        "history": [] if is_pending else [entry(decision, verdict.reason, now)],
+        "reason": decided.reason,
+        "history": [] if is_pending else [entry(decision, decided.reason, now)],
         "watching_device_id": watching.device_id if watching else None,
         "watching_beat_at": watching.beat_at if watching else None,
         "created_at": now,
-        "due_at": now if is_pending else verdict.due_at,
-        "settled_at": None if is_pending or verdict.due_at else now,
+        "due_at": now if is_pending else decided.due_at,
+        "settled_at": None if is_pending or decided.due_at else now,
     }
 
 

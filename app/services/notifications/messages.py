@@ -59,7 +59,7 @@ class Subject(NamedTuple):
     channels: Sequence[str] | None = None
 
 
-class Stored(NamedTuple):
+class StoredPush(NamedTuple):
     """The state of a push in its row before it was claimed."""
 
     created_at: datetime
@@ -71,7 +71,7 @@ class Stored(NamedTuple):
 
 
 @dataclass(slots=True)
-class Claim:
+class PushClaim:
     """What a worker knows about a push that it has claimed, until `until`."""
 
     until: datetime
@@ -96,8 +96,8 @@ class Delivery:
     body: str
     token: str | None = field(repr=False)
     subject: Subject
-    stored: Stored
-    claim: Claim
+    stored: StoredPush
+    claim: PushClaim
 
     @property
     def since(self) -> datetime:

@@ -97,7 +97,7 @@ class LogEvent(NamedTuple):
 
 
 @dataclass(slots=True)
-class NewEvents:
+class NewLogEvents:
     """The part of the stream events of one request that the run does not have yet."""
 
     published: list[Mapping[str, Any]] = field(default_factory=list)
@@ -110,7 +110,7 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
     return any(event.id is not None for event in events)
 
 
-async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
+async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewLogEvents:
     """Return those events that the run does not have yet, according to their `event_id`s. Nothing is stored.
 
     Events without an id are always new. A part of a streamed message is only in `published` of the result. The whole
@@ -122,7 +122,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
         RunEventId.run_id == run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
     )
     known = dict(await rows_of(session, taken))
-    new = NewEvents()
+    new = NewLogEvents()
     for event in events:
         kept = known.get(event.id) if event.id is not None else None
         if kept is None:
@@ -373,9 +373,9 @@ async def append_numbered(
     return after, new.published
 
 
-async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[LogEvent]) -> NewEvents:
+async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[LogEvent]) -> NewLogEvents:
     if not carries_ids(events):
-        return NewEvents([event.event for event in events], [event.line for event in events])
+        return NewLogEvents([event.event for event in events], [event.line for event in events])
     async with unit_of_work(sessions) as session:
         return await select_new(session, ref.run_id, events)
 

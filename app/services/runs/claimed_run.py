@@ -26,7 +26,7 @@ _ENVIRONMENT_OF_RUN = and_(
 )
 
 
-class Environment(NamedTuple):
+class ClaimedEnvironment(NamedTuple):
     network_access_level: NetworkAccessLevel
     allowed_domains: list[str]
     include_default_domains: bool
@@ -58,7 +58,7 @@ class ClaimedRun(NamedTuple):
     project_name: str
     may_notify: bool
     sandbox_environment_id: UUID | None
-    environment: Environment | None
+    environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
     # What its agent is to correct, after checks have refuted its work.

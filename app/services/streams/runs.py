@@ -46,7 +46,7 @@ _NOTHING_SEEN = frozenset({"", "0", "0-0"})
 log = structlog.get_logger(__name__)
 
 
-class Start(Enum):
+class StreamStart(Enum):
     """The place where a run's live stream starts if the client does not name a valid event to continue after."""
 
     BEGINNING = auto()
@@ -55,15 +55,15 @@ class Start(Enum):
     UNKNOWN = auto()
 
 
-def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
+def start_of(last_event_id: str | None, start: str | None) -> EventId | StreamStart:
     """Return where a live stream starts: after `last_event_id`; without one, at new events or at the first (`start`).
 
-    `Start.UNKNOWN` stands for any other text.
+    `StreamStart.UNKNOWN` stands for any other text.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
-        return EventId.parse(text) or Start.UNKNOWN
-    return Start.LATEST if start == _LATEST else Start.BEGINNING
+        return EventId.parse(text) or StreamStart.UNKNOWN
+    return StreamStart.LATEST if start == _LATEST else StreamStart.BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def open_stream(
 
 @asynccontextmanager
 async def follow(
-    run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
+    run: FollowedRun, start: EventId | StreamStart, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
     """Yield the live stream of a run for one client."""
     async with AsyncExitStack() as stack:
@@ -121,7 +121,7 @@ class RunFollower:
     def __init__(
         self,
         run: FollowedRun,
-        start: EventId | Start,
+        start: EventId | StreamStart,
         subscription: Subscription,
         clients: StreamClients,
         topic: str | None,
@@ -196,7 +196,7 @@ class RunFollower:
 
     def _keepalive(self) -> bytes:
         # A client that skipped what was may have no id of an event to come back with.
-        is_skipping = self._start is Start.LATEST and self._last is not None
+        is_skipping = self._start is StreamStart.LATEST and self._last is not None
         return keepalive(str(self._last).encode()) if is_skipping else KEEPALIVE
 
     async def _connecting(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
@@ -211,7 +211,7 @@ class RunFollower:
     async def _history(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         if (gap := await self._begin()) is not None:
             yield [gap]
-        if self._start is Start.LATEST:
+        if self._start is StreamStart.LATEST:
             yield ()
         is_collecting = False
         while True:
@@ -234,7 +234,7 @@ class RunFollower:
 
     async def _begin(self) -> RunEvent | None:
         ends = await read_ends(self._clients.redis, self._run.id)
-        if self._start is Start.LATEST:
+        if self._start is StreamStart.LATEST:
             self._last = ends and ends[1].id
             return None
         if ends is None:
@@ -242,7 +242,7 @@ class RunFollower:
         first, last = ends
         assert first.id is not None
         assert last.id is not None
-        if self._start is Start.BEGINNING:
+        if self._start is StreamStart.BEGINNING:
             is_whole = first.kind is EventKind.OPENED
             return None if is_whole else self._gap(first.id.number - 1 or None, first.id)
         resumed = self._start

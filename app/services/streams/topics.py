@@ -39,7 +39,7 @@ from app.services.events.rendering import EventRow
 from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, encode, keepalive
 from app.services.streams.ledger_feed import Batch
-from app.services.streams.runs import FollowedRun, RunFollower, Start, follow, open_stream
+from app.services.streams.runs import FollowedRun, RunFollower, StreamStart, follow, open_stream
 
 TASKS = "tasks"
 INBOX = "inbox"
@@ -246,7 +246,7 @@ async def follow_topics(
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
         for run_id, run in topics.runs.items():
-            place = topics.places.get(run_id, Start.BEGINNING)
+            place = topics.places.get(run_id, StreamStart.BEGINNING)
             following = follow(run, place, lasting, topic=f"{_RUN}{run_id}")
             followers[run_id] = await stack.enter_async_context(following)
         yield TopicFollower(topics, clients, stop, followers)

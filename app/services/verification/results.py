@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from app.agents.checks.context import Checked, CheckedCheck, PerformedStep
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
-from app.verification.claims import Claim, judge_claim
+from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck
 from app.verification.judgement import (
     Case,
@@ -21,7 +21,7 @@ from app.verification.judgement import (
     judge_check,
 )
 
-_CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(Claim)
+_CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
 _OPEN_STATUSES = ("waiting", "running")
@@ -54,7 +54,7 @@ def shown_unchecked(
     has_repository: bool,
     has_work: bool,
     found: Iterable[FoundCheck] = (),
-    claims: Iterable[Claim] = (),
+    claims: Iterable[AgentClaim] = (),
     files: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
@@ -69,7 +69,7 @@ def shown_unchecked(
     }
 
 
-def _claim(claim: Claim, judgement: Verdict) -> dict[str, Any]:
+def _claim(claim: AgentClaim, judgement: Verdict) -> dict[str, Any]:
     return {**_CLAIM.dump_python(claim, mode="json"), "judgement": judgement}
 
 
@@ -81,7 +81,7 @@ def show_found(found: FoundCheck) -> dict[str, Any]:
     }
 
 
-def shown_at_first(definitions: Definitions, claims: Iterable[Claim] = ()) -> dict[str, Any]:
+def shown_at_first(definitions: Definitions, claims: Iterable[AgentClaim] = ()) -> dict[str, Any]:
     """Return an attempt that waits."""
     checks = [CheckedCheck(placed=placed) for placed in definitions.checks]
     return {

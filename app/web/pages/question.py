@@ -59,8 +59,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """The box at the top of the page. It is not a notice of a push."""
+class Banner:
+    """The box at the top of the page."""
 
     look: str
     title: str
@@ -78,7 +78,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageData:
     """The data that the HTML template `page.html` shows: a question (`row`), or an error."""
 
     heading: str
@@ -90,10 +90,8 @@ class Page:
     asks_for_key: bool = False
 
 
-def page_of_question(row: QuestionRow, options: Sequence[Mapping[str, Any]], *, asks_for_key: bool) -> Page:
-    """Return the data of a question's HTML page."""
-    heading = row.title or KINDS[row.kind]
-    return Page(heading=heading, row=row, options=options, asks_for_key=asks_for_key)
+def page_of(row: QuestionRow, options: Sequence[Mapping[str, Any]], *, asks_for_key: bool) -> PageData:
+    return PageData(heading=row.title or KINDS[row.kind], row=row, options=options, asks_for_key=asks_for_key)
 
 
 def place_of(row: QuestionRow) -> str:
@@ -102,7 +100,7 @@ def place_of(row: QuestionRow) -> str:
     return " · ".join(filter(None, (number, row.repository)))
 
 
-def notice_of(row: QuestionRow) -> Notice | None:
+def banner_of(row: QuestionRow) -> Banner | None:
     match row.status:
         case QuestionStatus.ANSWERED:
             assert row.answered_via is not None
@@ -112,11 +110,11 @@ def notice_of(row: QuestionRow) -> Notice | None:
                 name = " ".join(filter(None, (person.first_name, person.last_name)))
                 by = f"Answered by {name or person.email}"
             text = f"{by} through {_WAYS[row.answered_via]}, {_moment(row.closed_at)}."
-            return Notice("good", _answer(row), text)
+            return Banner("good", _answer(row), text)
         case QuestionStatus.EXPIRED | QuestionStatus.WITHDRAWN as status:
-            return Notice("", *_CLOSED[status])
+            return Banner("", *_CLOSED[status])
         case QuestionStatus.OPEN if row.risk is QuestionRisk.HIGH:
-            return Notice("warn", "High risk", "Read all of it before you allow it.")
+            return Banner("warn", "High risk", "Read all of it before you allow it.")
         case QuestionStatus.OPEN:
             return None
 

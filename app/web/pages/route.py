@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app.errors import AppError, QuestionSettled, RequestRefused
 from app.web.errors import answer_error, headers_of
-from app.web.pages.question import Page
+from app.web.pages.question import PageData
 from app.web.pages.render import PRIVATE_HEADERS, render
 from app.web.unit_route import UnitRoute
 
@@ -58,7 +58,7 @@ class PageRoute(ActionRoute):
             return back_to_page(request)
         text = error.body.get("detail") or error.body.get("error", "")
         title = _TITLES.get(error.status, "This was not answered")
-        page = Page(
+        page = PageData(
             heading=title,
             text=_TEXTS.get(error.status, text),
             has_way_back=error.status not in _WITHOUT_QUESTION,

@@ -47,7 +47,7 @@ from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord,
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.attempts import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
-from app.services.runs.claimed_run import ClaimedRun, Environment, read_claimed_run
+from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
@@ -103,7 +103,9 @@ class Publication:
         )
 
 
-def network_rules(settings: Settings, environment: Environment | None, *, is_named: bool) -> NetworkRules:
+def network_rules(
+    settings: Settings, environment: ClaimedEnvironment | None, *, is_named: bool
+) -> NetworkRules:
     """Return the network level and hosts of a run's sandbox environment; if the run names none, those of the settings.
 
     The level is at most `settings.network_ceiling`; if it was lowered, `note` says so. Raises EnvironmentUnavailable.
@@ -137,7 +139,7 @@ def network_rules(settings: Settings, environment: Environment | None, *, is_nam
     )
 
 
-def decrypt_variables(environment: Environment | None, cipher: Cipher) -> dict[str, str]:
+def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) -> dict[str, str]:
     """Return the variables of a run's sandbox environment for its agent. Raises EnvironmentUnavailable."""
     encrypted = environment.encrypted_variables if environment is not None else {}
     try:

@@ -45,7 +45,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFiles:
     """The files of a run that are in the object store, and the names of the files that could not be stored."""
 
     artifacts: tuple[ArtifactOut, ...] = ()
@@ -109,7 +109,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
-) -> Stored:
+) -> StoredFiles:
     """Store the files in the local folder `outbox` and the patch in the object store, as artifacts of a run.
 
     Failures are retried within `retry`. The result names the files that could not be stored. An empty patch is not
@@ -134,4 +134,4 @@ async def store_artifacts(
             is_outage = isinstance(error, ObjectStoreUnavailable)
             log.warning("artifact.not_stored", name=name, error=repr(error), exc_info=not is_outage)
             missing.append(name)
-    return Stored(tuple(stored), tuple(missing))
+    return StoredFiles(tuple(stored), tuple(missing))

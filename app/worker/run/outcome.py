@@ -19,11 +19,11 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.queue import Claim
 from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import Delivery
+from app.services.runs.verification.attempts import RunDelivery
 from app.services.verification.results import shown_at_first, shown_unchecked
 from app.verification.definitions import DEFINITIONS
 from app.worker.context import WorkerContext
-from app.worker.run.files import Stored
+from app.worker.run.files import StoredFiles
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
@@ -44,7 +44,7 @@ class RunReport:
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: PushRecord | None = None
-    stored: Stored = field(default_factory=Stored)
+    stored: StoredFiles = field(default_factory=StoredFiles)
     log_is_whole: bool = True
 
     @property
@@ -97,10 +97,10 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
         log.warning("run.ended_by_another", status=end.status.value)
 
 
-def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> Delivery:
+def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> RunDelivery:
     assert work.head_sha is not None
     assert work.definitions is not None
-    return Delivery(
+    return RunDelivery(
         commit=work.head_sha,
         base=report.pushed.base_sha if report.pushed else work.base.sha,
         output=end.output,

@@ -14,7 +14,7 @@ import pytest
 
 from app.agents.errors import RepositoryNotFound
 from app.agents.git.command import Remote
-from app.agents.git.fetch import Base, Source
+from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.workspace.workspace import Workspace, open_workspace
@@ -93,7 +93,7 @@ async def test_only_what_is_new_is_fetched(origin: GitFolder, mirrors: Mirrors, 
     assert grew == [True, False]
 
 
-async def look_up(workspace: Workspace, source: Source) -> Base:
+async def look_up(workspace: Workspace, source: Source) -> CloneBase:
     workspace.repository.create()
     return await workspace.repository.look_up(source, PUSH_BRANCH)
 
@@ -247,14 +247,14 @@ async def test_resumed_work_starts_from_its_branch_and_moves_it(
 FETCHING_WORKER = """
 import asyncio, os, sys
 from pathlib import Path
-from app.agents.git.fetch import Base, Source
+from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.command import Remote
 from app.agents.git.mirrors import Mirrors
 
 async def main():
     mirrors = Mirrors(Path(sys.argv[1]), os.environ, max_bytes=2**30)
     source = Source(remote=Remote(sys.argv[2]))
-    await mirrors.lend(source, Base(branch="main", start="main", sha=sys.argv[3]))
+    await mirrors.lend(source, CloneBase(branch="main", start="main", sha=sys.argv[3]))
     print("fetched", flush=True)
 
 asyncio.run(main())

@@ -13,7 +13,7 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.sandbox import Streams, confined_environment
-from app.agents.session.permissions import Answer, PermissionRequest
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
@@ -48,8 +48,8 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     async def emit(entry: dict[str, Any]) -> None:
         updates.append(entry["notification"]["params"]["update"])
 
-    async def take_the_last(question: PermissionRequest) -> Answer | None:
-        return Answer(question.options[-1].option_id)
+    async def take_the_last(question: PermissionRequest) -> PermissionAnswer | None:
+        return PermissionAnswer(question.options[-1].option_id)
 
     work = cell.confinement.places.work
     session = AgentSession(process, load_catalog().find("runbook"), work, emit=emit, decide=take_the_last)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.agents.runbook import parser
-from app.agents.runbook.parser import ApplyPatch, Ask, Output, RunbookError, Say, Script, Step, WriteFile
+from app.agents.runbook.parser import ApplyPatch, Ask, RunbookError, Say, Script, SetOutput, Step, WriteFile
 
 
 def parse(prompt: str) -> list[tuple[type, Step]]:
@@ -27,7 +27,7 @@ def test_steps_come_in_order_and_prose_is_skipped() -> None:
         Script(line=3, language="sh", text="make\n"),
         WriteFile(line=7, path="docs/x.md", text="# X\n"),
         ApplyPatch(line=10, text="--- a\n"),
-        Output(line=13, value={"a": 1}),
+        SetOutput(line=13, value={"a": 1}),
         Ask(line=16, question="Which?", options=("red", "green")),
         Say(line=19, text="Done."),
     )
@@ -168,4 +168,6 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_an_output(value: object) -> None:
-    assert parse(f"```json output\n{json.dumps(value)}\n```") == of_their_kinds(Output(line=1, value=value))
+    assert parse(f"```json output\n{json.dumps(value)}\n```") == of_their_kinds(
+        SetOutput(line=1, value=value)
+    )

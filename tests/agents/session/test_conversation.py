@@ -15,9 +15,9 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.commands import Channel, Command, CommandSource, TurnPolicy
+from app.agents.session.commands import Command, CommandSource, RunChannel, TurnPolicy
 from app.agents.session.conversation import Conversation, Review
-from app.agents.session.permissions import Answer, PermissionRequest, is_for_people, refuse
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
 from app.agents.session.usage import UsageMeter
@@ -155,7 +155,7 @@ class Room:
         self.time = Time(self.letters.wait_ended)
         meter = UsageMeter(others=Spent(tokens=spent))
         self.talk = Conversation(
-            Channel(self.letters, self._emit, self.time, Masker([SECRET])),
+            RunChannel(self.letters, self._emit, self.time, Masker([SECRET])),
             policy,
             Spender(Budget(tokens=100), meter, self._report, policy),
             mode=mode,
@@ -352,7 +352,7 @@ async def test_fault_of_the_cancel_of_a_turn_ends_the_run(
     assert isinstance(room.talk.fault, OSError)
 
 
-async def answered(room: Room, option_id: str, question: PermissionRequest) -> Answer | None:
+async def answered(room: Room, option_id: str, question: PermissionRequest) -> PermissionAnswer | None:
     """Return the agent's report of the answer that it got after a person chose an option."""
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
@@ -376,7 +376,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
     call = {"toolCallId": "t", "title": f"Use {SECRET}\0", "rawInput": "x" * 20_000}
     answer = await answered(room, "yes", PermissionRequest(call, [*OPTIONS, *OPTIONS * 50]))
 
-    assert answer == Answer("yes", {"customInput": "only now"})
+    assert answer == PermissionAnswer("yes", {"customInput": "only now"})
     [request] = room.letters.waiting_for
     assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***\ufffd"}
     assert len(request["options"]) == 25
@@ -388,7 +388,9 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
 
 async def test_question_that_no_person_can_answer_is_refused_at_once(stage: Stage) -> None:
     room = Room(stage, TurnPolicy(interactive=True))
-    assert await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
+    assert await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS[1:])) == PermissionAnswer(
+        "no\0"
+    )
     assert room.letters.waiting_for == []
 
 

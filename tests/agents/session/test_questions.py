@@ -8,7 +8,7 @@ import pytest
 from acp.schema import PermissionOption
 
 from app.agents.session.commands import TurnPolicy
-from app.agents.session.permissions import Answer, PermissionRequest
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.agents.session.questions import Elicitation, ElicitationAnswer, describe
 from app.enums import CommandMethod
 from tests.agents.conftest import CellMaker, eventually
@@ -126,7 +126,7 @@ async def test_time_of_a_question_begins_when_it_is_shown(room: Room, clock: Mov
         clock.advance(seconds=500)
         await answer(room, 0, option_id="yes")
         await answer(room, 1, option_id="yes")
-        assert await asyncio.gather(*asking) == [Answer("yes")] * 2
+        assert await asyncio.gather(*asking) == [PermissionAnswer("yes")] * 2
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
     first, second = room.letters.asked

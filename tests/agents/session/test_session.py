@@ -18,7 +18,7 @@ from acp.schema import PermissionOption
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
-from app.agents.session.permissions import Answer, PermissionRequest, decide
+from app.agents.session.permissions import PermissionAnswer, PermissionRequest, decide
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
@@ -89,11 +89,11 @@ class Stage:
             else:
                 notes.append(params["message"])
 
-        async def answer(question: PermissionRequest) -> Answer | None:
+        async def answer(question: PermissionRequest) -> PermissionAnswer | None:
             talk.asked += 1
             await talk.decide_after.wait()
             chosen = decide(mode, question.options)
-            return None if chosen is None else Answer(chosen)
+            return None if chosen is None else PermissionAnswer(chosen)
 
         work = cell.confinement.places.work
         adapter = scripted_adapter(part)

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.agents.tools.protocol import Tools
 from app.enums import ClaimKind
-from app.verification.claims import Claim
+from app.verification.claims import AgentClaim
 from tests.agents.conftest import Runner, scripted_adapter
 from tests.agents.tools.test_server import Person
 from tests.support.assertions import concerning
@@ -46,8 +46,8 @@ async def test_last_report_counts_and_secrets_are_masked() -> None:
     shows = {**STATED, "check": "tests", "command": ["pytest", "-k", "hunter2"]}
     assert (await report(tools, {"claims": [last, shows]}))["structuredContent"] == {"claims": 2}
     assert person.claims == (
-        Claim(statement="*** is gone", kind=ClaimKind.FILE_WRITTEN, path="***.txt"),
-        Claim(
+        AgentClaim(statement="*** is gone", kind=ClaimKind.FILE_WRITTEN, path="***.txt"),
+        AgentClaim(
             statement="All tests pass.",
             kind=ClaimKind.TESTS_PASS,
             check="tests",

@@ -16,7 +16,7 @@ from app.ids import new_hex_id, new_id
 from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.sweep import (
     DELETED_LIFETIME,
-    Reason,
+    SweepReason,
     SweptObject,
     sweep_artifacts,
     write_lifecycle,
@@ -88,7 +88,7 @@ async def test_expired_entry_goes_with_its_object(
     clock.advance(hours=25)
     swept = await sweep()
 
-    assert [(each.key, each.reason) for each in swept.objects] == [(path, Reason.EXPIRED)]
+    assert [(each.key, each.reason) for each in swept.objects] == [(path, SweepReason.EXPIRED)]
     assert (swept.expired_entries, swept.removed) == (1, 1)
     assert await list_keys(bucket) == set()
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
@@ -141,7 +141,7 @@ async def test_upload_that_was_not_finalised_goes_after_a_day(
     clock.advance(hours=2)
     swept = await sweep()
 
-    assert {each.key: each.reason for each in swept.objects} == dict.fromkeys(orphans, Reason.UNCLAIMED)
+    assert {each.key: each.reason for each in swept.objects} == dict.fromkeys(orphans, SweepReason.UNCLAIMED)
     assert await list_keys(bucket) == set()
 
 
@@ -182,7 +182,7 @@ async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay
     clock.advance(seconds=1)
     swept = await sweep()
 
-    assert [(each.key, each.reason) for each in swept.objects] == [(path, Reason.DELETED)]
+    assert [(each.key, each.reason) for each in swept.objects] == [(path, SweepReason.DELETED)]
     assert await list_keys(bucket) == {log}
 
 

@@ -19,7 +19,7 @@ from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
 from app.models import Project, Run, SandboxEnvironment
 from app.security import Cipher
-from app.services.runs.claimed_run import Environment
+from app.services.runs.claimed_run import ClaimedEnvironment
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.context import decrypt_variables, network_rules
@@ -36,8 +36,8 @@ def settings_of(**values: object) -> Settings:
     return Settings(development=True, **values)  # type: ignore[arg-type] # as the environment would
 
 
-def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> Environment:
-    return Environment(
+def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> ClaimedEnvironment:
+    return ClaimedEnvironment(
         level,
         ["api.example.com"],
         include_default_domains=False,

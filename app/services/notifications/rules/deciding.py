@@ -81,7 +81,7 @@ class NoticeContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NoticeDecision:
     """The decision about a push notice, and, if it must wait, the time at which it is decided again."""
 
     decision: NotificationDecision
@@ -104,7 +104,7 @@ _OF_DEVICES = {
 }
 
 
-def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> Verdict:
+def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> NoticeDecision:
     """Decide at `now` whether a notice, or a reminder of it, is sent, waits, or is dropped.
 
     Rules in this order: cooldown, access and wishes, need, holds. A cooldown drops a notice of no question and holds
@@ -118,45 +118,45 @@ def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) 
     # Of several holds, the one that ends last counts.
     held = max(holds, key=lambda hold: hold[1], default=None)
     if held is not None:
-        return Verdict(NotificationDecision.DEFERRED, held[0], held[1])
+        return NoticeDecision(NotificationDecision.DEFERRED, held[0], held[1])
     if context.held_until is not None:
-        return Verdict(NotificationDecision.HELD_QUIET_HOURS, "quiet_hours", context.held_until)
+        return NoticeDecision(NotificationDecision.HELD_QUIET_HOURS, "quiet_hours", context.held_until)
     is_quiet = context.watching is not None and not is_reminder
-    return Verdict(NotificationDecision.PENDING, is_quiet=is_quiet)
+    return NoticeDecision(NotificationDecision.PENDING, is_quiet=is_quiet)
 
 
-def _excess(context: NoticeContext, now: datetime) -> Verdict | None:
+def _excess(context: NoticeContext, now: datetime) -> NoticeDecision | None:
     if context.from_agent and context.from_agent.over_limit:
-        return Verdict(NotificationDecision.THROTTLED, context.from_agent.over_limit)
+        return NoticeDecision(NotificationDecision.THROTTLED, context.from_agent.over_limit)
     if context.question is None and context.cooldown_until is not None and context.cooldown_until > now:
-        return Verdict(NotificationDecision.COOLED_DOWN)
+        return NoticeDecision(NotificationDecision.COOLED_DOWN)
     return None
 
 
-def _refusal(context: NoticeContext) -> Verdict | None:
+def _refusal(context: NoticeContext) -> NoticeDecision | None:
     recipient = context.recipient
     if not recipient.has_access:
-        return Verdict(NotificationDecision.NO_ACCESS)
+        return NoticeDecision(NotificationDecision.NO_ACCESS)
     if recipient.is_muted:
-        return Verdict(NotificationDecision.MUTED, "task_muted")
+        return NoticeDecision(NotificationDecision.MUTED, "task_muted")
     if context.from_agent and not recipient.is_allowed:
-        return Verdict(NotificationDecision.MUTED, "project_off")
+        return NoticeDecision(NotificationDecision.MUTED, "project_off")
     if not recipient.wants_kind:
-        return Verdict(NotificationDecision.MUTED, "kind_off")
+        return NoticeDecision(NotificationDecision.MUTED, "kind_off")
     if not recipient.has_device:
-        return Verdict(NotificationDecision.NO_TOKEN)
+        return NoticeDecision(NotificationDecision.NO_TOKEN)
     return None
 
 
-def _need_that_is_gone(context: NoticeContext, is_reminder: bool) -> Verdict | None:
+def _need_that_is_gone(context: NoticeContext, is_reminder: bool) -> NoticeDecision | None:
     if context.question is not None and not context.question.is_open:
-        return Verdict(NotificationDecision.NOT_NEEDED, context.question.value)
+        return NoticeDecision(NotificationDecision.NOT_NEEDED, context.question.value)
     if context.from_agent and context.watching is not None:
         # The person can read it in the task.
-        return Verdict(NotificationDecision.SUPPRESSED, "presence")
+        return NoticeDecision(NotificationDecision.SUPPRESSED, "presence")
     # A person who snoozes a question has seen it, and wants its notice all the same.
     is_seen = context.is_seen and context.snoozed_until is None and not is_reminder
-    return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_seen else None
+    return NoticeDecision(NotificationDecision.NOT_NEEDED, "seen") if is_seen else None
 
 
 def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetime]]:
@@ -195,25 +195,25 @@ class RunEndNotice:
     due_at: datetime | None
 
 
-def decide_reminder(context: NoticeContext, replaced: ReplacedNotice, now: datetime) -> Verdict:
+def decide_reminder(context: NoticeContext, replaced: ReplacedNotice, now: datetime) -> NoticeDecision:
     """Decide at `now` whether the reminder of an open question is sent, waits, or is dropped."""
     if not replaced.is_shown:
-        return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
+        return NoticeDecision(NotificationDecision.NOT_NEEDED, "not_shown")
     return decide(context, now, is_reminder=True)
 
 
 def decide_retraction(
     question: QuestionStatus, replaced: ReplacedNotice, end: RunEndNotice | None, now: datetime
-) -> Verdict:
+) -> NoticeDecision:
     """Decide at `now` whether the notice of a closed question is retracted, or replaced by that of its run's end."""
     if not replaced.is_shown and replaced.due_at is None:
-        return Verdict(NotificationDecision.NOT_NEEDED, "not_shown")
+        return NoticeDecision(NotificationDecision.NOT_NEEDED, "not_shown")
     # The notice of an attempt that may have arrived is tried again: it must not arrive last.
     if not replaced.is_shown or (replaced.due_at is not None and replaced.due_at <= now + _MAY_BE_CLAIMED):
-        return Verdict(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
+        return NoticeDecision(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
     if end is not None and end.is_sent:
-        return Verdict(NotificationDecision.RETRACTED, "replaced")
+        return NoticeDecision(NotificationDecision.RETRACTED, "replaced")
     # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
     if end is not None and end.due_at is not None and end.due_at <= now + _MAY_BE_CLAIMED:
-        return Verdict(NotificationDecision.DEFERRED, "end_of_run", now + _LOOK_AGAIN)
-    return Verdict(NotificationDecision.PENDING, question.value)
+        return NoticeDecision(NotificationDecision.DEFERRED, "end_of_run", now + _LOOK_AGAIN)
+    return NoticeDecision(NotificationDecision.PENDING, question.value)

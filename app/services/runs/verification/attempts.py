@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class RunDelivery:
     """What a run has delivered, and how it ends if its work is not corrected: completed with `output` and `state`."""
 
     commit: str
@@ -85,7 +85,7 @@ class Conclusion:
 
 
 async def deliver(
-    session: AsyncSession, run_id: UUID, delivery: Delivery, *, owner: str, events: RunEvents
+    session: AsyncSession, run_id: UUID, delivery: RunDelivery, *, owner: str, events: RunEvents
 ) -> int:
     """Open an attempt to check what the run that the job `owner` holds has delivered; the job gives up the run.
 

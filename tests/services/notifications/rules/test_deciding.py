@@ -238,24 +238,24 @@ def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
 def test_every_combination_is_decided_once_and_as_the_contract_says() -> None:
     assert len(CASES) == 4 * 6 * 2 * 2 * 3 * 4 * 2**5 * 2
     for case in CASES:
-        verdict = decide(case.context(), NOW)
-        assert {(verdict.decision, verdict.reason, verdict.due_at)} == expected(case), case
+        decided = decide(case.context(), NOW)
+        assert {(decided.decision, decided.reason, decided.due_at)} == expected(case), case
 
 
 def test_what_waits_waits_for_a_moment_to_come_and_the_rest_for_none() -> None:
     """Otherwise a notice would be claimed for ever, or never again."""
     for case in CASES:
-        verdict = decide(case.context(), NOW)
-        waits = verdict.decision in {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
-        assert (verdict.due_at is not None and verdict.due_at > NOW) == waits, case
+        decided = decide(case.context(), NOW)
+        waits = decided.decision in {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
+        assert (decided.due_at is not None and decided.due_at > NOW) == waits, case
 
 
 def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
     for case in CASES:
-        verdict = decide(case.context(), NOW)
-        if verdict.decision is Decision.PENDING:
+        decided = decide(case.context(), NOW)
+        if decided.decision is Decision.PENDING:
             is_reminder = case.seen is Seen.FOCUSED
-            assert verdict.is_quiet == is_reminder, case
+            assert decided.is_quiet == is_reminder, case
             assert not is_reminder or (case.question is Question.OPEN and case.age is Age.WALKED_AWAY)
 
 
@@ -263,18 +263,18 @@ def test_whatever_held_a_notice_back_lets_it_go_in_the_end() -> None:
     """Decided again each time that it falls due, with no viewer any more, every notice comes to an end."""
     for case in CASES:
         context, now = case.context(), NOW
-        verdict = decide(context, now)
+        decided = decide(context, now)
         for _ in range(4):
-            if verdict.due_at is None:
+            if decided.due_at is None:
                 break
-            now = verdict.due_at
+            now = decided.due_at
             has_lapsed = context.watching is not None and context.watching.expires_at <= now
             is_day = now >= QUIET_END
             recipient = replace(context.recipient, quiet_until=None) if is_day else context.recipient
             context = replace(context, watching=None if has_lapsed else context.watching, recipient=recipient)
-            verdict = decide(context, now)
-        assert verdict.due_at is None, case
-        is_sent = verdict.decision is Decision.PENDING
+            decided = decide(context, now)
+        assert decided.due_at is None, case
+        is_sent = decided.decision is Decision.PENDING
         assert is_sent == is_to_send(case), case
 
 
@@ -316,30 +316,30 @@ def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(question: 
     for replaced, end in itertools.product(
         (SHOWN, ON_THE_WIRE, NOT_SENT, TRIED_AGAIN, PUT_OFF), (None, SENT, WAITS, HELD, NEVER)
     ):
-        verdict = decide_retraction(question, replaced, end, NOW)
+        decided = decide_retraction(question, replaced, end, NOW)
 
         with concerning((replaced, end)):
             if replaced is NOT_SENT:
-                assert verdict.decision is Decision.NOT_NEEDED
+                assert decided.decision is Decision.NOT_NEEDED
             elif replaced in {ON_THE_WIRE, TRIED_AGAIN} or end is WAITS:
-                assert verdict.due_at is not None
-                assert NOW < verdict.due_at <= NOW + MINUTE
+                assert decided.due_at is not None
+                assert NOW < decided.due_at <= NOW + MINUTE
             elif end is SENT:
-                assert (verdict.decision, verdict.reason) == (Decision.RETRACTED, "replaced")
+                assert (decided.decision, decided.reason) == (Decision.RETRACTED, "replaced")
             else:
-                assert (verdict.decision, verdict.reason) == (Decision.PENDING, question)
+                assert (decided.decision, decided.reason) == (Decision.PENDING, question)
 
 
 def test_reminder_of_an_open_question_is_sent_when_nothing_holds_it_back() -> None:
     for case in CASES:
         if case.question is not Question.OPEN:
             continue
-        verdict = decide_reminder(case.context(), SHOWN, NOW)
+        decided = decide_reminder(case.context(), SHOWN, NOW)
         may = case.has_access and case.has_device and case.is_wanted
         waits = bool(list(case.holds())) or (case.is_quiet and not case.allows)
-        assert (verdict.decision is Decision.PENDING) == (may and not waits), case
-        assert (verdict.due_at is not None) == (may and waits), case
-        assert not verdict.is_quiet
+        assert (decided.decision is Decision.PENDING) == (may and not waits), case
+        assert (decided.due_at is not None) == (may and waits), case
+        assert not decided.is_quiet
         assert decide_reminder(case.context(), NOT_SENT, NOW).decision is Decision.NOT_NEEDED
 
 
