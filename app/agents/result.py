@@ -1,6 +1,7 @@
 """The result of a run, complete or failed."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
@@ -27,6 +28,7 @@ class RunResult:
     files_changed: list[str]
     patch: bytes
     definitions: Definitions | None = None  # what it is to be checked by
+    worked: timedelta = timedelta()  # without waiting for people
     claims: tuple[AgentClaim, ...] = ()  # what the agent has reported of it; masked
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 

@@ -82,6 +82,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         base=WorkBase(run.workspace.base.branch, run.workspace.base.sha),
         definitions=run.definitions,
         claims=run.tools.claims,
+        worked=run.context.limits.worked + run.time.worked,
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
         left_out=collected.left_out,

@@ -85,7 +85,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             workspace=workspace,
             masker=masker,
             tools=ToolUse(token),
-            time=WorkingTime(context.limits.timeout),
+            time=WorkingTime(context.limits.timeout - context.limits.worked),
             keeper=SessionKeeper(
                 agent.session, agent.adapter, home=workspace.home, folder=seen.folder, masker=masker
             ),

@@ -17,7 +17,8 @@ class WorkingTime:
     def __init__(self, limit: timedelta) -> None:
         self._limit = limit.total_seconds()
         self._timeout = asyncio.timeout(None)
-        self._ends_at = 0.0
+        self._began_at = self._ends_at = 0.0
+        self._ended_at: float | None = None
         self._is_ended = False
         self._is_open = False
         self._pauses = 0
@@ -26,7 +27,8 @@ class WorkingTime:
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
-        self._ends_at = _now() + self._limit
+        self._began_at = _now()
+        self._ends_at = self._began_at + self._limit
         self._timeout.reschedule(self._ends_at)
         self._is_open = True
         return self
@@ -35,12 +37,19 @@ class WorkingTime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
+        self._ended_at = _now()
         await self._timeout.__aexit__(kind, error, trace)
 
     @property
     def is_over(self) -> bool:
         """Whether the block was ended by the limit or by `end`."""
         return self._timeout.expired()
+
+    @property
+    def worked(self) -> timedelta:
+        """The working time of the block, which has ended."""
+        assert self._ended_at is not None
+        return timedelta(seconds=self._ended_at - self._began_at - self._waited)
 
     def end(self) -> None:
         """End the `async with` block of this object now, even during a `pause`: the block ends with TimeoutError."""

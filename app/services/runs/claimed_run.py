@@ -61,8 +61,8 @@ class ClaimedRun(NamedTuple):
     environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    # What its agent is to correct, after checks have refuted its work.
-    repair: str | None
+    # After checks have refuted its work: what its agent is to correct, and the seconds that it has worked.
+    repair: tuple[str, float] | None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
@@ -110,7 +110,14 @@ _CHECK_SETS = (
     .scalar_subquery()
 )
 _newest = (
-    select(Verification.repair)
+    select(
+        case(
+            (
+                Verification.repair.is_not(None),
+                func.jsonb_build_array(Verification.repair, Verification.delivery["worked_seconds"]),
+            )
+        )
+    )
     .where(Verification.run_id == Run.id)
     .order_by(Verification.attempt.desc())
     .limit(1)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any  # JSON
 from uuid import UUID
@@ -246,6 +247,7 @@ def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> Ru
     budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     return RunLimits(
         timeout=settings.run_timeout,
+        worked=timedelta(seconds=run.repair[1] if run.repair else 0),
         budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
         used=run.state.get(USAGE),
         used_by_others=used_by_others,
@@ -335,7 +337,7 @@ async def _agent(
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
     if run.repair is not None:
-        message = run.repair
+        message, _ = run.repair
         session = await fetch_session(store, claim.ref)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),

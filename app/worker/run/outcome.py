@@ -105,6 +105,7 @@ def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> RunDelivery:
         base=report.pushed.base_sha if report.pushed else work.base.sha,
         output=end.output,
         has_schema=report.has_schema,
+        worked=work.worked,
         state=end.state,
         artifacts=end.artifacts,
         definitions=DEFINITIONS.dump_python(work.definitions, mode="json"),

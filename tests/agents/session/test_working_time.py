@@ -44,6 +44,7 @@ async def test_time_stands_still_while_a_person_is_waited_for() -> None:
             asyncio.get_running_loop().call_later(3 * SHORT.total_seconds(), person.set)
             await person.wait()
         assert not time.is_over
+    assert time.worked < 3 * SHORT
 
 
 async def test_time_goes_on_behind_the_waiting() -> None:

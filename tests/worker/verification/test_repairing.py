@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
-from app.models import Run
+from app.models import Run, Verification
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import RunRef
 from tests.agents.conftest import remembering_adapter
@@ -120,12 +120,33 @@ async def test_worker_lost_in_a_repair_leaves_what_was_delivered(
     await check_delivered(shop, run, repositories)
 
 
-async def check_delivered(shop: Workshop, run: Run, repositories: Repositories) -> None:
+async def test_repair_goes_on_with_the_time_that_is_left(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    limit = shop.context.process.settings.run_timeout_seconds
+    async with unit_of_work(shop.sessions) as session:
+        kept = Verification.delivery
+        worked = await session.scalar(select(kept["worked_seconds"]).where(Verification.run_id == run.id))
+        assert worked is not None
+        assert 0 < worked < limit
+        spent = kept.op("||")({"worked_seconds": limit})
+        await session.execute(
+            update(Verification).where(Verification.run_id == run.id).values(delivery=spent)
+        )
+    await perform(shop, run)
+
+    await check_delivered(shop, run, repositories, stopped="deadline")
+
+
+async def check_delivered(
+    shop: Workshop, run: Run, repositories: Repositories, *, stopped: str = "agent"
+) -> None:
     ended = await shop.read(run)
     assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
     assert ended.output is not None
     assert (shown(ended)["verdict"], shown(ended)["attempts"]) == ("refuted", 1)
-    assert shown(ended)["stopped"] == "agent"
+    assert shown(ended)["stopped"] == stopped
     assert repositories.show(_NAME, f"{ended.output['head_branch']}:turns.txt") == "1\n"
     assert await ends(shop, run) == [
         ("verification.finished", "refuted", False),

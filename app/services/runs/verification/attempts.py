@@ -47,6 +47,7 @@ class RunDelivery:
     base: str | None
     output: Any
     has_schema: bool  # so that the output is the agent's alone
+    worked: timedelta  # which a repair goes on from
     state: Mapping[str, Any]
     artifacts: Sequence[Mapping[str, Any]]
     definitions: Mapping[str, Any]
@@ -108,6 +109,7 @@ async def deliver(
     kept = {
         "output": delivery.output,
         "has_schema": delivery.has_schema,
+        "worked_seconds": delivery.worked.total_seconds(),
         "state": dict(delivery.state),
         "stage": stage,
     }
