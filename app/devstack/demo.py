@@ -14,7 +14,7 @@ import httpx
 
 from app.devstack.client import REQUEST_SECONDS, Object, ProjectClient, send
 from app.devstack.errors import INTERRUPTED, DevstackError, StopRequested
-from app.devstack.processes import guarded
+from app.devstack.processes import end_with_make
 from app.devstack.repositories import DemoRepository, copy_repository
 from app.devstack.stack import Plan, Stack, stop_on_signals
 from app.devstack.terminal import TerminalOutput
@@ -93,9 +93,9 @@ The module map is written, its check passes, and others may read it.
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
     """Run the demo, call `then` with its stack, stop the stack, and return an exit status. Main thread only."""
-    # Both processes of the launcher remove it, so that nothing is left if one of them is killed.
+    end_with_make()
     with TemporaryDirectory(prefix="taskbeacon-demo-", ignore_cleanup_errors=True) as folder:
-        return guarded(lambda: _run_demo(Path(folder), then))
+        return _run_demo(Path(folder), then)
 
 
 def _run_demo(folder: Path, then: Callable[[Stack], None] | None) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.devstack.errors import DevstackError
-from app.devstack.processes import is_alive, launcher_pid
+from app.devstack.processes import is_alive
 
 _KILLED_STACK_SECONDS = 60.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outgoing connections
@@ -67,7 +67,7 @@ class Home:
                 raise DevstackError(f"processes of a killed development stack still use {self.root}")
             time.sleep(0.05)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{launcher_pid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.forget_running()
         # Left by killed processes.
         shutil.rmtree(self.temporary, ignore_errors=True)

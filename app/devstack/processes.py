@@ -1,7 +1,6 @@
 """Start child processes, wait for them, and end all of them, whatever happens to this process.
 
-`stop()` ends children in order. If this process is killed, the kernel sends each of them its stop signal; of a launcher
-that is `guarded`, no other process is left either.
+`stop()` ends children in order. If this process is killed, the kernel sends each of them its stop signal.
 """
 
 import ctypes
@@ -9,8 +8,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,9 +19,6 @@ from typing import IO, NoReturn, Self
 from app.devstack.errors import DevstackError, StopRequested
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_SI_KERNEL = 128
-_KEEP_SIZE_AND_PUNCH_HOLE = 1 | 2
 _POLL_SECONDS = 0.02
 _FORWARD_SECONDS = 0.2
 _TAIL_LINES = 15
@@ -33,8 +29,6 @@ _STOP_GRACE_SECONDS = 10.0
 
 # Loaded before any fork: a forked child should only call it.
 _libc = ctypes.CDLL(None, use_errno=True)
-_launcher: int | None = None
-_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
@@ -57,71 +51,23 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Run `work` in a child process and return its exit status; both processes return from this call.
-
-    No process that `work` starts is left, whichever of the two is killed: if this one is, the other gets SIGTERM; if
-    the other is, this one kills its descendants.
-    """
-    global _launcher  # noqa: PLW0603 - a fact about the process
-    _launcher = os.getpid()
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    child = os.fork()
-    if child == 0:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        bind_to_parent(_launcher, signal.SIGTERM)
-        with _ending_orphans():
-            return work()
+def end_with_make() -> None:
+    """Let the kernel end this process by SIGTERM with the `make` that started it, if one did: a killed one cannot."""
     if "MAKELEVEL" in os.environ:
-        # If `make` is killed, it cannot stop us; the kernel can.
         bind_to_parent(os.getppid(), signal.SIGTERM)
-    with _ending_orphans():
-        while True:
-            info = signal.sigwaitinfo(signals)
-            if info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL:  # the terminal's go to both
-                os.kill(child, info.si_signo)
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                if ended[0] == child:
-                    status = os.waitstatus_to_exitcode(ended[1])
-                    return status if status >= 0 else 128 - status
-
-
-def launcher_pid() -> int:
-    """Return the id of the process that a person knows as this launcher."""
-    return _launcher or os.getpid()
-
-
-@contextmanager
-def _ending_orphans() -> Iterator[None]:
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # not every kernel lists them
-            while found := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
-                for pid in found:
-                    os.kill(int(pid), signal.SIGKILL)
-                    os.waitpid(int(pid), 0)
 
 
 @dataclass(slots=True)
 class Child:
-    """A child process that a `Supervisor` started, and the file with its output.
-
-    Output to forward is in a file, not in a pipe, because a full pipe would block the child while the launcher or its
-    terminal is slow. The part that was read is given back to the system as a hole at the beginning of the file, because
-    truncating it would lose what the child writes at that moment.
-    """
+    """A child process that a `Supervisor` started. It writes to its log, so that no slow terminal keeps it waiting."""
 
     name: str
     process: subprocess.Popen[bytes]
     stop_signal: signal.Signals
-    output: IO[bytes]
-    start: int  # where the output begins that is still in the file
-    is_forwarded: bool
-    position: int = 0  # of output that was not forwarded yet
-    missed: int = 0  # bytes that were left out since lines were returned last
+    log: IO[bytes]
+    start: int  # where its output begins in the log
+    is_shown: bool
+    position: int  # of output that was not shown yet
 
     @property
     def pid(self) -> int:
@@ -130,17 +76,9 @@ class Child:
 
     def tail(self) -> str:
         """Return the last lines of the child's output, each on an indented line, or "" if it has no output."""
-        lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
+        size = os.fstat(self.log.fileno()).st_size
+        lines = self._read(max(self.start, size - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
-
-    def trim(self) -> None:
-        """Leave out output that is far behind the child's newest, and free the space of what was read."""
-        missed = max(0, self._size() - self.position - _LOG_LIMIT_BYTES)
-        self.position += missed
-        self.missed += missed
-        if self.position - self.start > _LOG_LIMIT_BYTES:
-            self.start = self.position - _TAIL_BYTES
-            _libc.fallocate(self.output.fileno(), _KEEP_SIZE_AND_PUNCH_HOLE, 0, self.start)
 
     def next_lines(self) -> list[str]:
         """Return the next lines of the child's output, or [] if none is complete. A very long line comes in parts."""
@@ -148,39 +86,29 @@ class Child:
         chunk = self._read(self.position)
         end = chunk.rfind(b"\n") + 1 or (len(chunk) if is_over or len(chunk) == _CHUNK_BYTES else 0)
         self.position += end
-        lines = chunk[:end].decode(errors="replace").removesuffix("\n").split("\n") if end else []
-        if lines and self.missed:
-            lines.insert(0, f"… {self.missed} bytes of output were left out")
-            self.missed = 0
-        return lines
-
-    def _size(self) -> int:
-        return os.fstat(self.output.fileno()).st_size
+        return chunk[:end].decode(errors="replace").removesuffix("\n").split("\n") if end else []
 
     def _read(self, position: int) -> bytes:
         # The child has the same file position.
-        return os.pread(self.output.fileno(), _CHUNK_BYTES, position)
+        return os.pread(self.log.fileno(), _CHUNK_BYTES, position)
 
 
 class Supervisor:
     """Starts child processes, watches them and ends them. As a context manager, it ends them at the end of the block.
 
-    `on_output` is called with the name of a child that has no log file and lines of its output, while `has_room`
-    returns True. Use a supervisor from the main thread only, because the kernel ends a child when the thread that
-    started the child ends.
+    `on_output` is called with the name of a child that is shown and lines of its output. Use a supervisor from the main
+    thread only, because the kernel ends a child when the thread that started the child ends.
     """
 
     def __init__(
         self,
         *,
         on_output: Callable[[str, Sequence[str]], None] | None = None,
-        has_room: Callable[[], bool] = lambda: True,
         grace_seconds: float = _STOP_GRACE_SECONDS,
     ) -> None:
         self.children: list[Child] = []
         self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
-        self._has_room = has_room
         self._grace_seconds = grace_seconds
         self._stop_requested = False
         self._is_stopping = False
@@ -209,15 +137,16 @@ class Supervisor:
         argv: Sequence[str],
         *,
         environment: Mapping[str, str],
+        log: Path,
+        is_shown: bool = False,
         cwd: Path | None = None,
-        log: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
         """Start a child process in a new operating-system session, and return at once."""
         parent = os.getpid()
-        output = _open_log(log) if log is not None else os.fdopen(os.memfd_create(name), "w+b", buffering=0)
+        output = _open_log(log)
         start = os.fstat(output.fileno()).st_size
 
         def before_exec() -> None:
@@ -240,7 +169,7 @@ class Supervisor:
         except (OSError, subprocess.SubprocessError) as error:
             output.close()
             raise DevstackError(f"{name} cannot be started ({argv[0]}): {error}") from error
-        child = Child(name, process, stop_signal, output, start, is_forwarded=log is None)
+        child = Child(name, process, stop_signal, output, start, is_shown, position=start)
         self.children.append(child)
         return child
 
@@ -250,7 +179,7 @@ class Supervisor:
         argv: Sequence[str],
         *,
         environment: Mapping[str, str],
-        log: Path | None = None,
+        log: Path,
         timeout: float,
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
@@ -263,10 +192,8 @@ class Supervisor:
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
             result.seek(0)
             printed = result.read().decode(errors="replace")
-        while self._forward(child):
-            pass
         self.children.remove(child)
-        with child.output:
+        with child.log:
             if child.process.returncode != 0:
                 raise DevstackError(f"{name} failed (exit status {child.process.returncode}):{child.tail()}")
         return printed.removesuffix("\n")
@@ -299,7 +226,6 @@ class Supervisor:
         while True:
             if not self._check(None):
                 time.sleep(_FORWARD_SECONDS)
-                self._reap_orphans()
 
     def stop(self) -> None:
         """End all children in the reverse order of their start, and wait until they have ended."""
@@ -307,15 +233,6 @@ class Supervisor:
         for child in reversed(self.children):
             self._stop_one(child)
         self.children.clear()
-
-    def _reap_orphans(self) -> None:
-        # What an agent leaves behind comes to the launcher, and would stay as a zombie.
-        own = {child.pid for child in self.children}
-        with suppress(ChildProcessError):
-            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-                if ended.si_pid in own:
-                    return
-                os.waitpid(ended.si_pid, 0)
 
     def _stop_one(self, child: Child) -> None:
         with suppress(ProcessLookupError):
@@ -328,7 +245,7 @@ class Supervisor:
                 child.process.wait()
         while self._forward(child) and not self._is_forced:
             pass
-        child.output.close()
+        child.log.close()
 
     def _check(self, one_shot: Child | None) -> bool:
         forwarded = [self._forward(child) for child in self.children]
@@ -340,10 +257,7 @@ class Supervisor:
         return any(forwarded)
 
     def _forward(self, child: Child) -> bool:
-        if not child.is_forwarded:
-            return False
-        child.trim()
-        if self._on_output is None or not self._has_room():
+        if not child.is_shown or self._on_output is None:
             return False
         if lines := child.next_lines():
             self._on_output(child.name, lines)

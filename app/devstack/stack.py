@@ -27,7 +27,7 @@ from app.devstack.account import Account, keep_account, read_account
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private, read_json, write_json
 from app.devstack.loopback import bypass_proxies, status_of
-from app.devstack.processes import Supervisor, guarded, launcher_pid
+from app.devstack.processes import Supervisor, end_with_make
 from app.devstack.servers.servers import EmbeddedServers
 from app.devstack.terminal import TerminalOutput, show_welcome
 
@@ -36,7 +36,6 @@ _CONNECT_SECONDS = 5
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
 _REQUEST_SECONDS = 10.0
 _BUILD_SECONDS = 900.0
-_TERMINAL_SECONDS = 0.2  # then Ctrl-C is heard, and the output waits
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
 # Frontends under development use any port of this machine.
@@ -55,7 +54,7 @@ class Plan:
     with_expo_sink: bool = True
     bucket: str = "taskbeacon"
     environment: Mapping[str, str]
-    show_output: bool = False  # of API and worker, on the terminal instead of in log files
+    show_output: bool = False  # of API and worker, on the terminal too
     durable: bool = True
 
     @classmethod
@@ -85,7 +84,7 @@ class Stack:
 
     def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
-        self.supervisor = Supervisor(on_output=terminal.child_lines, has_room=terminal.has_room)
+        self.supervisor = Supervisor(on_output=terminal.child_lines)
         self.environment: dict[str, str] = {}
         self.plan = plan
         self._terminal = terminal
@@ -176,7 +175,7 @@ class Stack:
         servers.await_database(self.supervisor, report)
         self._migrate()
         pids = {
-            "launcher": launcher_pid(),
+            "launcher": os.getpid(),
             **servers.pids,
             "api": self._start_service("api", "app.cli", "serve"),
         }
@@ -226,10 +225,13 @@ class Stack:
         return environment
 
     def _start_service(self, name: str, module: str, *arguments: str) -> int:
-        show = self.plan.show_output and name in _SHOWN
-        log = None if show else self.home.logs / f"{name}.log"
-        command = [sys.executable, "-m", module, *arguments]
-        return self.supervisor.start(name, command, environment=self.environment, log=log).pid
+        return self.supervisor.start(
+            name,
+            [sys.executable, "-m", module, *arguments],
+            environment=self.environment,
+            log=self.home.logs / f"{name}.log",
+            is_shown=self.plan.show_output and name in _SHOWN,
+        ).pid
 
     def _is_ready(self) -> bool:
         return status_of(f"{self.base_url}/readyz", timeout=_REQUEST_SECONDS) == HTTPStatus.OK
@@ -287,11 +289,8 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 def run_dev(settings: Settings) -> int:
     """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status."""
-    return guarded(lambda: _run_dev(settings))
-
-
-def _run_dev(settings: Settings) -> int:
-    terminal = TerminalOutput(patience=_TERMINAL_SECONDS)
+    end_with_make()
+    terminal = TerminalOutput()
     stack = Stack(Plan.from_settings(settings, os.environ), terminal)
     terminal.title(f"Taskbeacon development stack in {stack.home.root}")
     with stop_on_signals(stack.supervisor):

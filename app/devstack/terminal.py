@@ -6,9 +6,7 @@ repository: every text is made visible, and the codes for colours are added afte
 
 import os
 import re
-import select
 import shlex
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,20 +42,13 @@ def visible(text: str) -> str:
 
 
 class TerminalOutput:
-    """Writes lines, headlines, steps and errors to standard output or to `stream`, in colours on a terminal only.
+    """Writes lines, headlines, steps and errors to standard output or to `stream`, in colours on a terminal only."""
 
-    With `patience`, a write to a terminal or a pipe that does not take the text returns after so many seconds, and the
-    text is written together with a later one.
-    """
-
-    def __init__(self, stream: TextIO | None = None, *, patience: float | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         # None, despite its type, if the descriptor was closed before the start.
         self._stream: TextIO | None = stream or sys.stdout
         self._rich = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: str | None = None
-        self._patience = patience
-        self._descriptor = _open_unblocked(self._stream) if self._stream and patience is not None else None
-        self._left = b""
 
     def line(self, *parts: str | Styled) -> None:
         self._write_below(f"{self._compose(*parts)}\n")
@@ -76,11 +67,6 @@ class TerminalOutput:
         """Write lines of the output of a child process at once, with the name of the child in front of each."""
         mark = Styled(f"{name:<6} │", "cyan")
         self._write_below("".join(f"{self._compose(mark, f' {line}')}\n" for line in lines))
-
-    def has_room(self) -> bool:
-        """Return whether everything was written so far, after trying to write what was left."""
-        self._flush(0)
-        return not self._left
 
     def table(self, rows: Mapping[str, str]) -> None:
         for name, value in rows.items():
@@ -123,37 +109,11 @@ class TerminalOutput:
         self._write(text)
 
     def _write(self, text: str) -> None:
-        if self._descriptor is not None:
-            self._left += text.encode(errors="replace")
-            self._flush(self._patience or 0)
-            return
         # A closed terminal must not prevent an orderly stop of the stack.
         with suppress(OSError):
             if self._stream is not None:
                 self._stream.write(text)
                 self._stream.flush()
-
-    def _flush(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self._left and self._descriptor is not None:
-            try:
-                self._left = self._left[os.write(self._descriptor, self._left) :]
-            except BlockingIOError:
-                if (seconds := deadline - time.monotonic()) <= 0:
-                    return
-                select.select([], [self._descriptor], [], seconds)
-            except OSError:
-                self._left = b""
-
-
-def _open_unblocked(stream: TextIO) -> int | None:
-    try:
-        mode = os.fstat(stream.fileno()).st_mode
-        if not stat.S_ISCHR(mode) and not stat.S_ISFIFO(mode):
-            return None
-        return os.open(f"/proc/self/fd/{stream.fileno()}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return None
 
 
 def show_welcome(

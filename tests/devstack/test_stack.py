@@ -36,21 +36,18 @@ DEV_JSON_KEYS = {
 HEAD = """
 import os, signal, sys
 from app.devstack.errors import StopRequested
-from app.devstack.processes import Supervisor, guarded
+from app.devstack.processes import Supervisor, end_with_make
 from app.devstack.stack import stop_on_signals
 """
 WAITING = f"""{HEAD}
-def work():
-    supervisor = Supervisor()
-    with stop_on_signals(supervisor):
-        print("waiting", flush=True)
-        try:
-            supervisor.wait(lambda: False, what="a signal", timeout=60)
-        except StopRequested:
-            print("asked to stop", flush=True)
-    return 0
-
-sys.exit(guarded(work))
+end_with_make()
+supervisor = Supervisor()
+with stop_on_signals(supervisor):
+    print("waiting", flush=True)
+    try:
+        supervisor.wait(lambda: False, what="a signal", timeout=60)
+    except StopRequested:
+        print("asked to stop", flush=True)
 """
 # Below `nohup` the tests inherit SIGHUP as ignored, which stays so.
 SIGNALLED = f"""{HEAD}
@@ -118,7 +115,6 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
 
         process.wait()
         wait_for(lambda: ended(family), seconds=60, what="the end of all processes of a killed launcher")
-        assert not (home / "dev.json").exists()
 
     shown = home.with_suffix(".output").read_text()
     assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key))
@@ -228,7 +224,7 @@ def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
         make.wait()
         wait_for(lambda: ended(family), seconds=60, what="the launcher's end")
 
-    assert len(family) == 3
+    assert len(family) == 2
     assert b"asked to stop" in output.read_bytes()
 
 
