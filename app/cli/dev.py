@@ -2,7 +2,6 @@
 
 import click
 
-from app.cli.port import Port
 from app.cli.privacy import hide_environment
 from app.cli.settings import development_settings
 from app.devstack.stack import run_dev
@@ -11,7 +10,7 @@ from app.devstack.stack import run_dev
 @click.command()
 @click.option(
     "--port",
-    type=Port(),
+    type=click.IntRange(0, 65535),
     envvar="PORT",
     show_envvar=True,
     help="Port of the API, 0 for any free one. Default: TASKBEACON_PORT, else 8000.",

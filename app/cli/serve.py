@@ -14,7 +14,6 @@ from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_clock_and_schema
-from app.cli.port import Port
 from app.cli.privacy import hide_environment, start_tracker
 from app.cli.serving.loading import load_api
 from app.cli.serving.protocol import StreamingProtocol
@@ -26,7 +25,7 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 
 @click.command()
 @click.option("--host", help="Address to listen on. Default: TASKBEACON_HOST.")
-@click.option("--port", type=Port(), help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
     """Run the API server until SIGTERM or Ctrl-C, with one or more processes that answer requests.

@@ -75,11 +75,17 @@ def test_bad_argument_is_named(taskbeacon: Taskbeacon, arguments: tuple[str, ...
 @pytest.mark.parametrize("command", ["dev", "serve"])
 @pytest.mark.parametrize("value", ["banana", "65536", "-1"])
 def test_port_that_is_none_is_named(taskbeacon: Taskbeacon, command: str, value: str) -> None:
-    assert f"'{value}' is no number from 0 to 65535" in refusal(taskbeacon(command, "--port", value))
+    line = refusal(taskbeacon(command, "--port", value))
+
+    assert "'--port'" in line
+    assert value in line
 
 
 def test_port_of_the_environment_that_is_none_is_named(taskbeacon: Taskbeacon) -> None:
-    assert "'PORT'): 'banana' is no number from 0 to 65535" in refusal(taskbeacon("dev", PORT="banana"))
+    line = refusal(taskbeacon("dev", PORT="banana"))
+
+    assert "'PORT'" in line
+    assert "'banana'" in line
 
 
 def test_address_in_use_is_named(taskbeacon: Taskbeacon, admin: Admin) -> None:
