@@ -3,8 +3,6 @@
 So a name that resolves differently the next time cannot evade the check. Redirects and proxies are not followed.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -22,7 +20,8 @@ CONNECT_SECONDS = 5.0
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESSES_TRIED = 3
-# The most hosts with connections that are kept: some push services let their users choose any number of names.
+# The most hosts with connections that are kept, the first ones: some push services let their users choose any number of
+# names.
 _HOSTS = 64
 
 
@@ -55,9 +54,8 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         self._keepalive = keepalive
         self._hosts = hosts
         self._names = Names(names)
-        # One for each host if connections are kept: two hosts at one address must not share a connection. Those used
-        # last are at the end.
-        self._transports: dict[str, _Transport] = {}
+        # By the host, "" without kept connections: two hosts at one address must not share one.
+        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -70,12 +68,11 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             if not self._policy.admits(address, scheme=url.scheme, port=port):
                 dialled[:] = [address]
                 raise BlockedAddress(address)
-        await self._close_surplus()
         failure: httpx.TransportError | None = None
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
-                return await self._transport(host).send(_pin(request, address))
+                return await self._transport(host).handle_async_request(_pin(request, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
@@ -84,64 +81,20 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     @override
     async def aclose(self) -> None:
         for transport in self._transports.values():
-            await transport.http.aclose()
+            await transport.aclose()
         self._names.close()
 
-    def _transport(self, host: str) -> "_Transport":
-        key = host if self._keepalive else ""
-        transport = self._transports.pop(key, None)
-        if transport is None:
-            limits = httpx.Limits(max_keepalive_connections=self._keepalive, keepalive_expiry=60)
-            http = httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits, trust_env=False)
-            transport = _Transport(http)
-        self._transports[key] = transport
-        return transport
-
-    async def _close_surplus(self) -> None:
-        surplus = [
-            host for host in list(self._transports)[: -self._hosts] if not self._transports[host].under_way
-        ]
-        for transport in [self._transports.pop(host) for host in surplus]:
-            await transport.http.aclose()
-
-
-@dataclass(slots=True)
-class _Transport:
-    """The connections to a host, and the number of its responses that are not closed yet."""
-
-    http: httpx.AsyncHTTPTransport
-    under_way: int = 0
-
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        self.under_way += 1
-        try:
-            response = await self.http.handle_async_request(request)
-        except BaseException:
-            self.under_way -= 1
-            raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Body(response.stream, self)
-        return response
-
-
-@dataclass(slots=True)
-class _Body(httpx.AsyncByteStream):
-    """The body of a response; when it is closed, its request is not under way any more."""
-
-    content: httpx.AsyncByteStream
-    transport: _Transport
-
-    @override
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self.content:
-            yield part
-
-    @override
-    async def aclose(self) -> None:
-        try:
-            await self.content.aclose()
-        finally:
-            self.transport.under_way -= 1
+    def _transport(self, host: str) -> httpx.AsyncHTTPTransport:
+        is_kept = host in self._transports or len(self._transports) < self._hosts
+        key = host if self._keepalive and is_kept else ""
+        if key not in self._transports:
+            limits = httpx.Limits(
+                max_keepalive_connections=self._keepalive if key else 0, keepalive_expiry=60
+            )
+            self._transports[key] = httpx.AsyncHTTPTransport(
+                verify=tls_context(), limits=limits, trust_env=False
+            )
+        return self._transports[key]
 
 
 def _pin(request: httpx.Request, address: str) -> httpx.Request:
