@@ -19,12 +19,11 @@ _TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
-def create_http_client(
-    *, limits: httpx.Limits = _LIMITS, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> httpx.AsyncClient:
-    """Return an HTTP client that stores no cookies; `timeout_seconds` limits each step of a request."""
+def create_http_client() -> httpx.AsyncClient:
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())
+    return httpx.AsyncClient(
+        cookies=refusing, limits=_LIMITS, timeout=_TIMEOUT_SECONDS, verify=tls_context()
+    )
 
 
 @cache

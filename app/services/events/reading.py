@@ -142,12 +142,12 @@ async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
     return await _HERE.one(session, cursor.values())
 
 
-def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
+def parse_types(text: str | None) -> list[str] | None:
     """Return the items of a comma list of types and families; None, which selects all, if there are none."""
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
         if word not in VALID_SELECTORS:
-            raise unknown_choice(word, VALID_SELECTORS, attr=attr)
+            raise unknown_choice(word, VALID_SELECTORS, attr="type")
     return words or None
 
 

@@ -304,14 +304,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-async def append_lines(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    ref: RunRef,
-    lines: bytes,
-    *,
-    caller: Principal | None = None,
-) -> None:
+async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: RunRef, lines: bytes) -> None:
     """Append whole lines to a run's log: all of them or none.
 
     Lines that would exceed the maximum size of a log are replaced by one line that says so. The function waits for the
@@ -320,7 +313,7 @@ async def append_lines(
     """
     if not lines:
         return
-    async with hold_lock(sessions, ref, caller) as lock:
+    async with hold_lock(sessions, ref, None) as lock:
         await _write(sessions, store, ref, lock, lines)
 
 

@@ -83,7 +83,6 @@ class NoticeQuestion(NamedTuple):
     digest: bytes
     options: list[dict[str, Any]]
     expires_at: datetime | None
-    closed_at: datetime | None
     answered_by: str | None
 
 
@@ -99,8 +98,6 @@ class NoticeRow(NamedTuple):
     question_id: UUID | None
     event_seq: int | None
     created_at: datetime
-    decision: str | None
-    reason: str | None
     was_quiet: bool
     urgency: str | None
     # Of a new notice that its run has ended.
@@ -117,7 +114,6 @@ class NoticeRow(NamedTuple):
     reminder_after_seconds: int | None
     project_push_text: str | None
     is_allowed: bool
-    run_status: str
     question: NoticeQuestion | None
     snoozed_until: datetime | None
     answered_at: datetime | None
@@ -196,8 +192,6 @@ def _new_subjects() -> FromClause:
             bindparam("question_id", type_=Notification.question_id.type).label("question_id"),
             number.label("event_seq"),
             bindparam("now", type_=Notification.created_at.type).label("created_at"),
-            null().label("decision"),
-            null().label("reason"),
             false().label("was_quiet"),
             bindparam("urgency", type_=Notification.urgency.type).label("urgency"),
             case(*((kind == end.value, Run.verification) for end in _VERIFIED)).label("verification"),
@@ -219,8 +213,6 @@ def _old_subjects() -> FromClause:
             Notification.question_id,
             Notification.event_seq,
             Notification.created_at,
-            Notification.decision,
-            Notification.reason,
             Notification.history.contains(_HELD).label("was_quiet"),
             Notification.urgency,
             null().label("verification"),
@@ -260,7 +252,6 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
             NotificationPreferences.reminder_after_seconds,
             Project.push_text.label("project_push_text"),
             Project.notify_user.label("is_allowed"),
-            Run.status.label("run_status"),
             *_question_columns(),
             QuestionSnooze.until.label("snoozed_until"),
             _answered_at(subject).label("answered_at"),
@@ -312,7 +303,6 @@ def _question_columns() -> list[ColumnElement[Any]]:
         "digest": Question.digest,
         "options": Question.options,
         "expires_at": Question.expires_at,
-        "closed_at": Question.closed_at,
     }
     named: list[ColumnElement[Any]] = [column.label(name) for name, column in columns.items()]
     return [*named, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
