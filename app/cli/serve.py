@@ -25,7 +25,11 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 
 @click.command()
 @click.option("--host", help="Address to listen on. Default: TASKBEACON_HOST.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
     """Run the API server until SIGTERM or Ctrl-C, with one or more processes that answer requests.

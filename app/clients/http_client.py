@@ -21,9 +21,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 def create_http_client() -> httpx.AsyncClient:
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(
-        cookies=refusing, limits=_LIMITS, timeout=_TIMEOUT_SECONDS, verify=tls_context()
-    )
+    return httpx.AsyncClient(cookies=refusing, limits=_LIMITS, timeout=_TIMEOUT_SECONDS, verify=tls_context())
 
 
 @cache
