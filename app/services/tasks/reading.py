@@ -32,7 +32,6 @@ from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_h
 from app.services.views.runs import NEWEST_FIRST, placed
 from app.services.views.tasks import (
     TaskRow,
-    select_tasks,
     select_versioned_tasks,
     select_versions,
     task_out,
@@ -113,7 +112,7 @@ async def revalidate_task(
 _ONE = (Task.id == bindparam("task_id"), VISIBLE_TASK)
 _TASK = Prepared(select_versioned_tasks().where(*_ONE), _VersionedTask)
 _TASK_VERSION: Prepared[tuple[int, str]] = Prepared(
-    select_versions(select_tasks().where(*_ONE), NEWEST_FIRST, literal_int(1)).group_by(Task.id)
+    select_versions(NEWEST_FIRST, literal_int(1)).where(*_ONE).group_by(Task.id)
 )
 
 

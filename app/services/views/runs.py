@@ -38,6 +38,7 @@ from app.services.views.entity_tags import (
     Held,
     digest_of,
     find_held,
+    joined,
     row_version,
 )
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
@@ -124,21 +125,21 @@ def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
     shown = func.encode(digest, literal_column("'hex'"), type_=Text)
     # A heartbeat writes the row of a run that a worker holds, and changes nothing that is shown.
     written = case((run.lease_expires_at.is_not(None), shown), else_=row_version(table))
-    return cast(func.row(run.id, written), Text)
+    return joined(run.id, written)
 
 
 def select_digest(
     version: ColumnElement[str], of: Any, run: Any, order: Order = NEWEST_FIRST
 ) -> ColumnElement[str]:
     """Return the SQL expression for the `digest_of` of rows `of` in this order, each `placed` by its run."""
-    line_break, place, nothing, encoding, digits = (
-        literal_column(text, Text) for text in ("E'\\n'", "'/'", "''", "'UTF8'", "'hex'")
+    line_break, nothing, encoding, digits = (
+        literal_column(text, Text) for text in ("E'\\n'", "''", "'UTF8'", "'hex'")
     )
-    each = func.concat(version, place, position(run))
-    joined = func.coalesce(
-        func.string_agg(each, aggregate_order_by(line_break, *greatest_first(of, order))), nothing
+    lines = func.string_agg(
+        joined(version, position(run)), aggregate_order_by(line_break, *greatest_first(of, order))
     )
-    return func.encode(func.sha256(func.convert_to(joined, encoding)), digits, type_=Text)
+    encoded = func.convert_to(func.coalesce(lines, nothing), encoding)
+    return func.encode(func.sha256(encoded), digits, type_=Text)
 
 
 def placed(version: str, run: RunRow | None) -> str:

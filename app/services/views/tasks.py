@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
@@ -14,7 +14,7 @@ from app.schemas.tasks import TaskOut
 from app.schemas.verification.check_sets import DefinitionsOut
 from app.services.access.principal import ProjectRef
 from app.services.task_links import slug, slug_prefix
-from app.services.views.entity_tags import row_version
+from app.services.views.entity_tags import joined, row_version
 from app.services.views.runs import (
     Order,
     RunRow,
@@ -71,34 +71,36 @@ _TASK_BYTES = (
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
     """Return the SELECT of each `TaskRow` in `of`, which is `Task` or an alias of it. The caller adds conditions."""
     own = [getattr(of, name) for name in TaskRow._fields if name not in {"creator", "run"}]
+    return _from(of, *own, *CREATOR_COLUMNS, *run_columns(_LatestRun, prefix="run_"))
+
+
+def _from(of: type[Task], *columns: ColumnElement[Any]) -> Select[Any]:
     return (
-        select(*own, *CREATOR_COLUMNS, *run_columns(_LatestRun, prefix="run_"))
+        select(*columns)
         .select_from(of)
         .outerjoin(User, User.id == of.created_by_id)
         .outerjoin(_LatestRun, _LatestRun.id == of.latest_run_id)
     )
 
 
-# The version of a task of `select_tasks` as it is shown, with its creator and its run.
-TASK_VERSION = cast(
-    func.row(
-        Task.id,
+def _task_version(of: type[Task] = Task) -> ColumnElement[str]:
+    # As it is shown, with its creator and its run. An alias has the name of the table, and its `xmin`.
+    return joined(
+        of.id,
         row_version(Task.__tablename__),
         row_version(User.__tablename__),
         run_version(_LatestRun, table="latest_run"),
-    ),
-    Text,
-)
+    )
 
 
 def select_versioned_tasks() -> Select[Any]:
-    """Return the SELECT of each `TaskRow`, with its `TASK_VERSION` as `row_version`. The caller adds conditions."""
-    return select_tasks().add_columns(TASK_VERSION.label("row_version"))
+    """Return the SELECT of each `TaskRow`, with its version as `row_version`. The caller adds conditions."""
+    return select_tasks().add_columns(_task_version().label("row_version"))
 
 
-def select_versions(tasks: Select[Any], order: Order, *before: ColumnElement[Any]) -> Select[Any]:
-    """Return the SELECT of the columns `before` and of the versions of a `select_tasks`, in this order."""
-    return tasks.with_only_columns(*before, select_digest(TASK_VERSION, Task, _LatestRun, order))
+def select_versions(order: Order, *before: ColumnElement[Any], of: type[Task] = Task) -> Select[Any]:
+    """Return the SELECT of the columns `before` and the digest of the versions of tasks. The caller adds conditions."""
+    return _from(of, *before, select_digest(_task_version(of), of, _LatestRun, order))
 
 
 def tasks_within_page(rows: Select[Any], order: Order) -> Select[Any]:

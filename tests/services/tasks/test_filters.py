@@ -31,6 +31,7 @@ from tests.support.factories import (
 )
 from tests.support.waiting import eventually
 from tests.support.web.clients import in_process_client
+from tests.support.web.polls import poll
 
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:
@@ -414,6 +415,13 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
                 if statement.sql.startswith("SET LOCAL"):
                     continue
                 wrong += await faults(connection, params, statement, index)
+        tag = (await client.get(url)).headers["etag"]
+        async with recorded(large_engine) as statements:
+            assert (await poll(client, url, tag)).status_code == 304
+        [statement] = behind_authentication(statements)
+        wrong += await faults(connection, {"poll": tag}, statement, None)
+        if "pk_tasks" in (await generic_plan(connection, statement)).indexes:
+            wrong.append(f"a poll looks tasks up twice: {statement.sql}")
         for q, index in SEARCHES:
             async with recorded(large_engine) as statements:
                 assert (await client.get(f"{url}/search", params={"q": q})).status_code == 200
