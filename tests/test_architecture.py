@@ -470,7 +470,7 @@ def test_replaced_code_is_found() -> None:
         ("patch.setattr('app.clock.utcnow', fail)", True),
         ("from app.agents.workspace import gathering as g\npatch.setattr(g, 'GATHER', 'true')", True),
         ("patch.setattr('app.agents.workspace.gathering.GATHER', 'true')", True),
-        ("from app.services.run_log import log_writer as w\npatch.setattr(w, '_WAIT_SECONDS', 1)", False),
+        ("from app.services.run_log import writing as w\npatch.setattr(w, '_WAIT_SECONDS', 1)", False),
         ("patch.setattr('sys.stdout', None)", False),
         ("import shutil\npatch.setattr(shutil, 'which', fail)", False),
     )

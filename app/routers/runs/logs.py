@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
-from app.services.run_log import log as run_logs
-from app.services.run_log.log import LogPage
-from app.services.run_log.log_writer import CONTENT_TYPE
+from app.services.run_log import ingest
+from app.services.run_log.reading import LogPage, read_page, read_text
+from app.services.run_log.writing import CONTENT_TYPE
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
@@ -101,7 +101,7 @@ async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
     """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
-    run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
+    run = await ingest.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
 
@@ -119,7 +119,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is
     always `skipped`.
     """
-    return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
+    return Json(await ingest.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.get(
@@ -139,7 +139,7 @@ async def read_logs(
 
     If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
     """
-    text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
+    text = await read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
     return StreamingResponse(text, media_type=media_type, headers=headers)
@@ -159,8 +159,6 @@ async def read_session_logs(
 
     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """
-    page = await run_logs.read_page(
-        call.session, call.caller, task_id, run_id, query, store=call.process.store
-    )
+    page = await read_page(call.session, call.caller, task_id, run_id, query, store=call.process.store)
     headers = headers_of_page(page, query.offset) | timer.header("read")
     return Response(page.body, media_type=Json.media_type, headers=headers)

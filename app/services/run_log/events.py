@@ -1,4 +1,7 @@
-"""Publish events about a run to its followers, after the commit (contract 6.4). Such events may be lost."""
+"""Entries of a run's log and events of its live stream: which of them the log has, and how followers get them.
+
+Events about a change are published after its commit, and may be lost (contract 6.4).
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,7 +16,7 @@ from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.clock import utcnow
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES, RunStatus
-from app.models import Run
+from app.models import Run, RunEventId
 
 STATE_TYPE = "task_run_state"
 
@@ -122,3 +125,32 @@ def is_reserved(entry: Mapping[str, Any]) -> bool:
     """Return whether a log entry has a type that only the service may publish."""
     type_ = entry.get("type")
     return isinstance(type_, str) and type_ in _RESERVED_TYPES
+
+
+class LogEvent(NamedTuple):
+    """A stream event that an agent reported, with the line to write for it in the run's log."""
+
+    event: Mapping[str, Any]
+    line: bytes
+
+    @property
+    def id(self) -> str | None:
+        """The `event_id` of the event; None if it is absent or cannot be stored."""
+        id_ = self.event.get("event_id")
+        is_usable = isinstance(id_, str) and 0 < len(id_) <= RunEventId.LONGEST and "\x00" not in id_
+        return id_ if is_usable else None
+
+
+def log_line(entry: Mapping[str, Any]) -> bytes:
+    """Return an entry as a line for the log; nothing for a chunk, whose whole message follows (contract 13.4)."""
+    return b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n"
+
+
+def is_chunk(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry is a part of an agent message that is being streamed (contract 13.4)."""
+    notification = entry.get("notification")
+    if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
+        return False
+    parameters = notification.get("params")
+    update_ = parameters.get("update") if isinstance(parameters, Mapping) else None
+    return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"

@@ -1,6 +1,10 @@
-"""Accept events of agents outside our workers. They are numbered from 1; each is accepted once, even if sent again."""
+"""Accept log entries of clients, and events of agents outside our workers (contract 6.4, 13.4).
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+The events are numbered from 1; each is accepted once, even if sent again.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +12,23 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory, release, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.periodic import repeating
+from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.schemas.runs.stream import PositionOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.events import publish_entries
-from app.services.run_log.log_writer import LogEvent, append_numbered, with_line
+from app.services.run_log.events import LogEvent, log_line, own_entry, publish_entries, publish_gap
+from app.services.run_log.writing import append_events, append_numbered, carries_ids
 from app.services.storage_keys import RunRef
+from app.services.views.runs import retrieve_run
 from app.statements import Prepared, rows_of
 
 COMPLETE_TYPE = "_posthog/stream_complete"
@@ -37,6 +46,11 @@ _HEARD = Prepared(
 )
 
 
+# Followers get an event through Redis, over several turns of the event loop; `sleep(0)` waits for one only.
+# An event takes 0.2 ms to a single follower (docs/performance.md), so 1 ms lets a few followers be served.
+_FOLLOWERS_FIRST_SECONDS = 0.001
+
+
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
     """A stream event that an agent outside our workers sent, with its number within the run."""
@@ -50,7 +64,7 @@ class NumberedEvent:
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
-        return with_line(self.event) if is_entry else LogEvent(self.event, b"")
+        return LogEvent(self.event, log_line(self.event) if is_entry else b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +175,86 @@ async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
     )
     async with unit_of_work(sessions) as session:
         return await session.scalar(completing) is not None
+
+
+async def append_log(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    entries: Sequence[Mapping[str, Any]],
+    clients: ServiceClients,
+) -> RunOut:
+    """Append entries to a run's log and publish them to the run's followers; return the run.
+
+    Concurrent writers take turns. Entries are published while the object store still writes; if storing them fails, a
+    gap is published (ADR 13). Raises ObjectStoreUnavailable, Unavailable.
+    """
+    run: RunOut | None = None
+
+    async def read() -> None:
+        nonlocal run
+        run = await retrieve_run(session, caller, task_id, run_id, store=clients.store)
+        await release(session)
+
+    await release(session)
+    ref = RunRef(caller.project.id, task_id, run_id)
+    await _append(clients, ref, entries, caller, before_storing=read)
+    assert run is not None
+    return run
+
+
+async def relay_message(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: RelayIn,
+    clients: ServiceClients,
+) -> RelayOut:
+    """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7)."""
+    await release(session)
+    entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
+    await _append(clients, RunRef(caller.project.id, task_id, run_id), [entry], caller)
+    return {"status": "skipped"}
+
+
+async def _append(
+    clients: ServiceClients,
+    ref: RunRef,
+    entries: Sequence[Mapping[str, Any]],
+    caller: Principal,
+    *,
+    before_storing: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Append entries to a run's log, and publish them as soon as their place in it is certain.
+
+    If storing fails after that, followers get a gap and read the log, which does not have the entries. Raises as
+    `append_events`.
+    """
+    sessions, events = clients.sessions, clients.events
+    is_published = False
+
+    async def publish(new: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal is_published
+        is_published = True
+        publish_entries(events, ref.run_id, new)
+        # First: a request to the store keeps this process busy for longer than serving the run's followers.
+        await events.settle()
+        await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
+        if before_storing is not None:
+            await before_storing()
+
+    log_events = [LogEvent(entry, log_line(entry)) for entry in entries]
+    if not any(event.line for event in log_events) and not carries_ids(log_events):
+        # Only chunks of messages, which are not logged.
+        async with unit_of_work(sessions) as session:
+            await require_run(session, caller, ref.task_id, ref.run_id)
+        await publish(entries)
+        return
+    try:
+        await append_events(sessions, clients.store, ref, log_events, caller=caller, when_locked=publish)
+    except BaseException:
+        if is_published:
+            publish_gap(events, ref.run_id)
+        raise

@@ -14,7 +14,8 @@ from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, enqueue_verification
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.log_writer import append_lines, encode_entries
+from app.services.run_log.events import log_line
+from app.services.run_log.writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
@@ -64,6 +65,6 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
 async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
     try:
-        await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
+        await append_lines(clients.sessions, clients.store, ref, b"".join(map(log_line, entries)))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))

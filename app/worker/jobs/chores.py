@@ -23,7 +23,7 @@ from app.services.events.sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
 from app.services.notifications import receipts
 from app.services.notifications.presence import sweep_expired
-from app.services.run_log.log_writer import sweep_event_ids
+from app.services.run_log.writing import sweep_event_ids
 from app.services.runs import recovery
 from app.services.runs.credentials import sweep_tokens
 from app.services.runs.start import start_scheduled_runs

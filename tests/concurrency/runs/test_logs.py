@@ -20,8 +20,9 @@ from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import LOG_LOCK
-from app.services.run_log import log_writer
-from app.services.run_log.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
+from app.services.run_log import writing
+from app.services.run_log.events import log_line
+from app.services.run_log.writing import MAX_LOG_BYTES, _within_limit, append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -74,7 +75,7 @@ async def read(store: ObjectStore, ref: RunRef) -> bytes:
 
 
 def lines(*numbers: int) -> bytes:
-    return encode_entries([{"n": number} for number in numbers])
+    return b"".join(log_line({"n": number}) for number in numbers)
 
 
 async def test_concurrent_appends_lose_no_line(
@@ -176,7 +177,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(log_writer, "LOG_LOCK", replace(LOG_LOCK, delays=()))
+    monkeypatch.setattr(writing, "LOG_LOCK", replace(LOG_LOCK, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,
@@ -187,7 +188,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
     async with unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=log_writer._WAIT_SECONDS)
+    assert until - clock.now < timedelta(seconds=writing._WAIT_SECONDS)
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
@@ -200,7 +201,7 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with log_writer.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
+    async with writing.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
@@ -244,7 +245,7 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
     is_cancelled: bool,
 ) -> None:
     """Regression: the lock was handed over at once, and the late write then replaced the next writer's lines."""
-    monkeypatch.setattr(log_writer, "_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(writing, "_WAIT_SECONDS", 0.3)
     async with (
         interruptible(settings.s3_endpoint_url or "") as between,
         ObjectStore(settings.model_copy(update={"s3_endpoint_url": between.url}), seconds=2) as late,

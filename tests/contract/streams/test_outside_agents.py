@@ -21,7 +21,7 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Run, RunEventId, RunLogState
 from app.runtime import ProcessContext
 from app.services.run_log import ingest as run_ingest
-from app.services.run_log.log_writer import sweep_event_ids
+from app.services.run_log.writing import sweep_event_ids
 from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.support.assertions import concerning

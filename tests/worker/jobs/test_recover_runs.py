@@ -8,7 +8,7 @@ import pytest
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.run_log.log_writer import hold_lock
+from app.services.run_log.writing import hold_lock
 from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.storage_keys import RunRef
 from app.worker.jobs.chores import recover_runs

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -49,6 +49,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import LOG_LOCK
+from app.services.run_log.events import LogEvent
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
 from app.statements import Prepared, rows_of
@@ -80,20 +81,6 @@ _MINE = {
 _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 log = structlog.get_logger(__name__)
-
-
-class LogEvent(NamedTuple):
-    """A stream event that an agent reported, with the line to write for it in the run's log."""
-
-    event: Mapping[str, Any]
-    line: bytes
-
-    @property
-    def id(self) -> str | None:
-        """The `event_id` of the event; None if it is absent or cannot be stored."""
-        id_ = self.event.get("event_id")
-        is_usable = isinstance(id_, str) and 0 < len(id_) <= RunEventId.LONGEST and "\x00" not in id_
-        return id_ if is_usable else None
 
 
 @dataclass(slots=True)
@@ -282,26 +269,6 @@ async def _try(
         return None
     size, accepted_seq, writer_until = row
     return LogLock(size, accepted_seq, asked + (writer_until - now).total_seconds())
-
-
-def with_line(entry: Mapping[str, Any]) -> LogEvent:
-    """Return an entry as a `LogEvent`, with its line for the run's log."""
-    return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
-
-
-def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Encode log entries as JSON lines, without the parts of messages that are being streamed (contract 13.4)."""
-    return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
-
-
-def is_chunk(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry is a part of an agent message that is being streamed (contract 13.4)."""
-    notification = entry.get("notification")
-    if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
-        return False
-    parameters = notification.get("params")
-    update_ = parameters.get("update") if isinstance(parameters, Mapping) else None
-    return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
 async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: RunRef, lines: bytes) -> None:
