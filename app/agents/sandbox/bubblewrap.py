@@ -14,6 +14,7 @@ from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 INSIDE_UID = 1000
 # Where every run sees its places. No system has programs there, and no text has this path by chance.
 PLACES = Places(Path("/run/taskbeacon"))
+_ACCOUNTS = Path(__file__).with_name("passwd")  # PostgreSQL refuses to work for a user without one
 # The path of the proxy's socket inside the sandbox.
 PROXY_SOCKET = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
@@ -65,11 +66,12 @@ def _mounts(
     """
     for path in _readable(confinement, network=network):
         if path.is_symlink() and path in SYSTEM_FOLDERS:
-            yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
+            yield len(path.parts), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
         elif path.exists():
             yield _bind("--ro-bind", path, _inside(confinement, path))
     for path in _covered(confinement, network=network, private=private):
-        yield _depth(path), _cover(path)
+        yield len(path.parts), _cover(path)
+    yield _bind("--ro-bind", _ACCOUNTS, Path("/etc/passwd"))
     # Programs that hard-code /tmp get the run's own folder; a tmpfs would be memory without a limit.
     yield _bind("--bind", confinement.places.temporary, _TEMPORARY)
     for path in confinement.changeable:
@@ -77,7 +79,7 @@ def _mounts(
 
 
 def _bind(option: str, path: Path, inside: Path) -> tuple[int, list[str]]:
-    return _depth(inside), [option, str(path), str(inside)]
+    return len(inside.parts), [option, str(path), str(inside)]
 
 
 def _inside(confinement: Confinement, path: Path) -> Path:
@@ -108,7 +110,3 @@ def _resolver(*, network: bool) -> Iterable[Path]:
     resolver = Path("/etc/resolv.conf")
     if network and resolver.is_symlink():
         yield resolver.resolve()
-
-
-def _depth(path: Path) -> int:
-    return len(path.parts)

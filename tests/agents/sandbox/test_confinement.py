@@ -175,6 +175,13 @@ async def test_what_root_owns_for_itself_is_not_readable(cell: Cell, open_cell: 
     assert "root:" not in output
 
 
+async def test_agent_is_a_user_with_a_name(cell: Cell) -> None:
+    """Regression: PostgreSQL refused to start for a user without an account."""
+    code, output = await cell.run("id", "-un")
+
+    assert code == 0, output
+
+
 def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
