@@ -216,8 +216,10 @@ class Clone:
         # A process gets more than the limit of all, so that the monitor sees the excess and can name it.
         sandbox = replace(preparation.sandbox, policy=replace(policy, memory_bytes=8 * policy.memory_bytes))
         if sandbox.kind is SandboxKind.BUBBLEWRAP or preparation.setup_network.unenforced:
+            # With ways to the operator's servers on loopback, which are made once; what is permitted changes.
+            widest = allowance_of(preparation.setup_network) or Allowance()
             self._egress, gateway = await self._opened.enter_async_context(
-                serve_proxy(Allowance(), sandbox.kind, workspace.folder, _ignore)
+                serve_proxy(widest, sandbox.kind, workspace.folder, _ignore)
             )
         self._permit(self._allowance)
         self._proxy = gateway.variables if gateway else {}

@@ -1,10 +1,16 @@
 """What is seen of a commit in fresh clones: why checks fail, what they are given, and what they leave behind."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from app.agents.network.network import NetworkRules
+from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus
 from app.verification.judgement import Case
 from tests.agents.checks.checking import MIB, Checking
+from tests.support.stand_ins.packages import serving_mirror
 
 _REPORT = '<testsuite name="s">%s</testsuite>'
 _PASSED = '<testcase name="%s"/>'
@@ -81,6 +87,21 @@ async def test_refused_hosts_are_named_of_the_check_that_asked_for_them(checking
     assert seen["refused"].cause is CheckCause.NETWORK_BLOCKED
     assert list(seen.runs("refused")[0].execution.blocked_hosts) == ["pypi.test"]
     assert seen["silent"].status is CheckStatus.FAILED
+
+
+async def test_set_up_reaches_a_server_of_the_operator_on_the_loopback_of_the_worker(
+    checking: Checking, tmp_path: Path
+) -> None:
+    """Regression: only agents reached it."""
+    checking.write({"a": ""})
+    with serving_mirror(tmp_path / "mirror") as mirror:
+        rules = NetworkRules(level=AgentNetwork.TRUSTED, services=[Service("127.0.0.1", mirror.port)])
+        checking.preparation = replace(checking.preparation, setup_network=rules)
+        asks = f"curl --fail --silent --output got {mirror.url}"
+        seen = await checking.check(setup=[asks], checks={"is-cut-off": f"test -s got; ! {asks}"})
+
+    assert seen.steps == ["ok"]
+    assert seen["is-cut-off"].status is CheckStatus.PASSED
 
 
 @pytest.mark.parametrize(
