@@ -1,11 +1,14 @@
 """Checks the last commit of a small repository against the one before, as workers do: real git, in a real sandbox."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any  # JSON
+
+import pytest
 
 from app.agents.checks.context import (
     CheckContext,
@@ -22,16 +25,23 @@ from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.enums import AgentNetwork, CheckSource, CheckStatus
+from app.enums import AgentNetwork, CheckSource, CheckStatus, Verdict
 from app.schemas.verification.check_sets import DefinitionsIn
 from app.services.verification.results import judged_checks
 from app.verification.definitions import PlacedCheck
-from app.verification.judgement import Execution, JudgedCheck
+from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, judge
 from tests.agents.conftest import GitFolder
-from tests.support.stand_ins.git_origins import Commit, write_origin
+from tests.support.stand_ins.git_origins import Commit, Files, write_commits, write_origin
 
 JSON = dict[str, Any]
 MIB = 2**20
+_SANDBOX_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip a test where checks would not find all of these programs."""
+    missing = [name for name in programs if shutil.which(name, path=_SANDBOX_PATH) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"there is no {' and no '.join(missing)}")
 
 
 @dataclass
@@ -47,6 +57,19 @@ class Seen:
     @property
     def statuses(self) -> dict[str, CheckStatus]:
         return {each.check.id: each.status for each in judged_checks(self.checked)}
+
+    @property
+    def judgement(self) -> Judgement:
+        facts = Facts(
+            has_changes=bool(self.checked.changed),
+            protected_changed=self.checked.protected_changed,
+            file_fault=self.checked.definitions.file_fault,
+        )
+        return judge(judged_checks(self.checked), facts)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
 
     @property
     def steps(self) -> list[str]:
@@ -77,6 +100,12 @@ class Checking:
         last = Commit("Result", result or {"change.txt": "changed\n"})
         write_origin(self.folder / "origin.git", [Commit("Base", base), *some, last])
 
+    def change(self, result: Files) -> None:
+        """Make another result from the base."""
+        origin = GitFolder(self.folder / "origin.git")
+        origin.git("update-ref", "refs/heads/main", origin.git("rev-list", "--max-parents=0", "main"))
+        write_commits(origin.path, [Commit("Result", result)])
+
     def limit(self, **policy: Any) -> None:
         sandbox = replace(self.sandbox, policy=replace(self.sandbox.policy, **policy))
         self.preparation = replace(self.preparation, sandbox=sandbox)
@@ -84,9 +113,9 @@ class Checking:
     async def check(
         self, *, note: Any = None, setup: Any = (), network: AgentNetwork | None = None, **given: Any
     ) -> Seen:
-        """Check by these definitions; each of `checks` may be the text of a shell."""
+        """Check by these definitions and the checks file; each of `checks` may be the text of a shell."""
         origin = GitFolder(self.folder / "origin.git")
-        checks = given.pop("checks")
+        checks = given.pop("checks", [])
         if isinstance(checks, dict):
             texts = checks.items()
             checks = [{"id": key} | ({"shell": it} if isinstance(it, str) else it) for key, it in texts]

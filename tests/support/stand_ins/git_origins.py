@@ -18,7 +18,8 @@ class Submodule:
     commit: str
 
 
-Files = Mapping[str, str | Submodule]
+# None: the file is deleted.
+Files = Mapping[str, str | Submodule | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def _written(commit: Commit, *, follows: bool) -> str:
     if follows:
         lines.append("from refs/heads/main^0\n")
     for path, content in commit.files.items():
-        if isinstance(content, Submodule):
+        if content is None:
+            lines.append(f"D {path}\n")
+        elif isinstance(content, Submodule):
             lines.append(f"M 160000 {content.commit} {path}\n")
         else:
             lines.append(f"M 100644 inline {path}\n{_data(content)}")
