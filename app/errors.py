@@ -57,7 +57,6 @@ class AppError(Exception):
         super().__init__(self.detail)
 
     def with_detail(self, detail: str) -> Self:
-        """Return a copy of the error with `detail` as its message."""
         # Not by the class itself: the parameters of its `__init__` are others than its fields.
         copied = type(self).__new__(type(self), detail)
         vars(copied).update(vars(self), detail=detail)

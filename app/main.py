@@ -94,14 +94,7 @@ _EXPOSED_HEADERS = (
 
 
 def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
-    """Return the API as an ASGI application.
-
-    Args:
-        settings: the settings of the service. If None, they are read from the environment variables.
-        process: opened clients for the application to use, in tests; the caller closes them. If None, the application
-            opens its clients when it starts, and closes them when it stops.
-
-    """
+    """Return the API. Tests give an opened `process`; else it is opened at the start and closed at the end."""
     settings = settings or get_settings()
 
     @asynccontextmanager

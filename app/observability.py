@@ -27,10 +27,7 @@ _HIDDEN = "[redacted]"
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Set up logging in this process: all log events go to standard error, one line each.
-
-    This concerns the events of the service and of its libraries.
-    """
+    """Set up logging in this process: all log events go to standard error, one line each."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -102,10 +99,7 @@ def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace secrets in a log event in place, and return the event. The function is a structlog processor.
-
-    It replaces each value with a name such as `token`, and each text that has the format of a secret.
-    """
+    """Replace values with names such as `token`, and texts in the form of a secret: a processor of structlog."""
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)
     return event

@@ -42,10 +42,7 @@ class DatabaseUnavailable(Outage):
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond.
-
-    If `error` is None, return False.
-    """
+    """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond."""
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
     return is_database_outage(error)

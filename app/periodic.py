@@ -22,10 +22,7 @@ async def wait(event: asyncio.Event, seconds: float | None) -> bool:
 
 
 async def attempt(step: Step, *, event: str) -> None:
-    """Perform a step once. If it raises an error, write a log event named `event`, and do not raise the error.
-
-    If the error is an outage of a server, the log event is a warning. Otherwise it has the stack trace.
-    """
+    """Perform a step once; an error is logged as `event`, with its trace unless a server is away."""
     try:
         await step()
     except Exception as error:
@@ -36,11 +33,7 @@ async def attempt(step: Step, *, event: str) -> None:
 
 
 async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event | None = None) -> None:
-    """Wait `seconds`, perform a step, and repeat both until cancelled, or until `until` is set.
-
-    If a step raises an error, the error is written to the log as `event`. If `until` is set during a step, that step is
-    completed.
-    """
+    """Wait `seconds`, perform a step, and repeat both until cancelled or `until` is set; log errors as `event`."""
     over = until or asyncio.Event()
     while not await wait(over, seconds):
         await attempt(step, event=event)
@@ -48,11 +41,7 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
 
 @asynccontextmanager
 async def repeating(seconds: float, step: Step, *, event: str) -> AsyncGenerator[None, None]:
-    """Return a context manager that performs a step in the background every `seconds` until the block ends.
-
-    The first step begins after `seconds`. If a step raises an error, the error is written to the log as `event`, and
-    the step is repeated as usual. A step in progress at the end of the block is cancelled.
-    """
+    """Perform a step in the background, as `every` does, until the block ends, which cancels it."""
     task = asyncio.create_task(every(seconds, step, event=event))
     try:
         yield

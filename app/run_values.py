@@ -126,10 +126,7 @@ def waiting_for(
 
 
 def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call as a run's state shows it.
-
-    If it is longer than 16 KiB as JSON, only its id, title, kind and status are kept, each with at most 500 characters.
-    """
+    """Return a tool call as a run's state shows it: above 16 KiB of JSON only its id, title, kind and status."""
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call
     return {

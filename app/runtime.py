@@ -69,7 +69,6 @@ class ProcessContext(ServiceClients):
     ledger: LedgerFeed = field(default_factory=LedgerFeed)
 
     def stream_clients(self) -> StreamClients:
-        """Return the clients and settings of this process that live streams need."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,
@@ -87,21 +86,7 @@ class ProcessContext(ServiceClients):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Return a context manager that opens the clients of a process, and closes them after the block.
-
-    Each client connects at its first use.
-
-    Args:
-        settings: the settings of the process.
-        name: `api` or `worker`. It is part of the name that PostgreSQL shows for the connections.
-        plan_once: whether PostgreSQL plans each statement once per connection (see `create_engine`). Use this in a
-            process that repeats the same short statements.
-
-    Raises:
-        CatalogInvalid: the operator's catalog of adapters is not valid.
-        UsageGateInvalid: the operator's usage gate cannot be loaded.
-
-    """
+    """Open the clients of a process, `api` or `worker`, until the block ends; each connects at its first use."""
     catalog = load_catalog(settings.agent_catalog)
     # Each client is closed even if closing another fails.
     async with AsyncExitStack() as opened:

@@ -26,10 +26,7 @@ def new_project_token() -> str:
 
 
 def hash_api_key(value: str) -> str:
-    """Return the SHA-256 hash of an API key. The key is stored and looked up by this hash.
-
-    There is no salt, because a key has 256 random bits.
-    """
+    """Return the hash under which an API key is stored; without salt, because a key has 256 random bits."""
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -39,10 +36,7 @@ def new_session_secret() -> str:
 
 
 def hash_session_secret(value: str) -> str:
-    """Return the SHA-256 hash under which the secret of a console session or of a login link is stored.
-
-    The hash begins with `session$`, so that it is never equal to the hash of an API key.
-    """
+    """Return the hash of the secret of a console session or login link, which is never that of an API key."""
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -73,24 +67,14 @@ class Cipher:
         return self._fernet.encrypt(value.encode()).decode()
 
     def decrypt(self, value: str) -> str:
-        """Return the plain text of an encrypted value.
-
-        Raises:
-            DecryptionError: no configured key decrypts the value.
-
-        """
+        """Return the plain text of an encrypted value. Raises DecryptionError."""
         try:
             return self._fernet.decrypt(value.encode()).decode()
         except InvalidToken as error:
             raise DecryptionError("no configured secret key decrypts this value") from error
 
     def rotate(self, value: str) -> str:
-        """Decrypt a value with any of the keys, and return it encrypted with the first key.
-
-        Raises:
-            DecryptionError: no configured key decrypts the value.
-
-        """
+        """Decrypt a value with any of the keys, and return it encrypted with the first. Raises DecryptionError."""
         return self.encrypt(self.decrypt(value))
 
     @staticmethod

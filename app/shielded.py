@@ -12,14 +12,9 @@ async def shielded(
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:
-    """Run a coroutine to its end and return its result, even if the caller is cancelled meanwhile.
+    """Run a coroutine to its end and return its result or raise its error, even if the caller is cancelled meanwhile.
 
-    An error that the coroutine raises is raised here too. `on_cancel` is called at each cancellation, for example to
-    make the work end sooner.
-
-    Raises:
-        CancelledError: the caller was cancelled. It is raised after the coroutine has ended.
-
+    That is raised then. `on_cancel` is called at each cancellation, for example to make the work end sooner.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

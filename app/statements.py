@@ -135,7 +135,6 @@ class _Sent:
     read: Callable[[Sequence[Any]], Any]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return the arguments of one call."""
         arguments = []
         for name, default, process in self.parameters:
             value = values.get(name, default)

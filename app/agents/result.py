@@ -34,7 +34,6 @@ class RunResult:
 
     @property
     def base_branch(self) -> str | None:
-        """The branch that the work is to be merged into."""
         return self.base.branch
 
     def mask(self, masker: Masker) -> Self:

@@ -102,7 +102,6 @@ class Circuits:
         self._circuits: dict[str, Circuit] = {}
 
     def of(self, name: str) -> Circuit:
-        """Return the circuit of a destination."""
         circuit = self._circuits.pop(name, None) or Circuit(name, self._probing)
         self._circuits[name] = circuit
         if len(self._circuits) > _MOST_CIRCUITS:

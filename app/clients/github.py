@@ -150,7 +150,6 @@ class GitHubClient:
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        """Create a pull request and return it."""
         return _pull_request(await self._ask(access, "POST", _pulls(repository), asdict(wanted)))
 
     async def update_pull_request(
@@ -184,7 +183,6 @@ class GitHubClient:
     async def create_status(
         self, access: GitHubAccess, repository: str, sha: str, wanted: CommitStatus
     ) -> None:
-        """Set the status of a commit."""
         content = {name: value for name, value in asdict(wanted).items() if value}
         await self._ask(access, "POST", f"{_repository(repository)}/statuses/{quote(sha)}", content)
 

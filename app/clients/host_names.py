@@ -29,7 +29,6 @@ def system_names(host: str, port: int) -> Sequence[str]:
 
 
 def is_address(host: str) -> bool:
-    """Return whether a host is an IP address, not a name."""
     try:
         ip_address(host)
     except ValueError:

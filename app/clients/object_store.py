@@ -200,7 +200,6 @@ class ObjectStore:
         return start
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return the metadata of the object under a key; None if there is no such object."""
         try:
             async with self._calling(f"look up {key}", of_object=True) as client:
                 answer = await client.head_object(Bucket=self.bucket, Key=key)
@@ -327,7 +326,6 @@ class ObjectStore:
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a new signed URL to GET an object with these headers Content-Disposition and Content-Type."""
         overrides = {"response-content-disposition": disposition, "response-content-type": content_type}
         return await self._sign(key, lifetime, overrides)
 
@@ -363,7 +361,6 @@ class ObjectStore:
         return form
 
     async def check(self) -> None:
-        """Check that the bucket responds."""
         if self._internal is None:
             async with self._calling("find the bucket") as client:
                 await client.head_bucket(Bucket=self.bucket)

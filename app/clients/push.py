@@ -133,7 +133,6 @@ class PushUnavailable(Exception):
 
     @property
     def outcome(self) -> TryLater:
-        """The outcome of each message of the failed call: a TryLater with the attributes of this error."""
         return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 

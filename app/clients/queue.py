@@ -71,6 +71,5 @@ def encode_job(job: dict[str, Any]) -> bytes:
 
 
 def decode_job(data: bytes) -> dict[str, Any]:
-    """Return arq's dictionary of a job from the bytes that `encode_job` returned."""
     job: dict[str, Any] = orjson.loads(data)
     return job

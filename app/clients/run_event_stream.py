@@ -53,22 +53,18 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the two Redis keys of a run's live stream."""
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
 def channel_of(run_id: UUID) -> str:
-    """Return the name of the Redis channel on which new stream events of a run are published."""
     return f"{_PREFIX}{run_id}"
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the first arguments of APPEND_SCRIPT, the Redis script that appends events to the live stream of a run."""
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
 
 def parse_message(message: bytes) -> RunEvent:
-    """Return the event in a message that was received on a run's Redis channel."""
     id_, kind, data = message.split(b" ", 2)
     return RunEvent(EventId.parse(id_.decode()), EventKind(kind.decode()), data)
 

@@ -39,7 +39,6 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventId | None":
-        """Return the event id that a text represents, or None if the text is no event id."""
         epoch, _, number = text.partition("-")
         if not (_is_number(epoch) and _is_number(number)):
             return None

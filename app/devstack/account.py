@@ -29,7 +29,6 @@ def read_account(home: Home) -> Account | None:
 
 
 def keep_account(home: Home, printed: str) -> Account:
-    """Store the account that `new_account` has printed as JSON, and return it."""
     try:
         account = _account(json.loads(printed))
     except (KeyError, TypeError, ValueError):

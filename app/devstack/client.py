@@ -51,10 +51,7 @@ class ProjectClient:
     def run_task(
         self, task: Object, pause: Callable[[Object], object], **options: Any
     ) -> Object:  # Any: JSON
-        """Run a task, print log and result, and return the run; call `pause` with it between two looks.
-
-        KeyboardInterrupt cancels the run.
-        """
+        """Run a task, print log and result, and return the run; `pause` between two looks. Ctrl-C cancels it."""
         run: Object = self.request("POST", f"tasks/{task['id']}/run/", **options)["latest_run"]
         self._terminal.title(f"Run {run['id']}")
         path = f"tasks/{task['id']}/runs/{run['id']}/"

@@ -44,14 +44,10 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the home folder for this process, which is about to start the stack. Return the lock's file descriptor.
+        """Lock the home folder for the stack that this process is about to start; return the lock's file descriptor.
 
-        The caller lets the processes of the stack inherit the descriptor (`Supervisor.keep_open`). So the lock of a
-        killed stack is free only when all its processes have ended; this method waits up to a minute for that.
-
-        Raises:
-            DevstackError: another stack runs, or processes of a killed stack have not ended in time.
-
+        The processes of the stack inherit it (`Supervisor.keep_open`). So the lock of a killed stack is free only when
+        all its processes have ended; this method waits up to a minute for that.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _KILLED_STACK_SECONDS

@@ -154,7 +154,6 @@ class DemoRepository(TrialRepository):
 
 
 def copy_repository(repository: TrialRepository, terminal: TerminalOutput) -> str:
-    """Copy a repository, say so on the terminal, and return the name of its current branch."""
     with terminal.step(f"Copying {repository.source}"):
         branch = repository.copy()
     if repository.has_changes():

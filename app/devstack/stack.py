@@ -339,7 +339,6 @@ def needs_migration(home: Home, database_url: str) -> bool:
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Note in the home folder of the development stack that the database is current, for `needs_migration`."""
     write_json(home.schema_json, _state(database_url))
 
 

@@ -92,7 +92,6 @@ class TerminalOutput:
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
-        """Write the text of a step that has ended, with its duration in seconds."""
         self.line("  ", Styled("✓", "green"), f" {text} ", Styled(f"{seconds:.1f} s", "dim"))
 
     def _compose(self, *parts: str | Styled) -> str:

@@ -57,7 +57,6 @@ class AgentNetwork(StrEnum):
     FULL = "full"
 
     def at_most(self, ceiling: "AgentNetwork") -> "AgentNetwork":
-        """Return the lower one of this network level and `ceiling`."""
         levels = list(AgentNetwork)
         return min(self, ceiling, key=levels.index)
 

@@ -29,7 +29,6 @@ def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUI
 
 
 def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
-    """Wake the worker that performs the run, if there is one, after the session's transaction commits."""
 
     async def publish() -> None:
         await publish_change(redis, run_id)
@@ -70,10 +69,7 @@ async def enqueue_scan(queue: JobQueue, project_id: int, repository: str) -> boo
 
 
 async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:
-    """Remove a run's job from the queue, so that the run can be queued again. The job itself calls this as it starts.
-
-    If Redis is down, the error is only logged: a job that starts twice finds the run claimed.
-    """
+    """Remove a run's job from the queue, so that the run can be queued again. A failure is only logged."""
     await _without_failing(queue.remove(job_id=_job_id(run_id)))
 
 
@@ -83,10 +79,7 @@ async def remove_verification_job(queue: JobQueue, job_id: str) -> None:
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job that claims the next waiting run of a project, after the end of the run `run_id` is committed.
-
-    If Redis is down, the error is only logged: a sweep finds waiting runs later.
-    """
+    """Enqueue a job for the next waiting run of a project after the end of `run_id`; a sweep mends a failure."""
     await _without_failing(enqueue_run(queue, run_id))
 
 

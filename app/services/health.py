@@ -65,7 +65,6 @@ async def read_metrics(sessions: SessionFactory) -> bytes:
 async def check_readiness(
     sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
-    """Return the state of the database, Redis and the object store, and whether all three are ready."""
 
     async def check() -> tuple[ReadinessOut, bool]:
         states = await asyncio.gather(

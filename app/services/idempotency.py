@@ -75,7 +75,6 @@ async def find_response(
 async def store_response(
     session: AsyncSession, caller: Principal, key: str, response: StoredResponse
 ) -> None:
-    """Store the response to the request that has claimed this idempotency key with `claim_key`."""
     await session.execute(
         update(IdempotencyKey).where(*_is(caller, key)).values(status=response.status, body=response.body)
     )

@@ -54,12 +54,10 @@ LOSSES: ColumnElement[int] = func.coalesce(Run.facts[(RECOVERY, "losses")].as_in
 
 
 def with_fact(name: str, value: Any) -> ColumnElement[Any]:
-    """Return the SQL expression for the facts of a run with the fact `name` set to `value`."""
     return Run.facts.op("||")({name: value})
 
 
 def without_fact(*names: str) -> ColumnElement[Any]:
-    """Return the SQL expression for the facts of a run without the facts `names`."""
     facts: ColumnElement[Any] = Run.facts.expression
     for name in names:
         facts = facts.op("-")(name)

@@ -61,7 +61,6 @@ _COLUMNS = [
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Store a new sandbox environment of the caller in the request's project, and return it."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(
@@ -80,7 +79,6 @@ async def create_environment(
 async def list_environments(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
-    """Return the number of sandbox environments that the caller sees, and one page of them, newest first."""
     count = await session.scalar(
         select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
     )
@@ -133,10 +131,7 @@ async def update_environment(
 
 
 async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
-    """Delete a sandbox environment with its variables.
-
-    Waiting runs that use the sandbox environment will fail instead of running without it.
-    """
+    """Delete a sandbox environment. Waiting runs that use it fail instead of running without it."""
     gone = await session.scalar(
         delete(SandboxEnvironment)
         .where(SandboxEnvironment.id == environment_id, visible_environment(caller))

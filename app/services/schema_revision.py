@@ -34,10 +34,7 @@ def expected_revision() -> str:
 
 
 def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
-    """Return the schema revisions after `old` up to and including `new`, oldest first.
-
-    None as `old` or `new` means an empty database, as before the first revision.
-    """
+    """Return the revisions after `old` up to `new`, oldest first; None is an empty database."""
     oldest_first = _known_revisions()[::-1]
     position = {revision.id: index for index, revision in enumerate(oldest_first)}
     start = position[old] + 1 if old in position else 0
@@ -82,11 +79,7 @@ def migration_config(database_url: str) -> "Config":
 
 
 def upgrade_schema(database_url: str) -> None:
-    """Upgrade the database to the newest schema revision of this release, if it is not there already.
-
-    Concurrent calls wait for each other. The function runs its own event loop, so call it from synchronous code or a
-    thread. Raises CommandError.
-    """
+    """Upgrade to the newest revision, one call at a time, in an event loop of its own. Raises CommandError."""
     from alembic import command  # noqa: PLC0415 - as above
 
     command.upgrade(migration_config(database_url), "head")

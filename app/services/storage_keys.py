@@ -55,7 +55,6 @@ class ArtifactFolder:
     is_of_run: bool
 
     def key(self, artifact_id: str, name: str) -> str:
-        """Return the storage key of a file."""
         marked = self._marked(artifact_id)
         # Stores on a file system have this limit too: the whole segment must fit.
         return marked + _shorten(safe_name(name), _MAX_NAME_BYTES - len(marked.rpartition("/")[2]))
@@ -72,7 +71,6 @@ class ArtifactFolder:
 
 
 def staged_folder(project_id: int, task_id: UUID) -> ArtifactFolder:
-    """Return the folder of the files that are uploaded for a task before a run uses them."""
     return ArtifactFolder(f"{ARTIFACTS_PREFIX}team_{project_id}/task_{task_id}/staged/", is_of_run=False)
 
 
@@ -86,13 +84,11 @@ class RunRef:
 
     @property
     def artifacts(self) -> ArtifactFolder:
-        """The folder of the run's files."""
         prefix = f"{ARTIFACTS_PREFIX}team_{self.project_id}/task_{self.task_id}/run_{self.run_id}/"
         return ArtifactFolder(prefix, is_of_run=True)
 
     @property
     def log_key(self) -> str:
-        """The storage key of the run's log, which has one JSON object per line."""
         return f"tasks/logs/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.jsonl"
 
     @property

@@ -27,10 +27,7 @@ async def until_none_is_left(
 async def delete_batch(
     session: AsyncSession, model: type[Base], expired: ColumnElement[bool], *, most: int = SWEEP_BATCH
 ) -> int:
-    """Delete at most `most` rows of a model that fulfil the condition `expired`; return their number.
-
-    Rows that another transaction has locked are left out.
-    """
+    """Delete at most `most` expired rows that no other transaction has locked; return their number."""
     key = inspect(model).primary_key
     # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
     rows = select(*key).where(expired).limit(most).with_for_update(skip_locked=True, of=model).cte()

@@ -77,7 +77,6 @@ class TaskChangeBodyReader(TaskBodyReader):
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """Return a dependency that reads a JSON body and returns it as a validated instance of `model`."""
     return BodyReader(model)
 
 
@@ -116,7 +115,6 @@ def load_json(raw: bytes) -> Any:
 
 
 async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the bytes of a request's body."""
     chunks: list[bytes] = []
     size = 0
     began = asyncio.get_running_loop().time()

@@ -29,7 +29,6 @@ class Call:
 
 
 def process_of(request: Request) -> ProcessContext:
-    """Return the `ProcessContext` of the process that serves a request: its clients and settings."""
     process: ProcessContext = request.app.state.process
     return process
 
@@ -47,7 +46,6 @@ def call_of(request: Request) -> Call:
 
 
 def path_uuid(request: Request, name: str) -> UUID:
-    """Return the path parameter `name` of a request as a UUID."""
     parsed = parse_uuid(request.path_params[name])
     if parsed is None:
         raise NotFound
@@ -59,7 +57,6 @@ _BESIDE_TASKS = frozenset({"bulk", "models", "pinned", "repositories", "search",
 
 
 def task_id_of(request: Request) -> UUID:
-    """Return the id of the task in the request's path."""
     name = request.path_params["task_id"]
     if name in _BESIDE_TASKS and request.scope["path"].endswith(name):
         raise MethodNotAllowed(request.method)

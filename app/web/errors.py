@@ -48,7 +48,6 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def answer_error(error: AppError | RequestRefused, *, status: int | None = None) -> Response:
-    """Return the response to an expected error."""
     return Json(error.body, status_code=status or error.status, headers=headers_of(error))
 
 

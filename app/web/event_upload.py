@@ -91,7 +91,6 @@ class _Batch:
 
     @property
     def is_due(self) -> bool:
-        """Whether the batch must be yielded now."""
         is_large = len(self.events) >= _BATCH_LINES or self._bytes >= _BATCH_BYTES
         return self.is_last or is_large or _now() >= self._due_at
 
@@ -111,7 +110,6 @@ class _Batch:
         self.is_last = chunk is None or self.failure is not None
 
     def take(self) -> list[NumberedEvent | Completion]:
-        """Return the events of the batch, and start a new one."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
 
@@ -129,7 +127,6 @@ class _Lines:
         self._size = 0
 
     def split(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the lines that `chunk` completes."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             if not end and not self._begun:

@@ -27,7 +27,6 @@ class PageRequest:
     scope: Scope
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the JSON body of this page of the list: `count`, `next`, `previous` and `results`."""
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
         return {
@@ -49,7 +48,6 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the maximum number of results that a request asks for by `limit`."""
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 

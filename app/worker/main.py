@@ -165,9 +165,6 @@ async def _wait_for_redis(redis: Any) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Run a worker process until SIGTERM or SIGINT. Runs in progress may then finish within the configured time.
-
-    The folder of workspaces must exist. Raises SandboxUnavailable.
-    """
+    """Run a worker process until SIGTERM or SIGINT; runs in progress may finish within the configured time."""
     # asyncio's own event loop starts programs by `vfork`.
     asyncio.run(_run(settings))

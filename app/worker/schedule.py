@@ -53,10 +53,7 @@ def _chores() -> Iterator[CronJob]:
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
-    """Return the arq worker that performs runs and nothing else: any other job could wait hours for a slot.
-
-    With `burst` the worker ends when its queue is empty. With `handle_signals` it ends at SIGTERM and SIGINT.
-    """
+    """Return the arq worker that performs runs and nothing else: any other job could wait hours for a slot."""
     settings = context.process.settings
     run_seconds = (
         settings.run_timeout_seconds + MAX_WAITING.total_seconds() + settings.worker_store_wait_seconds
@@ -98,10 +95,7 @@ def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> Resi
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
-    """Return the arq worker for all other jobs, which no run delays: receipts, sweeps, and the recovery of runs.
-
-    With `burst` the worker ends when its queue is empty.
-    """
+    """Return the arq worker for all other jobs, which no run delays: receipts, sweeps, and the recovery of runs."""
     return ResilientWorker(
         cron_jobs=list(_chores()),
         max_jobs=_CHORES_AT_A_TIME,

@@ -41,7 +41,6 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return the path at which the agent finds an attachment in the workspace `work`."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 
@@ -95,7 +94,6 @@ class _Taker:
         self.left_out: list[str] = []
 
     def take_folder(self, folder: int, *, depth: int) -> None:
-        """Copy the files of a folder and its subfolders, in the order of their names."""
         for name in self._names(folder):
             try:
                 mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

@@ -207,7 +207,6 @@ class Git:
         return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
-        """Run a local git command; return its output as text. Raises RepositoryError."""
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")

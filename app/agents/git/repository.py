@@ -81,7 +81,6 @@ class Repository:
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
-        """Create an empty repository. Its folder must not exist yet."""
         self.folder.mkdir(mode=0o700)
         make_repository(self.folder)
 
@@ -227,7 +226,6 @@ class Repository:
         return files
 
     async def read(self, blob: str, limit: int) -> bytes:
-        """Return the content of a file, at most its first `limit` bytes."""
         return (await self._git.run("cat-file", "blob", blob, timeout=_LOCAL, limit=limit)).output[:limit]
 
     async def changed_files(self, base: str, commit: str) -> list[tuple[str, str]]:
@@ -237,10 +235,7 @@ class Repository:
         return list(zip(fields[::2], fields[1::2], strict=True))
 
     async def with_files_of(self, commit: str, other: str, paths: Collection[str]) -> str:
-        """Return a commit like `commit`, but with `paths` as they are in `other`, or not at all.
-
-        Raises RepositoryError.
-        """
+        """Return a commit like `commit`, but with `paths` as they are in `other`, or not at all."""
         if not paths:
             return commit
         kept = {file.path: file for file in await self.tree(other)}

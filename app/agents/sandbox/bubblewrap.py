@@ -60,10 +60,7 @@ def bubblewrap_options(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    """Yield the mounts of the sandbox with their depths below the root.
-
-    They are applied from the root downwards, so the deepest mount of a path decides.
-    """
+    """Yield the mounts with their depths: the deepest of a path is applied last, and decides."""
     for path in _readable(confinement, network=network):
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield len(path.parts), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"

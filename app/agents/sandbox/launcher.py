@@ -180,11 +180,7 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Start the command confined by Landlock, wait for its end, kill its remaining descendants, exit with its status.
-
-    The arguments of the program are the Landlock rules as JSON (`null` for no confinement) and the command. With
-    `scope` instead of rules this process becomes the command, which can connect to no abstract socket outside.
-    """
+    """Start the command confined, wait for its end, kill its remaining descendants, and exit with its status."""
     command = sys.argv[2:]
     if sys.argv[1] == "scope":
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without it only root may enter a domain

@@ -69,7 +69,6 @@ class WorkspaceClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
     ) -> RequestPermissionResponse:
-        """Answer the agent's permission request. The answer comes from `decide`, which may ask people."""
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
         # In the log, the agent's text so far and the tool call come before the question about it.

@@ -177,7 +177,6 @@ class Conversation:
 
     @property
     def people(self) -> Questions | None:
-        """The object that asks people the agent's questions; None if the run is not interactive."""
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, opening: Sequence[ContentBlock]) -> None:

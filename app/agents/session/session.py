@@ -189,7 +189,6 @@ class AgentSession:
         self._options = opened.config_options or ()
 
     async def initialize(self) -> InitializeResponse:
-        """Initialize the protocol and return the agent's response. Raises AgentCrashed or AgentFailed."""
         may_ask = self._adapter.file_requests
         files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
         answered: InitializeResponse = await self._ask(

@@ -68,7 +68,6 @@ class UsageMeter:
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Count the usage that an update of the agent reports."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:

@@ -35,7 +35,6 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 def describe_tool() -> dict[str, Any]:
-    """Return the description of the tool `notify_user`, as the answer to `tools/list` contains it."""
     answer = {
         "type": "object",
         "properties": {

@@ -16,7 +16,6 @@ _LIMIT = 2**20
 
 
 def output_instructions(schema: Any) -> str:
-    """Return the prompt that asks an agent for structured output that matches a JSON schema."""
     return (
         f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
         f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
@@ -24,7 +23,6 @@ def output_instructions(schema: Any) -> str:
 
 
 def output_correction(problem: str) -> str:
-    """Return the prompt that asks an agent to write its structured output again, for the reason `problem`."""
     return (
         f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
         "valid against the JSON schema that you were given. Change nothing else."

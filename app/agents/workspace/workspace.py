@@ -89,20 +89,14 @@ class Workspace:
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
     def exclude(self, paths: Sequence[str]) -> None:
-        """Leave these files of the clone out of the agent's work, and out of what its git shows as new.
-
-        Raises PathRefused, OSError.
-        """
+        """Leave these files of the clone out of the agent's work, and out of what its git shows as new."""
         lines = "".join(f"/{_SPECIAL.sub(_ESCAPED, path)}\n" for path in paths if "\n" not in path)
         content = f"/{OWN_FOLDER}/\n{lines}".encode(errors="surrogateescape")
         self._excluded = content
         write_file(self.work, ".git/info/exclude", content)
 
     async def renew(self, commit: str) -> None:
-        """Replace clone, home and temporary folder by new ones; the clone is at this commit. Raises RepositoryError.
-
-        No process of the run may be left.
-        """
+        """Replace clone, home and temporary folder by new ones, when no process of the run is left."""
         assert self._source is not None
         for folder in (self.work, self.home, self.places.temporary):
             await remove(folder)
@@ -211,7 +205,6 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Push the commits up to `head` as `branch`. Raises RepositoryError."""
         await self.repository.push(remote, head, branch, self.base)
 
 

@@ -176,10 +176,7 @@ def _error_code(content: Any) -> str | None:
 
 
 def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
-    """Return the outcomes of `count` messages in their order; TryLater where a ticket is missing.
-
-    Raise PushUnavailable without a list.
-    """
+    """Return the outcomes of `count` messages; TryLater where a ticket is missing. Raises PushUnavailable."""
     tickets = content.get("data")
     if not isinstance(tickets, list):
         raise UnreadableAnswer

@@ -137,7 +137,6 @@ class _Statements:
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
     def of(self, project: int | str | None) -> Prepared[_Caller]:
-        """Return the statement that finds the caller of a request that names `project`."""
         if project is None:
             return self._anywhere
         return self._in_current if project == CURRENT_PROJECT else self._in_project

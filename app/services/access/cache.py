@@ -31,7 +31,6 @@ class CallerCache:
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Principal | None:
-        """Return the cached caller of a request; None if there is no entry or the entry has expired."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None
@@ -40,7 +39,6 @@ class CallerCache:
     def keep(
         self, secret_hash: str, project: int | str | None, caller: Principal, *, asked_at: float
     ) -> None:
-        """Cache the caller that was authenticated for a request."""
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()

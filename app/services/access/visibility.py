@@ -59,7 +59,6 @@ EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audie
 
 
 def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether a user is in the audience of a task, given the task's value of `Task.audience`."""
     return audience in {EVERYONE, user_id}
 
 
@@ -115,17 +114,14 @@ def visibility(principal: Principal) -> dict[str, int]:
 
 
 def visible_task(principal: Principal) -> ColumnElement[bool]:
-    """Return the SQL condition that selects the tasks of the request's project that the caller sees."""
     return sees_task(principal.project.id, principal.user_id)
 
 
 def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition that selects this run of this task, if the caller sees the task."""
     return and_(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
-    """Check that a task exists and the caller sees it."""
     if await _SEEN_TASK.first(session, {"task_id": task_id, **visibility(principal)}) is None:
         raise NotFound
 
@@ -150,7 +146,6 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
 
 
 async def require_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> None:
-    """Check that a run of a task exists and the caller sees it."""
     values = {"task_id": task_id, "run_id": run_id, **visibility(principal)}
     if await _SEEN_RUN.first(session, values) is None:
         raise NotFound
@@ -169,7 +164,6 @@ async def find_visible_runs(
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
-    """Return the id of the task that a run belongs to, if the caller sees the task."""
     row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
     if row is None:
         raise NotFound
@@ -247,14 +241,12 @@ _MEMBERSHIPS = Prepared(
 
 
 async def require_check_set(session: AsyncSession, principal: Principal, set_id: UUID) -> None:
-    """Check that a check set is one of the request's project."""
     of = (CheckSet.id == set_id, CheckSet.project_id == principal.project.id)
     if await session.scalar(select(CheckSet.id).where(*of)) is None:
         raise NotFound
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Check that a sandbox environment of the request's project is shared, or is the caller's own."""
     found = select(SandboxEnvironment.id).where(
         SandboxEnvironment.id == environment_id, visible_environment(principal)
     )
@@ -263,18 +255,15 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
 
 
 def own_endpoints(principal: Principal) -> ColumnElement[bool]:
-    """Return the SQL condition that selects the webhook endpoints that the caller created in the request's project."""
     return and_(
         WebhookEndpoint.project_id == principal.project.id, WebhookEndpoint.created_by_id == principal.user_id
     )
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition for the webhook endpoint with this id, if the caller created it."""
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 
 async def require_endpoint(session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
-    """Check that the caller created this webhook endpoint in the request's project."""
     if await session.scalar(select(WebhookEndpoint.id).where(own_endpoint(principal, endpoint_id))) is None:
         raise NotFound

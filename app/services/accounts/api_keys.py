@@ -76,7 +76,6 @@ async def create_api_key(
 
 
 async def find_by_value(session: AsyncSession, value: str) -> UUID:
-    """Return the id of the API key that has this value, given in plain text."""
     found = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(value)))
     if found is None:
         raise NotFound("There is no such key.")

@@ -65,7 +65,6 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 
 
 async def list_projects(session: AsyncSession, caller: Principal, page: Page) -> tuple[int, list[ProjectOut]]:
-    """Return the number of projects that the caller may use through their API key, and one page of these projects."""
     values = visibility_anywhere(caller)
     (count,) = await _PROJECT_COUNT.one(session, values)
     rows = await _PROJECT_PAGE.all(session, {**values, "limit": page.limit, "offset": page.offset})

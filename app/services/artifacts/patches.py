@@ -126,7 +126,6 @@ class PatchReader:
         self._file: PatchedFile | None = None
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
-        """Parse the next chunk of the patch; yield each file that this chunk completes."""
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if len(data) - end >= _LONGEST_LINE:

@@ -136,10 +136,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 
 
 def keep_artifacts(session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]) -> None:
-    """Have the object store delete files of a run after `KEPT_DAYS`, not `STAGED_DAYS`, once the transaction commits.
-
-    Failures of the object store are only logged.
-    """
+    """Have the store keep files of a run for `KEPT_DAYS`, after the commit. Failures are only logged."""
 
     async def tag() -> None:
         await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))

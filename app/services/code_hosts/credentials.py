@@ -189,7 +189,6 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return the URL from which to clone a repository at the code host with the URL `base_url`."""
     parts = repository.split("/")
     if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
         raise RepositoryNotFound(f"The repository {repository} does not exist.")
@@ -209,7 +208,6 @@ class CodeHosts:
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
-        """Decrypt a stored credential."""
         try:
             return self._cipher.decrypt(value)
         except DecryptionError as error:
@@ -219,7 +217,6 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token for the installation of a GitHub App."""
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:

@@ -100,10 +100,7 @@ async def read_events(
     *,
     limit: int,
 ) -> Sequence[EventRow]:
-    """Return up to `limit` events of the request's project after the position `after`, oldest first.
-
-    Only events that match the filter and that the caller may see are returned.
-    """
+    """Return up to `limit` events of the request's project that match and that the caller sees, oldest first."""
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
 
@@ -124,10 +121,7 @@ async def is_any_truncated(session: AsyncSession, caller: Principal, after: Curs
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether an event after the position `after` was removed because of its age, in the request's project.
-
-    Call this after the events are read, so that the result covers removals during the reading.
-    """
+    """Return whether an event of the project after `after` was removed. Call it after the events are read."""
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None
 

@@ -30,7 +30,6 @@ class EventRow(NamedTuple):
 
     @property
     def place(self) -> Cursor:
-        """The position in the ledger after the event."""
         return Cursor(self.transaction_id, self.seq)
 
 

@@ -44,7 +44,6 @@ async def record_for_runs(
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
-    """Record an event `run.artifact_added` for each file that was added to a run's manifest."""
     data = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]

@@ -134,7 +134,6 @@ _OF_RUN = Prepared(
 
 
 def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut:
-    """Return a question, as the API shows it."""
     url, project_id, task_id = row.url, row.project_id, row.task_id
     return {
         "id": row.id,
@@ -179,7 +178,6 @@ def winner(row: QuestionRow | ClosedQuestion) -> Winner:
 
 
 def host_of(url: str | None) -> str | None:
-    """Return the host name in a URL; None if the URL is None or has no readable host."""
     try:
         return urlsplit(url).hostname if url else None
     except ValueError:

@@ -69,7 +69,6 @@ class ClaimedPushes(NamedTuple):
 
 
 async def is_due(session: AsyncSession) -> bool:
-    """Return whether any push is due now."""
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
@@ -94,7 +93,6 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 
 def as_deliveries(rows: Sequence[ClaimedRow], now: datetime) -> list[Delivery]:
-    """Return the pushes that were claimed at `now`."""
     return [Delivery(*row, PushClaim(now + PUSH_LEASE)) for row in rows]
 
 
@@ -161,7 +159,6 @@ async def store_each(
 
 
 def log_fields(delivery: Delivery) -> dict[str, object]:
-    """Return the fields that name a push in the log."""
     return {"notification_id": str(delivery.id)}
 
 
@@ -250,7 +247,6 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the SQL columns of `ClaimedRow`."""
     asked = (
         select(_OTHER.question_id)
         .where(

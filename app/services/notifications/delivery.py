@@ -140,10 +140,7 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the outcomes of claimed pushes, and forget devices that are gone.
-
-    An outcome is dropped if another worker has claimed its push.
-    """
+    """Store the outcomes of pushes that no other worker has claimed since, and forget devices that are gone."""
     now = utcnow()
     # In one order everywhere, so that two transactions cannot wait for each other.
     results = [(delivery, outcomes[delivery.id]) for delivery in sorted(deliveries, key=attrgetter("id"))]
@@ -187,7 +184,6 @@ class End(NamedTuple):
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
-    """Return the result to store for a push after an attempt with this outcome at `now`."""
     match outcome:
         case Accepted(ticket=ticket):
             decision, reason = _accepted_decision(delivery)

@@ -90,7 +90,6 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 
 async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
-    """Delete the caller's device with this push token. Does nothing if the caller has no such device."""
     await session.execute(
         delete(PushToken).where(
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
@@ -143,10 +142,7 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
 
 
 def session_device(session_id: UUID, user_id: int) -> PushToken:
-    """Return a new database row, not stored yet, for the device of a console session. Its id is that of the session.
-
-    Such a device can show tasks, and gets no pushes.
-    """
+    """Return a new row for the device of a console session, with its id: it shows tasks, and gets no pushes."""
     now = utcnow()
     return PushToken(
         id=session_id,
@@ -161,7 +157,6 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
 
 
 def vapid_public_key(settings: Settings) -> str:
-    """Return the public VAPID key with which browsers subscribe to web push."""
     if settings.vapid_private_key is None:
         raise NotFound("Web push is not configured.")
     from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import, and loaded at the start where configured
@@ -175,8 +170,5 @@ def refuse_other_users() -> NoReturn:
 
 
 def hash_token(token: str) -> bytes:
-    """Return the SHA-256 hash of a push token.
-
-    The table has a unique index on the hash, since a token may be too long for an index.
-    """
+    """Return the hash of a push token, which has an index: a token may be too long for one."""
     return hashlib.sha256(token.encode()).digest()

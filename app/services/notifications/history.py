@@ -17,7 +17,6 @@ from app.services.access.visibility import require_task
 async def list_notifications(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page
 ) -> tuple[int, list[NotificationOut]]:
-    """Return the number of pushes about a task to the caller's devices, and one page of them, newest first."""
     await require_task(session, caller, task_id)
     own = and_(
         Notification.task_id == task_id,

@@ -130,7 +130,6 @@ class Composer:
 
     @classmethod
     def of(cls, settings: Settings) -> "Composer":
-        """Return a composer of the messages of pushes, with the settings of this process."""
         return cls(
             settings.push_title,
             settings.public_url,

@@ -35,7 +35,6 @@ _COLUMNS = [getattr(NotificationPreferences, name) for name in _Preferences._fie
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return the caller's preferences, or the defaults."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = await row_of(session, statement, _Preferences) or _Preferences()
     return {
@@ -52,10 +51,7 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change the given fields; concurrent changes of others are kept.
-
-    Notices that changed quiet hours held are decided again.
-    """
+    """Change the given fields; what changed quiet hours have held is decided again."""
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if values:
         upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **values)
@@ -104,7 +100,6 @@ async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> 
 
 
 async def is_muted(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Return whether the caller has muted a task. Raises NotFound."""
     await require_task(session, caller, task_id)
     muted = select(TaskMute.task_id).where(TaskMute.user_id == caller.user_id, TaskMute.task_id == task_id)
     return await session.scalar(muted) is not None

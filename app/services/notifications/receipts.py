@@ -82,10 +82,7 @@ def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Upda
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Store receipts, by ticket, of claimed pushes, and forget devices that are gone.
-
-    A ticket without a receipt stays due.
-    """
+    """Store receipts by ticket, and forget devices that are gone. A ticket without a receipt stays due."""
     now = utcnow()
     changes = []
     for id_, stored, ticket_id in await _LOCK.all(

@@ -110,7 +110,6 @@ async def _add(session: AsyncSession, purpose: PushPurpose, given: Sequence[_Rep
 async def read_replaced(
     session: AsyncSession, notice_ids: Collection[UUID | None]
 ) -> dict[UUID | None, ReplacedNotice]:
-    """Return the notices with these ids that reminders or retractions replace, by id."""
     return {
         row.id: ReplacedNotice(row.sent_at is not None and row.decision not in _NOT_SHOWN, row.due_at)
         for row in await _REPLACED.all(session, {"ids": list(notice_ids)})

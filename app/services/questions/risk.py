@@ -69,7 +69,6 @@ class _Call:
 
 
 def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
-    """Return the risk of a question of this kind that an agent asks about a tool call."""
     if kind is QuestionKind.MESSAGE:
         return QuestionRisk.LOW
     if kind is not QuestionKind.PERMISSION:

@@ -57,10 +57,7 @@ def announce_state(session: AsyncSession, events: RunEvents, run: RunState, *, o
 
 
 def state_event(run: RunState) -> bytes:
-    """Return the stream event that reports the state of a run, as JSON.
-
-    Fields that are too large for an event are null, and `omitted` names them.
-    """
+    """Return the stream event that reports the state of a run; `omitted` names fields that are too large for it."""
     state = {
         "type": STATE_TYPE,
         "run_id": str(run.id),

@@ -66,11 +66,9 @@ class LogPage:
 
     @property
     def body(self) -> bytes:
-        """The log entries of the page as a JSON array."""
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Append a log entry, given as a line of JSON, to `entries`."""
         self.entries.append(line)
         self._bytes += len(line)
 

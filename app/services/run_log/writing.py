@@ -215,11 +215,7 @@ async def hold_lock(
 
 
 async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:
-    """Store the valid size of the log, and release the lock.
-
-    Repeated while the database is away: a try may have been committed without an answer, and the caller must get the
-    actual result.
-    """
+    """Store the valid size and release the lock; repeated, since a try may be committed without an answer."""
     values = {
         "run": ref.run_id,
         "own": writer,
@@ -272,12 +268,7 @@ async def _try(
 
 
 async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: RunRef, lines: bytes) -> None:
-    """Append whole lines to a run's log: all of them or none.
-
-    Lines that would exceed the maximum size of a log are replaced by one line that says so. The function waits for the
-    log's lock. It holds no database connection while it waits or while the object store works. Raises
-    ObjectStoreUnavailable, Unavailable.
-    """
+    """Append whole lines to a run's log: all of them or none. Raises ObjectStoreUnavailable, Unavailable."""
     if not lines:
         return
     async with hold_lock(sessions, ref, None) as lock:
@@ -293,12 +284,10 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Append stream events to a run's log, all of them or none.
+    """Append stream events to a run's log, all of them or none, without those that it has by their `event_id`.
 
-    Events with an `event_id` that the log already has are skipped. The function waits for the log's lock. It then calls
-    `when_locked` with the new events before it stores them, so that no other writer can insert lines before them. Lines
-    that would exceed the maximum size of a log are replaced by one line that says so. Raises ObjectStoreUnavailable,
-    Unavailable.
+    `when_locked` is called with the new ones before they are stored: no other writer can insert lines before them.
+    Raises ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
@@ -310,12 +299,10 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Append numbered stream events to a run's log, each once, even if other requests send the same events.
+    """Append numbered events, each once; return the number of the last accepted one, and what is new to the run.
 
-    Return the number of the last accepted event, and the events that are new to the run. Events that were accepted
-    before, by their number or their `event_id`, are skipped. If a number is missing, the events after it are not
-    accepted. An event without a line is accepted, but does not appear in the log. Raises ObjectStoreUnavailable,
-    Unavailable.
+    After a missing number none is accepted. One without a line is accepted, but not in the log. Raises
+    ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, None) as lock:
         after = lock.accepted_seq

@@ -220,7 +220,6 @@ async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID |
 
 
 async def require_usable_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
-    """Check that a run that the caller starts may use a sandbox environment."""
     usable = select(SandboxEnvironment.id).where(
         SandboxEnvironment.id == environment_id, usable_environment(caller.project.id, caller.user_id)
     )
@@ -324,7 +323,6 @@ _LOCK = Prepared(
 
 
 async def lock_run(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> LockedRun:
-    """Lock the row of a run that the caller sees, until the transaction ends; return it."""
     run = await _LOCK.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if run is None:
         raise NotFound

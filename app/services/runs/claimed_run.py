@@ -89,7 +89,6 @@ class ClaimedRun(NamedTuple):
         return value if isinstance(value, str) else None
 
     def option(self, key: str) -> str | None:
-        """Return an option for the agent, from the state."""
         value = self.text(key)
         return None if value is None or len(value) > _LONGEST_OPTION else value
 
@@ -162,5 +161,4 @@ _RUN = Prepared(
 
 
 async def read_claimed_run(session: AsyncSession, run_id: UUID) -> ClaimedRun:
-    """Return a claimed run."""
     return await _RUN.one(session, {"run": run_id})

@@ -142,7 +142,6 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
 
 
 def ignore(reason: str) -> WebhookOut:
-    """Return the response body for a webhook delivery that starts no run. It contains the reason."""
     return {"status": "ignored", "reason": reason, "run": None}
 
 

@@ -101,7 +101,6 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
 
 
 async def measure_queue(sessions: SessionFactory) -> None:
-    """Set the metrics for the number of waiting runs and the longest wait."""
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:

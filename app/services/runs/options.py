@@ -34,7 +34,6 @@ _HINTS = ("branch", *_RUNTIME, "pending_user_message", "sandbox_environment_id",
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
-    """Check that the options of a request for a run are consistent with each other (contract 9.3)."""
     adapter = catalog.choice(body.runtime_adapter)
     if body.runtime_adapter is not None and adapter is None:
         raise InvalidInput(
@@ -87,7 +86,6 @@ def list_models(catalog: Catalog) -> list[ModelOut]:
 
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state that a run inherits from the state `previous` of the run that it resumes."""
     inherited: dict[str, Any] = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
@@ -109,7 +107,6 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the entries that a request sets in a run's state (contract 9.1)."""
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,
@@ -137,7 +134,6 @@ def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
 
 
 def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
-    """Check that the model in a run's state supports its reasoning effort (contract 5.8, step 5)."""
     effort, model = state.get("reasoning_effort"), state.get("model")
     adapter = catalog.choice(state.get("runtime_adapter"))
     if effort is None or adapter is None or model is None:

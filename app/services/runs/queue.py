@@ -115,5 +115,4 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
 
 
 async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
-    """Return the claim of the job `owner`, or None if it holds no run."""
     return await _CLAIMED.first(session, {"asked_by": owner})

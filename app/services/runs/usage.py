@@ -115,7 +115,6 @@ _SPENT = Prepared(
 
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-    """Return the tokens and the cost that all runs of a task except `run_id` have used."""
     return await _SPENT.one(session, {"task": task_id, "but": run_id})
 
 

@@ -43,7 +43,6 @@ class LedgerEvent:
 
     @cached_property
     def place(self) -> Cursor:
-        """The position after the event."""
         return self.row.place
 
     @cached_property
@@ -53,7 +52,6 @@ class LedgerEvent:
 
     @cached_property
     def data(self) -> bytes:
-        """The event as JSON."""
         return orjson.dumps(event_out(self.row, self.link), default=str, option=orjson.OPT_UTC_Z)
 
     @cached_property

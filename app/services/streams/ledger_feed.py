@@ -40,7 +40,6 @@ class Batch:
 
     @classmethod
     def of(cls, new: NewEvents, *, link: str) -> "Batch":
-        """Return a batch for the live streams, of new events; `link` is the setting `task_url`."""
         events = [LedgerEvent(row.event, link, row.audience, row.inboxes) for row in new.rows]
         return cls(events, new.memberships)
 

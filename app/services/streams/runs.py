@@ -107,7 +107,6 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | StreamStart, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the live stream of a run for one client."""
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
             await stack.enter_async_context(clients.watchers.watching(run.watcher))
@@ -145,7 +144,6 @@ class RunFollower:
 
     @property
     def run_ids(self) -> Collection[UUID]:
-        """The ids of the runs that the stream follows; always one."""
         return (self._run.id,)
 
     def end(self) -> None:

@@ -168,7 +168,6 @@ class _Gap(NamedTuple):
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
 ) -> FollowedTopics:
-    """Return the topics of a live stream of a project, each with its start position (contract 14)."""
     names = list(dict.fromkeys(word.strip() for word in (topics or TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:
         raise InvalidInput(f"At most {_MOST_TOPICS} topics.", code="max_length", attr="topics")
@@ -186,7 +185,6 @@ async def open_project_stream(
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
-    """Return the topic of a live stream of the caller's inbox, with its start position (contract 15)."""
     return await follow_ledger(session, ledger_of(caller, [INBOX]), last_id)
 
 
@@ -283,11 +281,9 @@ class TopicFollower:
 
     @property
     def run_ids(self) -> Collection[UUID]:
-        """The ids of the runs that the stream follows."""
         return self._runs.keys()
 
     def end(self) -> None:
-        """End the client's stream: `frames` stops."""
         self._stop.end()
         for follower in self._runs.values():
             follower.end()

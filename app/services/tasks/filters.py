@@ -103,7 +103,6 @@ class TaskFilter:
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
-    """Return the filter for the tasks that match `query` and that the caller sees (contract 5.1)."""
     # Only staff may list internal tasks; for others the parameter is ignored, not refused.
     internal = query.internal if caller.is_staff else Wanted.NO
     flags = {"internal": internal, "archived": query.archived}

@@ -76,7 +76,6 @@ async def find_tasks(
 
 
 async def show_tasks(tasks: Sequence[TaskRow], caller: Principal, *, store: ObjectStore) -> list[TaskOut]:
-    """Return tasks of the request's project as the API shows them."""
     return [await task_out(task, caller.project, store) for task in tasks]
 
 
@@ -88,7 +87,6 @@ class _VersionedTask(NamedTuple):
 async def retrieve_task(
     session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
 ) -> TaskOut:
-    """Return a task as the API shows it, if the caller sees it."""
     _, task = await revalidate_task(session, caller, task_id, NOTHING_HELD, store=store)
     assert task is not None
     return task
@@ -117,7 +115,6 @@ _TASK_VERSION: Prepared[tuple[int, str]] = Prepared(
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
-    """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2)."""
     return [name for (name,) in await _REPOSITORIES.all(session, visibility(caller)) if name]
 
 

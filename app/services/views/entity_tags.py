@@ -27,7 +27,6 @@ class Held:
         return hashlib.sha256(b"%b\n%d\n%b" % (self.basis, total, versions.encode())).hexdigest()
 
     def has(self, tag: str) -> bool:
-        """Return whether the client has the answer with this tag."""
         return self.anything or tag in self.tags
 
 

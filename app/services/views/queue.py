@@ -16,10 +16,7 @@ LAST_POSITION = 1000
 
 
 def position(run: Any = Run, last: int = LAST_POSITION) -> ColumnElement[int | None]:
-    """Return the SQL expression for a run's position among the waiting runs of its project; the first is 1.
-
-    Positions above `last` are shown as `last`. The value is NULL if the run does not wait.
-    """
+    """Return a run's position among the waiting runs of its project, from 1 to `last`; NULL if it does not wait."""
     return case((is_waiting(run), _ahead_of(run, last) + 1))
 
 

@@ -212,7 +212,6 @@ async def list_runs(
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size in bytes of a run's error message and JSON columns."""
     documents = (
         json_bytes(column) for column in (run.output, run.state, run.facts, run.artifacts, run.verification)
     )

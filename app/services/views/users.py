@@ -26,5 +26,4 @@ CREATOR_COLUMNS = [getattr(User, name).label(f"creator_{name}") for name in Crea
 
 
 def user_basic(creator: Creator) -> UserBasic:
-    """Return a user as the API shows it."""
     return cast("UserBasic", creator._asdict())

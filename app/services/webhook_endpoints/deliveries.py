@@ -66,7 +66,6 @@ _FILTERS: Mapping[str, tuple[Any, Callable[[Any, Any], ColumnElement[bool]]]] = 
 async def list_deliveries(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, query: DeliveryQuery, page: Page
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return the number of deliveries of a webhook endpoint that match `query`, and one page of them, newest first."""
     await require_endpoint(session, caller, endpoint_id)
     matches = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
     count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(matches))
@@ -108,10 +107,7 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Add a test message to an endpoint of the caller, even a disabled one; return its delivery.
-
-    At most one a second.
-    """
+    """Add a test message to an endpoint of the caller, at most one a second, even to a disabled one."""
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
     pinged = await session.scalar(

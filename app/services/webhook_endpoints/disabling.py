@@ -77,10 +77,7 @@ class _Disabled(NamedTuple):
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled endpoints that meet `condition`; return how many.
-
-    Their pending deliveries are cancelled, and an event and a push tell the creator.
-    """
+    """Disable endpoints, cancel what is pending for them, and tell their creators; return how many."""
     now = utcnow()
     disabled = (
         update(WebhookEndpoint)
@@ -114,7 +111,6 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the endpoints of a user, in one project or all."""
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id

@@ -111,7 +111,6 @@ async def create_endpoint(
 async def list_endpoints(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[EndpointOut]]:
-    """Return the number of the caller's webhook endpoints in the project, and one page of them, newest first."""
     own = own_endpoints(caller)
     count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
     page_of = (
@@ -212,7 +211,6 @@ async def rotate_secret(
 
 
 async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
-    """Cancel the pending deliveries of the webhook endpoints with these ids, which are being disabled."""
     await session.execute(
         update(WebhookEndpointDelivery)
         .where(

@@ -109,10 +109,7 @@ PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), Webhook
 
 
 def select_wanted(*columns: Any) -> Select[Any]:
-    """Return the SELECT of columns for each event and endpoint that is to receive it.
-
-    It must select the type, pass the filter, and be visible to the creator.
-    """
+    """Return the SELECT for each event and endpoint that wants it, by type and filter, and whose creator sees it."""
     return (
         select(*columns)
         .select_from(Event)

@@ -30,7 +30,6 @@ class Message:
 
 
 def new_secret() -> str:
-    """Return a new random secret for signing the messages of a webhook endpoint, as text that begins with `whsec_`."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 

@@ -16,7 +16,6 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def session_secret(request: Request) -> str | None:
-    """Return the secret in the console's cookie, or None if the request has no such cookie."""
     if "cookie" not in request.headers:
         return None
     name = _name(request)
@@ -31,18 +30,15 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Refuse a sign-in request that a page of another site sent."""
     if _is_from_own_page(request) is False:
         raise PermissionDenied("Signing in must be asked for by the console's own page.")
 
 
 def new_cookie(request: Request, secret: str) -> str:
-    """Return the value of the Set-Cookie header that signs a browser in to the console session with this secret."""
     return _cookie(request, secret, int(SESSION_LIFETIME.total_seconds()))
 
 
 def no_cookie(request: Request) -> str:
-    """Return the value of the Set-Cookie header that deletes the console's cookie and so signs the browser out."""
     return _cookie(request, "", 0)
 
 

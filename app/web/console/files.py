@@ -46,12 +46,10 @@ _NOT_BUILT = """\
 
 
 def is_built() -> bool:
-    """Return whether the files of the console have been built."""
     return (FOLDER / _INDEX).is_file()
 
 
 def send_file(request: Request, path: str) -> Response:
-    """Return a response with the console's file at a path, compressed if the client accepts that."""
     headers = _headers(process_of(request).settings)
     if not is_built():
         return HTMLResponse(_NOT_BUILT, 404, headers={**headers, "Cache-Control": "no-store"})

@@ -59,7 +59,6 @@ def encode_document(app: FastAPI, root_path: str) -> tuple[bytes, bytes, str]:
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Yield the routes of the application that the OpenAPI document describes."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route

@@ -78,10 +78,7 @@ _RETRY_AFTER = {
 
 
 def errors(*statuses: int) -> Responses:
-    """Return a part of the argument `responses` of a route: errors that follow from neither its gate nor its body.
-
-    `document.py` adds those that do.
-    """
+    """Return, for the `responses` of a route, errors that follow from neither its gate nor its body (document.py)."""
     return {status: _shared(status) for status in statuses}
 
 

@@ -47,7 +47,6 @@ def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question with the form that its HTML page has submitted, and return a redirect to the page."""
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
@@ -86,11 +85,7 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 
 
 async def asks_for_key(request: Request, action: Action) -> bool:
-    """Return whether the question's HTML page must ask the person for an API key.
-
-    Not if the risk of the question permits an answer with the token alone, or if the browser is signed in to the
-    console as the person for whom the token answers.
-    """
+    """Return whether the page must ask for a key: a high risk, and no browser that is signed in as the person."""
     return action.needs_key and not await _is_signed_in(request, action)
 
 

@@ -31,7 +31,6 @@ class ActionRoute(UnitRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests."""
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:

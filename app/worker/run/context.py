@@ -141,7 +141,6 @@ def network_rules(
 
 
 def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) -> dict[str, str]:
-    """Return the variables of a run's sandbox environment for its agent. Raises EnvironmentUnavailable."""
     encrypted = environment.encrypted_variables if environment is not None else {}
     try:
         return {name: cipher.decrypt(value) for name, value in encrypted.items()}
@@ -193,7 +192,6 @@ def defined_for(
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
-    """Return the context of a claimed run, and the data with which its work is published at the code host."""
     settings, sessions = worker.process.settings, worker.process.sessions
     run_id, task_id = claim.run_id, claim.task_id
     run, host, resumed, used_by_others, earlier = await in_transaction(

@@ -93,7 +93,6 @@ def _line(who: str, text: Any) -> str | None:
 
 
 async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store the agent's conversation, a local file, in the object store, so that a later run can resume it."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     tagged = tags(KEPT_DAYS, ref.project_id)
@@ -108,7 +107,6 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 
 
 async def fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
-    """Return the agent's conversation that was stored with a run."""
     packed = b""
     try:
         async with store.open(ref.session_key) as content:

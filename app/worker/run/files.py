@@ -73,7 +73,6 @@ async def open_exchange(root: Path, run_id: UUID, remover: FolderRemover) -> Asy
 async def fetch_attachments(
     store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
-    """Copy files attached to a run from the object store to the local `folder`; return the copies."""
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]
     # Here, since the request that attached the files did not wait for the store.

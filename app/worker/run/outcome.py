@@ -65,10 +65,7 @@ class RunReport:
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide from the report how the run ends, and store that in the database; or have its work checked first.
-
-    If another process has already ended the run, nothing is changed.
-    """
+    """Store how a run ends, or have its work checked first; nothing if another process has ended it."""
     end = _with_losses(_decide(report), report)
     work = report.work
     is_checked = end.status is RunStatus.COMPLETED and report.has_work and report.has_checks

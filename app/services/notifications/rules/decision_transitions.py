@@ -99,10 +99,7 @@ def decision_update(
 def replacement_update(
     to: ColumnElement[Any], reason: ColumnElement[Any], entries: ColumnElement[Any]
 ) -> dict[Any, Any]:
-    """Return the columns of an UPDATE of notices after an attempt at their replacement.
-
-    One that failed leaves their decision.
-    """
+    """Return the columns of an UPDATE of notices after an attempt at their replacement; a failed one decides none."""
     is_accepted = or_(*(to == constant(decision) for decision in sorted(_REPLACED)))
     failed = {
         Notification.decision: Notification.decision,
