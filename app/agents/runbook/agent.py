@@ -45,6 +45,7 @@ class RunbookAgent:
 
     @property
     def methods(self) -> Mapping[str, Handler]:
+        """The handlers of the client's requests and notifications, by method name of the Agent Client Protocol."""
         return {
             "initialize": self._initialize,
             "session/new": self._open,
