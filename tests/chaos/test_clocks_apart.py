@@ -37,7 +37,7 @@ async def test_machines_with_clocks_apart_lose_and_double_nothing(
         await asyncio.gather(start_runs(one), start_runs(other))
         await site.wait_until_over(2 * RUNS_EACH)
         await wait_for_pushes(push_service, 2 * RUNS_EACH)
-    assert [worker.stop() for worker in workers] == [0, 0]
+    assert [await worker.stop() for worker in workers] == [0, 0]
 
     ledger = await take_stock(site, store, accepted=accepted, pushes=push_service)
     ledger.require_balance()

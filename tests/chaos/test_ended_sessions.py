@@ -84,7 +84,7 @@ async def test_ended_sessions_cost_no_answer_but_503_and_no_run(
         await site.wait_until_over(count)
         await wait_for_pushes(push_service, count)
     await server.close()
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
 
     ledger = await take_stock(
         site, store, accepted=[UUID(run_id) for run_id in load.accepted], pushes=push_service

@@ -78,7 +78,7 @@ async def test_run_of_a_worker_that_is_stopped_is_given_back_and_completed_by_th
     async with in_phase(site, phase, tmp_path / "go-on") as (run, worker):
         worker.ask_to_stop()
         await site.wait_until_gone(worker)
-        assert worker.stop() == 0
+        assert await worker.stop() == 0
         assert site.files_left() == []
         [left] = await site.rows()
         assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None), worker.log.read_text()[-3000:]
@@ -86,7 +86,7 @@ async def test_run_of_a_worker_that_is_stopped_is_given_back_and_completed_by_th
     following = site.start_worker(TASKBEACON_GIT_BASE_URL=repositories.base_url)
     await site.wait_until_over(1)
     await wait_for_pushes(push_service, 1)
-    assert following.stop() == 0
+    assert await following.stop() == 0
     ledger = await take_stock(site, store, accepted=[run.id], pushes=push_service, again=[run.id])
     ledger.require_balance()
     assert ledger.statuses == {"completed": 1}
@@ -110,12 +110,12 @@ async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
 
             await eventually(is_reported)
     if phase == "storing":
-        assert worker.stop() == 0
+        assert await worker.stop() == 0
         worker = site.start_worker()
     [following] = await site.queue_runs(1, work())
     await site.wait_until_over(2)
     await wait_for_pushes(push_service, 2)
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
     ledger = await take_stock(site, store, accepted=[run.id, following.id], pushes=push_service)
     ledger.require_balance()
     assert ledger.statuses == {"cancelled": 1, "completed": 1}
@@ -137,7 +137,7 @@ async def test_worker_that_starts_beside_another_takes_nothing_from_it(
     runs += await site.queue_runs(10, work())
     await site.wait_until_over(14)
     await wait_for_pushes(push_service, 14)
-    assert [worker.stop() for worker in (one, other)] == [0, 0]
+    assert [await worker.stop() for worker in (one, other)] == [0, 0]
 
     ledger = await take_stock(site, store, accepted=[run.id for run in runs], pushes=push_service)
     ledger.require_balance()

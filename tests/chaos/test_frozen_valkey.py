@@ -43,7 +43,7 @@ async def test_frozen_valkey_delays_runs_and_loses_none(
         await site.let_the_grace_pass()
         await site.wait_until_over(count)
         await wait_for_pushes(push_service, count)
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
 
     ledger = await take_stock(site, store, accepted=accepted, pushes=push_service)
     ledger.require_balance()

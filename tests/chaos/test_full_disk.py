@@ -57,7 +57,7 @@ async def test_runs_on_a_full_disk_end_with_words_and_later_ones_complete(
     lucky = await site.queue_runs(2, work())
     await site.wait_until_over(len(words) + 2)
     await wait_for_pushes(push_service, len(words) + 2)
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
     assert list((disk / "workspaces").iterdir()) == []
 
     for run in await site.rows():

@@ -22,7 +22,7 @@ async def test_all_runs_complete_ten_at_a_time(
     worker = site.start_worker(TASKBEACON_WORKER_CONCURRENCY=str(AT_A_TIME))
     await site.wait_until_over(RUNS)
     await wait_for_pushes(push_service, RUNS)
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
 
     ledger = await take_stock(site, store, accepted=[run.id for run in runs], pushes=push_service)
     ledger.require_balance()

@@ -35,7 +35,7 @@ async def test_outage_of_15_seconds_across_the_ends_of_runs_loses_nothing(
         await between.resume()
         await site.wait_until_over(RUNS)
         await wait_for_pushes(push_service, RUNS)
-        assert worker.stop() == 0
+        assert await worker.stop() == 0
 
     ledger = await take_stock(site, store, accepted=[run.id for run in runs], pushes=push_service)
     ledger.require_balance()
@@ -64,7 +64,7 @@ async def test_outage_that_outlasts_the_wait_completes_nothing_and_says_so(
         good = await site.queue_runs(1, work())
         await site.wait_until_over(len(lost) + 1)
         await wait_for_pushes(push_service, len(lost) + 1)
-        assert worker.stop() == 0
+        assert await worker.stop() == 0
 
     ledger = await take_stock(site, store, accepted=[run.id for run in [*lost, *good]], pushes=push_service)
     ledger.require_balance()

@@ -186,7 +186,7 @@ async def test_receivers_that_hang_do_not_delay_another(site: Site) -> None:
         await write_events(site, task, 1, 20)
         await eventually(lambda: hanging.under_way >= HANGING, within_seconds=60)
         beside = await measure_p99(site, task, receiver)
-        assert worker.stop() == 0
+        assert await worker.stop() == 0
 
     print(f"p99 {beside * 1000:.0f} ms beside {HANGING} that hang, {alone * 1000:.0f} ms without")  # noqa: T201 - what this test reports
     assert beside < max(P99_SECONDS, 3 * alone)

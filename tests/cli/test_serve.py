@@ -29,7 +29,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
             family = snapshot([process.pid])
         finally:
             # To kill it would leave the others.
-            exit_code = process.stop()
+            exit_code = await process.stop()
 
     assert answer.status_code == 404
     assert exit_code == 0

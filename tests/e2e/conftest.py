@@ -64,10 +64,10 @@ class Service:
             )
         return self._worker
 
-    def stop_worker(self) -> None:
+    async def stop_worker(self) -> None:
         """Leave the jobs of the database and Redis to workers that a test starts itself."""
         if self._worker is not None and self._worker.is_running:
-            self._worker.stop()
+            await self._worker.stop()
 
     def close(self) -> None:
         """End what runs."""
@@ -91,8 +91,8 @@ async def api(service: Service) -> Api:
 
 
 @pytest.fixture
-def no_shared_worker(service: Service) -> None:
-    service.stop_worker()
+async def no_shared_worker(service: Service) -> None:
+    await service.stop_worker()
 
 
 @pytest.fixture

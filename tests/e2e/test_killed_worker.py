@@ -102,7 +102,7 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
     with service_process("worker", settings=settings, log=log, **environment) as worker:
         await eventually(lambda: push_service.open_sends == MAX_PARALLEL_SENDS)
         worker.ask_to_stop()
-        await eventually(lambda: "worker.chores_stopping" in log.read_text(encoding="utf-8"))
+        await eventually(lambda: '"worker":"chores"' in log.read_text(encoding="utf-8"))
         push_service.may_answer.set()
 
         await eventually(lambda: not worker.is_running)

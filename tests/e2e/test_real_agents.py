@@ -64,4 +64,4 @@ async def test_run_by_a_real_agent_ends_in_a_pushed_branch(
                     assert words in received
                 for key in KEYS.values():
                     assert key not in received + worker.log.read_text()
-            assert worker.stop() == 0
+            assert await worker.stop() == 0

@@ -22,7 +22,7 @@ async def test_stop_ends_agents_and_streams_and_gives_runs_back(
     await eventually(lambda: processes_with(f"{mark}\0"))
     assert "server" not in (await client.get(f"/{task_id}")).headers
 
-    assert worker.stop() == 0
+    assert await worker.stop() == 0
 
     run = await wait_for_run(client, task_id, "queued")
     assert "agent_started_at" not in run["state"]
@@ -35,7 +35,7 @@ async def test_stop_ends_agents_and_streams_and_gives_runs_back(
             "queued"
         ]
         assert await one.rest() == []
-    assert api.process.stop() == 0
+    assert await api.process.stop() == 0
     logged = api.process.log.read_text()
     assert "exceeded" not in logged
     assert any(json.loads(line)["event"] == "Application shutdown complete." for line in logged.splitlines())

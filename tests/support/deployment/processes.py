@@ -1,5 +1,6 @@
 """The service's own processes, started as an operator starts them."""
 
+import asyncio
 import os
 import re
 import signal
@@ -42,10 +43,13 @@ class ServiceProcess:
     def ask_to_stop(self) -> None:
         self._popen.send_signal(signal.SIGTERM)
 
-    def stop(self) -> int:
-        """Send SIGTERM to the process, wait for its end, and return its exit code."""
+    async def stop(self) -> int:
+        """Send SIGTERM to the process, wait for its end, and return its exit code.
+
+        Servers of the test go on meanwhile: a worker that is stopped waits for the answers that are under way.
+        """
         self.ask_to_stop()
-        return self._popen.wait(_STOP_SECONDS)
+        return await asyncio.to_thread(self._popen.wait, _STOP_SECONDS)
 
     def kill(self) -> None:
         self._popen.kill()

@@ -100,7 +100,7 @@ class Site:
             async with socket_client(base_url=base_url) as probe:
                 await wait_until_ready(probe, process)
             yield client
-        assert process.stop() == 0, process.log.read_text()[-2000:]
+        assert await process.stop() == 0, process.log.read_text()[-2000:]
 
     def _start(self, command: str, name: str, program: str, environment: dict[str, str]) -> ServiceProcess:
         log = self.folder / f"{name}.log"
