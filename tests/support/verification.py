@@ -70,7 +70,13 @@ async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any
     row: JSON = {
         "commit": COMMIT,
         "base": BASE,
-        "delivery": {"output": OUTPUT, "has_schema": True, "state": {}, "stage": "reviewing"},
+        "delivery": {
+            "output": OUTPUT,
+            "has_schema": True,
+            "state": {},
+            "stage": "reviewing",
+            "earlier": [],
+        },
         "created_at": utcnow(),
         "finished_at": None if is_open else utcnow(),
     }

@@ -33,7 +33,7 @@ from tests.concurrency.races import is_waiting
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue, ScriptedGate
-from tests.support.verdicts import shown_verdict
+from tests.support.verdicts import shown_check, shown_verdict
 from tests.support.waiting import eventually
 
 SECRET = "a-secret-between-github-and-us"
@@ -499,9 +499,9 @@ async def test_new_commit_of_a_run_begins_without_reports(verified: Hook) -> Non
 async def test_verdict_keeps_a_report_that_came_while_checks_ran(verified: Hook) -> None:
     claimed = await open_attempt(verified.session, verified.run)
     await verified.send(check_run("build", "success"), event="check_run")
-    concluded = shown_verdict(Verdict.REFUTED, CheckStatus.FAILED) | {"commit": SHA}
+    concluded = {"verdict": Verdict.REFUTED, "checks": [shown_check(1, CheckStatus.FAILED)]}
 
-    await attempts.note_progress(verified.session, claimed, claimed.shown)
+    await attempts.note_progress(verified.session, claimed, {"checks": []})
     await attempts.conclude(verified.session, claimed, Conclusion(shown=concluded), events=RecordingEvents())
 
     assert (await ci_of(verified))["state"] == "success"

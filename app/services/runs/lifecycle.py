@@ -285,7 +285,6 @@ async def await_checks(
     run_id: UUID,
     *,
     artifacts: Sequence[Mapping[str, Any]],
-    verification: Mapping[str, Any],
     owner: str,
     events: RunEvents,
 ) -> bool:
@@ -295,17 +294,11 @@ async def await_checks(
     """
     values = {"lease_owner": None, "lease_expires_at": None, "stage": VERIFYING, "updated_at": utcnow()}
     added = Run.artifacts.op("||")(list(artifacts))
-    given_up = (
-        update(Run)
-        .where(*held_by(run_id, owner))
-        .values(values | {"artifacts": added, "verification": dict(verification)})
-        .returning(*STATE_COLUMNS)
-    )
-    runs = await rows_of(session, given_up, RunState)
+    given_up = update(Run).where(*held_by(run_id, owner)).values(values | {"artifacts": added})
+    runs = await rows_of(session, given_up.returning(*STATE_COLUMNS), RunState)
     for run in runs:
         announce_state(session, events, run)
         await record_artifacts(session, run_id, artifacts)
-        await mirror_verification(session, run_id)
     return bool(runs)
 
 
@@ -319,20 +312,12 @@ async def mirror_verification(session: AsyncSession, run_id: UUID) -> None:
     await session.execute(copied.values(values))
 
 
-async def queue_repair(
-    session: AsyncSession,
-    run_id: UUID,
-    *,
-    stage: str | None,
-    verification: Mapping[str, Any],
-    events: RunEvents,
-) -> bool:
+async def queue_repair(session: AsyncSession, run_id: UUID, *, stage: str | None, events: RunEvents) -> None:
     """Queue a run whose work was refuted for its agent, which corrects it. The caller also puts a job on the queue.
 
-    The caller holds the lock on the run's row. Return False if it does not wait for the verdict any more. The agent is
-    not given the commands again.
+    The caller holds the lock on the run's row. The agent is not given the commands again.
     """
-    moved = await transition(
+    await transition(
         session,
         events,
         RunStatus.QUEUED,
@@ -340,11 +325,8 @@ async def queue_repair(
         reason=RunReason.REPAIR,
         facts=without_fact(AGENT_STARTED),
         stage=stage,
-        verification=dict(verification),
     )
-    if moved:
-        await command_delivery.conclude(session, run_id)
-    return bool(moved)
+    await command_delivery.conclude(session, run_id)
 
 
 async def finish(

@@ -1,15 +1,16 @@
 """Shows what was seen in an attempt as the API does (contract 18.6)."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.agents.checks.context import Checked, CheckedCheck, PerformedStep
+from app.agents.checks.context import Checked, CheckedCheck
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
 from app.verification.claims import AgentClaim, judge_claim
-from app.verification.definitions import Check, Definitions, FoundCheck
+from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
 from app.verification.judgement import (
     Case,
     CheckResult,
@@ -24,7 +25,6 @@ from app.verification.judgement import (
 _CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
-_OPEN_STATUSES = ("waiting", "running")
 
 # What a verification shows before anything was checked.
 OPEN: Mapping[str, Any] = {
@@ -49,7 +49,13 @@ OPEN: Mapping[str, Any] = {
 }
 
 
-def shown_unchecked(
+def show_end(judgement: Judgement, **more: Any) -> dict[str, Any]:
+    """Return what an attempt shows once it has a verdict."""
+    reasons = [reason._asdict() for reason in judgement.reasons]
+    return {"verdict": judgement.verdict, "reasons": reasons, "finished_at": wire_time(), **more}
+
+
+def show_unchecked(
     *,
     has_repository: bool,
     has_work: bool,
@@ -58,15 +64,10 @@ def shown_unchecked(
     files: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
-    facts = Facts(has_repository=has_repository, has_changes=has_work)
-    judgement = judge((), facts)
-    return {
-        **OPEN,
-        "verdict": judgement.verdict,
-        "reasons": [_reason(each) for each in judgement.reasons],
-        "found": [show_found(each) for each in found],
-        "claims": [_claim(each, judge_claim(each, {}, {}, files)) for each in claims],
-    }
+    judgement = judge((), Facts(has_repository=has_repository, has_changes=has_work))
+    judged = [_claim(each, judge_claim(each, {}, {}, files)) for each in claims]
+    end = show_end(judgement, found=[show_found(each) for each in found], claims=judged)
+    return {**OPEN, **end, "finished_at": None}
 
 
 def _claim(claim: AgentClaim, judgement: Verdict) -> dict[str, Any]:
@@ -81,35 +82,22 @@ def show_found(found: FoundCheck) -> dict[str, Any]:
     }
 
 
-def shown_at_first(definitions: Definitions, claims: Iterable[AgentClaim] = ()) -> dict[str, Any]:
-    """Return an attempt that waits."""
-    checks = [CheckedCheck(placed=placed) for placed in definitions.checks]
-    return {
-        **OPEN,
-        "checks": [show_check(each, None, ()) for each in checks],
-        "claims": [_claim(each, Verdict.CLAIMED) for each in claims],
-    }
+def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[str, Any]:
+    """Return what an attempt shows that waits."""
+    checks = [show_check(CheckedCheck(placed=placed)) for placed in definitions.checks]
+    return {"checks": checks, "claims": [_claim(each, Verdict.CLAIMED) for each in claims]}
 
 
-def shown_lost(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an attempt that has lost its workers: what is open is an error of ours, which proves nothing."""
-    checks = [
-        {**check, "status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
-        if check["status"] in _OPEN_STATUSES
-        else check
-        for check in before["checks"]
+def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what an attempt shows that has lost its workers: errors of ours, which prove nothing."""
+    error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
+    lost = [{**check, **error} for check in checks]
+    reasons = [
+        Reason(VerdictReason.CHECK_ERROR, check["id"], CheckCause.WORKER)
+        for check in lost
+        if check["gate"] != CheckGate.INFORMATIONAL
     ]
-    return {
-        **before,
-        "verdict": Verdict.INCONCLUSIVE,
-        "reasons": [
-            {"code": VerdictReason.CHECK_ERROR, "check": check["id"], "detail": CheckCause.WORKER}
-            for check in checks
-            if check["cause"] is CheckCause.WORKER and check["gate"] != CheckGate.INFORMATIONAL
-        ],
-        "finished_at": wire_time(),
-        "checks": checks,
-    }
+    return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
 
 def judged_checks(checked: Checked) -> list[JudgedCheck]:
@@ -128,51 +116,45 @@ def judged_checks(checked: Checked) -> list[JudgedCheck]:
     ]
 
 
-def shown_progress(before: Mapping[str, Any], checked: Checked, running: str | None) -> dict[str, Any]:
-    """Return an open attempt as it is shown: `running` is the id of the check that is executed."""
-    checks = [
-        {**show_check(each, None, ()), "status": "running" if each.placed.check.id == running else "waiting"}
-        for each in checked.checks
-    ]
-    return {**before, "checks": checks, "setup": [_step(step) for step in checked.setup]}
+def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:
+    """Return what an attempt shows while the check `running` is executed."""
+    return {
+        "checks": [show_check(each, is_running=each.placed is running) for each in checked.checks],
+        "setup": [asdict(step) for step in checked.setup],
+    }
 
 
-def shown_result(
-    before: Mapping[str, Any],
+def show_result(
+    claims: Iterable[Mapping[str, Any]],
     checked: Checked,
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
     logs: Mapping[tuple[str, int], str],
 ) -> dict[str, Any]:
-    """Return a finished attempt as it is shown; `logs` are ids of files, by check and number of the execution."""
-    statuses = {
-        each.placed.check.id: found.status for each, found in zip(checked.checks, judged, strict=True)
-    }
-    commands = {
-        each.placed.check.run: each.placed.check.id for each in checked.checks if each.placed.check.run
-    }
-    claims = [_CLAIM.validate_python(each) for each in before["claims"]]
-    return {
-        **before,
-        "verdict": judgement.verdict,
-        "reasons": [_reason(each) for each in judgement.reasons],
-        "claims": [_claim(each, judge_claim(each, statuses, commands, checked.changed)) for each in claims],
-        "finished_at": wire_time(),
-        "setup": [_step(step) for step in checked.setup],
-        "checks": [
-            show_check(
-                each, found, [logs.get((each.placed.check.id, n)) for n in range(len(each.executions))]
-            )
+    """Return what a finished attempt shows; `logs` are ids of files, by check and number of the execution."""
+    statuses = {found.check.id: found.status for found in judged}
+    commands = {found.check.run: found.check.id for found in judged if found.check.run}
+    claimed = [_CLAIM.validate_python(each) for each in claims]
+    return show_end(
+        judgement,
+        claims=[_claim(each, judge_claim(each, statuses, commands, checked.changed)) for each in claimed],
+        setup=[asdict(step) for step in checked.setup],
+        checks=[
+            show_check(each, found, [logs.get((found.check.id, n)) for n in range(len(each.executions))])
             for each, found in zip(checked.checks, judged, strict=True)
         ],
-        "found": [show_found(each) for each in checked.definitions.found],
-        "changed_tests": checked.changed_tests[:_MOST_NAMED],
-        "protected_changed": checked.protected_changed[:_MOST_NAMED],
-    }
+        found=[show_found(each) for each in checked.definitions.found],
+        changed_tests=checked.changed_tests[:_MOST_NAMED],
+        protected_changed=checked.protected_changed[:_MOST_NAMED],
+    )
 
 
 def show_check(
-    checked: CheckedCheck, judged: JudgedCheck | None, logs: Sequence[str | None]
+    checked: CheckedCheck,
+    judged: JudgedCheck | None = None,
+    logs: Sequence[str | None] = (),
+    *,
+    is_running: bool = False,
 ) -> dict[str, Any]:
     """Return a check as it is shown; `judged` is None while it waits or runs."""
     last = checked.executions[-1] if checked.executions else None
@@ -181,7 +163,7 @@ def show_check(
         "id": checked.placed.check.id,
         "source": checked.placed.source,
         "gate": checked.placed.check.gate,
-        "status": judged.status if judged else "waiting",
+        "status": judged.status if judged else "running" if is_running else "waiting",
         "cause": judged.cause if judged else None,
         "exit_code": last.execution.exit_code if last else None,
         "duration_ms": last.duration_ms if last else None,
@@ -215,17 +197,3 @@ def _old_tests(checked: CheckedCheck) -> str:
 def _named(cases: Iterable[Case]) -> list[dict[str, str]]:
     first = sorted(cases)[:_MOST_NAMED]
     return [{"suite": case.suite, "class": case.class_name, "name": case.name} for case in first]
-
-
-def _reason(reason: Reason) -> dict[str, Any]:
-    return {"code": reason.code, "check": reason.check, "detail": reason.detail}
-
-
-def _step(step: PerformedStep) -> dict[str, Any]:
-    return {
-        "index": step.index,
-        "command": step.command,
-        "status": step.status,
-        "duration_ms": step.duration_ms,
-        "tail": step.tail,
-    }

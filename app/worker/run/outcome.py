@@ -20,8 +20,7 @@ from app.services.runs.lifecycle import RunEnd
 from app.services.runs.queue import Claim
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import RunDelivery
-from app.services.verification.results import shown_at_first, shown_unchecked
-from app.verification.definitions import DEFINITIONS
+from app.services.verification.results import show_unchecked
 from app.worker.context import WorkerContext
 from app.worker.run.files import StoredFiles
 
@@ -76,8 +75,10 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
         if is_checked and isinstance(work, RunResult):
+            base = report.pushed.base_sha if report.pushed else work.base.sha
+            delivery = RunDelivery(work=work, base=base, end=end, has_schema=report.has_schema)
             attempt = await attempts.deliver(
-                session, claim.run_id, _delivery(work, report, end), owner=claim.owner, events=process.events
+                session, claim.run_id, delivery, owner=claim.owner, events=process.events
             )
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
@@ -92,22 +93,6 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
 
     if not await in_transaction(process.sessions, finish):
         log.warning("run.ended_by_another", status=end.status.value)
-
-
-def _delivery(work: RunResult, report: RunReport, end: RunEnd) -> RunDelivery:
-    assert work.head_sha is not None
-    assert work.definitions is not None
-    return RunDelivery(
-        commit=work.head_sha,
-        base=report.pushed.base_sha if report.pushed else work.base.sha,
-        output=end.output,
-        has_schema=report.has_schema,
-        worked=work.worked,
-        state=end.state,
-        artifacts=end.artifacts,
-        definitions=DEFINITIONS.dump_python(work.definitions, mode="json"),
-        shown=shown_at_first(work.definitions, work.claims),
-    )
 
 
 def _why_stopped(report: RunReport) -> StopReason | None:
@@ -140,7 +125,7 @@ def _decide(report: RunReport) -> RunEnd:
             status=RunStatus.COMPLETED,
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
-            verification=shown_unchecked(
+            verification=show_unchecked(
                 has_repository=report.has_repository,
                 has_work=report.has_work,
                 found=work.definitions.found if work.definitions else (),

@@ -31,7 +31,7 @@ from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.services.verification.kept_bases import find_base, keep_base
-from app.services.verification.results import judged_checks, shown_progress, shown_result
+from app.services.verification.results import judged_checks, show_progress, show_result
 from app.verification.definitions import DEFINITIONS, PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import decide_next, digest_failures, repair_message
@@ -67,15 +67,15 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
 
 async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -> Conclusion:
     sessions = worker.process.sessions
-    shown = {**claimed.shown, "started_at": wire_time()}
+    begun = {"started_at": wire_time()}
     checked: Checked | None = None
     cause: CheckCause | None = None
 
     async def note(so_far: Checked, running: PlacedCheck | None) -> None:
         nonlocal checked
         checked = so_far
-        progress = shown_progress(shown, so_far, running.check.id if running else None)
-        await in_transaction(sessions, partial(attempts.note_progress, claimed=claimed, shown=progress))
+        shown = begun | show_progress(so_far, running)
+        await in_transaction(sessions, partial(attempts.note_progress, claimed=claimed, shown=shown))
 
     async def find(key: bytes) -> Execution | None:
         days = worker.process.settings.check_base_days
@@ -104,7 +104,7 @@ async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -
     except AgentError as error:
         await run_log.append(own_entry("_taskbeacon/progress", {"step": "check", "message": error.message}))
         fault, cause = error.message, CheckCause.SETUP_FAILED
-    conclusion = await _judge(worker, claimed, shown, checked, fault, cause, can_be_asked=can_be_asked)
+    conclusion = await _judge(worker, claimed, begun, checked, fault, cause, can_be_asked=can_be_asked)
     if conclusion.repair is not None:
         said = {"attempt": claimed.attempt, "source": "verification", "text": conclusion.repair}
         await run_log.append(own_entry("_taskbeacon/repair", said))
@@ -166,7 +166,7 @@ async def _read_rows(
 async def _judge(
     worker: WorkerContext,
     claimed: OpenAttempt,
-    shown: dict[str, Any],
+    begun: dict[str, Any],
     checked: Checked | None,
     fault: str,
     cause: CheckCause | None,
@@ -186,34 +186,35 @@ async def _judge(
         judgement = judge(judged, facts)
     ref = RunRef(claimed.project_id, claimed.task_id, claimed.run_id)
     artifacts, logs = await _store_logs(worker, ref, claimed.attempt, checked)
-    result = shown_result(shown, checked, judged, judgement, logs)
-    conclusion = Conclusion(shown=result, artifacts=artifacts)
+    shown = begun | show_result(claimed.shown["claims"], checked, judged, judgement, logs)
+    conclusion = Conclusion(shown=shown, artifacts=artifacts)
     if claimed.delivery is None:
         return conclusion
-    return await _decide(worker, claimed, conclusion, checked, judged, can_be_asked=can_be_asked)
+    earlier = claimed.delivery["earlier"]
+    return _decide(worker, conclusion, checked, judged, earlier, can_be_asked=can_be_asked)
 
 
-async def _decide(
+def _decide(
     worker: WorkerContext,
-    claimed: OpenAttempt,
     conclusion: Conclusion,
     checked: Checked,
     judged: Sequence[JudgedCheck],
+    earlier: Sequence[str],
     *,
     can_be_asked: bool,
 ) -> Conclusion:
-    """Return the conclusion with what follows for the run: a repair by its agent, or its end."""
-    process, definitions = worker.process, checked.definitions
+    """Return the conclusion with what follows for the run: a repair by its agent, or its end.
+
+    `earlier` are the failures that the agent was to correct before.
+    """
+    definitions, most = checked.definitions, checked.definitions.max_repairs
+    most = worker.process.settings.max_repairs if most is None else most
     verdict = conclusion.shown["verdict"]
     failures = digest_failures(judged)
-    earlier = await in_transaction(
-        process.sessions, partial(attempts.earlier_failures, run_id=claimed.run_id)
-    )
-    most = definitions.max_repairs if definitions.max_repairs is not None else process.settings.max_repairs
     following = decide_next(
         verdict,
         can_be_asked=can_be_asked,
-        repairs_left=most + 1 - claimed.attempt,
+        repairs_left=most - len(earlier),
         failures=failures,
         earlier=earlier,
     )
@@ -224,7 +225,7 @@ async def _decide(
         message = repair_message(
             judged,
             outputs,
-            attempt=claimed.attempt,
+            attempt=len(earlier) + 1,
             attempts=most + 1,
             protected_changed=checked.protected_changed,
         )

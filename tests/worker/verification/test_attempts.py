@@ -8,7 +8,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
-from app.models import CheckSet, Event, Run
+from app.models import CheckSet, Event, Run, Verification
 from app.schemas.verification.check_sets import DefinitionsIn
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
@@ -81,3 +81,19 @@ async def test_run_waits_for_its_checks_and_is_completed_as_verified(
         "verification.finished",
         "run.completed",
     ]
+
+
+async def test_output_with_characters_that_cannot_be_stored_is_shown_without_them(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n"})
+    await define(workshop, checks=[{"id": "tests", "shell": "printf 'a\\0b' && test -s README.md"}])
+    run = await workshop.queued_run(_CHANGE, repository=_NAME)
+
+    await perform(workshop, run)
+    await verify(workshop)
+
+    assert shown(await workshop.read(run))["verdict"] == "verified"
+    async with unit_of_work(workshop.sessions) as session:
+        (attempt,) = await session.scalars(select(Verification))
+    assert attempt.shown["checks"][0]["tail"] == "a\ufffdb"

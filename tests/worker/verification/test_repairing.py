@@ -9,7 +9,9 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Verification
+from app.services.runs import lifecycle
 from app.services.runs.recovery import recover_runs
+from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
@@ -96,6 +98,52 @@ async def test_without_repairs_the_first_verdict_ends_the_run(
         ("verification.finished", "refuted", True),
         ("run.failed", "refuted"),
     ]
+
+
+async def test_repair_that_claims_nothing_keeps_what_was_claimed(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    claim = {"statement": "It counts.", "kind": "other", "check": "turns", "command": None, "path": None}
+    async with unit_of_work(shop.sessions) as session:
+        claims = {"claims": [{**claim, "judgement": "refuted"}]}
+        await session.execute(update(Run).values(verification=Run.verification.op("||")(claims)))
+
+    await perform(shop, run)
+    await verify(shop)
+
+    assert shown(await shop.read(run))["claims"] == [{**claim, "judgement": "verified"}]
+
+
+async def test_run_that_begins_again_has_all_its_repairs_again(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "never", max_repairs=1)
+    await perform(shop, run)
+    await verify(shop)
+    await begin_again(shop, run)
+
+    await perform(shop, run)
+    await verify(shop)
+
+    waiting = await shop.read(run)
+    assert (waiting.status, shown(waiting)["attempts"]) == (RunStatus.QUEUED, 3)
+
+
+async def test_run_that_begins_again_is_not_ended_by_what_it_delivered_before(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "never", max_repairs=0)
+    await begin_again(shop, run)
+
+    events = shop.context.process.events
+    async with unit_of_work(shop.sessions) as session:
+        assert not await attempts.stop_repair(session, run.id, stopped="agent", owner=None, events=events)
+
+
+async def begin_again(shop: Workshop, run: Run) -> None:
+    async with unit_of_work(shop.sessions) as session:
+        await lifecycle.reopen(session, run.id, events=shop.context.process.events)
 
 
 async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(

@@ -6,53 +6,43 @@ A run whose work is checked is in progress, and no job holds it. Its open attemp
                                attempt is closed, so that the job's verdict is refused
     conclude against recovery  the first decides: the verdict counts, or another worker repeats the attempt and the
                                verdict of the lost one is refused
+
+What an attempt shows is merged into its row and into that of its run: nobody writes what another has found out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, bindparam, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
+from app.agents.result import RunResult
 from app.clients.run_event_publisher import RunEvents
-from app.clock import utcnow, wire_time
-from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict
+from app.clock import utcnow
+from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, VerdictReport, Verification
 from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
-from app.services.verification.results import OPEN, shown_lost
-from app.statements import Prepared, row_of, rows_of
+from app.services.verification.results import OPEN, show_end, show_first, show_lost
+from app.statements import count_changed, row_of, rows_of
+from app.unicode import storable
+from app.verification.definitions import DEFINITIONS
+from app.verification.judgement import Judgement, Reason
 
 # Without a heartbeat for this long, the worker of an attempt counts as lost.
 LEASE = timedelta(seconds=60)
 _MOST_LOSSES = 2
+_UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 # How events count checks by their status; all others are inconclusive.
 _COUNTED_AS = {"passed": "passed", "failed_before": "passed", "failed": "failed", "skipped": "skipped"}
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDelivery:
-    """What a run has delivered, and how it ends if its work is not corrected: completed with `output` and `state`."""
-
-    commit: str
-    base: str | None
-    output: Any
-    has_schema: bool  # so that the output is the agent's alone
-    worked: timedelta  # which a repair goes on from
-    state: Mapping[str, Any]
-    artifacts: Sequence[Mapping[str, Any]]
-    definitions: Mapping[str, Any]
-    # The new attempt as the API shows it.
-    shown: Mapping[str, Any]
 
 
 class OpenAttempt(NamedTuple):
@@ -66,15 +56,31 @@ class OpenAttempt(NamedTuple):
     base: str | None
     previous_verdict: str | None
     definitions: dict[str, Any] | None
+    # How the run ends if its work is not corrected. For a repair: how long its agent has worked, and `earlier`, the
+    # failures that it was to correct before.
     # None: the run was over before.
     delivery: dict[str, Any] | None
     shown: dict[str, Any]
     lease_owner: str | None
 
 
+_OF_RUN = ("project_id", "task_id")
+_COLUMNS = [getattr(Run if name in _OF_RUN else Verification, name) for name in OpenAttempt._fields]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDelivery:
+    """What a run has delivered since the commit `base`, and how it ends if that is not corrected."""
+
+    work: RunResult
+    base: str | None
+    end: RunEnd
+    has_schema: bool  # so that the output is the agent's alone
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """The result of an attempt: as the API shows it with its verdict, and whether the agent is to correct its work."""
+    """The result of an attempt: what it shows in the end, and whether the agent is to correct its work."""
 
     shown: Mapping[str, Any]
     # What the agent is told; None if the run ends.
@@ -82,7 +88,7 @@ class Conclusion:
     failures: str | None = None
     # The end of the run, if it is not completed with what it delivered.
     error_message: str | None = None
-    artifacts: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    artifacts: Sequence[Mapping[str, Any]] = ()
 
 
 async def deliver(
@@ -92,130 +98,124 @@ async def deliver(
 
     Return its number, 0 if the job does not hold the run. The caller puts the job of the attempt on the queue.
     """
-    stage = await session.scalar(select(Run.stage).where(Run.id == run_id).with_for_update())
-    attempt = await _next_attempt(session, run_id)
-    shown = {
-        **delivery.shown,
-        "attempt": attempt,
-        "attempts": attempt,
-        "commit": delivery.commit,
-        "base": delivery.base,
-    }
-    given_up = await run_lifecycle.await_checks(
-        session, run_id, artifacts=delivery.artifacts, verification=shown, owner=owner, events=events
-    )
-    if not given_up:
+    work, end = delivery.work, delivery.end
+    assert work.definitions is not None
+    before = await _lock(session, run_id)
+    stage = await session.scalar(select(Run.stage).where(Run.id == run_id))
+    if not await run_lifecycle.await_checks(
+        session, run_id, artifacts=end.artifacts, owner=owner, events=events
+    ):
         return 0
     kept = {
-        "output": delivery.output,
+        "output": end.output,
         "has_schema": delivery.has_schema,
-        "worked_seconds": delivery.worked.total_seconds(),
-        "state": dict(delivery.state),
+        "worked_seconds": work.worked.total_seconds(),
+        "state": dict(end.state),
         "stage": stage,
+        "earlier": [] if before is None else await _failures(session, run_id, before["attempt"]),
     }
-    await session.execute(
-        insert(Verification).values(
-            run_id=run_id,
-            attempt=attempt,
-            commit=delivery.commit,
-            base=delivery.base,
-            delivery=kept,
-            definitions=delivery.definitions,
-            shown=shown,
-            created_at=utcnow(),
-        )
-    )
-    started = {"attempt": attempt, "commit": delivery.commit}
+    definitions = DEFINITIONS.dump_python(work.definitions, mode="json")
+    shown = {
+        "commit": work.head_sha,
+        "base": delivery.base,
+        **show_first(work.definitions, work.claims),
+    }
+    attempt = await _open(session, run_id, before, shown, delivery=kept, definitions=definitions)
+    started = {"attempt": attempt, "commit": work.head_sha}
     await record_for_run(session, run_id, EventType.VERIFICATION_STARTED, [started])
     return attempt
 
 
-async def _next_attempt(session: AsyncSession, run_id: UUID) -> int:
-    newest = select(func.coalesce(func.max(Verification.attempt), 0)).where(Verification.run_id == run_id)
-    return int(await session.scalar(newest) or 0) + 1
+async def _failures(session: AsyncSession, run_id: UUID, attempt: int) -> list[str]:
+    failures = select(Verification.delivery["earlier"], Verification.failures)
+    ((earlier, last),) = await rows_of(session, failures.where(*_named(run_id, attempt)))
+    return [*earlier, last]
+
+
+async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | None) -> int:
+    """Open an attempt to check the commit that a run which is over has delivered; return its number.
+
+    The caller puts the job of the attempt on the queue.
+    """
+    before = await _lock(session, run_id)
+    return await _open(session, run_id, before, {"commit": commit, "base": base})
+
+
+async def _open(
+    session: AsyncSession,
+    run_id: UUID,
+    before: Mapping[str, Any] | None,
+    shown: Mapping[str, Any],
+    **values: Any,
+) -> int:
+    newest = select(func.max(Verification.attempt)).where(Verification.run_id == run_id)
+    attempt = (await session.scalar(newest) or 0) + 1
+    shown = {**OPEN, "attempt": attempt, "attempts": attempt, **shown}
+    if before is not None:
+        ci = before["ci"]
+        shown["claims"] = shown["claims"] or before["claims"]
+        shown["ci"] = ci if ci and ci["head_sha"] == shown["commit"] else None
+    opened = insert(Verification).values(
+        run_id=run_id,
+        attempt=attempt,
+        commit=shown["commit"],
+        base=shown["base"],
+        previous_verdict=before and before["verdict"],
+        shown=shown,
+        created_at=utcnow(),
+        **values,
+    )
+    await session.execute(opened)
+    await _show_of_run(session, run_id, _without_output(shown))
+    return attempt
 
 
 async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
     """Claim the attempt that has waited longest, for the job that is named `owner`; return None if none waits."""
-    return await _CLAIM.first(session, {"owner": owner, "until": utcnow() + LEASE})
-
-
-_COLUMNS = (
-    Verification.run_id,
-    Verification.attempt,
-    Run.project_id,
-    Run.task_id,
-    Verification.commit,
-    Verification.base,
-    Verification.previous_verdict,
-    Verification.definitions,
-    Verification.delivery,
-    Verification.shown,
-    Verification.lease_owner,
-)
-_UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
-_waiting = aliased(Verification)
-_CLAIM = Prepared(
-    update(Verification)
-    .where(
-        tuple_(Verification.run_id, Verification.attempt).in_(
-            select(_waiting.run_id, _waiting.attempt)
-            .where(_waiting.finished_at.is_(None), _waiting.lease_owner.is_(None))
-            .order_by(_waiting.created_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ),
-        Run.id == Verification.run_id,
+    longest_waiting = (
+        select(Verification.run_id, Verification.attempt)
+        .where(Verification.finished_at.is_(None), Verification.lease_owner.is_(None))
+        .order_by(Verification.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .correlate(None)
     )
-    .values(lease_owner=bindparam("owner"), lease_expires_at=bindparam("until"))
-    .returning(*_COLUMNS),
-    OpenAttempt,
-)
-_CLOSE = Prepared(
-    update(Verification)
-    .where(
-        Verification.run_id == bindparam("run"),
-        Verification.finished_at.is_(None),
-        Run.id == Verification.run_id,
+    claimed = (
+        update(Verification)
+        .where(
+            tuple_(Verification.run_id, Verification.attempt).in_(longest_waiting),
+            Run.id == Verification.run_id,
+        )
+        .values(lease_owner=owner, lease_expires_at=utcnow() + LEASE)
+        .returning(*_COLUMNS)
     )
-    .values(_UNCLAIMED | {"finished_at": bindparam("now", type_=Verification.finished_at.type)})
-    .returning(*_COLUMNS),
-    OpenAttempt,
-)
-_LAPSED = Prepared(
-    select(*_COLUMNS)
-    .join(Run, Run.id == Verification.run_id)
-    .where(
-        Verification.finished_at.is_(None),
-        Verification.lease_expires_at <= bindparam("now", type_=Verification.finished_at.type),
-    )
-    .order_by(Verification.created_at),
-    OpenAttempt,
-)
+    return await row_of(session, claimed, OpenAttempt)
 
 
 async def extend_lease(session: AsyncSession, claimed: OpenAttempt) -> bool:
     """Extend the lease on an attempt; return False if its job has lost it, and must stop."""
-    kept = (
-        update(Verification)
-        .where(*_held(claimed))
-        .values(lease_expires_at=utcnow() + LEASE)
-        .returning(Verification.run_id)
-    )
-    return await session.scalar(kept) is not None
+    return await _change(session, claimed, lease_expires_at=utcnow() + LEASE)
 
 
 async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> None:
     """Give an attempt up, because its worker is being stopped; another one repeats it."""
-    await session.execute(update(Verification).where(*_held(claimed)).values(_UNCLAIMED))
+    await _change(session, claimed, **_UNCLAIMED)
 
 
 async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, Any]) -> None:
-    """Store what an attempt has shown so far, unless its job has lost it."""
+    """Show what has been seen in an attempt so far, unless its job has lost it."""
     await _lock(session, claimed.run_id)
-    noted = update(Verification).where(*_held(claimed)).values(shown=_keeping_ci(shown))
-    if (kept := await session.scalar(noted.returning(Verification.shown))) is not None:
-        await _show(session, claimed.run_id, kept)
+    if await extend_lease(session, claimed):
+        await _show(session, claimed.run_id, claimed.attempt, shown)
+
+
+async def _change(session: AsyncSession, claimed: OpenAttempt, **values: Any) -> bool:
+    held = update(Verification).where(
+        *_named(claimed.run_id, claimed.attempt),
+        Verification.finished_at.is_(None),
+        Verification.lease_owner == claimed.lease_owner,
+    )
+    return await count_changed(session, held.values(values)) > 0
 
 
 async def conclude(
@@ -231,39 +231,21 @@ async def conclude(
     """
     run_id = claimed.run_id
     await _lock(session, run_id)
-    closed = (
-        update(Verification)
-        .where(*_held(claimed))
-        .values(
-            _UNCLAIMED
-            | {
-                "finished_at": utcnow(),
-                "shown": _keeping_ci(conclusion.shown),
-                "repair": conclusion.repair,
-                "failures": conclusion.failures,
-            }
-        )
-        .returning(Verification.shown)
-    )
-    shown = await session.scalar(closed)
-    if shown is None:
+    result = {"repair": conclusion.repair, "failures": conclusion.failures, "finished_at": utcnow()}
+    if not await _change(session, claimed, **_UNCLAIMED, **result):
         return False
-    conclusion = replace(conclusion, shown=shown)
+    shown = await _show(session, run_id, claimed.attempt, conclusion.shown)
     if conclusion.artifacts:
         added = Run.artifacts.op("||")(list(conclusion.artifacts))
         await session.execute(update(Run).where(Run.id == run_id).values(artifacts=added))
         await record_artifacts(session, run_id, conclusion.artifacts)
     if claimed.delivery is None:
-        await _show(session, run_id, shown)
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
-        await _request_report(session, run_id)
     elif conclusion.repair is not None:
         await _record_finish(session, run_id, shown, is_final=False)
-        await run_lifecycle.queue_repair(
-            session, run_id, stage=claimed.delivery["stage"], verification=light(shown), events=events
-        )
+        await run_lifecycle.queue_repair(session, run_id, stage=claimed.delivery["stage"], events=events)
     else:
-        await _end(session, run_id, claimed.delivery, conclusion, owner=None, events=events)
+        await _end(session, run_id, claimed.delivery, shown, conclusion.error_message, events=events)
     return True
 
 
@@ -271,29 +253,20 @@ async def _end(
     session: AsyncSession,
     run_id: UUID,
     delivery: Mapping[str, Any],
-    conclusion: Conclusion,
+    shown: Mapping[str, Any],
+    error_message: str | None = None,
     *,
-    owner: str | None,
+    owner: str | None = None,
     events: RunEvents,
 ) -> None:
-    shown, output = conclusion.shown, delivery["output"]
     await _record_finish(session, run_id, shown, is_final=True)
+    output = delivery["output"]
     if not delivery["has_schema"]:
         output = {**output, "verification": {name: shown[name] for name in ("verdict", "reasons")}}
-    end = RunEnd(
-        status=RunStatus.COMPLETED,
-        output=output,
-        state=delivery["state"],
-        verification=light(shown),
-        stage=delivery["stage"],
-    )
-    if conclusion.error_message is not None:
-        end = replace(
-            end,
-            status=RunStatus.FAILED,
-            reason=RunReason.VERIFICATION_FAILED,
-            error_message=conclusion.error_message,
-        )
+    end = RunEnd(status=RunStatus.COMPLETED, output=output, state=delivery["state"], stage=delivery["stage"])
+    if error_message is not None:
+        failed, reason = RunStatus.FAILED, RunReason.VERIFICATION_FAILED
+        end = replace(end, status=failed, reason=reason, error_message=error_message)
     await run_lifecycle.finish(session, run_id, end, owner=owner, events=events)
 
 
@@ -304,21 +277,14 @@ async def stop_repair(
 
     The job `owner` holds the run. Return False if there was no repair under way.
     """
-    newest = (
-        select(Verification.attempt, Verification.delivery, Verification.shown)
-        .where(Verification.run_id == run_id, Verification.delivery.is_not(None))
-        .order_by(Verification.attempt.desc())
-        .limit(1)
-    )
-    found = await row_of(session, newest)
-    if found is None:
+    before = await _lock(session, run_id)
+    if before is None:
         return False
-    attempt, delivery, shown = found
+    attempt = before["attempt"]
+    delivery = await session.scalar(select(Verification.delivery).where(*_named(run_id, attempt)))
     assert delivery is not None
-    shown = {**shown, "stopped": stopped}
-    row = update(Verification).where(Verification.run_id == run_id, Verification.attempt == attempt)
-    await session.execute(row.values(shown=shown))
-    await _end(session, run_id, delivery, Conclusion(shown=shown), owner=owner, events=events)
+    shown = await _show(session, run_id, attempt, {"stopped": stopped})
+    await _end(session, run_id, delivery, shown, owner=owner, events=events)
     return True
 
 
@@ -327,86 +293,43 @@ async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> Non
 
     The caller holds the lock on the run's row.
     """
-    closed = await _close(session, run_id, Verdict.CLAIMED, "skipped_by_member")
-    if closed is not None and closed.delivery is not None:
-        conclusion = Conclusion(shown=closed.shown)
-        await _end(session, run_id, closed.delivery, conclusion, owner=None, events=events)
+    delivery, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
+    assert delivery is not None
+    await _end(session, run_id, delivery, shown, events=events)
 
 
 async def abandon(session: AsyncSession, run_id: UUID) -> None:
     """Close the open attempt of a run that is cancelled or starts again. The caller holds the lock on the run's row."""
-    closed = await _close(session, run_id, Verdict.INCONCLUSIVE, "cancelled")
-    if closed is not None:
-        await _show(session, run_id, closed.shown)
-        if closed.delivery is not None:
-            stage = closed.delivery["stage"]
-            await session.execute(update(Run).where(Run.id == run_id).values(stage=stage))
-        await _record_finish(session, run_id, closed.shown, is_final=True)
+    delivery, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
+    if delivery is not None:
+        await session.execute(update(Run).where(Run.id == run_id).values(stage=delivery["stage"]))
+    await _record_finish(session, run_id, shown, is_final=True)
 
 
-async def _close(session: AsyncSession, run_id: UUID, verdict: Verdict, code: str) -> OpenAttempt | None:
-    """Close the open attempt of a run with a verdict for one reason; return it, or None if there is none.
-
-    The job that performs the attempt finds that it has lost it.
-    """
-    closed = await _CLOSE.first(session, {"run": run_id, "now": utcnow()})
-    if closed is None:
-        return None
-    shown = {
-        **closed.shown,
-        "verdict": verdict,
-        "reasons": [{"code": code, "check": None, "detail": ""}],
-        "finished_at": wire_time(),
-    }
-    await session.execute(update(Verification).where(*_row(closed)).values(shown=shown))
-    return closed._replace(shown=shown)
-
-
-async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | None) -> int:
-    """Open an attempt to check the commit that a run which is over has delivered; return its number.
-
-    The caller holds the lock on the run's row, and puts the job of the attempt on the queue.
-    """
-    before: Any = await session.scalar(select(Run.verification).where(Run.id == run_id))
-    attempt = await _next_attempt(session, run_id)
-    claims, ci = (before["claims"], before["ci"]) if before else ([], None)
-    shown = {
-        **OPEN,
-        "attempt": attempt,
-        "attempts": attempt,
-        "commit": commit,
-        "base": base,
-        "claims": claims,
-        "ci": ci if ci and ci["head_sha"] == commit else None,
-    }
-    await session.execute(
-        insert(Verification).values(
-            run_id=run_id,
-            attempt=attempt,
-            commit=commit,
-            base=base,
-            previous_verdict=before and before["verdict"],
-            shown=shown,
-            created_at=utcnow(),
-        )
+async def _close(
+    session: AsyncSession, run_id: UUID, verdict: Verdict, reason: VerdictReason
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    # The job that performs the attempt finds that it has lost it.
+    closed = (
+        update(Verification)
+        .where(Verification.run_id == run_id, Verification.finished_at.is_(None))
+        .values(_UNCLAIMED | {"finished_at": utcnow()})
+        .returning(Verification.attempt, Verification.delivery)
     )
-    await _show(session, run_id, shown)
-    return attempt
+    ((attempt, delivery),) = await rows_of(session, closed)
+    judgement = Judgement(verdict, (Reason(reason),))
+    return delivery, await _show(session, run_id, attempt, show_end(judgement))
 
 
 async def note_waiver(
-    session: AsyncSession, run_id: UUID, shown: Mapping[str, Any], waiver: Mapping[str, Any]
-) -> Mapping[str, Any]:
+    session: AsyncSession, run_id: UUID, before: Mapping[str, Any], waiver: Mapping[str, Any]
+) -> dict[str, Any]:
     """Add a waiver to the verification of a run, as it is shown; return it.
 
     The caller holds the lock on the run's row.
     """
-    waived = {"waived": True, "waivers": [*shown["waivers"], waiver]}
-    added = Verification.shown.op("||")(waived)
-    row = (Verification.run_id == run_id, Verification.attempt == shown["attempt"])
-    await session.execute(update(Verification).where(*row).values(shown=added))
-    shown = {**shown, **waived}
-    await _show(session, run_id, shown)
+    waived = {"waived": True, "waivers": [*before["waivers"], waiver]}
+    shown = await _show(session, run_id, before["attempt"], waived)
     await _record_update(session, run_id, shown, cause="waiver", previous=shown["verdict"])
     return shown
 
@@ -416,25 +339,13 @@ async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any]) ->
 
     Nothing happens if the run has no verification, or one of another commit.
     """
-    await _lock(session, run_id)
-    shown: Any = await session.scalar(select(Run.verification).where(Run.id == run_id))
-    if shown is None or shown["commit"] not in (None, ci["head_sha"]) or shown["ci"] == ci:
+    before = await _lock(session, run_id)
+    if before is None or before["commit"] not in (None, ci["head_sha"]) or before["ci"] == ci:
         return
-    is_news = shown["ci"] is None or shown["ci"]["state"] != ci["state"]
-    shown = {**shown, "ci": dict(ci)}
-    row = (Verification.run_id == run_id, Verification.attempt == shown["attempt"])
-    await session.execute(
-        update(Verification).where(*row).values(shown=Verification.shown.op("||")({"ci": dict(ci)}))
-    )
-    await _show(session, run_id, shown)
+    is_news = before["ci"] is None or before["ci"]["state"] != ci["state"]
+    shown = await _show(session, run_id, before["attempt"], {"ci": ci})
     if is_news and shown["attempts"] and shown["verdict"]:
         await _record_update(session, run_id, shown, cause="ci", previous=shown["verdict"])
-
-
-def _keeping_ci(shown: Mapping[str, Any]) -> ColumnElement[Any]:
-    """Return what is shown with the `ci` of the row, which a webhook may have changed since it was read."""
-    own = func.jsonb_build_object("ci", Verification.shown["ci"])
-    return literal(dict(shown), Verification.shown.type).op("||")(own)
 
 
 async def end_lost_repairs(session: AsyncSession, *, events: RunEvents) -> None:
@@ -445,20 +356,14 @@ async def end_lost_repairs(session: AsyncSession, *, events: RunEvents) -> None:
 
 async def recover_attempts(session: AsyncSession, *, events: RunEvents) -> list[tuple[UUID, int]]:
     """Give the attempts of lost workers to others, and return these; conclude those that have lost too many."""
-    again = (
-        update(Verification)
-        .where(
-            Verification.finished_at.is_(None),
-            Verification.lease_expires_at <= utcnow(),
-            Verification.losses < _MOST_LOSSES,
-        )
-        .values(_UNCLAIMED | {"losses": Verification.losses + 1})
-        .returning(Verification.run_id, Verification.attempt)
-    )
-    lost = await rows_of(session, again)
-    given_up = await _LAPSED.all(session, {"now": utcnow()})
+    is_lapsed = (Verification.finished_at.is_(None), Verification.lease_expires_at <= utcnow())
+    again = update(Verification).where(*is_lapsed, Verification.losses < _MOST_LOSSES)
+    again = again.values(_UNCLAIMED | {"losses": Verification.losses + 1})
+    lost = await rows_of(session, again.returning(Verification.run_id, Verification.attempt))
+    others = select(*_COLUMNS).join(Run, Run.id == Verification.run_id).where(*is_lapsed)
+    given_up = await rows_of(session, others.order_by(Verification.created_at), OpenAttempt)
     for claimed in given_up:
-        await conclude(session, claimed, Conclusion(shown=shown_lost(claimed.shown)), events=events)
+        await conclude(session, claimed, Conclusion(shown=show_lost(claimed.shown["checks"])), events=events)
     if lost or given_up:
         log.warning("verification.worker_lost", repeated=len(lost), given_up=len(given_up))
     return lost
@@ -479,44 +384,43 @@ async def waiting(session: AsyncSession, *, asked_before: datetime, most: int) -
     return await rows_of(session, found)
 
 
-async def earlier_failures(session: AsyncSession, run_id: UUID) -> set[str]:
-    """Return what failed in the earlier attempts at a run, as digests."""
-    known = select(Verification.failures).where(
-        Verification.run_id == run_id, Verification.failures.is_not(None)
-    )
-    return set(await session.scalars(known))
+async def _lock(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
+    # The run's row before that of its attempt, as those do who cancel it.
+    return await session.scalar(select(Run.verification).where(Run.id == run_id).with_for_update())
 
 
-def light(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an attempt as runs show it: without the output of its checks and set-up."""
+async def _show(
+    session: AsyncSession, run_id: UUID, attempt: int, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change what the newest attempt of a run shows; return what the run shows of it.
+
+    The caller holds the lock on the run's row.
+    """
+    seen = storable(dict(changes))
+    shown = Verification.shown.op("||")(seen)
+    await session.execute(update(Verification).where(*_named(run_id, attempt)).values(shown=shown))
+    return await _show_of_run(session, run_id, Run.verification.op("||")(_without_output(seen)))
+
+
+async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> dict[str, Any]:
+    changed = update(Run).where(Run.id == run_id).values(verification=shown, updated_at=utcnow())
+    kept: dict[str, Any] | None = await session.scalar(changed.returning(Run.verification))
+    assert kept is not None
+    await run_lifecycle.mirror_verification(session, run_id)
+    return kept
+
+
+def _without_output(shown: Mapping[str, Any]) -> dict[str, Any]:
     trimmed = {
         name: [{key: value for key, value in item.items() if key != "tail"} for item in shown[name]]
         for name in ("checks", "setup")
+        if name in shown
     }
     return {**shown, **trimmed}
 
 
-async def _lock(session: AsyncSession, run_id: UUID) -> None:
-    """Lock the run's row: before that of its attempt, as those do who cancel it."""
-    await session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
-
-
-async def _show(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
-    values = update(Run).values(verification=light(shown), updated_at=utcnow())
-    await session.execute(values.where(Run.id == run_id))
-    await run_lifecycle.mirror_verification(session, run_id)
-
-
-def _row(claimed: OpenAttempt) -> tuple[Any, ...]:
-    return (Verification.run_id == claimed.run_id, Verification.attempt == claimed.attempt)
-
-
-def _held(claimed: OpenAttempt) -> tuple[Any, ...]:
-    return (
-        *_row(claimed),
-        Verification.finished_at.is_(None),
-        Verification.lease_owner == claimed.lease_owner,
-    )
+def _named(run_id: UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    return (Verification.run_id == run_id, Verification.attempt == attempt)
 
 
 async def _record_finish(
@@ -531,25 +435,17 @@ async def _record_finish(
     await _request_report(session, run_id)
 
 
+async def _record_update(
+    session: AsyncSession, run_id: UUID, shown: Mapping[str, Any], *, cause: str, previous: str | None
+) -> None:
+    said = {name: shown[name] for name in ("verdict", "attempt", "waived")}
+    data = {**said, "previous_verdict": previous, "cause": cause}
+    await record_for_run(session, run_id, EventType.VERIFICATION_UPDATED, [data])
+    if cause != "ci":
+        await _request_report(session, run_id)
+
+
 async def _request_report(session: AsyncSession, run_id: UUID) -> None:
     asked = {"asked_at": utcnow(), "due_at": utcnow()}
     row = upsert(VerdictReport).values(run_id=run_id, **asked)
     await session.execute(row.on_conflict_do_update(index_elements=[VerdictReport.run_id], set_=asked))
-
-
-async def _record_update(
-    session: AsyncSession,
-    run_id: UUID,
-    shown: Mapping[str, Any],
-    *,
-    cause: str,
-    previous: str | None,
-) -> None:
-    data = {
-        "verdict": shown["verdict"],
-        "previous_verdict": previous,
-        "attempt": shown["attempt"],
-        "cause": cause,
-        "waived": shown["waived"],
-    }
-    await record_for_run(session, run_id, EventType.VERIFICATION_UPDATED, [data])
