@@ -27,10 +27,7 @@ _BROKEN_TRANSACTION = "8s2b"
 
 
 class Outage(Exception):
-    """Base class: a server that this service depends on does not respond; the same operation may succeed in a moment.
-
-    It is independent of HTTP. The API answers it with the status 503. `server` names the server.
-    """
+    """Base class: a server that this service depends on does not respond; the same may succeed in a moment."""
 
     server: ClassVar[str] = "server"
 

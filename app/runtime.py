@@ -48,10 +48,7 @@ class PushServices(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
-    """The settings, the opened clients and the caches of one process.
-
-    It extends `ServiceClients`, the part that service functions use.
-    """
+    """The settings, the opened clients and the caches of one process."""
 
     settings: Settings
     # The followers of runs in this process, and their devices.

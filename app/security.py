@@ -54,10 +54,7 @@ class DecryptionError(Exception):
 
 
 class Cipher:
-    """Encrypts and decrypts secrets that the database stores. The first key encrypts; every key decrypts.
-
-    Decryption fails if the stored value was changed.
-    """
+    """Encrypts stored secrets by the first key, and decrypts them by any, unless they were changed."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])

@@ -118,10 +118,7 @@ NOT_REACHED = NotSent("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service answered nothing that decides about a request.
-
-    `retry_after` and `may_have_arrived` as in `TryLater`.
-    """
+    """The service answered nothing that decides about a request; attributes as of `TryLater`."""
 
     def __init__(
         self, reason: str, *, retry_after: float | None = None, may_have_arrived: bool = False
@@ -137,10 +134,7 @@ class PushUnavailable(Exception):
 
 
 class Deadline:
-    """A time after which no new step of some work may begin; `expire` makes it pass at once.
-
-    A step in progress goes on.
-    """
+    """A time after which no new step of some work may begin; `expire` makes it pass at once."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds

@@ -12,10 +12,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class Notification(Base):
-    """The database row of one push about one event to one device of a user.
-
-    It has the decision about the push, such as sent or deferred, with a reason, and the outcome of sending it.
-    """
+    """One push about one event to one device of a user: the decision about it, and what came of sending it."""
 
     __tablename__ = "notifications"
     __table_args__ = (

@@ -37,10 +37,7 @@ async def spawn(
     start_new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program. If the caller is cancelled meanwhile, it is killed. Raises OSError.
-
-    `limit` is the most bytes in a line that can be read from its output.
-    """
+    """Start a program, which is killed if the caller is cancelled meanwhile. Raises OSError."""
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *command,

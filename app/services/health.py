@@ -32,10 +32,7 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the value, from a call of `load` that others may wait for too; its error is raised to each of them.
-
-        The cancellation of a caller does not cancel `load`.
-        """
+        """Return the value of a call of `load`, for which others may wait too: no caller's cancellation ends it."""
         loading, loop = self._loading, asyncio.get_running_loop()
         if loading is None or (loading.done() and (loop.time() >= self._kept_until or _has_failed(loading))):
             self._kept_until = loop.time() + self._seconds

@@ -45,10 +45,7 @@ async def settle_each(
     event: str,
     name: Callable[[Item], Mapping[str, object]],
 ) -> None:
-    """Store the results of claimed items in transactions of their own; one that cannot be stored is logged as `event`.
-
-    Its row is due again when its claim ends.
-    """
+    """Store results of claimed items, each in its own transaction. One that fails is logged, and due with its lease."""
 
     async def store(some: Sequence[Item]) -> None:
         await in_transaction(sessions, lambda session: settle(session, some))

@@ -45,10 +45,7 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory, *, max_skew: timedelta = MAX_SKEW) -> None:
-    """Make `app.clock.utcnow` return the database's time, and check that this machine's clock differs little from it.
-
-    Requests to the object store are signed with the machine's time. Raises ClockSkewed, DatabaseUnavailable.
-    """
+    """Make `utcnow` return the database's time. Raises ClockSkewed if the machine's, which signs, differs much."""
     await synchronise(sessions)
     skew = machine_skew()
     if abs(skew) > max_skew:

@@ -51,10 +51,7 @@ class LargeResponses:
         self._bytes_per_second = bytes_per_second
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
-        """Send a large response. If too many are being sent, wait first, then send it, or with `may_refuse` refuse it.
-
-        A response that reports a change must not be refused.
-        """
+        """Send a large response when there is room; `may_refuse` refuses it if there is none in time."""
         async with self._slot(may_refuse=may_refuse):
             try:
                 async with asyncio.timeout(self._seconds + len(body) / self._bytes_per_second):

@@ -57,10 +57,7 @@ async def _count(request: Request, process: ProcessContext, bucket: str, limits:
 
 
 def address_of(request: Request) -> str:
-    """Return the IP address of the client that sent a request, or "" if it is unknown.
-
-    An IPv6 address is returned as its /64 network, because one client has all addresses of such a network.
-    """
+    """Return the address of a client, "" if unknown; of IPv6 its /64 network, all of which one client has."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)

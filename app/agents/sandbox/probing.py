@@ -23,11 +23,7 @@ _OPT = Path("/opt")
 
 
 async def probe(policy: SandboxPolicy) -> Sandbox:
-    """Return the strongest sandbox that the policy permits and that works here; AUTO can mean NONE, with a warning.
-
-    Raises SandboxUnavailable if the named kind does not work, or if AUTO would give a worker that is root less than
-    bubblewrap.
-    """
+    """Return the strongest permitted sandbox that works here; AUTO can mean NONE. Raises SandboxUnavailable."""
     private = tuple(await asyncio.to_thread(private_parts, _OPT))
     auto = policy.kind is SandboxKind.AUTO
     kinds = (SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK) if auto else (policy.kind,)

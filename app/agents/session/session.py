@@ -240,10 +240,7 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set the option with this id, or else category; return its category, None if there is none or it refuses.
-
-        Raises AgentFailed if the agent answers with another error, AgentCrashed if it ends.
-        """
+        """Set the option with this id, or else category; return its category, None if there is none or it refuses."""
         for option in self._options:
             if option.id == option_id:
                 is_switch = isinstance(option, SessionConfigOptionBoolean)

@@ -54,10 +54,7 @@ def new_token() -> str:
 async def serve_tools(
     tools: Tools, token: str, *, stranger_seconds: float = 5.0
 ) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent on a port of the loopback until the block ends; then all connections are closed.
-
-    A connection has `stranger_seconds` to show the token, or to send all that is refused.
-    """
+    """Serve the tools of one agent on a port of the loopback until the block ends, with all connections."""
     served = _Server(tools, token, stranger_seconds)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:

@@ -105,10 +105,7 @@ class Gathering:
         environment: Mapping[str, str],
         monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Commit the agent's files in the sandbox, and bundle its commits; return the last, and what was left out.
-
-        Both are "" if there is none, and the bundle is empty if nothing changed. Raises WorkspaceBroken.
-        """
+        """Commit the agent's files in the sandbox, and bundle its commits; return the last, and what was left out."""
         subject = " ".join(self.subject.split())
         given = (RESULT, OWN_FOLDER, self.base or "", self.bundle, subject)
         process = await monitor.add(

@@ -206,10 +206,7 @@ def _is_text(value: Any) -> TypeGuard[str]:
 
 
 class ExpoClient(PushSender, ReceiptSource):
-    """Sends pushes through Expo's push service, no faster than `rate` permits, if any.
-
-    The caller closes the HTTP client `http`.
-    """
+    """Sends pushes through Expo's push service, no faster than `rate` permits, if any."""
 
     def __init__(
         self,

@@ -32,10 +32,7 @@ _PAGE_FILES = 1000
 async def read_diff(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, cursor: int, *, store: ObjectStore
 ) -> DiffOut:
-    """Return a page of the files that a run changed, from its stored patch; no files if it has none (contract 17.9).
-
-    `cursor` is the byte offset in the patch at which the page begins. Releases the session.
-    """
+    """Return a page of the files that a run changed, from byte `cursor` of its patch on. Releases the session."""
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)
     shown: DiffOut = {"base": run.base_branch or run.branch, "head": run.head_sha, "files": [], "next": None}

@@ -138,10 +138,7 @@ class RunManifest:
         )
 
     async def dismiss(self, body: DismissIn) -> list[RunArtifactOut]:
-        """Mark files as dismissed, or unmark them, all or none; return the whole manifest. Nothing is deleted.
-
-        A file that is dismissed again keeps the time of the first request.
-        """
+        """Mark files as dismissed, once each, or unmark them, all or none; return the whole manifest."""
         manifest = await self._read(lock=True)
         ids = set(body.artifact_ids)
         if not ids <= {entry.get("id") for entry in manifest}:

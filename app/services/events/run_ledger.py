@@ -28,10 +28,7 @@ async def record_for_run(
 async def record_for_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events about runs, in their order, each with the next number of its run.
-
-    Their rows stay locked until the commit.
-    """
+    """Record events about runs, in order, each with the next number of its run, whose row stays locked."""
     if events:
         values = {
             "given_run_id": [run_id for run_id, _, _ in events],

@@ -30,10 +30,7 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Delete events older than `kept`, in several transactions; return how many.
-
-    The last of each project is remembered for readers.
-    """
+    """Delete events older than `kept`, and remember the last of each project for readers; return how many."""
     total, removed = 0, at_once
     while removed >= at_once:
         async with unit_of_work(sessions) as session:

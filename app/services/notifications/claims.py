@@ -142,10 +142,7 @@ async def store_each(
     change: Callable[[Delivery], list[Change]],
     now: datetime,
 ) -> list[Delivery]:
-    """Store the changes that `change` returns for each of these pushes; return those whose changes are stored.
-
-    One that cannot be decided or stored is logged, and is due again when its claim ends.
-    """
+    """Store the changes of each push; return those that are stored. Others are logged, and due with their claim."""
     stored: list[Delivery] = []
 
     async def step(some: Sequence[Delivery]) -> None:

@@ -92,10 +92,7 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send claimed pushes to the services of their platforms, concurrently; return the outcomes by push id.
-
-    Failures of services and of composing are outcomes, never exceptions. No request begins after `deadline`.
-    """
+    """Send claimed pushes, those of each service concurrently; return outcomes by push id, of failures too."""
     outcomes: dict[UUID, PushOutcome] = {}
     by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
     for delivery in deliveries:

@@ -116,10 +116,7 @@ async def _find_decisions(
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An event in one or more runs that people may be notified of.
-
-    It may come with a question that the agent asks, or with a message that the agent sends.
-    """
+    """An event in runs that people may be notified of, perhaps with a question or a message of the agent."""
 
     kind: NotificationKind
     run_ids: Collection[UUID]

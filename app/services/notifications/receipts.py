@@ -50,10 +50,7 @@ class Ticket(NamedTuple):
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Claim at most 1000 pushes with a receipt that is due; concurrent calls claim different ones.
-
-    What is not settled is due again later, and given up a day after it was sent.
-    """
+    """Claim up to 1000 pushes with a receipt that is due. They are given up a day after they were sent."""
     now = utcnow()
     is_forgotten = Notification.sent_at <= now - FORGOTTEN_AFTER
     await session.execute(_claim(now, is_forgotten, receipt_due_at=None, settled_at=now, reason="NoReceipt"))

@@ -23,10 +23,7 @@ BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """A caller's device that follows a task through a live stream.
-
-    `expires_at` is the expiry of the presence that was recorded when the stream was opened.
-    """
+    """A caller's device that follows a task through a live stream, and when its presence expires."""
 
     caller: Principal
     task_id: UUID

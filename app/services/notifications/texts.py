@@ -34,10 +34,7 @@ def message_body(
     question: str | None = None,
     proof: str | None = None,
 ) -> str:
-    """Return the text of a push about a task or webhook host (`title`), with as much detail as `push_text` allows.
-
-    `proof` is what checks have shown of a run that has ended.
-    """
+    """Return the text of a push about a task or webhook host (`title`), with as much detail as `push_text` allows."""
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
     body = _about(f'"{title or _UNTITLED}"', kind)

@@ -372,11 +372,7 @@ def _digest(asked: ShownQuestion) -> bytes:
 
 
 async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Make the caller follow a task, so that its questions are in their inbox. Idempotent.
-
-    Return True, or False if the caller cannot see the task. Nothing is stored for the creator of the task, who has its
-    questions in the inbox anyway.
-    """
+    """Make the caller follow a task, if they did not create it; False if they cannot see it. Idempotent."""
     task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(
         literal(caller.user_id, TaskFollow.user_id.type),

@@ -122,10 +122,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
 
 
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Store the `event_id`s of a run's events. `ids` maps each id to whether the log contains its event.
-
-    An id that is stored already is not stored twice; once stored as contained in the log, it stays so.
-    """
+    """Store the `event_id`s of a run's events, each with whether the log has its event, which stays so."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]

@@ -353,10 +353,7 @@ async def authorize_run(
 async def lock_to_steer(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, is_stop: bool = False
 ) -> LockedRun:
-    """Lock the row of a run with a live agent that the caller may steer; return it. Raises StateRefused.
-
-    Every member who can see a run may stop it (`is_stop`).
-    """
+    """Lock a run with a live agent that the caller may steer; to stop it, seeing it is enough. Raises StateRefused."""
     run = await lock_run(session, caller, task_id, run_id)
     is_held = run.lease_expires_at is not None and run.lease_expires_at > utcnow()
     is_live = run.status is RunStatus.IN_PROGRESS and run.environment is Environment.CLOUD and is_held

@@ -68,11 +68,7 @@ async def update_run(
     body: RunUpdateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Change the given fields of a run and return the run.
-
-    `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of the same
-    name. Raises StateRefused.
-    """
+    """Change the given fields of a run, of `output` and `state` the given entries. Raises StateRefused."""
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(
             session, caller, task_id, gates=clients.gates, run_id=run_id
@@ -134,10 +130,7 @@ async def cancel_run(
     body: CancelIn,
     clients: ServiceClients,
 ) -> tuple[RunOut, bool]:
-    """Cancel a cloud run, and return the run and whether this call has cancelled it; a run that is over stays as it is.
-
-    Every member who sees the run may cancel it. Raises StateRefused for a local run that is not over.
-    """
+    """Cancel a cloud run that the caller sees; return it, and whether this call has. Raises StateRefused."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     is_live = run.status not in TERMINAL_STATUSES
     if is_live:

@@ -265,10 +265,7 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
 
 
 async def start_scheduled_runs(clients: ServiceClients) -> int:
-    """Put the scheduled runs whose time has come on the queue, each once; return how many were found.
-
-    Any number of processes may do so at once. If one ends before a run is on the queue, another sweep puts it there.
-    """
+    """Queue the scheduled runs whose time has come, each once, in any number of processes; return how many."""
 
     async def start_some(session: AsyncSession) -> int:
         begun, found = await run_lifecycle.queue_scheduled(
@@ -289,10 +286,7 @@ async def start_run(
     body: StartIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Request a worker for an existing cloud run, which only a worker performs; return the task of the run.
-
-    It is safe to repeat this until a worker has begun. The run acts for the caller (authority.py). Raises StateRefused.
-    """
+    """Request a worker for an existing cloud run, as the caller; return its task. Raises StateRefused."""
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if run.environment != Environment.CLOUD:
@@ -331,10 +325,7 @@ def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
 async def resume_in_cloud(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, clients: ServiceClients
 ) -> RunOut:
-    """Put a run that has ended, or that a client has performed until now, back in the queue; return the run.
-
-    The run acts for the caller (authority.py). Raises StateRefused.
-    """
+    """Queue a run that has ended, or that a client performed, as the caller; return it. Raises StateRefused."""
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:

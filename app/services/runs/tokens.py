@@ -107,11 +107,7 @@ async def authenticate_run(session: AsyncSession, token: str, named: RunPath, *,
 async def authenticate_follower(
     session: AsyncSession, token: str, named: RunPath, *, cipher: Cipher
 ) -> Principal:
-    """Check a stream token for the run in a request's path; return the person that follows it.
-
-    The token ends with the API key and the console session that it was issued to. Whether the person still sees the run
-    is checked as for every caller.
-    """
+    """Check a stream token, which ends with the key or session it was issued to; return the person that follows."""
     claims, member = await _find_holder(session, token, named, cipher, audience=STREAM_AUDIENCE)
     if member is None:
         raise RunTokenInvalid

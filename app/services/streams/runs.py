@@ -56,10 +56,7 @@ class StreamStart(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | StreamStart:
-    """Return where a live stream starts: after `last_event_id`; without one, at new events or at the first (`start`).
-
-    `StreamStart.UNKNOWN` stands for any other text.
-    """
+    """Return where a live stream starts: after `last_event_id`, else at new events or the first, as `start` says."""
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
         return EventId.parse(text) or StreamStart.UNKNOWN

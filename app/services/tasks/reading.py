@@ -48,10 +48,7 @@ async def find_tasks(
     held: Held,
     lists: KnownLists,
 ) -> tuple[str, tuple[int, list[TaskRow]] | None]:
-    """Return the tag of a page of tasks, and the exact number of tasks that match `query` and the page.
-
-    If the client has this answer already, the result has None instead of number and page (contract 2.6, 2.9, 5.1).
-    """
+    """Return the tag of a page of tasks, their exact number and the page; None for both if the client has them."""
     filtered = task_filter(caller, query)
     is_first = page.offset == 0 and is_dense(filtered.shape)
     if is_first:

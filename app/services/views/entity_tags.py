@@ -49,10 +49,7 @@ async def find_held(
 
 
 def row_version(table: str) -> ColumnElement[str]:
-    """Return the SQL expression for the version of a row, given the name of its table in the statement.
-
-    It is the number of the transaction that wrote it: no two committed versions of a row have the same.
-    """
+    """Return the SQL expression for the version of a row: the number of the transaction that wrote it."""
     return literal_column(f"{table}.xmin::text", Text)
 
 

@@ -116,10 +116,7 @@ def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
 
 
 def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
-    """Return the SQL expression for the version of a run, except for its place in the queue.
-
-    `table` is the name of `run` in the statement.
-    """
+    """Return the SQL expression for the version of a run, named `table`, except for its place in the queue."""
     columns = [getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION]
     digest = func.sha256(func.record_send(func.row(*columns)))
     shown = func.encode(digest, literal_column("'hex'"), type_=Text)
@@ -196,10 +193,7 @@ _RUN_VERSION = Prepared(
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page, held: Held, *, store: ObjectStore
 ) -> tuple[str, tuple[int, list[RunOut]] | None]:
-    """Return the tag of a page of a task's runs, and their number and the page, newest first.
-
-    The caller must see the task. If the client has this answer already, the result has None instead of number and page.
-    """
+    """Return the tag of a page of a task's runs, their number and the page; None for both if the client has them."""
     values = {"task_id": task_id, "limit": page.limit, "offset": page.offset, **visibility(caller)}
     known = await find_held(session, held, _PAGE_VERSIONS, values)
     if known is not None:

@@ -29,11 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Health(NamedTuple):
-    """The successes and failures of an endpoint, which decide when it is disabled.
-
-    A success, and enabling it, forgets the failures. Before `probe_at` an endpoint that refuses everything gets no
-    message.
-    """
+    """The successes and failures of an endpoint, which decide when it is disabled."""
 
     last_success_at: datetime | None
     last_failure_at: datetime | None

@@ -50,10 +50,7 @@ async def recover(
     settings: Settings,
     most: int = MOST_AGAIN,
 ) -> int:
-    """Send failed and cancelled deliveries of a period again; return how many.
-
-    With `only: all`, the relay also makes those that are missing, which count too.
-    """
+    """Send failed and cancelled deliveries of a period again, with `only: all` missing ones too; return how many."""
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
     days = settings.event_retention_days

@@ -161,10 +161,7 @@ def _passes() -> ColumnElement[bool]:
 
 
 async def make_deliveries(session: AsyncSession, pairs: Sequence[Pair], *, link: str) -> None:
-    """Make a delivery, with its body, for each event and endpoint that has none.
-
-    An event that cannot be rendered is logged and skipped: it stops no other.
-    """
+    """Make a delivery for each event and endpoint that has none. What cannot be rendered is logged and skipped."""
     full = {pair.event.id for pair in pairs if pair.payload == PayloadKind.FULL}
     snapshots: dict[UUID, Any] = {}
     if full:

@@ -45,10 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """Sends events to webhook endpoints.
-
-    Several processes may do so at once: each delivery is claimed and sent by only one of them.
-    """
+    """Sends events to webhook endpoints, each claimed by only one of any number of processes."""
 
     def __init__(self, process: ProcessContext, sender: WebhookClient) -> None:
         # The interval of polling; the pause after a fault; the most events of a step of the relay.
@@ -62,10 +59,7 @@ class WebhookDeliverer:
         self._settling = asyncio.Lock()
 
     async def run(self, changes: WakeListener) -> Never:
-        """Send deliveries as they become due, until cancelled; requests in progress then finish.
-
-        `changes` says when the ledger has new events.
-        """
+        """Send deliveries as they become due, until cancelled; requests in progress then finish."""
         again = partial(repeat, "webhook", pause=self.fault_seconds)
         try:
             sending = asyncio.Event()

@@ -54,10 +54,7 @@ class StoredFiles:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID, remover: FolderRemover) -> AsyncGenerator[Exchange, None]:
-    """Create the folders of an `Exchange` for a run below `root`, and yield the exchange.
-
-    `remover` deletes them after the block. Those of a killed worker are deleted when the next worker starts.
-    """
+    """Yield the folders of an `Exchange` for a run below `root`, which `remover` deletes after the block."""
     async with open_folder(root, run_id, remover) as place:
         exchange = Exchange(
             place / "attachments",
@@ -109,11 +106,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> StoredFiles:
-    """Store the files in the local folder `outbox` and the patch in the object store, as artifacts of a run.
-
-    Failures are retried within `retry`. The result names the files that could not be stored. An empty patch is not
-    stored.
-    """
+    """Store the files of `outbox` and the patch as artifacts; the result names those that could not be in time."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.

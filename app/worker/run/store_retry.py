@@ -28,10 +28,7 @@ class StoreRetryBudget(RetryBudget):
         self._is_shortened = True
 
     def limit(self) -> asyncio.Timeout:
-        """Return a context manager that ends its block after a short time, with TimeoutError, if `shorten` was called.
-
-        A try in progress is ended too: it may wait for the lock of a log, which an earlier try has left to lapse.
-        """
+        """End the block after a short time, with TimeoutError, if `shorten` was called."""
         return asyncio.timeout(self._brief if self._is_shortened else None)
 
     def allow_final_entries(self) -> None:
