@@ -58,7 +58,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
 
     The push is sent regardless of presence, cooldown and preferences.
     """
-    senders, composer = call.process.push().senders, Composer.of(call.process.settings)
+    senders, composer = call.process.push().senders, Composer(call.process.settings)
     return Json(
         await delivery.send_trial(
             call.session, call.caller, task_id, body, senders=senders, composer=composer

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic import SecretStr
-
 from app.clients.push import PushAction, PushMessage, PushStyle
 from app.clock import utcnow
 from app.config import Settings
@@ -122,21 +120,7 @@ class Delivery:
 class Composer:
     """Composes the messages of pushes from the settings of the service, such as its public URL and its keys."""
 
-    title: str
-    public_url: str | None
-    action_tokens: ActionTokens
-    secret_keys: Sequence[SecretStr] = field(repr=False)
-    task_url: str
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Composer":
-        return cls(
-            settings.push_title,
-            settings.public_url,
-            settings.action_tokens,
-            settings.secret_keys,
-            settings.task_url,
-        )
+    settings: Settings = field(repr=False)
 
     def compose(self, delivery: Delivery) -> PushMessage:
         """Return the message of a claimed push with a token. Without a class it has no sound, buttons or link."""
@@ -145,7 +129,7 @@ class Composer:
         if delivery.subject.urgency is not None:
             style = _style(delivery, delivery.subject.urgency)
             style.link, style.actions = self._link(delivery), self._actions(delivery)
-        title = delivery.subject.title or self.title
+        title = delivery.subject.title or self.settings.push_title
         return PushMessage(delivery.token, title, _body(delivery), _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
@@ -153,7 +137,7 @@ class Composer:
         if (
             question is None
             or question.kind != QuestionKind.PERMISSION
-            or not self.action_tokens.covers(QuestionRisk(question.risk))
+            or not self.settings.action_tokens.covers(QuestionRisk(question.risk))
         ):
             return []
         by_kind = {option["kind"]: place for place, option in reversed([*enumerate(question.options)])}
@@ -174,20 +158,22 @@ class Composer:
         question, question_id = _question(delivery), delivery.subject.question_id
         assert question is not None
         assert question_id is not None
-        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, question.digest, option))
+        return mint(
+            self.settings.secret_keys, ActionClaims(delivery.id, question_id, question.digest, option)
+        )
 
     def _page(self, token: str) -> str | None:
-        return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
+        return f"{self.settings.public_url.rstrip('/')}/a/{token}" if self.settings.public_url else None
 
     def _link(self, delivery: Delivery) -> str | None:
-        if not self.public_url:
+        if not self.settings.public_url:
             return None
-        if _open_question(delivery) is not None and self.action_tokens is not ActionTokens.OFF:
+        if _open_question(delivery) is not None and self.settings.action_tokens is not ActionTokens.OFF:
             return self._page(self._token(delivery, None))
         subject = delivery.subject
-        if self.task_url and subject.task_id is not None and subject.project_id is not None:
-            return task_page(self.task_url, subject.project_id, subject.task_id)
-        return self.public_url
+        if self.settings.task_url and subject.task_id is not None and subject.project_id is not None:
+            return task_page(self.settings.task_url, subject.project_id, subject.task_id)
+        return self.settings.public_url
 
 
 def _question(delivery: Delivery) -> NoticeQuestion | None:

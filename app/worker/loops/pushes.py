@@ -101,7 +101,7 @@ async def _claim_send_settle(
         more.set()
     outcomes = {}
     if claimed:
-        composer = Composer.of(process.settings)
+        composer = Composer(process.settings)
         outcomes = await delivery.send(process.push().senders, claimed, composer=composer, deadline=deadline)
 
         async def settle(session: AsyncSession, some: Sequence[Delivery]) -> None:

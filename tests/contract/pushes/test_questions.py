@@ -284,7 +284,7 @@ async def test_browser_gets_one_body_that_declares_and_is_read(
     await make_device(session, user=owner, platform=Platform.WEB)
     question = await ask(urgency=Urgency.HIGH, expires_at=clock.now + timedelta(minutes=10))
     settings = process.settings.model_copy(update={"public_url": "https://tasks.example/"})
-    composer = Composer.of(settings)
+    composer = Composer(settings)
     async with unit_of_work(process.sessions) as own:
         claimed = (await claims.claim_due(own)).deliveries
     styles = [composer.compose(each).style for each in claimed]
