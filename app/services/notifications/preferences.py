@@ -1,7 +1,7 @@
 """Read and change what people prefer to be notified of: kinds of pushes, quiet hours, muted tasks."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import delete, literal, select, update
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, PushText, Urgency
+from app.enums import NotificationDecision, PushText
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
 from app.schemas.notifications import PreferencesIn, PreferencesOut, QuietHoursOut
@@ -37,17 +37,7 @@ _COLUMNS = [getattr(NotificationPreferences, name) for name in _Preferences._fie
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = await row_of(session, statement, _Preferences) or _Preferences()
-    return {
-        "completed": row.completed,
-        "failed": row.failed,
-        "cancelled": row.cancelled,
-        "awaiting": row.awaiting,
-        "notify_user": row.notify_user,
-        "quiet_hours": row.quiet_hours,
-        "allow_during_quiet": [Urgency(name) for name in row.allow_during_quiet],
-        "push_text": row.push_text or PushText.TITLE,
-        "reminder_after_seconds": row.reminder_after_seconds,
-    }
+    return cast("PreferencesOut", {**row._asdict(), "push_text": row.push_text or PushText.TITLE})
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
@@ -211,18 +211,10 @@ def _conditions(query: DeliveryQuery) -> list[ColumnElement[bool]]:
 
 
 def _out(row: DeliveryRow) -> DeliveryOut:
-    return {
-        "id": row.id,
-        "event_id": row.event_id,
-        "event_type": row.event_type,
-        "task_id": row.task_id,
-        "run_id": row.run_id,
-        "status": row.status,
-        "attempts": row.attempts,
-        "created_at": row.created_at,
-        "next_attempt_at": row.due_at if row.status is DeliveryStatus.PENDING else None,
-        "delivered_at": row.delivered_at,
-    }
+    shown = row._asdict()
+    due_at = shown.pop("due_at")
+    shown["next_attempt_at"] = due_at if row.status is DeliveryStatus.PENDING else None
+    return cast("DeliveryOut", shown)
 
 
 def _headers(row: DeliveryRow, at: datetime) -> dict[str, str]:
