@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from app.enums import (
@@ -20,6 +20,7 @@ from app.verification.definitions import Check
 # Exit codes of shells for a program that is not there or cannot be executed.
 _NOT_EXECUTED: Final = frozenset({126, 127})
 _DETAIL_CHARACTERS: Final = 300
+_TAIL_BYTES: Final = 4096
 _DOUBTS: Final = {
     CheckStatus.TIMEOUT: VerdictReason.CHECK_TIMEOUT,
     CheckStatus.ERROR: VerdictReason.CHECK_ERROR,
@@ -53,6 +54,13 @@ class Execution:
     cases: Cases | None = None  # None: it wrote no report
     report_fault: str | None = None
     blocked_hosts: Sequence[str] = ()  # that the proxy refused meanwhile
+    duration_ms: int = 0
+    output: bytes = field(default=b"", repr=False)
+
+    @property
+    def tail(self) -> str:
+        """The end of its output."""
+        return self.output[-_TAIL_BYTES:].decode(errors="replace")
 
     @property
     def has_ended(self) -> bool:

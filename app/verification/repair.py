@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -10,7 +10,6 @@ from app.enums import StopReason, Verdict
 from app.verification.judgement import JudgedCheck
 
 _SHOWN_CASES: Final = 50
-_TAIL_BYTES: Final = 4096
 
 
 class Next(NamedTuple):
@@ -41,15 +40,14 @@ def digest_failures(checks: Sequence[JudgedCheck]) -> str:
 
 def repair_message(
     checks: Sequence[JudgedCheck],
-    outputs: Mapping[str, str],
     *,
     attempt: int,
     attempts: int,
     protected_changed: Sequence[str] = (),
 ) -> str:
-    """Return the prompt after a refuted attempt, of so many; `outputs` has the end of the output of each check."""
+    """Return the prompt after a refuted attempt, of so many."""
     blocks = [f"The checks of this run do not pass (attempt {attempt} of {attempts})."]
-    blocks += ["\n".join(_block(check, outputs.get(check.check.id, ""))) for check in checks if check.refutes]
+    blocks += ["\n".join(_block(check)) for check in checks if check.refutes]
     executions = [execution for check in checks for execution in check.result.executions]
     hosts = dict.fromkeys(host for execution in executions for host in execution.blocked_hosts)
     if hosts:
@@ -59,14 +57,13 @@ def repair_message(
     return "\n\n".join([*blocks, "Correct the cause; the checks run again on a fresh clone."])
 
 
-def _block(judged: JudgedCheck, output: str) -> Iterator[str]:
-    check = judged.check
+def _block(judged: JudgedCheck) -> Iterator[str]:
+    check, last = judged.check, judged.result.executions[-1]
     yield f"Check {check.id}: {check.shell if check.run is None else shlex.join(check.run)}"
-    yield f"exit code {judged.result.executions[-1].exit_code}"
+    yield f"exit code {last.exit_code}"
     if judged.new:
         yield f"new failing cases ({len(judged.new)}):"
         yield from (f"- {case.title}" for case in sorted(judged.new)[:_SHOWN_CASES])
     yield "output:"
     # No line of it can begin a code block, or anything else that the agent could take for ours.
-    tail = output.encode(errors="replace")[-_TAIL_BYTES:].decode(errors="ignore")
-    yield from (f"| {line}" for line in tail.splitlines())
+    yield from (f"| {line}" for line in last.tail.splitlines())

@@ -9,6 +9,7 @@ from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.commands import CANCEL_SECONDS, CLOSE_SECONDS, INTERRUPT_SECONDS
 from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.gathering import GATHER
+from app.agents.workspace.workspace import Workspaces
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
@@ -50,6 +51,17 @@ class WorkerContext:
     remover: FolderRemover = field(default_factory=FolderRemover)
     run_times: RunTimes = RunTimes()
     gather: str = GATHER  # the shell program that gathers the work of a run, in the sandbox
+
+    @property
+    def workspaces(self) -> Workspaces:
+        settings = self.process.settings
+        return Workspaces(
+            root=settings.workspaces_path,
+            environment=self.environment,
+            remover=self.remover,
+            hidden=(settings.home.absolute(),),
+            mirrors=self.mirrors,
+        )
 
     def as_arq_context(self) -> dict[str, Any]:
         return {_KEY: self}

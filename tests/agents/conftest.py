@@ -30,6 +30,7 @@ from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
+from app.agents.workspace.workspace import Workspaces
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
 from app.run_values import ShownQuestion
@@ -275,11 +276,11 @@ class Runner:
             outcome.result = await perform(self.prepare(prompt, **changes), effects)
         except AgentError as error:
             outcome.error = error
-        assert list(self.context.files.root.iterdir()) == [], "the workspace was left behind"
+        assert list(self.context.files.workspaces.root.iterdir()) == [], "the workspace was left behind"
         return outcome
 
     def prepare(self, prompt: str, **changes: Any) -> RunContext:
-        self.context.files.root.mkdir(exist_ok=True)
+        self.context.files.workspaces.root.mkdir(exist_ok=True)
         return changed(self.context, run_id=uuid.uuid4(), prompt=prompt, **changes)
 
 
@@ -299,6 +300,11 @@ def changed(context: RunContext, **changes: Any) -> RunContext:
         own = {field: changes.pop(name) for name, field in names.items() if name in changes}
         source = replace(source, **own)
     changes["source"] = source
+    workspaces = context.files.workspaces
+    own = {
+        key: changes.pop(key) for key in list(changes) if hasattr(workspaces, key) and key != "environment"
+    }
+    changes["workspaces"] = replace(workspaces, **own)
     for name in ("repository", "agent", "limits", "files"):
         part = getattr(context, name)
         own = {key: changes.pop(key) for key in list(changes) if hasattr(part, key)}
@@ -318,7 +324,7 @@ def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
             ),
             agent=RunAgent(adapter=load_catalog().find("runbook"), prompt=""),
             limits=RunLimits(timeout=timedelta(minutes=4)),
-            files=RunFiles(root=tmp_path / "workspaces"),
+            files=RunFiles(workspaces=Workspaces(tmp_path / "workspaces", dict(os.environ))),
             sandbox=sandbox,
             environment=dict(os.environ),
         )

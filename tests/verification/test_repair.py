@@ -19,26 +19,25 @@ def judged(check: Check, *executions: Execution, base: Execution | None = None) 
     return judge_check(CheckResult(check=check, executions=executions, base=base), is_tampered=False)
 
 
-def failing(*names: str, check: Check = TESTS) -> JudgedCheck:
+def failing(*names: str, check: Check = TESTS, output: bytes = b"") -> JudgedCheck:
     cases = {Case("s", "C", name): F for name in names}
-    return judged(check, Execution(exit_code=1, cases=cases), base=GREEN)
+    return judged(check, Execution(exit_code=1, cases=cases, output=output), base=GREEN)
 
 
 def test_message_has_a_block_for_each_check_that_refutes() -> None:
     blocked = judged(
         Check(id="docs", run=("x",), gate=CheckGate.INFORMATIONAL),
-        Execution(exit_code=1, blocked_hosts=["b.example", "a.example"]),
+        Execution(exit_code=1, blocked_hosts=["b.example", "a.example"], output=b"not shown"),
     )
     checks = [
-        failing("one\n```", "another"),
+        failing("one\n```", "another", output=b"```\n\nE  x\r\n# end\n"),
         judged(replace(TESTS, id="ok"), GREEN),
-        judged(LINT, Execution(exit_code=2)),
+        judged(LINT, Execution(exit_code=2, output=b"bad")),
         blocked,
     ]
 
     message = repair_message(
         checks,
-        {"tests": "```\n\nE  x\r\n# end\n", "lint": "bad", "docs": "not shown"},
         attempt=1,
         attempts=3,
         protected_changed=[".github/a", ".gitlab-ci.yml"],
@@ -75,7 +74,7 @@ def test_message_has_a_block_for_each_check_that_refutes() -> None:
 def test_message_is_bounded() -> None:
     names = [f"case {number:03}" for number in range(60)]
 
-    message = repair_message([failing(*names)], {"tests": "ä" * 5000}, attempt=2, attempts=2)
+    message = repair_message([failing(*names, output="ä".encode() * 5000)], attempt=2, attempts=2)
 
     assert "new failing cases (60):" in message
     assert message.count("\n- ") == 50
@@ -121,7 +120,7 @@ def test_digest_is_of_the_failing_cases_of_refuting_checks() -> None:
     lint = judged(LINT, Execution(exit_code=1))
     first = digest_failures([failing("a", "b"), lint])
 
-    assert digest_failures([judged(LINT, Execution(exit_code=2)), failing("b", "a")]) == first
+    assert digest_failures([judged(LINT, Execution(exit_code=2, output=b"bad")), failing("b", "a")]) == first
     assert digest_failures([failing("a"), lint]) != first
     assert digest_failures([failing("a", "b")]) != first
     passed = judged(replace(TESTS, id="more"), GREEN)

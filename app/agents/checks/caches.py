@@ -19,9 +19,7 @@ from pathlib import Path
 import structlog
 
 from app.agents.checks.context import Preparation
-from app.agents.git.repository import TreeFile
-from app.agents.places import Places
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.files.sizes import size_of
 from app.agents.workspace.folders import remove
 from app.agents.workspace.workspace import Workspace
 from app.shielded import shielded
@@ -43,22 +41,34 @@ _NEW = ".new-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
-    """The caches of one repository, for the clone in a workspace."""
+    """The caches of one repository, for the clone of a commit in a workspace."""
 
-    root: Path
-    max_bytes: int
-    sandbox: Sandbox
+    preparation: Preparation
     workspace: Workspace
     setup: Sequence[Step]
-    files: Sequence[TreeFile]  # of the clone's commit
+    commit: str
     # Whether the clone is the base, before anything but set-up has touched it.
     may_keep: bool
 
-    async def restore(self, step: Step) -> bool:
+    async def find(self, step: Step) -> Path | None:
+        """Return where what a step makes is kept, if there is or may be such a place. Raises RepositoryError."""
+        root, sandbox = self.preparation.caches, self.preparation.sandbox
+        in_clone = any(not path.startswith("~/") for path in step.cache)
+        # Tools write absolute paths into what they install.
+        is_kept = bool(step.cache) and not step.background and (sandbox.has_fixed_paths or not in_clone)
+        if root is None or not is_kept:
+            return None
+        files = await self.workspace.repository.tree(self.commit)
+        parts = [
+            [asdict(each) for each in self.setup],
+            self.setup.index(step),
+            [(file.path, file.blob) for file in files if matches(step.cache_key, file.path)],
+            sandbox.kind,
+        ]
+        return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    async def restore(self, kept: Path, step: Step) -> bool:
         """Copy what a step makes into the clone; return whether all of it was there."""
-        if not self._is_cached(step):
-            return False
-        kept = self.root / self._key(step)
         try:
             os.utime(kept)
         except FileNotFoundError:
@@ -66,44 +76,29 @@ class Caches:
         pairs = [(str(kept / str(n)), path) for n, path in enumerate(self._paths(step))]
         return await self._copy(pairs, readable=(kept,))
 
-    async def keep(self, step: Step) -> None:
-        """Keep what a step has made, if all of it is there; errors are logged."""
-        if not self.may_keep or not self._is_cached(step):
+    async def keep(self, kept: Path, step: Step) -> None:
+        """Keep what a step has made, if it may and all of it is there; errors are logged."""
+        if not self.may_keep:
             return
-        kept = self.root / self._key(step)
-        new = self.root / f"{_NEW}{secrets.token_hex(8)}"
+        new = kept.with_name(f"{_NEW}{secrets.token_hex(8)}")
         new.mkdir(mode=0o700, parents=True)
         try:
             pairs = [(path, str(new / str(n))) for n, path in enumerate(self._paths(step))]
             if await self._copy(pairs, writable=(new,)):
                 await asyncio.to_thread(new.rename, kept)
-                await shielded(self._shrink())
+                await shielded(_shrink(kept.parents[1], self.preparation.caches_bytes))
         except OSError as error:
             # Another run was faster, or the disk is full.
             log.info("cache.not_kept", error=repr(error))
         finally:
             await shielded(remove(new))
 
-    def _is_cached(self, step: Step) -> bool:
-        in_clone = any(not path.startswith("~/") for path in step.cache)
-        # Tools write absolute paths into what they install.
-        return bool(step.cache) and (self.sandbox.has_fixed_paths or not in_clone)
-
     def _paths(self, step: Step) -> list[str]:
-        inside: Places = self.sandbox.inside(self.workspace.places)
+        inside = self.preparation.sandbox.inside(self.workspace.places)
         return [
             str(inside.home / path.removeprefix("~/") if path.startswith("~/") else inside.work / path)
             for path in step.cache
         ]
-
-    def _key(self, step: Step) -> str:
-        parts = [
-            [asdict(each) for each in self.setup],
-            self.setup.index(step),
-            [(file.path, file.blob) for file in self.files if matches(step.cache_key, file.path)],
-            self.sandbox.kind,
-        ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     async def _copy(
         self,
@@ -112,68 +107,33 @@ class Caches:
         readable: tuple[Path, ...] = (),
         writable: tuple[Path, ...] = (),
     ) -> bool:
-        process = await self.workspace.monitor.add(
-            await self.sandbox.start(
-                ("sh", "-c", _COPY, "sh", *(path for pair in pairs for path in pair)),
-                self.workspace.confinement(readable=readable, writable=writable),
-                {"PATH": "/usr/bin:/bin"},
-            )
+        copied = await self.workspace.execute(
+            self.preparation.sandbox,
+            ("sh", "-c", _COPY, "sh", *(path for pair in pairs for path in pair)),
+            {"PATH": "/usr/bin:/bin"},
+            readable=readable,
+            writable=writable,
         )
-        try:
-            await process.communicate()
-        finally:
-            await shielded(process.stop(0))
-        return process.returncode == 0
-
-    async def _shrink(self) -> None:
-        """Delete the caches of any repository that were used the longest ago, until the others fit."""
-        used = 0
-        for path, size in await asyncio.to_thread(_by_use, self.root.parent):
-            used += size
-            if used > self.max_bytes:
-                gone = path.with_name(f"{_NEW}{secrets.token_hex(8)}")
-                with suppress(FileNotFoundError):  # another worker was faster
-                    await asyncio.to_thread(path.rename, gone)
-                await remove(gone)
+        return copied.code == 0
 
 
-async def open_caches(
-    workspace: Workspace,
-    preparation: Preparation,
-    setup: Sequence[Step],
-    commit: str,
-    *,
-    may_keep: bool,
-) -> Caches | None:
-    """Return the caches for a clone of a commit; None if none are kept. Raises RepositoryError."""
-    if preparation.caches is None or not any(step.cache for step in setup):
-        return None
-    files = await workspace.repository.tree(commit)
-    return Caches(
-        root=preparation.caches,
-        max_bytes=preparation.caches_bytes,
-        sandbox=preparation.sandbox,
-        workspace=workspace,
-        setup=setup,
-        files=files,
-        may_keep=may_keep,
-    )
+async def _shrink(root: Path, max_bytes: int) -> None:
+    """Delete the caches of any repository that were used the longest ago, until the others fit."""
+    used = 0
+    for path, size in await asyncio.to_thread(_by_use, root):
+        used += size
+        if used > max_bytes:
+            gone = path.with_name(f"{_NEW}{secrets.token_hex(8)}")
+            with suppress(FileNotFoundError):  # another worker was faster
+                await asyncio.to_thread(path.rename, gone)
+            await remove(gone)
 
 
-def _by_use(folder: Path) -> list[tuple[Path, int]]:
+def _by_use(root: Path) -> list[tuple[Path, int]]:
     """Return the caches of all repositories with their sizes, the last used first."""
     found = []
-    for path in folder.glob("*/*"):
+    for path in root.glob("*/*"):
         with suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime, path, _size(path)))
+            found.append((path.stat().st_mtime, path, size_of(path)))
     # With what dead workers left half made; what is being made was touched last.
     return [(path, size) for _, path, size in sorted(found, reverse=True)]
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += (Path(place) / name).lstat().st_size
-    return total

@@ -1,25 +1,28 @@
 """What decides how the work of a run is set up and checked, and what was seen of it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 from uuid import UUID
 
 from app.agents.git.fetch import Source
-from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.session.transcript import Emit
-from app.agents.workspace.folders import FolderRemover
+from app.agents.session.transcript import Emit, notification_entry
+from app.agents.workspace.workspace import Workspaces
 from app.enums import CheckCause, CheckSource, StepStatus
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
-from app.verification.judgement import Execution
+from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """How clones are prepared: with which network, variables and caches."""
+    """What the places outside the repository define for a run, and how its clones are set up: by what, and where."""
 
+    places: Sequence[tuple[CheckSource, CheckSet]] = ()
+    finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
+    base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
     sandbox: Sandbox
     # Of set-up, and of the run, for checks that ask for it.
     setup_network: NetworkRules
@@ -32,26 +35,6 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Defined:
-    """What the places outside the repository define for a run, and how its clones are prepared."""
-
-    places: Sequence[tuple[CheckSource, CheckSet]] = ()
-    preparation: Preparation | None = None  # None: no clone is prepared
-    finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
-    base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspaces:
-    """Where workspaces are made, and from what."""
-
-    root: Path
-    remover: FolderRemover | None = None
-    hidden: Sequence[Path] = ()
-    mirrors: Mirrors | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """All that decides one attempt to check a commit."""
 
@@ -59,30 +42,9 @@ class CheckContext:
     source: Source
     push_branch: str
     commit: str
-    defined: Defined
+    preparation: Preparation
     definitions: Definitions | None  # None: what is defined now, and the checks file, decide
     workspaces: Workspaces
-    environment: Mapping[str, str]  # of the worker
-    seconds: float
-
-    @property
-    def preparation(self) -> Preparation:
-        assert self.defined.preparation is not None
-        return self.defined.preparation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performed:
-    """One execution of a check, and what people see of it."""
-
-    execution: Execution
-    duration_ms: int
-    output: bytes = field(default=b"", repr=False)  # masked
-
-    @property
-    def tail(self) -> str:
-        """The end of its output."""
-        return self.output[-4096:].decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +64,7 @@ class CheckedCheck:
 
     placed: PlacedCheck
     applies: bool = True  # whether the diff needs it
-    executions: list[Performed] = field(default_factory=list)
+    executions: list[Execution] = field(default_factory=list)
     base: Execution | None = None
     is_base_kept: bool = False
     old_tests: Execution | None = None
@@ -123,20 +85,35 @@ class Checked:
         """Note for each check that was not executed why; one that does not apply stays without."""
         for each in self.checks:
             if not each.executions and each.applies:
-                each.executions.append(Performed(execution=Execution(cause=cause), duration_ms=0))
+                each.executions.append(Execution(cause=cause))
+
+    def judge(self) -> list[JudgedCheck]:
+        """Return the checks, each with its status."""
+        return [
+            judge_check(
+                CheckResult(check=each.placed.check, executions=each.executions, base=each.base),
+                is_tampered=bool(self.protected_changed),
+            )
+            for each in self.checks
+        ]
 
 
-# The kept execution of a check on the base by its key, and what keeps one.
-FindBase = Callable[[bytes], Awaitable[Execution | None]]
-KeepBase = Callable[[bytes, Execution], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckEffects:
+class CheckEffects(Protocol):
     """How an attempt acts outside its workspace."""
 
-    emit: Emit
-    # Called when a check begins or has a new execution.
-    note: Callable[[Checked, PlacedCheck | None], Awaitable[None]]
-    find_base: FindBase
-    keep_base: KeepBase
+    async def emit(self, entry: dict[str, Any], /) -> None:
+        """Write an entry to the log of the run."""
+
+    async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
+        """Take what was seen when the check `running` begins, or one has a new execution."""
+
+    async def find_base(self, key: bytes) -> Execution | None:
+        """Return the kept execution of a check on the base."""
+
+    async def keep_base(self, key: bytes, execution: Execution) -> None:
+        """Keep an execution of a check on the base."""
+
+
+async def report_progress(emit: Emit, step: str, message: str, **details: Any) -> None:
+    """Write to the log of a run what a step of set-up or a check does."""
+    await emit(notification_entry("_taskbeacon/progress", {"step": step, "message": message, **details}))

@@ -148,14 +148,14 @@ def _main() -> None:
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
     folder, globs = json.load(sys.stdin)
-    if sys.argv[1:] == ["--delete"]:
-        for path in find_files(Path(folder), globs):
-            (Path(folder) / path).unlink(missing_ok=True)
-        return
     try:
+        if sys.argv[1:] == ["--delete"]:
+            for path in find_files(Path(folder), globs):
+                (Path(folder) / path).unlink(missing_ok=True)
+            return
         for line in _lines(folder, globs):
             sys.stdout.buffer.write(line.encode() + b"\n")
-    except ReportInvalid as error:
+    except (ReportInvalid, OSError) as error:
         sys.exit(str(error))
     except MemoryError:
         sys.exit("the reports need too much memory")

@@ -6,48 +6,51 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.agents.checks.junit import ReportInvalid
-from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.sandbox import Streams
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.workspace.workspace import Workspace
 from app.enums import CaseOutcome
 from app.processes.output import last_lines
-from app.processes.own_program import module_command
-from app.shielded import shielded
+from app.processes.own_program import OWN_PROGRAM, module_command
 from app.verification.judgement import Case
 
-# To be started in the sandbox, without a network, in the clone.
-REPORT_READER: Final = module_command("app.agents.checks.junit")
-REPORT_STREAMS: Final = Streams(stdin=asyncio.subprocess.PIPE)
+_READER: Final = module_command("app.agents.checks.junit")
 READ_SECONDS: Final = 10.0
-_GRACE_SECONDS: Final = 0.2
 
 
-async def delete_reports(reader: ConfinedProcess, folder: str, globs: Sequence[str]) -> None:
-    """Have a REPORT_READER that was started with `--delete` delete the reports in a folder, and end it."""
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            await reader.communicate(json.dumps([folder, list(globs)]).encode())
-    finally:
-        await shielded(reader.stop(_GRACE_SECONDS))
+async def delete_reports(workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str]) -> None:
+    """Delete the files in a folder of the clone that match these globs. Raises ReportInvalid."""
+    await _ask(workspace, sandbox, cwd, globs, "--delete", seconds=READ_SECONDS)
 
 
 async def read_reports(
-    reader: ConfinedProcess, folder: str, globs: Sequence[str], *, seconds: float = READ_SECONDS
+    workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str], *, seconds: float = READ_SECONDS
 ) -> dict[Case, CaseOutcome] | None:
-    """Have a started REPORT_READER read the reports in a folder, and end it; None: there is no report.
+    """Return the cases in the reports in a folder of the clone; None: there is no report.
 
     Raises ReportInvalid, with a text that can hold names of files, unmasked.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            said, errors = await reader.communicate(json.dumps([folder, list(globs)]).encode())
-    except TimeoutError:
-        raise ReportInvalid(f"Reading the reports took over {seconds:g} s.") from None
-    finally:
-        await shielded(reader.stop(_GRACE_SECONDS))
-    if reader.returncode != 0:
-        raise ReportInvalid(last_lines(errors.decode(errors="replace")))
+    said = await _ask(workspace, sandbox, cwd, globs, seconds=seconds)
     # Beside the event loop: a hundred thousand cases take a second.
     return await asyncio.to_thread(_cases, said)
+
+
+async def _ask(
+    workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str], *options: str, seconds: float
+) -> bytes:
+    try:
+        read = await workspace.execute(
+            sandbox,
+            (*_READER, *options),
+            confined_environment({}),
+            text=json.dumps([cwd, list(globs)]).encode(),
+            seconds=seconds,
+            readable=OWN_PROGRAM,
+        )
+    except TimeoutError:
+        raise ReportInvalid(f"Looking for the reports took over {seconds:g} s.") from None
+    if read.code != 0:
+        raise ReportInvalid(last_lines(read.errors))
+    return read.output
 
 
 def _cases(said: bytes) -> dict[Case, CaseOutcome] | None:

@@ -1,133 +1,137 @@
 """Starts the commands of one clone inside its sandbox, one after the other, so that they share loopback and services.
 
-The worker sends each request over a socket, whose descriptor is the argument, as one JSON object, with the write end
-of a pipe for the command's output:
+The worker sends each request as a line of JSON over a socket, whose descriptor is the argument:
 
-    {"run": [...], "directory": …, "environment": …}    answered when the command has ended: {"code": …}, or
-                                                        {"failed": errno} if it could not be started
-    {"serve": [...], …}                                 a service; answered when it has started: {"service": number}
-    {"ended": number}                                   whether a service has ended: {"code": …}, null while it runs
-    {"end": true}                                       ends the command under way
-    {"become": [...], "directory": …}                   this process becomes the command; not answered
+    {"command": [...], "directory": …, "environment": …, "seconds": …}    answered when it has ended
+    {"ready": [...] or null, "silent": …, and these}                      a service; answered when it is ready
+    {"become": [...], "directory": …}                                     this process becomes the command; no answer
 
-Without a pipe the output of a command is dropped.
-
-When a command has ended, what it left running is killed; services go on until the sandbox ends. A script with the
-standard library only.
+An answer is a packed ANSWER: how it went, a number and the length of the output, which follows. When a command has
+ended, what it left running is killed; services go on until the sandbox ends. A script with the standard library only.
 """
 
 import ctypes
 import json
 import os
-import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-_MESSAGE_BYTES = 2**20
+ANSWER = struct.Struct("!BiI")
+# With these numbers: exit code, errno, none, none.
+ENDED, NOT_STARTED, TIMED_OUT, READY = range(4)
+KEPT_BYTES = 5 * 2**20
+_CUT = b"\n[... %d bytes are left out here ...]\n"
+_READ_BYTES = 2**16
 _PR_SET_CHILD_SUBREAPER = 36
 _CANNOT_RUN, _NOT_FOUND = 126, 127
-_PAUSE_SECONDS = 0.005
+_KILL_PAUSE_SECONDS = 0.005
+_READY_PAUSE_SECONDS = 0.2
+# For the rest of an output, which a process that is not ours to kill may hold open.
+_REST_SECONDS = 1.0
 
 
-class _Supervisor:
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._services: list[subprocess.Popen[bytes]] = []
-        self._received = b""
+class _Output:
+    """Reads the output of a command, and keeps its head and its tail."""
 
-    def serve(self) -> None:
-        while True:
-            message, output = self._receive()
-            if "become" in message:
-                _become(message)
-            elif "run" in message:
-                self._answer(self._run(message, output))
-            elif "serve" in message:
-                self._answer(self._start_service(message, output))
-            elif "ended" in message:
-                self._answer({"code": self._services[message["ended"]].poll()})
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        self._head, self._tail = bytearray(), bytearray()
+        self._left_out = 0
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
 
-    def _receive(self) -> tuple[dict[str, Any], int | None]:
-        output = None
-        while b"\n" not in self._received:
-            content, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
-            if not content:
-                sys.exit(0)
-            self._received += content
-            output = descriptors[0] if descriptors else output
-        line, _, self._received = self._received.partition(b"\n")
-        return json.loads(line), output
+    def _read(self) -> None:
+        while chunk := os.read(self._reader, _READ_BYTES):
+            room = KEPT_BYTES - len(self._head)
+            self._head += chunk[:room]
+            self._tail += chunk[room:]
+            if (excess := len(self._tail) - KEPT_BYTES) > 0:
+                del self._tail[:excess]
+                self._left_out += excess
+        os.close(self._reader)
 
-    def _answer(self, answer: dict[str, Any]) -> None:
-        self._control.sendall(json.dumps(answer).encode() + b"\n")
-
-    def _run(self, message: dict[str, Any], output: int | None) -> dict[str, Any]:
-        kept = _processes()
-        try:
-            process = _start(message["run"], message, output)
-        except OSError as error:
-            return {"failed": error.errno}
-        ended = os.pidfd_open(process.pid)
-        try:
-            ready, _, _ = select.select([ended, self._control.fileno()], [], [])
-            if ended not in ready:
-                # The only request that comes meanwhile, or the end of the worker.
-                self._receive()
-                os.killpg(process.pid, signal.SIGKILL)
-        finally:
-            os.close(ended)
-        code = process.wait()
-        _kill_all_but(kept)
-        return {"code": code}
-
-    def _start_service(self, message: dict[str, Any], output: int | None) -> dict[str, Any]:
-        try:
-            self._services.append(_start(message["serve"], message, output))
-        except OSError as error:
-            return {"failed": error.errno}
-        return {"service": len(self._services) - 1}
+    def kept(self, seconds: float) -> bytes:
+        """Return what is kept, after its end or so many seconds."""
+        self._reading.join(seconds)
+        cut = _CUT % self._left_out if self._left_out else b""
+        return bytes(self._head + cut + self._tail)
 
 
-def _start(command: list[str], message: dict[str, Any], output: int | None) -> "subprocess.Popen[bytes]":
+def _run(request: dict[str, Any]) -> tuple[int, int, bytes]:
+    kept, output = _children(), _Output()
     try:
-        return subprocess.Popen(  # noqa: S603 - a command of the repository, in its sandbox
-            command,
-            cwd=message["directory"],
-            env=message["environment"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if output is None else output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = _start(request, output.writer)
+    except OSError as error:
+        return NOT_STARTED, error.errno or 0, b""
     finally:
-        if output is not None:
-            os.close(output)
+        os.close(output.writer)
+    try:
+        outcome, code = ENDED, process.wait(request["seconds"])
+    except subprocess.TimeoutExpired:
+        outcome, code = TIMED_OUT, 0
+    _kill_all_but(kept)
+    return outcome, code, output.kept(_REST_SECONDS)
 
 
-def _kill_all_but(kept: set[int]) -> None:
-    """Kill our descendants, except those in `kept` and what these have started since."""
-    while True:
-        parents = _parents()
-        doomed = [pid for pid in _descendants(parents) if not _is_kept(pid, parents, kept)]
-        if not doomed:
-            return
-        for pid in doomed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for pid in doomed:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-        time.sleep(_PAUSE_SECONDS)
+def _serve(request: dict[str, Any]) -> tuple[int, int, bytes]:
+    ends_at = time.monotonic() + request["seconds"]
+    # Of a silent one nobody reads: this process is to become another.
+    output = None if request["silent"] else _Output()
+    try:
+        service = _start(request, output.writer if output else subprocess.DEVNULL)
+    except OSError as error:
+        return NOT_STARTED, error.errno or 0, b""
+    finally:
+        if output:
+            os.close(output.writer)
+    outcome, code = READY, 0
+    while not _is_ready(request, ends_at - time.monotonic()):
+        if (ended := service.poll()) is not None:
+            outcome, code = ENDED, ended
+            break
+        if time.monotonic() > ends_at:
+            outcome = TIMED_OUT
+            break
+        time.sleep(_READY_PAUSE_SECONDS)
+    return outcome, code, output.kept(0) if output else b""
 
 
-def _become(message: dict[str, Any]) -> "NoReturn":
-    command = message["become"]
-    os.chdir(message["directory"])
+def _start(request: dict[str, Any], output: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - a command of the repository, in its sandbox
+        request["command"],
+        cwd=request["directory"],
+        env=request["environment"],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _is_ready(request: dict[str, Any], seconds: float) -> bool:
+    if request["ready"] is None:
+        return True
+    try:
+        probe = _start({**request, "command": request["ready"]}, subprocess.DEVNULL)
+    except OSError:
+        return False
+    try:
+        return probe.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        probe.kill()
+        return False
+
+
+def _become(request: dict[str, Any]) -> "NoReturn":
+    command = request["become"]
+    os.chdir(request["directory"])
     try:
         os.execvp(command[0], command)  # noqa: S606 - without a shell
     except OSError as error:
@@ -135,47 +139,38 @@ def _become(message: dict[str, Any]) -> "NoReturn":
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)
 
 
-def _parents() -> dict[int, int]:
-    """Return the parent of each process in the sandbox, but of those that have ended."""
-    found = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names alone
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - the fastest way
-                    fields = file.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            if fields[0] not in (b"Z", b"X"):
-                found[int(name)] = int(fields[1])
+def _kill_all_but(kept: set[int]) -> None:
+    # The children of what is killed become ours.
+    while doomed := _children() - kept:
+        for pid in doomed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(_KILL_PAUSE_SECONDS)
+
+
+def _children() -> set[int]:
+    found = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - names alone
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - the fastest way
+            if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
+                found.add(int(name))
     return found
-
-
-def _descendants(parents: dict[int, int]) -> list[int]:
-    own = os.getpid()
-    return [pid for pid in parents if own in _line(pid, parents)]
-
-
-def _line(pid: int, parents: dict[int, int]) -> list[int]:
-    """Return the ancestors of a process."""
-    line = []
-    while (pid := parents.get(pid, 0)) and pid not in line:
-        line.append(pid)
-    return line
-
-
-def _is_kept(pid: int, parents: dict[int, int], kept: set[int]) -> bool:
-    return pid in kept or not kept.isdisjoint(_line(pid, parents))
-
-
-def _processes() -> set[int]:
-    return set(_descendants(_parents()))
 
 
 def main() -> None:
     """Serve requests until the worker closes the socket."""
     # What a command leaves running becomes a child of this process, which finds and ends it.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _Supervisor(socket.socket(fileno=int(sys.argv[1]))).serve()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    for line in control.makefile("rb"):
+        request = json.loads(line)
+        if "become" in request:
+            _become(request)
+        outcome, number, output = (_serve if "ready" in request else _run)(request)
+        control.sendall(ANSWER.pack(outcome, number, len(output)) + output)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from app.agents.result import RunResult, WorkBase
 from app.agents.workspace.output import MISSING, output_correction, read_output
 from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.workspace import Collected
-from app.processes.own_program import OWN_PROGRAM
 
 log = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)
@@ -96,15 +95,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
     seen = context.sandbox.inside(workspace.places)
     output = await asyncio.to_thread(read_output, workspace.work, seen.work)
     if schema is not None:
-        await check_apart(
-            context.sandbox,
-            workspace.confinement(readable=OWN_PROGRAM),
-            context.environment,
-            output,
-            schema,
-            monitor=workspace.monitor,
-            seconds=context.limits.check_seconds,
-        )
+        await check_apart(workspace, context.sandbox, output, schema, seconds=context.limits.check_seconds)
     return None if output is MISSING else output
 
 

@@ -12,11 +12,10 @@ from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
-from app.agents.checks.context import Defined
+from app.agents.checks.context import Preparation
 from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
-from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
@@ -26,10 +25,10 @@ from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
-from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
+from app.agents.workspace.workspace import Workspaces
 from app.run_values import Spent
 
 
@@ -40,7 +39,7 @@ class RunRepository:
     credential: CredentialSource | None = None  # called each time git needs a credential
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
-    defined: Defined = field(default_factory=Defined)  # what its work is set up and checked by
+    preparation: Preparation | None = None  # by what its work is set up and checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +74,7 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    root: Path  # the folder that holds all workspaces
-    remover: FolderRemover | None = None  # None: the workspace is deleted before the run ends
-    hidden: Sequence[Path] = ()
-    mirrors: Mirrors | None = None  # None: clone without a mirror
+    workspaces: Workspaces
     attachments: Sequence[Attachment] = ()
     outbox: Path | None = None  # for the agent's artifacts, also of a failed run
     session_file: Path | None = None  # for its packed conversation, also of a failed run

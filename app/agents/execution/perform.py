@@ -42,7 +42,6 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import McpServer
 from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
-from app.agents.workspace.workspace import open_workspace
 from app.outages import DatabaseUnavailable
 from app.verification.definitions import unite
 
@@ -62,7 +61,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     the new branch replaces the earlier. At `effects.stop` a push in progress is ended; the code host may have taken the
     branch. Raises AgentError, with the work so far as `partial`, and DatabaseUnavailable of an effect.
     """
-    agent, files = context.agent, context.files
+    agent = context.agent
     installed = find_installed(agent.adapter, context.environment, agent.programs)
     token = new_token()
     masker = Masker(
@@ -73,9 +72,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             token,
         ]
     )
-    async with open_workspace(
-        files.root, context.run_id, context.environment, files.hidden, remover=files.remover
-    ) as workspace:
+    async with context.files.workspaces.open(context.run_id) as workspace:
         seen = context.sandbox.inside(workspace.places)
         hider = FolderHider(seen, workspace.places)
         run = ActiveRun(
@@ -206,12 +203,7 @@ async def prepare(run: ActiveRun) -> None:
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
-    await workspace.prepare(
-        await run.source(),
-        repository.push_branch,
-        author=repository.author,
-        mirrors=files.mirrors,
-    )
+    await workspace.prepare(await run.source(), repository.push_branch, author=repository.author)
     for file, mark, message in _NOT_FETCHED:
         if await asyncio.to_thread(_holds, workspace.work, file, mark):
             await run.progress("clone", message)

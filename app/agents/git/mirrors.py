@@ -28,6 +28,7 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
+from app.agents.files.sizes import size_of
 from app.agents.git.command import Git
 from app.agents.git.fetch import CloneBase, Source, fetch
 
@@ -154,7 +155,7 @@ class Mirrors:
         for path in self._root.glob(f"*{_GONE}-*"):
             shutil.rmtree(path, ignore_errors=True)
         mirrors = [
-            (_beside(path, ".use").stat().st_mtime, path, _size(path))
+            (_beside(path, ".use").stat().st_mtime, path, size_of(path))
             for path in self._root.resolve().iterdir()
             if path.is_dir() and _beside(path, ".use").exists()
         ]
@@ -219,12 +220,3 @@ def _clear_leftovers(folder: Path) -> None:
     for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/*.lock"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += (Path(place) / name).stat().st_size
-    return total

@@ -3,23 +3,19 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
-from app.agents.sandbox.monitor import ResourceMonitor
-from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.fair_slots import FairSlots
 from app.agents.workspace.output import MISSING
-from app.enums import AgentNetwork
+from app.agents.workspace.workspace import Workspace
 from app.processes.output import last_lines
-from app.processes.own_program import module_command
+from app.processes.own_program import OWN_PROGRAM, module_command
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from app.shielded import shielded
 
 CHECK_SECONDS = 10.0
-_GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.workspace.schema_check"
 # Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project
 # can take all slots.
@@ -27,41 +23,28 @@ SLOTS = FairSlots(4, share=2, waiting=10)
 
 
 async def check_apart(
-    sandbox: Sandbox,
-    confinement: Confinement,
-    environment: Mapping[str, str],
-    output: Any,
-    schema: Any,
-    *,
-    monitor: ResourceMonitor,
-    seconds: float = CHECK_SECONDS,
+    workspace: Workspace, sandbox: Sandbox, output: Any, schema: Any, *, seconds: float = CHECK_SECONDS
 ) -> None:
     """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
     # An error of the schema comes first: it may be why there is no output.
     question = [schema] if output is MISSING else [output, schema]
-    process = await monitor.add(
-        await sandbox.start(
-            module_command(_PROGRAM, libraries=True),
-            confinement,
-            confined_environment(environment),
-            network=AgentNetwork.NONE,
-            streams=Streams(stdin=asyncio.subprocess.PIPE),
-        )
-    )
     try:
-        async with asyncio.timeout(seconds):
-            said, errors = await process.communicate(json.dumps(question).encode())
+        checked = await workspace.execute(
+            sandbox,
+            module_command(_PROGRAM, libraries=True),
+            confined_environment(workspace.environment),
+            text=json.dumps(question).encode(),
+            seconds=seconds,
+            readable=OWN_PROGRAM,
+        )
     except TimeoutError:
         raise OutputInvalid(
             f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
-    finally:
-        await shielded(process.stop(_GRACE_SECONDS))
-    if process.returncode != 0:
-        reason = last_lines(errors.decode(errors="replace"))
-        raise OutputInvalid(f"The structured output could not be checked: {reason}")
-    if said:
-        raise OutputInvalid(said.decode())
+    if checked.code != 0:
+        raise OutputInvalid(f"The structured output could not be checked: {last_lines(checked.errors)}")
+    if checked.output:
+        raise OutputInvalid(checked.output.decode())
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -28,7 +29,7 @@ from app.agents.git.repository import Author, Changes, Repository
 from app.agents.places import Places
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.sandbox import Sandbox, Streams
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.gathering import GATHER, RESULT, Gathering
 from app.shielded import shielded
@@ -37,6 +38,15 @@ log = structlog.get_logger(__name__)
 # What git's patterns of ignored files give a meaning.
 _SPECIAL = re.compile(r"[\\*?\[\]!# ]")
 _ESCAPED = r"\\\g<0>"
+_GRACE_SECONDS = 0.2
+
+
+class Finished(NamedTuple):
+    """What a program in the sandbox has answered."""
+
+    code: int | None
+    output: bytes
+    errors: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,13 @@ class Collected:
 class Workspace:
     """The folders of one run, from the agent's clone to the collected work, and the git operations on them."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        hidden: Sequence[Path],
+        mirrors: Mirrors | None = None,
+    ) -> None:
         self.folder = folder
         self.places = Places(folder)
         self.work, self.home = self.places.work, self.places.home
@@ -65,7 +81,7 @@ class Workspace:
         self._excluded = b""
         self._branch = ""
         self._source: Source | None = None
-        self._mirrors: Mirrors | None = None
+        self._mirrors = mirrors
         self._borrowed_objects: BorrowedObjects | None = None
 
     async def prepare(
@@ -74,14 +90,13 @@ class Workspace:
         push_branch: str,
         *,
         author: Author,
-        mirrors: Mirrors | None = None,
     ) -> None:
         """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError."""
         self.author, self._branch, self._source = author, push_branch, source
         self.repository.create()
         if source is not None:
             self.base = await self.repository.look_up(source, push_branch)
-        if not (source and mirrors and self.base.sha and await self._borrow(source, push_branch, mirrors)):
+        if not (source and self.base.sha and await self._borrow(source, push_branch)):
             if source is not None:
                 self.base = await self.repository.fetch(source, self.base)
             await self.repository.check_out(self.work, self.base, push_branch, source, author)
@@ -105,12 +120,15 @@ class Workspace:
         base = replace(self.base, start=self.base.start or "checked", sha=commit)
         await self.repository.check_out(self.work, base, self._branch, self._source, self.author)
 
-    async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
+    async def _borrow(self, source: Source, push_branch: str) -> bool:
+        mirrors = self._mirrors
+        if mirrors is None:
+            return False
         try:
             borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
             return False
-        self._mirrors, self._borrowed_objects = mirrors, borrowed
+        self._borrowed_objects = borrowed
         try:
             base = await self.repository.borrow(borrowed, source, self.base)
             await self.repository.check_out(self.work, base, push_branch, source, self.author)
@@ -147,6 +165,30 @@ class Workspace:
             writable=(*writable, self.work / OWN_FOLDER) if read_only else writable,
             hidden=self._hidden,
         )
+
+    async def execute(
+        self,
+        sandbox: Sandbox,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        text: bytes = b"",
+        seconds: float | None = None,
+        readable: tuple[Path, ...] = (),
+        writable: tuple[Path, ...] = (),
+    ) -> Finished:
+        """Execute a program of ours in the clone to its end, in a sandbox without a network. Raises TimeoutError."""
+        confinement = self.confinement(readable=readable, writable=writable)
+        streams = Streams(stdin=asyncio.subprocess.PIPE)
+        process = await self.monitor.add(
+            await sandbox.start(command, confinement, variables, streams=streams)
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                output, errors = await process.communicate(text)
+        finally:
+            await shielded(process.stop(_GRACE_SECONDS))
+        return Finished(process.returncode, output, errors.decode(errors="replace"))
 
     async def collect(
         self,
@@ -208,21 +250,24 @@ class Workspace:
         await self.repository.push(remote, head, branch, self.base)
 
 
-@asynccontextmanager
-async def open_workspace(
-    root: Path,
-    run_id: UUID,
-    environment: Mapping[str, str],
-    hidden: Sequence[Path] = (),
-    *,
-    remover: FolderRemover | None = None,
-) -> AsyncIterator[Workspace]:
-    """Yield the workspace of a run below `root`; its folder is deleted after the block, or by the remover."""
-    async with open_folder(root, run_id, remover) as folder:
-        workspace = Workspace(folder, environment, hidden)
-        try:
-            for path in (workspace.places.home, workspace.places.temporary):
-                path.mkdir(mode=0o700)
-            yield workspace
-        finally:
-            await shielded(workspace.close())
+@dataclass(frozen=True, slots=True)
+class Workspaces:
+    """Where a worker makes the workspaces of its runs, and from what."""
+
+    root: Path
+    environment: Mapping[str, str]  # the worker's
+    remover: FolderRemover | None = None  # None: a workspace is deleted before its block ends
+    hidden: Sequence[Path] = ()
+    mirrors: Mirrors | None = None  # None: clone without a mirror
+
+    @asynccontextmanager
+    async def open(self, run_id: UUID) -> AsyncIterator[Workspace]:
+        """Yield the workspace of a run; its folder is deleted after the block, or by the remover."""
+        async with open_folder(self.root, run_id, self.remover) as folder:
+            workspace = Workspace(folder, self.environment, self.hidden, self.mirrors)
+            try:
+                for path in (workspace.places.home, workspace.places.temporary):
+                    path.mkdir(mode=0o700)
+                yield workspace
+            finally:
+                await shielded(workspace.close())

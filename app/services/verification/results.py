@@ -13,13 +13,11 @@ from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
 from app.verification.judgement import (
     Case,
-    CheckResult,
     Facts,
     JudgedCheck,
     Judgement,
     Reason,
     judge,
-    judge_check,
 )
 
 _CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
@@ -100,22 +98,6 @@ def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
 
-def judged_checks(checked: Checked) -> list[JudgedCheck]:
-    """Return the checks of an attempt, each with its status."""
-    is_tampered = bool(checked.protected_changed)
-    return [
-        judge_check(
-            CheckResult(
-                check=each.placed.check,
-                executions=[performed.execution for performed in each.executions],
-                base=each.base,
-            ),
-            is_tampered=is_tampered,
-        )
-        for each in checked.checks
-    ]
-
-
 def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:
     """Return what an attempt shows while the check `running` is executed."""
     return {
@@ -158,14 +140,14 @@ def show_check(
 ) -> dict[str, Any]:
     """Return a check as it is shown; `judged` is None while it waits or runs."""
     last = checked.executions[-1] if checked.executions else None
-    hosts = {host for performed in checked.executions for host in performed.execution.blocked_hosts}
+    hosts = {host for execution in checked.executions for host in execution.blocked_hosts}
     return {
         "id": checked.placed.check.id,
         "source": checked.placed.source,
         "gate": checked.placed.check.gate,
         "status": judged.status if judged else "running" if is_running else "waiting",
         "cause": judged.cause if judged else None,
-        "exit_code": last.execution.exit_code if last else None,
+        "exit_code": last.exit_code if last else None,
         "duration_ms": last.duration_ms if last else None,
         "base": judged.base if judged else BaseStatus.NOT_RUN,
         "base_cached": checked.is_base_kept,
@@ -176,11 +158,11 @@ def show_check(
         "blocked_hosts": sorted(hosts)[:_MOST_HOSTS],
         "runs": [
             {
-                "exit_code": performed.execution.exit_code,
-                "duration_ms": performed.duration_ms,
+                "exit_code": execution.exit_code,
+                "duration_ms": execution.duration_ms,
                 "log_artifact_id": log,
             }
-            for performed, log in zip(checked.executions, logs, strict=False)
+            for execution, log in zip(checked.executions, logs, strict=False)
         ],
         "log_artifact_id": logs[-1] if logs else None,
         "tail": last.tail if last else "",

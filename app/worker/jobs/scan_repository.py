@@ -1,22 +1,20 @@
 """The job that looks for checks that a repository suggests, at the request of a member (contract 18.1)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from app.agents.checks.verify import find_suggested
 from app.agents.errors import AgentError
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
-from app.agents.workspace.workspace import open_workspace
 from app.ids import new_id
-from app.services.code_hosts.credentials import clone_url, is_member_still, read_project_host
+from app.services.code_hosts.credentials import read_project_host
 from app.services.retrying.attempts import in_transaction
 from app.services.verification.scans import keep_failure, keep_scan
 from app.verification.definitions import FoundCheck
 from app.worker.context import WorkerContext, worker_context
+from app.worker.run.context import open_remote
 
 
 async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:
@@ -34,21 +32,13 @@ async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository
 async def _scan(
     worker: WorkerContext, project_id: int, repository: str
 ) -> tuple[str | None, tuple[FoundCheck, ...]]:
-    settings, sessions = worker.process.settings, worker.process.sessions
+    settings = worker.process.settings
     read = partial(read_project_host, git_base_url=settings.git_base_url, project_id=project_id)
-    host = await in_transaction(sessions, read)
-    access = worker.code_hosts.access(
-        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
-    )
-    remote = Remote.parse(clone_url(host.git_url, repository))
-    if remote.is_http and (fresh := await access.credential()) is not None:
-        remote = replace(remote, credential=fresh)
+    host = await in_transaction(worker.process.sessions, read)
+    remote = await open_remote(worker, host, repository)
     source = Source(remote=remote, branch=None, resumes=False, depth=1, filter=settings.git_clone_filter)
-    hidden = (settings.home.absolute(),)
-    async with open_workspace(
-        settings.workspaces_path, new_id(), worker.environment, hidden, remover=worker.remover
-    ) as workspace:
-        await workspace.prepare(source, "scan", author=Author(), mirrors=worker.mirrors)
+    async with worker.workspaces.open(new_id()) as workspace:
+        await workspace.prepare(source, "scan", author=Author())
         commit = workspace.base.sha
         if commit is None:
             return None, ()

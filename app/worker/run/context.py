@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.context import Defined, Preparation
+from app.agents.checks.context import Preparation
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.command import Remote
@@ -151,15 +151,15 @@ def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) ->
         ) from None
 
 
-def defined_for(
+def preparation_for(
     worker: WorkerContext,
     run: ClaimedRun,
     network: NetworkRules,
     variables: Mapping[str, str],
     *,
     base: str | None,
-) -> Defined:
-    """Return what is defined for a run, and how its clones are prepared.
+) -> Preparation:
+    """Return what is defined for a run, and how its clones are set up.
 
     `network` and `variables` are those of its agent; `base` is where the work that it continues began.
     """
@@ -171,7 +171,10 @@ def defined_for(
     # No project can write what another one reads.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
-    preparation = Preparation(
+    return Preparation(
+        places=run.places,
+        finds=settings.checks_found is ChecksFound.SUGGEST,
+        base=base,
         sandbox=worker.sandbox,
         setup_network=replace(
             network,
@@ -185,8 +188,20 @@ def defined_for(
         caches=settings.caches_path / name if settings.check_cache_max_mb else None,
         caches_bytes=settings.check_cache_max_mb * 2**20,
     )
-    finds = settings.checks_found is ChecksFound.SUGGEST
-    return Defined(places=run.places, preparation=preparation, finds=finds, base=base)
+
+
+def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
+    sessions = worker.process.sessions
+    return worker.code_hosts.access(
+        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
+    )
+
+
+async def open_remote(worker: WorkerContext, host: CodeHost, repository: str) -> Remote:
+    """Return a repository at a code host, with a credential for a clone now. Raises RepositoryError."""
+    remote = Remote.parse(clone_url(host.git_url, repository))
+    fresh = await _access(worker, host).credential() if remote.is_http else None
+    return remote if fresh is None else replace(remote, credential=fresh)
 
 
 async def read_context(
@@ -200,22 +215,17 @@ async def read_context(
     variables = decrypt_variables(run.environment, Cipher(settings.secret_keys))
     network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
     servers, network = await _mcp_servers(worker, run, network)
-    access = worker.code_hosts.access(
-        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
-    )
+    access = _access(worker, host)
     context = RunContext(
         run_id=run_id,
         repository=replace(
             _repository(settings, run, access, run_id=run_id, resumed=resumed),
-            defined=defined_for(worker, run, network, variables, base=resumed and resumed.base_sha),
+            preparation=preparation_for(worker, run, network, variables, base=resumed and resumed.base_sha),
         ),
         agent=await _agent(worker, claim, run, earlier, variables),
         limits=_limits(worker, run, used_by_others),
         files=RunFiles(
-            root=settings.workspaces_path,
-            remover=worker.remover,
-            hidden=(settings.home.absolute(),),
-            mirrors=worker.mirrors,
+            workspaces=worker.workspaces,
             attachments=await fetch_attachments(
                 worker.process.store,
                 _select_attachments(run.state, run.artifacts),

@@ -11,18 +11,17 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.context import CheckContext, Checked, CheckEffects, Workspaces
+from app.agents.checks.context import CheckContext, Checked
 from app.agents.checks.verify import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
-from app.services.code_hosts.credentials import CodeHost, clone_url, is_member_still, read_code_host
+from app.services.code_hosts.credentials import CodeHost, read_code_host
 from app.services.code_hosts.pushed_branches import ContinuedBranch, branch_to_resume
 from app.services.retrying.attempts import in_transaction
 from app.services.run_log.events import own_entry
@@ -31,12 +30,12 @@ from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.services.verification.kept_bases import find_base, keep_base
-from app.services.verification.results import judged_checks, show_progress, show_result
+from app.services.verification.results import show_progress, show_result
 from app.verification.definitions import DEFINITIONS, PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import decide_next, digest_failures, repair_message
 from app.worker.context import WorkerContext
-from app.worker.run.context import decrypt_variables, defined_for, network_rules
+from app.worker.run.context import decrypt_variables, network_rules, open_remote, preparation_for
 from app.worker.run.files import open_exchange
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -61,197 +60,162 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
     ):
         with suppress(AgentStopped):
             async with until_stopped(lost):
-                return await _check(worker, claimed, run_log)
+                return await _Performance(worker, claimed, ref, run_log).perform()
     return None
 
 
-async def _check(worker: WorkerContext, claimed: OpenAttempt, run_log: RunLog) -> Conclusion:
-    sessions = worker.process.sessions
-    begun = {"started_at": wire_time()}
-    checked: Checked | None = None
-    cause: CheckCause | None = None
+class _Performance:
+    """An attempt in progress, with its effects outside the workspace (CheckEffects)."""
 
-    async def note(so_far: Checked, running: PlacedCheck | None) -> None:
-        nonlocal checked
-        checked = so_far
-        shown = begun | show_progress(so_far, running)
-        await in_transaction(sessions, partial(attempts.note_progress, claimed=claimed, shown=shown))
+    def __init__(self, worker: WorkerContext, claimed: OpenAttempt, ref: RunRef, run_log: RunLog) -> None:
+        self._worker = worker
+        self._sessions = worker.process.sessions
+        self._claimed = claimed
+        self._ref = ref
+        self.emit = run_log.append
+        self._begun = {"started_at": wire_time()}
+        self._checked: Checked | None = None
+        # Whether the run's agent can correct its work.
+        self._can_be_asked = False
 
-    async def find(key: bytes) -> Execution | None:
-        days = worker.process.settings.check_base_days
+    async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
+        self._checked = checked
+        shown = self._begun | show_progress(checked, running)
+        await in_transaction(
+            self._sessions, partial(attempts.note_progress, claimed=self._claimed, shown=shown)
+        )
+
+    async def find_base(self, key: bytes) -> Execution | None:
+        project_id, days = self._claimed.project_id, self._worker.process.settings.check_base_days
         return await in_transaction(
-            sessions, lambda session: find_base(session, claimed.project_id, key, days=days)
+            self._sessions, lambda session: find_base(session, project_id, key, days=days)
         )
 
-    async def keep(key: bytes, execution: Execution) -> None:
-        await in_transaction(sessions, lambda session: keep_base(session, claimed.project_id, key, execution))
+    async def keep_base(self, key: bytes, execution: Execution) -> None:
+        project_id = self._claimed.project_id
+        await in_transaction(self._sessions, lambda session: keep_base(session, project_id, key, execution))
 
-    fault, can_be_asked = "", False
-    try:
-        context, can_be_asked = await _read_context(worker, claimed)
-        effects = CheckEffects(
-            emit=run_log.append,
-            note=note,
-            find_base=find,
-            keep_base=keep,
+    async def perform(self) -> Conclusion:
+        fault = ""
+        try:
+            context = await self._read_context()
+            async with asyncio.timeout(self._worker.process.settings.verification_timeout_seconds):
+                self._checked = await verify(context, self)
+        except TimeoutError:
+            if self._checked is not None:
+                self._checked.fill(CheckCause.DEADLINE)
+        except AgentStopped:
+            raise
+        except AgentError as error:
+            await self._say("progress", {"step": "check", "message": error.message})
+            fault = error.message
+            if self._checked is not None:
+                self._checked.fill(CheckCause.SETUP_FAILED)
+        conclusion = await self._judge(fault)
+        if conclusion.repair is not None:
+            told = {"attempt": self._claimed.attempt, "source": "verification", "text": conclusion.repair}
+            await self._say("repair", told)
+        return conclusion
+
+    async def _say(self, kind: str, said: dict[str, Any]) -> None:
+        await self.emit(own_entry(f"_taskbeacon/{kind}", said))
+
+    async def _read_context(self) -> CheckContext:
+        worker, claimed = self._worker, self._claimed
+        settings = worker.process.settings
+        run, host, branch = await in_transaction(self._sessions, self._read_rows)
+        assert run.repository is not None
+        is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
+        self._can_be_asked = is_agent and run.state.get("mode") != RunMode.INTERACTIVE
+        remote = await open_remote(worker, host, run.repository)
+        definitions = claimed.definitions
+        variables = decrypt_variables(run.environment, worker.process.cipher)
+        network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
+        return CheckContext(
+            run_id=claimed.run_id,
+            source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
+            push_branch=branch.name if branch else "",
+            commit=claimed.commit,
+            preparation=preparation_for(worker, run, network, variables, base=claimed.base),
+            definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
+            workspaces=worker.workspaces,
         )
-        async with asyncio.timeout(context.seconds):
-            checked = await verify(context, effects)
-    except TimeoutError:
-        cause = CheckCause.DEADLINE
-    except AgentStopped:
-        raise
-    except AgentError as error:
-        await run_log.append(own_entry("_taskbeacon/progress", {"step": "check", "message": error.message}))
-        fault, cause = error.message, CheckCause.SETUP_FAILED
-    conclusion = await _judge(worker, claimed, begun, checked, fault, cause, can_be_asked=can_be_asked)
-    if conclusion.repair is not None:
-        said = {"attempt": claimed.attempt, "source": "verification", "text": conclusion.repair}
-        await run_log.append(own_entry("_taskbeacon/repair", said))
-    return conclusion
 
+    async def _read_rows(self, session: AsyncSession) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None]:
+        claimed, git_url = self._claimed, self._worker.process.settings.git_base_url
+        run = await read_claimed_run(session, claimed.run_id)
+        host = await read_code_host(session, git_base_url=git_url, run_id=claimed.run_id, state=run.state)
+        branch = await branch_to_resume(
+            session, task_id=claimed.task_id, run_id=claimed.run_id, repository=run.repository or ""
+        )
+        return run, host, branch
 
-async def _read_context(worker: WorkerContext, claimed: OpenAttempt) -> tuple[CheckContext, bool]:
-    """Return the context of a claimed attempt, and whether the run's agent can be asked to correct its work.
-
-    Raises AgentError.
-    """
-    process = worker.process
-    settings, sessions = process.settings, process.sessions
-    run, host, branch = await in_transaction(
-        sessions, partial(_read_rows, claimed=claimed, git_url=settings.git_base_url)
-    )
-    assert run.repository is not None
-    access = worker.code_hosts.access(
-        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
-    )
-    remote = Remote.parse(clone_url(access.host.git_url, run.repository))
-    if remote.is_http and (fresh := await access.credential()) is not None:
-        remote = replace(remote, credential=fresh)
-    definitions = claimed.definitions
-    variables = decrypt_variables(run.environment, process.cipher)
-    network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
-    context = CheckContext(
-        run_id=claimed.run_id,
-        source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
-        push_branch=branch.name if branch else "",
-        commit=claimed.commit,
-        defined=defined_for(worker, run, network, variables, base=claimed.base),
-        definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
-        workspaces=Workspaces(
-            root=settings.workspaces_path,
-            remover=worker.remover,
-            hidden=(settings.home.absolute(),),
-            mirrors=worker.mirrors,
-        ),
-        environment=worker.environment,
-        seconds=settings.verification_timeout_seconds,
-    )
-    is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
-    return context, is_agent and run.state.get("mode") != RunMode.INTERACTIVE
-
-
-async def _read_rows(
-    session: AsyncSession, *, claimed: OpenAttempt, git_url: str
-) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None]:
-    run = await read_claimed_run(session, claimed.run_id)
-    host = await read_code_host(session, git_base_url=git_url, run_id=claimed.run_id, state=run.state)
-    repository = run.repository or ""
-    branch = await branch_to_resume(
-        session, task_id=claimed.task_id, run_id=claimed.run_id, repository=repository
-    )
-    return run, host, branch
-
-
-async def _judge(
-    worker: WorkerContext,
-    claimed: OpenAttempt,
-    begun: dict[str, Any],
-    checked: Checked | None,
-    fault: str,
-    cause: CheckCause | None,
-    *,
-    can_be_asked: bool,
-) -> Conclusion:
-    """Return what follows from what was seen; `cause` is why not all was, if an attempt could not be performed."""
-    if checked is None:
-        reason = Reason(VerdictReason.SETUP_FAILED, detail=fault[:_DETAIL_CHARACTERS])
-        judgement = Judgement(Verdict.INCONCLUSIVE, (reason,))
-        checked, judged = Checked(definitions=unite(()), checks=[]), list[JudgedCheck]()
-    else:
-        if cause is not None:
-            checked.fill(cause)
-        judged = judged_checks(checked)
+    async def _judge(self, fault: str) -> Conclusion:
+        """Return what follows from what was seen; `fault` is why nothing was."""
+        checked = self._checked or Checked(definitions=unite(()), checks=[])
+        judged = checked.judge()
         facts = Facts(protected_changed=checked.protected_changed, file_fault=checked.definitions.file_fault)
         judgement = judge(judged, facts)
-    ref = RunRef(claimed.project_id, claimed.task_id, claimed.run_id)
-    artifacts, logs = await _store_logs(worker, ref, claimed.attempt, checked)
-    shown = begun | show_result(claimed.shown["claims"], checked, judged, judgement, logs)
-    conclusion = Conclusion(shown=shown, artifacts=artifacts)
-    if claimed.delivery is None:
-        return conclusion
-    earlier = claimed.delivery["earlier"]
-    return _decide(worker, conclusion, checked, judged, earlier, can_be_asked=can_be_asked)
+        if self._checked is None:
+            reason = Reason(VerdictReason.SETUP_FAILED, detail=fault[:_DETAIL_CHARACTERS])
+            judgement = Judgement(Verdict.INCONCLUSIVE, (reason,))
+        artifacts, logs = await self._store_logs(checked)
+        claimed = self._claimed
+        shown = self._begun | show_result(claimed.shown["claims"], checked, judged, judgement, logs)
+        conclusion = Conclusion(shown=shown, artifacts=artifacts)
+        if claimed.delivery is None:
+            return conclusion
+        return self._decide(conclusion, checked, judged, claimed.delivery["earlier"])
 
+    def _decide(
+        self,
+        conclusion: Conclusion,
+        checked: Checked,
+        judged: Sequence[JudgedCheck],
+        earlier: Sequence[str],
+    ) -> Conclusion:
+        """Return the conclusion with what follows for the run: a repair by its agent, or its end.
 
-def _decide(
-    worker: WorkerContext,
-    conclusion: Conclusion,
-    checked: Checked,
-    judged: Sequence[JudgedCheck],
-    earlier: Sequence[str],
-    *,
-    can_be_asked: bool,
-) -> Conclusion:
-    """Return the conclusion with what follows for the run: a repair by its agent, or its end.
-
-    `earlier` are the failures that the agent was to correct before.
-    """
-    definitions, most = checked.definitions, checked.definitions.max_repairs
-    most = worker.process.settings.max_repairs if most is None else most
-    verdict = conclusion.shown["verdict"]
-    failures = digest_failures(judged)
-    following = decide_next(
-        verdict,
-        can_be_asked=can_be_asked,
-        repairs_left=most - len(earlier),
-        failures=failures,
-        earlier=earlier,
-    )
-    if following.is_repaired:
-        outputs = {
-            each.placed.check.id: each.executions[-1].tail for each in checked.checks if each.executions
-        }
-        message = repair_message(
-            judged,
-            outputs,
-            attempt=len(earlier) + 1,
-            attempts=most + 1,
-            protected_changed=checked.protected_changed,
+        `earlier` are the failures that the agent was to correct before.
+        """
+        definitions, most = checked.definitions, checked.definitions.max_repairs
+        verdict = conclusion.shown["verdict"]
+        failures = digest_failures(judged)
+        most = self._worker.process.settings.max_repairs if most is None else most
+        following = decide_next(
+            verdict,
+            can_be_asked=self._can_be_asked,
+            repairs_left=most - len(earlier),
+            failures=failures,
+            earlier=earlier,
         )
-        return replace(conclusion, repair=message, failures=failures)
-    shown = {**conclusion.shown, "stopped": following.stopped}
-    fails = definitions.on_unverified is OnUnverified.FAIL and verdict in _UNVERIFIED
-    fault = f"The result is not verified: {verdict}" if fails else None
-    return replace(conclusion, shown=shown, failures=failures, error_message=fault)
+        if following.is_repaired:
+            message = repair_message(
+                judged,
+                attempt=len(earlier) + 1,
+                attempts=most + 1,
+                protected_changed=checked.protected_changed,
+            )
+            return replace(conclusion, repair=message, failures=failures)
+        shown = {**conclusion.shown, "stopped": following.stopped}
+        fails = definitions.on_unverified is OnUnverified.FAIL and verdict in _UNVERIFIED
+        fault = f"The result is not verified: {verdict}" if fails else None
+        return replace(conclusion, shown=shown, failures=failures, error_message=fault)
 
-
-async def _store_logs(
-    worker: WorkerContext, ref: RunRef, attempt: int, checked: Checked
-) -> tuple[list[ManifestEntry], dict[tuple[str, int], str]]:
-    """Store the output of each execution as a file of the run; return the files, and their ids. Errors are logged."""
-    artifacts: list[ManifestEntry] = []
-    logs: dict[tuple[str, int], str] = {}
-    for each in checked.checks:
-        for number, performed in enumerate(each.executions):
+    async def _store_logs(self, checked: Checked) -> tuple[list[ManifestEntry], dict[tuple[str, int], str]]:
+        """Store the output of each execution as a file of the run; return the files, and their ids."""
+        artifacts: list[ManifestEntry] = []
+        logs: dict[tuple[str, int], str] = {}
+        for each in checked.checks:
             check_id = each.placed.check.id
-            name = f"check-{check_id}-{attempt}-{number + 1}.log"
-            file = NewArtifact(name, performed.output, "text/plain", ArtifactType.OUTPUT, "service")
-            try:
-                entry = await store_run_artifact(worker.process.store, ref, file)
-            except ObjectStoreUnavailable as error:
-                log.warning("verification.log_not_stored", name=name, error=repr(error))
-                continue
-            artifacts.append(entry)
-            logs[check_id, number] = entry["id"]
-    return artifacts, logs
+            for number, execution in enumerate(each.executions):
+                name = f"check-{check_id}-{self._claimed.attempt}-{number + 1}.log"
+                file = NewArtifact(name, execution.output, "text/plain", ArtifactType.OUTPUT, "service")
+                try:
+                    entry = await store_run_artifact(self._worker.process.store, self._ref, file)
+                except ObjectStoreUnavailable as error:
+                    log.warning("verification.log_not_stored", name=name, error=repr(error))
+                    continue
+                artifacts.append(entry)
+                logs[check_id, number] = entry["id"]
+        return artifacts, logs

@@ -10,24 +10,16 @@ from typing import Any  # JSON
 
 import pytest
 
-from app.agents.checks.context import (
-    CheckContext,
-    Checked,
-    CheckEffects,
-    Defined,
-    Performed,
-    Preparation,
-    Workspaces,
-)
+from app.agents.checks.context import CheckContext, Checked, Preparation
 from app.agents.checks.verify import verify
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
+from app.agents.workspace.workspace import Workspaces
 from app.enums import AgentNetwork, CheckSource, CheckStatus, Verdict
 from app.schemas.verification.check_sets import DefinitionsIn
-from app.services.verification.results import judged_checks
 from app.verification.definitions import PlacedCheck
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, judge
 from tests.agents.conftest import GitFolder
@@ -52,11 +44,11 @@ class Seen:
     log: list[JSON]
 
     def __getitem__(self, check_id: str) -> JudgedCheck:
-        return next(each for each in judged_checks(self.checked) if each.check.id == check_id)
+        return next(each for each in self.checked.judge() if each.check.id == check_id)
 
     @property
     def statuses(self) -> dict[str, CheckStatus]:
-        return {each.check.id: each.status for each in judged_checks(self.checked)}
+        return {each.check.id: each.status for each in self.checked.judge()}
 
     @property
     def judgement(self) -> Judgement:
@@ -65,7 +57,7 @@ class Seen:
             protected_changed=self.checked.protected_changed,
             file_fault=self.checked.definitions.file_fault,
         )
-        return judge(judged_checks(self.checked), facts)
+        return judge(self.checked.judge(), facts)
 
     @property
     def verdict(self) -> Verdict:
@@ -75,7 +67,7 @@ class Seen:
     def steps(self) -> list[str]:
         return [step.status.value for step in self.checked.setup]
 
-    def runs(self, check_id: str) -> list[Performed]:
+    def runs(self, check_id: str) -> list[Execution]:
         return next(each.executions for each in self.checked.checks if each.placed.check.id == check_id)
 
     def output(self, check_id: str) -> str:
@@ -110,9 +102,7 @@ class Checking:
         sandbox = replace(self.sandbox, policy=replace(self.sandbox.policy, **policy))
         self.preparation = replace(self.preparation, sandbox=sandbox)
 
-    async def check(
-        self, *, note: Any = None, setup: Any = (), network: AgentNetwork | None = None, **given: Any
-    ) -> Seen:
+    async def check(self, *, setup: Any = (), network: AgentNetwork | None = None, **given: Any) -> Seen:
         """Check by these definitions and the checks file; each of `checks` may be the text of a shell."""
         origin = GitFolder(self.folder / "origin.git")
         checks = given.pop("checks", [])
@@ -122,35 +112,38 @@ class Checking:
         steps = [{"shell": step} if isinstance(step, str) else step for step in setup]
         defined = DefinitionsIn.model_validate({"setup": steps, "checks": checks} | given).defined
         rules = NetworkRules(level=network or AgentNetwork.NONE, domains=["example.com"])
-        preparation = replace(self.preparation, run_network=rules)
-        log: list[JSON] = []
-
-        async def emit(entry: JSON) -> None:
-            log.append(entry["notification"]["params"])
-
-        async def say_nothing(_checked: Checked, _running: PlacedCheck | None) -> None:
-            pass
-
-        async def find(key: bytes) -> Execution | None:
-            return self.kept.get(key)
-
-        async def keep(key: bytes, execution: Execution) -> None:
-            self.kept[key] = execution
-
+        preparation = replace(
+            self.preparation,
+            places=[(CheckSource.PROJECT, defined)],
+            base=origin.git("rev-list", "--max-parents=0", "main"),
+            run_network=rules,
+        )
         context = CheckContext(
             run_id=uuid.uuid4(),
             source=Source(remote=Remote.parse(origin.url), depth=3),
             push_branch="work",
             commit=origin.git("rev-parse", "main"),
-            defined=Defined(
-                places=[(CheckSource.PROJECT, defined)],
-                preparation=preparation,
-                base=origin.git("rev-list", "--max-parents=0", "main"),
-            ),
+            preparation=preparation,
             definitions=None,
-            workspaces=Workspaces(root=self.folder / "workspaces", mirrors=self.mirrors),
-            environment=dict(os.environ),
-            seconds=60,
+            workspaces=Workspaces(self.folder / "workspaces", dict(os.environ), mirrors=self.mirrors),
         )
-        effects = CheckEffects(emit=emit, note=note or say_nothing, find_base=find, keep_base=keep)
-        return Seen(await verify(context, effects), log)
+        effects = _Effects(self.kept)
+        return Seen(await verify(context, effects), effects.log)
+
+
+@dataclass
+class _Effects:
+    kept: dict[bytes, Execution]
+    log: list[JSON] = field(default_factory=list)
+
+    async def emit(self, entry: JSON, /) -> None:
+        self.log.append(entry["notification"]["params"])
+
+    async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
+        pass
+
+    async def find_base(self, key: bytes) -> Execution | None:
+        return self.kept.get(key)
+
+    async def keep_base(self, key: bytes, execution: Execution) -> None:
+        self.kept[key] = execution

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from app.enums import CheckStatus
 from tests.agents.checks.checking import Checking
 
 _STEP = {
@@ -38,6 +39,19 @@ async def test_neither_results_nor_checks_write_a_cache(checking: Checking) -> N
     kept = await checking.check(setup=[_STEP], checks={"spoils": spoils}, base="always")
     again = await checking.check(setup=[_STEP], checks={"spoils": spoils})
     assert (kept.steps, again.steps) == (["ok"], ["ok"]), "the base has another lock"
+
+
+async def test_service_is_started_although_what_it_makes_is_in_a_cache(checking: Checking) -> None:
+    """Regression: a service with a cache was not started."""
+    checking.write({"a": ""})
+    serves = {"shell": "mkdir deps; touch deps/made; exec sleep 3519", "cache": ["deps"], "background": True}
+    runs = {"runs": "grep -l '^sleep' /proc/[0-9]*/cmdline"}
+    setup = [serves | {"ready": ["test", "-e", "deps/made"]}]
+    await checking.check(setup=setup, checks=runs, base="always")
+
+    seen = await checking.check(setup=setup, checks=runs)
+
+    assert seen.statuses == {"runs": CheckStatus.PASSED}
 
 
 async def test_two_workers_that_keep_the_same_leave_one_whole_cache(checking: Checking) -> None:

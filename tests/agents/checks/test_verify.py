@@ -52,6 +52,8 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
             "no-program": {"shell": "./good.xml"},
             "file": {"shell": "head -c 40M /dev/zero >large"},
             "disk": {"shell": "for i in 1 2 3 4; do head -c 20M /dev/zero >$i; done; sleep 60"},
+            # Regression: what had filled the disk stood in its way too.
+            "after-disk": {"shell": "test ! -e 1"},
         },
     )
 
@@ -66,8 +68,9 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
         "no-program": CheckCause.MISSING_TOOL,
         "file": CheckCause.DISK_FULL,
         "disk": CheckCause.DISK_FULL,
+        "after-disk": None,
     }
-    assert seen["after"].status is CheckStatus.PASSED
+    assert (seen["after"].status, seen["after-disk"].status) == (CheckStatus.PASSED, CheckStatus.PASSED)
     assert seen["sleeps"].status is CheckStatus.TIMEOUT
     assert seen.output("sleeps") == "begun\n"
     assert "no-such-tool: command not found" in seen.output("not-found")
@@ -85,7 +88,7 @@ async def test_refused_hosts_are_named_of_the_check_that_asked_for_them(checking
     )
 
     assert seen["refused"].cause is CheckCause.NETWORK_BLOCKED
-    assert list(seen.runs("refused")[0].execution.blocked_hosts) == ["pypi.test"]
+    assert list(seen.runs("refused")[0].blocked_hosts) == ["pypi.test"]
     assert seen["silent"].status is CheckStatus.FAILED
 
 
@@ -107,7 +110,7 @@ async def test_set_up_reaches_a_server_of_the_operator_on_the_loopback_of_the_wo
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ({"shell": "echo almost; exit 3"}, "exit code 3"),
+        ({"shell": "echo almost; exit 3"}, "it ended with exit code 3"),
         ({"run": ["no-such-tool"]}, "it cannot be started: No such file or directory"),
         ({"shell": "sleep 60", "timeout_seconds": 1}, "it took longer than 1 s"),
         (
@@ -203,6 +206,40 @@ async def test_what_a_check_leaves_running_is_killed_and_services_are_not(checki
     assert seen.statuses == dict.fromkeys(("leaves", "is-gone"), CheckStatus.PASSED)
 
 
+KEEPER = """\
+import os, socket, sys
+if sys.argv[1:]:
+    with socket.socket(socket.AF_UNIX) as service:
+        service.connect("keeper")
+        socket.send_fds(service, [b"x"], [1])
+        service.recv(1)
+    print("given")
+else:
+    kept = []
+    with socket.create_server("keeper", family=socket.AF_UNIX) as server:
+        open("ready", "w").close()
+        while True:
+            client, _ = server.accept()
+            kept += socket.recv_fds(client, 1, 1)[1]
+            client.send(b"x")
+"""
+
+
+async def test_check_whose_output_a_service_holds_open_ends_all_the_same(checking: Checking) -> None:
+    """Regression: the end of its output was waited for, to the end of the attempt."""
+    checking.write({"keeper.py": KEEPER})
+    seen = await checking.check(
+        setup=[{"run": ["python3", "keeper.py"], "background": True, "ready": ["test", "-e", "ready"]}],
+        checks={
+            "gives": {"shell": "python3 keeper.py give", "timeout_seconds": 5},
+            "after": "test -e ready && echo after",
+        },
+    )
+
+    assert seen.statuses == dict.fromkeys(("gives", "after"), CheckStatus.PASSED)
+    assert (seen.output("gives"), seen.output("after")) == ("given\n", "after\n")
+
+
 async def test_protected_files_are_those_of_the_base_and_passing_is_tampered(checking: Checking) -> None:
     base = {".github/rules": "strict\n", "a": "1\n"}
     # The base is deeper than the clone.
@@ -243,7 +280,7 @@ async def test_failed_check_is_repeated_in_the_same_clone_as_often_as_it_says(ch
         },
     )
 
-    assert [run.execution.exit_code for run in seen.runs("flaky")] == [1, 1, 0]
+    assert [run.exit_code for run in seen.runs("flaky")] == [1, 1, 0]
     assert seen["flaky"].status is CheckStatus.FLAKY
     assert [len(seen.runs(each)) for each in ("failing", "once", "passing")] == [3, 1, 1]
 
@@ -289,6 +326,28 @@ async def test_report_that_stands_in_the_repository_is_no_report(checking: Check
 
     assert seen["tests"].status is CheckStatus.NO_TESTS
     assert seen["bad"].cause is CheckCause.REPORT_INVALID
+
+
+async def test_report_that_cannot_be_deleted_is_not_read_as_a_new_one(checking: Checking) -> None:
+    """Regression: it counted; and where deleting took too long, the whole attempt was over its deadline."""
+    checking.write({"old/report.xml": report(a=True)})
+    seen = await checking.check(
+        setup=["chmod 500 old"],
+        checks={"tests": {"shell": "true && test -d old", "reports": ["old/*.xml"]}, "after": "test -d old"},
+    )
+
+    assert seen["tests"].cause is CheckCause.REPORT_INVALID
+    assert seen.runs("tests")[0].exit_code is None
+    assert seen["after"].status is CheckStatus.PASSED
+
+
+async def test_clone_is_not_set_up_for_checks_that_are_all_skipped(checking: Checking) -> None:
+    """Regression: the steps of set-up were executed for none."""
+    checking.write({"a": "1"})
+    seen = await checking.check(setup=["true"], checks={"b": {"shell": "test -e b", "paths": ["b/**"]}})
+
+    assert seen.statuses == {"b": CheckStatus.SKIPPED}
+    assert (seen.steps, seen.log) == ([], [])
 
 
 async def test_check_without_a_changed_file_of_its_paths_is_skipped(checking: Checking) -> None:

@@ -38,7 +38,7 @@ async def test_without_mounts_paths_are_those_of_the_run(runner: Runner, sandbox
     assert not sandbox.has_fixed_paths
     first, second = await places(runner), await places(runner)
 
-    assert all(path.startswith(str(runner.context.files.root)) for path in first)
+    assert all(path.startswith(str(runner.context.files.workspaces.root)) for path in first)
     assert set(first).isdisjoint(second)
 
 

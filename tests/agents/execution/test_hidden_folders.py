@@ -15,7 +15,7 @@ async def test_followers_see_paths_of_the_workspace_only(runner: Runner) -> None
     )
 
     logged = str(outcome.entries)
-    assert str(runner.context.files.root) not in logged
+    assert str(runner.context.files.workspaces.root) not in logged
     assert ".\\n~\\nfile0.txt" in logged
 
 

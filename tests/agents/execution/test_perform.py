@@ -471,7 +471,7 @@ async def test_cancelling_leaves_no_process_and_no_folder(runner: Runner, tmp_pa
         await run
 
     assert processes_with(marker) == []
-    assert list(context.files.root.iterdir()) == []
+    assert list(context.files.workspaces.root.iterdir()) == []
 
 
 async def test_log_that_cannot_be_written_ends_the_run_as_an_unexpected_error(runner: Runner) -> None:
@@ -484,7 +484,7 @@ async def test_log_that_cannot_be_written_ends_the_run_as_an_unexpected_error(ru
     with pytest.raises(UnexpectedError):
         await perform(context, RunEffects(emit=emit, commands=NoCommands()))
 
-    assert list(context.files.root.iterdir()) == []
+    assert list(context.files.workspaces.root.iterdir()) == []
 
 
 async def test_repeated_run_replaces_the_branch_of_its_earlier_attempt(

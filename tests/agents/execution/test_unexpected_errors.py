@@ -50,7 +50,7 @@ async def test_work_of_the_agent_is_kept_after_a_fault_of_the_commands(
     lasting = "; exec sleep 86400" if place == "beside it" else ""
     outcome = await runner.run(
         f"```sh\necho work > a.txt; printf hi > .taskbeacon/artifacts/report.txt{lasting}\n```",
-        commands=FaultyCommands(error, once=runner.context.files.root if lasting else None),
+        commands=FaultyCommands(error, once=runner.context.files.workspaces.root if lasting else None),
         outbox=outbox,
     )
 

@@ -17,7 +17,7 @@ from app.agents.git.command import Remote
 from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
-from app.agents.workspace.workspace import Workspace, open_workspace
+from app.agents.workspace.workspace import Workspace, Workspaces
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually
 from tests.support.marked import processes_with
 
@@ -57,9 +57,9 @@ def take_apart(mirror: Path) -> None:
     aside.unlink()
 
 
-async def prepare(workspace: Workspace, origin: GitFolder, mirrors: Mirrors, *, depth: int = 0) -> None:
+async def prepare(workspace: Workspace, origin: GitFolder, *, depth: int = 0) -> None:
     source = Source(remote=Remote.parse(origin.url), depth=depth)
-    await workspace.prepare(source, PUSH_BRANCH, author=Author(), mirrors=mirrors)
+    await workspace.prepare(source, PUSH_BRANCH, author=Author())
 
 
 @pytest.mark.parametrize(("depth", "visible"), [(1, "1"), (2, "2"), (0, "3")])
@@ -84,7 +84,7 @@ async def test_only_what_is_new_is_fetched(origin: GitFolder, mirrors: Mirrors, 
     source = Source(remote=Remote.parse(origin.url))
     grew = []
     for _ in range(2):
-        async with open_workspace(tmp_path / "root", uuid.uuid4(), os.environ) as workspace:
+        async with Workspaces(tmp_path / "root", os.environ).open(uuid.uuid4()) as workspace:
             base = await look_up(workspace, source)
             borrowed = await mirrors.lend(source, base)
             grew.append(borrowed.grew)
@@ -102,11 +102,11 @@ async def test_open_workspace_does_not_notice_that_others_fetch(
     origin: GitFolder, mirrors: Mirrors, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    async with open_workspace(root, uuid.uuid4(), os.environ) as early:
-        await prepare(early, origin, mirrors, depth=2)
+    async with Workspaces(root, os.environ, mirrors=mirrors).open(uuid.uuid4()) as early:
+        await prepare(early, origin, depth=2)
         newest = commit(origin, tmp_path, "late.txt")
-        async with open_workspace(root, uuid.uuid4(), os.environ) as late:
-            await prepare(late, origin, mirrors, depth=2)
+        async with Workspaces(root, os.environ, mirrors=mirrors).open(uuid.uuid4()) as late:
+            await prepare(late, origin, depth=2)
             assert late.base.sha == newest
         clone = GitFolder(early.work)
 
@@ -119,8 +119,8 @@ async def test_parallel_runs_share_one_fetch(origin: GitFolder, mirrors: Mirrors
     root = tmp_path / "root"
 
     async def clone() -> str | None:
-        async with open_workspace(root, uuid.uuid4(), os.environ) as workspace:
-            await prepare(workspace, origin, mirrors)
+        async with Workspaces(root, os.environ, mirrors=mirrors).open(uuid.uuid4()) as workspace:
+            await prepare(workspace, origin)
             return workspace.base.sha
 
     found = await asyncio.gather(*(clone() for _ in range(4)))
@@ -202,10 +202,10 @@ async def test_leftovers_of_a_killed_fetch_are_cleared(
 async def test_what_is_over_the_limit_goes_unless_it_is_used(origin: GitFolder, tmp_path: Path) -> None:
     small = Mirrors(tmp_path / "mirrors", os.environ, max_bytes=1)
     root = tmp_path / "root"
-    async with open_workspace(root, uuid.uuid4(), os.environ) as workspace:
-        await prepare(workspace, origin, small)
-        async with open_workspace(root, uuid.uuid4(), os.environ) as other:
-            await prepare(other, origin, small, depth=1)
+    async with Workspaces(root, os.environ, mirrors=small).open(uuid.uuid4()) as workspace:
+        await prepare(workspace, origin)
+        async with Workspaces(root, os.environ, mirrors=small).open(uuid.uuid4()) as other:
+            await prepare(other, origin, depth=1)
         # The other one is gone, ours is in use.
         assert len(kept(tmp_path)) == 1
         assert GitFolder(workspace.work).git("rev-list", "--count", "HEAD") == "3"
@@ -294,14 +294,14 @@ async def test_packs_of_many_fetches_are_joined_once_no_run_reads_them(
     origin: GitFolder, mirrors: Mirrors, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    async with open_workspace(root, uuid.uuid4(), os.environ) as early:
-        await prepare(early, origin, mirrors)
+    async with Workspaces(root, os.environ, mirrors=mirrors).open(uuid.uuid4()) as early:
+        await prepare(early, origin)
         [mirror] = kept(tmp_path)
         for number in range(40):
             pack_of_its_own(GitFolder(mirror), tmp_path / f"{number}.txt")
         newest = commit(origin, tmp_path, "late.txt")
-        async with open_workspace(root, uuid.uuid4(), os.environ) as late:
-            await prepare(late, origin, mirrors)
+        async with Workspaces(root, os.environ, mirrors=mirrors).open(uuid.uuid4()) as late:
+            await prepare(late, origin)
         while_read = packs_of(mirror)
         assert GitFolder(early.work).git("fsck", "--connectivity-only", "--no-dangling") == ""
 

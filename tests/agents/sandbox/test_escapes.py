@@ -38,7 +38,7 @@ async def walled(runner: Runner) -> Runner:
 @pytest.fixture
 def foreign(walled: Runner) -> Path:
     """A file with a secret in the workspace of another run."""
-    other = walled.context.files.root.parent / "elsewhere" / "other" / "work"
+    other = walled.context.files.workspaces.root.parent / "elsewhere" / "other" / "work"
     other.mkdir(parents=True)
     (other / "file").write_text(SECRET)
     return other / "file"

@@ -11,7 +11,7 @@ import pytest
 
 from app.agents.workspace import folders
 from app.agents.workspace.folders import FolderRemover, reclaim
-from app.agents.workspace.workspace import open_workspace
+from app.agents.workspace.workspace import Workspaces
 from app.processes.spawning import spawn
 from tests.agents.conftest import eventually
 from tests.support.waiting import next_round
@@ -20,7 +20,7 @@ from tests.support.waiting import next_round
 async def test_workspaces_are_private_and_removed(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "root"
 
-    async with open_workspace(root, uuid.uuid4(), os.environ) as workspace:
+    async with Workspaces(root, os.environ).open(uuid.uuid4()) as workspace:
         assert workspace.folder.stat().st_mode & 0o777 == 0o700
         assert root.stat().st_mode & 0o777 == 0o700
         (workspace.home / "file").write_text("x")
@@ -31,13 +31,13 @@ async def test_workspaces_are_private_and_removed(tmp_path: Path) -> None:
 async def test_attempts_at_the_same_run_do_not_meet(tmp_path: Path) -> None:
     run_id = uuid.uuid4()
 
-    async with open_workspace(tmp_path, run_id, {}) as one, open_workspace(tmp_path, run_id, {}) as other:
+    async with Workspaces(tmp_path, {}).open(run_id) as one, Workspaces(tmp_path, {}).open(run_id) as other:
         assert one.folder != other.folder
 
 
 async def test_workspace_is_removed_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
-        async with open_workspace(tmp_path, uuid.uuid4(), {}):
+        async with Workspaces(tmp_path, {}).open(uuid.uuid4()):
             raise RuntimeError("in the middle")
 
     assert left_in(tmp_path) == []
@@ -47,7 +47,7 @@ async def test_removal_survives_being_cancelled_again(tmp_path: Path) -> None:
     opened = asyncio.Event()
 
     async def work() -> None:
-        async with open_workspace(tmp_path, uuid.uuid4(), os.environ) as workspace:
+        async with Workspaces(tmp_path, os.environ).open(uuid.uuid4()) as workspace:
             for number in range(200):
                 (workspace.home / str(number)).touch()
             opened.set()
@@ -66,14 +66,14 @@ async def test_removal_survives_being_cancelled_again(tmp_path: Path) -> None:
 
 
 async def test_reclaiming_leaves_live_workspaces_alone(tmp_path: Path) -> None:
-    async with open_workspace(tmp_path, uuid.uuid4(), os.environ) as workspace:
+    async with Workspaces(tmp_path, os.environ).open(uuid.uuid4()) as workspace:
         assert await reclaim(tmp_path) == 0
         assert workspace.home.is_dir()
 
 
 async def hand_over(root: Path, remover: FolderRemover) -> Path:
     """Open and leave a workspace with a file; return its folder."""
-    async with open_workspace(root, uuid.uuid4(), os.environ, remover=remover) as workspace:
+    async with Workspaces(root, os.environ, remover=remover).open(uuid.uuid4()) as workspace:
         (workspace.home / "file").touch()
     return workspace.folder
 
@@ -166,9 +166,9 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
     worker.write_text(
         "import asyncio, os, uuid\n"
         "from pathlib import Path\n"
-        "from app.agents.workspace.workspace import open_workspace\n"
+        "from app.agents.workspace.workspace import Workspaces\n"
         "async def main():\n"
-        f"    async with open_workspace(Path({str(root)!r}), uuid.uuid4(), os.environ) as workspace:\n"
+        f"    async with Workspaces(Path({str(root)!r}), os.environ).open(uuid.uuid4()) as workspace:\n"
         "        (workspace.home / 'file').touch()\n"
         "        (workspace.folder / 'ready').touch()\n"
         "        await asyncio.Event().wait()\n"
@@ -208,6 +208,6 @@ async def test_reclaiming_where_there_is_nothing(tmp_path: Path) -> None:
 async def test_what_is_hidden_is_hidden_from_everything_that_runs_there(tmp_path: Path) -> None:
     hidden = tmp_path / "data"
 
-    async with open_workspace(tmp_path / "root", uuid.uuid4(), os.environ, [hidden]) as workspace:
+    async with Workspaces(tmp_path / "root", os.environ, hidden=[hidden]).open(uuid.uuid4()) as workspace:
         assert workspace.confinement().hidden == (hidden,)
         assert workspace.confinement(readable=(tmp_path,)).hidden == (hidden,)

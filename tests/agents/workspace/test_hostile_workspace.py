@@ -20,7 +20,7 @@ from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.gathering import GATHER
-from app.agents.workspace.workspace import Collected, Workspace, open_workspace
+from app.agents.workspace.workspace import Collected, Workspace, Workspaces
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
 
 pytestmark = pytest.mark.walls
@@ -54,7 +54,7 @@ class Collector:
     async def opened(self) -> AsyncIterator["Opened"]:
         """Yield a workspace in which scripts work one after the other."""
         remote = Remote.parse(self.origin.url)
-        async with open_workspace(self.root, uuid.uuid4(), os.environ) as workspace:
+        async with Workspaces(self.root, os.environ).open(uuid.uuid4()) as workspace:
             await workspace.prepare(Source(remote=remote, depth=50), PUSH_BRANCH, author=Author())
             opened = Opened(workspace, Cell(self.sandbox, workspace.confinement()), self.origin)
             await opened.run("cp -a .git $TMPDIR/whole")
@@ -71,7 +71,7 @@ class Collector:
         memory: int | None = None,
     ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
-        async with open_workspace(self.root, uuid.uuid4(), os.environ, hidden) as workspace:
+        async with Workspaces(self.root, os.environ, hidden=hidden).open(uuid.uuid4()) as workspace:
             source = Source(remote=remote, depth=50)
             await workspace.prepare(source, PUSH_BRANCH, author=Author())
             cell = Cell(self.sandbox, workspace.confinement())
@@ -333,7 +333,7 @@ async def test_filter_of_a_nested_repository_does_not_run_while_work_is_gathered
     collector: Collector, again: bool
 ) -> None:
     """Git starts `git status` in a repository that the index knows, and that obeys what is configured there."""
-    async with open_workspace(collector.root, uuid.uuid4(), os.environ) as space:
+    async with Workspaces(collector.root, os.environ).open(uuid.uuid4()) as space:
         source = Source(remote=Remote.parse(collector.origin.url), depth=50)
         await space.prepare(source, PUSH_BRANCH, author=Author())
         ran = space.work / ".taskbeacon/ran"
