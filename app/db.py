@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, MissingGreenlet, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
@@ -26,12 +27,13 @@ from typing_extensions import override
 from app.config import Settings
 from app.outages import DatabaseUnavailable, is_database_outage, is_outage
 
-SessionFactory = async_sessionmaker[AsyncSession]
+SessionFactory = Callable[[], AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 
 _HOOKS = "after_commit_hooks"
-# Key in the `info` of a session: the transaction that has been begun for it, or None.
+# Keys in the `info` of a session: the transaction that has been begun for it, or None, and the engine.
 _TRANSACTION = "transaction"
+_ENGINE = "engine"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
@@ -115,9 +117,7 @@ def create_session_factory(
     engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({})
 ) -> SessionFactory:
     """Return a factory of sessions for `unit_of_work`, each with its own copy of `info` as its `info`."""
-    return async_sessionmaker(
-        engine, expire_on_commit=False, autoflush=False, sync_session_class=_UnitSession, info=dict(info)
-    )
+    return partial(_LazySession, {**info, _TRANSACTION: None, _ENGINE: engine.sync_engine})
 
 
 @asynccontextmanager
@@ -127,13 +127,14 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
     If the block raises, roll back. An outage of the server is raised as DatabaseUnavailable.
     """
     session = sessions()
-    session.info[_TRANSACTION] = None
     try:
         try:
             yield session
             hooks = await _commit(session)
         finally:
-            if session.in_transaction() or session.identity_map or session.info[_TRANSACTION]:
+            if session.info[_TRANSACTION] or (
+                _is_made(session) and (session.in_transaction() or session.identity_map)
+            ):
                 # Shielded: not even a second cancellation may prevent the return of the connection.
                 await asyncio.shield(asyncio.create_task(_close(session)))
     except _DRIVER_ERRORS as error:
@@ -167,10 +168,10 @@ async def fetch(
     transaction: Transaction | None = session.info[_TRANSACTION]
     with _NamedErrors():
         if transaction is None and not alone:
-            transaction = await _begin(session.sync_session)
+            transaction = await _begin(session.info)
         if transaction is not None:
             return await _send(transaction.connection, sql, arguments)
-        connection = await _check_out(_engine_of(session.sync_session))
+        connection = await _check_out(session.info[_ENGINE])
         try:
             return await _send(connection, sql, arguments)
         finally:
@@ -191,7 +192,7 @@ async def _send(
 
 async def _commit(session: AsyncSession) -> list[Hook]:
     # An unused session has nothing to end, and ending it would cost as much as a statement.
-    if session.in_transaction():
+    if _is_made(session) and session.in_transaction():
         await session.commit()
     await _end(session, "COMMIT")
     hooks: list[Hook] = session.info.pop(_HOOKS, [])
@@ -219,13 +220,34 @@ async def _run(hooks: list[Hook]) -> None:
                 log.exception("db.after_commit_failed")
 
 
+class _LazySession(AsyncSession):
+    """A session that makes SQLAlchemy's own at its first use: most requests run prepared statements alone."""
+
+    info: Any = None
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        # Not the one of SQLAlchemy, which takes as long as a third of a short statement.
+        self.info = dict(info)
+
+    def __getattr__(self, name: str) -> Any:
+        if _is_made(self):
+            raise AttributeError(name)
+        super().__init__(expire_on_commit=False, autoflush=False, sync_session_class=_UnitSession)
+        self.sync_session.info = self.info
+        return getattr(self, name)
+
+
+def _is_made(session: AsyncSession) -> bool:
+    return "sync_session" in vars(session)
+
+
 class _UnitSession(Session):
     """A session whose statements join the transaction of its unit of work."""
 
     @override
     def get_bind(self, *_arguments: Any, **_named: Any) -> Connection:
-        transaction: Transaction = self.info[_TRANSACTION] or await_only(_begin(self))
-        return transaction.join(_engine_of(self))
+        transaction: Transaction = self.info[_TRANSACTION] or await_only(_begin(self.info))
+        return transaction.join(self.info[_ENGINE])
 
     @override
     def begin_nested(self) -> SessionTransaction:
@@ -250,15 +272,15 @@ class Transaction:
         return self.joined
 
 
-async def _begin(session: Session) -> Transaction:
+async def _begin(info: dict[Any, Any]) -> Transaction:
     with _NamedErrors():
-        connection = await _check_out(_engine_of(session))
+        connection = await _check_out(info[_ENGINE])
         try:
             await _driver(connection).execute("BEGIN")
         except BaseException:
             connection.invalidate()
             raise
-    session.info[_TRANSACTION] = transaction = Transaction(connection)
+    info[_TRANSACTION] = transaction = Transaction(connection)
     return transaction
 
 
@@ -285,10 +307,6 @@ async def _end(session: AsyncSession, statement: str) -> None:
         connection.invalidate()
         raise
     connection.close()
-
-
-def _engine_of(session: Session) -> Engine:
-    return cast("Engine", session.bind)
 
 
 def _driver(connection: PoolProxiedConnection) -> asyncpg.Connection:

@@ -1,4 +1,4 @@
-"""Keys in the ASGI scope of a request, by which middleware and responses inform each other."""
+"""Keys in the ASGI scope of a request, by which middleware, routes and responses inform each other."""
 
 from typing import Final
 
@@ -8,3 +8,8 @@ ORIGINAL_PATH: Final = "taskbeacon.original_path"
 IS_HEAD: Final = "taskbeacon.is_head"
 # Set for a request with an endless response: its duration is not counted in the metrics.
 IS_ENDLESS: Final = "taskbeacon.is_endless"
+# The database session of the request, and its `Call`. Reading them from Starlette's `state` takes ten times as long.
+SESSION: Final = "taskbeacon.session"
+CALL: Final = "taskbeacon.call"
+# Headers with the rest of the caller's request limit, if the request was counted.
+RATE_LIMIT: Final = "taskbeacon.rate_limit"

@@ -18,6 +18,7 @@ from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as run_tokens
 from app.services.storage_keys import RunRef
+from app.web.asgi_keys import CALL
 from app.web.body import read_json
 from app.web.console.cookie import session_secret
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
@@ -49,7 +50,7 @@ class ScopeGate:
         if self.is_throttled:
             await throttle(request, process, caller, in_project=self.in_project)
         call = Call(caller, session_of(request), process)
-        request.state.call = call
+        request.scope[CALL] = call
         return call
 
     async def _authenticate(self, request: Request) -> Principal:

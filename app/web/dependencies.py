@@ -16,6 +16,7 @@ from app.errors import MethodNotAllowed, NotFound
 from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
+from app.web.asgi_keys import CALL, SESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,13 @@ def process_of(request: Request) -> ProcessContext:
 
 def session_of(request: Request) -> AsyncSession:
     """Return the database session of a request. `UnitRoute` commits its transaction before the response is sent."""
-    session: AsyncSession = request.state.session
+    session: AsyncSession = request.scope[SESSION]
     return session
 
 
 def call_of(request: Request) -> Call:
     """Return the `Call` of a request, which the dependency that authorises the caller (a `ScopeGate`) has stored."""
-    call: Call = request.state.call
+    call: Call = request.scope[CALL]
     return call
 
 

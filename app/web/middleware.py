@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
-from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH
+from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH, RATE_LIMIT
 from app.web.responses import Json
 
 # The only error answer without a class in `app.errors`, since it is not an expected failure.
@@ -92,8 +92,7 @@ class ObservabilityMiddleware:
                 own = {name for name, _ in headers}
                 headers += [header for header in _HEADERS if header[0] not in own]
                 headers.append((b"x-request-id", request_id.encode()))
-                # The rest of the caller's request limit, if the request was counted (`throttling.py`).
-                headers += scope.get("state", {}).get("rate_limit", ())
+                headers += scope.get(RATE_LIMIT, ())
                 message["headers"] = headers
             await send(message)
 

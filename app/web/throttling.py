@@ -13,6 +13,7 @@ from app.errors import Throttled
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.rate_limits import RateLimit
+from app.web.asgi_keys import RATE_LIMIT
 
 _MINUTE = 60
 _HOUR = 3600
@@ -46,8 +47,7 @@ async def _count(request: Request, process: ProcessContext, bucket: str, limits:
         log.warning("throttle.unavailable", error=repr(error))
         return
     if limits is not _OF_ADDRESS:
-        # In the form that `ObservabilityMiddleware` sends.
-        request.state.rate_limit = [
+        request.scope[RATE_LIMIT] = [
             (b"ratelimit-limit", b"%d" % quota.limit),
             (b"ratelimit-remaining", b"%d" % quota.remaining),
             (b"ratelimit-reset", b"%d" % quota.reset),

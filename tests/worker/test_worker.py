@@ -185,7 +185,7 @@ async def test_process_closes_each_client_though_another_cannot_be_closed(
         return await count() == 0
 
     await eventually(is_closed)
-    assert process.sessions, "kept until here, so that it is not closed as garbage"
+    assert process.sessions is not None, "kept until here, so that it is not closed as garbage"
 
 
 async def test_worker_stops_while_redis_is_away(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:

@@ -201,11 +201,8 @@ def first_page_statement(shape: tuple[str, ...], limit: int, order: Order) -> Pr
 def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Versions:
     """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
     # With what is needed of each task: to look it up by its id again takes the database twice as long.
-    needed: tuple[Any, ...] = (
-        Task.created_by_id,
-        Task.latest_run_id,
-        literal_column(f"{Task.__tablename__}.xmin").label("xmin"),
-    )
+    xmin: ColumnElement[Any] = literal_column(f"{Task.__tablename__}.xmin").label("xmin")
+    needed: tuple[Any, ...] = (Task.created_by_id, Task.latest_run_id, xmin)
     page = aliased(Task, select_newest(shape, limit, order, *needed).subquery(Task.__tablename__))
     return Prepared(select(_count(shape), select_versions(order, of=page).scalar_subquery()))
 

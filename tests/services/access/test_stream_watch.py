@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
 
 import pytest
 from sqlalchemy import delete, select
@@ -92,9 +91,7 @@ async def test_unexpected_error_does_not_end_the_watch(
             raise planted.pop()
         return sessions()
 
-    async with StreamWatch().watching(
-        cast("SessionFactory", broken_once), caller, (), lambda: ended.append("page")
-    ):
+    async with StreamWatch().watching(broken_once, caller, (), lambda: ended.append("page")):
         await end(sessions, caller)
         await eventually(lambda: bool(ended))
     assert "ZeroDivisionError" in caplog.text
