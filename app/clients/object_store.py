@@ -1,25 +1,30 @@
-"""The object store: files and logs in an S3 bucket, its errors, and signed URLs and forms for clients (contract 8)."""
+"""The object store: files and logs in an S3 bucket (contract 8)."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import ClientError, HTTPClientError
 
-from app.clients.s3 import STREAMS, S3Clients, create_signer, open_clients, send_head
-from app.clock import utcnow
+from app.clients.s3 import (
+    STREAMS,
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    RangeNotSatisfiable,
+    S3Clients,
+    failures,
+    open_clients,
+    send_head,
+    status_of,
+)
+from app.clients.signed_urls import SignedUrls, create_signer
 from app.config import Settings
-from app.ids import new_hex_id
-from app.outages import Outage
-from app.schemas.staged_artifacts import PresignedPost
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"
@@ -27,12 +32,6 @@ STAGED_DAYS = 1
 KEPT_DAYS = 30
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 _RULE_PREFIX = "taskbeacon-ttl-"
-
-# Of the URL of an object.
-URL_LIFETIME = timedelta(hours=1)
-# All URLs change at the same moments, so that every process has the same ones.
-_URL_PERIOD_SECONDS = 55 * 60
-_URLS_KEPT = 20_000
 _CHECK_LIFETIME = timedelta(minutes=5)
 
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
@@ -43,26 +42,8 @@ _SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
-class ObjectStoreUnavailable(Outage):
-    """The store did not respond, or refused; with `may_be_applied` it may still perform the write."""
-
-    server = "object store"
-
-    def __init__(self, message: str = "", *, may_be_applied: bool = False) -> None:
-        super().__init__(message)
-        self.may_be_applied = may_be_applied
-
-
-class ObjectMissing(Exception):
-    """The object store has no object with the requested key."""
-
-
 class ObjectTooShort(Exception):
     """The stored object has fewer bytes than the caller asked to keep."""
-
-
-class RangeNotSatisfiable(Exception):
-    """The requested byte range begins after the end of the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +89,8 @@ class ObjectStore:
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
         self._streams = asyncio.Semaphore(STREAMS)
-        self._id = new_hex_id()
-        self._urls: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._internal = create_signer(settings, settings.s3_endpoint_url)
-        self._public = create_signer(settings, settings.s3_signing_endpoint_url)
+        self.urls = SignedUrls(settings, self.clients)
 
     async def __aenter__(self) -> Self:
         return self
@@ -226,7 +205,7 @@ class ObjectStore:
                 try:
                     answer = await client.get_object(**request)
                 except ClientError as error:
-                    if _status_of(error) != HTTPStatus.PRECONDITION_FAILED:
+                    if status_of(error) != HTTPStatus.PRECONDITION_FAILED:
                         raise
                     # Another version than that of which the reader has a part (RFC 9110, 13.1.5).
                     answer = await client.get_object(Bucket=self.bucket, Key=key)
@@ -290,7 +269,7 @@ class ObjectStore:
                 answer = await client.get_bucket_lifecycle_configuration(Bucket=self.bucket)
                 present: list[dict[str, Any]] = answer.get("Rules", [])
             except ClientError as error:
-                if _status_of(error) != HTTPStatus.NOT_FOUND:
+                if status_of(error) != HTTPStatus.NOT_FOUND:
                     raise
                 present = []
             foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
@@ -303,62 +282,6 @@ class ObjectStore:
                 Bucket=self.bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
             )
         return True
-
-    def url_period(self) -> str:
-        """Return the name of the present period of 55 minutes, during which `signed_url` of an object is the same."""
-        # The library signs from now on: each process has its own URLs, and so its own periods.
-        return f"{_period()}" if self._public is not None else f"{_period()} {self._id}"
-
-    async def signed_url(self, key: str) -> str:
-        """Return a URL to GET an object, valid for at least five minutes and the same for 55, for caches."""
-        period = _period()
-        known = self._urls.get(key)
-        if known is not None and known[1] == period:
-            return known[0]
-        start = datetime.fromtimestamp(period * _URL_PERIOD_SECONDS, UTC)
-        url = await self._sign(key, URL_LIFETIME, {}, at=start)
-        self._urls[key] = (url, period)
-        self._urls.move_to_end(key)
-        if len(self._urls) > _URLS_KEPT:
-            self._urls.popitem(last=False)
-        return url
-
-    async def signed_download(
-        self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
-    ) -> str:
-        overrides = {"response-content-disposition": disposition, "response-content-type": content_type}
-        return await self._sign(key, lifetime, overrides)
-
-    async def _sign(
-        self, key: str, lifetime: timedelta, overrides: Mapping[str, str], *, at: datetime | None = None
-    ) -> str:
-        if self._public is not None:
-            return self._public.sign(key, lifetime, parameters=overrides, at=at)
-        return await self.sign_by_library(key, lifetime, overrides)
-
-    async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return a URL to GET an object, signed by aioboto3, with `overrides` as further query parameters."""
-        parameters = {name.title().replace("-", ""): value for name, value in overrides.items()}
-        clients = await self.clients()
-        with failures(f"sign a URL of {key}"):
-            url: str = await clients.public.generate_presigned_url(
-                "get_object",
-                Params={"Bucket": self.bucket, "Key": key, **parameters},
-                ExpiresIn=int(lifetime.total_seconds()),
-            )
-        return url
-
-    async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> PresignedPost:
-        """Return a form with which a client can upload an object, and replace it until the form expires."""
-        clients = await self.clients()
-        with failures(f"sign a form for {key}"):
-            form: PresignedPost = await clients.public.generate_presigned_post(
-                self.bucket,
-                key,
-                Conditions=[["content-length-range", 0, max_bytes]],
-                ExpiresIn=int(lifetime.total_seconds()),
-            )
-        return form
 
     async def check(self) -> None:
         if self._internal is None:
@@ -374,44 +297,6 @@ class ObjectStore:
             raise ObjectStoreUnavailable("could not reach the object store") from None
         if status != HTTPStatus.OK:
             raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
-
-
-def _period() -> int:
-    return int(utcnow().timestamp() // _URL_PERIOD_SECONDS)
-
-
-@contextmanager
-def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Iterator[None]:
-    """Turn exceptions of the S3 library into ours: 404 means missing `of_object`, else a failure of the store."""
-    try:
-        yield
-    except ClientError as error:
-        # Not so where an upload is missing: a store may answer so to the repetition of the request that completed it.
-        has_vanished = error.response.get("Error", {}).get("Code") == "NoSuchUpload"
-        if of_object and _status_of(error) == HTTPStatus.NOT_FOUND and not has_vanished:
-            raise ObjectMissing(what) from error
-        if _status_of(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise RangeNotSatisfiable(what) from error
-        # A gateway may answer 5xx for a server that goes on; the library may have repeated a request without answer.
-        is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-        may_be_applied = is_repeated or _status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
-        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes and may_be_applied) from error
-    except NotConnected as error:
-        # The server could not be reached, so it cannot be at work on an earlier try of the library either.
-        raise ObjectStoreUnavailable(f"could not {what}") from error
-    except (BotoCoreError, TimeoutError) as error:
-        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
-    except Exception as error:
-        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
-
-        if isinstance(error, HttpError):
-            raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
-        raise
-
-
-def _status_of(error: ClientError) -> int:
-    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status
 
 
 async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:

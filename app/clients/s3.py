@@ -1,79 +1,42 @@
-"""S3 by its library: clients of aioboto3, and signed URLs without them.
+"""S3 by its library: the clients of aioboto3, and its errors as ours.
 
 Only `open_clients` loads aioboto3, which takes 0.2 s and 25 MB (ADR 72).
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 
-from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
-from pydantic import SecretStr
-from typing_extensions import override
 
 from app.config import Settings
+from app.outages import Outage
 
 # The most objects that are read at the same time.
 STREAMS = 100
-_SERVICE = "s3"
 
 
-class _Signature(S3SigV4QueryAuth):  # type: ignore[misc] # the library has no types
-    """The library's signature of a URL, from a given time on instead of from now on."""
+class ObjectStoreUnavailable(Outage):
+    """The store did not respond, or refused; with `may_be_applied` it may still perform the write."""
 
-    def __init__(self, *settings: Any, expires: int, at: datetime | None) -> None:
-        super().__init__(*settings, expires=expires)
-        self._at = at
+    server = "object store"
 
-    @override
-    def _modify_request_before_signing(self, request: AWSRequest) -> None:
-        # The first step that reads the time, behind the one that sets it.
-        if self._at is not None:
-            request.context["timestamp"] = f"{self._at:%Y%m%dT%H%M%SZ}"
-        super()._modify_request_before_signing(request)
+    def __init__(self, message: str = "", *, may_be_applied: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_applied = may_be_applied
 
 
-class UrlSigner:
-    """Signs URLs by the library's algorithm without its client, in a tenth of the time."""
-
-    def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
-        self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
-        self._region = region
-        self._credentials = ReadOnlyCredentials(key_id, secret.get_secret_value(), None)
-
-    def sign(
-        self,
-        key: str,
-        lifetime: timedelta,
-        *,
-        method: str = "GET",
-        parameters: Mapping[str, str] | None = None,
-        at: datetime | None = None,
-    ) -> str:
-        """Return a signed URL for a request about one object, valid for `lifetime` from `at` on, or from now on."""
-        url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url
-        if parameters:
-            url += f"?{urlencode(parameters, quote_via=quote, safe='-._~')}"
-        request = AWSRequest(method=method, url=url)
-        _Signature(
-            self._credentials, _SERVICE, self._region, expires=int(lifetime.total_seconds()), at=at
-        ).add_auth(request)
-        signed: str = request.url
-        return signed
+class ObjectMissing(Exception):
+    """The object store has no object with the requested key."""
 
 
-def create_signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    """Return the signer of URLs on `endpoint`; None if only the library knows the key or the endpoint."""
-    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
-    if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
-        return None
-    return UrlSigner(endpoint, settings.s3_bucket, region=settings.s3_region, key_id=key_id, secret=secret)
+class RangeNotSatisfiable(Exception):
+    """The requested byte range begins after the end of the object."""
 
 
 def send_head(url: str, seconds: float) -> int:
@@ -128,3 +91,37 @@ def open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManag
             yield S3Clients(internal, public)
 
     return opened()
+
+
+@contextmanager
+def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Iterator[None]:
+    """Turn exceptions of the S3 library into ours: 404 means missing `of_object`, else a failure of the store."""
+    try:
+        yield
+    except ClientError as error:
+        # Not so where an upload is missing: a store may answer so to the repetition of the request that completed it.
+        has_vanished = error.response.get("Error", {}).get("Code") == "NoSuchUpload"
+        if of_object and status_of(error) == HTTPStatus.NOT_FOUND and not has_vanished:
+            raise ObjectMissing(what) from error
+        if status_of(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise RangeNotSatisfiable(what) from error
+        # A gateway may answer 5xx for a server that goes on; the library may have repeated a request without answer.
+        is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        may_be_applied = is_repeated or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
+        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes and may_be_applied) from error
+    except NotConnected as error:
+        # The server could not be reached, so it cannot be at work on an earlier try of the library either.
+        raise ObjectStoreUnavailable(f"could not {what}") from error
+    except (BotoCoreError, TimeoutError) as error:
+        raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
+    except Exception as error:
+        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
+
+        if isinstance(error, HttpError):
+            raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
+        raise
+
+
+def status_of(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status

@@ -29,7 +29,7 @@ async def read_held(request: Request) -> Held:
     basis = (
         str(call.caller.user_id),
         str(call.caller.project.id),
-        call.process.store.url_period(),
+        call.process.store.urls.period(),
         __version__,
         scope["scheme"],
         headers.get("host", ""),

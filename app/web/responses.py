@@ -23,7 +23,8 @@ from app.api_limits import (
     RESPONSE_BYTES_PER_SECOND,
     RESPONSE_SECONDS,
 )
-from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.clients.object_store import ObjectContent, ObjectStore
+from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile

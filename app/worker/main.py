@@ -16,7 +16,7 @@ from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.workspace.folders import FolderRemover, reclaim
-from app.clients.github import GitHubClient
+from app.clients.github.client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.wakes import WakeListener

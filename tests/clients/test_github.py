@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from app.clients.github import (
+from app.clients.github.answers import (
     GitHubAccess,
-    GitHubClient,
     GitHubDenied,
     GitHubError,
     GitHubMissing,
@@ -23,6 +22,7 @@ from app.clients.github import (
     NewPullRequest,
     PullRequest,
 )
+from app.clients.github.client import GitHubClient
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock

@@ -6,14 +6,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from app.clients.object_store import (
-    ObjectMissing,
-    ObjectStore,
-    ObjectStoreUnavailable,
-    ObjectTooShort,
-    RangeNotSatisfiable,
-    failures,
-)
+from app.clients.object_store import ObjectStore, ObjectTooShort
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable, failures
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
-from app.verification.definitions import (
-    CHECK_SET,
-    DEFINITIONS,
-    Check,
-    CheckSet,
-    Step,
-    unite,
-)
+from app.verification.definitions import CHECK_SET, DEFINITIONS, Check, CheckSet, Step, unite
 from app.verification.globs import matches
 
 PLACES = tuple(CheckSource)

@@ -8,7 +8,8 @@ from uuid import UUID
 import click
 
 from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, Upkeep, admin, transactional, upkeep
-from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import ObjectStore
+from app.clients.s3 import ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
 from app.security import Cipher
 from app.services.accounts import secret_rotation

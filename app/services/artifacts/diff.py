@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.clients.object_store import ObjectStore
+from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.db import release
 from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, NotFound

@@ -130,7 +130,7 @@ class RunManifest:
     async def _sign(self, entry: ManifestEntry) -> str:
         await release(self.session)
         file = _downloadable(entry)
-        return await self.store.signed_download(
+        return await self.store.urls.download(
             file.storage_path,
             disposition=file.disposition,
             content_type=file.content_type,

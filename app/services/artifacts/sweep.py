@@ -21,7 +21,8 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore
+from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES

@@ -14,13 +14,8 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import TableValuedColumn
 
-from app.clients.object_store import (
-    TTL_TAG,
-    ObjectInfo,
-    ObjectMissing,
-    ObjectStore,
-    ObjectStoreUnavailable,
-)
+from app.clients.object_store import TTL_TAG, ObjectInfo, ObjectStore
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
@@ -176,7 +171,7 @@ async def _prepare(store: ObjectStore, item: PrepareItem, folder: ArtifactFolder
 
 async def _sign(store: ObjectStore, key: str, max_bytes: int) -> PresignedPost:
     try:
-        return await store.signed_form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
+        return await store.urls.form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
     except ObjectStoreUnavailable as error:
         log.warning("artifact.not_signed", error=repr(error))
         raise StateRefused("Unable to generate upload URL") from error

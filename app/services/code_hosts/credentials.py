@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER
-from app.clients.github import GitHubClient, GitHubError, GitHubUnavailable
+from app.clients.github.answers import GitHubError, GitHubUnavailable
+from app.clients.github.client import GitHubClient
 from app.clock import utcnow
 from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration

@@ -8,7 +8,7 @@ from sqlalchemy import case, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.github import PullRequest
+from app.clients.github.answers import PullRequest
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import PushedBranch, Run

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
-from app.clients.github import CheckRun, CommitStatus, GitHubAccess, GitHubError, GitHubUnavailable
+from app.clients.github.answers import CheckRun, CommitStatus, GitHubAccess, GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory

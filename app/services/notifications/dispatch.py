@@ -26,12 +26,7 @@ from app.services.notifications import presence
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, NoticeDecision, decide
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
-from app.services.notifications.texts import (
-    FIVE_A_RUN,
-    ONE_A_MINUTE,
-    message_body,
-    reason_in_words,
-)
+from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
 from app.statements import Prepared, rows_of
 from app.verification.summaries import summarize
 

@@ -11,8 +11,8 @@ from math import inf
 from typing import Final
 
 from app.clients.circuit import Probing
-from app.clients.github import GitHubUnavailable
-from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.github.answers import GitHubUnavailable
+from app.clients.s3 import ObjectStoreUnavailable
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
 

@@ -13,7 +13,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore
+from app.clients.object_store import ObjectStore
+from app.clients.s3 import ObjectMissing
 from app.db import release
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp

@@ -33,13 +33,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import (
-    LOG_TAGS,
-    ObjectMissing,
-    ObjectStore,
-    ObjectStoreUnavailable,
-    ObjectTooShort,
-)
+from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectTooShort
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.errors import Unavailable

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.errors import Unavailable

@@ -38,12 +38,7 @@ from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, audience
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.entity_tags import Versions
 from app.services.views.runs import NEWEST_FIRST, Order, greatest_first
-from app.services.views.tasks import (
-    TaskRow,
-    select_versioned_tasks,
-    select_versions,
-    tasks_within_page,
-)
+from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, tasks_within_page
 from app.statements import Prepared
 
 # More shapes are possible than clients use.

@@ -30,12 +30,7 @@ from app.services.tasks.filters import (
 )
 from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held
 from app.services.views.runs import NEWEST_FIRST, placed
-from app.services.views.tasks import (
-    TaskRow,
-    select_versioned_tasks,
-    select_versions,
-    task_out,
-)
+from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, task_out
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 

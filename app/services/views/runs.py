@@ -33,14 +33,7 @@ from app.schemas.runs.verification import VerificationOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import RunRef
-from app.services.views.entity_tags import (
-    NOTHING_HELD,
-    Held,
-    digest_of,
-    find_held,
-    joined,
-    row_version,
-)
+from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held, joined, row_version
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
 from app.statements import Prepared
 
@@ -258,7 +251,7 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
         "provider": _text(state, "provider"),
         "model": _text(state, "model"),
         "reasoning_effort": _text(state, "reasoning_effort"),
-        "log_url": None if links is None else await links.signed_url(ref.log_key),
+        "log_url": None if links is None else await links.urls.of(ref.log_key),
         "error_message": run.error_message,
         "output": run.output,
         "state": shown_state,

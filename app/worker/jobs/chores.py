@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.push import PushUnavailable
+from app.clients.s3 import ObjectStoreUnavailable
 from app.db import unit_of_work
 from app.periodic import attempt
 from app.runtime import ProcessContext

@@ -29,8 +29,8 @@ from app.agents.session.budget import Budget
 from app.agents.session.commands import TurnPolicy
 from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
-from app.clients.github import GitHubClient
-from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.github.client import GitHubClient
+from app.clients.s3 import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, ChecksFound, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent

@@ -12,7 +12,8 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
 from app.agents.workspace.folders import FolderRemover, open_folder
-from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import KEPT_DAYS, ObjectStore
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME

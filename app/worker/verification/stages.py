@@ -16,7 +16,7 @@ from app.agents.checks.verify import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
-from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
 from app.schemas.runs.artifacts import ManifestEntry

@@ -11,21 +11,11 @@ from pathlib import Path
 import landlockpy
 import pytest
 
-from app.agents.errors import (
-    AgentOverLimit,
-    AgentTimedOut,
-)
+from app.agents.errors import AgentOverLimit, AgentTimedOut
 from app.agents.sandbox.measuring import ProcessTable, measure
 from app.agents.session.commands import TurnPolicy
 from app.enums import SandboxKind
-from tests.agents.conftest import (
-    CONFINING,
-    Outcome,
-    Runner,
-    eventually,
-    in_each_sandbox,
-    scripted_adapter,
-)
+from tests.agents.conftest import CONFINING, Outcome, Runner, eventually, in_each_sandbox, scripted_adapter
 from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 from tests.support.waiting import patient

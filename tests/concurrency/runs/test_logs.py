@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select, update
 from typing_extensions import override
 
-from app.clients.object_store import ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import ObjectStore
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.errors import Unavailable

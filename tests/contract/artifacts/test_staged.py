@@ -183,9 +183,7 @@ class TestForm:
         self, client: httpx.AsyncClient, url: str, store: ObjectStore
     ) -> None:
         prepared = await prepare(client, url)
-        form = await store.signed_form(
-            prepared["storage_path"], max_bytes=100, lifetime=timedelta(seconds=-1)
-        )
+        form = await store.urls.form(prepared["storage_path"], max_bytes=100, lifetime=timedelta(seconds=-1))
         late = {"presigned_post": form}
         assert (await upload(late)).status_code == 403
         assert await store.head(prepared["storage_path"]) is None

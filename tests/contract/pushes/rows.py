@@ -5,20 +5,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
-from app.enums import (
-    AnswerVia,
-    CommandMethod,
-    RunStatus,
-)
-from app.models import (
-    Notification,
-    NotificationPreferences,
-    Project,
-    Question,
-    Run,
-    Task,
-    User,
-)
+from app.enums import AnswerVia, CommandMethod, RunStatus
+from app.models import Notification, NotificationPreferences, Project, Question, Run, Task, User
 from app.services.questions import lifecycle
 from app.services.questions.answers import Answer, Origin
 from app.services.runs import lifecycle as run_lifecycle

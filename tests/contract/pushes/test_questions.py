@@ -10,24 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
-from app.enums import (
-    ActionTokens,
-    Platform,
-    PushText,
-    QuestionKind,
-    QuestionRisk,
-    QuestionStatus,
-    Urgency,
-)
-from app.models import (
-    Notification,
-    Project,
-    PushToken,
-    Question,
-    Run,
-    Task,
-    User,
-)
+from app.enums import ActionTokens, Platform, PushText, QuestionKind, QuestionRisk, QuestionStatus, Urgency
+from app.models import Notification, Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.action_tokens import read
 from app.services.notifications import claims

@@ -11,16 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, Urgency
-from app.models import (
-    Notification,
-    NotificationPreferences,
-    Project,
-    PushToken,
-    Question,
-    Run,
-    Task,
-    User,
-)
+from app.models import Notification, NotificationPreferences, Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications import dispatch as notifications

@@ -11,11 +11,7 @@ from sqlalchemy import select, update
 
 from app.db import unit_of_work
 from app.enums import NotificationDecision, Platform, Urgency
-from app.models import (
-    Notification,
-    PushToken,
-    User,
-)
+from app.models import Notification, PushToken, User
 from app.runtime import ProcessContext
 from app.schemas.notifications import DAYS
 from app.services.notifications.claims import MOST_CLAIMS

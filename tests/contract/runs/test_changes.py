@@ -13,14 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.workspace import output_check as checking
-from app.enums import (
-    TERMINAL_STATUSES,
-    Environment,
-    EventType,
-    OriginProduct,
-    QuestionStatus,
-    RunStatus,
-)
+from app.enums import TERMINAL_STATUSES, Environment, EventType, OriginProduct, QuestionStatus, RunStatus
 from app.ids import new_id
 from app.models import Event, Question, Run, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found, concerning

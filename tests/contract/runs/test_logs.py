@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import LOG_TAGS, ObjectStore
+from app.clients.s3 import ObjectStoreUnavailable
+from app.clients.signed_urls import SignedUrls
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run
@@ -78,18 +80,19 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
     assert await entries_of(client, url) == [{"n": 1}, {"n": 2}]
 
 
-class UnsigningStore(ObjectStore):
-    """A store without credentials when a URL is to be signed, which happens on Amazon."""
+class NoUrls(SignedUrls):
+    """Of a store without credentials when a URL is to be signed, which happens on Amazon."""
 
     @override
-    async def signed_url(self, key: str) -> str:
+    async def of(self, key: str) -> str:
         raise ObjectStoreUnavailable(f"could not sign a URL of {key}")
 
 
 class TestAnswerThatFails:
     @pytest.fixture
     async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
-        async with UnsigningStore(settings) as store:
+        async with ObjectStore(settings) as store:
+            store.urls = NoUrls(settings, store.clients)
             yield store
 
     async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:

@@ -13,14 +13,7 @@ from app.clients.redis import RedisClient
 from app.clients.wakes import WakeListener
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, DisabledReason
-from app.models import (
-    Event,
-    Project,
-    Task,
-    User,
-    WebhookAttempt,
-    WebhookEndpoint,
-)
+from app.models import Event, Project, Task, User, WebhookAttempt, WebhookEndpoint
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.claims import FAILING_AFTER, PER_ENDPOINT, next_due

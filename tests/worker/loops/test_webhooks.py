@@ -13,15 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason, EventType
-from app.models import (
-    Membership,
-    Notification,
-    Project,
-    Task,
-    User,
-    WebhookEndpoint,
-    WebhookEndpointDelivery,
-)
+from app.models import Membership, Notification, Project, Task, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.webhook_endpoints.claims import PER_ENDPOINT, WEBHOOK_LEASE, claim_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 from typing_extensions import override
 
-from app.clients.github import GitHubAccess, GitHubClient, PullRequest
+from app.clients.github.answers import GitHubAccess, PullRequest
+from app.clients.github.client import GitHubClient
 from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.db import unit_of_work

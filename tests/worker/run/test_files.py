@@ -77,7 +77,7 @@ async def test_attached_file_is_kept_for_thirty_days_even_if_the_request_could_n
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
-    url = await workshop.context.process.store.signed_url(artifact["storage_path"])
+    url = await workshop.context.process.store.urls.of(artifact["storage_path"])
     async with socket_client() as client:
         answer = await client.get(url)
     # How SeaweedFS shows tags.

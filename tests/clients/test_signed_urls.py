@@ -6,8 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.object_store import URL_LIFETIME, ObjectStore
-from app.clients.s3 import UrlSigner
+from app.clients.object_store import ObjectStore
+from app.clients.signed_urls import URL_LIFETIME, UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
 
@@ -49,7 +49,7 @@ async def in_one_second(ours: Callable[[], str], library: Callable[[], Awaitable
 @pytest.mark.parametrize("name", NAMES)
 async def test_url_is_the_one_of_the_library(store: ObjectStore, signer: UrlSigner, name: str) -> None:
     ours, theirs = await in_one_second(
-        lambda: signer.sign(name, URL_LIFETIME), lambda: store.sign_by_library(name, URL_LIFETIME, {})
+        lambda: signer.sign(name, URL_LIFETIME), lambda: store.urls.sign_by_library(name, URL_LIFETIME, {})
     )
 
     assert ours == theirs
@@ -63,7 +63,7 @@ async def test_url_with_another_disposition_is_the_one_of_the_library(
 
     ours, theirs = await in_one_second(
         lambda: signer.sign("a", lifetime, parameters=parameters),
-        lambda: store.sign_by_library("a", lifetime, parameters),
+        lambda: store.urls.sign_by_library("a", lifetime, parameters),
     )
 
     assert ours == theirs
@@ -72,7 +72,7 @@ async def test_url_with_another_disposition_is_the_one_of_the_library(
 async def test_url_opens_this_object_for_reading_only(
     store: ObjectStore, key: str, http: httpx.AsyncClient
 ) -> None:
-    url = await store.signed_url(key)
+    url = await store.urls.of(key)
 
     assert (await http.get(url)).content == CONTENT
     assert (await http.put(url, content=b"other")).status_code == 403
@@ -82,7 +82,7 @@ async def test_url_opens_this_object_for_reading_only(
 async def test_download_has_the_disposition_and_type_that_were_signed(
     store: ObjectStore, key: str, http: httpx.AsyncClient
 ) -> None:
-    url = await store.signed_download(
+    url = await store.urls.download(
         key, disposition=DISPOSITION, content_type="application/json", lifetime=timedelta(minutes=1)
     )
 
@@ -103,8 +103,8 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
     keyless = settings.model_copy(update={"s3_access_key_id": None, "s3_secret_access_key": None})
     async with ObjectStore(keyless) as store:
         await store.check()
-        url = await store.signed_url(key)
-        assert await store.signed_url(key) == url
+        url = await store.urls.of(key)
+        assert await store.urls.of(key) == url
 
     assert (await http.get(url)).content == CONTENT
 
@@ -112,7 +112,7 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
 async def test_on_amazon_the_library_finds_the_host(settings: Settings) -> None:
     amazon = {"s3_endpoint_url": None, "s3_public_endpoint_url": None, "s3_region": "eu-central-1"}
     async with ObjectStore(settings.model_copy(update=amazon)) as store:
-        url = httpx.URL(await store.signed_url("a/b"))
+        url = httpx.URL(await store.urls.of("a/b"))
 
     assert (url.host, url.path) == (f"{settings.s3_bucket}.s3.amazonaws.com", "/a/b")
 
@@ -124,7 +124,7 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
             return store._clients
 
         await store.check()
-        await store.signed_url(key)
+        await store.urls.of(key)
         assert opened() is None
 
         await store.head(key)

@@ -1,0 +1,1 @@
+"""GitHub's REST API: pull requests, check runs, commit statuses, and tokens of a GitHub App."""

@@ -1,0 +1,169 @@
+"""What GitHub's REST API takes and answers, and its errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from app.clients.http_client import retry_after_seconds
+from app.clock import utcnow
+
+UNREADABLE = "The code host gave an answer that cannot be read."
+_MAX_REASON_LENGTH = 500
+_LONGEST_URL = 2000
+# The pause that GitHub asks for if a response about a limit has neither of its two headers.
+_DEFAULT_PAUSE_SECONDS = 60.0
+
+
+class GitHubError(Exception):
+    """Base class: a request to a GitHub host failed. `message` is a sentence for people, without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class GitHubUnavailable(GitHubError):
+    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GitHubDenied(GitHubError):
+    """The GitHub host refuses the credential, or the credential lacks a permission."""
+
+
+class GitHubMissing(GitHubError):
+    """The repository, pull request or installation does not exist, or the credential cannot see it."""
+
+
+class GitHubRefused(GitHubError):
+    """The GitHub host refuses the request because of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubAccess:
+    """The URL of a GitHub host's API, and the token for requests to it."""
+
+    api_url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationToken:
+    """An access token of a GitHub App for one installation of the App. It expires at `expires_at`, in UTC."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as the GitHub host reports it. `url` is its web page, `body` its description."""
+
+    number: int
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPullRequest:
+    """A pull request to create, with the names of GitHub's API: `head` is the branch to merge into `base`."""
+
+    title: str
+    body: str
+    head: str
+    base: str
+    draft: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRun:
+    """A check run that has ended, with the names of GitHub's API: one for each commit and `external_id`."""
+
+    name: str
+    head_sha: str
+    external_id: str
+    conclusion: str
+    title: str
+    summary: str
+    details_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitStatus:
+    """The status of a commit in a `context`, with the names of GitHub's API. The newest one counts."""
+
+    state: str
+    context: str
+    description: str
+    target_url: str
+
+
+def answer_of(response: httpx.Response, body: bytes) -> Any:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        answer = None
+    status, reason = response.status_code, _reason(answer)
+    said = f"The code host answered {status}{f': {reason}' if reason else '.'}"
+    delay = _requested_delay(response.headers, reason)
+    limited = status == httpx.codes.TOO_MANY_REQUESTS or (
+        status == httpx.codes.FORBIDDEN and delay is not None
+    )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or limited:
+        raise GitHubUnavailable(said, retry_after=delay)
+    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise GitHubDenied(said)
+    if status == httpx.codes.NOT_FOUND:
+        raise GitHubMissing(said)
+    if not response.is_success:
+        raise GitHubRefused(said)
+    if answer is None:
+        raise GitHubUnavailable(UNREADABLE)
+    return answer
+
+
+def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
+    delay = retry_after_seconds(headers.get("retry-after"))
+    if delay is not None:
+        return delay
+    if headers.get("x-ratelimit-remaining") == "0":
+        reset = headers.get("x-ratelimit-reset", "")
+        seconds = float(reset) - utcnow().timestamp() if reset.isdecimal() else _DEFAULT_PAUSE_SECONDS
+        return max(seconds, 0.0)
+    return _DEFAULT_PAUSE_SECONDS if "rate limit" in reason.lower() else None
+
+
+def _reason(answer: Any) -> str:
+    if not isinstance(answer, dict):
+        return ""
+    parts = [answer.get("message")]
+    errors = answer.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    parts.extend(error.get("message") if isinstance(error, dict) else error for error in listed)
+    return "; ".join(part for part in parts if isinstance(part, str))[:_MAX_REASON_LENGTH]
+
+
+def pull_request_of(answer: Any) -> PullRequest:
+    try:
+        number, url, body = int(answer["number"]), str(answer["html_url"]), answer.get("body")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GitHubUnavailable(UNREADABLE) from error
+    if urlsplit(url).scheme not in ("http", "https") or len(url) > _LONGEST_URL:
+        raise GitHubUnavailable(UNREADABLE)
+    return PullRequest(number, url, body if isinstance(body, str) else "")
+
+
+def check_run_of(answer: Any, external_id: str) -> int | None:
+    try:
+        ids = [int(each["id"]) for each in answer["check_runs"] if each["external_id"] == external_id]
+    except (KeyError, TypeError, ValueError) as error:
+        raise GitHubUnavailable(UNREADABLE) from error
+    return ids[0] if ids else None

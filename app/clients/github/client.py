@@ -1,0 +1,161 @@
+"""The client of GitHub's REST API over HTTP. It does not retry: services/retrying/attempts.py."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import jwt
+import orjson
+
+from app.clients.github.answers import (
+    UNREADABLE,
+    CheckRun,
+    CommitStatus,
+    GitHubAccess,
+    GitHubRefused,
+    GitHubUnavailable,
+    InstallationToken,
+    NewPullRequest,
+    PullRequest,
+    answer_of,
+    check_run_of,
+    pull_request_of,
+)
+from app.clock import utcnow
+
+TIMEOUT_SECONDS = 20.0
+_MAX_ANSWER_BYTES = 4 * 2**20
+_MAX_REDIRECTS = 3
+_VERSION = "2022-11-28"
+# GitHub accepts at most ten minutes, and its clock may differ from ours.
+_JWT_LIFETIME = timedelta(minutes=9)
+_JWT_LEEWAY = timedelta(minutes=1)
+
+
+class GitHubClient:
+    """Sends requests to GitHub's REST API. Each operation may raise a GitHubError."""
+
+    def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._http = http
+        self._timeout_seconds = timeout_seconds
+
+    async def create_installation_token(
+        self, api_url: str, *, app_id: str, installation_id: str, private_key: str
+    ) -> InstallationToken:
+        """Return a new token of an installation of a GitHub App, whose private key is given as PEM."""
+        now = utcnow()
+        claims = {"iat": now - _JWT_LEEWAY, "exp": now + _JWT_LIFETIME, "iss": app_id}
+        access = GitHubAccess(api_url, jwt.encode(claims, private_key, algorithm="RS256"))
+        path = f"/app/installations/{quote(installation_id, safe='')}/access_tokens"
+        answer = await self._ask(access, "POST", path)
+        try:
+            expires_at = datetime.fromisoformat(answer["expires_at"])
+            return InstallationToken(str(answer["token"]), expires_at)
+        except (KeyError, TypeError, ValueError) as error:
+            raise GitHubUnavailable(UNREADABLE) from error
+
+    async def find_pull_request(
+        self, access: GitHubAccess, repository: str, branch: str
+    ) -> PullRequest | None:
+        """Return the open pull request from this branch of the repository itself, or None if there is none."""
+        owner = repository.partition("/")[0]
+        query = f"?state=open&head={quote(f'{owner}:{branch}', safe='')}"
+        answer = await self._ask(access, "GET", f"{_pulls(repository)}{query}")
+        if not isinstance(answer, list):
+            raise GitHubUnavailable(UNREADABLE)
+        return pull_request_of(answer[0]) if answer else None
+
+    async def create_pull_request(
+        self, access: GitHubAccess, repository: str, wanted: NewPullRequest
+    ) -> PullRequest:
+        return pull_request_of(await self._ask(access, "POST", _pulls(repository), asdict(wanted)))
+
+    async def update_pull_request(
+        self, access: GitHubAccess, repository: str, number: int, *, body: str
+    ) -> PullRequest:
+        """Replace the description of a pull request, and return the pull request."""
+        path = f"{_pulls(repository)}/{number}"
+        return pull_request_of(await self._ask(access, "PATCH", path, {"body": body}))
+
+    async def put_check_run(self, access: GitHubAccess, repository: str, wanted: CheckRun) -> None:
+        """Create a check run, or replace the one that was created before. Only GitHub Apps may do this."""
+        name = quote(wanted.name, safe="")
+        query = f"?check_name={name}&filter=all&per_page=100"
+        path = f"{_repository(repository)}/commits/{quote(wanted.head_sha)}/check-runs{query}"
+        known = check_run_of(await self._ask(access, "GET", path), wanted.external_id)
+        content: dict[str, Any] = {
+            "name": wanted.name,
+            "external_id": wanted.external_id,
+            "status": "completed",
+            "conclusion": wanted.conclusion,
+            "output": {"title": wanted.title, "summary": wanted.summary},
+        }
+        if wanted.details_url:
+            content["details_url"] = wanted.details_url
+        runs = f"{_repository(repository)}/check-runs"
+        if known is None:
+            await self._ask(access, "POST", runs, content | {"head_sha": wanted.head_sha})
+        else:
+            await self._ask(access, "PATCH", f"{runs}/{known}", content)
+
+    async def create_status(
+        self, access: GitHubAccess, repository: str, sha: str, wanted: CommitStatus
+    ) -> None:
+        content = {name: value for name, value in asdict(wanted).items() if value}
+        await self._ask(access, "POST", f"{_repository(repository)}/statuses/{quote(sha)}", content)
+
+    async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
+        url = access.api_url.rstrip("/") + path
+        for _ in range(_MAX_REDIRECTS):
+            response, body = await self._send(access.token, method, url, content)
+            if response.next_request is None:
+                return answer_of(response, body)
+            asked, target = response.request.url, response.next_request.url
+            if (target.scheme, target.netloc, target.userinfo) != (
+                asked.scheme,
+                asked.netloc,
+                asked.userinfo,
+            ):
+                break
+            url = str(target)
+        raise GitHubRefused("The code host redirects to somewhere else.")
+
+    async def _send(self, token: str, method: str, url: str, content: Any) -> tuple[httpx.Response, bytes]:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": _VERSION,
+            "User-Agent": "taskbeacon",
+        }
+        body = bytearray()
+        try:
+            # For the whole request: httpx restarts its time limit with each piece of a slow response.
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._http.stream(
+                    method,
+                    url,
+                    headers=headers,
+                    content=None if content is None else orjson.dumps(content),
+                    timeout=None,
+                    follow_redirects=False,
+                ) as response,
+            ):
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_ANSWER_BYTES:
+                        raise GitHubUnavailable(UNREADABLE)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
+            raise GitHubUnavailable(f"The code host does not answer ({type(error).__name__}).") from error
+        return response, bytes(body)
+
+
+def _repository(repository: str) -> str:
+    return f"/repos/{quote(repository)}"
+
+
+def _pulls(repository: str) -> str:
+    return f"{_repository(repository)}/pulls"
