@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.config import Settings, get_settings
-from app.config.checks import ANY_PORT
+from app.config.values import ANY_PORT
 from app.routers import (
     actions,
     docs,

@@ -168,7 +168,6 @@ class PushSender(Protocol):
         Failures of the service are outcomes too. A message that waits when `deadline` passes, or while the service
         refuses everything, is not sent.
         """
-        ...
 
 
 class ReceiptSource(Protocol):
@@ -176,7 +175,6 @@ class ReceiptSource(Protocol):
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the known final outcomes of at most 1000 messages by ticket; raise PushUnavailable."""
-        ...
 
 
 def shorten(

@@ -16,7 +16,7 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.config.checks import (
+from app.config.values import (
     CommaList,
     DatabaseUrl,
     GitUrl,
@@ -60,7 +60,6 @@ class Settings(BaseSettings):
     expo_access_token: OptionalSecret = Field(
         default=None, description="Expo access token, if the Expo project asks for one."
     )
-
     expo_messages_per_second: int = Field(
         default=600, ge=0, description="What Expo lets one of its projects send; 0 = no limit of our own."
     )

@@ -62,14 +62,9 @@ async def list_tasks(
     All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
     marked as internal are omitted.
     """
-    tag, found = await reading.find_tasks(
-        call.session, call.caller, query, page.asked, held, call.process.lists
-    )
-    if found is None:
-        return conditional(tag, None)
-    count, tasks = found
-    results = await reading.show_tasks(tasks, call.caller, store=call.process.store)
-    return conditional(tag, page.page(count, results))
+    lists = reading.TaskLists(call.session, call.caller, call.process.store, call.process.lists)
+    tag, found = await lists.find(query, page.asked, held)
+    return conditional(tag, None if found is None else page.page(*found))
 
 
 @router.post(

@@ -86,11 +86,9 @@ def _cookie(request: Request) -> str:
 async def _key(request: Request) -> tuple[str, str] | None:
     if value := _bearer(request):
         return value[:_MAX_SECRET_LENGTH], "Authorization header"
-    value = await _key_in_body(request)
-    if value:
+    if value := await _key_in_body(request):
         return value[:_MAX_SECRET_LENGTH], "body"
-    value = request.query_params.get("personal_api_key", "").strip()
-    if value:
+    if value := request.query_params.get("personal_api_key", "").strip():
         return value[:_MAX_SECRET_LENGTH], "query string"
     return None
 
@@ -185,8 +183,6 @@ def _run_path(request: Request) -> run_tokens.RunPath:
 
 StreamReader = Annotated[Call, Depends(StreamGate(Scope.TASK_READ, in_project=True))]
 RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
-
-
 TaskRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=True))]
 TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True))]
 WebhookRead = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_READ, in_project=True))]

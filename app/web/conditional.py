@@ -18,7 +18,6 @@ from app.web.responses import Json
 IF_NONE_MATCH = "If-None-Match"
 # An element of the list; what is no tag lies between two matches. Tags are compared weakly, without `W/`.
 _TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?"([!#-~\x80-\xff]*)"[ \t]*(?=,|$)')
-
 _NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 
 

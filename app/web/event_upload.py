@@ -21,7 +21,6 @@ from app.services.run_log.ingest import COMPLETE_TYPE, Completion, NumberedEvent
 from app.web.body import load_json
 
 _MAX_SEQ = 2**53 - 1
-
 # A batch is yielded when it has this size or age: each batch is one write of the log.
 _BATCH_LINES = 500
 _BATCH_BYTES = 4 * 1024 * 1024

@@ -108,7 +108,7 @@ class ObservabilityMiddleware:
             if status:
                 # The answer has begun, so it can only be aborted visibly.
                 raise
-            await _server_error(scope, receive, send_with_id)
+            await Json(SERVER_ERROR, status_code=500)(scope, receive, send_with_id)
         finally:
             self._record(scope, method, status, time.perf_counter() - started)
 
@@ -135,10 +135,6 @@ class ObservabilityMiddleware:
 @cache
 def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return _REQUESTS.labels(method, route, status), _SECONDS.labels(method, route)
-
-
-async def _server_error(scope: Scope, receive: Receive, send: Send) -> None:
-    await Json(SERVER_ERROR, status_code=500)(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

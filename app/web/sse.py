@@ -54,15 +54,12 @@ class FrameSource(Protocol):
     @property
     def run_ids(self) -> Collection[UUID]:
         """The ids of the runs that the stream follows."""
-        ...
 
     def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the encoded frames to send, until the stream ends."""
-        ...
 
     def end(self) -> None:
         """Request that `frames` ends, and return at once. `frames` ends soon after."""
-        ...
 
 
 class EventStream(Response):

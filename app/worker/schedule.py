@@ -14,7 +14,7 @@ from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
-from app.worker.jobs import chores
+from app.worker.jobs import chores, sweeps
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.jobs.verify_run import verify_run
@@ -42,13 +42,13 @@ def _chores() -> Iterator[CronJob]:
     yield every(chores.recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
     yield every(chores.start_scheduled, second=set(range(0, 60, 5)))
     # Also at the start, since it writes the bucket's rules.
-    yield hourly(chores.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
+    yield hourly(sweeps.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield every(chores.fetch_receipts, second=5)
     yield every(chores.report_verdicts, second=_EVERY_TEN_SECONDS)
-    yield every(chores.sweep_presence_and_notifications, second=25)
+    yield every(sweeps.sweep_presence_and_notifications, second=25)
     # Also at the start, since a restored database has events to adopt.
-    yield hourly(chores.sweep_events, run_at_startup=True)
-    yield hourly(chores.sweep_keys_and_ids)
+    yield hourly(sweeps.sweep_events, run_at_startup=True)
+    yield hourly(sweeps.sweep_keys_and_ids)
     yield every(chores.fold_counts, second=_EVERY_TEN_SECONDS)
 
 

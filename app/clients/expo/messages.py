@@ -92,7 +92,6 @@ class UnreadableAnswer(PushUnavailable):
 
 
 def read_answer(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
-    """Return the content of a response. Raises PushUnavailable, or ExpoRefused because of what was sent."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:

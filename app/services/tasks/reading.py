@@ -1,6 +1,7 @@
 """Read tasks: list, retrieve and summarize them (contract 5.1, 5.3, 6.2, 6.3)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -35,40 +36,41 @@ from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared
 
 
-async def find_tasks(
-    session: AsyncSession,
-    caller: Principal,
-    query: TaskListQuery,
-    page: Page,
-    held: Held,
-    lists: KnownLists,
-) -> tuple[str, tuple[int, list[TaskRow]] | None]:
-    """Return the tag of a page of tasks, their exact number and the page; None for both if the client has them."""
-    filtered = task_filter(caller, query)
-    is_first = page.offset == 0 and is_dense(filtered.shape)
-    if is_first:
-        first_page = first_page_versions(filtered.shape, page.limit, filtered.order)
-        known = await find_held(session, held, first_page, filtered.values)
-    else:
-        known = await find_held_page(session, filtered, page, held, lists)
-    if known is not None:
-        return known, None
-    rows: Sequence[ListedTask | SeenTask]
-    if is_first:
-        statement = first_page_statement(filtered.shape, page.limit, filtered.order)
-        rows = listed = await statement.all(session, filtered.values)
-        count = listed[0].total if listed else 0
-    else:
-        count, rows = await find_page(session, filtered, page, lists)
-    versions = (placed(row.row_version, row.task and row.task.run) for row in rows if row.row_version)
-    tag = held.tag(count, digest_of(versions))
-    if held.has(tag):
-        return tag, None
-    return tag, (count, [row.task for row in rows if row.task])
+@dataclass(frozen=True, slots=True)
+class TaskLists:
+    """The lists of tasks that a caller asks for. `known` caches those with filters."""
 
+    session: AsyncSession
+    caller: Principal
+    store: ObjectStore
+    known: KnownLists
 
-async def show_tasks(tasks: Sequence[TaskRow], caller: Principal, *, store: ObjectStore) -> list[TaskOut]:
-    return [await task_out(task, caller.project, store) for task in tasks]
+    async def find(
+        self, query: TaskListQuery, page: Page, held: Held
+    ) -> tuple[str, tuple[int, list[TaskOut]] | None]:
+        """Return the tag of a page of tasks, their exact number and the page; None for both if the client has them."""
+        filtered = task_filter(self.caller, query)
+        is_first = page.offset == 0 and is_dense(filtered.shape)
+        if is_first:
+            first_page = first_page_versions(filtered.shape, page.limit, filtered.order)
+            tag = await find_held(self.session, held, first_page, filtered.values)
+        else:
+            tag = await find_held_page(self.session, filtered, page, held, self.known)
+        if tag is not None:
+            return tag, None
+        rows: Sequence[ListedTask | SeenTask]
+        if is_first:
+            statement = first_page_statement(filtered.shape, page.limit, filtered.order)
+            rows = listed = await statement.all(self.session, filtered.values)
+            count = listed[0].total if listed else 0
+        else:
+            count, rows = await find_page(self.session, filtered, page, self.known)
+        versions = (placed(row.row_version, row.task and row.task.run) for row in rows if row.row_version)
+        tag = held.tag(count, digest_of(versions))
+        if held.has(tag):
+            return tag, None
+        tasks = [await task_out(row.task, self.caller.project, self.store) for row in rows if row.task]
+        return tag, (count, tasks)
 
 
 class _VersionedTask(NamedTuple):

@@ -11,14 +11,7 @@ from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
 from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
-from app.verification.judgement import (
-    Case,
-    Facts,
-    JudgedCheck,
-    Judgement,
-    Reason,
-    judge,
-)
+from app.verification.judgement import Case, Facts, JudgedCheck, Judgement, Reason, judge
 
 _CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
 _MOST_NAMED = 50

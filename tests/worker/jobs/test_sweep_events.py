@@ -10,7 +10,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery
-from app.worker.jobs.chores import sweep_events
+from app.worker.jobs.sweeps import sweep_events
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
 from tests.support.factories import make_task, make_user

@@ -21,7 +21,7 @@ from app.models import (
     RunCredential,
     RunEventId,
 )
-from app.worker.jobs.chores import sweep_keys_and_ids, sweep_presence_and_notifications
+from app.worker.jobs.sweeps import sweep_keys_and_ids, sweep_presence_and_notifications
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
 from tests.support.devices import make_device, make_pending, make_presence

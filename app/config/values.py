@@ -97,8 +97,10 @@ def _check_network(value: str) -> str:
     return value
 
 
-def _check_vapid_key(value: str) -> str:
-    text = value.strip()
+def _check_vapid_key(secret: SecretStr | None) -> SecretStr | None:
+    if secret is None:
+        return None
+    text = secret.get_secret_value().strip()
     number = (
         int.from_bytes(base64.urlsafe_b64decode(f"{text:=<44}"), "big") if _VAPID_KEY.fullmatch(text) else 0
     )
@@ -106,7 +108,7 @@ def _check_vapid_key(value: str) -> str:
         raise ValueError(
             "this takes 32 bytes in base64url, as `taskbeacon admin create-vapid-key` prints `private_key`"
         )
-    return text.rstrip("=")
+    return SecretStr(text.rstrip("="))
 
 
 def _check_vapid_subject(value: str) -> str:
@@ -154,16 +156,8 @@ def _empty_is_unset(value: object) -> object:
     return value if text else None
 
 
-def _vapid_key(value: SecretStr | None) -> SecretStr | None:
-    return None if value is None else SecretStr(_check_vapid_key(value.get_secret_value()))
-
-
 def _web_url(value: str) -> str:
     return _check_url(value, "https", "http")
-
-
-def _redis_url(value: str) -> str:
-    return _check_url(value, "redis", "rediss", "unix")
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
@@ -171,12 +165,12 @@ SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_comma_l
 OptionalText = Annotated[str | None, AfterValidator(_empty_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, AfterValidator(_empty_is_unset)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+RedisUrl = Annotated[str, AfterValidator(lambda value: _check_url(value, "redis", "rediss", "unix"))]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 OptionalWebUrl = Annotated[OptionalText, AfterValidator(lambda value: value and _web_url(value))]
 GitUrl = Annotated[str, AfterValidator(_check_git_url)]
 Origins = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_origin, value)))]
 NetworkServices = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_service, value)))]
 Networks = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_network, value)))]
-VapidKey = Annotated[OptionalSecret, AfterValidator(_vapid_key)]
+VapidKey = Annotated[OptionalSecret, AfterValidator(_check_vapid_key)]
 VapidSubject = Annotated[str, AfterValidator(_check_vapid_subject)]
