@@ -50,12 +50,6 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-def _check_url(value: str, *schemes: str) -> str:
-    if not _is_url(value, schemes):
-        raise ValueError(f"this takes {_alternatives(*map(_form, schemes))}")
-    return value
-
-
 def _check_database_url(value: str) -> str:
     scheme, separator, place = value.partition("://")
     parts = _DATABASE_PLACE.fullmatch(place)
@@ -74,8 +68,8 @@ def _check_git_url(value: str) -> str:
     # `https:/host` is a typo, not a host named `https`.
     is_ssh = ssh is not None and ssh["host"] not in _GIT_SCHEMES
     if not (is_folder or is_ssh or _is_url(value, _GIT_SCHEMES + _GIT_ALIASES)):
-        forms = _alternatives(*map(_form, _GIT_SCHEMES), "user@host:folder", "an absolute path")
-        raise ValueError(f"this takes {forms}")
+        schemes = "https://host, http://host, ssh://host, git://host, file:///path"
+        raise ValueError(f"this takes {schemes}, user@host:folder or an absolute path")
     return value
 
 
@@ -130,15 +124,6 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     return bool(parts.hostname) and " " not in parts.netloc and port != 0
 
 
-def _form(scheme: str) -> str:
-    return f"{scheme}:///path" if scheme in _LOCAL else f"{scheme}://host"
-
-
-def _alternatives(*forms: str) -> str:
-    *others, last = forms
-    return f"{', '.join(others)} or {last}" if others else last
-
-
 def _check_service(value: str) -> str:
     if not _SERVICE.fullmatch(value):
         raise ValueError(f"'{value}' is neither a host nor host:port")
@@ -157,7 +142,15 @@ def _empty_is_unset(value: object) -> object:
 
 
 def _web_url(value: str) -> str:
-    return _check_url(value, "https", "http")
+    if not _is_url(value, ("https", "http")):
+        raise ValueError("this takes https://host or http://host")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if not _is_url(value, ("redis", "rediss", "unix")):
+        raise ValueError("this takes redis://host, rediss://host or unix:///path")
+    return value
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
@@ -165,7 +158,7 @@ SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_comma_l
 OptionalText = Annotated[str | None, AfterValidator(_empty_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, AfterValidator(_empty_is_unset)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
-RedisUrl = Annotated[str, AfterValidator(lambda value: _check_url(value, "redis", "rediss", "unix"))]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 OptionalWebUrl = Annotated[OptionalText, AfterValidator(lambda value: value and _web_url(value))]
 GitUrl = Annotated[str, AfterValidator(_check_git_url)]
