@@ -122,10 +122,7 @@ def create_session_factory(
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a database session, commit its transaction after the block, and run what `after_commit` registered.
-
-    If the block raises, roll back. An outage of the server is raised as DatabaseUnavailable.
-    """
+    """Yield a session; commit after the block and run what `after_commit` registered. Raises DatabaseUnavailable."""
     session = sessions()
     try:
         try:

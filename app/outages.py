@@ -46,11 +46,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """Return whether an exception of SQLAlchemy or asyncpg means an outage of the database, not a faulty statement.
-
-    Deadlocks and other conflicts between transactions are treated as outages, because repeating the transaction helps.
-    If `error` is None, or an error of a socket, which may concern any server, return False.
-    """
+    """Return whether an exception of SQLAlchemy or asyncpg means an outage or a conflict, not a faulty statement."""
     match error:
         case DatabaseUnavailable() | PoolTimeoutError():
             return True

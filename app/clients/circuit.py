@@ -59,10 +59,7 @@ class Circuit:
         return NotSent(self._reason, until=max(self._probe_at, now + _PROBE_TIME))
 
     async def call(self, request: Callable[[], Awaitable[Result]]) -> Result | TryLater | NotSent:
-        """Make a request unless it must wait; the first one after the time of a probe is the probe.
-
-        One that returns `TryLater` has failed; an error counts as neither.
-        """
+        """Make a request unless it must wait; the first after the time of a probe is the probe."""
         if (held := self.hold()) is not None:
             return held
         is_probe = self._is_probed = self._probe_at is not None

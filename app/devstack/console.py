@@ -142,10 +142,7 @@ def build(home: Path, terminal: TerminalOutput) -> None:
 
 
 def main(scripts: Sequence[str]) -> int:
-    """Build the console, or run scripts of its package.json until one fails, and return an exit status.
-
-    Without Node or the packages, which need a network once, scripts are a failure only if the environment has CI.
-    """
+    """Build the console, or run scripts of its package.json; return an exit status. Without Node, only CI fails."""
     terminal = TerminalOutput()
     home = Settings(development=True).home.absolute()
     try:

@@ -44,11 +44,7 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the home folder for the stack that this process is about to start; return the lock's file descriptor.
-
-        The processes of the stack inherit it (`Supervisor.keep_open`). So the lock of a killed stack is free only when
-        all its processes have ended; this method waits up to a minute for that.
-        """
+        """Lock the home folder when the processes of a killed stack have ended; return a descriptor to inherit."""
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _KILLED_STACK_SECONDS
         while not _try_lock(descriptor):

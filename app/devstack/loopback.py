@@ -24,10 +24,7 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy of `environment` with which programs reach local addresses without a proxy.
-
-    Variables that name a SOCKS proxy are removed, because the HTTP client cannot be created with one.
-    """
+    """Return a copy of `environment` that reaches local addresses directly, without SOCKS: httpx refuses it."""
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])
     usable = {

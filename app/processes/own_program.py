@@ -22,10 +22,6 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def module_command(module: str, *, libraries: bool = False) -> tuple[str, ...]:
-    """Return the command line that runs a module of this package, also in a sandbox.
-
-    Without `libraries` it imports only this package and the standard library, and starts faster. A folder `app` in the
-    current folder is never imported by mistake.
-    """
+    """Return the command that runs a module of this package; it starts faster without `libraries`."""
     site = () if libraries else ("-S",)
     return (sys.executable, "-I", *site, "-c", _START, str(_PACKAGE), module)

@@ -34,10 +34,7 @@ _ECHO_LIMIT = 200
 
 
 def fail(code: str, text: str, *below: str | int) -> PydanticCustomError:
-    """Return the error to raise for an invalid field. Its code and its text are those of the contract.
-
-    `below` is the path from the field to the invalid value, if the field takes an object or a list.
-    """
+    """Return the error of an invalid field, with code and text of the contract; `below`: the path within it."""
     # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text, "below": below})
 

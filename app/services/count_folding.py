@@ -39,10 +39,7 @@ QUESTION_COUNTS = Counts(
 
 
 async def fold_counts(session: AsyncSession, counts: Counts) -> int:
-    """Merge up to `FOLDED_AT_ONCE` unmerged rows of a table of counts into one row for each owner and kind.
-
-    Return how many were merged. No sum changes: a concurrent reader sees either the old rows or the merged row.
-    """
+    """Merge up to `FOLDED_AT_ONCE` unmerged rows of a table of counts by owner and kind; return their number."""
     rows = counts.table.c
     fresh = (
         select(rows.id, *(rows[name] for name in counts.owner))

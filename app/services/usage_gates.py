@@ -73,10 +73,7 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that every usage gate allows another run of a project. Call this while no database connection is held.
-
-    A gate that raises an error or takes longer than five seconds allows the run.
-    """
+    """Check that every usage gate allows another run, with no connection held; a gate that fails allows it."""
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)
         if limit is not None:

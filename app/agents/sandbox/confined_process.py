@@ -43,10 +43,7 @@ class ConfinedProcess:
         return time.monotonic() - self._spawned_at
 
     async def has_entered(self) -> bool:
-        """Wait until the command starts in the sandbox; False if this cannot be built. At most once, before all else.
-
-        If the caller is cancelled, the process is ended.
-        """
+        """Wait until the command starts in the sandbox; False if this cannot be built. At most once, and first."""
         assert self._descriptors is not None
         worker = self._descriptors[1]
         try:

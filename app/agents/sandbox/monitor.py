@@ -67,10 +67,7 @@ class ResourceMonitor:
 
     @asynccontextmanager
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Enforce the limits until the block ends: over one, end all processes and the block, raise AgentOverLimit.
-
-        Only one block at a time. `disk_bytes` takes the place of the policy's.
-        """
+        """Enforce the limits in one block at a time: over one, end all processes and the block; AgentOverLimit."""
         self._excess = None
         free_at_first = _free_bytes(self._folder)
         limit = asyncio.timeout(None)

@@ -131,10 +131,7 @@ class CommandSource(Protocol):
         """Stop accepting commands; if there are some to fetch first, change nothing and return False."""
 
     async def end(self) -> bool:
-        """Stop accepting commands, drop those left over, and return whether they had a `cancel` or `close`.
-
-        After `close` has returned True, always False. Raises nothing; can be called again.
-        """
+        """Stop accepting commands, drop those left over, and return whether they had a `cancel` or `close`."""
 
 
 @dataclass(frozen=True, slots=True)

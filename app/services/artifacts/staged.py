@@ -110,10 +110,7 @@ def _entry(row: StagedArtifact) -> ManifestEntry:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ManifestEntry]:
-    """Take staged files of a task for a new run; return entries for its manifest, by `ids`, each once (contract 5.8).
-
-    The caller holds the lock on the task's row: of two runs, the first gets a file. A rollback gives it back.
-    """
+    """Take staged files of a locked task for a new run; return entries for its manifest, by `ids`, each once."""
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:
         return []

@@ -49,10 +49,7 @@ class UnverifiedDelivery:
 async def receive_github(
     session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, secret: SecretStr | None
 ) -> WebhookOut:
-    """Process a delivery of GitHub once; return the body of the response. A failed check starts a follow-up run.
-
-    One that a usage gate refuses is not recorded: GitHub may repeat it.
-    """
+    """Process a delivery of GitHub once, unless a usage gate refused it; return the body of the response."""
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")

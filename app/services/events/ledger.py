@@ -43,10 +43,7 @@ _SNAPSHOT_WANTED = (
 def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
-    """Return a CTE that inserts an event of `type_` for each row of the CTE `source` that meets the conditions.
-
-    `columns` are expressions over `source`: at least `project_id` and `occurred_at`.
-    """
+    """Return a CTE that inserts an event for each row of `source` that fits; `columns` are expressions over it."""
     values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
     return (
@@ -147,10 +144,7 @@ async def _snapshot(subject: _Subject, run: RunRow | None) -> dict[str, Any]:
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Add an event that is not about a task to the ledger; return its id.
-
-    `columns` are `project_id`, `user_id` and `occurred_at`, and optionally `data`.
-    """
+    """Add an event that is not about a task to the ledger; return its id."""
     event_id: UUID
     (event_id,) = await _RECORD.one(session, {"type": type_, "data": {}, **columns})
     wake_readers(session)

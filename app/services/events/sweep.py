@@ -16,11 +16,7 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Give events that were restored from another cluster the transaction id 0, to come first; return how many.
-
-    Call this after a restore; the service may be running. Readers would wait for ids that this cluster has not reached,
-    or skip them.
-    """
+    """Give events restored from another cluster the transaction id 0, or readers would wait for it; return how many."""
     async with unit_of_work(sessions) as session:
         await session.execute(
             update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)

@@ -193,10 +193,7 @@ _SENT = Prepared(
 async def act(
     session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
 ) -> AnsweredOut:
-    """Answer the question of an action token in the name of the token's person, as `answer_question` does.
-
-    `body` is empty if the token is for one option. Raises PermissionDenied if the risk is too high without an API key.
-    """
+    """Answer the question of an action token as its person; `body` is empty if the token is for one option."""
     claims, question, option = action.claims, action.question, action.option
     if option is not None:
         if body.given_ways and body.option_id not in {each["id"] for each in action.offered}:

@@ -83,10 +83,7 @@ class _InboxRow(NamedTuple):
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return the number of questions in the caller's inbox that match, the number for an app's badge, and one page.
-
-    The badge counts all open questions except those that only wait for a message. `link` is the setting `task_url`.
-    """
+    """Return how many questions of the caller's inbox match, how many an app's badge counts, and one page."""
     values = {
         "kind": query.kind,
         "project_id": query.project_id,

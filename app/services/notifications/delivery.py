@@ -348,10 +348,7 @@ async def send_trial(
     senders: Mapping[Platform, PushSender],
     composer: Composer,
 ) -> PushTestOut:
-    """Send a test push to the given device of the caller, or to the one seen last.
-
-    Presence, cooldown and preferences do not apply. What the service cannot take now is tried again later.
-    """
+    """Send a test push to the given device of the caller, or to the one seen last, whatever their preferences."""
     delivery = await _open_trial(session, caller, task_id, body.device_id)
     await release(session)
     deadline = Deadline(SEND_WITHIN.total_seconds())

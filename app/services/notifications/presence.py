@@ -230,10 +230,7 @@ def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
 async def leave(
     session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID, *, up_to: datetime | None = None
 ) -> None:
-    """Record that the caller's device shows the task no longer; deferred notices are dropped if seen, else fall due.
-
-    With `up_to`, a presence that was renewed since stays. Idempotent.
-    """
+    """Record that the caller's device shows the task no longer; with `up_to`, unless its presence was renewed since."""
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     gone = (
         delete(Presence)

@@ -276,10 +276,7 @@ async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, 
 
 
 async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UUID]:
-    """Lock those runs of `tasks` that may ask a question, and wait for transactions that open one; return their ids.
-
-    Call this before the rows of the tasks are locked: transactions that end a run also lock the run first.
-    """
+    """Lock the runs of `tasks` that may ask, before the tasks themselves, as ends of runs do; return their ids."""
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
     may_ask = select(Run.id).where(Run.task_id.in_(tasks), is_live | is_asking)
@@ -287,10 +284,7 @@ async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UU
 
 
 async def leave_inboxes(session: AsyncSession, task_ids: Collection[UUID], run_ids: Collection[UUID]) -> None:
-    """Withdraw the open questions of tasks that are to be deleted; remove all theirs from their creators' inboxes.
-
-    The caller holds the locks on the tasks' rows, and on `run_ids`, the runs of `lock_asking`.
-    """
+    """Withdraw the open questions of locked tasks that are to be deleted; remove theirs from the inboxes."""
     if run_ids:
         await withdraw(session, run_ids)
     await session.execute(update(Question).where(Question.task_id.in_(task_ids)).values(task_creator_id=None))

@@ -218,11 +218,7 @@ def _unlocked(*conditions: ColumnElement[bool]) -> Select[UUID, bool]:
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run again for a worker, whatever its status. Only this function moves a run out of a terminal status.
-
-    The caller holds the lock on the run's row. When the run ends again, `completed_at` is set again, and people are
-    notified again.
-    """
+    """Queue a locked run again, whatever its status: the only way out of a terminal one."""
     await transition(
         session,
         events,
@@ -288,10 +284,7 @@ async def await_checks(
     owner: str,
     events: RunEvents,
 ) -> bool:
-    """Give up the claim of the job `owner` on a run that stays in progress while its work is checked (contract 18.3).
-
-    Return False if the job does not hold the run.
-    """
+    """Give up the claim of `owner` on a run whose work is checked (contract 18.3); False if it has none."""
     values = {"lease_owner": None, "lease_expires_at": None, "stage": VERIFYING, "updated_at": utcnow()}
     added = Run.artifacts.op("||")(list(artifacts))
     given_up = update(Run).where(*held_by(run_id, owner)).values(values | {"artifacts": added})
@@ -313,10 +306,7 @@ async def mirror_verification(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def queue_repair(session: AsyncSession, run_id: UUID, *, stage: str | None, events: RunEvents) -> None:
-    """Queue a run whose work was refuted for its agent, which corrects it. The caller also puts a job on the queue.
-
-    The caller holds the lock on the run's row. The agent is not given the commands again.
-    """
+    """Queue a locked run whose work was refuted, without its commands; the caller puts a job on the queue."""
     await transition(
         session,
         events,

@@ -133,10 +133,7 @@ def select_digest(
 
 
 def placed(version: str, run: RunRow | None) -> str:
-    """Return the version of a row with its run's place in the queue, as `select_digest` has it.
-
-    The row itself comes without: a statement must not count a long queue twice.
-    """
+    """Return the version of a row with its run's place in the queue, which a statement must not count twice."""
     return f"{version}/{(run and run.queue_position) or ''}"
 
 

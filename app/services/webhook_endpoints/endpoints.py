@@ -139,10 +139,7 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Change the given fields of an endpoint.
-
-    A new URL counts for pending deliveries too; disabling cancels them, enabling forgets failures.
-    """
+    """Change an endpoint, also for pending deliveries; disabling cancels them, enabling forgets failures."""
     if not has_scope(caller, Scope.TASK_READ) and await _directs_content(session, caller, endpoint_id, body):
         require_scope(caller, Scope.TASK_READ)
     if body.given("url"):

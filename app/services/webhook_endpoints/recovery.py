@@ -67,10 +67,7 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make up to `batch` deliveries of the recovery that waited longest; return False if there is none to continue.
-
-    An unexpected error is logged, and its recovery waits for a minute.
-    """
+    """Make up to `batch` deliveries of the recovery that waited longest; False if none is left. Errors are logged."""
     recovery = WebhookRecovery
     first = (
         select(recovery.endpoint_id)

@@ -35,10 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int, most: int = MOST_DELIVERIES) -> int:
-    """Make the deliveries of the next events, at most `batch`, or fewer for `most` deliveries; return their number.
-
-    0: there are none, or another process relays.
-    """
+    """Make at most `batch` of the next deliveries; return how many: 0 if there are none or another process relays."""
     cursor = await _lock_cursor(session)
     if cursor is None:
         return 0

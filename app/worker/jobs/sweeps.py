@@ -40,10 +40,7 @@ async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Delete old events and deliveries, and disable webhook endpoints of users who have left.
-
-    If the database was restored from a backup, its events first move to a position before all new ones.
-    """
+    """Delete old events and deliveries, adopt restored ones, and disable webhook endpoints of users who have left."""
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)
     await _sweep(
