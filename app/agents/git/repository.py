@@ -23,6 +23,8 @@ from app.processes.spawning import end_session, spawn
 
 # The branch of the scratch repository.
 COLLECTED = "result"
+# What git takes no notice of, as patterns: our own folder in a clone, but not the checks that a repository has there.
+EXCLUDED = b"/.taskbeacon/*\n!/.taskbeacon/checks.toml\n"
 
 _LOCAL = timedelta(minutes=5)
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -118,7 +120,7 @@ class Repository:
             if base.sha is not None:
                 await self._check_out(Git(work, self._git.environment), base, branch, source)
         add_settings(git_folder, ("user", (("name", author.name), ("email", author.email))))
-        _exclude_own_folder(git_folder)
+        _exclude(git_folder, EXCLUDED)
 
     async def _check_out(self, where: Git, base: CloneBase, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
@@ -137,7 +139,7 @@ class Repository:
         checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
         await where.output(*checkout, timeout=TRANSFER)
 
-    async def make_collection(self, folder: Path, base: str | None) -> None:
+    async def make_collection(self, folder: Path, base: str | None, *, excluded: bytes) -> None:
         """Create the scratch repository, on these objects, in which the agent's commits and files are gathered."""
         make_repository(folder, branch=COLLECTED)
         if base is not None:
@@ -146,7 +148,7 @@ class Repository:
         _borrow(folder, self.folder / "objects", shallow.read_bytes() if shallow.exists() else b"")
         if self._origin_of_partial is not None:
             await _mark_partial(Git(folder, self._git.environment), self._origin_of_partial)
-        _exclude_own_folder(folder)
+        _exclude(folder, excluded)
 
     async def has(self, sha: str) -> bool:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
@@ -301,10 +303,10 @@ def _changes(files: list[str], patch: Result) -> Changes:
     return Changes(files, content, truncated=patch.truncated)
 
 
-def _exclude_own_folder(git_folder: Path) -> None:
+def _exclude(git_folder: Path, patterns: bytes) -> None:
     exclude = git_folder / "info/exclude"
     exclude.parent.mkdir(exist_ok=True)
-    exclude.write_text("/.taskbeacon/\n")
+    exclude.write_bytes(patterns)
 
 
 def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:

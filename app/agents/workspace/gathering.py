@@ -52,7 +52,7 @@ git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c 
 # Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
 # A .gitignore of the repository can say otherwise than the exclude file.
-git reset --quiet -- "$own"
+git reset --quiet -- "$own" ":(exclude)$own/checks.toml"
 # By the parts of `git commit`, which looks into repositories below too.
 tree=$(git write-tree)
 before=

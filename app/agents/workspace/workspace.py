@@ -25,7 +25,7 @@ from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.command import Remote
 from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
-from app.agents.git.repository import Author, Changes, Repository
+from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
 from app.agents.places import Places
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
@@ -78,7 +78,7 @@ class Workspace:
         self.repository = Repository(folder / "repository", environment)
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
-        self._excluded = b""
+        self._excluded = EXCLUDED
         self._branch = ""
         self._source: Source | None = None
         self._mirrors = mirrors
@@ -106,9 +106,8 @@ class Workspace:
     def exclude(self, paths: Sequence[str]) -> None:
         """Leave these files of the clone out of the agent's work, and out of what its git shows as new."""
         lines = "".join(f"/{_SPECIAL.sub(_ESCAPED, path)}\n" for path in paths if "\n" not in path)
-        content = f"/{OWN_FOLDER}/\n{lines}".encode(errors="surrogateescape")
-        self._excluded = content
-        write_file(self.work, ".git/info/exclude", content)
+        self._excluded = EXCLUDED + lines.encode(errors="surrogateescape")
+        write_file(self.work, ".git/info/exclude", self._excluded)
 
     async def renew(self, commit: str) -> None:
         """Replace clone, home and temporary folder by new ones, when no process of the run is left."""
@@ -204,9 +203,7 @@ class Workspace:
         WorkspaceBroken, also after `within`.
         """
         await remove(self._collection)
-        await self.repository.make_collection(self._collection, self.base.sha)
-        if self._excluded:
-            (self._collection / "info/exclude").write_bytes(self._excluded)
+        await self.repository.make_collection(self._collection, self.base.sha, excluded=self._excluded)
         bundle = self.folder / "result.bundle"
         # Made here and bound as a single file: the process that writes it cannot replace it by something
         # else.

@@ -163,6 +163,14 @@ async def test_own_folder_is_left_out_whatever_the_repository_ignores(
     assert "taken along" not in json.dumps(outcome.entries)
 
 
+async def test_checks_file_is_work_like_any_other(runner: Runner) -> None:
+    """Regression: what an agent did to it was dropped, with the rest of the folder."""
+    file = ".taskbeacon/checks.toml"
+    outcome = await runner.run(f"```sh\necho 1 > {file}\necho 1 > .taskbeacon/note\n```")
+
+    assert outcome.done.files_changed == [file]
+
+
 @pytest.mark.parametrize("value", ['{"a": [1, null]}', "null"])
 async def test_structured_output_is_what_the_agent_gave(runner: Runner, value: str) -> None:
     outcome = await runner.run(f"```json output\n{value}\n```", json_schema=True)
