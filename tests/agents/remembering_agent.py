@@ -1,7 +1,8 @@
 """An agent that keeps its conversations in its home, as the real ones do; started by workspace/test_kept_session.py.
 
 Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`. By
-`work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then crashes.
+`work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then crashes;
+by `spend` it then spends a thousand tokens, until it is cancelled.
 """
 
 import json
@@ -40,10 +41,15 @@ def remembered(session: str) -> list[str]:
 
 
 def work(manner: str, prompts: int) -> None:
-    if manner in {"work", "give-up"}:
+    if manner in {"work", "give-up", "spend"}:
         Path("turns.txt").write_text(f"{prompts}\n")
     if manner == "give-up" and prompts > 1:
         sys.exit(3)
+
+
+def wait_for_cancel() -> None:
+    while json.loads(sys.stdin.readline()).get("method") != "session/cancel":
+        pass
 
 
 def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
@@ -71,10 +77,14 @@ def answer(manner: str, method: str, params: dict[str, Any]) -> dict[str, Any] |
                 file.write(line + "\n")
             work(manner, len(remembered(session)))
             say(session, "\n".join(remembered(session)))
+            is_spending = manner == "spend" and len(remembered(session)) > 1
             cost = {"amount": len(remembered(session)) / 10, "currency": "USD"}
-            update = {"sessionUpdate": "usage_update", "used": 1, "size": 10, "cost": cost}
+            used = 1000 if is_spending else 1
+            update = {"sessionUpdate": "usage_update", "used": used, "size": 1000, "cost": cost}
             send({"method": "session/update", "params": {"sessionId": session, "update": update}})
-            return {"result": {"stopReason": "end_turn"}}
+            if is_spending:
+                wait_for_cancel()
+            return {"result": {"stopReason": "cancelled" if is_spending else "end_turn"}}
         case _:
             return None
 

@@ -4,20 +4,28 @@ One API and one worker serve the tests of this folder, for as long as these leav
 longer than most of what is asked of it.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+import json
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories
 from tests.support.callers import bearer
 from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.factories import make_key, make_project, make_user
+from tests.support.stand_ins.push import PushService, expo_application
 from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
+
+# How the agents of these names act (tests/agents/remembering_agent.py).
+_ACTORS = ("work", "spend")
 
 
 class Api:
@@ -31,12 +39,25 @@ class Api:
 class Service:
     """An API and a worker; each is started when it is asked for and does not run."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, phones: PushService, expo_url: str) -> None:
         self.repositories = Repositories(folder / "repositories")
+        # What the worker has pushed.
+        self.phones = phones
         self.workspaces, self.temporary = folder / "workspaces", folder / "temporary"
         self.temporary.mkdir()
         self._settings = settings
         self._folder = folder
+        catalog = folder / "agents.json"
+        catalog.write_text(json.dumps({"adapters": {manner: _actor(manner) for manner in _ACTORS}}))
+        self._environment = {
+            "TASKBEACON_AGENT_CATALOG": str(catalog),
+            "TASKBEACON_EXPO_BASE_URL": expo_url,
+            "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
+            # So little that a check can use it up at once.
+            "TASKBEACON_AGENT_MEMORY_MB": "512",
+            "TASKBEACON_AGENT_PROCESSES": "100",
+            "TASKBEACON_AGENT_DISK_MB": "64",
+        }
         self._stack = ExitStack()
         self._api: Api | None = None
         self._worker: ServiceProcess | None = None
@@ -74,15 +95,25 @@ class Service:
         self._stack.close()
 
     def _start(self, command: str, log: str, **environment: str) -> ServiceProcess:
-        started = service_process(command, settings=self._settings, log=self._folder / log, **environment)
+        variables = self._environment | environment
+        started = service_process(command, settings=self._settings, log=self._folder / log, **variables)
         return self._stack.enter_context(started)
 
 
+def _actor(manner: str) -> dict[str, Any]:
+    adapter = remembering_adapter(manner)
+    return adapter.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+
+
 @pytest.fixture(scope="package")
-def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(settings, tmp_path_factory.mktemp("service"))
-    yield service
-    service.close()
+async def service(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Service, None]:
+    phones = PushService()
+    async with serving(expo_application(phones)) as expo_url:
+        service = Service(settings, tmp_path_factory.mktemp("service"), phones, expo_url)
+        yield service
+        service.close()
 
 
 @pytest.fixture

@@ -407,7 +407,13 @@ async def test_delivery_without_an_id_is_refused(hook: Hook) -> None:
 
 
 def check_run(
-    name: str, conclusion: str | None = None, *, number: int = 1, sha: str = SHA, app: int = 1
+    name: str,
+    conclusion: str | None = None,
+    *,
+    number: int = 1,
+    branch: str = BRANCH,
+    sha: str = SHA,
+    app: int = 1,
 ) -> dict[str, Any]:
     check = {
         "id": number,
@@ -415,7 +421,7 @@ def check_run(
         "conclusion": conclusion,
         "head_sha": sha,
         "html_url": f"https://host.test/checks/{number}",
-        "check_suite": {"head_branch": BRANCH},
+        "check_suite": {"head_branch": branch},
         "app": {"id": app, "name": "CI"},
     }
     return {"action": "completed", "check_run": check, "repository": {"full_name": "Acme/App"}}

@@ -77,10 +77,10 @@ class Host:
         return await self.workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
 
 
-def app_installation(host: Host) -> AppInstallation:
+def app_installation(service: CodeHostService) -> AppInstallation:
     """Return an installation of an App that the host knows."""
     public = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    host.service.apps["42"] = public
+    service.apps["42"] = public
     return AppInstallation(app_id="42", installation_id="7", private_key=rsa_pem())
 
 

@@ -134,7 +134,7 @@ async def test_output_of_a_schema_stays_as_it_is(host: Host) -> None:
 
 
 async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:
-    integration = await host.integrate(installation=app_installation(host))
+    integration = await host.integrate(installation=app_installation(host.service))
 
     for _ in range(2):
         run = await host.perform(integration)
@@ -145,7 +145,7 @@ async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> N
 
 
 async def test_token_of_an_app_that_is_about_to_end_is_renewed(host: Host) -> None:
-    integration = await host.integrate(installation=app_installation(host))
+    integration = await host.integrate(installation=app_installation(host.service))
     host.service.token_lifetime = timedelta(minutes=5)
 
     run = await host.perform(integration)
@@ -155,7 +155,7 @@ async def test_token_of_an_app_that_is_about_to_end_is_renewed(host: Host) -> No
 
 
 async def test_token_of_an_app_is_asked_for_again_where_the_host_is_away(host: Host) -> None:
-    integration = await host.integrate(installation=app_installation(host))
+    integration = await host.integrate(installation=app_installation(host.service))
     busy = Reply(403, {"Retry-After": "0"}, "You have exceeded a secondary rate limit.")
     host.service.replies.extend([Reply(502, {"Retry-After": "0"}), busy])
 
@@ -181,7 +181,7 @@ async def test_token_of_an_app_is_asked_for_again_where_the_host_is_away(host: H
 async def test_app_that_gets_no_token_fails_the_run_and_says_why(
     host: Host, reply: Reply, words: str
 ) -> None:
-    integration = await host.integrate(installation=app_installation(host))
+    integration = await host.integrate(installation=app_installation(host.service))
     host.service.replies.append(reply)
 
     run = await host.perform(integration)

@@ -33,7 +33,7 @@ async def define(host: Host, *checks: dict[str, Any]) -> None:
 
 
 async def integrate_app(host: Host) -> Integration:
-    return await host.integrate(installation=app_installation(host))
+    return await host.integrate(installation=app_installation(host.service))
 
 
 async def verify(host: Host) -> None:
