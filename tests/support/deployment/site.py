@@ -17,7 +17,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
-from app.models import Project, Run, User
+from app.models import Project, Run, User, Verification
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
@@ -187,11 +187,17 @@ class Site:
 
     async def let_leases_lapse(self, worker: ServiceProcess) -> int:
         """Let the leases of a killed worker lapse; return the number of runs that it held."""
-        owner = f"{socket.gethostname()[:20]}:{worker.pid}:"
         return await self._update(
-            (Run.status == RunStatus.IN_PROGRESS) & Run.lease_owner.startswith(owner),
+            (Run.status == RunStatus.IN_PROGRESS) & Run.lease_owner.startswith(_owner(worker)),
             lease_expires_at=_long_ago(),
         )
+
+    async def let_checks_lapse(self, worker: ServiceProcess) -> int:
+        """Let the leases of a killed worker on the checks of runs lapse; return the number of runs that it checked."""
+        lapsed = update(Verification).where(Verification.lease_owner.startswith(_owner(worker)))
+        async with unit_of_work(self.sessions) as session:
+            changed = lapsed.values(lease_expires_at=_long_ago()).returning(Verification.run_id)
+            return len((await session.execute(changed)).all())
 
     async def _update(self, condition: ColumnElement[bool], **values: Any) -> int:
         async with unit_of_work(self.sessions) as session:
@@ -208,6 +214,11 @@ async def read_log(store: ObjectStore, run: Run) -> str:
     """Return the text of a run's log in the object store."""
     async with store.open(RunRef(run.project_id, run.task_id, run.id).log_key) as content:
         return b"".join([chunk async for chunk in content.chunks]).decode()
+
+
+def _owner(worker: ServiceProcess) -> str:
+    """Return how the names of a worker's jobs begin."""
+    return f"{socket.gethostname()[:20]}:{worker.pid}:"
 
 
 def _long_ago() -> datetime:

@@ -1,0 +1,71 @@
+"""The agent works in a clone that is set up as those in which its work is checked (contract 18.3)."""
+
+from typing import Any
+
+from tests.agents.checks.test_verify import SERVER
+from tests.fixtures.worker import Repositories, Workshop
+from tests.worker.verification.test_attempts import define, perform, shown, verify
+
+_NAME = "acme/shop"
+
+
+async def deliver(workshop: Workshop, work: str, **task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Have an agent do this, and its work checked; return the output and the verification of the run."""
+    run = await workshop.queued_run(f"```sh\n{work}\n```", repository=_NAME, **task)
+    await perform(workshop, run)
+    await verify(workshop)
+    ended = await workshop.read(run)
+    assert ended.output is not None, ended.error_message
+    return ended.output, shown(ended)
+
+
+async def test_agent_finds_what_set_up_has_made_and_delivers_none_of_it(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n", "gone.txt": "", "server.py": SERVER})
+    ask = ["python3", "server.py", "ask"]
+    await define(
+        workshop,
+        setup=[
+            {
+                "shell": "echo changed >README.md; rm gone.txt; mkdir -p deps; echo made >deps/tool; echo 1 >'left over'"
+            },
+            {"run": ["python3", "server.py"], "background": True, "ready": ask},
+        ],
+        checks=[
+            {
+                "id": "seen",
+                "shell": "cat deps/tool seen.txt; python3 server.py ask",
+            }
+        ],
+    )
+
+    output, verification = await deliver(
+        workshop,
+        "ls gone.txt; cat README.md deps/tool >seen.txt; python3 server.py ask >>seen.txt\n"
+        "echo 2 >>'left over'; echo own >deps/own.txt",
+    )
+
+    assert sorted(output["files_changed"]) == ["deps/own.txt", "seen.txt"]
+    assert repositories.show(_NAME, f"{output['head_branch']}:seen.txt") == "before\nmade\nserved\n"
+    assert verification["verdict"] == "verified", verification
+
+
+async def test_tool_that_knows_its_own_path_works_in_every_clone(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n", "lock": "1\n"})
+    tool = "#!/bin/sh\\nexec cat %s/.venv/lib\\n"
+    makes = f"mkdir -p .venv/bin; echo 1 >.venv/lib; printf '{tool}' \"$PWD\" >.venv/bin/tool; chmod +x .venv/bin/tool"
+    step = {"shell": makes, "cache": [".venv"], "cache_key": ["lock"]}
+    await define(workshop, setup=[step], checks=[{"id": "tool", "run": [".venv/bin/tool"]}])
+
+    for _ in range(2):
+        output, verification = await deliver(workshop, ".venv/bin/tool >seen.txt")
+
+        assert output["files_changed"] == ["seen.txt"]
+        assert repositories.show(_NAME, f"{output['head_branch']}:seen.txt") == "1\n"
+        assert verification["verdict"] == "verified", verification
+        # Kept by the set-up for the agent, where every clone is at one path.
+        is_kept = workshop.context.sandbox.has_fixed_paths
+        assert [step["status"] for step in verification["setup"]] == ["cached" if is_kept else "ok"]
