@@ -71,6 +71,9 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
         named = (f"`{each['code']}`" + (f" ({each['check']})" if each["check"] else "") for each in reasons)
         yield f"Why: {', '.join(named)}"
         yield ""
+    if shown["waived"]:
+        yield "A member accepts this work all the same."
+        yield ""
     yield "| check | gate | status | base | new failures | removed cases | old tests |"
     yield "|---|---|---|---|---|---|---|"
     for check in shown["checks"]:

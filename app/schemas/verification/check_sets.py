@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, NotRequired
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ValidationError,
     ValidationInfo,
@@ -28,6 +27,8 @@ from app.verification.definitions import CHECK_SET, CheckSet
 
 MAX_CHECKS: Final = 20
 FILE_BYTES: Final = 64 * 1024
+# The texts for faults that bodies cannot have, or report otherwise.
+_FAULTS = {"missing": "This field is required.", "extra_forbidden": "The key is unknown."}
 _ID = re.compile(r"[a-z0-9_-]{1,40}")
 
 _Seconds = Annotated[int, Integer(minimum=1, maximum=3600), doc("Seconds after which it is ended.")]
@@ -326,27 +327,16 @@ def read_checks_file(content: bytes) -> CheckSet:
         raise ChecksFileInvalid("The file is not UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ChecksFileInvalid(f"The file is not TOML: {error}") from None
-    if (unknown := next(_unknown_keys(given), None)) is not None:
-        raise ChecksFileInvalid(f"{unknown}: The key is unknown.")
+    if "checks" in given:
+        raise ChecksFileInvalid("checks: The key is unknown.")
     if "check" in given:
         given["checks"] = given.pop("check")
     try:
-        return DefinitionsIn.model_validate(given).defined
+        return DefinitionsIn.model_validate(given, extra="forbid").defined
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = (*first["loc"], *first.get("ctx", {}).get("below", ()))
-        text = "This field is required." if first["type"] == "missing" else first["msg"]
-        raise ChecksFileInvalid(f"{_dotted(path)}: {text}") from None
-
-
-def _unknown_keys(given: dict[str, Any]) -> Iterator[str]:
-    tables: tuple[tuple[str, type[BaseModel]], ...] = (("setup", StepIn), ("check", CheckIn))
-    yield from given.keys() - (DefinitionsIn.model_fields.keys() - {"checks"} | {"check"})
-    for name, model in tables:
-        items = given.get(name)
-        for index, item in enumerate(items if isinstance(items, list) else ()):
-            if isinstance(item, dict):
-                yield from (_dotted((name, index, key)) for key in item if key not in model.model_fields)
+        raise ChecksFileInvalid(f"{_dotted(path)}: {_FAULTS.get(first['type'], first['msg'])}") from None
 
 
 def _dotted(path: Sequence[str | int]) -> str:

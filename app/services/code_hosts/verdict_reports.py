@@ -6,7 +6,6 @@ A row is the outbox of each report. An outage costs nothing of the run: the row 
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -18,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
 from app.clients.github.answers import CheckRun, CommitStatus, GitHubAccess, GitHubError, GitHubUnavailable
+from app.clients.github.client import GitHubClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory
@@ -57,22 +57,16 @@ class _Due(NamedTuple):
     due_at: datetime
 
 
-class _Row(NamedTuple):
+class _Report(NamedTuple):
+    run_id: UUID
     project_id: int
     task_id: UUID
     state: dict[str, Any]
     repository: str
     branch: str
     shown: dict[str, Any]
+    # The pull request has had a section, also by another run of the branch.
     had_section: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    run_id: UUID
-    row: _Row
-    host: CodeHost
-    link: str
 
 
 async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> int:
@@ -102,9 +96,9 @@ async def _claim(session: AsyncSession) -> list[_Due]:
 
 async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Settings, due: _Due) -> None:
     try:
-        report = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
-        if report is not None:
-            await _send(sessions, hosts, report)
+        found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
+        if found is not None:
+            await _send(sessions, hosts, settings, *found)
     except (GitHubUnavailable, RepositoryUnreachable) as error:
         if utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
             # The row is due again when its lease ends.
@@ -132,8 +126,7 @@ async def _note_section(session: AsyncSession, run_id: UUID) -> None:
     )
 
 
-async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> _Report | None:
-    """Return the newest verdict of a run and where to report it; None if it pushed no branch to a host with an API."""
+async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tuple[_Report, CodeHost] | None:
     other = aliased(PushedBranch)
     had_section = (
         select(func.coalesce(func.bool_or(VerdictReport.has_section), False))
@@ -144,13 +137,14 @@ async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> _Rep
     )
     newest = (
         select(
+            Run.id.label("run_id"),
             Run.project_id,
             Run.task_id,
             Run.state,
             PushedBranch.repository,
             PushedBranch.branch,
             Verification.shown,
-            had_section,
+            had_section.label("had_section"),
         )
         .join(PushedBranch, PushedBranch.run_id == Run.id)
         .join(Verification, Verification.run_id == Run.id)
@@ -158,18 +152,18 @@ async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> _Rep
         .order_by(Verification.attempt.desc())
         .limit(1)
     )
-    found = await row_of(session, newest)
-    if found is None:
+    report = await row_of(session, newest, _Report)
+    if report is None:
         return None
-    row = _Row(*found)
-    host = await read_code_host(session, git_base_url=settings.git_base_url, run_id=run_id, state=row.state)
-    if host.api_url is None:
-        return None
-    return _Report(run_id, row, host, task_page(settings.task_url, row.project_id, row.task_id))
+    host = await read_code_host(
+        session, git_base_url=settings.git_base_url, run_id=run_id, state=report.state
+    )
+    return None if host.api_url is None else (report, host)
 
 
-async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> None:
-    host, row, github = report.host, report.row, hosts.github
+async def _send(
+    sessions: SessionFactory, hosts: CodeHosts, settings: Settings, report: _Report, host: CodeHost
+) -> None:
     assert host.api_url is not None
     access = hosts.access(
         host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
@@ -177,8 +171,9 @@ async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> 
     token = await access.token()
     if token is None:
         return
-    api, shown, verdict = GitHubAccess(host.api_url, token), row.shown, row.shown["verdict"]
-    if await _put_section(hosts, api, report):
+    api, shown, verdict = GitHubAccess(host.api_url, token), report.shown, report.shown["verdict"]
+    link = task_page(settings.task_url, report.project_id, report.task_id)
+    if await _put_section(hosts.github, api, report, link):
         await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
     if host.app is not None:
         check_run = CheckRun(
@@ -188,31 +183,30 @@ async def _send(sessions: SessionFactory, hosts: CodeHosts, report: _Report) -> 
             conclusion=_CONCLUSIONS[verdict],
             title=heading_of(shown),
             summary=page_of(shown),
-            details_url=report.link,
+            details_url=link,
         )
-        await github.put_check_run(api, row.repository, check_run)
+        await hosts.github.put_check_run(api, report.repository, check_run)
     elif verdict in _STATES:
         status = CommitStatus(
-            state=_STATES[verdict], context=OWN_CHECK, description=heading_of(shown), target_url=report.link
+            state=_STATES[verdict], context=OWN_CHECK, description=heading_of(shown), target_url=link
         )
-        await github.create_status(api, row.repository, shown["commit"], status)
+        await hosts.github.create_status(api, report.repository, shown["commit"], status)
 
 
-async def _put_section(hosts: CodeHosts, api: GitHubAccess, report: _Report) -> bool:
-    """Put the verdict on the pull request; return whether there is one, with a section about it, now or once."""
-    row, github = report.row, hosts.github
-    found = await github.find_pull_request(api, row.repository, row.branch)
+async def _put_section(github: GitHubClient, api: GitHubAccess, report: _Report, link: str) -> bool:
+    # Returns whether there is a pull request with a section about the verdict, now or once.
+    found = await github.find_pull_request(api, report.repository, report.branch)
     if found is None:
         return False
-    link = f"[The checks of this run]({report.link})\n" if report.link else ""
-    section = f"{_MARK}\n{page_of(row.shown)}\n{link}{_END}"
+    more = f"[The checks of this run]({link})\n" if link else ""
+    section = f"{_MARK}\n{page_of(report.shown)}\n{more}{_END}"
     if _OURS.search(found.body):
         body = _OURS.sub(lambda _: section, found.body, count=1)
-    elif row.had_section:
+    elif report.had_section:
         # People have removed it.
         return True
     else:
         body = f"{found.body}\n\n{section}" if found.body else section
     if body != found.body:
-        await github.update_pull_request(api, row.repository, found.number, body=body)
+        await github.update_pull_request(api, report.repository, found.number, body=body)
     return True

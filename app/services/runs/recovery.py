@@ -42,15 +42,16 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         waiting: list[UUID] = list(
             await session.scalars(startable(limit, asked_before=begun - _GRACE).limit(_BATCH))
         )
-        unverified = await attempts.recover_attempts(session, events=events)
-        unverified += await attempts.waiting(session, asked_before=begun - _GRACE, most=_BATCH)
+        unverified = await attempts.recover_attempts(
+            session, asked_before=begun - _GRACE, most=_BATCH, events=events
+        )
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:
         log.warning("run.agent_silent", failed=len(silent))
     missing = 0
     try:
-        for run_id, attempt in dict.fromkeys(unverified):
+        for run_id, attempt in unverified:
             missing += await enqueue_verification(clients.queue, run_id, attempt)
         for run_id in dict.fromkeys([*requeued, *waiting]):
             missing += await enqueue_run(clients.queue, run_id)

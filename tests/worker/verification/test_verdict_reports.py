@@ -204,3 +204,17 @@ async def test_verdict_that_comes_during_a_report_is_reported_too(host: Host) ->
 
     assert len(host.service.statuses) == 2
     assert await due_at(host, run) is None
+
+
+async def test_waiver_is_put_into_the_section(host: Host) -> None:
+    await define(host, FAILS)
+    run = await performed(host, await integrate_app(host))
+    assert run.verification is not None
+    async with unit_of_work(host.workshop.sessions) as session:
+        await attempts.note_waiver(session, run.id, run.verification, {"reason": "", "user": None, "at": ""})
+
+    await report(host)
+
+    [pull] = host.service.pulls
+    assert "**Refuted: 1 check fails**" in pull["body"]
+    assert "A member accepts this work all the same." in pull["body"]

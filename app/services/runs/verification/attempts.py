@@ -354,34 +354,30 @@ async def end_lost_repairs(session: AsyncSession, *, events: RunEvents) -> None:
         await stop_repair(session, run_id, stopped=StopReason.AGENT, owner=owner, events=events)
 
 
-async def recover_attempts(session: AsyncSession, *, events: RunEvents) -> list[tuple[UUID, int]]:
-    """Give the attempts of lost workers to others, and return these; conclude those that have lost too many."""
-    is_lapsed = (Verification.finished_at.is_(None), Verification.lease_expires_at <= utcnow())
+async def recover_attempts(
+    session: AsyncSession, *, asked_before: datetime, most: int, events: RunEvents
+) -> list[tuple[UUID, int]]:
+    """Give up the attempts of lost workers, for others to repeat; conclude those that have lost too many.
+
+    Return the run and the number of attempts that have waited for a worker since before `asked_before`.
+    """
+    is_open = Verification.finished_at.is_(None)
+    is_lapsed = (is_open, Verification.lease_expires_at <= utcnow())
     again = update(Verification).where(*is_lapsed, Verification.losses < _MOST_LOSSES)
-    again = again.values(_UNCLAIMED | {"losses": Verification.losses + 1})
-    lost = await rows_of(session, again.returning(Verification.run_id, Verification.attempt))
+    lost = await count_changed(session, again.values(_UNCLAIMED | {"losses": Verification.losses + 1}))
     others = select(*_COLUMNS).join(Run, Run.id == Verification.run_id).where(*is_lapsed)
     given_up = await rows_of(session, others.order_by(Verification.created_at), OpenAttempt)
     for claimed in given_up:
         await conclude(session, claimed, Conclusion(shown=show_lost(claimed.shown["checks"])), events=events)
     if lost or given_up:
-        log.warning("verification.worker_lost", repeated=len(lost), given_up=len(given_up))
-    return lost
-
-
-async def waiting(session: AsyncSession, *, asked_before: datetime, most: int) -> list[tuple[UUID, int]]:
-    """Return the run and the number of attempts that have waited for a worker since before `asked_before`."""
-    found = (
+        log.warning("verification.worker_lost", repeated=lost, given_up=len(given_up))
+    waiting = (
         select(Verification.run_id, Verification.attempt)
-        .where(
-            Verification.finished_at.is_(None),
-            Verification.lease_owner.is_(None),
-            Verification.created_at <= asked_before,
-        )
+        .where(is_open, Verification.lease_owner.is_(None), Verification.created_at <= asked_before)
         .order_by(Verification.created_at)
         .limit(most)
     )
-    return await rows_of(session, found)
+    return await rows_of(session, waiting)
 
 
 async def _lock(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
