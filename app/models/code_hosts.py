@@ -34,7 +34,7 @@ class PushedBranch(Base):
     base_sha: Mapped[str | None] = mapped_column(String(64))
     pull_request_number: Mapped[int | None]
     pull_request_url: Mapped[str | None]
-    # What the code host's own checks have said of `head_sha` (services/code_hosts/ci.py).
+    # What the code host's own checks have said of `head_sha` (services/runs/ci.py).
     ci: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[datetime]
 

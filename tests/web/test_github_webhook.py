@@ -24,7 +24,7 @@ from app.ids import new_hex_id, new_id
 from app.models import CiFailure, Event, Integration, Project, PushedBranch, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.github_webhook import read_failed_check
+from app.services.code_hosts.github_webhook import read_ci_report
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
@@ -226,8 +226,8 @@ def test_every_field_may_be_anything(replaced: dict[tuple[str, ...], Any]) -> No
         for each in parents:
             parent = parent[each] if isinstance(parent.get(each), dict) else {}
         parent[name] = value
-    check = read_failed_check("check_suite", content)
-    assert check is None or check.branch.startswith("taskbeacon/")
+    report = read_ci_report("check_suite", content)
+    assert report is None or report.branch.startswith("taskbeacon/")
 
 
 async def test_delivery_that_comes_twice_counts_once(hook: Hook, queue: RecordingQueue) -> None:
@@ -487,9 +487,10 @@ async def test_reports_of_our_own_app_do_not_count(verified: Hook) -> None:
     )
 
     suite = {"id": 5, "conclusion": "failure", "head_branch": BRANCH, "head_sha": SHA, "app": {"id": 7}}
-    content = {"action": "requested", "check_suite": suite, "repository": {"full_name": "Acme/App"}}
-    await verified.send(content, event="check_suite")
+    content = {"action": "completed", "check_suite": suite, "repository": {"full_name": "Acme/App"}}
+    answer = await verified.send(content, event="check_suite")
 
+    assert answer.json()["status"] == "ignored", "a refuted result starts no follow-up run"
     assert await ci_of(verified) is None
 
 

@@ -20,10 +20,10 @@ from app.ids import new_id
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
 from app.security import Cipher, DecryptionError
-from app.services.code_hosts.ci import CiReport, fold_ci
 from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
-from app.services.runs.follow_ups import FailedCheck, follow_up, ignore, require_follow_up_allowance
+from app.services.runs.ci import CiReport, fold_ci
+from app.services.runs.follow_ups import follow_up, ignore, require_follow_up_allowance
 from app.services.sweeping import delete_batch
 
 # GitHub can repeat a delivery for three days.
@@ -58,16 +58,19 @@ async def receive_github(
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"JSON parse error - {error}") from None
     report = read_ci_report(delivery.event, payload, delivery.integration_id)
-    check = read_failed_check(delivery.event, payload, delivery.integration_id)
-    if check is not None:
-        await require_follow_up_allowance(session, check, clients.gates)
+    failed = None
+    # What is begun again may still have its last conclusion.
+    if report is not None and report.is_failure and payload.get("action") == "completed":
+        failed = report
+    if failed is not None:
+        await require_follow_up_allowance(session, failed, clients.gates)
     if report is not None:
         await fold_ci(session, report)
-    if check is None:
+    if failed is None:
         return ignore("The event does not tell of a failed check on a branch of ours.")
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")
-    return await follow_up(session, check, clients)
+    return await follow_up(session, failed, clients)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
@@ -112,40 +115,14 @@ async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
 
 
 BRANCH_PREFIX = "taskbeacon/"
-_EVENTS = ("check_suite", "workflow_run")
-_FAILURES = frozenset({"failure", "timed_out"})
+_EVENTS = ("check_suite", "workflow_run", "check_run")
 _LONGEST = 255
 _NAME_LENGTH = 100
 
 
-def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
-    """Return the failed check that a GitHub event reports for a branch that this service pushed."""
-    if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
-        return None
-    check, repository = _object(payload, event), _object(payload, "repository")
-    name = _text(repository, "full_name").lower()
-    if _text(check, "conclusion") not in _FAILURES or not name:
-        return None
-    # Only workflow runs name the repository of the branch; check suites of forks have no branch.
-    home = _object(check, "head_repository")
-    if home and _text(home, "full_name").lower() != name:
-        return None
-    branch, head_sha = _text(check, "head_branch"), _text(check, "head_sha")
-    if not branch.startswith(BRANCH_PREFIX) or not head_sha:
-        return None
-    label = _text(check, "name") or _text(_object(check, "app"), "name") or event
-    return FailedCheck(
-        repository=name,
-        branch=branch,
-        head_sha=head_sha,
-        name=" ".join(label.split())[:_NAME_LENGTH],
-        integration_id=integration_id,
-    )
-
-
 def read_ci_report(event: str, payload: Any, integration_id: int | None = None) -> CiReport | None:
     """Return what a GitHub event says of the checks of a commit on a branch that this service pushed."""
-    if event not in (*_EVENTS, "check_run") or not isinstance(payload, dict):
+    if event not in _EVENTS or not isinstance(payload, dict):
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
     home = _object(check, "head_repository")

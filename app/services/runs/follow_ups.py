@@ -6,7 +6,6 @@ follow-up run acts as the person of the run that it follows, if that person is s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunStatus
 from app.ids import new_id
-from app.models import CiFailure, PushedBranch, Run, Task
+from app.models import CiFailure, Integration, PushedBranch, Run, Task
 from app.models.base import literal_int
 from app.schemas.github_webhook import WebhookOut
 from app.services import usage_gates
@@ -37,6 +36,7 @@ from app.services.runs.authority import (
     frozen_or_current,
     person_of,
 )
+from app.services.runs.ci import CiReport, is_from_others
 from app.services.usage_gates import UsageGate
 from app.statements import Prepared, row_of
 
@@ -48,16 +48,6 @@ _DEFAULT_PROMPT = (
 _INTEGRATION = bindparam("integration_id", type_=PushedBranch.integration_id.type)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedCheck:
-    repository: str  # lower case
-    branch: str
-    head_sha: str
-    name: str
-    # The integration with the secret that signed the report; None: the service's own secret.
-    integration_id: int | None = None
 
 
 class _Push(NamedTuple):
@@ -95,7 +85,9 @@ _PREVIOUS = Prepared(
 # The newest push to a branch; with an integration, of those with it.
 _PUSH = Prepared(
     select(PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha)
+    .outerjoin(Integration, Integration.id == PushedBranch.integration_id)
     .where(
+        is_from_others(bindparam("app_id", type_=Integration.app_id.type)),
         PushedBranch.repository == bindparam("repository"),
         PushedBranch.branch == bindparam("branch"),
         or_(_INTEGRATION.is_(None), PushedBranch.integration_id == _INTEGRATION),
@@ -107,7 +99,7 @@ _PUSH = Prepared(
 
 
 async def require_follow_up_allowance(
-    session: AsyncSession, check: FailedCheck, gates: Sequence[UsageGate]
+    session: AsyncSession, check: CiReport, gates: Sequence[UsageGate]
 ) -> None:
     """Check that every usage gate allows the follow-up run. Commits: call it before any row is locked."""
     pushed = await _find_push(session, check) if gates else None
@@ -125,7 +117,7 @@ async def require_follow_up_allowance(
     await usage_gates.require_allowance(gates, project_id=project_id, user_id=person_id)
 
 
-async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
+async def follow_up(session: AsyncSession, check: CiReport, clients: ServiceClients) -> WebhookOut:
     """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response."""
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
@@ -146,7 +138,7 @@ def ignore(reason: str) -> WebhookOut:
 
 
 async def _decide(
-    session: AsyncSession, check: FailedCheck, pushed: _Push, task: _Task, clients: ServiceClients
+    session: AsyncSession, check: CiReport, pushed: _Push, task: _Task, clients: ServiceClients
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -181,14 +173,14 @@ async def _decide(
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
 
 
-async def _find_push(session: AsyncSession, check: FailedCheck) -> _Push | None:
-    values = {"repository": check.repository, "branch": check.branch, "integration_id": check.integration_id}
-    return await _PUSH.first(session, values)
+async def _find_push(session: AsyncSession, check: CiReport) -> _Push | None:
+    names = ("repository", "branch", "integration_id", "app_id")
+    return await _PUSH.first(session, {name: getattr(check, name) for name in names})
 
 
 async def _start(
     session: AsyncSession,
-    check: FailedCheck,
+    check: CiReport,
     previous_id: UUID,
     task: _Task,
     follow_up: dict[str, Any],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CiState
@@ -14,6 +14,7 @@ from app.statements import rows_of
 
 _MOST: Final = 200
 _MOST_FAILED: Final = 20
+_FAILURES: Final = frozenset({"failure", "timed_out"})
 _PASSING: Final = frozenset({"success", "neutral", "skipped"})
 
 
@@ -33,13 +34,24 @@ class CiReport:
     url: str | None
     # The GitHub App that reports it.
     app_id: str = ""
+    # The integration with the secret that signed the report; None: the service's own secret.
     integration_id: int | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a follow-up run is to correct it; a check run is a part of what another report is about."""
+        return self.kind != "check_run" and self.conclusion in _FAILURES
 
     @property
     def state(self) -> CiState:
         if not self.conclusion:
             return CiState.PENDING
         return CiState.SUCCESS if self.conclusion in _PASSING else CiState.FAILURE
+
+
+def is_from_others(app_id: Any) -> ColumnElement[bool]:
+    # What we report of our own checks is no news.
+    return or_(Integration.app_id.is_(None), Integration.app_id != app_id)
 
 
 async def fold_ci(session: AsyncSession, report: CiReport) -> None:
@@ -51,8 +63,7 @@ async def fold_ci(session: AsyncSession, report: CiReport) -> None:
         PushedBranch.repository == report.repository,
         PushedBranch.branch == report.branch,
         PushedBranch.head_sha == report.head_sha,
-        # What we report of our own checks is no news.
-        or_(Integration.app_id.is_(None), Integration.app_id != report.app_id),
+        is_from_others(report.app_id),
     ]
     if report.integration_id is not None:
         conditions.append(PushedBranch.integration_id == report.integration_id)
