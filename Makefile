@@ -74,6 +74,11 @@ test-walls: $(STAMP) ## Attack the service as an agent, a member and a stranger,
 test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or doubles a run (minutes)
 	@$(PYTHON) -m pytest -m chaos -rP $(ARGS)
 
+# A part of it is in `make test`.
+.PHONY: gate
+gate: $(STAMP) ## Check honest, sabotaged and ill-fated work on many small repositories: only honest work is verified (minutes)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m gate tests/gate $(ARGS)
+
 .PHONY: agents
 agents: AGENTS = claude codex
 agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any  # JSON
@@ -84,9 +83,7 @@ class Checking:
     mirrors: Mirrors
     kept: dict[bytes, Execution] = field(default_factory=dict)
 
-    def write(
-        self, base: Mapping[str, str], result: Mapping[str, str] | None = None, *, between: int = 0
-    ) -> None:
+    def write(self, base: Files, result: Files | None = None, *, between: int = 0) -> None:
         """Make the repository: `result` has what it changes in `base`, and `between` commits lie between the two."""
         some = [Commit(f"Commit {n}", {"step.txt": f"{n}\n"}) for n in range(between)]
         last = Commit("Result", result or {"change.txt": "changed\n"})

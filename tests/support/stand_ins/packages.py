@@ -46,7 +46,8 @@ class Mirror:
                 continue
             with zipfile.ZipFile(wheel, "w") as archive:
                 for file in found.files or ():
-                    if ".." not in file.parts and "__pycache__" not in file.parts:
+                    # Nothing is compiled with the many headers of PostgreSQL.
+                    if not {"..", "__pycache__", "include"}.intersection(file.parts):
                         archive.write(str(found.locate_file(file)), str(file))
             for required in map(Requirement, found.requires or ()):
                 if required.marker is None or required.marker.evaluate({"extra": ""}):
