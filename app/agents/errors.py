@@ -87,14 +87,8 @@ class AgentTimedOut(AgentError):
 class AgentOverLimit(AgentError):
     """The run exceeded its limit of memory, processes or disk space; `cause` says which in the words of checks."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        cause: CheckCause = CheckCause.OUT_OF_MEMORY,
-        partial: "RunResult | None" = None,
-    ) -> None:
-        super().__init__(message, partial=partial)
+    def __init__(self, message: str, *, cause: CheckCause = CheckCause.OUT_OF_MEMORY) -> None:
+        super().__init__(message)
         self.cause = cause
 
 

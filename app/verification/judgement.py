@@ -15,7 +15,7 @@ from app.enums import (
     Verdict,
     VerdictReason,
 )
-from app.verification.definitions import Check
+from app.verification.definitions import Check, PlacedCheck
 
 # Exit codes of shells for a program that is not there or cannot be executed.
 _NOT_EXECUTED: Final = frozenset({126, 127})
@@ -99,13 +99,20 @@ class Execution:
         return not self.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CheckResult:
-    """What was seen of a check: its executions on the result, of which none means that it does not apply."""
+    """What was seen of a check so far: its executions on the result, and those on the base and with its tests."""
 
-    check: Check
-    executions: Sequence[Execution] = ()
+    placed: PlacedCheck
+    applies: bool = True  # whether the diff needs it
+    executions: list[Execution] = field(default_factory=list)
     base: Execution | None = None
+    is_base_kept: bool = False
+    old_tests: Execution | None = None
+
+    @property
+    def check(self) -> Check:
+        return self.placed.check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +166,10 @@ class JudgedCheck:
 class Facts:
     """What beside the checks decides the verdict."""
 
-    is_cancelled: bool = False
-    is_skipped: bool = False  # by a member
     has_repository: bool = True
     has_changes: bool = True
     protected_changed: Sequence[str] = ()
     file_fault: str | None = None
-    is_delivered: bool = True  # the commit that was checked
 
 
 class Reason(NamedTuple):
@@ -179,18 +183,19 @@ class Judgement(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
-def needs_repetition(check: Check, executions: Sequence[Execution]) -> bool:
+def needs_repetition(result: CheckResult) -> bool:
     """Return whether a check must be executed once more on the same tree: all of its executions failed."""
-    return len(executions) <= check.retries and all(
-        execution.judge(check)[0] is CheckStatus.FAILED for execution in executions
+    return len(result.executions) <= result.check.retries and all(
+        execution.judge(result.check)[0] is CheckStatus.FAILED for execution in result.executions
     )
 
 
-def needs_base(check: Check, executions: Sequence[Execution], use: BaseUse) -> bool:
+def needs_base(result: CheckResult, use: BaseUse) -> bool:
     """Return whether a check must be executed on the base too, after all its executions on the result."""
-    if not executions or use is BaseUse.ALWAYS:
-        return bool(executions)
-    status, _ = _status(CheckResult(check=check, executions=executions))
+    check = result.check
+    if not result.executions or use is BaseUse.ALWAYS:
+        return bool(result.executions)
+    status, _ = _status(result)
     is_used = check.expect_base is not None or bool(check.reports) or status is CheckStatus.FAILED
     return check.is_gating and is_used
 
@@ -260,8 +265,6 @@ def _removed(last: Execution, base: Execution) -> frozenset[Case]:
 
 def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
     """Return the verdict about a result, with all its reasons: those of checks first, in the order of the checks."""
-    if facts.is_cancelled:
-        return Judgement(Verdict.INCONCLUSIVE, (Reason(VerdictReason.CANCELLED),))
     if claimed := _why_claimed(checks, facts):
         return Judgement(Verdict.CLAIMED, (Reason(claimed),))
     counting = [check for check in checks if check.is_counted]
@@ -274,8 +277,6 @@ def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
 
 def _why_claimed(checks: Sequence[JudgedCheck], facts: Facts) -> VerdictReason | None:
     # The first thing that is missing: without it those after it are not asked.
-    if facts.is_skipped:
-        return VerdictReason.SKIPPED_BY_MEMBER
     if not facts.has_repository:
         return VerdictReason.NO_REPOSITORY
     if not facts.has_changes:
@@ -321,8 +322,6 @@ def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iter
         yield Reason(VerdictReason.PROTECTED_PATH_CHANGED, detail=_listed(facts.protected_changed))
     if facts.file_fault is not None:
         yield Reason(VerdictReason.CHECKS_FILE_INVALID, detail=facts.file_fault[:_DETAIL_CHARACTERS])
-    if not facts.is_delivered:
-        yield Reason(VerdictReason.COMMIT_DIFFERS)
 
 
 def _fault(judged: JudgedCheck) -> str:

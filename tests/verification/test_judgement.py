@@ -14,11 +14,13 @@ from app.enums import (
     CaseOutcome,
     CheckCause,
     CheckGate,
+    ChecksNetwork,
+    CheckSource,
     CheckStatus,
     Verdict,
     VerdictReason,
 )
-from app.verification.definitions import Check
+from app.verification.definitions import Check, PlacedCheck
 from app.verification.judgement import (
     Case,
     CheckResult,
@@ -82,6 +84,11 @@ CHECKS: Final = tuple(
     Check(id="tests", run=("t",), gate=gate, reports=reports, expect_base=expected, retries=2)
     for gate, reports, expected in product(CheckGate, ((), ("r.xml",)), (None, BaseExpectation.FAILED))
 )
+
+
+def result_of(check: Check, *executions: Execution, base: Execution | None = None) -> CheckResult:
+    placed = PlacedCheck(check=check, source=CheckSource.PROJECT, network=ChecksNetwork.NONE)
+    return CheckResult(placed=placed, executions=list(executions), base=base)
 
 
 def executed(execution: Execution) -> set[Case]:
@@ -198,7 +205,7 @@ def removed_of(result: CheckResult) -> set[Case]:
 
 def results() -> Iterator[CheckResult]:
     for check, executions, base in product(CHECKS, SEQUENCES, BASES):
-        yield CheckResult(check=check, executions=executions, base=base)
+        yield result_of(check, *executions, base=base)
 
 
 def test_every_combination_has_the_status_of_the_rules() -> None:
@@ -252,7 +259,8 @@ def test_two_checks_decide_together() -> None:
     checks = judged_checks()
     assert len(checks) > 40
     for one, other in product(checks, checks):
-        second = replace(other, result=replace(other.result, check=replace(other.check, id="other")))
+        renamed = replace(other.result.placed, check=replace(other.check, id="other"))
+        second = replace(other, result=replace(other.result, placed=renamed))
         alone = [judge([one], Facts()), judge([second], Facts())]
         together = judge([one, second], Facts())
 
@@ -273,14 +281,13 @@ def test_two_checks_decide_together() -> None:
 
 
 CHECK: Final = Check(id="tests", run=("t",), gate=CheckGate.STRICT)
-BAD: Final = judge_check(CheckResult(check=CHECK, executions=FAILING[:1]), is_tampered=False)
-SKIPPED: Final = judge_check(CheckResult(check=CHECK), is_tampered=False)
+BAD: Final = judge_check(result_of(CHECK, FAILING[0]), is_tampered=False)
+SKIPPED: Final = judge_check(result_of(CHECK), is_tampered=False)
 
 
 @pytest.mark.parametrize(
     ("checks", "facts", "codes"),
     [
-        ([BAD], Facts(is_skipped=True, has_repository=False, has_changes=False), ["skipped_by_member"]),
         ([BAD], Facts(has_repository=False, has_changes=False, file_fault="x"), ["no_repository"]),
         ([BAD], Facts(has_changes=False, file_fault="x", protected_changed=["a"]), ["nothing_changed"]),
         ([], Facts(has_changes=False), ["nothing_changed"]),
@@ -295,13 +302,6 @@ def test_claimed_for_the_first_thing_that_is_missing(
     assert (verdict, [reason.code for reason in reasons]) == (Verdict.CLAIMED, codes)
 
 
-def test_cancelled_run_is_inconclusive_whatever_its_checks() -> None:
-    facts = Facts(is_cancelled=True, is_skipped=True, has_repository=False, has_changes=False)
-
-    for checks in ([], [BAD]):
-        assert judge(checks, facts) == (Verdict.INCONCLUSIVE, (Reason(VerdictReason.CANCELLED),))
-
-
 def test_invalid_checks_file_counts_as_a_gating_check() -> None:
     fault = Reason(VerdictReason.CHECKS_FILE_INVALID, detail="check.0.id: This field is required.")
     facts = Facts(file_fault=fault.detail)
@@ -313,10 +313,10 @@ def test_invalid_checks_file_counts_as_a_gating_check() -> None:
 
 def test_doubts_beside_the_checks_come_last() -> None:
     timeout = judge_check(
-        CheckResult(check=Check(id="slow", run=("t",)), executions=[Execution()]),
+        result_of(Check(id="slow", run=("t",)), Execution()),
         is_tampered=True,
     )
-    facts = Facts(protected_changed=["a", "b"], file_fault="x", is_delivered=False)
+    facts = Facts(protected_changed=["a", "b"], file_fault="x")
 
     assert judge([timeout], facts) == (
         Verdict.INCONCLUSIVE,
@@ -324,13 +324,12 @@ def test_doubts_beside_the_checks_come_last() -> None:
             Reason(VerdictReason.CHECK_TIMEOUT, "slow"),
             Reason(VerdictReason.PROTECTED_PATH_CHANGED, None, "a, b"),
             Reason(VerdictReason.CHECKS_FILE_INVALID, None, "x"),
-            Reason(VerdictReason.COMMIT_DIFFERS),
         ),
     )
 
 
 def test_protected_path_makes_a_passed_check_tampered_and_refutes_nothing() -> None:
-    result = CheckResult(check=Check(id="a", run=("t",)), executions=PASSING[:1])
+    result = result_of(Check(id="a", run=("t",)), PASSING[0])
     judged = judge_check(result, is_tampered=True)
 
     assert judged.status is CheckStatus.TAMPERED
@@ -340,10 +339,7 @@ def test_protected_path_makes_a_passed_check_tampered_and_refutes_nothing() -> N
 
 def test_failed_set_up_is_one_reason_without_a_check() -> None:
     setup = Execution(cause=CheckCause.SETUP_FAILED)
-    checks = [
-        judge_check(CheckResult(check=Check(id=id_, run=("t",)), executions=[setup]), is_tampered=False)
-        for id_ in "ab"
-    ]
+    checks = [judge_check(result_of(Check(id=id_, run=("t",)), setup), is_tampered=False) for id_ in "ab"]
 
     assert judge(checks, Facts()) == (Verdict.INCONCLUSIVE, (Reason(VerdictReason.SETUP_FAILED),))
 
@@ -352,7 +348,7 @@ def judged(
     *executions: Execution, base: Execution | None = None, gate: CheckGate = CheckGate.REGRESSION
 ) -> JudgedCheck:
     check = Check(id="tests", run=("t",), reports=("r.xml",), gate=gate, retries=2)
-    return judge_check(CheckResult(check=check, executions=executions, base=base), is_tampered=False)
+    return judge_check(result_of(check, *executions, base=base), is_tampered=False)
 
 
 def test_one_new_failure_among_three_old_ones_is_named() -> None:
@@ -436,27 +432,31 @@ def test_failure_is_repeated_until_something_else_is_shown_or_no_retry_is_left()
     check = Check(id="tests", run=("t",), retries=2)
     failing, passing, timeout = FAILING[0], PASSING[0], Execution()
 
-    assert [needs_repetition(check, [failing] * number) for number in (1, 2, 3)] == [True, True, False]
-    assert not needs_repetition(check, [passing])
-    assert not needs_repetition(check, [failing, passing])
-    assert not needs_repetition(check, [failing, timeout])
-    assert not needs_repetition(replace(check, retries=0), [failing])
+    assert [needs_repetition(result_of(check, *[failing] * number)) for number in (1, 2, 3)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not needs_repetition(result_of(check, passing))
+    assert not needs_repetition(result_of(check, failing, passing))
+    assert not needs_repetition(result_of(check, failing, timeout))
+    assert not needs_repetition(result_of(replace(check, retries=0), failing))
 
 
 def test_base_is_executed_where_it_can_change_the_verdict() -> None:
     failing, passing = FAILING[0], PASSING[0]
     plain = Check(id="tests", run=("t",))
 
-    assert needs_base(plain, [failing, failing], BaseUse.AUTO)
-    assert not needs_base(plain, [passing], BaseUse.AUTO)
-    assert not needs_base(plain, [failing, passing], BaseUse.AUTO)
-    assert needs_base(plain, [passing], BaseUse.ALWAYS)
-    assert needs_base(replace(plain, reports=("r.xml",)), [Execution()], BaseUse.AUTO)
-    assert needs_base(replace(plain, expect_base=BaseExpectation.FAILED), [passing], BaseUse.AUTO)
-    assert not needs_base(replace(plain, expect_base=BaseExpectation.FAILED), [], BaseUse.ALWAYS)
+    assert needs_base(result_of(plain, failing, failing), BaseUse.AUTO)
+    assert not needs_base(result_of(plain, passing), BaseUse.AUTO)
+    assert not needs_base(result_of(plain, failing, passing), BaseUse.AUTO)
+    assert needs_base(result_of(plain, passing), BaseUse.ALWAYS)
+    assert needs_base(result_of(replace(plain, reports=("r.xml",)), Execution()), BaseUse.AUTO)
+    assert needs_base(result_of(replace(plain, expect_base=BaseExpectation.FAILED), passing), BaseUse.AUTO)
+    assert not needs_base(result_of(replace(plain, expect_base=BaseExpectation.FAILED)), BaseUse.ALWAYS)
     informational = replace(plain, gate=CheckGate.INFORMATIONAL, reports=("r.xml",))
-    assert not needs_base(informational, [failing], BaseUse.AUTO)
-    assert needs_base(informational, [failing], BaseUse.ALWAYS)
+    assert not needs_base(result_of(informational, failing), BaseUse.AUTO)
+    assert needs_base(result_of(informational, failing), BaseUse.ALWAYS)
 
 
 def test_base_that_was_executed_is_passed_or_failed_whatever_its_report() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from app.enums import CaseOutcome, CheckGate, StopReason, Verdict
 from app.verification.definitions import Check
-from app.verification.judgement import Case, CheckResult, Execution, JudgedCheck, judge_check
+from app.verification.judgement import Case, Execution, JudgedCheck, judge_check
 from app.verification.repair import Next, decide_next, digest_failures, repair_message
+from tests.verification.test_judgement import result_of
 
 F, P = CaseOutcome.FAILED, CaseOutcome.PASSED
 TESTS = Check(id="tests", run=("pytest", "-k", "a b"), reports=("r.xml",))
@@ -16,7 +17,7 @@ GREEN = Execution(exit_code=0, cases={Case("s", "C", "old"): P})
 
 
 def judged(check: Check, *executions: Execution, base: Execution | None = None) -> JudgedCheck:
-    return judge_check(CheckResult(check=check, executions=executions, base=base), is_tampered=False)
+    return judge_check(result_of(check, *executions, base=base), is_tampered=False)
 
 
 def failing(*names: str, check: Check = TESTS, output: bytes = b"") -> JudgedCheck:

@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from app.agents.checks.context import Preparation
-from app.agents.files.sizes import size_of
+from app.agents.files.least_used import least_used
 from app.agents.workspace.folders import remove
 from app.agents.workspace.workspace import Workspace
 from app.shielded import shielded
@@ -119,21 +119,11 @@ class Caches:
 
 async def _shrink(root: Path, max_bytes: int) -> None:
     """Delete the caches of any repository that were used the longest ago, until the others fit."""
-    used = 0
-    for path, size in await asyncio.to_thread(_by_use, root):
-        used += size
-        if used > max_bytes:
-            gone = path.with_name(f"{_NEW}{secrets.token_hex(8)}")
-            with suppress(FileNotFoundError):  # another worker was faster
-                await asyncio.to_thread(path.rename, gone)
-            await remove(gone)
-
-
-def _by_use(root: Path) -> list[tuple[Path, int]]:
-    """Return the caches of all repositories with their sizes, the last used first."""
-    found = []
-    for path in root.glob("*/*"):
-        with suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime, path, size_of(path)))
     # With what dead workers left half made; what is being made was touched last.
-    return [(path, size) for _, path, size in sorted(found, reverse=True)]
+    for path in await asyncio.to_thread(
+        lambda: least_used({path: path for path in root.glob("*/*")}, max_bytes)
+    ):
+        gone = path.with_name(f"{_NEW}{secrets.token_hex(8)}")
+        with suppress(FileNotFoundError):  # another worker was faster
+            await asyncio.to_thread(path.rename, gone)
+        await remove(gone)

@@ -5,10 +5,10 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from app.agents.checks.supervisor import ANSWER, ENDED, KEPT_BYTES, NOT_STARTED, READY
 from app.agents.places import Places
@@ -26,6 +26,8 @@ _MOST_BYTES = 2 * KEPT_BYTES + 2**10
 _ANSWER_SECONDS = 5.0
 
 Request = Mapping[str, Any]
+# Starts a command in a sandbox, which inherits `descriptors`.
+Start = Callable[..., Awaitable[ConfinedProcess]]
 
 
 class SandboxEnded(Exception):
@@ -102,16 +104,8 @@ class Commands:
         await shielded(self._process.stop(0))
 
 
-class Start(Protocol):
-    """Starts a command that inherits descriptors in a sandbox."""
-
-    async def __call__(
-        self, command: Sequence[str], *, descriptors: Sequence[int] = ()
-    ) -> ConfinedProcess: ...
-
-
 async def start_commands(start: Start) -> Commands:
-    """Start a sandbox for commands by `start`, which is given the supervisor's command and its descriptors."""
+    """Start a sandbox for commands, by what starts the supervisor in it."""
     ours, theirs = socket.socketpair()
     with theirs:
         reader, writer = await asyncio.open_unix_connection(sock=ours)

@@ -59,23 +59,11 @@ class PerformedStep:
 
 
 @dataclass(slots=True, kw_only=True)
-class CheckedCheck:
-    """What was seen of a check so far: its executions on the result, and the one on the base."""
-
-    placed: PlacedCheck
-    applies: bool = True  # whether the diff needs it
-    executions: list[Execution] = field(default_factory=list)
-    base: Execution | None = None
-    is_base_kept: bool = False
-    old_tests: Execution | None = None
-
-
-@dataclass(slots=True, kw_only=True)
 class Checked:
     """What was seen in one attempt."""
 
     definitions: Definitions
-    checks: list[CheckedCheck]
+    checks: list[CheckResult]
     changed: Sequence[str] = ()  # files of the diff
     setup: list[PerformedStep] = field(default_factory=list)
     changed_tests: list[str] = field(default_factory=list)
@@ -89,13 +77,8 @@ class Checked:
 
     def judge(self) -> list[JudgedCheck]:
         """Return the checks, each with its status."""
-        return [
-            judge_check(
-                CheckResult(check=each.placed.check, executions=each.executions, base=each.base),
-                is_tampered=bool(self.protected_changed),
-            )
-            for each in self.checks
-        ]
+        is_tampered = bool(self.protected_changed)
+        return [judge_check(each, is_tampered=is_tampered) for each in self.checks]
 
 
 class CheckEffects(Protocol):

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 ANSWER = struct.Struct("!BiI")
 # With these numbers: exit code, errno, none, none.
@@ -30,7 +30,6 @@ KEPT_BYTES = 5 * 2**20
 _CUT = b"\n[... %d bytes are left out here ...]\n"
 _READ_BYTES = 2**16
 _PR_SET_CHILD_SUBREAPER = 36
-_CANNOT_RUN, _NOT_FOUND = 126, 127
 _KILL_PAUSE_SECONDS = 0.005
 _READY_PAUSE_SECONDS = 0.2
 # For the rest of an output, which a process that is not ours to kill may hold open.
@@ -64,43 +63,23 @@ class _Output:
         return bytes(self._head + cut + self._tail)
 
 
-def _run(request: dict[str, Any]) -> tuple[int, int, bytes]:
-    kept, output = _children(), _Output()
+def _execute(request: dict[str, Any]) -> tuple[int, int, bytes]:
+    kept, is_service = _children(), "ready" in request
+    # Of a silent service nobody reads: this process is to become another.
+    output = None if request.get("silent") else _Output()
     try:
-        process = _start(request, output.writer)
-    except OSError as error:
-        return NOT_STARTED, error.errno or 0, b""
-    finally:
-        os.close(output.writer)
-    try:
-        outcome, code = ENDED, process.wait(request["seconds"])
-    except subprocess.TimeoutExpired:
-        outcome, code = TIMED_OUT, 0
-    _kill_all_but(kept)
-    return outcome, code, output.kept(_REST_SECONDS)
-
-
-def _serve(request: dict[str, Any]) -> tuple[int, int, bytes]:
-    ends_at = time.monotonic() + request["seconds"]
-    # Of a silent one nobody reads: this process is to become another.
-    output = None if request["silent"] else _Output()
-    try:
-        service = _start(request, output.writer if output else subprocess.DEVNULL)
+        process = _start(request, output.writer if output else subprocess.DEVNULL)
     except OSError as error:
         return NOT_STARTED, error.errno or 0, b""
     finally:
         if output:
             os.close(output.writer)
-    outcome, code = READY, 0
-    while not _is_ready(request, ends_at - time.monotonic()):
-        if (ended := service.poll()) is not None:
-            outcome, code = ENDED, ended
-            break
-        if time.monotonic() > ends_at:
-            outcome = TIMED_OUT
-            break
-        time.sleep(_READY_PAUSE_SECONDS)
-    return outcome, code, output.kept(0) if output else b""
+    if is_service:
+        outcome, code = _await_ready(process, request)
+    else:
+        outcome, code = _await_end(process, request["seconds"])
+        _kill_all_but(kept)
+    return outcome, code, output.kept(0 if is_service else _REST_SECONDS) if output else b""
 
 
 def _start(request: dict[str, Any], output: int) -> "subprocess.Popen[bytes]":
@@ -115,28 +94,32 @@ def _start(request: dict[str, Any], output: int) -> "subprocess.Popen[bytes]":
     )
 
 
+def _await_end(process: "subprocess.Popen[bytes]", seconds: float) -> tuple[int, int]:
+    try:
+        return ENDED, process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT, 0
+
+
+def _await_ready(service: "subprocess.Popen[bytes]", request: dict[str, Any]) -> tuple[int, int]:
+    ends_at = time.monotonic() + request["seconds"]
+    while request["ready"] is not None and not _is_ready(request, ends_at - time.monotonic()):
+        if (code := service.poll()) is not None:
+            return ENDED, code
+        if time.monotonic() > ends_at:
+            return TIMED_OUT, 0
+        time.sleep(_READY_PAUSE_SECONDS)
+    return READY, 0
+
+
 def _is_ready(request: dict[str, Any], seconds: float) -> bool:
-    if request["ready"] is None:
-        return True
     try:
         probe = _start({**request, "command": request["ready"]}, subprocess.DEVNULL)
     except OSError:
         return False
-    try:
-        return probe.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
-        probe.kill()
-        return False
-
-
-def _become(request: dict[str, Any]) -> "NoReturn":
-    command = request["become"]
-    os.chdir(request["directory"])
-    try:
-        os.execvp(command[0], command)  # noqa: S606 - without a shell
-    except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode(errors="replace"))
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)
+    is_ready = _await_end(probe, seconds) == (ENDED, 0)
+    probe.kill()
+    return is_ready
 
 
 def _kill_all_but(kept: set[int]) -> None:
@@ -168,8 +151,9 @@ def main() -> None:
     for line in control.makefile("rb"):
         request = json.loads(line)
         if "become" in request:
-            _become(request)
-        outcome, number, output = (_serve if "ready" in request else _run)(request)
+            os.chdir(request["directory"])
+            os.execvp(request["become"][0], request["become"])  # noqa: S606 - without a shell
+        outcome, number, output = _execute(request)
         control.sendall(ANSWER.pack(outcome, number, len(output)) + output)
 
 

@@ -11,14 +11,7 @@ from pydantic import TypeAdapter
 
 from app.agents.checks.caches import Caches
 from app.agents.checks.clone import Clone, open_clone
-from app.agents.checks.context import (
-    CheckContext,
-    Checked,
-    CheckedCheck,
-    CheckEffects,
-    Preparation,
-    report_progress,
-)
+from app.agents.checks.context import CheckContext, Checked, CheckEffects, Preparation, report_progress
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
@@ -27,7 +20,7 @@ from app.schemas.verification.check_sets import FILE_BYTES, ChecksFileInvalid, r
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.found import find_checks, telling
 from app.verification.globs import matches
-from app.verification.judgement import Execution, needs_base, needs_repetition
+from app.verification.judgement import CheckResult, Execution, needs_base, needs_repetition
 
 _DEFINED: Final = TypeAdapter(PlacedCheck)
 _REGULAR = ("100644", "100755")
@@ -38,21 +31,17 @@ _MOST_READ = 50
 async def read_definitions(repository: Repository, base: str | None, preparation: Preparation) -> Definitions:
     """Return what the places and the checks file of the base define, and its files suggest. Raises RepositoryError."""
     files = {file.path: file for file in await repository.tree(base)} if base else {}
-    definitions = await _unite(repository, files.get(CHECKS_FILE), preparation.places)
+    places, fault = list(preparation.places), None
+    if CHECKS_FILE in files:
+        try:
+            places.append((CheckSource.FILE, await _read_file(repository, files[CHECKS_FILE])))
+        except ChecksFileInvalid as error:
+            fault = str(error)
+    order = list(CheckSource)
+    definitions = unite(sorted(places, key=lambda place: order.index(place[0])), file_fault=fault)
     if definitions.checks or not preparation.finds:
         return definitions
     return replace(definitions, found=await find_suggested(repository, files))
-
-
-async def _unite(
-    repository: Repository, file: TreeFile | None, places: Sequence[tuple[CheckSource, CheckSet]]
-) -> Definitions:
-    if file is None:
-        return unite(places)
-    try:
-        return unite(sorted([*places, (CheckSource.FILE, await _read_file(repository, file))], key=_order))
-    except ChecksFileInvalid as error:
-        return unite(places, file_fault=str(error))
 
 
 async def find_suggested(repository: Repository, files: Mapping[str, TreeFile]) -> tuple[FoundCheck, ...]:
@@ -69,10 +58,6 @@ async def _read_file(repository: Repository, file: TreeFile) -> CheckSet:
     if file.mode not in _REGULAR:
         raise ChecksFileInvalid("It is no regular file.")
     return read_checks_file(await repository.read(file.blob, FILE_BYTES + 1))
-
-
-def _order(place: tuple[CheckSource, CheckSet]) -> int:
-    return list(CheckSource).index(place[0])
 
 
 async def verify(context: CheckContext, effects: CheckEffects) -> Checked:
@@ -106,7 +91,7 @@ class _Attempt:
         self.checked = Checked(
             definitions=definitions,
             checks=[
-                CheckedCheck(placed=placed, applies=placed.check.applies_to(paths))
+                CheckResult(placed=placed, applies=placed.check.applies_to(paths))
                 for placed in definitions.checks
             ],
             changed=paths,
@@ -122,20 +107,20 @@ class _Attempt:
             await self._run_old_tests(result, base, applying)
         return self.checked
 
-    async def _check_result(self, commit: str, checks: Sequence[CheckedCheck]) -> None:
+    async def _check_result(self, commit: str, checks: Sequence[CheckResult]) -> None:
         async with _Clones(self, "result", commit) as clones:
             for each in checks:
                 await self.effects.note(self.checked, each.placed)
-                while not each.executions or needs_repetition(each.placed.check, each.executions):
+                while not each.executions or needs_repetition(each):
                     number = len(each.executions) + 1
                     each.executions.append(await clones.execute(each.placed, number))
                     await self.effects.note(self.checked, None)
 
-    async def _check_base(self, base: str, checks: Sequence[CheckedCheck]) -> None:
+    async def _check_base(self, base: str, checks: Sequence[CheckResult]) -> None:
         use = self.checked.definitions.base
         async with _Clones(self, "base", base, may_keep=True) as clones:
             for each in checks:
-                if not needs_base(each.placed.check, each.executions, use):
+                if not needs_base(each, use):
                     continue
                 key = self._base_key(base, each.placed)
                 each.base = await self.effects.find_base(key)
@@ -145,7 +130,7 @@ class _Attempt:
                     if each.base.has_ended:
                         await self.effects.keep_base(key, each.base)
 
-    async def _run_old_tests(self, result: str, base: str, checks: Sequence[CheckedCheck]) -> None:
+    async def _run_old_tests(self, result: str, base: str, checks: Sequence[CheckResult]) -> None:
         tests = self.checked.changed_tests
         commit = await self.workspace.repository.with_files_of(result, base, tests)
         async with _Clones(self, "old_tests", commit) as clones:

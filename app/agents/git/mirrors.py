@@ -28,7 +28,7 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.files.sizes import size_of
+from app.agents.files.least_used import least_used
 from app.agents.git.command import Git
 from app.agents.git.fetch import CloneBase, Source, fetch
 
@@ -154,18 +154,10 @@ class Mirrors:
     def _shrink(self) -> None:
         for path in self._root.glob(f"*{_GONE}-*"):
             shutil.rmtree(path, ignore_errors=True)
-        mirrors = [
-            (_beside(path, ".use").stat().st_mtime, path, size_of(path))
-            for path in self._root.resolve().iterdir()
-            if path.is_dir() and _beside(path, ".use").exists()
-        ]
-        total = sum(size for _, _, size in mirrors)
-        for _, path, size in sorted(mirrors):
-            if total <= self._max_bytes:
-                return
+        mirrors = {path: _beside(path, ".use") for path in self._root.resolve().iterdir() if path.is_dir()}
+        for path in least_used(mirrors, self._max_bytes):
             if self._remove(path):
-                total -= size
-                log.info("mirror.evicted", folder=path.name, bytes=size)
+                log.info("mirror.evicted", folder=path.name)
 
     def _remove(self, folder: Path) -> bool:
         alone = _try_alone(folder)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 
@@ -38,12 +37,7 @@ _LOOKS_AT_SENT = 10
 _MOST_FAILURES = 25
 
 
-class _Excess(NamedTuple):
-    cause: CheckCause
-    message: str
-
-
-_NOT_MEASURED = _Excess(CheckCause.WORKER, "What the run uses could not be measured.")
+_NOT_MEASURED = "What the run uses could not be measured."
 
 
 class ResourceMonitor:
@@ -53,7 +47,7 @@ class ResourceMonitor:
         self._folder = folder
         self._measure = measure
         self._processes: list[ConfinedProcess] = []
-        self._excess: _Excess | None = None
+        self._excess: AgentOverLimit | None = None
         self._on_disk = 0
 
     async def add(self, process: ConfinedProcess) -> ConfinedProcess:
@@ -62,7 +56,7 @@ class ResourceMonitor:
         self._processes.append(process)
         if self._excess:
             await self._end()
-            raise AgentOverLimit(self._excess.message, cause=self._excess.cause)
+            raise self._excess
         return process
 
     @asynccontextmanager
@@ -91,7 +85,7 @@ class ResourceMonitor:
         # What is started after the block does not answer for it.
         excess, self._excess = self._excess, None
         if excess:
-            raise AgentOverLimit(excess.message, cause=excess.cause)
+            raise excess
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
@@ -107,7 +101,7 @@ class ResourceMonitor:
                 log.exception("resource_monitor.unexpected_error")
                 failures += 1
                 if failures == _MOST_FAILURES:
-                    self._excess = _NOT_MEASURED
+                    self._excess = AgentOverLimit(_NOT_MEASURED, cause=CheckCause.WORKER)
                 continue
             failures = 0
             sent.append(usage.sent_files)
@@ -141,19 +135,20 @@ class ResourceMonitor:
         await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))
 
 
-def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> _Excess | None:
+def _excess(
+    usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int
+) -> AgentOverLimit | None:
     if usage.processes > policy.processes:
         many = f"The run had more than {policy.processes} processes and threads at a time."
-        return _Excess(CheckCause.SPAWN_FAILED, many)
+        return AgentOverLimit(many, cause=CheckCause.SPAWN_FAILED)
     if usage.memory_bytes > policy.memory_bytes:
-        much = f"The run used more than {_mebibytes(policy.memory_bytes)} of memory."
-        return _Excess(CheckCause.OUT_OF_MEMORY, much)
+        return AgentOverLimit(f"The run used more than {_mebibytes(policy.memory_bytes)} of memory.")
     if on_disk + usage.held_bytes > disk_bytes:
-        return _Excess(
-            CheckCause.DISK_FULL, f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
-        )
+        much = f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
+        return AgentOverLimit(much, cause=CheckCause.DISK_FULL)
     if usage.too_many_files:
-        return _Excess(CheckCause.SPAWN_FAILED, f"The run had more than {MAX_DESCRIPTORS} files open.")
+        many = f"The run had more than {MAX_DESCRIPTORS} files open."
+        return AgentOverLimit(many, cause=CheckCause.SPAWN_FAILED)
     return None
 
 

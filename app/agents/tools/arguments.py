@@ -1,18 +1,42 @@
-"""The arguments of tool calls: what is wrong with them, and texts that people can read."""
+"""What tools have in common: their descriptions, and how they read the arguments of calls."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar  # Any: JSON
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+_Arguments = TypeVar("_Arguments", bound=BaseModel)
 
 
 class WrongArguments(Exception):
     """The arguments of a tool call do not match the schema; the message is sent to the agent."""
 
 
-def wrong(error: ValidationError) -> WrongArguments:
-    """Return the error of a tool call whose arguments Pydantic refuses: the first fault."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return WrongArguments(f"{'.'.join(map(str, first['loc'])) or 'arguments'}: {first['msg']}")
+def describe(
+    name: str, title: str, description: str, arguments: type[BaseModel], answer: dict[str, str]
+) -> dict[str, Any]:
+    """Return a tool as the answer to `tools/list` has it; `answer`: the types of its fields, the first required."""
+    fields = {field: {"type": kind} for field, kind in answer.items()}
+    return {
+        "name": name,
+        "title": title,
+        "description": description,
+        "inputSchema": {**arguments.model_json_schema(), "title": name},
+        "outputSchema": {"type": "object", "properties": fields, "required": [*answer][:1]},
+        # Without this, Claude Code shows a tool to its model only when the model searches for tools.
+        "_meta": {"anthropic/alwaysLoad": True},
+        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False},
+    }
+
+
+def read(model: type[_Arguments], arguments: Any) -> _Arguments:
+    """Return the arguments of a call. Raises WrongArguments with the first fault."""
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "arguments"
+        raise WrongArguments(f"{place}: {first['msg']}") from None
 
 
 def in_one_line(text: str, mask: Callable[[str], str]) -> str:

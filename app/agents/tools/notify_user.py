@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal  # Any: JSON
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.agents.tools.arguments import WrongArguments, in_one_line, wrong
+from app.agents.tools.arguments import WrongArguments, describe, in_one_line, read
 from app.enums import Urgency
 from app.run_values import AgentMessage, MessageOutcome
 
@@ -35,33 +35,13 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 def describe_tool() -> dict[str, Any]:
-    answer = {
-        "type": "object",
-        "properties": {
-            "decision": {"type": "string"},
-            "devices": {"type": "integer"},
-            "reason": {"type": "string"},
-        },
-        "required": ["decision"],
-    }
-    return {
-        "name": NAME,
-        "title": "Notify the user",
-        "description": _DESCRIPTION,
-        "inputSchema": {**_Arguments.model_json_schema(), "title": NAME},
-        "outputSchema": answer,
-        # Without this, Claude Code shows a tool to its model only when the model searches for tools.
-        "_meta": {"anthropic/alwaysLoad": True},
-        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False},
-    }
+    answer = {"decision": "string", "devices": "integer", "reason": "string"}
+    return describe(NAME, "Notify the user", _DESCRIPTION, _Arguments, answer)
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
     """Return the message, masked, in lines without invisible characters. Raises WrongArguments."""
-    try:
-        given = _Arguments.model_validate(arguments)
-    except ValidationError as error:
-        raise wrong(error) from None
+    given = read(_Arguments, arguments)
     title, message = (in_one_line(text, mask) for text in (given.title, given.message))
     if not (title and message):
         raise WrongArguments("title and message must have characters that can be seen")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Final  # Any: JSON
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.agents.tools.arguments import WrongArguments, in_one_line, wrong
+from app.agents.tools.arguments import WrongArguments, describe, in_one_line, read
 from app.enums import ClaimKind
 from app.verification.claims import AgentClaim
 
@@ -40,28 +40,11 @@ class _Arguments(BaseModel):
 
 
 def describe_tool() -> dict[str, Any]:
-    """Return the description of the tool `report_result`, as the answer to `tools/list` contains it."""
-    return {
-        "name": NAME,
-        "title": "Report the result",
-        "description": _DESCRIPTION,
-        "inputSchema": {**_Arguments.model_json_schema(), "title": NAME},
-        "outputSchema": {
-            "type": "object",
-            "properties": {"claims": {"type": "integer"}},
-            "required": ["claims"],
-        },
-        "_meta": {"anthropic/alwaysLoad": True},
-        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False},
-    }
+    return describe(NAME, "Report the result", _DESCRIPTION, _Arguments, {"claims": "integer"})
 
 
 def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim, ...]:
     """Return the claims, masked. Raises WrongArguments."""
-    try:
-        given = _Arguments.model_validate(arguments)
-    except ValidationError as error:
-        raise wrong(error) from None
     claims = tuple(
         AgentClaim(
             statement=in_one_line(each.statement, mask),
@@ -70,7 +53,7 @@ def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim,
             command=tuple(map(mask, each.command)) if each.command else None,
             path=each.path and mask(each.path),
         )
-        for each in given.claims
+        for each in read(_Arguments, arguments).claims
     )
     if not all(claim.statement for claim in claims):
         raise WrongArguments("a statement must have characters that can be seen")

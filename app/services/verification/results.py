@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.agents.checks.context import Checked, CheckedCheck
+from app.agents.checks.context import Checked
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
 from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
-from app.verification.judgement import Case, Facts, JudgedCheck, Judgement, Reason, judge
+from app.verification.judgement import Case, CheckResult, Facts, JudgedCheck, Judgement, Reason, judge
 
 _CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
 _MOST_NAMED = 50
@@ -75,7 +75,7 @@ def show_found(found: FoundCheck) -> dict[str, Any]:
 
 def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[str, Any]:
     """Return what an attempt shows that waits."""
-    checks = [show_check(CheckedCheck(placed=placed)) for placed in definitions.checks]
+    checks = [show_check(CheckResult(placed=placed)) for placed in definitions.checks]
     return {"checks": checks, "claims": [_claim(each, Verdict.CLAIMED) for each in claims]}
 
 
@@ -125,7 +125,7 @@ def show_result(
 
 
 def show_check(
-    checked: CheckedCheck,
+    checked: CheckResult,
     judged: JudgedCheck | None = None,
     logs: Sequence[str | None] = (),
     *,
@@ -135,9 +135,9 @@ def show_check(
     last = checked.executions[-1] if checked.executions else None
     hosts = {host for execution in checked.executions for host in execution.blocked_hosts}
     return {
-        "id": checked.placed.check.id,
+        "id": checked.check.id,
         "source": checked.placed.source,
-        "gate": checked.placed.check.gate,
+        "gate": checked.check.gate,
         "status": judged.status if judged else "running" if is_running else "waiting",
         "cause": judged.cause if judged else None,
         "exit_code": last.exit_code if last else None,
@@ -162,7 +162,7 @@ def show_check(
     }
 
 
-def _old_tests(checked: CheckedCheck) -> str:
+def _old_tests(checked: CheckResult) -> str:
     execution = checked.old_tests
     if execution is None or not execution.has_ended:
         return "not_run"

@@ -151,19 +151,14 @@ def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) ->
         ) from None
 
 
-def preparation_for(
-    worker: WorkerContext,
-    run: ClaimedRun,
-    network: NetworkRules,
-    variables: Mapping[str, str],
-    *,
-    base: str | None,
-) -> Preparation:
-    """Return what is defined for a run, and how its clones are set up.
+def preparation_for(worker: WorkerContext, run: ClaimedRun, *, base: str | None) -> Preparation:
+    """Return what is defined for a run, and how its clones are set up; `base` is where work that it continues began.
 
-    `network` and `variables` are those of its agent; `base` is where the work that it continues began.
+    Raises EnvironmentUnavailable.
     """
     settings, environment = worker.process.settings, run.environment
+    network = network_rules(settings, environment, is_named=run.sandbox_environment_id is not None)
+    variables = decrypt_variables(environment, worker.process.cipher)
     for_checks = environment.for_checks if environment else ()
     asked = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
     is_listed = asked in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
@@ -180,7 +175,6 @@ def preparation_for(
             network,
             level=level,
             domains=network.domains if is_listed else TRUSTED_DOMAINS,
-            imported=Allowance(),
             note="",
         ),
         run_network=network,
@@ -220,7 +214,7 @@ async def read_context(
         run_id=run_id,
         repository=replace(
             _repository(settings, run, access, run_id=run_id, resumed=resumed),
-            preparation=preparation_for(worker, run, network, variables, base=resumed and resumed.base_sha),
+            preparation=preparation_for(worker, run, base=resumed and resumed.base_sha),
         ),
         agent=await _agent(worker, claim, run, earlier, variables),
         limits=_limits(worker, run, used_by_others),
@@ -290,14 +284,22 @@ async def _mcp_servers(
     )
 
 
+async def read_repository(
+    session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
+) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None]:
+    """Return a claimed run, the code host of its repository, and the branch that it continues, if any."""
+    run = await read_claimed_run(session, run_id)
+    if not run.repository:
+        return run, CodeHost(git_url=git_url, api_url=None), None
+    host = await read_code_host(session, git_base_url=git_url, run_id=run_id, state=run.state)
+    branch = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=run.repository)
+    return run, host, branch
+
+
 async def _read(
     session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
 ) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None, Spent, Sequence[EarlierRun]]:
-    run = await read_claimed_run(session, run_id)
-    host, resumed = CodeHost(git_url=git_url, api_url=None), None
-    if run.repository:
-        host = await read_code_host(session, git_base_url=git_url, run_id=run_id, state=run.state)
-        resumed = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=run.repository)
+    run, host, resumed = await read_repository(session, run_id=run_id, task_id=task_id, git_url=git_url)
     spent = await spent_by_others(session, task_id, run_id)
     earlier = await earlier_runs(session, task_id, run_id) if resumes(run.state) else ()
     return run, host, resumed, spent, earlier

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.checks.context import CheckContext, Checked
@@ -21,11 +20,8 @@ from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
-from app.services.code_hosts.credentials import CodeHost, read_code_host
-from app.services.code_hosts.pushed_branches import ContinuedBranch, branch_to_resume
 from app.services.retrying.attempts import in_transaction
 from app.services.run_log.events import own_entry
-from app.services.runs.claimed_run import ClaimedRun, read_claimed_run
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
@@ -35,7 +31,7 @@ from app.verification.definitions import DEFINITIONS, PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import decide_next, digest_failures, repair_message
 from app.worker.context import WorkerContext
-from app.worker.run.context import decrypt_variables, network_rules, open_remote, preparation_for
+from app.worker.run.context import open_remote, preparation_for, read_repository
 from app.worker.run.files import open_exchange
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -123,32 +119,27 @@ class _Performance:
     async def _read_context(self) -> CheckContext:
         worker, claimed = self._worker, self._claimed
         settings = worker.process.settings
-        run, host, branch = await in_transaction(self._sessions, self._read_rows)
+        read = partial(
+            read_repository,
+            run_id=claimed.run_id,
+            task_id=claimed.task_id,
+            git_url=settings.git_base_url,
+        )
+        run, host, branch = await in_transaction(self._sessions, read)
         assert run.repository is not None
         is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
         self._can_be_asked = is_agent and run.state.get("mode") != RunMode.INTERACTIVE
         remote = await open_remote(worker, host, run.repository)
         definitions = claimed.definitions
-        variables = decrypt_variables(run.environment, worker.process.cipher)
-        network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
         return CheckContext(
             run_id=claimed.run_id,
             source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
             push_branch=branch.name if branch else "",
             commit=claimed.commit,
-            preparation=preparation_for(worker, run, network, variables, base=claimed.base),
+            preparation=preparation_for(worker, run, base=claimed.base),
             definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
             workspaces=worker.workspaces,
         )
-
-    async def _read_rows(self, session: AsyncSession) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None]:
-        claimed, git_url = self._claimed, self._worker.process.settings.git_base_url
-        run = await read_claimed_run(session, claimed.run_id)
-        host = await read_code_host(session, git_base_url=git_url, run_id=claimed.run_id, state=run.state)
-        branch = await branch_to_resume(
-            session, task_id=claimed.task_id, run_id=claimed.run_id, repository=run.repository or ""
-        )
-        return run, host, branch
 
     async def _judge(self, fault: str) -> Conclusion:
         """Return what follows from what was seen; `fault` is why nothing was."""
@@ -207,7 +198,7 @@ class _Performance:
         artifacts: list[ManifestEntry] = []
         logs: dict[tuple[str, int], str] = {}
         for each in checked.checks:
-            check_id = each.placed.check.id
+            check_id = each.check.id
             for number, execution in enumerate(each.executions):
                 name = f"check-{check_id}-{self._claimed.attempt}-{number + 1}.log"
                 file = NewArtifact(name, execution.output, "text/plain", ArtifactType.OUTPUT, "service")

@@ -67,7 +67,7 @@ class Seen:
         return [step.status.value for step in self.checked.setup]
 
     def runs(self, check_id: str) -> list[Execution]:
-        return next(each.executions for each in self.checked.checks if each.placed.check.id == check_id)
+        return next(each.executions for each in self.checked.checks if each.check.id == check_id)
 
     def output(self, check_id: str) -> str:
         return self.runs(check_id)[-1].output.decode()

@@ -57,7 +57,7 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
         },
     )
 
-    causes = {each.placed.check.id: seen[each.placed.check.id].cause for each in seen.checked.checks}
+    causes = {each.check.id: seen[each.check.id].cause for each in seen.checked.checks}
     assert causes == {
         "memory": CheckCause.OUT_OF_MEMORY,
         "after": None,
