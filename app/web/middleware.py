@@ -74,6 +74,8 @@ class ObservabilityMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        # Bound once: to bind it takes half the time of a line.
+        self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,8 +114,7 @@ class ObservabilityMiddleware:
         finally:
             self._record(scope, method, status, time.perf_counter() - started)
 
-    @staticmethod
-    def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         # Requests with a method that the route does not have count as unmatched, which bounds the number of series.
         matched = None if status == MethodNotAllowed.status else scope.get("route")
         route = getattr(matched, "path", "unmatched")
@@ -123,7 +124,7 @@ class ObservabilityMiddleware:
             durations.observe(seconds)
         if route not in _QUIET_ROUTES:
             # Without the query, which may contain a credential.
-            log.info(
+            self._log.info(
                 "http.request",
                 method=method,
                 path=scope["path"],

@@ -1,7 +1,6 @@
 """Read `limit` and `offset` of lists leniently, and link to the neighbouring pages (contract 2.6)."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
@@ -19,8 +18,7 @@ _MAX_OFFSET = 2**62
 _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(NamedTuple):
     """The page of a list that a request asks for, with its scope, for links to the other pages."""
 
     asked: Page

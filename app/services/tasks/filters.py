@@ -4,7 +4,6 @@ Pure: this does not use the database. The index for each condition is in `app/mo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -90,8 +89,7 @@ class SeenTask(NamedTuple):
     row_version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFilter:
+class TaskFilter(NamedTuple):
     shape: tuple[str, ...]
     values: Mapping[str, Any]
     order: Order = NEWEST_FIRST

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Text, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,8 +11,7 @@ from app.errors import NotFound
 from app.statements import Prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The answers to a request that its client has kept, by their tags."""
 
     # What decides the answer besides database rows, such as the caller and the URL.
