@@ -135,6 +135,10 @@ bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 
 bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs
 	@$(PYTHON) -m bench.runs
 
+.PHONY: bench-checks
+bench-checks: $(STAMP) ## Measure what checks add to a run: looking for them, reports, clones
+	@$(PYTHON) -m bench.checks
+
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes
 	@.venv/bin/ruff format .
