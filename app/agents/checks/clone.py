@@ -26,6 +26,7 @@ from app.agents.network.network import allowance_of, serve_proxy
 from app.agents.network.proxy import Allowance, Egress
 from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.sandbox.monitor import free_bytes
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
 from app.enums import CheckCause, ChecksNetwork, SandboxKind, StepStatus
@@ -36,8 +37,11 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ":
 _TAIL_BYTES = 4096
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
 _LONGEST_NAME = 200
-# Of a process, and as a shell reports it.
+# Of a process, and as a shell reports it. The kernel kills where the machine has no memory left.
 _FILE_TOO_LARGE = frozenset({-signal.SIGXFSZ, 128 + signal.SIGXFSZ})
+_KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
+# A command that fails with less room on the disk may have failed for want of it.
+_LEAST_BYTES = 16 * 2**20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Clone:
             ended = CommandEnd(is_ready=True) if is_cached else await self._run(step, {})
             failure = _why_failed(step, ended)
             status = StepStatus.FAILED if failure else StepStatus.CACHED if is_cached else StepStatus.OK
-            duration_ms = _milliseconds_since(started)
+            duration_ms = int((time.monotonic() - started) * 1000)
             tail = self.masker.text(ended.output[-_TAIL_BYTES:].decode(errors="replace"))
             self.steps.append(
                 PerformedStep(index=index, command=command, status=status, duration_ms=duration_ms, tail=tail)
@@ -106,14 +110,16 @@ class Clone:
         cause = ended.cause
         if ended.failed is not None:
             cause = _ERRNO_CAUSES.get(ended.failed, CheckCause.SPAWN_FAILED)
-        if ended.code in _FILE_TOO_LARGE:
+        if ended.code in _KILLED:
+            cause = CheckCause.OUT_OF_MEMORY
+        if ended.code in _FILE_TOO_LARGE or (ended.code and free_bytes(self.workspace.folder) < _LEAST_BYTES):
             cause = CheckCause.DISK_FULL
         refused = self.egress.refused_hosts if self.egress else ()
         return Execution(
             exit_code=None if cause else ended.code,
             cause=cause,
             blocked_hosts=sorted({place.rpartition(":")[0] or place for place in refused}),
-            duration_ms=_milliseconds_since(started),
+            duration_ms=int((time.monotonic() - started) * 1000),
             output=self.masker.text(ended.output.decode(errors="replace")).encode(),
         )
 
@@ -193,10 +199,6 @@ def _why_failed(step: Step, ended: CommandEnd) -> str:
     if ended.code is not None:
         return f"it ended with exit code {ended.code}"
     return f"it {'was not ready within' if step.background else 'took longer than'} {step.timeout_seconds} s"
-
-
-def _milliseconds_since(started: float) -> int:
-    return int((time.monotonic() - started) * 1000)
 
 
 async def _ignore(_message: str) -> None:

@@ -35,8 +35,6 @@ _GRACE_SECONDS = 0.2
 _LOOKS_AT_SENT = 10
 # A run that cannot be measured for about ten seconds is ended: it may be the agent that prevents it.
 _MOST_FAILURES = 25
-
-
 _NOT_MEASURED = "What the run uses could not be measured."
 
 
@@ -63,7 +61,7 @@ class ResourceMonitor:
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
         """Enforce the limits in one block at a time: over one, end all processes and the block; AgentOverLimit."""
         self._excess = None
-        free_at_first = _free_bytes(self._folder)
+        free_at_first = free_bytes(self._folder)
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -157,7 +155,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.
-        occupied = max(occupied, free_at_first - _free_bytes(folder))
+        occupied = max(occupied, free_at_first - free_bytes(folder))
     files, _ = await _du(folder, "--inodes")
     return max(occupied, files * _FILE_BYTES)
 
@@ -181,7 +179,7 @@ async def _du(folder: Path, unit: str) -> tuple[int, bool]:
     return int(said.split()[0]) if said.split() else 0, process.returncode == 0
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 

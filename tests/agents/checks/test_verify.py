@@ -7,9 +7,10 @@ import pytest
 
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
-from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus
+from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict
 from app.verification.judgement import Case
 from tests.agents.checks.checking import MIB, Checking
+from tests.support.deployment.small_disk import small_disk
 from tests.support.stand_ins.packages import serving_mirror
 
 _REPORT = '<testsuite name="s">%s</testsuite>'
@@ -47,6 +48,9 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
             "after": {"shell": "cp good.xml report.xml", "reports": ["report.xml"]},
             "forks": {"shell": "for i in $(seq 200); do sleep 60 & done; wait"},
             "sleeps": {"shell": "echo begun; sleep 60", "timeout_seconds": 1},
+            # By the kernel, where the machine has no memory left.
+            "killed": "kill -KILL $$",
+            "child-killed": "sh -c 'kill -KILL $$'; ls",
             "missing": {"run": ["no-such-tool"]},
             "not-found": {"shell": "no-such-tool"},
             "no-program": {"shell": "./good.xml"},
@@ -63,6 +67,8 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
         "after": None,
         "forks": CheckCause.SPAWN_FAILED,
         "sleeps": None,
+        "killed": CheckCause.OUT_OF_MEMORY,
+        "child-killed": CheckCause.OUT_OF_MEMORY,
         "missing": CheckCause.MISSING_TOOL,
         "not-found": CheckCause.MISSING_TOOL,
         "no-program": CheckCause.MISSING_TOOL,
@@ -74,6 +80,22 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
     assert seen["sleeps"].status is CheckStatus.TIMEOUT
     assert seen.output("sleeps") == "begun\n"
     assert "no-such-tool: command not found" in seen.output("not-found")
+
+
+async def test_full_disk_of_the_worker_refutes_nothing(checking: Checking) -> None:
+    """Regression: the failure for want of room was the work's, if a check is strict or its base had room."""
+    checking.write({"a": ""})
+    with small_disk(checking.folder / "workspaces", megabytes=24):
+        seen = await checking.check(
+            checks={
+                "fills": {"shell": "head -c 60M /dev/zero >large", "gate": "strict"},
+                "passes": "test -e large",
+            }
+        )
+
+    assert seen["fills"].cause is CheckCause.DISK_FULL
+    assert seen["passes"].status is CheckStatus.PASSED
+    assert seen.verdict is Verdict.INCONCLUSIVE
 
 
 async def test_refused_hosts_are_named_of_the_check_that_asked_for_them(checking: Checking) -> None:
