@@ -74,7 +74,7 @@ class ObservabilityMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        # Bound once: to bind it takes half the time of a line.
+        # Bound once: to bind it takes a third of the time of a line.
         self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -53,7 +53,7 @@ def row_version(table: str) -> ColumnElement[str]:
 
 def joined(*parts: Any) -> ColumnElement[str]:
     """Return the SQL expression for a version of these parts, with slashes between them; NULL is an empty part."""
-    # A row as text takes the database three times as long.
+    # A row as text takes the database two and a half times as long.
     slash = literal_column("'/'", Text)
     return func.concat(parts[0], *(each for part in parts[1:] for each in (slash, part)), type_=Text)
 
