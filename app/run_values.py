@@ -55,7 +55,7 @@ _TEXT_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownQuestion:
-    """A question of an agent as it is stored and shown to people. Secrets in its texts are already masked."""
+    """A question as it is stored and shown to people. Secrets in its texts are already masked."""
 
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)

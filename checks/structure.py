@@ -46,7 +46,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/runs/recovery.py": "says how lost runs go on; jobs hold no rules",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
-    "app/verification/repair.py": "is a part of the rules that needs no worker; the worker that uses it holds none",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }
 

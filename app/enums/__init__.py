@@ -38,6 +38,7 @@ from app.enums.questions import (
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
+    VerdictAnswer,
 )
 from app.enums.runs import (
     TERMINAL_STATUSES,

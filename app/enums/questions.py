@@ -4,13 +4,15 @@ from enum import StrEnum
 
 
 class QuestionKind(StrEnum):
-    """The kind of a question that an agent asks: a permission, a form, a page to open, or the next message."""
+    """The kind of a question: what an agent asks (a permission, a form, a page, a message), or the service."""
 
     PERMISSION = "permission"
     FORM = "form"
     URL = "url"
     # The agent's turn is over, and it waits for the next message.
     MESSAGE = "message"
+    # The service's own: what becomes of the work of a run that is over and not verified.
+    VERDICT = "verdict"
 
 
 class QuestionStatus(StrEnum):
@@ -50,6 +52,14 @@ class FormAction(StrEnum):
     ACCEPT = "accept"
     DECLINE = "decline"
     CANCEL = "cancel"
+
+
+class VerdictAnswer(StrEnum):
+    """What a person makes of work that is not verified: id and kind of the option that answers the question."""
+
+    # Another run goes on from it, and is told why.
+    SEND_BACK = "send_back"
+    WAIVE = "waive"
 
 
 class QuestionAction(StrEnum):

@@ -50,16 +50,15 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json
 async def answer_question(
     call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
-    """Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
+    """Answer a question: with `option_id` (permission, verdict), `action` (form, url) or `text` (message).
 
     The first answer closes the question. If any member sends the same answer again, nothing changes, and the response
     has `repeated`; another answer is refused. Send `digest` to make sure that the question has not changed since it was
     shown. A member who answers follows the task from then on.
     """
+    named = (call.session, call.caller, question_id, body, call.process)
     return await once(
-        lambda: answering.answer_question(
-            call.session, call.caller, question_id, body, redis=call.process.redis
-        )
+        lambda: answering.answer_question(*named), first=lambda: answering.require_allowance(*named)
     )
 
 

@@ -52,11 +52,11 @@ class InboxQuery(QueryInput):
 
 
 class QuestionOption(TypedDict):
-    """One choice that an agent offers in a permission request, as a response shows it."""
+    """One choice that a permission request or a verdict offers, as a response shows it."""
 
     id: Annotated[str, doc("The `option_id` of an answer.", "allow")]
-    name: Annotated[str, doc("The label of the choice, written by the agent.", "Allow once")]
-    kind: Annotated[str, doc("`allow_once`, `allow_always`, `reject_once` or `reject_always`.", "allow_once")]
+    name: Annotated[str, doc("The label of the choice; of a permission written by the agent.", "Allow once")]
+    kind: Annotated[str, doc("`allow_once`, `reject_always` and so on; of a `verdict` its id.", "allow_once")]
 
 
 class QuestionTask(TypedDict):
@@ -87,14 +87,14 @@ class Winner(TypedDict):
 
 
 class QuestionOut(Winner):
-    """A question of an agent to people, open or closed."""
+    """A question of an agent or the service to people, open or closed."""
 
     id: UUID
     kind: Annotated[
         QuestionKind,
         doc(
             "`permission`: the agent asks to do this; `form`: fields to fill in; `url`: a page to open; "
-            "`message`: the agent's turn is over, and it waits for your next message."
+            "`message`: it waits for your next message; `verdict`: its work is not verified."
         ),
     ]
     status: Annotated[
@@ -112,7 +112,7 @@ class QuestionOut(Winner):
     ]
     title: Annotated[str, Field(examples=["Run `make deploy`"])]
     detail: Annotated[str, doc("The requested action, shortened.", "make deploy")]
-    options: Annotated[list[QuestionOption], doc("The choices of a `permission`.")]
+    options: Annotated[list[QuestionOption], doc("The choices of a `permission` or a `verdict`.")]
     schema: Annotated[dict[str, Any] | None, doc("JSON Schema of the `content` that answers a `form`.")]
     link: Annotated[str | None, doc("The page that a `url` question is about.")]
     link_host: Annotated[str | None, doc("The host of `url`. Show it to people before they open the page.")]
@@ -156,7 +156,7 @@ class ActionIn(Input):
         doc("The digest of the question that was shown; a different one is refused."),
     ] = None
     option_id: Annotated[
-        str | None, Text(max_length=_MAX_OPTION, null=True), doc("Answers a `permission`.")
+        str | None, Text(max_length=_MAX_OPTION, null=True), doc("Answers a `permission` or a `verdict`.")
     ] = None
     action: Annotated[
         FormAction | None,
@@ -172,7 +172,7 @@ class ActionIn(Input):
     custom_input: Annotated[
         str | None,
         Text(max_length=_MAX_NOTE, null=True, blank_is_absent=True),
-        doc("A note to the agent, with `option_id`."),
+        doc("A note to the agent, with `option_id`; with `waive`, the reason."),
     ] = None
 
     @model_validator(mode="after")
@@ -200,6 +200,7 @@ class AnswerIn(ActionIn):
         "Fill in a form": {"action": "accept", "content": {"question_0": "Blue"}},
         "Decline a form, or to open a page": {"action": "decline"},
         "Send the next message": {"text": "Now write the tests."},
+        "Accept work that is not verified": {"option_id": "waive", "custom_input": "The test is wrong."},
     }
 
     @model_validator(mode="after")
@@ -214,8 +215,10 @@ class AnsweredOut(Winner):
 
     status: Literal["answered"]
     delivery: Annotated[
-        CommandStatus, doc("The progress of the answer to the agent; `dropped`: the agent ended first.")
+        CommandStatus | None,
+        doc("Its progress to the agent; `dropped`: the agent ended first. Null of a `verdict`."),
     ]
+    run_id: NotRequired[Annotated[UUID, doc("The run that `send_back` has started.")]]
     repeated: NotRequired[Annotated[bool, doc("True if the question had this answer already.", True)]]
 
 

@@ -1,5 +1,6 @@
 """The checks and set-up steps of a run, united from all places that define them."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -60,6 +61,10 @@ class Check:
     def applies_to(self, changed: Iterable[str]) -> bool:
         """Return whether a diff with these files needs the check."""
         return not self.paths or any(matches(self.paths, path) for path in changed)
+
+
+def command_of(definition: Step | Check) -> str:
+    return shlex.join(definition.run) if definition.run is not None else definition.shell or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

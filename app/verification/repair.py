@@ -1,15 +1,14 @@
 """The loop of repairs: when it ends, and what the agent is asked."""
 
 import json
-import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Any, NamedTuple
 
 from app.enums import StopReason, Verdict
-from app.verification.judgement import JudgedCheck
-
-_SHOWN_CASES: Final = 50
+from app.verification.definitions import Definitions, command_of
+from app.verification.judgement import Case, JudgedCheck
+from app.verification.summaries import words_of
 
 
 class Next(NamedTuple):
@@ -39,31 +38,37 @@ def digest_failures(checks: Sequence[JudgedCheck]) -> str:
 
 
 def repair_message(
-    checks: Sequence[JudgedCheck],
-    *,
-    attempt: int,
-    attempts: int,
-    protected_changed: Sequence[str] = (),
+    shown: Mapping[str, Any], definitions: Definitions | None, *, attempt: int, attempts: int
 ) -> str:
-    """Return the prompt after a refuted attempt, of so many."""
-    blocks = [f"The checks of this run do not pass (attempt {attempt} of {attempts})."]
-    blocks += ["\n".join(_block(check)) for check in checks if check.refutes]
-    executions = [execution for check in checks for execution in check.result.executions]
-    hosts = dict.fromkeys(host for execution in executions for host in execution.blocked_hosts)
+    """Return the prompt after an attempt that was refuted or inconclusive; `shown` has the output of checks."""
+    placed = definitions.checks if definitions else ()
+    commands = {each.check.id: command_of(each.check) for each in placed}
+    is_refuted = shown["verdict"] == Verdict.REFUTED
+    outcome = "do not pass" if is_refuted else "are inconclusive"
+    blocks = [f"The checks of this run {outcome} (attempt {attempt} of {attempts})."]
+    reasons: dict[str | None, list[str]] = {}
+    for reason in shown["reasons"]:
+        reasons.setdefault(reason["check"], []).append(words_of(reason))
+    blocks += reasons.pop(None, [])
+    for check in shown["checks"]:
+        if (why := reasons.get(check["id"])) is not None:
+            blocks.append("\n".join(_block(check, commands.get(check["id"]), [] if is_refuted else why)))
+    hosts = dict.fromkeys(host for check in shown["checks"] for host in check["blocked_hosts"])
     if hosts:
         blocks.append(f"blocked hosts: {', '.join(hosts)}")
-    if protected_changed:
-        blocks.append(f"protected paths, put back: {', '.join(protected_changed)}")
+    if protected := shown["protected_changed"]:
+        blocks.append(f"protected paths, put back: {', '.join(protected)}")
     return "\n\n".join([*blocks, "Correct the cause; the checks run again on a fresh clone."])
 
 
-def _block(judged: JudgedCheck) -> Iterator[str]:
-    check, last = judged.check, judged.result.executions[-1]
-    yield f"Check {check.id}: {check.shell if check.run is None else shlex.join(check.run)}"
-    yield f"exit code {last.exit_code}"
-    if judged.new:
-        yield f"new failing cases ({len(judged.new)}):"
-        yield from (f"- {case.title}" for case in sorted(judged.new)[:_SHOWN_CASES])
+def _block(check: Mapping[str, Any], command: str | None, why: Sequence[str]) -> Iterator[str]:
+    yield f"Check {check['id']}" + (f": {command}" if command else "")
+    yield from why
+    if check["exit_code"] is not None:
+        yield f"exit code {check['exit_code']}"
+    if failures := check["new_failures"]:
+        yield f"new failing cases ({check['counts']['new']}):"
+        yield from (f"- {Case(each['suite'], each['class'], each['name']).title}" for each in failures)
     yield "output:"
     # No line of it can begin a code block, or anything else that the agent could take for ours.
-    yield from (f"| {line}" for line in last.tail.splitlines())
+    yield from (f"| {line}" for line in check["tail"].splitlines())

@@ -41,6 +41,16 @@ def summarize(shown: Mapping[str, Any] | None) -> str | None:
     return words
 
 
+def words_of(reason: Mapping[str, Any]) -> str:
+    """Return one reason of a verdict in a line; its detail may be text that an agent or a check has written."""
+    code = reason["code"].replace("_", " ")
+    return f"{code}: {' '.join(reason['detail'].split())}" if reason["detail"] else code
+
+
+def reasons_of(shown: Mapping[str, Any]) -> str:
+    return "\n".join(": ".join(filter(None, (each["check"], words_of(each)))) for each in shown["reasons"])
+
+
 def heading_of(shown: Mapping[str, Any]) -> str:
     """Return the verdict, and what it says of the checks."""
     words = summarize(shown)

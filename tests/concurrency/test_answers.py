@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
 from app.errors import AlreadyAnswered
 from app.models import Question, RunCommand, Task
+from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
 from app.services.access.principal import Principal
 from app.services.inbox.answering import answer_question
@@ -32,13 +32,11 @@ async def callers(session: AsyncSession) -> tuple[Task, list[Principal]]:
 
 
 async def answer(
-    sessions: SessionFactory, caller: Principal, question: Question, option_id: str, redis: RedisClient
+    sessions: SessionFactory, caller: Principal, question: Question, option_id: str, process: ProcessContext
 ) -> Any:
     try:
         async with unit_of_work(sessions) as session:
-            return await answer_question(
-                session, caller, question.id, AnswerIn(option_id=option_id), redis=redis
-            )
+            return await answer_question(session, caller, question.id, AnswerIn(option_id=option_id), process)
     except AlreadyAnswered as error:
         return error
 
@@ -46,7 +44,7 @@ async def answer(
 async def test_two_answers_at_once_many_times(
     session: AsyncSession,
     sessions: SessionFactory,
-    redis: RedisClient,
+    process: ProcessContext,
     callers: tuple[Task, list[Principal]],
 ) -> None:
     """Each time one answer counts, the other caller gets the winner, and there is one command."""
@@ -56,7 +54,7 @@ async def test_two_answers_at_once_many_times(
         question = await make_question(session, task=task, run=run)
         outcomes = await asyncio.gather(
             *(
-                answer(sessions, person, question, option, redis)
+                answer(sessions, person, question, option, process)
                 for person, option in zip(people, ("allow", "reject"), strict=True)
             )
         )
@@ -73,7 +71,7 @@ async def test_two_answers_at_once_many_times(
 async def test_answer_that_waits_for_another_gets_that_one(
     session: AsyncSession,
     sessions: SessionFactory,
-    redis: RedisClient,
+    process: ProcessContext,
     callers: tuple[Task, list[Principal]],
 ) -> None:
     """The second one finds the question open, and waits for the lock that the first one holds."""
@@ -81,11 +79,11 @@ async def test_answer_that_waits_for_another_gets_that_one(
     question = await make_question(session, task=task)
 
     async def win(unit: AsyncSession) -> Any:
-        return await answer_question(unit, first, question.id, AnswerIn(option_id="allow"), redis=redis)
+        return await answer_question(unit, first, question.id, AnswerIn(option_id="allow"), process)
 
     async def lose(unit: AsyncSession) -> Any:
         with pytest.raises(AlreadyAnswered) as refused:
-            await answer_question(unit, second, question.id, AnswerIn(option_id="reject"), redis=redis)
+            await answer_question(unit, second, question.id, AnswerIn(option_id="reject"), process)
         return refused.value.winner
 
     won, late = await race(sessions, win, lose)
@@ -96,14 +94,14 @@ async def test_answer_that_waits_for_another_gets_that_one(
 async def test_same_answer_that_waits_is_repeated(
     session: AsyncSession,
     sessions: SessionFactory,
-    redis: RedisClient,
+    process: ProcessContext,
     callers: tuple[Task, list[Principal]],
 ) -> None:
     task, (first, second) = callers
     question = await make_question(session, task=task)
     won, again = await race(
         sessions,
-        lambda unit: answer_question(unit, first, question.id, AnswerIn(option_id="allow"), redis=redis),
-        lambda unit: answer_question(unit, second, question.id, AnswerIn(option_id="allow"), redis=redis),
+        lambda unit: answer_question(unit, first, question.id, AnswerIn(option_id="allow"), process),
+        lambda unit: answer_question(unit, second, question.id, AnswerIn(option_id="allow"), process),
     )
     assert again == {**won, "repeated": True}

@@ -7,13 +7,16 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
 from app.services.runs.lifecycle import mirror_verification
+from app.services.runs.verification import attempts
 from app.services.verification.results import OPEN
 from tests.support.factories import added, make_run
+from tests.support.stand_ins.fakes import RecordingEvents
 
 JSON = dict[str, Any]
 
@@ -116,3 +119,14 @@ async def make_delivered_commit(session: AsyncSession, run: Run) -> None:
         created_at=utcnow(),
     )
     _ = await added(session, pushed)
+
+
+async def end_checked(sessions: SessionFactory, run: Run, result: Mapping[str, Any]) -> None:
+    """Conclude the open attempt of a run as a worker does, with this result; a run that waits for it ends."""
+    async with unit_of_work(sessions) as session:
+        claimed = await attempts.claim(session, owner="job")
+    assert claimed is not None
+    assert claimed.run_id == run.id
+    conclusion = attempts.Conclusion(shown=result)
+    async with unit_of_work(sessions) as session:
+        assert await attempts.conclude(session, claimed, conclusion, events=RecordingEvents())

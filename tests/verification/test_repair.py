@@ -1,13 +1,15 @@
 """What an agent is asked after a refuted attempt, and when it is asked no more."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from app.enums import CaseOutcome, CheckGate, StopReason, Verdict
-from app.verification.definitions import Check
+from app.enums import CaseOutcome, CheckGate, CheckSource, CheckStatus, StopReason, Verdict
+from app.verification.definitions import Check, CheckSet, unite
 from app.verification.judgement import Case, Execution, JudgedCheck, judge_check
 from app.verification.repair import Next, decide_next, digest_failures, repair_message
+from tests.support.verdicts import shown_check, shown_verdict
 from tests.verification.test_judgement import result_of
 
 F, P = CaseOutcome.FAILED, CaseOutcome.PASSED
@@ -25,24 +27,31 @@ def failing(*names: str, check: Check = TESTS, output: bytes = b"") -> JudgedChe
     return judged(check, Execution(exit_code=1, cases=cases, output=output), base=GREEN)
 
 
-def test_message_has_a_block_for_each_check_that_refutes() -> None:
-    blocked = judged(
-        Check(id="docs", run=("x",), gate=CheckGate.INFORMATIONAL),
-        Execution(exit_code=1, blocked_hosts=["b.example", "a.example"], output=b"not shown"),
-    )
-    checks = [
-        failing("one\n```", "another", output=b"```\n\nE  x\r\n# end\n"),
-        judged(replace(TESTS, id="ok"), GREEN),
-        judged(LINT, Execution(exit_code=2, output=b"bad")),
-        blocked,
-    ]
+def shown_failure(check_id: str, tail: str, *names: str, **more: Any) -> dict[str, Any]:
+    cases = [{"suite": "s", "class": "C", "name": name} for name in names]
+    counts = {"passed": 0, "failed": len(names), "skipped": 0, "new": len(names), "fixed": 0, "removed": 0}
+    check = shown_check(0, CheckStatus.FAILED) | {"id": check_id, "tail": tail}
+    return check | {"new_failures": cases, "counts": counts if names else None} | more
 
-    message = repair_message(
-        checks,
-        attempt=1,
-        attempts=3,
-        protected_changed=[".github/a", ".gitlab-ci.yml"],
-    )
+
+def test_message_has_a_block_for_each_check_that_refutes() -> None:
+    checks = [
+        shown_failure("tests", "```\n\nE  x\r\n# end\n", "another", "one\n```"),
+        shown_check(2, CheckStatus.PASSED) | {"blocked_hosts": ["a.example"]},
+        shown_failure("lint", "bad", exit_code=2),
+        shown_failure("docs", "not shown", blocked_hosts=["b.example", "a.example"]),
+    ]
+    shown = shown_verdict(Verdict.REFUTED) | {
+        "checks": checks,
+        "reasons": [
+            {"code": "new_failures", "check": "tests", "detail": "s > C > another"},
+            {"code": "check_failed", "check": "lint", "detail": ""},
+        ],
+        "protected_changed": [".github/a", ".gitlab-ci.yml"],
+    }
+    definitions = unite([(CheckSource.PROJECT, CheckSet(checks=(TESTS, LINT)))])
+
+    message = repair_message(shown, definitions, attempt=1, attempts=3)
 
     assert message == (
         "The checks of this run do not pass (attempt 1 of 3).\n"
@@ -64,7 +73,7 @@ def test_message_has_a_block_for_each_check_that_refutes() -> None:
         "output:\n"
         "| bad\n"
         "\n"
-        "blocked hosts: b.example, a.example\n"
+        "blocked hosts: a.example, b.example\n"
         "\n"
         "protected paths, put back: .github/a, .gitlab-ci.yml\n"
         "\n"
@@ -72,14 +81,29 @@ def test_message_has_a_block_for_each_check_that_refutes() -> None:
     )
 
 
-def test_message_is_bounded() -> None:
-    names = [f"case {number:03}" for number in range(60)]
+def test_message_about_what_proves_nothing_says_why() -> None:
+    shown = shown_verdict(Verdict.INCONCLUSIVE) | {
+        "checks": [shown_failure("tests", "slow\n", exit_code=None), shown_failure("lint", "not shown")],
+        "reasons": [
+            {"code": "check_timeout", "check": "tests", "detail": "600 s"},
+            {"code": "checks_file_invalid", "check": None, "detail": "line 3:\n```"},
+        ],
+    }
 
-    message = repair_message([failing(*names, output="ä".encode() * 5000)], attempt=2, attempts=2)
+    message = repair_message(shown, None, attempt=1, attempts=1)
 
-    assert "new failing cases (60):" in message
-    assert message.count("\n- ") == 50
-    assert message.count("ä") == 2048
+    assert message == (
+        "The checks of this run are inconclusive (attempt 1 of 1).\n"
+        "\n"
+        "checks file invalid: line 3: ```\n"
+        "\n"
+        "Check tests\n"
+        "check timeout: 600 s\n"
+        "output:\n"
+        "| slow\n"
+        "\n"
+        "Correct the cause; the checks run again on a fresh clone."
+    )
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.REFUTED])

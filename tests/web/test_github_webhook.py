@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import CheckStatus, RunStatus, Verdict
+from app.enums import CheckStatus, QuestionStatus, RunStatus, Verdict
 from app.ids import new_hex_id, new_id
-from app.models import CiFailure, Event, Integration, Project, PushedBranch, Run, Task, User
+from app.models import CiFailure, Event, Integration, Project, PushedBranch, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.code_hosts.github_webhook import read_ci_report
@@ -34,6 +34,7 @@ from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue, ScriptedGate
 from tests.support.verdicts import shown_check, shown_verdict
+from tests.support.verification import end_checked, make_verified_run
 from tests.support.waiting import eventually
 
 SECRET = "a-secret-between-github-and-us"
@@ -321,6 +322,16 @@ async def test_follow_up_waits_for_a_run_that_moves_and_for_its_task(
         await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
 
     assert (await sending).json()["reason"] == "The branch had 3 follow-up runs already."
+
+
+async def test_follow_up_settles_what_was_not_verified(hook: Hook, sessions: SessionFactory) -> None:
+    """Of the latest run, which may have pushed another branch than the one whose check failed."""
+    latest = await make_verified_run(hook.session, task=hook.task, delivers=False)
+    await end_checked(sessions, latest, shown_verdict(Verdict.REFUTED, CheckStatus.FAILED))
+
+    await hook.follow_up(await hook.send(payload()))
+
+    assert list(await hook.session.scalars(select(Question.status))) == [QuestionStatus.WITHDRAWN]
 
 
 async def test_archived_or_deleted_task_is_left_alone(hook: Hook, queue: RecordingQueue) -> None:

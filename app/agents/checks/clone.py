@@ -1,7 +1,6 @@
 """A clone that is set up in a sandbox of its own, in which commands run beside its services."""
 
 import os
-import shlex
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from app.agents.sandbox.monitor import free_bytes
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
 from app.enums import CheckCause, ChecksNetwork, SandboxKind, StepStatus
-from app.verification.definitions import Check, PlacedCheck, Step
+from app.verification.definitions import Check, PlacedCheck, Step, command_of
 from app.verification.judgement import Case, Execution
 
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
@@ -64,7 +63,7 @@ class Clone:
         self._permit(allowance_of(self.preparation.setup_network))
         for index, step in enumerate(caches.setup):
             started = time.monotonic()
-            command = self.masker.text(_shown(step))[:_LONGEST_NAME]
+            command = self.masker.text(command_of(step))[:_LONGEST_NAME]
             await self._say(command, index=index, status="started")
             kept = await caches.find(step)
             is_cached = kept is not None and await caches.restore(kept, step)
@@ -183,10 +182,6 @@ def environment_of(preparation: Preparation, inside: Places) -> dict[str, str]:
     """Return the environment variables of set-up and checks, in a sandbox with these places."""
     own = {"HOME": str(inside.home), "TMPDIR": str(inside.temporary), "USER": "agent"}
     return {**_ENVIRONMENT, **preparation.variables, **own}
-
-
-def _shown(step: Step) -> str:
-    return shlex.join(step.run) if step.run is not None else step.shell or ""
 
 
 def _why_failed(step: Step, ended: CommandEnd) -> str:

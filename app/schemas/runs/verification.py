@@ -11,7 +11,7 @@ from app.schemas.fields import Text
 from app.schemas.users import UserBasic
 from app.schemas.verification.check_sets import FoundCheckOut
 
-_MOST_REASON = 500
+MAX_REASON = 500
 
 # One test of a check. A call, since `class` is no name in Python.
 CaseOut = TypedDict("CaseOut", {"suite": str, "class": str, "name": str})
@@ -172,4 +172,4 @@ class WaiveIn(Input):
 
     examples: ClassVar = {"The check is wrong": {"reason": "The failing test is wrong."}}
 
-    reason: Annotated[str, Text(max_length=_MOST_REASON), doc("Why the work is accepted all the same.")]
+    reason: Annotated[str, Text(max_length=MAX_REASON), doc("Why the work is accepted all the same.")]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -130,12 +131,16 @@ _SEEN_TASK = Prepared(select(Task.id).where(Task.id == bindparam("task_id"), VIS
 
 
 async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) -> Task:
-    """Return a task that the caller sees, locked; `description` and `json_schema` are not loaded."""
+    """Return a task that the caller sees, locked after its latest run, without `description` and `json_schema`."""
+    is_latest = Run.id == select(Task.latest_run_id).where(Task.id == task_id).scalar_subquery()
+    latest = select(Run.id).where(is_latest).with_for_update(key_share=True).cte("latest")
     statement = (
         select(Task)
+        # As those do who end a run. The rows of a join are read before any of them is locked.
+        .outerjoin(latest, true())
         .where(Task.id == task_id, visible_task(principal))
         # FOR NO KEY UPDATE: rows that refer to the task may still be inserted.
-        .with_for_update(key_share=True)
+        .with_for_update(of=Task, key_share=True)
         # These may be megabytes, and no rule reads them.
         .options(defer(Task.description, raiseload=True), defer(Task.json_schema, raiseload=True))
     )

@@ -169,7 +169,11 @@ _TYPES = (
         kind=_WAITS_FOR,
         question_id=_text("The question that was settled.", _QUESTION_ID, is_optional=True),
     ),
-    CataloguedType(EventType.QUESTION_OPENED, "An agent asks something, or waits for a message.", _QUESTION),
+    CataloguedType(
+        EventType.QUESTION_OPENED,
+        "An agent asks something or waits for a message, or work is not verified.",
+        _QUESTION,
+    ),
     CataloguedType(
         EventType.QUESTION_ANSWERED,
         "A question was answered; the first answer counts.",
@@ -182,7 +186,7 @@ _TYPES = (
     CataloguedType(EventType.QUESTION_EXPIRED, "No answer to a question came in time.", _QUESTION),
     CataloguedType(
         EventType.QUESTION_WITHDRAWN,
-        "The agent, its turn or its run ended before a question was answered.",
+        "A question needs no answer any more.",
         _QUESTION,
     ),
     _ended(

@@ -1,4 +1,4 @@
-"""Answer questions of agents, as a member or by the action token in a notification (contract 15.3, 15.6)."""
+"""Answer questions, as a member or by the action token in a notification (contract 15.3, 15.6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,15 @@ from pydantic import SecretStr
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.redis import RedisClient
-from app.enums import ActionTokens, AnswerVia, CommandStatus, QuestionRisk, QuestionStatus
+from app.enums import (
+    ActionTokens,
+    AnswerVia,
+    CommandStatus,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    VerdictAnswer,
+)
 from app.errors import (
     AlreadyAnswered,
     InvalidInput,
@@ -22,38 +29,53 @@ from app.errors import (
     StateRefused,
 )
 from app.forms import AnswerInvalid
-from app.models import Notification, PushToken, Question, RunCommand
+from app.models import Notification, PushToken, Question, Run, RunCommand, Verification
 from app.schemas.questions import ActionIn, AnsweredOut
+from app.schemas.runs.runs import RunIn
+from app.schemas.runs.verification import WaiveIn
 from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.questions import QuestionRow, require_question, winner
+from app.services.opened_clients import ServiceClients
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import ClosedQuestion, close_question, follow
-from app.services.runs.authority import lock_to_steer
-from app.statements import Prepared
+from app.services.runs.authority import lock_run, lock_to_steer
+from app.services.runs.start import require_new_run_allowance, start_cloud_run
+from app.services.runs.verification.requests import waive
+from app.statements import Prepared, rows_of
+from app.verification.definitions import DEFINITIONS
+from app.verification.repair import repair_message
 
 # Any token may refuse, since that is safe.
 _REJECT = "reject_once"
+# Of the message with which work is sent back: the state of a run holds it.
+_MESSAGE_CHARACTERS = 200_000
 
 log = structlog.get_logger(__name__)
 
 
 async def answer_question(
-    session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, *, redis: RedisClient
+    session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, clients: ServiceClients
 ) -> AnsweredOut:
-    """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
-
-    From then on, the caller follows the task. If the question has this answer already, nothing changes, and the field
-    `repeated` of the result is true. Raises StateRefused.
-    """
+    """Answer a question as the caller, who follows the task from then on. Raises StateRefused."""
     question = await require_question(session, caller, question_id)
-    return await _answer(session, question, body, Origin(caller, caller.answers_via), redis=redis)
+    return await _answer(session, question, body, Origin(caller, caller.answers_via), clients)
+
+
+async def require_allowance(
+    session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, clients: ServiceClients
+) -> None:
+    """Check that the usage gates allow the run that this answer starts, if it starts one; may commit, as they need."""
+    if clients.gates and body.option_id == VerdictAnswer.SEND_BACK:
+        question = await require_question(session, caller, question_id)
+        if question.kind is QuestionKind.VERDICT:
+            await require_new_run_allowance(session, caller, question.task_id, RunIn(), clients)
 
 
 async def _answer(
-    session: AsyncSession, question: QuestionRow, body: ActionIn, origin: Origin, *, redis: RedisClient
+    session: AsyncSession, question: QuestionRow, body: ActionIn, origin: Origin, clients: ServiceClients
 ) -> AnsweredOut:
     try:
         answer = read_answer(question, dict(body))
@@ -64,8 +86,10 @@ async def _answer(
         if body.digest is not None and body.digest.lower() != question.digest.hex():
             raise QuestionChanged
         caller, task_id, run_id = origin.caller, question.task_id, question.run_id
+        is_verdict = question.kind is QuestionKind.VERDICT
+        lock = lock_run if is_verdict else lock_to_steer
         try:
-            await lock_to_steer(session, caller, task_id, run_id)
+            _ = await lock(session, caller, task_id, run_id)
             closed = await close_question(session, question.id, answer, origin)
         except StateRefused:
             question = await require_question(session, caller, question.id)
@@ -75,7 +99,9 @@ async def _answer(
         else:
             if closed is not None:
                 await follow(session, caller, task_id)
-                wake_run_worker_after_commit(session, redis, run_id)
+                if is_verdict:
+                    return await _act_upon(session, closed, question, answer, caller, clients)
+                wake_run_worker_after_commit(session, clients.redis, run_id)
                 return _answer_out(closed, CommandStatus.ACCEPTED)
             question = await require_question(session, caller, question.id)
     return await _require_same_answer(session, question, answer, origin)
@@ -95,14 +121,62 @@ async def _require_same_answer(
         )
     if not is_same:
         raise AlreadyAnswered(winner(question))
-    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == question.command_id))
-    answered = _answer_out(question, CommandStatus(status or CommandStatus.CONSUMED))
+    if question.kind is QuestionKind.VERDICT:
+        answered = _answer_out(question, None, run_id=await _find_started(session, question))
+    else:
+        status = await session.scalar(select(RunCommand.status).where(RunCommand.id == question.command_id))
+        answered = _answer_out(question, CommandStatus(status or CommandStatus.CONSUMED))
     answered["repeated"] = True
     return answered
 
 
-def _answer_out(question: QuestionRow | ClosedQuestion, delivery: CommandStatus) -> AnsweredOut:
-    return cast("AnsweredOut", {"status": "answered", **winner(question), "delivery": delivery})
+def _answer_out(
+    question: QuestionRow | ClosedQuestion, delivery: CommandStatus | None, *, run_id: UUID | None = None
+) -> AnsweredOut:
+    answered = {"status": "answered", **winner(question), "delivery": delivery}
+    return cast("AnsweredOut", answered if run_id is None else answered | {"run_id": run_id})
+
+
+async def _act_upon(
+    session: AsyncSession,
+    closed: ClosedQuestion,
+    question: QuestionRow,
+    answer: Answer,
+    caller: Principal,
+    clients: ServiceClients,
+) -> AnsweredOut:
+    task_id, run_id, text = question.task_id, question.run_id, answer.params.get("custom_input")
+    if answer.params["option_id"] == VerdictAnswer.WAIVE:
+        await waive(session, caller, task_id, run_id, WaiveIn(reason=text))
+        return _answer_out(closed, None)
+    message = "\n\n".join(filter(None, (await _repair_message(session, run_id), text)))
+    body = RunIn(resume_from_run_id=run_id, pending_user_message=message)
+    task = await start_cloud_run(session, caller, task_id, body, clients)
+    assert task["latest_run"] is not None
+    return _answer_out(closed, None, run_id=task["latest_run"]["id"])
+
+
+async def _repair_message(session: AsyncSession, run_id: UUID) -> str:
+    newest = (
+        select(Verification.shown, Verification.definitions)
+        .where(Verification.run_id == run_id, Verification.finished_at.is_not(None))
+        .order_by(Verification.attempt.desc())
+        .limit(1)
+    )
+    shown, definitions = (await rows_of(session, newest))[0]
+    known = None if definitions is None else DEFINITIONS.validate_python(definitions)
+    message = repair_message(shown, known, attempt=shown["attempt"], attempts=shown["attempts"])
+    return message[:_MESSAGE_CHARACTERS]
+
+
+async def _find_started(session: AsyncSession, question: QuestionRow) -> UUID | None:
+    # The answer came before its run, in one transaction, in which no other run of the task could begin.
+    started = select(Run.id).where(
+        Run.task_id == question.task_id,
+        Run.state["resume_from_run_id"].astext == str(question.run_id),
+        Run.created_at >= question.closed_at,
+    )
+    return await session.scalar(started.order_by(Run.created_at, Run.id).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +226,10 @@ class Action:
 async def open_action(
     session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
 ) -> Action:
-    """Verify an action token; return it with its question and its person. Nothing is changed.
+    """Verify an action token; return it with its question and its person.
 
-    `limit` is the highest risk that a token may answer without an API key. Above it, a page token is accepted here, but
-    `act` requires a key, and a token for one option is not found. If the risk is high, both are accepted here: `act`
-    refuses in words that say what is missing.
+    `limit` is the highest risk that a token may answer without an API key. Above it, a page token needs a key in `act`,
+    and a token for one option is not found, unless the risk is high: then `act` says what is missing.
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:
@@ -191,7 +264,7 @@ _SENT = Prepared(
 
 
 async def act(
-    session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
+    session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, clients: ServiceClients
 ) -> AnsweredOut:
     """Answer the question of an action token as its person; `body` is empty if the token is for one option."""
     claims, question, option = action.claims, action.question, action.option
@@ -212,7 +285,8 @@ async def act(
         "user_agent": client.user_agent,
     }
     origin = Origin(action.person, AnswerVia.ACTION_TOKEN, token)
-    answered = await _answer(session, question, body, origin, redis=redis)
+    await require_allowance(session, action.person, question.id, body, clients)
+    answered = await _answer(session, question, body, origin, clients)
     log.info(
         "question.answered_by_token",
         question_id=str(claims.question_id),

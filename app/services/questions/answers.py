@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 
-from app.enums import AnswerVia, CommandMethod, QuestionKind
+from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
 from app.forms import REJECT, AnswerInvalid, FormRefused, read_form
+from app.schemas.runs.verification import MAX_REASON
 from app.services.access.principal import Principal
 
 _SHOWN = ("option_id", "action", "content", "custom_input")
@@ -15,6 +16,7 @@ _WAYS = {
     QuestionKind.FORM: "action",
     QuestionKind.URL: "action",
     QuestionKind.MESSAGE: "text",
+    QuestionKind.VERDICT: "option_id",
 }
 
 
@@ -35,9 +37,9 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that fits its question, as the command that sends it to the agent."""
+    """An answer that fits its question, as the command that sends it to the agent; without a method there is none."""
 
-    method: CommandMethod
+    method: CommandMethod | None
     params: dict[str, Any]
 
     @property
@@ -90,6 +92,9 @@ def read_answer(question: Asked, given: Mapping[str, Any], *, is_command: bool =
             )
         if kind is QuestionKind.URL:
             params["action"] = "decline" if params["option_id"] == REJECT else "accept"
+    if kind is QuestionKind.VERDICT:
+        _require_reason(params)
+        return Answer(None, params)
     return Answer(CommandMethod.PERMISSION_RESPONSE, params)
 
 
@@ -103,6 +108,17 @@ def _answer_form(question: Asked, params: Mapping[str, Any], content: Any) -> tu
         raise AnswerInvalid(what, field="content") from None
     except AnswerInvalid as invalid:
         raise AnswerInvalid(invalid.what, *invalid.place, field="content") from None
+
+
+def _require_reason(params: Mapping[str, Any]) -> None:
+    if params["option_id"] != VerdictAnswer.WAIVE:
+        return
+    reason = params.get("custom_input")
+    if reason is None:
+        raise AnswerInvalid("This field is required.", field="custom_input", code="required")
+    if len(reason) > MAX_REASON:
+        what = f"Ensure this field has no more than {MAX_REASON} characters."
+        raise AnswerInvalid(what, field="custom_input", code="max_length")
 
 
 def _text_of(content: Any) -> str:

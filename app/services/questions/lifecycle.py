@@ -97,15 +97,16 @@ class ClosedQuestion(NamedTuple):
 _CLOSED_COLUMNS = [getattr(Question, name) for name in ClosedQuestion._fields[:-1]]
 
 
-async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
-    """Store an open question of a run's agent, with its risk and urgency, and show it in the run's state.
+async def open_question(
+    session: AsyncSession, run_id: UUID, asked: ShownQuestion, *, urgency: Urgency | None = None
+) -> bool:
+    """Store an open question, with its risk and urgency; show one of an agent in the state of its run.
 
-    Return False, with nothing changed, if the question was stored before, else True. The caller holds the lock on the
-    run's row.
+    Return False, with nothing changed, if it was stored before. The caller holds the lock on the run's row.
     """
     is_cut = asked.kind is QuestionKind.PERMISSION and asked.is_cut
     risk = QuestionRisk.HIGH if is_cut else risk_of(asked.kind, asked.tool_call)
-    urgency = _urgency(asked, risk)
+    urgency = urgency or _urgency(asked, risk)
     of_run = {
         name: select(column).where(Run.id == run_id).scalar_subquery()
         for name, column in (("project_id", Run.project_id), ("task_id", Run.task_id))
@@ -133,7 +134,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
             url=asked.url,
             risk=risk,
             urgency=urgency,
-            digest=_digest(asked),
+            digest=digest_of(asked),
             opened_at=asked.opened_at,
             expires_at=asked.expires_at,
             status=QuestionStatus.OPEN,
@@ -145,9 +146,10 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
     if kept is None:
         return False
     data = {"question_id": str(asked.id), "kind": asked.kind, "urgency": urgency}
-    waiting = _waiting_data(asked.kind, asked.id)
-    await _set_waiting_for(session, run_id, asked.waiting_for)
-    events = ((EventType.QUESTION_OPENED, data), (EventType.RUN_AWAITING_INPUT, waiting))
+    events: list[tuple[EventType, Mapping[str, Any]]] = [(EventType.QUESTION_OPENED, data)]
+    if asked.kind is not QuestionKind.VERDICT:
+        await _set_waiting_for(session, run_id, asked.waiting_for)
+        events.append((EventType.RUN_AWAITING_INPUT, _waiting_data(asked.kind, asked.id)))
     await record_for_runs(session, [(run_id, type_, item) for type_, item in events])
     return True
 
@@ -155,7 +157,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
 async def close_question(
     session: AsyncSession, question_id: UUID, answer: Answer, origin: Origin
 ) -> ClosedQuestion | None:
-    """Close an open question with its first answer, and store the command that sends the answer to the agent.
+    """Close an open question with its first answer, and store the command that sends it to the agent, if it has one.
 
     Return the closed row; None, with nothing changed, if the question was closed before. The caller holds the lock on
     the run's row.
@@ -164,7 +166,7 @@ async def close_question(
         "question_id": question_id,
         "now": utcnow(),
         "user_id": origin.caller.user_id,
-        "given_command_id": new_id(),
+        "given_command_id": None if answer.method is None else new_id(),
         "given_answer": answer.shown,
         "given_via": origin.via,
         "given_token": None if origin.token is None else dict(origin.token),
@@ -174,7 +176,7 @@ async def close_question(
     }
     closed = await _CLOSE.first(session, values)
     if closed is not None:
-        await _announce(session, [closed], is_resumed=True)
+        await _announce(session, [closed], is_resumed=answer.method is not None)
     return closed
 
 
@@ -209,7 +211,7 @@ def _close_statement() -> Executable:
             constant(CommandStatus.ACCEPTED),
             closed.c.answered_by_id,
             now,
-        ),
+        ).where(given("method").is_not(None)),
     )
     message = note_message(
         closed.c.task_id,
@@ -236,16 +238,22 @@ _CLOSE = Prepared(_close_statement(), ClosedQuestion)
 
 
 async def withdraw(
-    session: AsyncSession, run_ids: Collection[UUID], *, request_id: str | None = None
+    session: AsyncSession,
+    run_ids: Collection[UUID],
+    *,
+    request_id: str | None = None,
+    kind: QuestionKind | None = None,
 ) -> bool:
     """Close the open questions of runs, because nothing waits for an answer any more; return whether there were any.
 
-    If `request_id` is given, only the question to which the agent gave this id is closed, and its run goes on. A
-    question past its time limit is closed as expired instead of withdrawn.
+    If `request_id` is given, only the question to which the agent gave this id is closed, and its run goes on; with
+    `kind` only those of this kind. A question past its time limit is closed as expired instead of withdrawn.
     """
     conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
     if request_id is not None:
         conditions.append(Question.request_id == request_id)
+    if kind is not None:
+        conditions.append(Question.kind == kind)
     is_late = Question.expires_at <= utcnow()
     closed = (
         update(Question)
@@ -279,7 +287,9 @@ async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UU
     """Lock the runs of `tasks` that may ask, before the tasks themselves, as ends of runs do; return their ids."""
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
-    may_ask = select(Run.id).where(Run.task_id.in_(tasks), is_live | is_asking)
+    # It asks what becomes of its work in the transaction that ends it.
+    is_latest = select(Task.id).where(Task.latest_run_id == Run.id).exists()
+    may_ask = select(Run.id).where(Run.task_id.in_(tasks), is_live | is_asking | is_latest)
     return (await session.scalars(may_ask.order_by(Run.id).with_for_update(key_share=True))).all()
 
 
@@ -360,7 +370,7 @@ def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
     return Urgency.HIGH if risk is QuestionRisk.HIGH or is_short else Urgency.NORMAL
 
 
-def _digest(asked: ShownQuestion) -> bytes:
+def digest_of(asked: ShownQuestion) -> bytes:
     shown: Sequence[Any] = (asked.request_id, asked.tool_call, list(asked.options), asked.schema, asked.url)
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
 

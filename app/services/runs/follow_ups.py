@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunMode, RunStatus
 from app.ids import new_id
 from app.models import CiFailure, Integration, PushedBranch, Run, Task
 from app.models.base import literal_int
@@ -24,6 +24,7 @@ from app.schemas.github_webhook import WebhookOut
 from app.services import usage_gates
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.opened_clients import ServiceClients
+from app.services.questions.lifecycle import withdraw
 from app.services.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -59,6 +60,7 @@ class _Push(NamedTuple):
 class _Task(NamedTuple):
     id: UUID
     project_id: int
+    latest_run_id: UUID
     latest_run_status: RunStatus | None
 
 
@@ -69,9 +71,15 @@ class _Previous(NamedTuple):
     asked_ci_prompt: str | None
 
 
-_LOCK_RUN = Prepared(select(Run.id).where(Run.id == bindparam("run_id")).with_for_update(key_share=True))
+_LOCK_RUNS = Prepared(
+    select(Run.id)
+    .outerjoin(Task, Task.latest_run_id == Run.id)
+    .where(or_(Run.id == bindparam("run_id"), Task.id == bindparam("task_id")))
+    .order_by(Run.id)
+    .with_for_update(of=Run, key_share=True)
+)
 _TASK = Prepared(
-    select(Task.id, Task.project_id, Task.latest_run_status)
+    select(Task.id, Task.project_id, Task.latest_run_id, Task.latest_run_status)
     .where(Task.id == bindparam("task_id"), ~Task.deleted, ~Task.archived)
     .with_for_update(key_share=True),
     _Task,
@@ -122,8 +130,8 @@ async def follow_up(session: AsyncSession, check: CiReport, clients: ServiceClie
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
-    # Locked: deliveries about one task are processed one after the other. The run first, as wherever a run moves.
-    await _LOCK_RUN.first(session, {"run_id": pushed.run_id})
+    # Locked: deliveries about one task are processed one after the other. Runs first, as wherever a run moves.
+    await _LOCK_RUNS.all(session, {"run_id": pushed.run_id, "task_id": pushed.task_id})
     task = await _TASK.first(session, {"task_id": pushed.task_id})
     if task is None:
         return ignore("The task is deleted or put away.")
@@ -211,6 +219,7 @@ async def _start(
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
     )
+    await withdraw(session, [task.latest_run_id], kind=QuestionKind.VERDICT)
     run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
     if authority.is_personal:
         await freeze_task(session, run_id, task.id, previous_id=previous_id)

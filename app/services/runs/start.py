@@ -16,9 +16,10 @@ from app.api_limits import RUN_STATE_BYTES
 from app.clients.host_names import Destinations
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunStatus, Verdict
 from app.errors import InvalidInput, RunRefused, StateRefused, UsageLimitExceeded
 from app.models import Run, Task
+from app.models.tasks import VERDICT_URGENCY
 from app.schemas.fields import parse_uuid
 from app.schemas.runs.mcp_servers import McpServerIn
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
@@ -30,6 +31,7 @@ from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
+from app.services.questions.lifecycle import withdraw
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
@@ -227,6 +229,8 @@ async def _create(
         encrypted_mcp_servers=_seal(clients.cipher, list(map(_offered, options.imported_mcp_servers))),
         scheduled_at=scheduled_at,
     )
+    if task.latest_run_id is not None and task.verdict_urgency >= VERDICT_URGENCY[Verdict.INCONCLUSIVE]:
+        await withdraw(session, [task.latest_run_id], kind=QuestionKind.VERDICT)
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
     if authority.is_personal or new.encrypted_mcp_servers is not None or scheduled_at is not None:
         await run_authority.freeze_task(session, run_id, task.id)

@@ -33,6 +33,7 @@ from app.services.access.visibility import VISIBLE_TASKS, visibility, visible_ta
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
 from app.services.events.task_activity import moved_to
 from app.services.questions.lifecycle import leave_inboxes, lock_asking
+from app.services.questions.verdicts import withdraw_all
 from app.services.tasks.writing import task_event_cte
 from app.statements import Prepared
 
@@ -42,6 +43,8 @@ async def change_tasks(session: AsyncSession, caller: Principal, body: BatchIn) 
     if body.action is BatchAction.DELETE:
         results = dict.fromkeys(await _delete(session, caller, body.ids), BatchResult.CHANGED)
     else:
+        if body.action is BatchAction.ARCHIVE:
+            await withdraw_all(session, select(Task.id).where(Task.id.in_(body.ids), visible_task(caller)))
         values = {"ids": body.ids, "archived": body.action is BatchAction.ARCHIVE, "now": utcnow()}
         found = await _SET_ARCHIVED.all(session, values | visibility(caller))
         await publish_recorded(session, [row.recorded for row in found])

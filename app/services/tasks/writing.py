@@ -37,9 +37,10 @@ from app.models.base import literal_int
 from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
 from app.schemas.verification.check_sets import acceptance_of
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
+from app.services.access.visibility import VISIBLE_TASK, require_task, visibility, visible_task
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.events.task_activity import moved_to
+from app.services.questions.verdicts import withdraw_all
 from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
@@ -310,6 +311,8 @@ async def update_task(
         values["title_manually_set"] = True
     if body.given("archived"):
         values["archived"] = body.archived
+        if body.archived:
+            await withdraw_all(session, select(Task.id).where(Task.id == task_id, visible_task(caller)))
     statement = _update_statement(tuple(values))
     written = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
     if written is None:

@@ -48,9 +48,9 @@ def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
 
 async def answer_by_form(request: Request, action: Action) -> Response:
     form = await _read_form(request)
-    session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
-    _ = await answering.act(session, action, _body(action, form), client, redis=redis)
+    session, process = session_of(request), process_of(request)
+    _ = await answering.act(session, action, _body(action, form), client, process)
     return back_to_page(request)
 
 

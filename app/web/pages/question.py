@@ -18,6 +18,7 @@ KINDS = {
     QuestionKind.FORM: "The agent has a question",
     QuestionKind.URL: "The agent asks you to open a page",
     QuestionKind.MESSAGE: "The agent waits for your message",
+    QuestionKind.VERDICT: "The work is done, and not verified",
 }
 # The service's own labels, since the name of an option is the agent's text.
 _OPTIONS = {
@@ -25,6 +26,8 @@ _OPTIONS = {
     "allow_always": "Always allow",
     "reject_once": "Reject",
     "reject_always": "Always reject",
+    "send_back": "Send back",
+    "waive": "Waive",
 }
 _REJECTING = frozenset({"reject_once", "reject_always"})
 _CHOSEN = {
@@ -32,6 +35,8 @@ _CHOSEN = {
     "allow_always": "Always allowed",
     "reject_once": "Rejected",
     "reject_always": "Always rejected",
+    "send_back": "Sent back",
+    "waive": "Waived",
 }
 _ACTIONS = {FormAction.ACCEPT: "Accepted", FormAction.DECLINE: "Declined", FormAction.CANCEL: "Cancelled"}
 _WAYS = {
@@ -47,7 +52,7 @@ _CLOSED = {
     QuestionStatus.EXPIRED: ("This question has expired", "No answer came in time, so it counts as refused."),
     QuestionStatus.WITHDRAWN: (
         "This question was withdrawn",
-        "The agent does not wait for an answer any more.",
+        "It does not wait for an answer any more.",
     ),
 }
 # Before the names of fields in the HTML form; page.html writes it.
@@ -146,6 +151,8 @@ def buttons_of(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tupl
                 Button(name="action", value=FormAction.ACCEPT, label=accept, look="allow"),
                 Button(name="action", value=FormAction.DECLINE, label="Decline", look="reject"),
             ], []
+        case QuestionKind.VERDICT:
+            return [_of_option(option) for option in options], []
         case QuestionKind.MESSAGE:
             return [Button(name="way", value="text", label="Send", look="allow")], []
 

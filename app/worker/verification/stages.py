@@ -182,10 +182,7 @@ class _Performance:
         )
         if following.is_repaired:
             message = repair_message(
-                judged,
-                attempt=len(earlier) + 1,
-                attempts=most + 1,
-                protected_changed=checked.protected_changed,
+                conclusion.shown, definitions, attempt=len(earlier) + 1, attempts=most + 1
             )
             return replace(conclusion, repair=message, failures=failures)
         shown = {**conclusion.shown, "stopped": following.stopped}

@@ -184,15 +184,19 @@ async def test_filters_leave_the_badge_as_it_is(
         page = await inbox(client, query)
         with concerning(query):
             assert {row["id"] for row in page["results"]} == expected
-            # Messages are not counted: three kinds here, and one in the other project.
-            assert (page["count"], page["open_count"]) == (len(expected), 4)
+            # Messages are not counted: four kinds here, and one in the other project.
+            assert (page["count"], page["open_count"]) == (len(expected), 5)
 
 
 @pytest.mark.parametrize(
     ("query", "attr", "detail"),
     [
         ("status=closed", "status", '"closed" is not a valid choice; choose from open, all.'),
-        ("kind=poll", "kind", '"poll" is not a valid choice; choose from permission, form, url, message.'),
+        (
+            "kind=poll",
+            "kind",
+            '"poll" is not a valid choice; choose from permission, form, url, message, verdict.',
+        ),
     ],
     ids=["15.1-status", "15.1-kind"],
 )

@@ -196,7 +196,7 @@ async def test_answer_through_the_inbox_reaches_the_agent(
     content: JSON = {"content": {"name": "db", "port": 5432}} if is_filled else {}
     body = ActionIn.model_validate({"action": action, **content})
     async with unit_of_work(workshop.sessions) as session:
-        answered = await answer_question(session, agent.pilot.caller(), row.id, body, redis=process.redis)
+        answered = await answer_question(session, agent.pilot.caller(), row.id, body, process)
 
     assert answered["answer"] == {"action": action, **content}
     assert await agent.heard() == {"action": action, **content}

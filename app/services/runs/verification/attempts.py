@@ -27,6 +27,7 @@ from app.clock import utcnow
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, VerdictReport, Verification
 from app.services.events.run_ledger import record_artifacts, record_for_run
+from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.verification.results import OPEN, show_end, show_first, show_lost
@@ -241,6 +242,7 @@ async def conclude(
         await record_artifacts(session, run_id, conclusion.artifacts)
     if claimed.delivery is None:
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
+        await verdicts.renew(session, run_id, shown)
     elif conclusion.repair is not None:
         await _record_finish(session, run_id, shown, is_final=False)
         await run_lifecycle.queue_repair(session, run_id, stage=claimed.delivery["stage"], events=events)
@@ -267,7 +269,8 @@ async def _end(
     if error_message is not None:
         failed, reason = RunStatus.FAILED, RunReason.VERIFICATION_FAILED
         end = replace(end, status=failed, reason=reason, error_message=error_message)
-    await run_lifecycle.finish(session, run_id, end, owner=owner, events=events)
+    if await run_lifecycle.finish(session, run_id, end, owner=owner, events=events):
+        await verdicts.ask(session, run_id, shown)
 
 
 async def stop_repair(

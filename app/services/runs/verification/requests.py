@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import wire_time
-from app.enums import TERMINAL_STATUSES, Environment, Verdict
+from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, Verdict
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
 from app.schemas.runs.verification import VerificationAttemptOut, VerificationOut, VerifyOut, WaiveIn
@@ -15,6 +15,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
+from app.services.questions.lifecycle import withdraw
 from app.services.runs.authority import Intent, LockedRun, authorize_run, lock_run
 from app.services.runs.verification import attempts
 from app.services.views.users import Creator, user_basic
@@ -67,6 +68,7 @@ async def waive(
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
         waiver = {"reason": body.reason, "user": user, "at": wire_time()}
         shown = dict(await attempts.note_waiver(session, run_id, shown, waiver))
+        await withdraw(session, [run_id], kind=QuestionKind.VERDICT)
     return cast("VerificationOut", shown)
 
 

@@ -1,0 +1,194 @@
+"""Two transactions about the work of one run that is not verified: runs are locked before tasks (contract 15.14)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from app.enums import CheckStatus, QuestionStatus, Verdict
+from app.errors import AlreadyAnswered, QuestionClosed
+from app.models import Project, Question, Run, Task, User
+from app.runtime import ProcessContext
+from app.schemas.questions import AnswerIn
+from app.schemas.runs.runs import RunIn
+from app.schemas.runs.verification import WaiveIn
+from app.schemas.tasks import BatchAction, BatchIn
+from app.services.access.principal import Principal
+from app.services.inbox.answering import answer_question
+from app.services.runs.start import start_cloud_run
+from app.services.runs.verification import attempts, requests
+from app.services.tasks.batches import change_tasks
+from tests.concurrency.races import race
+from tests.support.factories import make_task
+from tests.support.principals import member_of
+from tests.support.stand_ins.fakes import RecordingEvents
+from tests.support.verdicts import shown_verdict
+from tests.support.verification import end_checked, make_verified_run
+
+Step = Callable[[AsyncSession], Awaitable[Any]]
+
+REFUTED = shown_verdict(Verdict.REFUTED, CheckStatus.FAILED)
+SEND_BACK = AnswerIn(option_id="send_back")
+WAIVE = AnswerIn(option_id="waive", custom_input="It is wrong.")
+
+
+@pytest.fixture
+async def task(session: AsyncSession, project: Project, owner: User) -> Task:
+    return await make_task(session, project=project, created_by=owner)
+
+
+@pytest.fixture
+async def run(session: AsyncSession, task: Task) -> Run:
+    """A run that waits for its verdict."""
+    return await make_verified_run(session, task=task)
+
+
+@pytest.fixture
+def caller(project: Project, owner: User) -> Principal:
+    return member_of(project, owner)
+
+
+@pytest.fixture
+def conclude(sessions: SessionFactory, run: Run) -> Step:
+    """End the run as refuted."""
+
+    async def conclude(session: AsyncSession) -> bool:
+        async with unit_of_work(sessions) as claiming:
+            claimed = await attempts.claim(claiming, owner="job")
+        assert claimed is not None
+        assert claimed.run_id == run.id
+        conclusion = attempts.Conclusion(shown=REFUTED)
+        return await attempts.conclude(session, claimed, conclusion, events=RecordingEvents())
+
+    return conclude
+
+
+@pytest.fixture
+async def question(session: AsyncSession, sessions: SessionFactory, run: Run) -> Question:
+    """The question about the run, which has ended as refuted."""
+    await end_checked(sessions, run, REFUTED)
+    return (await session.scalars(select(Question))).one()
+
+
+@pytest.fixture
+def answer(process: ProcessContext, caller: Principal, question: Question) -> Callable[[AnswerIn], Step]:
+    def answer(body: AnswerIn) -> Step:
+        return lambda session: answer_question(session, caller, question.id, body, process)
+
+    return answer
+
+
+@pytest.fixture
+def start(process: ProcessContext, caller: Principal, task: Task) -> Step:
+    return lambda session: start_cloud_run(session, caller, task.id, RunIn(), process)
+
+
+@pytest.fixture
+def put_away(caller: Principal, task: Task) -> dict[str, Step]:
+    """Archive or delete the task."""
+
+    def by(action: BatchAction) -> Step:
+        return lambda session: change_tasks(session, caller, BatchIn(action=action, ids=[task.id]))
+
+    return {action.value: by(action) for action in (BatchAction.ARCHIVE, BatchAction.DELETE)}
+
+
+async def refused(step: Awaitable[Any], error: type[Exception]) -> bool:
+    with pytest.raises(error):
+        await step
+    return True
+
+
+async def status_of(session: AsyncSession) -> list[str]:
+    return list(await session.scalars(select(Question.status)))
+
+
+async def runs_of(session: AsyncSession) -> int | None:
+    return await session.scalar(select(func.count()).select_from(Run))
+
+
+@pytest.mark.parametrize(("first", "second"), [(SEND_BACK, WAIVE), (WAIVE, SEND_BACK)])
+async def test_of_two_answers_the_first_counts(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    answer: Callable[[AnswerIn], Step],
+    first: AnswerIn,
+    second: AnswerIn,
+) -> None:
+    won, _ = await race(sessions, answer(first), lambda unit: refused(answer(second)(unit), AlreadyAnswered))
+    assert won["answer"]["option_id"] == first.option_id
+    assert await status_of(session) == [QuestionStatus.ANSWERED]
+    assert await runs_of(session) == (2 if first is SEND_BACK else 1)
+
+
+async def test_work_is_sent_back_once(
+    session: AsyncSession, sessions: SessionFactory, answer: Callable[[AnswerIn], Step]
+) -> None:
+    won, again = await race(sessions, answer(SEND_BACK), answer(SEND_BACK))
+    assert again == {**won, "repeated": True}
+    assert await runs_of(session) == 2
+
+
+async def test_newer_run_comes_before_an_answer_or_after_it(
+    session: AsyncSession, sessions: SessionFactory, answer: Callable[[AnswerIn], Step], start: Step
+) -> None:
+    _, started = await race(sessions, answer(WAIVE), start)
+    assert started["latest_run"] is not None
+    assert await status_of(session) == [QuestionStatus.ANSWERED]
+
+
+async def test_answer_after_a_newer_run_is_too_late(
+    session: AsyncSession, sessions: SessionFactory, answer: Callable[[AnswerIn], Step], start: Step
+) -> None:
+    await race(sessions, start, lambda unit: refused(answer(SEND_BACK)(unit), QuestionClosed))
+    assert await status_of(session) == [QuestionStatus.WITHDRAWN]
+    assert await runs_of(session) == 2
+
+
+async def test_newer_run_waits_for_a_waiver_and_not_the_other_way_round(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    caller: Principal,
+    task: Task,
+    run: Run,
+    question: Question,
+    start: Step,
+) -> None:
+    """Both lock the run first: in another order each could wait for the other."""
+
+    async def waive(unit: AsyncSession) -> Any:
+        return await requests.waive(unit, caller, task.id, run.id, WaiveIn(reason="It is wrong."))
+
+    waived, _ = await race(sessions, waive, start)
+    assert waived["waived"]
+    assert question.id
+    assert await status_of(session) == [QuestionStatus.WITHDRAWN]
+
+
+@pytest.mark.parametrize("way", ["start", "archive", "delete"])
+async def test_run_that_ends_meanwhile_leaves_no_question(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    conclude: Step,
+    start: Step,
+    put_away: dict[str, Step],
+    way: str,
+) -> None:
+    await race(sessions, conclude, {"start": start, **put_away}[way])
+    assert await status_of(session) == [QuestionStatus.WITHDRAWN]
+
+
+@pytest.mark.parametrize("way", ["start", "archive", "delete"])
+async def test_run_that_ends_just_after_asks_nothing(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    conclude: Step,
+    start: Step,
+    put_away: dict[str, Step],
+    way: str,
+) -> None:
+    await race(sessions, {"start": start, **put_away}[way], conclude)
+    assert await status_of(session) == []
