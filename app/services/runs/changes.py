@@ -35,7 +35,7 @@ from app.services.run_facts import (
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.authority import Intent, LockedRun, authorize_run
+from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
 from app.services.runs.verification import attempts as verifications
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
@@ -76,7 +76,8 @@ async def update_run(
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if _steers(body):
         await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
-    if body.status is not None and run.is_verified_now and run.status not in TERMINAL_STATUSES:
+    is_live = run.status not in TERMINAL_STATUSES
+    if is_live and run.verification is not None and body.status not in (None, run.status):
         await verifications.abandon(session, run_id)
     row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
@@ -136,7 +137,19 @@ async def cancel_run(
     if is_live:
         if run.environment is not Environment.CLOUD:
             raise StateRefused("Only cloud runs can be cancelled via this endpoint")
-        await _cancel(session, caller, run_id, run, clients, reason=body.reason)
+        if run.verification is not None:
+            await verifications.abandon(session, run_id)
+        asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
+        await run_lifecycle.set_status(
+            session,
+            run_id,
+            RunStatus.CANCELLED,
+            events=clients.events,
+            by=caller.user_id,
+            error_message=body.reason or _STOPPED,
+            facts=Run.facts.op("||")(asked),
+        )
+        wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_live
 
 
@@ -147,32 +160,8 @@ async def cancel_checks(
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     waits = run.is_verified_now and run.status not in TERMINAL_STATUSES
     if waits:
-        await _cancel(session, caller, run_id, run, clients)
+        await cancel_run(session, caller, task_id, run_id, CancelIn(), clients)
     return waits
-
-
-async def _cancel(
-    session: AsyncSession,
-    caller: Principal,
-    run_id: UUID,
-    run: LockedRun,
-    clients: ServiceClients,
-    *,
-    reason: str | None = None,
-) -> None:
-    if run.is_verified_now:
-        await verifications.abandon(session, run_id)
-    asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
-    await run_lifecycle.set_status(
-        session,
-        run_id,
-        RunStatus.CANCELLED,
-        events=clients.events,
-        by=caller.user_id,
-        error_message=reason or _STOPPED,
-        facts=Run.facts.op("||")(asked),
-    )
-    wake_run_worker_after_commit(session, clients.redis, run_id)
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:

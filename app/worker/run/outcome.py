@@ -101,7 +101,7 @@ def _why_stopped(report: RunReport) -> StopReason | None:
         case RunResult():
             return None if report.has_work else StopReason.REPEATED
         case AgentCancelled():
-            return None
+            return StopReason.CANCELLED
         case BudgetSpent():
             return StopReason.BUDGET
         case AgentTimedOut():

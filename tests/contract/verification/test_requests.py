@@ -353,6 +353,18 @@ class TestCancel:
             assert (finished[0], cancelled[0]) == ("verification.finished", "run.cancelled")
             assert (finished[1]["verdict"], finished[1]["final"]) == ("inconclusive", True)
 
+    async def test_status_that_the_run_has_ends_nothing(
+        self, ask: Ask, session: AsyncSession, task: Task
+    ) -> None:
+        """Regression: the run was left in progress for ever, and nobody checked it."""
+        run = await make_verified_run(session, task=task)
+        body = (await ask("PATCH", run, status="in_progress")).json()
+        assert (body["status"], body["stage"], body["verification"]["verdict"]) == (
+            "in_progress",
+            "verifying",
+            None,
+        )
+
     async def test_other_commands_find_no_agent(self, ask: Ask, session: AsyncSession, task: Task) -> None:
         run = await make_verified_run(session, task=task)
         for method, params in (

@@ -3,18 +3,25 @@
 import json
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
+from app.agents.errors import AgentCancelled, AgentStopped
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Verification
+from app.schemas.runs.runs import CancelIn
 from app.services.runs import lifecycle
+from app.services.runs.changes import cancel_run
+from app.services.runs.queue import Claim
 from app.services.runs.recovery import recover_runs
 from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
+from app.worker.run.outcome import RunReport, end_run
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.principals import member_of
 from tests.worker.run.test_earlier_runs import STATE, with_agent
 from tests.worker.verification.test_attempts import define, events_of, perform, shown, verify
 from tests.worker.verification.test_recovering import ends
@@ -201,3 +208,56 @@ async def check_delivered(
         ("verification.finished", "refuted", True),
         ("run.completed", "refuted"),
     ]
+
+
+async def claim(shop: Workshop, run: Run) -> Claim:
+    """Begin the repair of a run, as a worker does whose agent starts."""
+    async with unit_of_work(shop.sessions) as session:
+        claimed = await lifecycle.claim(session, run.id, owner="job", events=shop.context.process.events)
+        assert claimed is not None
+        assert await lifecycle.mark_agent_started(session, run.id, owner="job")
+    return claimed
+
+
+async def cancel(shop: Workshop, run: Run) -> None:
+    caller = member_of(shop.project, shop.owner)
+    async with unit_of_work(shop.sessions) as session:
+        await cancel_run(session, caller, run.task_id, run.id, CancelIn(), shop.context.process)
+
+
+@pytest.mark.parametrize("moment", ["before the agent", "with the agent", "by a command"])
+async def test_run_that_is_cancelled_in_a_repair_keeps_its_verdict(
+    workshop: Workshop, repositories: Repositories, moment: str
+) -> None:
+    """Regression: its last verdict was never final, or came after the end of the run."""
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    claimed = await claim(shop, run) if moment != "before the agent" else None
+    if moment != "by a command":
+        await cancel(shop, run)
+    if claimed is not None:
+        left = AgentStopped("The run was stopped.") if moment == "with the agent" else AgentCancelled()
+        await end_run(shop.context, claimed, RunReport(work=left))
+
+    ended = await shop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.CANCELLED, "refuted")
+    assert shown(ended)["stopped"] == "cancelled"
+    assert await ends(shop, run) == [
+        ("verification.finished", "refuted", False),
+        ("verification.finished", "refuted", True),
+        ("run.cancelled", None),
+    ]
+
+
+async def test_worker_that_is_back_after_its_repair_was_given_up_changes_nothing(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: it said once more that the verification is finished."""
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    claimed = await claim(shop, run)
+    async with unit_of_work(shop.sessions) as session:
+        await session.execute(update(Run).values(lease_expires_at=utcnow()))
+    await recover_runs(shop.context.process)
+
+    await end_run(shop.context, claimed, RunReport(work=AgentStopped("The run was stopped.")))
+
+    await check_delivered(shop, run, repositories)

@@ -30,6 +30,7 @@ from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
+from app.services.runs.queue import held_by
 from app.services.verification.results import OPEN, show_end, show_first, show_lost
 from app.statements import count_changed, row_of, rows_of
 from app.unicode import storable
@@ -278,10 +279,14 @@ async def stop_repair(
 ) -> bool:
     """End a run whose repair came to nothing with what it delivered before; `stopped` says why (contract 18.5).
 
-    The job `owner` holds the run. Return False if there was no repair under way.
+    Return False if the caller ends the run: the job `owner` does not hold a repair, or it was cancelled.
     """
-    before = await _lock(session, run_id)
+    held = select(Run.verification).where(*held_by(run_id, owner)).with_for_update()
+    before: Any = await session.scalar(held)
     if before is None:
+        return False
+    if stopped == StopReason.CANCELLED:
+        await abandon(session, run_id)
         return False
     attempt = before["attempt"]
     delivery = await session.scalar(select(Verification.delivery).where(*_named(run_id, attempt)))
@@ -302,10 +307,15 @@ async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> Non
 
 
 async def abandon(session: AsyncSession, run_id: UUID) -> None:
-    """Close the open attempt of a run that is cancelled or starts again. The caller holds the lock on the run's row."""
-    delivery, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
-    if delivery is not None:
-        await session.execute(update(Run).where(Run.id == run_id).values(stage=delivery["stage"]))
+    """Close the open attempt, or the repair, of a run that is cancelled or starts again; its row is locked."""
+    before = await _lock(session, run_id)
+    assert before is not None
+    if before["verdict"] is None:
+        delivery, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
+        if delivery is not None:
+            await session.execute(update(Run).where(Run.id == run_id).values(stage=delivery["stage"]))
+    else:
+        shown = await _show(session, run_id, before["attempt"], {"stopped": StopReason.CANCELLED})
     await _record_finish(session, run_id, shown, is_final=True)
 
 
