@@ -1,18 +1,20 @@
 """What an agent claims of its work. Checks and the files of the work judge a claim; no claim changes a verdict."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from typing_extensions import TypedDict
 
 from app.enums import CheckStatus, ClaimKind, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentClaim:
+class AgentClaim(TypedDict):
+    """A claim, as it is stored and shown."""
+
     statement: str
     kind: ClaimKind
-    check: str | None = None  # the id of the check that shows it
-    command: tuple[str, ...] | None = None  # what shows it: program and arguments
-    path: str | None = None  # the file that it is about
+    check: str | None  # the id of the check that shows it
+    command: list[str] | None  # what shows it: program and arguments
+    path: str | None  # the file that it is about
 
 
 def judge_claim(
@@ -26,9 +28,10 @@ def judge_claim(
     `statuses` are those of the checks by id, `commands` their ids by program and arguments, `changed` the files of the
     work.
     """
-    if claim.kind is ClaimKind.FILE_WRITTEN and claim.path is not None:
-        return Verdict.VERIFIED if claim.path in changed else Verdict.REFUTED
-    named = commands.get(claim.command) if claim.check is None and claim.command else claim.check
+    check, command, path = claim["check"], claim["command"], claim["path"]
+    if claim["kind"] == ClaimKind.FILE_WRITTEN and path is not None:
+        return Verdict.VERIFIED if path in changed else Verdict.REFUTED
+    named = commands.get(tuple(command)) if check is None and command else check
     match statuses.get(named) if named else None:
         case CheckStatus.PASSED:
             return Verdict.VERIFIED

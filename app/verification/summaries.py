@@ -7,12 +7,6 @@ from app.enums import CheckGate, CheckStatus, Verdict, VerdictReason
 
 _PASSING = (CheckStatus.PASSED, CheckStatus.FAILED_BEFORE)
 _REFUTING = (VerdictReason.CHECK_FAILED, VerdictReason.NEW_FAILURES)
-_HEADINGS = {
-    Verdict.VERIFIED: "Verified",
-    Verdict.REFUTED: "Refuted",
-    Verdict.INCONCLUSIVE: "Inconclusive",
-    Verdict.CLAIMED: "Claimed",
-}
 # The most that a page says, in bytes, without its link and its frame.
 _PAGE_BYTES = 3000
 _MOST_REASONS = 10
@@ -53,11 +47,10 @@ def reasons_of(shown: Mapping[str, Any]) -> str:
 
 def heading_of(shown: Mapping[str, Any]) -> str:
     """Return the verdict, and what it says of the checks."""
-    words = summarize(shown)
-    verdict = _HEADINGS[Verdict(shown["verdict"])]
-    if words is None or words.startswith(verdict.lower()):
-        return (words or verdict).capitalize()
-    return f"{verdict}: {words}"
+    words, verdict = summarize(shown), shown["verdict"]
+    if words is None or words.startswith(verdict):
+        return str(words or verdict).capitalize()
+    return f"{verdict.capitalize()}: {words}"
 
 
 def page_of(shown: Mapping[str, Any]) -> str:

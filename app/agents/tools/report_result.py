@@ -50,11 +50,11 @@ def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim,
             statement=in_one_line(each.statement, mask),
             kind=each.kind,
             check=each.check and mask(each.check),
-            command=tuple(map(mask, each.command)) if each.command else None,
+            command=[mask(argument) for argument in each.command] if each.command else None,
             path=each.path and mask(each.path),
         )
         for each in read(_Arguments, arguments).claims
     )
-    if not all(claim.statement for claim in claims):
+    if not all(claim["statement"] for claim in claims):
         raise WrongArguments("a statement must have characters that can be seen")
     return claims

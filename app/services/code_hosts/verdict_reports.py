@@ -34,17 +34,12 @@ _AT_ONCE: Final = 10
 OWN_CHECK: Final = "taskbeacon"
 _MARK, _END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
 _OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
-_CONCLUSIONS: Mapping[str, str] = {
-    Verdict.VERIFIED: "success",
-    Verdict.REFUTED: "failure",
-    Verdict.INCONCLUSIVE: "neutral",
-    Verdict.CLAIMED: "skipped",
-}
-# A status knows no neutral; a result that nothing has checked gets none.
-_STATES: Mapping[str, str] = {
-    Verdict.VERIFIED: "success",
-    Verdict.REFUTED: "failure",
-    Verdict.INCONCLUSIVE: "error",
+# The conclusion of a check run, and the state of a status: it knows no neutral, and what is not checked gets none.
+_SAID: Mapping[str, tuple[str, str | None]] = {
+    Verdict.VERIFIED: ("success", "success"),
+    Verdict.REFUTED: ("failure", "failure"),
+    Verdict.INCONCLUSIVE: ("neutral", "error"),
+    Verdict.CLAIMED: ("skipped", None),
 }
 
 log = structlog.get_logger(__name__)
@@ -171,7 +166,8 @@ async def _send(
     token = await access.token()
     if token is None:
         return
-    api, shown, verdict = GitHubAccess(host.api_url, token), report.shown, report.shown["verdict"]
+    api, shown = GitHubAccess(host.api_url, token), report.shown
+    conclusion, state = _SAID[shown["verdict"]]
     link = task_page(settings.task_url, report.project_id, report.task_id)
     if await _put_section(hosts.github, api, report, link):
         await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
@@ -180,16 +176,14 @@ async def _send(
             name=OWN_CHECK,
             head_sha=shown["commit"],
             external_id=str(report.run_id),
-            conclusion=_CONCLUSIONS[verdict],
+            conclusion=conclusion,
             title=heading_of(shown),
             summary=page_of(shown),
             details_url=link,
         )
         await hosts.github.put_check_run(api, report.repository, check_run)
-    elif verdict in _STATES:
-        status = CommitStatus(
-            state=_STATES[verdict], context=OWN_CHECK, description=heading_of(shown), target_url=link
-        )
+    elif state is not None:
+        status = CommitStatus(state=state, context=OWN_CHECK, description=heading_of(shown), target_url=link)
         await hosts.github.create_status(api, report.repository, shown["commit"], status)
 
 

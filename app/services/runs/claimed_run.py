@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import and_, bindparam, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -72,11 +73,8 @@ class ClaimedRun(NamedTuple):
             for repository, definition in self.check_sets
         }
         defined |= {CheckSource.TASK: self.acceptance, CheckSource.RUN: self.state.get(ACCEPTANCE)}
-        return tuple(
-            (source, CHECK_SET.validate_python(defined[source]))
-            for source in CheckSource
-            if defined.get(source) is not None
-        )
+        read = ((source, _read(defined.get(source))) for source in CheckSource)
+        return tuple((source, place) for source, place in read if place is not None)
 
     @property
     def slug(self) -> str:
@@ -91,6 +89,14 @@ class ClaimedRun(NamedTuple):
     def option(self, key: str) -> str | None:
         value = self.text(key)
         return None if value is None or len(value) > _LONGEST_OPTION else value
+
+
+def _read(definition: Any) -> CheckSet | None:
+    try:
+        return CHECK_SET.validate_python(definition)
+    except ValidationError:
+        # None, or what a client of an earlier release had in the state of a run under this name.
+        return None
 
 
 _repository = frozen_or_current(Task.repository).element

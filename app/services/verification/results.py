@@ -13,7 +13,7 @@ from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
 from app.verification.judgement import Case, CheckResult, Facts, JudgedCheck, Judgement, Reason, judge
 
-_CHECK, _CLAIM = TypeAdapter(Check), TypeAdapter(AgentClaim)
+_CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
 
@@ -56,13 +56,9 @@ def show_unchecked(
 ) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
     judgement = judge((), Facts(has_repository=has_repository, has_changes=has_work))
-    judged = [_claim(each, judge_claim(each, {}, {}, files)) for each in claims]
+    judged = [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims]
     end = show_end(judgement, found=[show_found(each) for each in found], claims=judged)
     return {**OPEN, **end, "finished_at": None}
-
-
-def _claim(claim: AgentClaim, judgement: Verdict) -> dict[str, Any]:
-    return {**_CLAIM.dump_python(claim, mode="json"), "judgement": judgement}
 
 
 def show_found(found: FoundCheck) -> dict[str, Any]:
@@ -76,7 +72,7 @@ def show_found(found: FoundCheck) -> dict[str, Any]:
 def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[str, Any]:
     """Return what an attempt shows that waits."""
     checks = [show_check(CheckResult(placed=placed)) for placed in definitions.checks]
-    return {"checks": checks, "claims": [_claim(each, Verdict.CLAIMED) for each in claims]}
+    return {"checks": checks, "claims": [{**each, "judgement": Verdict.CLAIMED} for each in claims]}
 
 
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -100,7 +96,7 @@ def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, An
 
 
 def show_result(
-    claims: Iterable[Mapping[str, Any]],
+    claims: Iterable[AgentClaim],
     checked: Checked,
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
@@ -109,10 +105,11 @@ def show_result(
     """Return what a finished attempt shows; `logs` are ids of files, by check and number of the execution."""
     statuses = {found.check.id: found.status for found in judged}
     commands = {found.check.run: found.check.id for found in judged if found.check.run}
-    claimed = [_CLAIM.validate_python(each) for each in claims]
     return show_end(
         judgement,
-        claims=[_claim(each, judge_claim(each, statuses, commands, checked.changed)) for each in claimed],
+        claims=[
+            {**each, "judgement": judge_claim(each, statuses, commands, checked.changed)} for each in claims
+        ],
         setup=[asdict(step) for step in checked.setup],
         checks=[
             show_check(each, found, [logs.get((found.check.id, n)) for n in range(len(each.executions))])

@@ -57,6 +57,18 @@ async def test_all_places_are_united_in_their_order(workshop: Workshop, reposito
     assert result["found"] == []
 
 
+async def test_state_of_an_earlier_release_defines_nothing(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n"})
+    state = {"mode": "background", "acceptance": {"checks": "the tests"}}
+    run = await workshop.queued_run(_CHANGE, repository=_NAME, state=state)
+
+    await perform(workshop, run)
+
+    assert shown(await workshop.read(run))["verdict"] == "claimed"
+
+
 async def test_run_without_checks_lists_what_its_repository_suggests(
     workshop: Workshop, repositories: Repositories
 ) -> None:
