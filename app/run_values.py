@@ -1,6 +1,6 @@
-"""Values that services and agents of runs exchange: usage, messages to people, shown questions."""
+"""Values that services and agents of runs exchange: usage, messages to people, shown questions, log entries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple  # Any: JSON
@@ -133,4 +133,13 @@ def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
         key: value[:_TEXT_CHARACTERS]
         for key in ("toolCallId", "title", "kind", "status")
         if isinstance(value := tool_call.get(key), str)
+    }
+
+
+def notification_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a log entry that contains a JSON-RPC notification and the current time (contract 13.4)."""
+    return {
+        "type": "notification",
+        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
     }

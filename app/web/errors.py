@@ -24,8 +24,10 @@ from app.errors import (
     RequestTimeout,
     Throttled,
     Unavailable,
+    UserDeleted,
 )
 from app.outages import Outage, is_outage, is_value_refused
+from app.services.accounts.users import is_of_deleted_user
 from app.web.body import first_error
 from app.web.responses import Json
 
@@ -95,7 +97,9 @@ async def _outage(_request: Request, error: Exception) -> Response:
     return _unavailable(error.server, error)
 
 
-async def _driver_error(_request: Request, error: Exception) -> Response:
+async def _driver_error(request: Request, error: Exception) -> Response:
+    if is_of_deleted_user(error):
+        return await _expected_error(request, UserDeleted())
     if is_outage(error):
         return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
     if is_value_refused(error):

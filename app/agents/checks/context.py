@@ -9,9 +9,10 @@ from uuid import UUID
 from app.agents.git.fetch import Source
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.session.transcript import Emit, notification_entry
+from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspaces
 from app.enums import CheckCause, CheckSource, StepStatus
+from app.run_values import notification_entry
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check
 

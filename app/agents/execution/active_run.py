@@ -13,9 +13,9 @@ from app.agents.execution.context import RunContext, RunEffects
 from app.agents.git.fetch import Source
 from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
+from app.run_values import notification_entry
 from app.verification.claims import AgentClaim
 from app.verification.definitions import Definitions
 

@@ -27,13 +27,12 @@ from app.agents.session.commands import RunChannel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
-from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import ToolServer, serve_tools
 from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
-from app.run_values import AgentMessage, MessageOutcome
+from app.run_values import AgentMessage, MessageOutcome, notification_entry
 from app.shielded import shielded
 from app.verification.claims import AgentClaim
 

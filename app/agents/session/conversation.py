@@ -21,11 +21,10 @@ from app.agents.session.permissions import PermissionAnswer, PermissionRequest, 
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering
-from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import value_at
 from app.enums import CommandMethod, CommandStatus
-from app.run_values import ShownQuestion
+from app.run_values import ShownQuestion, notification_entry
 
 Step = Callable[[], Awaitable[None]]
 

@@ -13,10 +13,9 @@ from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
 from app.agents.session.commands import Command, CommandSource, RunChannel
 from app.agents.session.session import AgentSession
-from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
-from app.run_values import ShownQuestion
+from app.run_values import ShownQuestion, notification_entry
 from app.unicode import storable
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])

@@ -16,14 +16,13 @@ import orjson
 from app.agents.errors import AgentStopped
 from app.agents.session.commands import Command, RunChannel
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, refuse
-from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.clock import utcnow
 from app.enums import QuestionKind
 from app.forms import REJECT, Form, FormRefused, read_form
 from app.ids import new_id
 from app.periodic import wait
-from app.run_values import ShownQuestion
+from app.run_values import ShownQuestion, notification_entry
 from app.unicode import storable
 
 # Limits of a question; the run's log has the whole question.

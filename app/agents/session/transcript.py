@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from app.agents.session.transport import Message
-from app.clock import utcnow
 from app.ids import new_hex_id
 from app.periodic import wait
+from app.run_values import notification_entry
 
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
@@ -17,15 +17,6 @@ _REMEMBERED_TOOL_CALLS = 1000
 # What a killed worker may lose of a message: the text after this silence, or of this time if the agent goes on writing.
 _SILENCE_SECONDS = 3.0
 _LONGEST_SECONDS = 30.0
-
-
-def notification_entry(method: str, params: Message) -> Message:
-    """Return a log entry that contains a JSON-RPC notification and the current time (contract 13.4)."""
-    return {
-        "type": "notification",
-        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
-    }
 
 
 class Transcript:

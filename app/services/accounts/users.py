@@ -3,7 +3,9 @@
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import BigInteger, any_, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UserDeleted
@@ -14,6 +16,13 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.views.users import Creator, user_basic
 from app.statements import Prepared
+
+_NAMES_A_USER = frozenset(
+    reference.name
+    for table in User.metadata.tables.values()
+    for reference in table.foreign_key_constraints
+    if reference.referred_table is User.__table__
+)
 
 
 class _Project(NamedTuple):
@@ -92,3 +101,9 @@ _PROJECT_PAGE = Prepared(
     .offset(bindparam("offset", type_=BigInteger)),
     _Project,
 )
+
+
+def is_of_deleted_user(error: BaseException) -> bool:
+    """Return whether a row was refused because its user is gone: a caller is known for seconds after the deletion."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.ForeignKeyViolationError) and cause.constraint_name in _NAMES_A_USER

@@ -11,9 +11,10 @@ import structlog
 
 from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.result import RunResult
-from app.agents.session.transcript import Emit, notification_entry
+from app.agents.session.transcript import Emit
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, NewPullRequest, PullRequest
 from app.clients.github.client import GitHubClient
+from app.run_values import notification_entry
 from app.services.code_hosts.credentials import HostAccess
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind
-from app.clock import utcnow
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunEventId
@@ -95,15 +94,6 @@ def announce_entries(
             events.put(run_id, line)
 
     after_commit(session, send)
-
-
-def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new log entry of the service itself, with a method such as `_taskbeacon/progress` (contract 13.4)."""
-    return {
-        "type": "notification",
-        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
-    }
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:

@@ -20,12 +20,13 @@ from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.periodic import repeating
+from app.run_values import notification_entry
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.schemas.runs.stream import PositionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.events import LogEvent, log_line, own_entry, publish_entries, publish_gap
+from app.services.run_log.events import LogEvent, log_line, publish_entries, publish_gap
 from app.services.run_log.writing import append_events, append_numbered, carries_ids
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
@@ -214,7 +215,7 @@ async def relay_message(
 ) -> RelayOut:
     """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7)."""
     await release(session)
-    entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
+    entry = notification_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
     await _append(clients, RunRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 

@@ -17,13 +17,12 @@ from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Question, Run, RunCommand
 from app.models.base import constant
-from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
+from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import dispatch as notifications
 from app.services.questions import lifecycle as questions
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.run_log.events import own_entry
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 from app.statements import rows_of
@@ -258,7 +257,7 @@ def receipt(
         params["reason"] = reason
     if rpc_id is not None:
         params["id"] = rpc_id
-    return own_entry("_taskbeacon/command", params)
+    return notification_entry("_taskbeacon/command", params)
 
 
 async def receipts_of_lost(

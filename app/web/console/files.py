@@ -50,7 +50,8 @@ def is_built() -> bool:
 
 
 def send_file(request: Request, path: str) -> Response:
-    headers = _headers(process_of(request).settings)
+    policy = content_security_policy(process_of(request).settings)
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
     if not is_built():
         return HTMLResponse(_NOT_BUILT, 404, headers={**headers, "Cache-Control": "no-store"})
     found = _find(path)
@@ -90,10 +91,6 @@ def _variant(file: Path, taken: Collection[str]) -> tuple[Path, str]:
         if encoding in taken and compressed.is_file():
             return compressed, encoding
     return file, ""
-
-
-def _headers(settings: Settings) -> dict[str, str]:
-    return {"Content-Security-Policy": content_security_policy(settings), "Referrer-Policy": "no-referrer"}
 
 
 def content_security_policy(settings: Settings) -> str:

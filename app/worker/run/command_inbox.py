@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import UUID
 
@@ -14,13 +13,13 @@ from typing_extensions import override
 from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
 from app.agents.session.commands import Command, CommandSource
-from app.agents.session.transcript import Emit, notification_entry
+from app.agents.session.transcript import Emit
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.periodic import wait
-from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
+from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult
@@ -65,9 +64,7 @@ class CommandInbox(CommandSource):
         self._changed = self._opened.enter_context(self._worker.changes.watch(self._claim.run_id))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         self._opened.close()
         if error is None:
             await self.end()

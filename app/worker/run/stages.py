@@ -18,7 +18,7 @@ from app.agents.session.usage import UsageMeter
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating
-from app.services.run_log.events import own_entry
+from app.run_values import notification_entry
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_usage, spent_by_others
 from app.worker.context import WorkerContext
@@ -63,7 +63,9 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
             patch = report.result.patch if report.result else b""
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
-                await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
+                await run_log.append(
+                    notification_entry("_taskbeacon/not_stored", {"files": list(stored.missing)})
+                )
             if publication is not None and isinstance(report.work, RunResult):
                 # After the files are stored, so that an error of publishing cannot lose them. Not if the run was
                 # cancelled, or lost, while its files waited for the store.

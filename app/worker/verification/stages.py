@@ -18,10 +18,10 @@ from app.agents.git.fetch import Source
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
+from app.run_values import notification_entry
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.retrying.attempts import in_transaction
-from app.services.run_log.events import own_entry
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
@@ -114,7 +114,7 @@ class _Performance:
         return conclusion
 
     async def _say(self, kind: str, said: dict[str, Any]) -> None:
-        await self.emit(own_entry(f"_taskbeacon/{kind}", said))
+        await self.emit(notification_entry(f"_taskbeacon/{kind}", said))
 
     async def _read_context(self) -> CheckContext:
         worker, claimed = self._worker, self._claimed

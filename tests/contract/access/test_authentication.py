@@ -2,17 +2,22 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from fastapi import FastAPI
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import ApiKey, Project, Run, Task, User
+from app.runtime import ProcessContext
 from app.security import hash_api_key, new_api_key
+from app.services.access.cache import CallerCache
 from tests.support.assertions import (
+    assert_error,
     assert_key_refused,
     assert_not_authenticated,
     assert_not_found,
@@ -21,7 +26,7 @@ from tests.support.assertions import (
 )
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
-from tests.support.factories import make_key
+from tests.support.factories import make_key, make_user
 from tests.support.web.routes import GATED_ROUTES
 
 IN_PROJECT = "/api/projects/{project}/"
@@ -205,3 +210,41 @@ async def test_key_appears_neither_in_logs_nor_in_links(
     assert key not in page.text
     assert "http.request" in caplog.text
     assert key not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/api/projects/{project}/tasks", {"title": "x"}, 403),
+        ("PATCH", "/api/users/@me/notification_preferences", {"failed": False}, 401),
+    ],
+    ids=["task", "preferences"],
+)
+async def test_row_of_a_user_who_is_deleted_while_their_key_is_remembered_is_refused(
+    anonymous: httpx.AsyncClient,
+    application: FastAPI,
+    session: AsyncSession,
+    project: Project,
+    method: str,
+    path: str,
+    body: dict[str, Any],
+    status: int,
+) -> None:
+    """The foreign key was violated, and the answer was 500."""
+    process: ProcessContext = application.state.process
+    application.state.process = replace(process, callers=CallerCache(lifetime=3600))
+    user = await make_user(session, projects=[project])
+    key = bearer(await make_key(session, user=user))
+    assert (await anonymous.get(f"/api/projects/{project.id}/tasks", headers=key)).is_success
+    assert (await anonymous.get("/api/users/@me", headers=key)).is_success
+    await session.execute(delete(User).where(User.id == user.id))
+
+    response = await anonymous.request(method, path.format(project=project.id), json=body, headers=key)
+
+    assert_error(
+        response,
+        status,
+        type="authentication_error",
+        code="authentication_failed",
+        detail="The user no longer exists.",
+    )
