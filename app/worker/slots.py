@@ -1,4 +1,4 @@
-"""The slots of a worker for runs: a run that waits for a person frees its slot for another (ADR 33)."""
+"""The slots of a worker for runs: a run that waits for a person frees its slot for another (ADR 18)."""
 
 from collections.abc import Callable
 from uuid import UUID
