@@ -33,8 +33,9 @@ class Repository:
 
     @property
     def reference(self) -> Files:
-        """Return what honest work changes."""
-        return {**self._code(self.right), "README.md": "It works.\n"}
+        """Return what honest work changes, with a test more where tests may be changed."""
+        more = self._tests(more=self.cases[-1:]) if self.language.has_report else {}
+        return {**self._code(self.right), **more, "README.md": "It works.\n"}
 
     @property
     def sabotages(self) -> dict[str, Files]:
@@ -63,14 +64,15 @@ class Repository:
         path, text = self.language.code
         return {path: text.replace("EXPRESSION", expression)}
 
-    def _tests(self, last: str | None = None) -> dict[str, str]:
+    def _tests(self, last: str | None = None, more: tuple[Case, ...] = ()) -> dict[str, str]:
         """Return the file of tests; `last` stands for the last of them."""
-        templates = [self.language.case] * len(self.cases)
+        all_cases = (*self.cases, *more)
+        templates = [self.language.case] * len(all_cases)
         if last is not None:
             templates[-1] = last
         cases = "".join(
             template.replace("NAME", f"case{n}").replace("INPUT", given).replace("WANTED", wanted)
-            for n, (template, (given, wanted)) in enumerate(zip(templates, self.cases, strict=True))
+            for n, (template, (given, wanted)) in enumerate(zip(templates, all_cases, strict=True))
         )
         path, text = self.language.tests
         return {path: text.replace("CASES", cases)}
