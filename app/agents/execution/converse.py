@@ -15,7 +15,7 @@ from app.agents.checks.commands import PROGRAM
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
-from app.agents.execution.set_up import start_agent
+from app.agents.execution.set_up import services_of, start_agent
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
@@ -181,7 +181,8 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         emit=conversation.record,
         decide=conversation.decide,
         people=conversation.people,
-        start_command=start_command,
+        # A terminal has a sandbox of its own, which the services of set-up are not in: the agent runs commands itself.
+        start_command=None if services_of(run) else start_command,
         close_seconds=context.agent.turns.close_seconds,
         writable="." if confinement.work_writable else OWN_FOLDER,
     )

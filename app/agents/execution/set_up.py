@@ -8,7 +8,7 @@ from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import confined_environment
-from app.verification.definitions import Definitions, unite
+from app.verification.definitions import Definitions, Step, unite
 
 _SECONDS = 120
 _MOST_FILES = 5000
@@ -65,10 +65,13 @@ async def _find_base(run: ActiveRun, base: str | None) -> str | None:
     return base
 
 
+def services_of(run: ActiveRun) -> list[Step]:
+    return [step for step in (run.definitions.setup if run.definitions else ()) if step.background]
+
+
 async def start_agent(run: ActiveRun, start: Start) -> ConfinedProcess:
     """Start the agent by `start`, in one sandbox with the services of set-up; one that fails is left out."""
-    services = [step for step in (run.definitions.setup if run.definitions else ()) if step.background]
-    preparation = run.context.repository.preparation
+    services, preparation = services_of(run), run.context.repository.preparation
     if not services or preparation is None:
         return await start(run.installed.command)
     inside = run.context.sandbox.inside(run.workspace.places)
