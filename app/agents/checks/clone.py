@@ -55,7 +55,7 @@ class Clone:
     egress: Egress | None
     variables: Mapping[str, str]
     steps: list[PerformedStep] = field(default_factory=list)
-    # Whether a limit has ended the sandbox, with what a command had not finished in the clone.
+    # Whether a limit has ended the sandbox or filled the disk, and a check has left the clone half written.
     is_lost: bool = False
 
     async def set_up(self, caches: Caches) -> bool:
@@ -113,6 +113,7 @@ class Clone:
             cause = CheckCause.OUT_OF_MEMORY
         if ended.code in _FILE_TOO_LARGE or (ended.code and free_bytes(self.workspace.folder) < _LEAST_BYTES):
             cause = CheckCause.DISK_FULL
+            self.is_lost = True
         refused = self.egress.refused_hosts if self.egress else ()
         return Execution(
             exit_code=None if cause else ended.code,

@@ -55,6 +55,7 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
             "not-found": {"shell": "no-such-tool"},
             "no-program": {"shell": "./good.xml"},
             "file": {"shell": "head -c 40M /dev/zero >large"},
+            "after-file": {"shell": "test ! -e large"},
             "disk": {"shell": "for i in 1 2 3 4; do head -c 20M /dev/zero >$i; done; sleep 60"},
             # Regression: what had filled the disk stood in its way too.
             "after-disk": {"shell": "test ! -e 1"},
@@ -73,10 +74,11 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
         "not-found": CheckCause.MISSING_TOOL,
         "no-program": CheckCause.MISSING_TOOL,
         "file": CheckCause.DISK_FULL,
+        "after-file": None,
         "disk": CheckCause.DISK_FULL,
         "after-disk": None,
     }
-    assert (seen["after"].status, seen["after-disk"].status) == (CheckStatus.PASSED, CheckStatus.PASSED)
+    assert {seen[each].status for each in ("after", "after-file", "after-disk")} == {CheckStatus.PASSED}
     assert seen["sleeps"].status is CheckStatus.TIMEOUT
     assert seen.output("sleeps") == "begun\n"
     assert "no-such-tool: command not found" in seen.output("not-found")
@@ -89,7 +91,7 @@ async def test_full_disk_of_the_worker_refutes_nothing(checking: Checking) -> No
         seen = await checking.check(
             checks={
                 "fills": {"shell": "head -c 60M /dev/zero >large", "gate": "strict"},
-                "passes": "test -e large",
+                "passes": "test ! -e large",
             }
         )
 
