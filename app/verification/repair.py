@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.enums import StopReason, Verdict
 from app.verification.definitions import Definitions, command_of
@@ -11,24 +11,11 @@ from app.verification.judgement import Case, JudgedCheck
 from app.verification.summaries import words_of
 
 
-class Next(NamedTuple):
-    """What follows an attempt: a repair, or the end, for a reason if it was refuted and could be repaired."""
-
-    is_repaired: bool
-    stopped: StopReason | None = None
-
-
-def decide_next(
-    verdict: Verdict, *, can_be_asked: bool, repairs_left: int, failures: str, earlier: Collection[str]
-) -> Next:
-    """Return what follows an attempt; `failures` is its digest, `earlier` has those of the attempts before."""
-    if verdict is not Verdict.REFUTED or not can_be_asked:
-        return Next(is_repaired=False)
-    if repairs_left <= 0:
-        return Next(is_repaired=False, stopped=StopReason.LIMIT)
-    if failures in earlier:
-        return Next(is_repaired=False, stopped=StopReason.REPEATED)
-    return Next(is_repaired=True)
+def why_stopped(failures: str, earlier: Collection[str], *, most: int) -> StopReason | None:
+    """Return why an agent does not correct its work again, at most so often; `earlier` are the failures before."""
+    if len(earlier) >= most:
+        return StopReason.LIMIT
+    return StopReason.REPEATED if failures in earlier else None
 
 
 def digest_failures(checks: Sequence[JudgedCheck]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from app.enums import CaseOutcome, CheckGate, CheckSource, CheckStatus, StopReason, Verdict
 from app.verification.definitions import Check, CheckSet, unite
 from app.verification.judgement import Case, Execution, JudgedCheck, judge_check
-from app.verification.repair import Next, decide_next, digest_failures, repair_message
+from app.verification.repair import digest_failures, repair_message, why_stopped
 from tests.support.verdicts import shown_check, shown_verdict
 from tests.verification.test_judgement import result_of
 
@@ -106,39 +106,20 @@ def test_message_about_what_proves_nothing_says_why() -> None:
     )
 
 
-@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.REFUTED])
-def test_only_a_refuted_result_is_repaired(verdict: Verdict) -> None:
-    assert decide_next(verdict, can_be_asked=True, repairs_left=2, failures="a", earlier=["a"]) == (
-        False,
-        None,
-    )
-
-
 @pytest.mark.parametrize(
-    ("can_be_asked", "repairs_left", "earlier", "following"),
+    ("most", "earlier", "stopped"),
     [
-        (True, 1, [], Next(is_repaired=True)),
-        (True, 1, ["b"], Next(is_repaired=True)),
-        (False, 1, ["a"], Next(is_repaired=False)),
-        (False, 0, [], Next(is_repaired=False)),
-        (True, 0, [], Next(is_repaired=False, stopped=StopReason.LIMIT)),
-        (True, 0, ["a"], Next(is_repaired=False, stopped=StopReason.LIMIT)),
-        (True, 1, ["b", "a"], Next(is_repaired=False, stopped=StopReason.REPEATED)),
+        (1, [], None),
+        (2, ["b"], None),
+        (0, [], StopReason.LIMIT),
+        (1, ["a"], StopReason.LIMIT),
+        (3, ["b", "a"], StopReason.REPEATED),
     ],
 )
 def test_refuted_result_is_repaired_until_the_loop_ends(
-    *, can_be_asked: bool, repairs_left: int, earlier: list[str], following: Next
+    most: int, earlier: list[str], stopped: StopReason | None
 ) -> None:
-    assert (
-        decide_next(
-            Verdict.REFUTED,
-            can_be_asked=can_be_asked,
-            repairs_left=repairs_left,
-            failures="a",
-            earlier=earlier,
-        )
-        == following
-    )
+    assert why_stopped("a", earlier, most=most) is stopped
 
 
 def test_digest_is_of_the_failing_cases_of_refuting_checks() -> None:

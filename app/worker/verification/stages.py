@@ -29,7 +29,7 @@ from app.services.verification.kept_bases import find_base, keep_base
 from app.services.verification.results import show_progress, show_result
 from app.verification.definitions import DEFINITIONS, PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
-from app.verification.repair import decide_next, digest_failures, repair_message
+from app.verification.repair import digest_failures, repair_message, why_stopped
 from app.worker.context import WorkerContext
 from app.worker.run.context import open_remote, preparation_for, read_repository
 from app.worker.run.files import open_exchange
@@ -171,21 +171,16 @@ class _Performance:
         """
         definitions, most = checked.definitions, checked.definitions.max_repairs
         verdict = conclusion.shown["verdict"]
-        failures = digest_failures(judged)
+        failures, stopped = digest_failures(judged), None
         most = self._worker.process.settings.max_repairs if most is None else most
-        following = decide_next(
-            verdict,
-            can_be_asked=self._can_be_asked,
-            repairs_left=most - len(earlier),
-            failures=failures,
-            earlier=earlier,
-        )
-        if following.is_repaired:
-            message = repair_message(
-                conclusion.shown, definitions, attempt=len(earlier) + 1, attempts=most + 1
-            )
-            return replace(conclusion, repair=message, failures=failures)
-        shown = {**conclusion.shown, "stopped": following.stopped}
+        if verdict is Verdict.REFUTED and self._can_be_asked:
+            stopped = why_stopped(failures, earlier, most=most)
+            if stopped is None:
+                message = repair_message(
+                    conclusion.shown, definitions, attempt=len(earlier) + 1, attempts=most + 1
+                )
+                return replace(conclusion, repair=message, failures=failures)
+        shown = {**conclusion.shown, "stopped": stopped}
         fails = definitions.on_unverified is OnUnverified.FAIL and verdict in _UNVERIFIED
         fault = f"The result is not verified: {verdict}" if fails else None
         return replace(conclusion, shown=shown, failures=failures, error_message=fault)
