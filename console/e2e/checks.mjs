@@ -1,8 +1,10 @@
 // What checks say of the work of a run: its verdict wherever the run is shown, and in its pane why.
 import { call, start } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, cardOf, until } from "./browser.mjs";
 
 const TESTS = { id: "tests", run: ["sh", "tests/run.sh"], reports: ["report.xml"] };
+
+const NOTE = "Message to the agent, or why the work is accepted";
 
 /** Define the checks of a repository, and create a task of it. Return the task. */
 async function checkedTask(title, repository, definitions, script) {
@@ -58,11 +60,11 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
   await checkAccess(page, "the checks of a run");
 
-  await pane.getByRole("button", { name: "Waive", exact: true }).click();
-  const dialog = page.getByRole("dialog", { name: "Waive the checks?" });
-  await dialog.getByLabel("Why is the work accepted all the same?").fill("<b>Apples</b> may be broken.");
-  await checkAccess(page, "a waiver");
-  await dialog.getByRole("button", { name: "Waive", exact: true }).press("Enter");
+  const card = cardOf(page, "1 check fails");
+  const waive = card.getByRole("button", { name: "Waive", exact: true });
+  expect(await waive.isDisabled(), "work is accepted with a reason alone");
+  await card.getByLabel(NOTE).fill("<b>Apples</b> may be broken.");
+  await waive.press("Enter");
   await badge(page, "Refuted, waived").waitFor();
   await pane.getByText("<b>Apples</b> may be broken.").waitFor();
   expect(true, "a waiver is shown with its reason, and the verdict stays");
@@ -88,6 +90,44 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   const row = page.locator(`[data-task="${task.id}"]`);
   await row.getByText("Verified").waitFor();
   expect(await row.getByText("Verified").isVisible(), "the list shows the verdict, on a phone too");
+  await page.context().close();
+}
+
+export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect, watched, checkAccess }) {
+  const title = "Acceptance: work that is sent back";
+  const script = "```sh\ntouch broken\n```";
+  const task = await call("/tasks/", { title, description: script, repository: "acme/found" });
+  await start(task, { mode: "background" });
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Checks" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
+  await pane.getByRole("button", { name: "Take over make-test" }).click();
+  await pane.getByText("Taken over").waitFor();
+  const { results } = await call("/check_sets/?repository=acme/found");
+  expect(results[0].checks[0].id === "make-test", "a check that was found is taken over by one press");
+  await checkAccess(page, "a check that was found");
+
+  const { latest_run: run } = await start(task, { mode: "background" });
+  await page.goto(`${base}/projects/1/inbox`);
+  const row = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
+  await row.locator('[data-unread="false"]').waitFor();
+  await row.getByText("make-test: new failures").waitFor();
+  await checkAccess(page, "a verdict in the inbox");
+  const link = await row.getByRole("link", { name: title }).getAttribute("href");
+  expect(link.endsWith(`/runs/${run.id}?pane=checks`), "which leads to the checks of the run");
+  await row.getByLabel(NOTE).fill("Remove the file.");
+  await row.getByRole("button", { name: "Send back" }).click();
+  await row.waitFor({ state: "detached" });
+  const { state } = await until("another run", async () => {
+    const { latest_run: latest } = await call(`/tasks/${task.id}/`);
+    return latest.id !== run.id && latest;
+  });
+  expect(state.resume_from_run_id === run.id, "from the inbox work is sent back to another run");
+  const said = state.pending_user_message;
+  expect(
+    said.includes("Check make-test: make test") && said.endsWith("Remove the file."),
+    "which is told why",
+  );
   await page.context().close();
 }
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ChangedFile } from "./features/changes/ChangedFile";
 import { reviewMessage } from "./features/changes/review";
 import { fieldsOf } from "./features/questions/schema";
-import { CheckRow, Step } from "./features/run/CheckRow";
+import { CheckRow, Ci, Claims, Step } from "./features/run/CheckRow";
 import { TranscriptRow } from "./features/run/TranscriptRow";
 import { CORPUS } from "./hostile.corpus";
 import { append, EMPTY } from "./transcript/append";
@@ -174,6 +174,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         ))}
         <CheckRow check={check as never} files={[]} runRef={{ project: 1, task: "t", run: "r" }} />
         <Step step={step} />
+        <Claims claims={[{ statement: evil, kind: "other", judgement: "claimed" } as never]} />
+        <Ci ci={{ state: "failure", head_sha: evil, total: 1, failed: [evil], url: evil }} />
         <ChangedFile
           index={0}
           file={file}

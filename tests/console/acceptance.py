@@ -122,6 +122,7 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
     repositories = folder / "repositories"
     for name in ("acme/prices", "acme/slow"):
         write_origin(repositories / name, [Commit("First", _REPOSITORY)])
+    write_origin(repositories / "acme/found", [Commit("First", {"Makefile": "test:\n\ttest ! -e broken\n"})])
     home = Home(folder / "home")
     with terminal.step("Stack"):
         supervisor.start(

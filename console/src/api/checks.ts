@@ -1,7 +1,7 @@
 /** What the checks say of the work of a run. */
 import { api, data } from "./client";
 import type { RunRef } from "./commands";
-import type { Verification } from "./types";
+import type { CheckSet, FoundCheck, Verification } from "./types";
 
 const ofRun = ({ project, task, run }: RunRef) => ({
   params: { path: { project_id: String(project), task_id: task, run_id: run } },
@@ -18,8 +18,21 @@ export async function checkAgain(ref: RunRef): Promise<void> {
   await api.POST("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/verify", ofRun(ref));
 }
 
-/** Accept the work though its verdict is no good one. */
-export async function waive(ref: RunRef, reason: string): Promise<void> {
-  const path = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/verification/waive";
-  await api.POST(path, { ...ofRun(ref), body: { reason } });
+const SETS = "/api/projects/{project_id}/check_sets";
+
+/** Return the check set of a repository, if it has one. */
+export async function fetchCheckSet(project: number, repository: string): Promise<CheckSet | null> {
+  const params = { path: { project_id: String(project) }, query: { repository } };
+  return data(await api.GET(SETS, { params })).results[0] ?? null;
+}
+
+/** Add a check to the check set of a repository. */
+export async function takeCheck(project: number, repository: string, check: FoundCheck): Promise<void> {
+  const path = { project_id: String(project) };
+  const set = await fetchCheckSet(project, repository);
+  if (!set) await api.POST(SETS, { params: { path }, body: { repository, checks: [check] } });
+  else {
+    const params = { path: { ...path, set_id: set.id } };
+    await api.PATCH(`${SETS}/{set_id}`, { params, body: { checks: [...set.checks, check] } });
+  }
 }

@@ -11,4 +11,4 @@ export const useNeeds = () => useInbox({ status: "open" }).data;
 
 /** The place of a row's run: it may be of another project. */
 export const runHref = (row: InboxRow) =>
-  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}`;
+  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}${row.kind === "verdict" ? "?pane=checks" : ""}`;

@@ -9,6 +9,8 @@ const EFFECTS: Record<string, string> = {
   allow_always: "allows this and what is like it, without further questions.",
   reject_once: "refuses this once; the agent goes on without it.",
   reject_always: "refuses this and what is like it, without further questions.",
+  send_back: "starts a run that goes on from the work, and is told what its checks show.",
+  waive: "accepts the work. The verdict stays; everybody sees your name and the reason.",
 };
 
 const RISKS: Record<string, string> = {
@@ -21,6 +23,7 @@ const KINDS: Record<string, string> = {
   permission: "The agent asks before it goes on, and waits for your answer.",
   form: "The agent wants to know something, and waits for your answer.",
   url: "The agent wants you to open a page. The page learns your address; the agent learns only your answer.",
+  verdict: "The run is over, and its checks do not prove its work.",
 };
 
 /** An option of a choice, as "maybe", allows nothing. */
@@ -57,7 +60,9 @@ export function Explanation({ question }: { question: InboxRow }) {
         <dd>
           {question.expires_at
             ? `counts as refused after ${clockTime(question.expires_at)}.`
-            : "keeps the agent waiting."}
+            : question.kind === "verdict"
+              ? "leaves the work as it is."
+              : "keeps the agent waiting."}
         </dd>
       </div>
     </dl>

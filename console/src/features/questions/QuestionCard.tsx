@@ -1,10 +1,10 @@
-/** A question of an agent with everything that an answer needs. */
+/** A question with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
-import { Button, Input } from "../../ui/controls";
+import { Button, Input, TextArea } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
 import { useUnread } from "../../ui/unmeant";
@@ -16,6 +16,7 @@ import { useAnswer } from "./useAnswer";
 
 const CONFIRMATION = "allow";
 const MOST_KEYS = 9;
+const LONGEST_REASON = 500;
 
 interface Props {
   question: InboxRow;
@@ -129,6 +130,7 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
           onDecline={() => give({ action: "decline" })}
         />
       )}
+      {question.kind === "verdict" && <Work question={question} isBusy={isBusy} onAnswer={give} />}
       {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={give} />}
       <p className={styles.missed} role="status">
         {isMissed && "Not sent: you pressed before the question could be read. Press again."}
@@ -137,15 +139,43 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
   );
 }
 
-interface PageProps {
+interface PartProps {
   question: InboxRow;
   isBusy: boolean;
   /** Returns whether the answer is given. */
-  onAnswer: (answer: { action: "accept" | "decline" }) => boolean;
+  onAnswer: (answer: Answer) => boolean;
+}
+
+/** What becomes of work that is not verified; it is accepted with a reason alone. */
+function Work({ question, isBusy, onAnswer }: PartProps) {
+  const [text, setText] = useState("");
+  const note = text.trim() ? { custom_input: text } : {};
+  return (
+    <>
+      <TextArea
+        label="Message to the agent, or why the work is accepted"
+        value={text}
+        maxLength={LONGEST_REASON}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <div className={styles.buttons}>
+        {question.options.map(({ id, name }) => (
+          <Button
+            key={id}
+            large
+            disabled={isBusy || (id === "waive" && !text.trim())}
+            onClick={() => onAnswer({ option_id: id, ...note })}
+          >
+            {name}
+          </Button>
+        ))}
+      </div>
+    </>
+  );
 }
 
 /** The host comes first: the rest of an address can say anything. */
-function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
+function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
   const link = safeLink(question.link ?? "");
   return (
     <>

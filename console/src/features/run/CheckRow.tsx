@@ -3,11 +3,12 @@ import { Download } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { CheckResult, Run, Verification } from "../../api/types";
+import { safeLink } from "../../text/links";
 import { Chevron } from "../../ui/controls";
-import { OutcomeBadge, type Tone } from "../../ui/status";
+import { OutcomeBadge, type Tone, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { durationText } from "../../ui/time";
-import { caseText, countsText, SIDES, statusOf } from "./checks";
+import { CI, caseText, countsText, SIDES, statusOf } from "./checks";
 import styles from "./checks.module.css";
 
 interface RowProps {
@@ -113,4 +114,36 @@ export function Step({ step }: { step: Verification["setup"][number] }) {
   const tone = step.status === "failed" ? "danger" : "success";
   const { command, status, duration_ms: duration, tail } = step;
   return <Row tone={tone} name={command} word={STEPS[status]} duration={duration} output={tail} />;
+}
+
+export function Claims({ claims }: { claims: Verification["claims"] }) {
+  if (claims.length === 0) return null;
+  return (
+    <section>
+      <h2>What the agent claims</h2>
+      <ul className={styles.listed}>
+        {[...claims.entries()].map(([place, { statement, judgement }]) => (
+          <li key={place}>
+            <VerdictBadge of={{ verdict: judgement, waived: false }} /> {statement}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** What the code host's own checks say of the commit. */
+export function Ci({ ci }: { ci: NonNullable<Verification["ci"]> }) {
+  const { word, tone } = CI[ci.state];
+  const link = safeLink(ci.url ?? "");
+  return (
+    <p>
+      CI: <OutcomeBadge tone={tone}>{`${word}, ${ci.total} in all`}</OutcomeBadge> {ci.failed.join(", ")}{" "}
+      {link && (
+        <a href={link} target="_blank" rel="noopener noreferrer nofollow">
+          Details
+        </a>
+      )}
+    </p>
+  );
 }

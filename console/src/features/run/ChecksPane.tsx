@@ -2,31 +2,33 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { ListChecks, RotateCw } from "lucide-react";
 import { useState } from "react";
-import { checkAgain, fetchAttempts, waive } from "../../api/checks";
+import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck } from "../../api/checks";
 import type { RunRef } from "../../api/commands";
-import type { Run, Verification } from "../../api/types";
-import { Button, Select, TextArea } from "../../ui/controls";
-import { Dialog } from "../../ui/dialog";
+import type { FoundCheck, Run, Verification } from "../../api/types";
+import { Button, Select } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
-import { VerdictBadge } from "../../ui/status";
+import { OutcomeBadge, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { nameOf } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
-import { CheckRow, Names, Step } from "./CheckRow";
-import { reasonText, stopText } from "./checks";
+import { QuestionCard } from "../questions/QuestionCard";
+import { isAsking, useRunQuestions } from "../questions/runQuestions";
+import { CheckRow, Ci, Claims, Names, Step } from "./CheckRow";
+import { commandText, reasonText, stopText } from "./checks";
 import styles from "./checks.module.css";
 
 // Events say when checks begin and end; which of them runs is asked for.
 const PROGRESS_MS = 3000;
-const LONGEST_REASON = 500;
 
 interface Props {
   run: Run;
   runRef: RunRef;
+  repository: string | null;
 }
 
-export default function ChecksPane({ run, runRef }: Props) {
+export default function ChecksPane({ run, runRef, repository }: Props) {
+  const question = useRunQuestions(runRef)?.find((one) => one.kind === "verdict" && isAsking(one));
   const attempts = useQuery({
     queryKey: ["task", runRef.task, "checks", run.id],
     queryFn: () => fetchAttempts(runRef),
@@ -66,8 +68,12 @@ export default function ChecksPane({ run, runRef }: Props) {
             onChoose={(attempt) => choose(Number(attempt))}
           />
         )}
-        <Actions run={run} runRef={runRef} newest={newest} onAgain={() => choose(null)} />
+        {isOver(run) && outputOf(run).head_branch && (
+          <Again runRef={runRef} isOpen={newest.verdict === null} onAgain={() => choose(null)} />
+        )}
       </header>
+      {/* Why stands below, in full. */}
+      {question && <QuestionCard question={{ ...question, detail: "" }} hasKeys={false} />}
       <Why shown={shown} isRepaired={shown === newest && shown.verdict === "refuted" && !isOver(run)} />
       <ul>
         {shown.checks.map((check) => (
@@ -80,6 +86,10 @@ export default function ChecksPane({ run, runRef }: Props) {
           />
         ))}
       </ul>
+      <Claims claims={shown.claims} />
+      {repository && shown.found.length > 0 && (
+        <Found found={shown.found} project={runRef.project} repository={repository} />
+      )}
       {shown.setup.length > 0 && (
         <section>
           <h2>Set-up</h2>
@@ -117,64 +127,72 @@ function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }
           Waived by {user ? nameOf(user) : "a former member"} <Age at={at} inSentence />: {reason}
         </p>
       ))}
+      {shown.ci && <Ci ci={shown.ci} />}
       <Names title="Existing tests that were changed" names={shown.changed_tests} />
       <Names title="Protected files that were changed" names={shown.protected_changed} />
     </div>
   );
 }
 
-function Actions({ run, runRef, newest, onAgain }: Props & { newest: Verification; onAgain: () => void }) {
+interface FoundProps {
+  found: Verification["found"];
+  project: number;
+  repository: string;
+}
+
+/** What the repository suggests: nothing of it runs until a person takes it. */
+function Found({ found, project, repository }: FoundProps) {
   const queries = useQueryClient();
-  const [isWaiving, setWaiving] = useState(false);
-  const refresh = () => queries.invalidateQueries({ queryKey: ["task", runRef.task] });
+  const queryKey = ["check_sets", project, repository];
+  const set = useQuery({ queryKey, queryFn: () => fetchCheckSet(project, repository) });
+  const take = useAction({
+    mutationFn: (check: FoundCheck) => takeCheck(project, repository, check),
+    onSettled: () => queries.invalidateQueries({ queryKey }),
+  });
+  const taken = new Set(set.data?.checks.map(({ id }) => id));
+  return (
+    <section>
+      <h2>Found in the repository, not executed</h2>
+      <ul className={styles.listed}>
+        {found.map(({ check, origin }) => (
+          <li key={check.id}>
+            <strong>{check.id}</strong> <code>{commandText(check)}</code> of {origin.path}{" "}
+            {taken.has(check.id) ? (
+              <OutcomeBadge tone="success">Taken over</OutcomeBadge>
+            ) : (
+              <Button
+                aria-label={`Take over ${check.id}`}
+                disabled={set.isPending || take.isPending}
+                onClick={() => take.mutate(check)}
+              >
+                Take over
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface AgainProps {
+  runRef: RunRef;
+  isOpen: boolean;
+  onAgain: () => void;
+}
+
+function Again({ runRef, isOpen, onAgain }: AgainProps) {
+  const queries = useQueryClient();
   const again = useAction({
     mutationFn: () => checkAgain(runRef),
     onSuccess: () => {
       onAgain();
-      return refresh();
+      return queries.invalidateQueries({ queryKey: ["task", runRef.task] });
     },
   });
-  const accept = useAction({
-    mutationFn: (reason: string) => waive(runRef, reason),
-    onSuccess: () => {
-      setWaiving(false);
-      return refresh();
-    },
-  });
-  if (!isOver(run)) return null;
-  const isOpen = newest.verdict === null;
-  const canWaive = !newest.waived && (newest.verdict === "refuted" || newest.verdict === "inconclusive");
   return (
-    <div className={styles.actions}>
-      {canWaive && <Button onClick={() => setWaiving(true)}>Waive</Button>}
-      {outputOf(run).head_branch && (
-        <Button onClick={() => again.mutate()} disabled={isOpen || again.isPending}>
-          <RotateCw size={14} aria-hidden="true" /> Check again
-        </Button>
-      )}
-      {isWaiving && (
-        <Dialog title="Waive the checks?" onClose={() => setWaiving(false)}>
-          <form
-            className={styles.form}
-            onSubmit={(event) => {
-              event.preventDefault();
-              accept.mutate(String(new FormData(event.currentTarget).get("reason")));
-            }}
-          >
-            <TextArea
-              data-autofocus
-              name="reason"
-              label="Why is the work accepted all the same?"
-              hint="The verdict stays. Everybody sees your name and the reason."
-              maxLength={LONGEST_REASON}
-              required
-            />
-            <Button type="submit" tone="primary" disabled={accept.isPending}>
-              Waive
-            </Button>
-          </form>
-        </Dialog>
-      )}
-    </div>
+    <Button className={styles.again} onClick={() => again.mutate()} disabled={isOpen || again.isPending}>
+      <RotateCw size={14} aria-hidden="true" /> Check again
+    </Button>
   );
 }

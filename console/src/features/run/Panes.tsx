@@ -89,7 +89,7 @@ function Side({ shown, onChoose, task, run, runRef, transcript, actions }: SideP
             />
           )}
           {shown === "plan" && <PlanPane transcript={transcript} />}
-          {shown === "checks" && <ChecksPane run={run} runRef={runRef} />}
+          {shown === "checks" && <ChecksPane run={run} runRef={runRef} repository={task.repository} />}
           {shown === "files" && <FilesPane run={run} runRef={runRef} />}
           {shown === "notifications" && <NotificationsPane taskId={task.id} />}
         </Suspense>

@@ -112,9 +112,10 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
             className={styles.runs}
             value={run.id}
             choices={[
-              ...runs.results.map(
-                ({ id }, index) => [id, `${runName(runs, id)}${index === 0 ? " (latest)" : ""}`] as const,
-              ),
+              ...runs.results.map(({ id, verification }, index) => {
+                const name = `${runName(runs, id)}${index === 0 ? " (latest)" : ""}`;
+                return [id, [name, verification?.verdict].filter(Boolean).join(", ")] as const;
+              }),
               ...(runName(runs, run.id) === null ? [[run.id, "An earlier run"] as const] : []),
             ]}
             onChoose={(id) => navigate(href(`/tasks/${task.id}/runs/${id}`))}

@@ -1,5 +1,5 @@
 /** What the checks of a run show, in words. Pure. */
-import type { CheckResult, Verification } from "../../api/types";
+import type { CheckResult, FoundCheck, Verification } from "../../api/types";
 import type { Tone } from "../../ui/status";
 
 type Reason = Verification["reasons"][number];
@@ -63,6 +63,13 @@ const STATUSES: Record<string, [word: string, tone: Tone]> = {
   tampered: ["Passed, after protected files were changed", "attention"],
 };
 
+export const CI: Record<NonNullable<Verification["ci"]>["state"], { word: string; tone: Tone }> = {
+  success: { word: "Passed", tone: "success" },
+  failure: { word: "Failed", tone: "danger" },
+  pending: { word: "Running", tone: "running" },
+  none: { word: "Not run", tone: "neutral" },
+};
+
 export const SIDES = { passed: "Passed", failed: "Failed", error: "Error", not_run: "Not executed" } as const;
 
 /** Return why the work has its verdict, without the check that it is about. */
@@ -86,6 +93,8 @@ export function countsText(counts: NonNullable<CheckResult["counts"]>): string {
   const words = ["passed", "failed", "new", "fixed", "skipped", "removed"] as const;
   return words.flatMap((word) => (counts[word] ? [`${counts[word]} ${word}`] : [])).join(", ") || "None";
 }
+
+export const commandText = ({ run, shell }: FoundCheck): string => run?.join(" ") ?? shell ?? "";
 
 export const caseText = ({ suite, class: className, name }: CheckResult["new_failures"][0]): string =>
   [suite, className, name].filter(Boolean).join(" > ");
