@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from app.db import SessionFactory
-from app.services.retrying.attempts import by_halves, in_transaction
+from app.services.retrying.retries import by_halves, in_transaction
 
 Columns = TypeVarTuple("Columns")
 Item = TypeVar("Item")

@@ -23,8 +23,8 @@ from app.clients.github.answers import (
     PullRequest,
 )
 from app.clients.github.client import GitHubClient
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
+from app.services.retrying.retries import RetryBudget
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
 from tests.support.keys import rsa_pem

@@ -1,4 +1,4 @@
-"""The client of GitHub's REST API over HTTP. It does not retry: services/retrying/attempts.py."""
+"""The client of GitHub's REST API over HTTP. It does not retry: services/retrying/retries.py."""
 
 import asyncio
 from dataclasses import asdict

@@ -61,8 +61,7 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
     """
 
     async def perform() -> CheckSetOut:
-        created = await check_sets.create_set(call.session, call.caller, body)
-        return check_sets.with_warnings(created, call.process.settings)
+        return await check_sets.create_set(call.session, call.caller, body, call.process.settings)
 
     return await once(perform, status_code=201)
 
@@ -108,8 +107,8 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
 )
 async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody) -> Json:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
-    changed = await check_sets.update_set(call.session, call.caller, set_id, body)
-    return Json(check_sets.with_warnings(changed, call.process.settings))
+    changed = await check_sets.update_set(call.session, call.caller, set_id, body, call.process.settings)
+    return Json(changed)
 
 
 @router.delete(

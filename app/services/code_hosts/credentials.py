@@ -27,8 +27,8 @@ from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
+from app.services.retrying.retries import RetryBudget
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.tasks.writing import default_github_integration

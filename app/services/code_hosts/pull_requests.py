@@ -16,8 +16,8 @@ from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused,
 from app.clients.github.client import GitHubClient
 from app.run_values import notification_entry
 from app.services.code_hosts.credentials import HostAccess
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
+from app.services.retrying.retries import RetryBudget
 
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000

@@ -24,8 +24,8 @@ from app.db import SessionFactory
 from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.services.code_hosts.credentials import CodeHost, CodeHosts, is_member_still, read_code_host
-from app.services.retrying.attempts import in_transaction
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
+from app.services.retrying.retries import in_transaction
 from app.services.task_links import task_page
 from app.statements import row_of, rows_of
 from app.verification.summaries import heading_of, page_of

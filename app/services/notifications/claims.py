@@ -33,8 +33,8 @@ from app.services.notifications.rules.deciding import (
 )
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.notices import Notice, old_notices
-from app.services.retrying.attempts import by_halves
 from app.services.retrying.policies import PUSH_SECONDS
+from app.services.retrying.retries import by_halves
 from app.statements import Prepared
 
 # An hour of failures takes fewer claims (`PUSH`, `PUSH_PROBES`). If its results are lost, a push is claimed again when

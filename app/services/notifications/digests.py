@@ -31,7 +31,7 @@ from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice
 from app.services.notifications.texts import digest_body
-from app.services.retrying.attempts import by_halves
+from app.services.retrying.retries import by_halves
 from app.statements import Prepared
 
 # The most people of one transaction.

@@ -42,8 +42,8 @@ from app.ids import new_hex_id
 from app.models import Run, RunEventId, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import LOG_LOCK
+from app.services.retrying.retries import RetryBudget
 from app.services.run_log.events import LogEvent
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch

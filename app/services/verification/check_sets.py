@@ -70,7 +70,9 @@ async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -
     return _out(found[0])
 
 
-async def create_set(session: AsyncSession, caller: Principal, body: CheckSetIn) -> CheckSetOut:
+async def create_set(
+    session: AsyncSession, caller: Principal, body: CheckSetIn, settings: Settings
+) -> CheckSetOut:
     """Store a new check set. Raises InvalidInput if there is one for this repository."""
     now = utcnow()
     created = (
@@ -91,10 +93,12 @@ async def create_set(session: AsyncSession, caller: Principal, body: CheckSetIn)
     set_id = await session.scalar(created)
     if set_id is None:
         raise _second()
-    return await retrieve_set(session, caller, set_id)
+    return _with_warnings(await retrieve_set(session, caller, set_id), settings)
 
 
-async def update_set(session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn) -> CheckSetOut:
+async def update_set(
+    session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, settings: Settings
+) -> CheckSetOut:
     """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
     named = _named(caller, set_id)
     locked = select(CheckSet.repository, CheckSet.definition).where(*named).with_for_update()
@@ -111,7 +115,7 @@ async def update_set(session: AsyncSession, caller: Principal, set_id: UUID, bod
         values = {"repository": repository, "definition": definition}
         changed = values | {"updated_at": utcnow(), "updated_by_id": caller.user_id}
         await session.execute(update(CheckSet).where(*named).values(changed))
-    return await retrieve_set(session, caller, set_id)
+    return _with_warnings(await retrieve_set(session, caller, set_id), settings)
 
 
 async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> None:
@@ -121,7 +125,7 @@ async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> 
         raise NotFound
 
 
-def with_warnings(shown: CheckSetOut, settings: Settings) -> CheckSetOut:
+def _with_warnings(shown: CheckSetOut, settings: Settings) -> CheckSetOut:
     """Return a check set with the field `warnings` if the workers of this service cannot hold its networks."""
     warnings = []
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)

@@ -12,7 +12,7 @@ import structlog
 
 from app.clock import utcnow
 from app.services.enqueueing import enqueue_run_after_commit, remove_verification_job
-from app.services.retrying.attempts import in_transaction
+from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.shielded import shielded

@@ -20,7 +20,7 @@ from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.periodic import wait
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
-from app.services.retrying.attempts import in_transaction
+from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult
 from app.services.runs.queue import Claim

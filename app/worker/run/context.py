@@ -46,7 +46,7 @@ from app.services.code_hosts.credentials import (
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
-from app.services.retrying.attempts import in_transaction
+from app.services.retrying.retries import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
 from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget

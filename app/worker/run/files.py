@@ -19,8 +19,8 @@ from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.uploads import guess_content_type, tag_objects, tags
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import ATTACHMENT
+from app.services.retrying.retries import RetryBudget
 from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StoreRetryBudget
 

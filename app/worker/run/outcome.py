@@ -13,7 +13,7 @@ from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
-from app.services.retrying.attempts import in_transaction
+from app.services.retrying.retries import in_transaction
 from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd

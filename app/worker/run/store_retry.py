@@ -5,8 +5,8 @@ import asyncio
 from typing_extensions import override
 
 from app.periodic import wait
-from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
+from app.services.retrying.retries import RetryBudget
 
 
 class StoreRetryBudget(RetryBudget):

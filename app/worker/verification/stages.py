@@ -21,7 +21,7 @@ from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, 
 from app.run_values import notification_entry
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
-from app.services.retrying.attempts import in_transaction
+from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef

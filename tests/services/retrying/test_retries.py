@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from app.outages import DatabaseUnavailable
-from app.services.retrying.attempts import RetryBudget, by_halves
 from app.services.retrying.policies import DATABASE, RetryPolicy
+from app.services.retrying.retries import RetryBudget, by_halves
 from tests.support.clock import let_time_pass
 
 
