@@ -40,6 +40,7 @@ class RunReport:
     work: RunResult | AgentError
     has_schema: bool = False
     has_repository: bool = False
+    is_repair: bool = True  # whether its agent was to correct its work, or that is not known
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: PushRecord | None = None
@@ -66,17 +67,15 @@ class RunReport:
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
     """Store how a run ends, or have its work checked first; nothing if another process has ended it."""
     end = _with_losses(_decide(report), report)
-    work = report.work
     is_checked = end.status is RunStatus.COMPLETED and report.has_work and report.has_checks
-    process, attempt = worker.process, 0
+    process = worker.process
 
     async def finish(session: AsyncSession) -> bool:
-        nonlocal attempt
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
-        if is_checked and isinstance(work, RunResult):
-            base = report.pushed.base_sha if report.pushed else work.base.sha
-            delivery = RunDelivery(work=work, base=base, end=end, has_schema=report.has_schema)
+        if is_checked and isinstance(report.work, RunResult):
+            base = report.pushed.base_sha if report.pushed else report.work.base.sha
+            delivery = RunDelivery(work=report.work, base=base, end=end, has_schema=report.has_schema)
             attempt = await attempts.deliver(
                 session, claim.run_id, delivery, owner=claim.owner, events=process.events
             )
@@ -99,7 +98,7 @@ def _why_stopped(report: RunReport) -> StopReason | None:
     """Return why a repair ends with this report, if the run is one: its agent failed, or has changed nothing."""
     match report.work:
         case RunResult():
-            return None if report.has_work else StopReason.REPEATED
+            return StopReason.REPEATED if report.is_repair and not report.has_work else None
         case AgentCancelled():
             return StopReason.CANCELLED
         case BudgetSpent():

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -14,6 +16,7 @@ from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.database.queries import recorded
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"
@@ -97,3 +100,28 @@ async def test_output_with_characters_that_cannot_be_stored_is_shown_without_the
     async with unit_of_work(workshop.sessions) as session:
         (attempt,) = await session.scalars(select(Verification))
     assert attempt.shown["checks"][0]["tail"] == "a\ufffdb"
+
+
+# As many as before there were checks. Not counted is what is written as often as time passes.
+_ASKED = {"delivers": (_CHANGE, 21), "delivers nothing": ("```say\nhi\n```", 18)}
+_OF_TIME = (
+    "INSERT INTO run_logs",
+    "UPDATE run_logs",
+    "UPDATE runs SET lease_expires_at",
+    "UPDATE runs SET facts=",
+)
+
+
+@pytest.mark.parametrize(("work", "count"), _ASKED.values(), ids=_ASKED)
+async def test_run_without_checks_asks_the_database_no_more_than_one_without_verification(
+    workshop: Workshop, repositories: Repositories, engine: AsyncEngine, work: str, count: int
+) -> None:
+    repositories.create(_NAME, {"README.md": "before\n"})
+    run = await workshop.queued_run(work, repository=_NAME)
+
+    async with recorded(engine) as statements:
+        await perform(workshop, run)
+
+    assert (await workshop.read(run)).status == RunStatus.COMPLETED
+    asked = {each.sql for each in statements if not each.sql.startswith(_OF_TIME)}
+    assert len(asked) == count, "\n".join(sorted(asked))
