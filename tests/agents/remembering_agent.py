@@ -2,7 +2,7 @@
 
 Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`. By
 `work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then crashes;
-by `spend` it then spends a thousand tokens, until it is cancelled.
+by `spend` it then spends a thousand tokens, until it is cancelled, and by `once` it then does nothing.
 """
 
 import json
@@ -41,7 +41,7 @@ def remembered(session: str) -> list[str]:
 
 
 def work(manner: str, prompts: int) -> None:
-    if manner in {"work", "give-up", "spend"}:
+    if manner in {"work", "give-up", "spend"} or (manner == "once" and prompts == 1):
         Path("turns.txt").write_text(f"{prompts}\n")
     if manner == "give-up" and prompts > 1:
         sys.exit(3)

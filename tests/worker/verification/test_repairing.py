@@ -162,6 +162,15 @@ async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
     await check_delivered(shop, run, repositories)
 
 
+async def test_repair_that_changes_nothing_leaves_what_was_delivered(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "once", "2")
+    await perform(shop, run)
+
+    await check_delivered(shop, run, repositories, stopped="repeated")
+
+
 async def test_worker_lost_in_a_repair_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
