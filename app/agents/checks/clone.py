@@ -1,6 +1,7 @@
 """A clone that is set up in a sandbox of its own, in which commands run beside its services."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,7 +26,6 @@ from app.agents.network.network import allowance_of, serve_proxy
 from app.agents.network.proxy import Allowance, Egress
 from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.monitor import free_bytes
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
 from app.enums import CheckCause, ChecksNetwork, SandboxKind, StepStatus
@@ -55,7 +55,8 @@ class Clone:
     egress: Egress | None
     variables: Mapping[str, str]
     steps: list[PerformedStep] = field(default_factory=list)
-    # Whether a limit has ended the sandbox or filled the disk, and a check has left the clone half written.
+    services: list[Step] = field(default_factory=list)
+    # Whether a limit or a full disk has left the clone half written, or a service is gone.
     is_lost: bool = False
 
     async def set_up(self, caches: Caches) -> bool:
@@ -64,7 +65,7 @@ class Clone:
         for index, step in enumerate(caches.setup):
             started = time.monotonic()
             command = self.masker.text(command_of(step))[:_LONGEST_NAME]
-            await self._say(command, index=index, status="started")
+            await report_progress(self.emit, "setup", f"Set-up: {command}", index=index, status="started")
             kept = await caches.find(step)
             is_cached = kept is not None and await caches.restore(kept, step)
             ended = CommandEnd(is_ready=True) if is_cached else await self._run(step, {})
@@ -75,10 +76,12 @@ class Clone:
             self.steps.append(
                 PerformedStep(index=index, command=command, status=status, duration_ms=duration_ms, tail=tail)
             )
-            said = f"{command}: {failure}" if failure else command
-            await self._say(said, index=index, status=status, duration_ms=duration_ms)
+            message = f"Set-up: {command}: {failure}" if failure else f"Set-up: {command}"
+            said = {"index": index, "status": status, "duration_ms": duration_ms}
+            await report_progress(self.emit, "setup", message, **said)
             if failure:
                 return False
+            self.services += [step] * step.background
             if kept is not None and not is_cached:
                 await caches.keep(kept, step)
         return True
@@ -111,9 +114,11 @@ class Clone:
             cause = _ERRNO_CAUSES.get(ended.failed, CheckCause.SPAWN_FAILED)
         if ended.code in _KILLED:
             cause = CheckCause.OUT_OF_MEMORY
-        if ended.code in _FILE_TOO_LARGE or (ended.code and free_bytes(self.workspace.folder) < _LEAST_BYTES):
-            cause = CheckCause.DISK_FULL
-            self.is_lost = True
+        is_full = shutil.disk_usage(self.workspace.folder).free < _LEAST_BYTES
+        if ended.code in _FILE_TOO_LARGE or (ended.code and is_full):
+            cause, self.is_lost = CheckCause.DISK_FULL, True
+        if cause is None and ended.code and not await self._has_services():
+            cause, self.is_lost = CheckCause.SETUP_FAILED, True
         refused = self.egress.refused_hosts if self.egress else ()
         return Execution(
             exit_code=None if cause else ended.code,
@@ -122,6 +127,10 @@ class Clone:
             duration_ms=int((time.monotonic() - started) * 1000),
             output=self.masker.text(ended.output.decode(errors="replace")).encode(),
         )
+
+    async def _has_services(self) -> bool:
+        probes = [replace(step, run=step.ready, background=False) for step in self.services if step.ready]
+        return all([(await self._run(probe, {})).code == 0 for probe in probes])
 
     async def _run(self, command: Step | Check, variables: Mapping[str, str]) -> CommandEnd:
         inside = self.preparation.sandbox.inside(self.workspace.places)
@@ -139,9 +148,6 @@ class Clone:
     def _permit(self, allowance: Allowance | None) -> None:
         if self.egress is not None:
             self.egress.permit(allowance or Allowance())
-
-    async def _say(self, message: str, **details: object) -> None:
-        await report_progress(self.emit, "setup", f"Set-up: {message}", **details)
 
 
 @asynccontextmanager

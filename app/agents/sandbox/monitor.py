@@ -5,7 +5,7 @@ counts with the maximal size of a file.
 """
 
 import asyncio
-import os
+import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -61,7 +61,7 @@ class ResourceMonitor:
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
         """Enforce the limits in one block at a time: over one, end all processes and the block; AgentOverLimit."""
         self._excess = None
-        free_at_first = free_bytes(self._folder)
+        free_at_first = shutil.disk_usage(self._folder).free
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -140,9 +140,9 @@ def _excess(
         many = f"The run had more than {policy.processes} processes and threads at a time."
         return AgentOverLimit(many, cause=CheckCause.SPAWN_FAILED)
     if usage.memory_bytes > policy.memory_bytes:
-        return AgentOverLimit(f"The run used more than {_mebibytes(policy.memory_bytes)} of memory.")
+        return AgentOverLimit(f"The run used more than {policy.memory_bytes // 2**20} MiB of memory.")
     if on_disk + usage.held_bytes > disk_bytes:
-        much = f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
+        much = f"The run filled more than {disk_bytes // 2**20} MiB of the disk."
         return AgentOverLimit(much, cause=CheckCause.DISK_FULL)
     if usage.too_many_files:
         many = f"The run had more than {MAX_DESCRIPTORS} files open."
@@ -155,7 +155,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.
-        occupied = max(occupied, free_at_first - free_bytes(folder))
+        occupied = max(occupied, free_at_first - shutil.disk_usage(folder).free)
     files, _ = await _du(folder, "--inodes")
     return max(occupied, files * _FILE_BYTES)
 
@@ -177,12 +177,3 @@ async def _du(folder: Path, unit: str) -> tuple[int, bool]:
             kill(process)
             await wait_for_end(process)
     return int(said.split()[0]) if said.split() else 0, process.returncode == 0
-
-
-def free_bytes(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size // 2**20} MiB"

@@ -214,6 +214,26 @@ async def test_services_are_there_again_after_a_check_was_ended(checking: Checki
     assert seen["service"].status is CheckStatus.PASSED
 
 
+async def test_check_that_fails_without_its_service_refutes_nothing_and_the_next_one_has_it_again(
+    checking: Checking,
+) -> None:
+    """Regression: the work was refuted for a database that the machine had killed."""
+    checking.write({"server.py": SERVER})
+    seen = await checking.check(
+        setup=[
+            {"run": ["python3", "server.py"], "background": True, "ready": ["python3", "server.py", "ask"]}
+        ],
+        checks={
+            "without": {"shell": "pkill --full server.py; python3 server.py ask", "gate": "strict"},
+            "with": "python3 server.py ask",
+        },
+    )
+
+    assert seen["without"].cause is CheckCause.SETUP_FAILED
+    assert seen["with"].status is CheckStatus.PASSED
+    assert seen.verdict is Verdict.INCONCLUSIVE
+
+
 async def test_what_a_check_leaves_running_is_killed_and_services_are_not(checking: Checking) -> None:
     checking.write({"server.py": SERVER})
     leaves = "(setsid sleep 3517 &) ; setsid sh -c 'trap \"\" TERM HUP; sleep 3518' & echo left"
