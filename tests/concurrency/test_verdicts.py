@@ -25,8 +25,7 @@ from tests.concurrency.races import race
 from tests.support.factories import make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
-from tests.support.verdicts import shown_verdict
-from tests.support.verification import end_checked, make_verified_run
+from tests.support.verification import end_checked, make_verified_run, shown_verdict
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 

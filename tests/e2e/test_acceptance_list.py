@@ -229,11 +229,17 @@ CASES = {
         pushed=INCONCLUSIVE,
     ),
     "6-failing-test-is-deleted": Case(
-        files=program("a"),
-        work=do("rm tests/a.sh"),
+        files=program("ab"),
+        work=do("rm tests/a.sh") + put("src/b", "right"),
         verdict="inconclusive",
         reasons=[("cases_removed", "tests")],
-        shows={"tests": {"status": "passed", "removed_cases": cases("a")}},
+        shows={
+            "tests": {
+                "status": "passed",
+                "removed_cases": cases("a"),
+                "counts": {"passed": 3, "failed": 0, "skipped": 0, "new": 0, "fixed": 1, "removed": 1},
+            }
+        },
         pushed=INCONCLUSIVE,
     ),
     "7-failing-test-is-skipped": Case(

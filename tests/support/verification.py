@@ -1,4 +1,4 @@
-"""Check sets, and runs whose work is checked, as rows for tests."""
+"""Check sets, runs whose work is checked, and what the API shows of them, for tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import RunStatus
+from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
@@ -41,6 +41,7 @@ CHECK: JSON = {
     "log_artifact_id": None,
     "tail": "the end of its output",
 }
+_REFUTING = {CheckStatus.FAILED: "check_failed"}
 
 
 async def make_check_set(
@@ -65,6 +66,42 @@ def shown(attempt: int = 1, verdict: str | None = None, **more: Any) -> JSON:
     """Return an attempt with one check, as the API shows it."""
     numbers = {"attempt": attempt, "attempts": attempt, "commit": COMMIT, "base": BASE}
     return {**OPEN, **numbers, "verdict": verdict, "checks": [CHECK], **more}
+
+
+def shown_check(number: int, status: CheckStatus, gate: CheckGate = CheckGate.STRICT) -> JSON:
+    """Return a check that has ended, as the API shows it."""
+    ended = {"status": status, "exit_code": int(status is CheckStatus.FAILED), "duration_ms": 1}
+    return {**CHECK, "id": f"check-{number}", "gate": gate, **ended}
+
+
+def shown_verdict(
+    verdict: Verdict, *statuses: CheckStatus, reason: str | None = None, attempt: int = 1
+) -> JSON:
+    """Return a concluded attempt with strict checks of these statuses, and an informational one that failed."""
+    checks = [shown_check(number, status) for number, status in enumerate(statuses, 1)]
+    reasons = [
+        {
+            "code": _REFUTING.get(check["status"], f"check_{check['status']}"),
+            "check": check["id"],
+            "detail": "",
+        }
+        for check in checks
+        if verdict in (Verdict.REFUTED, Verdict.INCONCLUSIVE) and check["status"] != CheckStatus.PASSED
+    ]
+    if reason is not None:
+        reasons = [{"code": reason, "check": None, "detail": ""}]
+    if attempt:
+        checks.append(shown_check(0, CheckStatus.FAILED, CheckGate.INFORMATIONAL))
+    return {
+        **OPEN,
+        "verdict": verdict,
+        "reasons": reasons,
+        "attempt": attempt,
+        "attempts": attempt,
+        "commit": COMMIT if attempt else None,
+        "base": BASE if attempt else None,
+        "checks": checks,
+    }
 
 
 async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any], **values: Any) -> None:

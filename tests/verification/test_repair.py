@@ -9,7 +9,7 @@ from app.enums import CaseOutcome, CheckGate, CheckSource, CheckStatus, StopReas
 from app.verification.definitions import Check, CheckSet, unite
 from app.verification.judgement import Case, Execution, JudgedCheck, judge_check
 from app.verification.repair import digest_failures, repair_message, why_stopped
-from tests.support.verdicts import shown_check, shown_verdict
+from tests.support.verification import shown_check, shown_verdict
 from tests.verification.test_judgement import result_of
 
 F, P = CaseOutcome.FAILED, CaseOutcome.PASSED

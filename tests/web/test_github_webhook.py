@@ -33,8 +33,7 @@ from tests.concurrency.races import is_waiting
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue, ScriptedGate
-from tests.support.verdicts import shown_check, shown_verdict
-from tests.support.verification import end_checked, make_verified_run
+from tests.support.verification import end_checked, make_verified_run, shown_check, shown_verdict
 from tests.support.waiting import eventually
 
 SECRET = "a-secret-between-github-and-us"

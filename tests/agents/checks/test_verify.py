@@ -7,8 +7,7 @@ import pytest
 
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
-from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict
-from app.verification.judgement import Case
+from app.enums import AgentNetwork, CheckCause, CheckStatus, Verdict
 from tests.agents.checks.checking import MIB, Checking
 from tests.support.deployment.small_disk import small_disk
 from tests.support.stand_ins.packages import serving_mirror
@@ -21,10 +20,6 @@ _FAILED = '<testcase name="%s"><failure/></testcase>'
 def report(**cases: bool) -> str:
     """Return a report in which cases with True passed."""
     return _REPORT % "".join((_PASSED if passed else _FAILED) % name for name, passed in cases.items())
-
-
-def named(*names: str) -> frozenset[Case]:
-    return frozenset(Case("s", "", name) for name in names)
 
 
 async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_executed(
@@ -340,20 +335,6 @@ async def test_failures_are_compared_with_the_base_which_is_kept(checking: Check
     assert again.checked.checks[0].is_base_kept
     assert again["tests"].status is CheckStatus.FAILED_BEFORE
     assert not [entry for entry in again.log if entry.get("side") == "base"]
-
-
-async def test_new_failures_and_removed_cases_are_named(checking: Checking) -> None:
-    checking.write(
-        {"in.xml": report(a=False, b=True, c=True, d=False)},
-        {"in.xml": report(a=False, b=False, d=True)},
-    )
-    seen = await checking.check(
-        checks={"tests": {"shell": "cp in.xml out.xml; ! grep -q failure out.xml", "reports": ["out.xml"]}}
-    )
-
-    tests = seen["tests"]
-    assert (tests.status, tests.base) == (CheckStatus.FAILED, BaseStatus.FAILED)
-    assert (tests.new, tests.fixed, tests.removed) == (named("b"), named("d"), named("c"))
 
 
 async def test_report_that_stands_in_the_repository_is_no_report(checking: Checking) -> None:

@@ -25,8 +25,7 @@ from tests.support.callers import bearer
 from tests.support.devices import make_pending
 from tests.support.factories import make_key, make_run
 from tests.support.stand_ins.fakes import ScriptedGate
-from tests.support.verdicts import shown_verdict
-from tests.support.verification import end_checked, make_verified_run
+from tests.support.verification import end_checked, make_verified_run, shown_verdict
 
 JSON = dict[str, Any]
 End = Callable[..., Awaitable[Run]]
@@ -192,7 +191,7 @@ class TestSendBack:
         assert started["state"]["resume_from_run_id"] == str(run.id)
         message = started["state"]["pending_user_message"]
         assert message.startswith("The checks of this run do not pass (attempt 1 of 1).\n\nCheck check-1\n")
-        assert "| secret output" in message
+        assert "| the end of its output" in message
         assert message.endswith("\n\nLook at the docs, too.")
         assert (await session.scalars(select(RunCommand))).all() == []
         assert (await types_of(session, run))[-1] == "question.answered"

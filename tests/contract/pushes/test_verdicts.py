@@ -12,7 +12,7 @@ from app.services.runs.lifecycle import RunEnd
 from tests.contract.pushes import rows
 from tests.contract.pushes.conftest import PushScene
 from tests.support.stand_ins.fakes import RecordingEvents
-from tests.support.verdicts import shown_verdict
+from tests.support.verification import shown_verdict
 
 PASSED, FAILED, SKIPPED = CheckStatus.PASSED, CheckStatus.FAILED, CheckStatus.SKIPPED
 COMPLETED = '"Fix the login page" finished'

@@ -78,21 +78,6 @@ async def test_agent_corrects_its_work_in_the_same_conversation(
     }
 
 
-async def test_same_failures_twice_end_the_loop(workshop: Workshop, repositories: Repositories) -> None:
-    shop, run = await refuted(workshop, repositories, "work", "never")
-    await perform(shop, run)
-    await verify(shop)
-
-    ended = await shop.read(run)
-    assert ended.status == RunStatus.COMPLETED
-    assert (shown(ended)["attempts"], shown(ended)["stopped"]) == (2, "repeated")
-    assert await ends(shop, run) == [
-        ("verification.finished", "refuted", False),
-        ("verification.finished", "refuted", True),
-        ("run.completed", "refuted"),
-    ]
-
-
 async def test_without_repairs_the_first_verdict_ends_the_run(
     workshop: Workshop, repositories: Repositories
 ) -> None:
