@@ -1,10 +1,12 @@
 """Two transactions about the work of one run that is not verified: runs are locked before tasks (contract 15.14)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
@@ -14,18 +16,18 @@ from app.models import Project, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
 from app.schemas.runs.runs import RunIn
-from app.schemas.runs.verification import WaiveIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answering import answer_question
 from app.services.runs.start import start_cloud_run
-from app.services.runs.verification import attempts, requests
+from app.services.runs.verification import attempts
 from app.services.tasks.batches import change_tasks
-from tests.concurrency.races import race
+from tests.concurrency.races import is_waiting, perform, race
 from tests.support.factories import make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.verification import end_checked, make_verified_run, shown_verdict
+from tests.support.waiting import eventually
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -147,24 +149,19 @@ async def test_answer_after_a_newer_run_is_too_late(
     assert await runs_of(session) == 2
 
 
-async def test_newer_run_waits_for_a_waiver_and_not_the_other_way_round(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    caller: Principal,
-    task: Task,
-    run: Run,
-    question: Question,
-    start: Step,
+async def test_newer_run_waits_for_a_run_that_moves_and_for_its_task(
+    session: AsyncSession, sessions: SessionFactory, task: Task, run: Run, question: Question, start: Step
 ) -> None:
-    """Both lock the run first: in another order each could wait for the other."""
+    """Both lock the run first: neither ends in a deadlock."""
+    async with unit_of_work(sessions) as moving:
+        await moving.execute(select(Run.id).where(Run.id == run.id).with_for_update(key_share=True))
+        starting = asyncio.create_task(perform(sessions, start))
+        await eventually(partial(is_waiting, sessions))
+        await moving.execute(update(Task).where(Task.id == task.id).values(title="It has moved"))
 
-    async def waive(unit: AsyncSession) -> Any:
-        return await requests.waive(unit, caller, task.id, run.id, WaiveIn(reason="It is wrong."))
-
-    waived, _ = await race(sessions, waive, start)
-    assert waived["waived"]
-    assert question.id
-    assert await status_of(session) == [QuestionStatus.WITHDRAWN]
+    await starting
+    await session.refresh(question)
+    assert question.status == QuestionStatus.WITHDRAWN
 
 
 @pytest.mark.parametrize("way", ["start", "archive", "delete"])
