@@ -132,7 +132,6 @@ async def _measure_clone(root: Path, preparation: Preparation) -> tuple[float, f
             push_branch="main",
             commit=result,
             preparation=replace(preparation, base=base),
-            definitions=None,
             workspaces=Workspaces(root / "workspaces", os.environ, mirrors=mirrors),
         )
         began = time.perf_counter()

@@ -24,6 +24,9 @@ class Preparation:
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
     finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
     base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
+    definitions: Definitions | None = (
+        None  # those that the run began with; None: of the places and the checks file
+    )
     sandbox: Sandbox
     # Of set-up, and of the run, for checks that ask for it.
     setup_network: NetworkRules
@@ -44,7 +47,6 @@ class CheckContext:
     push_branch: str
     commit: str
     preparation: Preparation
-    definitions: Definitions | None  # None: what is defined now, and the checks file, decide
     workspaces: Workspaces
 
 

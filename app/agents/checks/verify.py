@@ -29,7 +29,9 @@ _MOST_READ = 50
 
 
 async def read_definitions(repository: Repository, base: str | None, preparation: Preparation) -> Definitions:
-    """Return what the places and the checks file of the base define, and its files suggest. Raises RepositoryError."""
+    """Return what a run began with, else what the places and the base's checks file define. Raises RepositoryError."""
+    if preparation.definitions is not None:
+        return preparation.definitions
     files = {file.path: file for file in await repository.tree(base)} if base else {}
     places, fault = list(preparation.places), None
     if CHECKS_FILE in files:
@@ -84,7 +86,7 @@ class _Attempt:
             # Deeper than the clone, or of a branch that has moved on.
             if not await repository.has(commit):
                 await repository.fetch_commit(context.source.remote, commit)
-        definitions = context.definitions or await read_definitions(repository, base, context.preparation)
+        definitions = await read_definitions(repository, base, context.preparation)
         changed = await repository.changed_files(base, context.commit) if base else []
         paths = [path for _, path in changed]
         old = [path for letter, path in changed if letter != "A"]

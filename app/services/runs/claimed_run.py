@@ -62,8 +62,9 @@ class ClaimedRun(NamedTuple):
     environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    # After checks have refuted its work: what its agent is to correct, and the seconds that it has worked.
-    repair: tuple[str, float] | None
+    # After checks have refuted its work: what its agent is to correct, the seconds that it has worked, and by what its
+    # work is checked.
+    repair: tuple[str, float, dict[str, Any]] | None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
@@ -119,7 +120,11 @@ _newest = (
         case(
             (
                 Verification.repair.is_not(None),
-                func.jsonb_build_array(Verification.repair, Verification.delivery["worked_seconds"]),
+                func.jsonb_build_array(
+                    Verification.repair,
+                    Verification.delivery["worked_seconds"],
+                    Verification.definitions,
+                ),
             )
         )
     )

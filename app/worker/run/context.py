@@ -54,6 +54,7 @@ from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
+from app.verification.definitions import DEFINITIONS
 from app.worker.context import WorkerContext
 from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
@@ -151,10 +152,12 @@ def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) ->
         ) from None
 
 
-def preparation_for(worker: WorkerContext, run: ClaimedRun, *, base: str | None) -> Preparation:
+def preparation_for(
+    worker: WorkerContext, run: ClaimedRun, *, base: str | None, definitions: Mapping[str, Any] | None
+) -> Preparation:
     """Return what is defined for a run, and how its clones are set up; `base` is where work that it continues began.
 
-    Raises EnvironmentUnavailable.
+    `definitions` are those that it began with, None before. Raises EnvironmentUnavailable.
     """
     settings, environment = worker.process.settings, run.environment
     network = network_rules(settings, environment, is_named=run.sandbox_environment_id is not None)
@@ -170,6 +173,7 @@ def preparation_for(worker: WorkerContext, run: ClaimedRun, *, base: str | None)
         places=run.places,
         finds=settings.checks_found is ChecksFound.SUGGEST,
         base=base,
+        definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
         sandbox=worker.sandbox,
         setup_network=replace(
             network,
@@ -214,7 +218,12 @@ async def read_context(
         run_id=run_id,
         repository=replace(
             _repository(settings, run, access, run_id=run_id, resumed=resumed),
-            preparation=preparation_for(worker, run, base=resumed and resumed.base_sha),
+            preparation=preparation_for(
+                worker,
+                run,
+                base=resumed and resumed.base_sha,
+                definitions=run.repair and run.repair[2],
+            ),
         ),
         agent=await _agent(worker, claim, run, earlier, variables),
         limits=_limits(worker, run, used_by_others),
@@ -347,7 +356,7 @@ async def _agent(
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
     if run.repair is not None:
-        message, _ = run.repair
+        message, _, _ = run.repair
         session = await fetch_session(store, claim.ref)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),

@@ -82,7 +82,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
             return bool(attempt)
-        if (stopped := _why_stopped(report)) is not None and await attempts.stop_repair(
+        if (stopped := _why_stopped(report, end)) is not None and await attempts.stop_repair(
             session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
         ):
             return True
@@ -94,11 +94,13 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
         log.warning("run.ended_by_another", status=end.status.value)
 
 
-def _why_stopped(report: RunReport) -> StopReason | None:
-    """Return why a repair ends with this report, if the run is one: its agent failed, or has changed nothing."""
+def _why_stopped(report: RunReport, end: RunEnd) -> StopReason | None:
+    """Return why a repair ends with this report, if the run is one: it failed, or has changed nothing."""
     match report.work:
+        case RunResult() if report.has_work:
+            return StopReason.AGENT if end.status is RunStatus.FAILED else None
         case RunResult():
-            return StopReason.REPEATED if report.is_repair and not report.has_work else None
+            return StopReason.REPEATED if report.is_repair else None
         case AgentCancelled():
             return StopReason.CANCELLED
         case BudgetSpent():
@@ -157,6 +159,8 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
         words.append("The end of the run's log could not be stored.")
     if files and status is RunStatus.COMPLETED:
         status, reason = RunStatus.FAILED, RunReason.FILES_LOST
+        # What is lost is not judged.
+        end = replace(end, verification=None)
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
     return replace(

@@ -27,7 +27,7 @@ from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.services.verification.kept_bases import find_base, keep_base
 from app.services.verification.results import show_progress, show_result
-from app.verification.definitions import DEFINITIONS, PlacedCheck, unite
+from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
 from app.worker.context import WorkerContext
@@ -130,14 +130,12 @@ class _Performance:
         is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
         self._can_be_asked = is_agent and run.state.get("mode") != RunMode.INTERACTIVE
         remote = await open_remote(worker, host, run.repository)
-        definitions = claimed.definitions
         return CheckContext(
             run_id=claimed.run_id,
             source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
             push_branch=branch.name if branch else "",
             commit=claimed.commit,
-            preparation=preparation_for(worker, run, base=claimed.base),
-            definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
+            preparation=preparation_for(worker, run, base=claimed.base, definitions=claimed.definitions),
             workspaces=worker.workspaces,
         )
 

@@ -121,7 +121,6 @@ class Checking:
             push_branch="work",
             commit=origin.git("rev-parse", "main"),
             preparation=preparation,
-            definitions=None,
             workspaces=Workspaces(self.folder / "workspaces", dict(os.environ), mirrors=self.mirrors),
         )
         effects = _Effects(self.kept)

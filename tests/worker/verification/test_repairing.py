@@ -1,16 +1,18 @@
 """Agents that are asked to correct what was refuted, in the same conversation (contract 18.5)."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from app.agents.errors import AgentCancelled, AgentStopped
+from app.agents.result import RunResult, WorkBase
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import RunStatus
-from app.models import Run, Verification
+from app.enums import CheckSource, RunStatus
+from app.models import CheckSet, Run, Verification
 from app.schemas.runs.runs import CancelIn
 from app.services.runs import lifecycle
 from app.services.runs.changes import cancel_run
@@ -18,6 +20,9 @@ from app.services.runs.queue import Claim
 from app.services.runs.recovery import recover_runs
 from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
+from app.verification.definitions import Check, unite
+from app.verification.definitions import CheckSet as CheckSetOf
+from app.worker.run.files import StoredFiles
 from app.worker.run.outcome import RunReport, end_run
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
@@ -30,12 +35,20 @@ _NAME = "acme/shop"
 
 
 async def refuted(
-    workshop: Workshop, repositories: Repositories, manner: str, needs: str, **definitions: Any
+    workshop: Workshop,
+    repositories: Repositories,
+    manner: str,
+    needs: str,
+    *,
+    command: Sequence[str] = (),
+    **definitions: Any,
 ) -> tuple[Workshop, Run]:
     """Have an agent work whose result is refuted unless its file holds a text."""
     shop = with_agent(workshop, remembering_adapter(manner, name="actor"))
     repositories.create(_NAME, {"README.md": "before\n"})
-    checks = [{"id": "turns", "run": ["grep", needs, "turns.txt"], "gate": "strict", "retries": 0}]
+    checks = [
+        {"id": "turns", "run": [*command] or ["grep", needs, "turns.txt"], "gate": "strict", "retries": 0}
+    ]
     await define(shop, checks=checks, **definitions)
     run = await shop.queued_run("Begin.", repository=_NAME, state=STATE)
     await perform(shop, run)
@@ -255,3 +268,67 @@ async def test_worker_that_is_back_after_its_repair_was_given_up_changes_nothing
     await end_run(shop.context, claimed, RunReport(work=AgentStopped("The run was stopped.")))
 
     await check_delivered(shop, run, repositories)
+
+
+async def test_repair_is_checked_by_what_the_run_began_with(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: without a check set any more, the result was only claimed, and its verdict gone."""
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    async with unit_of_work(shop.sessions) as session:
+        await session.execute(delete(CheckSet))
+    await perform(shop, run)
+    await verify(shop)
+
+    assert (shown(await shop.read(run))["verdict"], shown(await shop.read(run))["attempts"]) == (
+        "verified",
+        2,
+    )
+
+
+async def test_repair_whose_files_are_lost_leaves_what_was_delivered(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: the run had no verdict any more."""
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    claimed = await claim(shop, run)
+
+    await end_run(shop.context, claimed, report_of_lost_files())
+
+    await check_delivered(shop, run, repositories)
+
+
+async def test_run_whose_files_are_lost_says_nothing_of_its_work(workshop: Workshop) -> None:
+    """Regression: that no check is defined."""
+    run = await workshop.queued_run("Begin.")
+
+    await end_run(workshop.context, await claim(workshop, run), report_of_lost_files())
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.verification) == (RunStatus.FAILED, None)
+
+
+def report_of_lost_files() -> RunReport:
+    check = Check(id="tests", run=("pytest",))
+    work = RunResult(
+        structured=None,
+        summary="",
+        head_branch="work",
+        head_sha="1" * 40,
+        base=WorkBase("main", "0" * 40),
+        files_changed=["turns.txt"],
+        patch=b"",
+        definitions=unite([(CheckSource.PROJECT, CheckSetOf(checks=(check,)))]),
+    )
+    return RunReport(work=work, has_repository=True, stored=StoredFiles(missing=("turns.png",)))
+
+
+async def test_agent_is_asked_whatever_a_check_prints(workshop: Workshop, repositories: Repositories) -> None:
+    """Regression: a NUL byte in the end of its output made the verdict inconclusive."""
+    prints = ["bash", "-c", "printf 'a\\0b'; exit 1"]
+    shop, run = await refuted(workshop, repositories, "work", "2", command=prints)
+
+    assert (await shop.read(run)).status == RunStatus.QUEUED
+    async with unit_of_work(shop.sessions) as session:
+        asked = await session.scalar(select(Verification.repair).where(Verification.run_id == run.id))
+    assert "a\ufffdb" in (asked or "")

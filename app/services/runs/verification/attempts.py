@@ -233,7 +233,7 @@ async def conclude(
     """
     run_id = claimed.run_id
     await _lock(session, run_id)
-    result = {"repair": conclusion.repair, "failures": conclusion.failures, "finished_at": utcnow()}
+    result = {"repair": storable(conclusion.repair), "failures": conclusion.failures, "finished_at": utcnow()}
     if not await _change(session, claimed, **_UNCLAIMED, **result):
         return False
     shown = await _show(session, run_id, claimed.attempt, conclusion.shown)
