@@ -28,7 +28,7 @@ from app.config import Settings
 from app.outages import DatabaseUnavailable, is_database_outage, is_outage
 
 SessionFactory = Callable[[], AsyncSession]
-Hook = Callable[[], Awaitable[None]]
+Hook = Callable[[], Awaitable[object]]
 
 _HOOKS = "after_commit_hooks"
 # Keys in the `info` of a session: the transaction that has been begun for it, or None, and the engine.

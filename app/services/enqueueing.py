@@ -1,6 +1,7 @@
 """Put jobs on the queue in Redis. No job is lost if Redis is down: a sweep finds its database row later."""
 
 from collections.abc import Awaitable
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -21,19 +22,11 @@ log = structlog.get_logger(__name__)
 
 def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Put the job of a run on the queue after the session's transaction commits: only then can workers see the run."""
-
-    async def enqueue() -> None:
-        await enqueue_run(queue, run_id)
-
-    after_commit(session, enqueue)
+    after_commit(session, partial(enqueue_run, queue, run_id))
 
 
 def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
-
-    async def publish() -> None:
-        await publish_change(redis, run_id)
-
-    after_commit(session, publish)
+    after_commit(session, partial(publish_change, redis, run_id))
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
@@ -45,11 +38,7 @@ def enqueue_verification_after_commit(
     session: AsyncSession, queue: JobQueue, run_id: UUID, attempt: int
 ) -> None:
     """Put the job of an attempt to check a run on the queue, after the session's transaction commits."""
-
-    async def enqueue() -> None:
-        await enqueue_verification(queue, run_id, attempt)
-
-    after_commit(session, enqueue)
+    after_commit(session, partial(enqueue_verification, queue, run_id, attempt))
 
 
 async def enqueue_verification(queue: JobQueue, run_id: UUID, attempt: int) -> bool:

@@ -1,6 +1,7 @@
 """Staged artifacts: files that are uploaded for a task, and later given to one of its runs (contract 5.9, 6.1, 8.3)."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -134,9 +135,6 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 
 def keep_artifacts(session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]) -> None:
     """Have the store keep files of a run for `KEPT_DAYS`, after the commit. Failures are only logged."""
-
-    async def tag() -> None:
-        await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))
-
     if paths:
-        after_commit(session, tag)
+        kept = tags(KEPT_DAYS, project_id)
+        after_commit(session, partial(artifact_uploads.tag_objects, store, paths, kept))
