@@ -81,8 +81,9 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
             )
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
-            return bool(attempt)
-        if (stopped := _why_stopped(report, end)) is not None and await attempts.stop_repair(
+                return True
+            # A run that was cancelled gets what its agent has made.
+        elif (stopped := _why_stopped(report, end)) is not None and await attempts.stop_repair(
             session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
         ):
             return True
