@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
+from app.outages import is_outage
+from app.periodic import attempt
 from app.services.code_hosts.credentials import CodeHost, CodeHosts, is_member_still, read_code_host
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
@@ -67,7 +70,8 @@ class _Report(NamedTuple):
 async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> int:
     """Report the verdicts that are due, a few at once; return how many rows were claimed."""
     claimed = await in_transaction(sessions, _claim)
-    await asyncio.gather(*(_perform(sessions, hosts, settings, due) for due in claimed))
+    reports = (partial(_perform, sessions, hosts, settings, due) for due in claimed)
+    await asyncio.gather(*(attempt(report, event="verdict_report.not_settled") for report in reports))
     return len(claimed)
 
 
@@ -78,11 +82,13 @@ async def _claim(session: AsyncSession) -> list[_Due]:
         .where(VerdictReport.due_at <= now)
         .order_by(VerdictReport.due_at)
         .limit(_AT_ONCE)
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
+        # Which runs once: a subquery may run again for each row, and choose others.
+        .cte("waiting")
     )
     claimed = (
         update(VerdictReport)
-        .where(VerdictReport.run_id.in_(waiting))
+        .where(VerdictReport.run_id.in_(select(waiting.c.run_id)))
         .values(due_at=now + VERDICT_REPORT_LEASE)
         .returning(VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
     )
@@ -102,6 +108,10 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
         log.warning("verdict_report.given_up", run_id=str(due.run_id), error=error.message)
     except (GitHubError, AgentError) as error:
         log.warning("verdict_report.refused", run_id=str(due.run_id), error=error.message)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("verdict_report.failed", run_id=str(due.run_id))
     await in_transaction(sessions, lambda session: _settle(session, due))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.ids import new_id
-from app.models import CheckSet, Integration, Run, VerdictReport
+from app.models import CheckSet, Integration, Run, VerdictReport, Verification
 from app.schemas.verification.check_sets import DefinitionsIn
 from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.verification import attempts
@@ -178,6 +178,23 @@ async def test_report_is_given_up_when_it_is_refused_or_a_day_old(
 
     assert host.service.statuses == []
     assert await due_at(host, run) is None
+
+
+async def test_report_that_cannot_be_made_is_given_up_and_logged(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: it came back every five minutes for ever, and ended the others of its batch."""
+    await define(host, PASSES)
+    run = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+    async with unit_of_work(host.workshop.sessions) as session:
+        [checked] = await session.scalars(select(Verification))
+        checked.shown = {}
+
+    await report(host)
+
+    assert await due_at(host, run) is None
+    assert "verdict_report.failed" in caplog.text
 
 
 async def test_run_without_checks_reports_nothing(host: Host) -> None:
