@@ -84,6 +84,8 @@ def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for check in lost
         if check["gate"] != CheckGate.INFORMATIONAL
     ]
+    # A worker that was lost before its first note has shown no check.
+    reasons = reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
 
