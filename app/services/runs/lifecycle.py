@@ -88,7 +88,7 @@ from app.services.runs.transitions import (
 from app.statements import Prepared, row_of, rows_of
 from app.unicode import storable
 
-# Without a heartbeat for this long, a run's worker counts as lost.
+# Without a heartbeat for this long, the worker of a run, or of its checks, counts as lost.
 RUN_LEASE = timedelta(seconds=60)
 # The stage of a run whose work is being checked.
 VERIFYING: Final = "verifying"
@@ -159,12 +159,11 @@ async def set_status(
     by: int | None = None,
     **values: Any,
 ) -> bool:
-    """Set the status that a client of the user `by` reports for a run (contract 13.2); its worker loses the run.
+    """Set the status that a client of the user `by` reports for a locked run (contract 13.2): its worker loses it.
 
     `values` are values of further columns to write, unless the run is moved to a status before its start: then it
     starts from the beginning, as after `hand_back`, and the caller puts a job on the queue if it waits for a worker.
-    Return True if the status was changed. If the run has this status already, change nothing and return False. The
-    caller holds the lock on the run's row. Raises StateRefused.
+    Return whether the status was changed: False if the run had it already. Raises StateRefused.
     """
     it, reason = Run.id == run_id, RunReason.CLIENT
     if status in _BEFORE_START:
@@ -180,10 +179,9 @@ async def set_status(
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Request a worker for a run that has not begun (contract 13.1). The caller also puts a job on the queue.
+    """Request a worker for a locked run that has not begun (contract 13.1). The caller also puts a job on the queue.
 
-    The caller holds the lock on the run's row. If the run already waits for a worker, it keeps its position in the
-    queue.
+    If the run already waits for a worker, it keeps its position in the queue.
     """
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
@@ -267,10 +265,9 @@ async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bo
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Record that the agent of a run may act from now on. If the run loses its worker after this, it fails.
+    """Record that the agent of a run may act from now on; return False if the job `owner` has lost it, so must not.
 
-    If the run loses its worker before this, it is queued again. Return False if the job `owner` has lost the run, so
-    that it must not start an agent. A repeated call keeps the time of the first call.
+    A run that loses its worker after this fails; before, it is queued again. A repeated call keeps the first time.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first(session, values) is not None
@@ -322,14 +319,10 @@ async def queue_repair(session: AsyncSession, run_id: UUID, *, stage: str | None
 async def finish(
     session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str | None, events: RunEvents
 ) -> bool:
-    """End a run that the job `owner` holds, with the status and the results in `end`. Return True if it was ended.
+    """End a run that the job `owner` holds, or (None) one whose work was checked; return whether this has ended it.
 
-    Without an `owner` the run is one whose work was checked, and which no job holds.
-
-    Return False if the run has ended already or another job holds it. If the run was cancelled in the meantime, the
-    result is False too, and the run stays cancelled, but the results of the agent are stored. `events` publishes the
-    change to the followers of the run. In texts from agents and servers, characters that the database cannot store are
-    replaced.
+    A run that was cancelled meanwhile stays so, and gets the results of its agent. In texts from agents and servers,
+    characters that the database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -366,10 +359,8 @@ async def finish(
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Return a run to the queue because its worker is being stopped; return False if the job `owner` does not hold it.
 
-    The worker has ended the agent. The next agent starts from the beginning, and gets the commands again (ADR 18). The
-    run keeps its position in the queue. A run is repeated here also if its agent had started, unlike a run that has
-    lost its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR
-    39).
+    The run keeps its position in the queue. It is repeated also if its agent had started, unlike a run that has lost
+    its worker: the worker knows that the agent has ended, and each deploy would fail all long runs otherwise (ADR 39).
     """
     return await _restart(
         session,
@@ -392,8 +383,8 @@ async def _restart(
 ) -> bool:
     """Move the run that satisfies `conditions` to a status before its start; return whether it was moved.
 
-    The next agent starts from the beginning and gets the commands again; until it starts, a lost worker does not fail
-    the run. `facts` are the facts of the run after the change, if others change too; `values` are further columns.
+    The next agent starts from the beginning and gets the commands again (ADR 18); until it starts, a lost worker does
+    not fail the run. `facts` are those of the run after the change, if others change too; `values` are further columns.
     """
     # Only the holder of the lease writes this fact. Read it before the move below removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
@@ -408,12 +399,10 @@ async def _restart(
     return bool(moved)
 
 
-async def lock_lost_repairs(session: AsyncSession) -> Sequence[tuple[UUID, str | None]]:
-    """Lock the runs that have lost the worker of a repair which is not repeated; return their ids and lost jobs."""
-    lost = select(Run.id, Run.lease_owner).where(
-        *_lapsed(), Run.verification.is_not(None), not_(and_(*_UNTOUCHED))
-    )
-    return await rows_of(session, lost.order_by(Run.id).with_for_update(skip_locked=True))
+def lost_repairs() -> Select[UUID, str | None]:
+    """Return a SELECT of the runs that have lost the worker of a repair which is not repeated, and of their jobs."""
+    is_repair = Run.verification.is_not(None)
+    return select(Run.id, Run.lease_owner).where(*_lapsed(), is_repair, not_(and_(*_UNTOUCHED)))
 
 
 def _lapsed() -> tuple[ColumnElement[bool], ...]:

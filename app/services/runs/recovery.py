@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -13,14 +13,16 @@ from app.db import unit_of_work
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, enqueue_verification
+from app.services.leases import settle_each
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.events import log_line
 from app.services.run_log.writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost
-from app.services.runs.lifecycle import fail_silent, recover_lapsed
+from app.services.runs.lifecycle import fail_silent, lost_repairs, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
+from app.statements import rows_of
 
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)
@@ -32,19 +34,26 @@ log = structlog.get_logger(__name__)
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Recover all runs that have lost their job or their worker; return the number of jobs that were enqueued."""
     begun, events = utcnow(), clients.events
+    asked_before = begun - _GRACE
+    for lost_runs, recover in (
+        (lost_repairs(), attempts.end_lost_repairs),
+        (attempts.lapsed_attempts(), attempts.recover_attempts),
+    ):
+        async with unit_of_work(clients.sessions) as session:
+            run_ids = [run_id for run_id, *_ in await rows_of(session, lost_runs)]
+        # One that cannot be recovered keeps no other from it.
+        step = partial(recover, events=events)
+        await settle_each(
+            clients.sessions, run_ids, step, event="run.not_recovered", name=lambda it: {"run_id": str(it)}
+        )
     async with unit_of_work(clients.sessions) as session:
-        await attempts.end_lost_repairs(session, events=events)
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         is_any = requeued or failed
         receipts = await receipts_of_lost(session, requeued, failed, begun) if is_any else {}
-        waiting: list[UUID] = list(
-            await session.scalars(startable(limit, asked_before=begun - _GRACE).limit(_BATCH))
-        )
-        unverified = await attempts.recover_attempts(
-            session, asked_before=begun - _GRACE, most=_BATCH, events=events
-        )
+        waiting = (await session.scalars(startable(limit, asked_before=asked_before).limit(_BATCH))).all()
+        unverified = await rows_of(session, attempts.waiting_attempts(asked_before).limit(_BATCH))
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:

@@ -1,8 +1,7 @@
 """The job that performs a run: claim, perform, end. No session is open while the agent works.
 
-A job names a run, but performs the run of that project that has waited longest (services/runs/lifecycle.py).
-It first removes itself from the queue. If this worker dies, the sweep enqueues the run again from its row. A
-run that is requested while its job is ending gets a new job.
+A job first removes itself from the queue: a run that is requested while its job is ending gets a new one. If this
+worker dies, the sweep enqueues the run again from its row.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""The job that checks what a run delivered: claim an attempt, perform it, conclude. No session is open meanwhile.
-
-A job performs the attempt that has waited longest. If this worker dies, the sweep gives the attempt to another one.
-"""
+"""The job that checks what a run delivered: claim an attempt, perform it, conclude. No session is open meanwhile."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.services.enqueueing import enqueue_run_after_commit, remove_verification_job
+from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
@@ -28,18 +26,18 @@ async def verify_run(ctx: Mapping[str, Any]) -> None:
     """Job: claim the attempt that has waited longest, check what its run delivered, and store what follows."""
     worker = worker_context(ctx)
     sessions = worker.process.sessions
-    await remove_verification_job(worker.process.queue, ctx["job_id"])
+    await enqueueing.remove_verification_job(worker.process.queue, ctx["job_id"])
     since = utcnow()
     # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
     claiming = asyncio.create_task(in_transaction(sessions, partial(attempts.claim, owner=new_owner())))
     try:
-        claimed = await asyncio.shield(claiming)
-        if claimed is None:
+        if (claimed := await asyncio.shield(claiming)) is None:
             return
         structlog.contextvars.bind_contextvars(run_id=str(claimed.run_id), attempt=claimed.attempt)
         extend = partial(attempts.extend_lease, claimed=claimed)
         async with hold_lease(sessions, worker.changes, claimed.run_id, extend, since=since) as lost:
-            await _conclude(worker, claimed, await check(worker, claimed, lost))
+            if (conclusion := await check(worker, claimed, lost)) is not None:
+                await _conclude(worker, claimed, conclusion)
     except LeaseLost:
         log.warning("verification.lease_lost")
     except asyncio.CancelledError:
@@ -47,15 +45,13 @@ async def verify_run(ctx: Mapping[str, Any]) -> None:
         raise
 
 
-async def _conclude(worker: WorkerContext, claimed: OpenAttempt, conclusion: Conclusion | None) -> None:
-    if conclusion is None:
-        return
+async def _conclude(worker: WorkerContext, claimed: OpenAttempt, conclusion: Conclusion) -> None:
     process = worker.process
 
-    async def step(session: Any) -> bool:
+    async def step(session: AsyncSession) -> bool:
         is_concluded = await attempts.conclude(session, claimed, conclusion, events=process.events)
         if is_concluded and conclusion.repair is not None:
-            enqueue_run_after_commit(session, process.queue, claimed.run_id)
+            enqueueing.enqueue_run_after_commit(session, process.queue, claimed.run_id)
         return is_concluded
 
     if not await in_transaction(process.sessions, step):
@@ -63,6 +59,12 @@ async def _conclude(worker: WorkerContext, claimed: OpenAttempt, conclusion: Con
 
 
 async def _hand_back(worker: WorkerContext, claiming: asyncio.Task[OpenAttempt | None]) -> None:
-    claimed = await claiming
-    if claimed is not None:
-        await in_transaction(worker.process.sessions, partial(attempts.hand_back, claimed=claimed))
+    claimed, queue = await claiming, worker.process.queue
+    if claimed is None:
+        return
+
+    async def step(session: AsyncSession) -> None:
+        if await attempts.hand_back(session, claimed):
+            enqueueing.enqueue_verification_after_commit(session, queue, claimed.run_id, claimed.attempt)
+
+    await in_transaction(worker.process.sessions, step)

@@ -20,6 +20,7 @@ class QueuedJob:
     name: str
     job_id: str
     arguments: dict[str, Any]
+    queue_name: str = QUEUE_NAME
 
 
 class RecordingQueue(JobQueue):
@@ -35,7 +36,8 @@ class RecordingQueue(JobQueue):
         if any(queued.job_id == job_id for queued in self.jobs):
             return False
         # A worker reads arguments as JSON, and so does who looks at them here.
-        self.jobs.append(QueuedJob(job, job_id, orjson.loads(orjson.dumps(arguments, default=str))))
+        read = orjson.loads(orjson.dumps(arguments, default=str))
+        self.jobs.append(QueuedJob(job, job_id, read, queue_name))
         return True
 
     @override

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from app.clients.queue import CHECKS_QUEUE
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run, Verification
+from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.changes import cancel_checks
 from app.services.runs.recovery import recover_runs
 from app.services.runs.verification import attempts
@@ -184,6 +186,7 @@ async def test_skip_ends_the_checks_and_completes_the_run(
 
 
 async def test_stopped_worker_hands_its_attempt_back(workshop: Workshop, delivered: Run, nap: str) -> None:
+    workshop.queue.jobs.clear()
     job = asyncio.create_task(verify(workshop))
     await until_asleep(nap)
 
@@ -191,6 +194,7 @@ async def test_stopped_worker_hands_its_attempt_back(workshop: Workshop, deliver
     await asyncio.gather(job, return_exceptions=True)
 
     assert processes_with(nap) == []
+    assert [(each.name, each.queue_name) for each in workshop.queue.jobs] == [(VERIFY_RUN, CHECKS_QUEUE)]
     async with unit_of_work(workshop.sessions) as session:
         assert await attempts.claim(session, owner="another") is not None
     assert await ends(workshop, delivered) == []

@@ -2,22 +2,28 @@
 
 A run whose work is checked is in progress, and no job holds it. Its open attempt is a row, which a job claims by lease:
 
-    conclude against cancel    the run's row is locked first: the run ends by the verdict, or is cancelled and the
-                               attempt is closed, so that the job's verdict is refused
-    conclude against recovery  the first decides: the verdict counts, or another worker repeats the attempt and the
-                               verdict of the lost one is refused
+    claim against claim         each job gets another attempt; one whose commit was not heard gets the same again
+    conclude against cancel     the run's row is locked first: the run ends by the verdict, or is cancelled and the
+                                attempt is closed, so that the job's verdict is refused
+    conclude against recovery   the first decides: the verdict counts, or another worker repeats the attempt and the
+                                verdict of the lost one is refused
+    heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
+                                sweep, the recovery waits for nobody (services/runs/lifecycle.py)
+    deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
+    repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
+    repair against recovery     the first decides: the worker keeps the run, or learns that it has ended
 
 What an attempt shows is merged into its row and into that of its run: nobody writes what another has found out.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,11 +31,11 @@ from app.agents.result import RunResult
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict, VerdictReason
-from app.models import Run, VerdictReport, Verification
+from app.models import Run, Task, VerdictReport, Verification
 from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs.lifecycle import RUN_LEASE, RunEnd
 from app.services.runs.queue import held_by
 from app.services.verification.results import OPEN, show_end, show_first, show_lost
 from app.statements import count_changed, row_of, rows_of
@@ -37,8 +43,6 @@ from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
 
-# Without a heartbeat for this long, the worker of an attempt counts as lost.
-LEASE = timedelta(seconds=60)
 _MOST_LOSSES = 2
 _UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 # How events count checks by their status; all others are inconclusive.
@@ -59,13 +63,15 @@ class OpenAttempt(NamedTuple):
     previous_verdict: str | None
     definitions: dict[str, Any] | None
     # How the run ends if its work is not corrected. For a repair: how long its agent has worked, and `earlier`, the
-    # failures that it was to correct before.
-    # None: the run was over before.
+    # failures that it was to correct before. None: the run was over before.
     delivery: dict[str, Any] | None
     shown: dict[str, Any]
     lease_owner: str | None
+    losses: int
 
 
+_KEY = (Verification.run_id, Verification.attempt)
+_IS_OPEN = Verification.finished_at.is_(None)
 _OF_RUN = ("project_id", "task_id")
 _COLUMNS = [getattr(Run if name in _OF_RUN else Verification, name) for name in OpenAttempt._fields]
 
@@ -174,21 +180,21 @@ async def _open(
 
 async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
     """Claim the attempt that has waited longest, for the job that is named `owner`; return None if none waits."""
+    lease_owner = Verification.lease_owner
     longest_waiting = (
-        select(Verification.run_id, Verification.attempt)
-        .where(Verification.finished_at.is_(None), Verification.lease_owner.is_(None))
-        .order_by(Verification.created_at)
+        select(*_KEY)
+        .where(_IS_OPEN, or_(lease_owner == owner, lease_owner.is_(None)))
+        # First one that a commit which was not acknowledged has claimed: a second one would not be performed.
+        .order_by(lease_owner, Verification.created_at)
         .limit(1)
-        .with_for_update(skip_locked=True)
-        .correlate(None)
+        .with_for_update(key_share=True, skip_locked=True)
+        # Which runs once: a subquery may run again for each row, and choose others.
+        .cte("longest_waiting")
     )
     claimed = (
         update(Verification)
-        .where(
-            tuple_(Verification.run_id, Verification.attempt).in_(longest_waiting),
-            Run.id == Verification.run_id,
-        )
-        .values(lease_owner=owner, lease_expires_at=utcnow() + LEASE)
+        .where(tuple_(*_KEY).in_(select(*longest_waiting.c)), Run.id == Verification.run_id)
+        .values(lease_owner=owner, lease_expires_at=utcnow() + RUN_LEASE)
         .returning(*_COLUMNS)
     )
     return await row_of(session, claimed, OpenAttempt)
@@ -196,12 +202,12 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
 
 async def extend_lease(session: AsyncSession, claimed: OpenAttempt) -> bool:
     """Extend the lease on an attempt; return False if its job has lost it, and must stop."""
-    return await _change(session, claimed, lease_expires_at=utcnow() + LEASE)
+    return await _change(session, claimed, lease_expires_at=utcnow() + RUN_LEASE)
 
 
-async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> None:
-    """Give an attempt up, because its worker is being stopped; another one repeats it."""
-    await _change(session, claimed, **_UNCLAIMED)
+async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> bool:
+    """Give an attempt up for another worker, whose job the caller puts on the queue; False if this job has lost it."""
+    return await _change(session, claimed, **_UNCLAIMED)
 
 
 async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, Any]) -> None:
@@ -212,11 +218,8 @@ async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapp
 
 
 async def _change(session: AsyncSession, claimed: OpenAttempt, **values: Any) -> bool:
-    held = update(Verification).where(
-        *_named(claimed.run_id, claimed.attempt),
-        Verification.finished_at.is_(None),
-        Verification.lease_owner == claimed.lease_owner,
-    )
+    is_held = Verification.lease_owner == claimed.lease_owner
+    held = update(Verification).where(*_named(claimed.run_id, claimed.attempt), _IS_OPEN, is_held)
     return await count_changed(session, held.values(values)) > 0
 
 
@@ -281,7 +284,7 @@ async def stop_repair(
 
     Return False if the caller ends the run: the job `owner` does not hold a repair, or it was cancelled.
     """
-    held = select(Run.verification).where(*held_by(run_id, owner)).with_for_update()
+    held = select(Run.verification).where(*held_by(run_id, owner)).with_for_update(key_share=True)
     before: Any = await session.scalar(held)
     if before is None:
         return False
@@ -297,10 +300,7 @@ async def stop_repair(
 
 
 async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Close the open attempt of a run because a member asks for it, and end the run with what it delivered.
-
-    The caller holds the lock on the run's row.
-    """
+    """Close the open attempt of a locked run because a member asks for it; end the run with what it delivered."""
     delivery, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
     assert delivery is not None
     await _end(session, run_id, delivery, shown, events=events)
@@ -325,7 +325,7 @@ async def _close(
     # The job that performs the attempt finds that it has lost it.
     closed = (
         update(Verification)
-        .where(Verification.run_id == run_id, Verification.finished_at.is_(None))
+        .where(Verification.run_id == run_id, _IS_OPEN)
         .values(_UNCLAIMED | {"finished_at": utcnow()})
         .returning(Verification.attempt, Verification.delivery)
     )
@@ -337,10 +337,7 @@ async def _close(
 async def note_waiver(
     session: AsyncSession, run_id: UUID, before: Mapping[str, Any], waiver: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Add a waiver to the verification of a run, as it is shown; return it.
-
-    The caller holds the lock on the run's row.
-    """
+    """Add a waiver to the verification of a locked run, as it is shown; return it."""
     waived = {"waived": True, "waivers": [*before["waivers"], waiver]}
     shown = await _show(session, run_id, before["attempt"], waived)
     await _record_update(session, run_id, shown, cause="waiver", previous=shown["verdict"])
@@ -361,50 +358,54 @@ async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any]) ->
         await _record_update(session, run_id, shown, cause="ci", previous=shown["verdict"])
 
 
-async def end_lost_repairs(session: AsyncSession, *, events: RunEvents) -> None:
-    """End the runs whose agent was lost while it corrected its work, with what it delivered before."""
-    for run_id, owner in await run_lifecycle.lock_lost_repairs(session):
+async def end_lost_repairs(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
+    """End those of the runs whose agent was lost while it corrected its work, with what it delivered before."""
+    lost = run_lifecycle.lost_repairs().where(Run.id.in_(run_ids))
+    for run_id, owner in await rows_of(session, lost.with_for_update(key_share=True, skip_locked=True)):
         await stop_repair(session, run_id, stopped=StopReason.AGENT, owner=owner, events=events)
 
 
-async def recover_attempts(
-    session: AsyncSession, *, asked_before: datetime, most: int, events: RunEvents
-) -> list[tuple[UUID, int]]:
-    """Give up the attempts of lost workers, for others to repeat; conclude those that have lost too many.
+def lapsed_attempts() -> Select[UUID]:
+    """Return a SELECT of the runs whose checks have lost their worker."""
+    return select(Verification.run_id).where(_IS_OPEN, Verification.lease_expires_at <= utcnow())
 
-    Return the run and the number of attempts that have waited for a worker since before `asked_before`.
-    """
-    is_open = Verification.finished_at.is_(None)
-    is_lapsed = (is_open, Verification.lease_expires_at <= utcnow())
-    again = update(Verification).where(*is_lapsed, Verification.losses < _MOST_LOSSES)
-    lost = await count_changed(session, again.values(_UNCLAIMED | {"losses": Verification.losses + 1}))
-    others = select(*_COLUMNS).join(Run, Run.id == Verification.run_id).where(*is_lapsed)
-    given_up = await rows_of(session, others.order_by(Verification.created_at), OpenAttempt)
-    for claimed in given_up:
-        await conclude(session, claimed, Conclusion(shown=show_lost(claimed.shown["checks"])), events=events)
-    if lost or given_up:
-        log.warning("verification.worker_lost", repeated=lost, given_up=len(given_up))
-    waiting = (
-        select(Verification.run_id, Verification.attempt)
-        .where(is_open, Verification.lease_owner.is_(None), Verification.created_at <= asked_before)
-        .order_by(Verification.created_at)
-        .limit(most)
+
+async def recover_attempts(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
+    """Give up the lapsed attempts to check these runs, for others to repeat; conclude those that have lost too many."""
+    lapsed = (
+        lapsed_attempts()
+        .where(Verification.run_id.in_(run_ids))
+        .join(Run, Run.id == Verification.run_id)
+        .join(Task, Task.id == Run.task_id)
+        .with_only_columns(*_COLUMNS)
+        .with_for_update(key_share=True, skip_locked=True)
     )
-    return await rows_of(session, waiting)
+    for lost in await rows_of(session, lapsed, OpenAttempt):
+        is_repeated = lost.losses < _MOST_LOSSES
+        log.warning("verification.worker_lost", run_id=str(lost.run_id), repeated=is_repeated)
+        if is_repeated:
+            await _change(session, lost, **_UNCLAIMED, losses=lost.losses + 1)
+        else:
+            conclusion = Conclusion(shown=show_lost(lost.shown["checks"]))
+            await conclude(session, lost, conclusion, events=events)
+
+
+def waiting_attempts(asked_before: datetime) -> Select[UUID, int]:
+    """Return a SELECT of the run and the number of attempts that wait for a worker since before `asked_before`."""
+    waits = (_IS_OPEN, Verification.lease_owner.is_(None), Verification.created_at <= asked_before)
+    return select(*_KEY).where(*waits).order_by(Verification.created_at)
 
 
 async def _lock(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
     # The run's row before that of its attempt, as those do who cancel it.
-    return await session.scalar(select(Run.verification).where(Run.id == run_id).with_for_update())
+    shown = select(Run.verification).where(Run.id == run_id)
+    return await session.scalar(shown.with_for_update(key_share=True))
 
 
 async def _show(
     session: AsyncSession, run_id: UUID, attempt: int, changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Change what the newest attempt of a run shows; return what the run shows of it.
-
-    The caller holds the lock on the run's row.
-    """
+    """Change what the newest attempt of a locked run shows; return what the run shows of it."""
     seen = storable(dict(changes))
     shown = Verification.shown.op("||")(seen)
     await session.execute(update(Verification).where(*_named(run_id, attempt)).values(shown=shown))
