@@ -445,7 +445,6 @@ _REPLACED = {
     "tests/agents/session/test_conversation.py: AgentSession.cancel": "fails with an error that no agent can cause",
     "tests/agents/workspace/test_folders.py: folders.spawn": "removes without end, for which the disk would have to hang",
     "tests/support/database/faults.py: Json.encode": "fails between a service's function and the commit, as no server can",
-    "tests/web/test_metrics.py: health._metrics": "begins with an empty cache, which only time would empty",
 }
 
 
