@@ -1,19 +1,21 @@
 import asyncio
+import fcntl
 import os
-import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 
-from app.agents.workspace import folders
 from app.agents.workspace.folders import FolderRemover, reclaim
 from app.agents.workspace.workspace import Workspaces
-from app.processes.spawning import spawn
+from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import eventually
+from tests.support.marked import processes_with
 from tests.support.waiting import next_round
 
 
@@ -89,51 +91,49 @@ async def test_workspace_is_removed_in_the_background(tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
 
 
-class EndlessRemovals:
-    """Programs in place of `rm` that do not end by themselves."""
+@contextmanager
+def hanging_disk(folder: Path) -> Iterator[None]:
+    """Let each `rm` that starts in the block wait for the end of the block."""
+    program = folder / "rm"
+    program.write_text('#!/bin/sh\nexec flock --shared "$0" /bin/rm "$@"\n')
+    program.chmod(0o755)
+    path = f"{folder}:{PLAIN_ENVIRONMENT['PATH']}"
+    with program.open() as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        patch.setitem(cast("dict[str, str]", PLAIN_ENVIRONMENT), "PATH", path)
+        yield
 
-    def __init__(self) -> None:
-        self.started: list[asyncio.subprocess.Process] = []
 
-    async def spawn(self, *_command: str, **options: Any) -> asyncio.subprocess.Process:
-        process = await spawn("tail", "-f", "/dev/null", **options)
-        self.started.append(process)
-        return process
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of workspaces, beside the programs of a test."""
+    return tmp_path / "root"
 
 
-async def test_worker_that_stops_leaves_an_endless_removal_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endless = EndlessRemovals()
-    async with FolderRemover(stop_seconds=0.0) as remover:
-        with monkeypatch.context() as patch:
-            patch.setattr(folders, "spawn", endless.spawn)
+async def test_worker_that_stops_leaves_an_endless_removal_to_the_next(tmp_path: Path, root: Path) -> None:
+    with hanging_disk(tmp_path):
+        async with FolderRemover(stop_seconds=0.0) as remover:
             for _ in range(3):
-                await hand_over(tmp_path, remover)
-            await eventually(lambda: len(endless.started) == 2)
-            assert await reclaim(tmp_path) == 0
+                await hand_over(root, remover)
+            await eventually(lambda: len(processes_with(f"{root}/")) == 2)
+            assert await reclaim(root) == 0
+        assert processes_with(f"{root}/") == []
 
-    assert [process.returncode for process in endless.started] == [-signal.SIGKILL] * 2
-    assert await reclaim(tmp_path) == 3
-    assert left_in(tmp_path) == []
+    assert await reclaim(root) == 3
+    assert left_in(root) == []
 
 
-async def test_no_more_than_two_folders_are_removed_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endless, remover = EndlessRemovals(), FolderRemover()
-    with monkeypatch.context() as patch:
-        patch.setattr(folders, "spawn", endless.spawn)
+async def test_no_more_than_two_folders_are_removed_at_a_time(tmp_path: Path, root: Path) -> None:
+    remover = FolderRemover()
+    with hanging_disk(tmp_path):
         for _ in range(5):
-            await hand_over(tmp_path, remover)
-        await eventually(lambda: len(endless.started) == 2)
+            await hand_over(root, remover)
+        await eventually(lambda: len(processes_with(f"{root}/")) == 2)
         await next_round()
-        assert len(endless.started) == 2
+        assert len(processes_with(f"{root}/")) == 2
 
-    for process in endless.started:
-        process.kill()
     await remover.wait()
-    assert left_in(tmp_path) == []
+    assert left_in(root) == []
 
 
 async def test_reclaiming_in_the_background_keeps_the_locks(tmp_path: Path) -> None:
