@@ -19,7 +19,6 @@ from app.agents.session.commands import Command, CommandSource, RunChannel, Turn
 from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.session import AgentSession
 from app.agents.session.usage import UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
@@ -334,22 +333,6 @@ async def test_fault_of_a_step_beside_the_turn_ends_the_run(
         with pytest.raises(TimeoutError):
             await task
     assert isinstance(room.talk.fault, ConnectionError)
-
-
-async def test_fault_of_the_cancel_of_a_turn_ends_the_run(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(_session: AgentSession) -> None:
-        raise OSError
-
-    monkeypatch.setattr(AgentSession, "cancel", fail)
-    room = Room(stage, TurnPolicy())
-    async with held(room, "deaf") as task:
-        await eventually(lambda: room.talk.is_working)
-        room.letters.put(CommandMethod.CANCEL)
-        with pytest.raises(TimeoutError):
-            await task
-    assert isinstance(room.talk.fault, OSError)
 
 
 async def answered(room: Room, option_id: str, question: PermissionRequest) -> PermissionAnswer | None:
