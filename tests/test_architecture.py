@@ -441,7 +441,6 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 
 # What is replaced of the service although it is no constant, by the file of the test, with the reason.
 _REPLACED = {
-    "tests/agents/sandbox/test_collecting.py: output_check.module_command": "checks an output for as long as the test needs",
     "tests/support/database/faults.py: Json.encode": "fails between a service's function and the commit, as no server can",
 }
 

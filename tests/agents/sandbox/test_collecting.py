@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any  # JSON
@@ -11,9 +12,9 @@ import pytest
 from app.agents.errors import AgentOverLimit, AgentStopped, WorkspaceBroken
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.perform import perform
-from app.agents.workspace import output_check
 from tests.agents.conftest import NoCommands, Runner, eventually, in_each_sandbox
 from tests.agents.sandbox.test_limits import python
+from tests.devstack.launchers import ended, snapshot
 from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 
@@ -43,45 +44,33 @@ async def test_limits_hold_while_the_work_is_gathered(limited: Runner, program: 
     assert f"The agent's work is left out: {outcome.failed.message}" in logged
 
 
-# A run with an output that is checked against a schema.
-CHECKED = ("```json output\n{}\n```", {"type": "object"})
+@in_each_sandbox
+async def test_check_of_the_output_has_no_more_memory_than_the_run(limited: Runner) -> None:
+    """Each error of a schema holds the whole output again. The kernel refuses the memory, or the run is over."""
+    output = "a" * 500_000
 
+    outcome = await limited.run(
+        f'```json output\n"{output}"\n```',
+        json_schema={"anyOf": [{"type": "null"}] * 1000},
+        check_seconds=120,
+    )
 
-def check_by(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a shell script run in place of the check of an output, for longer than any of these tests needs."""
-    monkeypatch.setattr(output_check, "module_command", lambda *_, **__: ("sh", "-c", program))
+    assert re.search("MemoryError|used more than 256 MiB of memory", outcome.failed.message), outcome.failed
 
 
 @in_each_sandbox
-@pytest.mark.parametrize(
-    ("program", "message"),
-    [
-        (FORKS, "The run had more than 60 processes and threads at a time."),
-        (f"{HOLDS} & {HOLDS} & {HOLDS} & {HOLDS}", "The run used more than 256 MiB of memory."),
-    ],
-    ids=["processes", "memory"],
-)
-async def test_limits_hold_while_the_output_is_checked(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
-) -> None:
-    check_by(program, monkeypatch)
-    prompt, schema = CHECKED
+async def test_stop_ends_a_check_of_the_output(limited: Runner) -> None:
+    # One pattern that keeps Python's regular expressions busy for ever.
+    endless = limited.prepare(
+        f'```json output\n"{"a" * 60}!"\n```', json_schema={"pattern": "^(a+)+$"}, check_seconds=120
+    )
 
-    outcome = await limited.run(prompt, json_schema=schema, check_seconds=120)
-
-    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
-    assert outcome.failed.message == message
+    await stop_at(endless, "app.agents.workspace.schema_check")
 
 
-@in_each_sandbox
-async def test_stop_ends_a_check_of_the_output(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    marker = f"checking-{os.getpid()}-{tmp_path.name}"
-    check_by(f"trap '' TERM; while :; do sleep 60; done; : {marker}", monkeypatch)
-    prompt, schema = CHECKED
-
-    await stop_at(limited.prepare(prompt, json_schema=schema, check_seconds=120), marker)
+def own_processes_with(marker: str) -> set[int]:
+    """Return the descendants of this process that carry a marker."""
+    return snapshot([os.getpid()]).keys() & set(processes_with(marker))
 
 
 async def stop_at(context: RunContext, marker: str) -> None:
@@ -94,13 +83,14 @@ async def stop_at(context: RunContext, marker: str) -> None:
     performing = asyncio.create_task(
         perform(context, RunEffects(emit=emit, commands=NoCommands(), stop=stop))
     )
-    await eventually(lambda: processes_with(marker) != [])
+    await eventually(lambda: bool(own_processes_with(marker)))
+    working = snapshot(own_processes_with(marker))
     stop.set()
     # It would never end by itself.
     with pytest.raises(AgentStopped):
         await asyncio.wait_for(performing, 120)
 
-    assert processes_with(marker) == []
+    assert ended(working)
 
 
 @in_each_sandbox
