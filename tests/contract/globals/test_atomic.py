@@ -30,7 +30,7 @@ from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.callers import bearer
-from tests.support.database.faults import failing_answers, failing_commits
+from tests.support.database.faults import failing_answer, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence
 from tests.support.factories import (
     make_run,
@@ -545,7 +545,7 @@ async def test_failure_leaves_nothing(scene: Scene, world: World, name: str) -> 
 
     if name in DONE_BEFORE_THE_ANSWER:
         await assert_does_its_work(scene, world, name, sent)
-    with failing_answers():
+    with failing_answer():
         answer = await send(scene, name, sent)
     assert answer.status_code == 500
     if name not in DONE_BEFORE_THE_ANSWER:

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from types import FunctionType
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.responses import Response
-from starlette.types import Scope
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Base
-from app.web.responses import Json
 
 _TABLES = [table.name for table in Base.metadata.sorted_tables]
 _REFUSE = """
@@ -193,23 +193,26 @@ async def refusing_deletions(engine: AsyncEngine, table: str) -> AsyncGenerator[
 
 
 @contextmanager
-def failing_answers() -> Generator[None, None, None]:
-    """Make every successful response fail while it is built: after the service's function, before the commit."""
-    make_headers, encode = Response.init_headers, Json.encode
+def failing_answer() -> Generator[None, None, None]:
+    """Make the next successful response fail while it is built: after the service's function, before the commit."""
+    make_headers, dumps = Response.init_headers, orjson.dumps
+    planted: list[str] = []
 
     def fail(answer: Response, *arguments: Any, **named: Any) -> None:
         if answer.status_code < 400:
             raise Planted
         make_headers(answer, *arguments, **named)
 
-    def fail_to_encode(answer: Json, scope: Scope) -> bytes:
-        if answer.status_code < 400:
+    def fail_to_encode(content: Any, default: Any = None, option: int | None = None) -> bytes:
+        # Only responses have a function for what orjson does not know; the next one says what failed.
+        if isinstance(default, FunctionType) and not planted:
+            planted.append("response")
             raise Planted
-        return encode(answer, scope)
+        return dumps(content, default, option)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Response, "init_headers", fail)
-        patch.setattr(Json, "encode", fail_to_encode)
+        patch.setattr(orjson, "dumps", fail_to_encode)
         yield
 
 
