@@ -184,6 +184,7 @@ def _asks_what_a_session_is_bound_to(node: ast.AST) -> bool:
 
 def _reads_the_owner_of_a_row(node: ast.AST) -> bool:
     owners = {
+        "CheckSet.project_id",
         "SandboxEnvironment.private",
         "SandboxEnvironment.created_by_id",
         "WebhookEndpoint.created_by_id",
@@ -309,7 +310,7 @@ _RULES = {
         "app",
         {"app/web/errors.py": "answers what the router itself raises"},
     ),
-    "one way to private rows": _Rule(
+    "one way to rows that have an owner": _Rule(
         _reads_the_owner_of_a_row,
         "own = WebhookEndpoint.created_by_id == caller.user_id",
         "app",

@@ -245,9 +245,13 @@ _MEMBERSHIPS = Prepared(
 )
 
 
+def visible_check_set(principal: Principal) -> ColumnElement[bool]:
+    return CheckSet.project_id == principal.project.id
+
+
 async def require_check_set(session: AsyncSession, principal: Principal, set_id: UUID) -> None:
-    of = (CheckSet.id == set_id, CheckSet.project_id == principal.project.id)
-    if await session.scalar(select(CheckSet.id).where(*of)) is None:
+    found = select(CheckSet.id).where(CheckSet.id == set_id, visible_check_set(principal))
+    if await session.scalar(found) is None:
         raise NotFound
 
 

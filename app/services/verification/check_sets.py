@@ -1,12 +1,13 @@
 """Store, show and delete check sets, which every member of a project sees and edits (contract 18.1)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -19,6 +20,7 @@ from app.models import CheckSet, User
 from app.schemas.base import Page
 from app.schemas.verification.check_sets import CheckSetIn, CheckSetOut
 from app.services.access.principal import Principal
+from app.services.access.visibility import visible_check_set
 from app.services.views.users import Creator, user_basic
 from app.statements import row_of, rows_of
 from app.verification.definitions import CHECK_SET
@@ -49,7 +51,7 @@ async def list_sets(
     session: AsyncSession, caller: Principal, page: Page, *, repository: str | None
 ) -> tuple[int, list[CheckSetOut]]:
     """Return the number of check sets of the project, or of one of its repositories, and a page, newest first."""
-    of = [CheckSet.project_id == caller.project.id]
+    of = [visible_check_set(caller)]
     if repository:
         of.append(CheckSet.repository == repository.lower())
     count = await session.scalar(select(func.count()).select_from(CheckSet).where(*of))
@@ -64,7 +66,7 @@ async def list_sets(
 
 async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -> CheckSetOut:
     """Return a check set of the project."""
-    found = await rows_of(session, _select(*_named(caller, set_id)), _Row)
+    found = await rows_of(session, _select(CheckSet.id == set_id, visible_check_set(caller)), _Row)
     if not found:
         raise NotFound
     return _out(found[0])
@@ -87,7 +89,7 @@ async def create_set(
             updated_at=now,
             updated_by_id=caller.user_id,
         )
-        .on_conflict_do_nothing(index_elements=[CheckSet.project_id, CheckSet.repository])
+        .on_conflict_do_nothing()
         .returning(CheckSet.id)
     )
     set_id = await session.scalar(created)
@@ -100,8 +102,8 @@ async def update_set(
     session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, settings: Settings
 ) -> CheckSetOut:
     """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
-    named = _named(caller, set_id)
-    locked = select(CheckSet.repository, CheckSet.definition).where(*named).with_for_update()
+    named = (CheckSet.id == set_id) & visible_check_set(caller)
+    locked = select(CheckSet.repository, CheckSet.definition).where(named).with_for_update()
     kept = await row_of(session, locked)
     if kept is None:
         raise NotFound
@@ -110,17 +112,20 @@ async def update_set(
     definition = old_definition | {name: given[name] for name in given if body.given(name)}
     repository = body.repository if body.given("repository") else old_repository
     if (repository, definition) != kept:
-        if repository != old_repository and await _has_set(session, caller, repository):
-            raise _second()
         values = {"repository": repository, "definition": definition}
         changed = values | {"updated_at": utcnow(), "updated_by_id": caller.user_id}
-        await session.execute(update(CheckSet).where(*named).values(changed))
+        try:
+            await session.execute(update(CheckSet).where(named).values(changed))
+        except IntegrityError as error:
+            if isinstance(error.driver_exception, asyncpg.UniqueViolationError):
+                raise _second() from None
+            raise
     return _with_warnings(await retrieve_set(session, caller, set_id), settings)
 
 
 async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> None:
     """Delete a check set. Runs that were prepared before keep its checks."""
-    gone = delete(CheckSet).where(*_named(caller, set_id)).returning(CheckSet.id)
+    gone = delete(CheckSet).where(CheckSet.id == set_id, visible_check_set(caller)).returning(CheckSet.id)
     if await session.scalar(gone) is None:
         raise NotFound
 
@@ -142,17 +147,8 @@ def _with_warnings(shown: CheckSetOut, settings: Settings) -> CheckSetOut:
     return {**shown, "warnings": warnings} if warnings else shown
 
 
-async def _has_set(session: AsyncSession, caller: Principal, repository: str | None) -> bool:
-    of = (CheckSet.project_id == caller.project.id, CheckSet.repository.is_not_distinct_from(repository))
-    return await session.scalar(select(CheckSet.id).where(*of)) is not None
-
-
 def _second() -> InvalidInput:
     return InvalidInput("There is a check set for this repository.", code="unique", attr="repository")
-
-
-def _named(caller: Principal, set_id: UUID) -> Sequence[Any]:
-    return (CheckSet.id == set_id, CheckSet.project_id == caller.project.id)
 
 
 def _select(*of: Any) -> Select[Any]:
