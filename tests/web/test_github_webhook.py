@@ -475,6 +475,74 @@ async def test_checks_of_the_host_are_shown_beside_the_verdict(verified: Hook) -
     assert [(data["cause"], data["verdict"]) for data in rows] == [("ci", "verified")] * 5
 
 
+def report(event: str, number: int, conclusion: str | None, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """Return an event and its payload, with the fields by which GitHub tells reports apart."""
+    check = {"id": number, "head_branch": BRANCH, "head_sha": SHA, "conclusion": conclusion, **fields}
+    return event, {"action": "completed", event: check, "repository": {"full_name": "Acme/App"}}
+
+
+def suite(number: int, conclusion: str | None, *, minute: int = 0) -> tuple[str, dict[str, Any]]:
+    app, changed = {"id": 15368, "name": "GitHub Actions"}, f"2026-11-30T12:{minute:02}:00Z"
+    return report("check_suite", number, conclusion, app=app, updated_at=changed)
+
+
+def workflow(
+    number: int, conclusion: str | None, *, attempt: int = 1, minute: int = 0, action: str = "completed"
+) -> tuple[str, dict[str, Any]]:
+    changed = f"2026-11-30T12:{minute:02}:00Z"
+    event, content = report(
+        "workflow_run", number, conclusion, name="CI", run_attempt=attempt, updated_at=changed
+    )
+    return event, content | {"action": action}
+
+
+def job(
+    number: int, conclusion: str | None, *, in_suite: int = 1, minute: int = 0
+) -> tuple[str, dict[str, Any]]:
+    ended = f"2026-11-30T12:{minute:02}:00Z" if conclusion else None
+    return report(
+        "check_run",
+        number,
+        conclusion,
+        name="build",
+        started_at="2026-11-30T11:00:00Z",
+        completed_at=ended,
+        check_suite={"id": in_suite, "head_branch": BRANCH},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "state", "total"),
+    [
+        # Each workflow has its suite, and all are named like their App.
+        ([suite(1, "failure"), suite(2, "success")], "failure", 2),
+        # One workflow, started by a push and by a pull request.
+        ([workflow(1, "failure"), workflow(2, "success")], "failure", 2),
+        # Jobs with one name in two workflows, and the newest of one that was repeated.
+        ([job(1, "failure"), job(2, "success", in_suite=2)], "failure", 2),
+        ([job(1, "failure"), job(2, "success"), job(1, "failure")], "success", 1),
+        # Repeated, then the first report comes again.
+        ([workflow(1, "failure"), workflow(1, "success", attempt=2), workflow(1, "failure")], "success", 1),
+        ([suite(1, "failure"), suite(1, "success", minute=1), suite(1, "failure")], "success", 1),
+        ([job(1, "failure"), job(1, "success", minute=1), job(1, "failure")], "success", 1),
+        # A repetition has begun; the begin of what has ended comes late.
+        ([workflow(1, "success"), workflow(1, None, attempt=2)], "pending", 1),
+        ([workflow(1, "failure"), workflow(1, "failure", attempt=2, action="requested")], "pending", 1),
+        ([workflow(1, "success", minute=1), workflow(1, None, minute=1)], "success", 1),
+        ([job(1, "success"), job(1, None)], "success", 1),
+    ],
+)
+async def test_newest_report_of_each_check_counts(
+    verified: Hook, sent: list[tuple[str, dict[str, Any]]], state: str, total: int
+) -> None:
+    """A commit was shown as green while a check of it was red, and red after a repetition had passed."""
+    for event, content in sent:
+        await verified.send(content, event=event)
+
+    ci = await ci_of(verified)
+    assert (ci["state"], ci["total"]) == (state, total)
+
+
 async def test_late_and_foreign_reports_change_nothing(verified: Hook) -> None:
     await verified.send(check_run("build", "success", number=2), event="check_run")
     known = await ci_of(verified)

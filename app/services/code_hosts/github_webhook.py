@@ -58,19 +58,18 @@ async def receive_github(
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"JSON parse error - {error}") from None
     report = read_ci_report(delivery.event, payload, delivery.integration_id)
-    failed = None
-    # What is begun again may still have its last conclusion.
-    if report is not None and report.is_failure and payload.get("action") == "completed":
-        failed = report
-    if failed is not None:
-        await require_follow_up_allowance(session, failed, clients.gates)
-    if report is not None:
-        await fold_ci(session, report)
-    if failed is None:
-        return ignore("The event does not tell of a failed check on a branch of ours.")
+    if report is None:
+        return ignore("The event does not tell of a check on a branch of ours.")
+    # A check run is a part of what another report is about.
+    has_failed = report.is_failure and delivery.event != "check_run"
+    if has_failed:
+        await require_follow_up_allowance(session, report, clients.gates)
+    await fold_ci(session, report)
+    if not has_failed:
+        return ignore("The check has not failed.")
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")
-    return await follow_up(session, failed, clients)
+    return await follow_up(session, report, clients)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
@@ -126,8 +125,9 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
     home = _object(check, "head_repository")
+    suite = _object(check, "check_suite")
     # Check runs have their branch in their suite.
-    branch = _text(check, "head_branch") or _text(_object(check, "check_suite"), "head_branch")
+    branch = _text(check, "head_branch") or _text(suite, "head_branch")
     name, head_sha = _text(repository, "full_name").lower(), _text(check, "head_sha")
     is_foreign = bool(home) and _text(home, "full_name").lower() != name
     if is_foreign or not name or not head_sha or not branch.startswith(BRANCH_PREFIX):
@@ -135,15 +135,20 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
     label = " ".join((_text(check, "name") or _text(_object(check, "app"), "name") or event).split())
     if label == OWN_CHECK:
         return None
-    number, url, app_id = check.get("id"), _text(check, "html_url"), _object(check, "app").get("id")
+    number, url, app_id = _number(check, "id"), _text(check, "html_url"), _object(check, "app").get("id")
+    # Check runs are repeated under a new id, all others under theirs.
+    about = f"{_number(suite, 'id')}:{label}" if event == "check_run" else number
+    # A suite or workflow run that is begun again may still have its last conclusion.
+    is_over = event == "check_run" or payload.get("action") == "completed"
+    changed = _text(check, "updated_at") or _text(check, "completed_at") or _text(check, "started_at")
     return CiReport(
         repository=name,
         branch=branch,
         head_sha=head_sha,
-        kind=event,
+        subject=f"{event}:{about}",
         name=label[:_NAME_LENGTH],
-        number=number if isinstance(number, int) else 0,
-        conclusion=_text(check, "conclusion"),
+        version=(_number(check, "run_attempt"), number, changed),
+        conclusion=_text(check, "conclusion") if is_over else "",
         url=url if url.startswith(("http://", "https://")) else None,
         app_id=str(app_id) if isinstance(app_id, int) else "",
         integration_id=integration_id,
@@ -153,6 +158,11 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
 def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _number(parent: dict[str, Any], key: str) -> int:
+    value = parent.get(key)
+    return value if isinstance(value, int) else 0
 
 
 def _text(parent: dict[str, Any], key: str) -> str:

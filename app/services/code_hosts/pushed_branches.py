@@ -14,7 +14,7 @@ from app.enums import EventType
 from app.models import PushedBranch, Run
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
-from app.statements import rows_of
+from app.statements import row_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +78,4 @@ async def branch_to_resume(
         .order_by(chain.c.depth)
         .limit(1)
     )
-    rows = await rows_of(session, found, ContinuedBranch)
-    return rows[0] if rows else None
+    return await row_of(session, found, ContinuedBranch)

@@ -20,27 +20,23 @@ _PASSING: Final = frozenset({"success", "neutral", "skipped"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiReport:
-    """One report of a check suite, check run or workflow run (`kind`) about a commit."""
+    """One report of a check suite, check run or workflow run about a commit."""
 
     repository: str  # lower case
     branch: str
     head_sha: str
-    kind: str
+    subject: str  # what it is about: it stays when that is repeated
     name: str
-    # Grows with each repetition.
-    number: int
-    # Empty until it has ended.
-    conclusion: str
+    version: tuple[int, int, str]  # grows with each repetition, then with each change
+    conclusion: str  # empty until it has ended
     url: str | None
-    # The GitHub App that reports it.
-    app_id: str = ""
+    app_id: str = ""  # the GitHub App that reports it
     # The integration with the secret that signed the report; None: the service's own secret.
     integration_id: int | None = None
 
     @property
     def is_failure(self) -> bool:
-        """Whether a follow-up run is to correct it; a check run is a part of what another report is about."""
-        return self.kind != "check_run" and self.conclusion in _FAILURES
+        return self.conclusion in _FAILURES
 
     @property
     def state(self) -> CiState:
@@ -57,7 +53,7 @@ def is_from_others(app_id: Any) -> ColumnElement[bool]:
 async def fold_ci(session: AsyncSession, report: CiReport) -> None:
     """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
 
-    Reports may come repeatedly and out of order: what has ended does not begin again under the same number.
+    Reports may come repeatedly and out of order: of each subject the newest version is kept, and its end.
     """
     conditions = [
         PushedBranch.repository == report.repository,
@@ -84,17 +80,12 @@ async def fold_ci(session: AsyncSession, report: CiReport) -> None:
 
 
 def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
-    # A row of an earlier release may still have what was said of another commit.
-    checks = dict(before["checks"]) if before.get("head_sha") == report.head_sha else {}
-    key = f"{report.kind}:{report.name}"
-    old = checks.get(key)
-    is_stale = old is not None and (
-        report.number < old["number"]
-        or (report.number == old["number"] and old["state"] != CiState.PENDING and not report.conclusion)
-    )
-    if not is_stale and (old is not None or len(checks) < _MOST):
-        checks[key] = {
-            "number": report.number,
+    checks = dict(before.get("checks", {}))
+    version = [*report.version, bool(report.conclusion)]
+    old = checks.get(report.subject)
+    if len(checks) < _MOST if old is None else old["version"] <= version:
+        checks[report.subject] = {
+            "version": version,
             "name": report.name,
             "state": report.state,
             "url": report.url,
