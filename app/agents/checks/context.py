@@ -24,9 +24,8 @@ class Preparation:
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
     finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
     base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
-    definitions: Definitions | None = (
-        None  # those that the run began with; None: of the places and the checks file
-    )
+    # Those that the run began with; None: of the places and the checks file.
+    definitions: Definitions | None = None
     sandbox: Sandbox
     # Of set-up, and of the run, for checks that ask for it.
     setup_network: NetworkRules

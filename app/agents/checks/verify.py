@@ -5,9 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
-from typing import Final, Self
-
-from pydantic import TypeAdapter
+from typing import Self
 
 from app.agents.checks.caches import Caches
 from app.agents.checks.clone import Clone, open_clone
@@ -22,7 +20,6 @@ from app.verification.found import find_checks, telling
 from app.verification.globs import matches
 from app.verification.judgement import CheckResult, Execution, needs_base, needs_repetition
 
-_DEFINED: Final = TypeAdapter(PlacedCheck)
 _REGULAR = ("100644", "100755")
 # Of the files that may suggest checks.
 _MOST_READ = 50
@@ -119,16 +116,20 @@ class _Attempt:
                     await self.effects.note(self.checked, None)
 
     async def _check_base(self, base: str, checks: Sequence[CheckResult]) -> None:
-        use = self.checked.definitions.base
+        due: list[PlacedCheck] = []
         async with _Clones(self, "base", base, may_keep=True) as clones:
-            for each in checks:
-                if not needs_base(each, use):
+            for number, each in enumerate(checks, start=1):
+                due.append(each.placed)
+                if not needs_base(each, self.checked.definitions.base):
                     continue
-                key = self._base_key(base, each.placed)
+                key = self._base_key(base, [before.placed for before in checks[:number]])
                 each.base = await self.effects.find_base(key)
                 each.is_base_kept = each.base is not None
                 if each.base is None:
-                    each.base = await clones.execute(each.placed)
+                    # As on the result, it finds what the checks before it leave in the clone.
+                    executions = [await clones.execute(placed) for placed in due]
+                    each.base = executions[-1]
+                    due.clear()
                     if each.base.has_ended:
                         await self.effects.keep_base(key, each.base)
 
@@ -140,13 +141,13 @@ class _Attempt:
                 if tests and each.executions[-1].has_ended:
                     each.old_tests = await clones.execute(each.placed)
 
-    def _base_key(self, base: str, placed: PlacedCheck) -> bytes:
-        """Return the digest of all that decides what a check shows of a base."""
+    def _base_key(self, base: str, checks: Sequence[PlacedCheck]) -> bytes:
+        """Return the digest of all that decides what the last of these checks, in their order, shows of a base."""
         preparation = self.context.preparation
         parts = [
             self.context.source.remote.url,
             base,
-            _DEFINED.dump_python(placed, mode="json"),
+            [asdict(placed) for placed in checks],
             [asdict(step) for step in self.checked.definitions.setup],
             sorted(preparation.variables.items()),
             repr(preparation.setup_network),

@@ -7,7 +7,7 @@ import pytest
 
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
-from app.enums import AgentNetwork, CheckCause, CheckStatus, Verdict
+from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict
 from tests.agents.checks.checking import MIB, Checking
 from tests.support.deployment.small_disk import small_disk
 from tests.support.stand_ins.packages import serving_mirror
@@ -335,6 +335,21 @@ async def test_failures_are_compared_with_the_base_which_is_kept(checking: Check
     assert again.checked.checks[0].is_base_kept
     assert again["tests"].status is CheckStatus.FAILED_BEFORE
     assert not [entry for entry in again.log if entry.get("side") == "base"]
+
+
+async def test_base_finds_what_the_checks_before_leave_as_the_result_does(checking: Checking) -> None:
+    """Regression: the base executed only the check that failed, and passed: honest work was refuted."""
+    checking.write({"a": ""})
+    leaves = "touch coverage.txt && test -e a"
+    is_clean = {"shell": 'test -z "$(git status --porcelain)"', "retries": 0}
+    seen = await checking.check(checks={"tests": leaves, "generated": is_clean})
+    assert seen["generated"].base is BaseStatus.FAILED
+    assert seen.verdict is Verdict.INCONCLUSIVE
+    assert seen["tests"].base is BaseStatus.NOT_RUN
+
+    # What is kept of a base is kept with the checks before it.
+    other = await checking.check(checks={"tests": "test -e a", "generated": is_clean}, base="always")
+    assert other["generated"].base is BaseStatus.PASSED
 
 
 async def test_report_that_stands_in_the_repository_is_no_report(checking: Checking) -> None:
