@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from typing_extensions import TypedDict
 
-from app.enums import CheckGate, CheckSource, CiStatus, ClaimKind, Verdict
+from app.enums import CheckGate, CheckSource, CiState, ClaimKind, Verdict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
@@ -112,7 +112,7 @@ class ClaimOut(TypedDict):
 class CiOut(TypedDict):
     """What the code host's own checks say of the delivered commit. It does not change the verdict."""
 
-    state: Annotated[CiStatus, doc("Never `none`.")]
+    state: CiState
     head_sha: str
     total: int
     failed: Annotated[list[str], doc("Names, at most 20.")]
