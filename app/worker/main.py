@@ -73,32 +73,23 @@ async def _loops(
 
 
 @asynccontextmanager
-async def perform_chores(
-    context: WorkerContext, *, pause: float = LOOP_SECONDS
-) -> AsyncGenerator[None, None]:
-    """Perform all jobs but those of runs during the block."""
-    async with _working("chores", create_chores_worker(context), pause=pause):
-        yield
-
-
-@asynccontextmanager
-async def _working(
+async def working(
     name: str, worker: ResilientWorker, *, pause: float = LOOP_SECONDS
 ) -> AsyncGenerator[None, None]:
     """Run an arq worker beside that of runs during the block; it is started again if it fails."""
-    working = asyncio.create_task(keep_running(name, worker.async_run, pause=pause))
+    jobs = asyncio.create_task(keep_running(name, worker.async_run, pause=pause))
     try:
         yield
     finally:
         log.info("worker.stopping", worker=name)
-        working.cancel()
+        jobs.cancel()
         try:
             # Cancelled jobs start no more requests, and finish the requests under way.
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:
             log.warning("worker.broken_off", worker=name)
-        await asyncio.gather(working, return_exceptions=True)
+        await asyncio.gather(jobs, return_exceptions=True)
 
 
 async def _run(settings: Settings) -> None:
@@ -129,7 +120,8 @@ async def _run(settings: Settings) -> None:
         log.info("worker.started", concurrency=settings.worker_concurrency)
         async with _loops(context, WebhookClient(webhook_http), worker.close):
             try:
-                async with perform_chores(context), _working("checks", create_checks_worker(context)):
+                chores, checks = create_chores_worker(context), create_checks_worker(context)
+                async with working("chores", chores), working("checks", checks):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

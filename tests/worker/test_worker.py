@@ -23,7 +23,7 @@ from app.runtime import ProcessContext, open_process
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lifecycle import claim
 from app.services.runs.recovery import recover_runs
-from app.worker.main import perform_chores
+from app.worker.main import working
 from app.worker.schedule import create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
@@ -143,7 +143,8 @@ async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
         await between.refuse()
         url = behind(between, process.settings.redis_url)
         settings = process.settings.model_copy(update={"redis_url": url})
-        async with perform_chores(workshop.with_process(settings=settings).context, pause=0.01):
+        chores = create_chores_worker(workshop.with_process(settings=settings).context)
+        async with working("chores", chores, pause=0.01):
             await eventually(lambda: "worker.loop_failed" in caplog.text)
             await between.resume()
             await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
@@ -195,7 +196,8 @@ async def test_worker_stops_while_redis_is_away(workshop: Workshop, caplog: pyte
         settings = process.settings.model_copy(
             update={"redis_url": behind(between, process.settings.redis_url)}
         )
-        async with perform_chores(workshop.with_process(settings=settings).context):
+        chores = create_chores_worker(workshop.with_process(settings=settings).context)
+        async with working("chores", chores):
             await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
             await between.refuse()
 
@@ -228,7 +230,7 @@ async def test_chores_queue_scheduled_runs(workshop: Workshop, arq_queue: JobQue
         jobs = await workshop.context.process.redis.zcard(QUEUE_NAME)
         return jobs == 1 and (await workshop.read(run)).status == RunStatus.QUEUED
 
-    async with perform_chores(context):
+    async with working("chores", create_chores_worker(context)):
         # Within five seconds by the clock.
         await eventually(is_queued)
 
