@@ -20,7 +20,7 @@ from app.verification.definitions import Check, PlacedCheck
 # Exit codes of shells for a program that is not there or cannot be executed.
 _NOT_EXECUTED: Final = frozenset({126, 127})
 _DETAIL_CHARACTERS: Final = 300
-_TAIL_BYTES: Final = 4096
+TAIL_BYTES: Final = 4096
 _DOUBTS: Final = {
     CheckStatus.TIMEOUT: VerdictReason.CHECK_TIMEOUT,
     CheckStatus.ERROR: VerdictReason.CHECK_ERROR,
@@ -60,7 +60,7 @@ class Execution:
     @property
     def tail(self) -> str:
         """The end of its output."""
-        return self.output[-_TAIL_BYTES:].decode(errors="replace")
+        return self.output[-TAIL_BYTES:].decode(errors="replace")
 
     @property
     def has_ended(self) -> bool:
@@ -168,6 +168,7 @@ class Facts:
 
     has_repository: bool = True
     has_changes: bool = True
+    has_base: bool = True  # whether the work began from a commit
     protected_changed: Sequence[str] = ()
     file_fault: str | None = None
 
@@ -183,8 +184,8 @@ class Judgement(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
-def needs_repetition(result: CheckResult) -> bool:
-    """Return whether a check must be executed once more on the same tree: all of its executions failed."""
+def needs_execution(result: CheckResult) -> bool:
+    """Return whether a check must be executed on the result, or once more: all of its executions failed."""
     return len(result.executions) <= result.check.retries and all(
         execution.judge(result.check)[0] is CheckStatus.FAILED for execution in result.executions
     )
@@ -193,11 +194,9 @@ def needs_repetition(result: CheckResult) -> bool:
 def needs_base(result: CheckResult, use: BaseUse) -> bool:
     """Return whether a check must be executed on the base too, after all its executions on the result."""
     check = result.check
-    if not result.executions or use is BaseUse.ALWAYS:
-        return bool(result.executions)
-    status, _ = _status(result)
-    is_used = check.expect_base is not None or bool(check.reports) or status is CheckStatus.FAILED
-    return check.is_gating and is_used
+    is_failed = _status(result)[0] is CheckStatus.FAILED
+    is_used = check.is_gating and (check.expect_base is not None or bool(check.reports) or is_failed)
+    return bool(result.executions) and (use is BaseUse.ALWAYS or is_used)
 
 
 def judge_check(result: CheckResult, *, is_tampered: bool) -> JudgedCheck:
@@ -209,7 +208,7 @@ def judge_check(result: CheckResult, *, is_tampered: bool) -> JudgedCheck:
     new = fixed = removed = frozenset[Case]()
     if result.base is not None and result.base.has_ended and result.executions:
         last = result.executions[-1]
-        failed_before = result.base.failed
+        failed_before = _failed_before(result)
         if status is CheckStatus.FAILED and (failed_before or base is BaseStatus.PASSED):
             new = _failed_each_time(result.executions) - failed_before
         fixed = last.with_outcome(CaseOutcome.PASSED) & failed_before
@@ -222,7 +221,7 @@ def judge_check(result: CheckResult, *, is_tampered: bool) -> JudgedCheck:
 def base_status(execution: Execution | None) -> BaseStatus:
     if execution is None:
         return BaseStatus.NOT_RUN
-    if not execution.has_ended:
+    if not execution.has_ended or (execution.is_failing and execution.blocked_hosts):
         return BaseStatus.ERROR
     return BaseStatus.FAILED if execution.is_failing else BaseStatus.PASSED
 
@@ -242,8 +241,7 @@ def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
     is_known = all(execution.failed for execution in executions)
     if any(status is CheckStatus.PASSED for status, _ in judged) or (is_known and not each_time):
         return CheckStatus.FLAKY, None
-    failed_before = result.base.failed if result.base is not None and result.base.has_ended else frozenset()
-    is_old = is_known and each_time <= failed_before
+    is_old = is_known and each_time <= _failed_before(result)
     may_be_old = check.gate is CheckGate.REGRESSION and check.expect_base is None
     return (CheckStatus.FAILED_BEFORE if is_old and may_be_old else CheckStatus.FAILED), None
 
@@ -251,6 +249,11 @@ def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
 def _failed_each_time(executions: Iterable[Execution]) -> frozenset[Case]:
     failed = [execution.failed for execution in executions]
     return failed[0].intersection(*failed) if failed else frozenset()
+
+
+def _failed_before(result: CheckResult) -> frozenset[Case]:
+    base = result.base
+    return base.failed if base is not None and base_status(base) is BaseStatus.FAILED else frozenset()
 
 
 def _removed(last: Execution, base: Execution) -> frozenset[Case]:
@@ -270,7 +273,7 @@ def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
     counting = [check for check in checks if check.is_counted]
     if refuting := tuple(_refutation(check) for check in counting if check.refutes):
         return Judgement(Verdict.REFUTED, refuting)
-    doubts = [doubt for check in counting for doubt in _doubts(check)]
+    doubts = [doubt for check in counting for doubt in _doubts(check, facts)]
     doubts += _doubts_beside_checks(counting, facts)
     return Judgement(Verdict.INCONCLUSIVE if doubts else Verdict.VERIFIED, tuple(doubts))
 
@@ -298,21 +301,29 @@ def _refutation(judged: JudgedCheck) -> Reason:
     return Reason(code, check.id, _listed(cases or [f"exit code {judged.result.executions[-1].exit_code}"]))
 
 
-def _doubts(judged: JudgedCheck) -> Iterator[Reason]:
+def _doubts(judged: JudgedCheck, facts: Facts) -> Iterator[Reason]:
     check = judged.check
     code = _DOUBTS.get(judged.status)
-    if judged.status is CheckStatus.FAILED:
-        failed_too = judged.base is BaseStatus.FAILED
-        code = VerdictReason.BASE_FAILED_TOO if failed_too else VerdictReason.BASE_UNKNOWN
+    if judged.status is CheckStatus.FAILED and judged.base is BaseStatus.FAILED:
+        code = VerdictReason.BASE_FAILED_TOO
     if code is not None and judged.cause is not CheckCause.SETUP_FAILED:
         yield Reason(code, check.id, _fault(judged))
-    if check.expect_base is not None:
-        if judged.base is BaseStatus.PASSED:
-            yield Reason(VerdictReason.EXPECT_BASE_UNMET, check.id)
-        elif judged.base is not BaseStatus.FAILED:
-            yield Reason(VerdictReason.BASE_UNKNOWN, check.id)
+    if _lacks_base(judged, facts):
+        yield Reason(VerdictReason.BASE_UNKNOWN, check.id)
+    if check.expect_base is not None and judged.base is BaseStatus.PASSED:
+        yield Reason(VerdictReason.EXPECT_BASE_UNMET, check.id)
     if judged.removed:
         yield Reason(VerdictReason.CASES_REMOVED, check.id, _listed(_titles(judged.removed)))
+
+
+def _lacks_base(judged: JudgedCheck, facts: Facts) -> bool:
+    if judged.check.expect_base is not None or judged.status is CheckStatus.FAILED:
+        return judged.base in {BaseStatus.ERROR, BaseStatus.NOT_RUN}
+    # Cases may have been removed. Work can use up the time of its base, so one that was not executed is a doubt. One
+    # that was, and cannot be set up, lacks a new tool or hangs, is none: what mends it could never be verified.
+    last = judged.result.executions[-1]
+    has_cases = last.cases is not None and last.has_ended
+    return has_cases and facts.has_base and judged.base is BaseStatus.NOT_RUN
 
 
 def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iterator[Reason]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from app.agents.checks.context import Checked
 from app.enums import (
     BaseExpectation,
     BaseStatus,
@@ -20,7 +21,7 @@ from app.enums import (
     Verdict,
     VerdictReason,
 )
-from app.verification.definitions import Check, PlacedCheck
+from app.verification.definitions import Check, PlacedCheck, unite
 from app.verification.judgement import (
     Case,
     CheckResult,
@@ -32,7 +33,7 @@ from app.verification.judgement import (
     judge,
     judge_check,
     needs_base,
-    needs_repetition,
+    needs_execution,
 )
 
 F, P, S = CaseOutcome.FAILED, CaseOutcome.PASSED, CaseOutcome.SKIPPED
@@ -141,7 +142,7 @@ def status_of(result: CheckResult, *, is_tampered: bool) -> CheckStatus:
         check.gate is CheckGate.REGRESSION
         and check.expect_base is None
         and base is not None
-        and ended(base)
+        and base_of(base) is BaseStatus.FAILED
         and is_known
         and each_time - failed(base) == set()
     ):
@@ -152,18 +153,19 @@ def status_of(result: CheckResult, *, is_tampered: bool) -> CheckStatus:
 def base_of(base: Execution | None) -> BaseStatus:
     if base is None:
         return BaseStatus.NOT_RUN
-    if not ended(base):
+    if not ended(base) or (fails(base) and base.blocked_hosts):
         return BaseStatus.ERROR
     return BaseStatus.FAILED if fails(base) else BaseStatus.PASSED
 
 
 def reasons_of(result: CheckResult, status: CheckStatus, *, refuting: bool) -> set[VerdictReason]:
-    """The reasons that a gating check gives, in either row."""
+    """The reasons that a gating check gives, in either row, but `base_unknown`."""
     check, base = result.check, base_of(result.base)
     is_strict = check.gate is CheckGate.STRICT or check.expect_base is not None
-    known_base = result.base is not None and (base is BaseStatus.PASSED or bool(failed(result.base)))
+    failed_before = failed(result.base) if result.base is not None else set()
+    known_base = base is BaseStatus.PASSED or (base is BaseStatus.FAILED and failed_before != set())
     each_time = set.intersection(*map(failed, result.executions))
-    is_new = known_base and bool(each_time - failed(result.base or Execution())) and ended(result.base)  # type: ignore[arg-type]
+    is_new = known_base and bool(each_time - failed_before)
     is_failed = status is CheckStatus.FAILED
     if refuting:
         unknown = not each_time and base is BaseStatus.PASSED
@@ -172,7 +174,6 @@ def reasons_of(result: CheckResult, status: CheckStatus, *, refuting: bool) -> s
             VerdictReason.NEW_FAILURES: is_failed and not is_strict and (is_new or unknown),
         }
     else:
-        is_needed = (is_failed and not is_strict) or check.expect_base is not None
         rows = {
             VerdictReason.CHECK_TIMEOUT: status is CheckStatus.TIMEOUT,
             VerdictReason.CHECK_ERROR: status is CheckStatus.ERROR and not has_no_set_up(result),
@@ -180,7 +181,6 @@ def reasons_of(result: CheckResult, status: CheckStatus, *, refuting: bool) -> s
             VerdictReason.FLAKY: status is CheckStatus.FLAKY,
             VerdictReason.CASES_REMOVED: bool(removed_of(result)),
             VerdictReason.BASE_FAILED_TOO: is_failed and not is_strict and base is BaseStatus.FAILED,
-            VerdictReason.BASE_UNKNOWN: is_needed and base in {BaseStatus.ERROR, BaseStatus.NOT_RUN},
             VerdictReason.EXPECT_BASE_UNMET: check.expect_base is not None and base is BaseStatus.PASSED,
         }
     return {code for code, holds in rows.items() if holds}
@@ -239,9 +239,110 @@ def test_every_combination_has_the_verdict_of_the_rules() -> None:
             doubts = reasons_of(result, judged.status, refuting=False)
             if judged.status is CheckStatus.ERROR and has_no_set_up(result):
                 doubts.add(VerdictReason.SETUP_FAILED)
-            assert (verdict, codes) == (Verdict.INCONCLUSIVE if doubts else Verdict.VERIFIED, doubts), result
-            if verdict is Verdict.VERIFIED:
-                assert judged.status in {CheckStatus.PASSED, CheckStatus.FAILED_BEFORE}, result
+            assert codes - {VerdictReason.BASE_UNKNOWN} == doubts, result
+            assert verdict is (Verdict.INCONCLUSIVE if codes else Verdict.VERIFIED), result
+
+
+NO_DOUBT: Final = Facts()
+
+
+def verdict_of(result: CheckResult, facts: Facts = NO_DOUBT) -> Verdict:
+    return judge([judge_check(result, is_tampered=bool(facts.protected_changed))], facts).verdict
+
+
+def counted_results() -> Iterator[CheckResult]:
+    return (result for result in results() if result.check.is_gating and result.executions)
+
+
+def is_proof(one: Execution) -> bool:
+    """Whether an execution shows how its tree is: it ended by itself, and not for want of a host."""
+    return ended(one) and one.report_fault is None and not (fails(one) and one.blocked_hosts)
+
+
+def test_verified_needs_each_execution_and_the_base_that_it_rests_on() -> None:
+    verified = [result for result in counted_results() if verdict_of(result) is Verdict.VERIFIED]
+    assert len(verified) > 100
+    for result in verified:
+        assert all(map(is_proof, result.executions)), result
+        if result.executions[-1].cases is not None:
+            assert result.base is not None, result
+        if result.check.expect_base is not None:
+            assert result.base is not None, result
+            assert ended(result.base), result
+            assert fails(result.base), result
+        if any(map(fails, result.executions)):
+            assert result.base is not None, result
+            assert ended(result.base), result
+            assert result.check.gate is CheckGate.REGRESSION
+            assert set.intersection(*map(failed, result.executions)) <= failed(result.base), result
+        if result.base is not None and (result.check.expect_base or any(map(fails, result.executions))):
+            assert not result.base.blocked_hosts, result
+
+
+def test_what_shows_nothing_of_the_work_never_refutes_it() -> None:
+    for result in counted_results():
+        if not all(map(is_proof, result.executions)):
+            assert verdict_of(result) is Verdict.INCONCLUSIVE, result
+        if verdict_of(result) is not Verdict.REFUTED:
+            for nothing in (None, Execution(), Execution(cause=CheckCause.WORKER)):
+                unknown = result_of(result.check, *result.executions, base=nothing)
+                assert verdict_of(unknown) is not Verdict.REFUTED, result
+
+
+def test_verdict_without_the_base_is_verified_only_if_no_base_could_change_it() -> None:
+    """Regression: an agent removed a failing test, and left no time for the base."""
+    bases: dict[tuple[Check, tuple[int, ...]], list[CheckResult]] = {}
+    for result in counted_results():
+        key = (result.check, tuple(map(id, result.executions)))
+        bases.setdefault(key, []).append(result)
+    for same in bases.values():
+        [without] = [result for result in same if result.base is None]
+        if verdict_of(without) is Verdict.VERIFIED:
+            assert {verdict_of(result) for result in same} == {Verdict.VERIFIED}, without
+
+
+def test_more_doubts_never_make_a_verdict_better() -> None:
+    for result in counted_results():
+        before = verdict_of(result)
+        doubts = [
+            verdict_of(result, Facts(protected_changed=["a"])),
+            verdict_of(result, Facts(file_fault="x")),
+        ]
+        assert set(doubts) == {before if before is Verdict.REFUTED else Verdict.INCONCLUSIVE}, result
+        if result.base is not None and before is not Verdict.VERIFIED:
+            blocked = replace(result.base, blocked_hosts=["x.example"])
+            unsure = result_of(result.check, *result.executions, base=blocked)
+            assert verdict_of(unsure) is not Verdict.VERIFIED, result
+
+
+@pytest.mark.parametrize(
+    ("base", "facts"),
+    [
+        # A first commit has no base, and a new tool, a new set-up or a test that hung none that shows cases.
+        (None, Facts(has_base=False)),
+        (Execution(exit_code=127), Facts()),
+        (Execution(cause=CheckCause.SETUP_FAILED), Facts()),
+        (Execution(), Facts()),
+    ],
+)
+def test_passing_check_is_verified_where_its_base_cannot_show_cases(
+    base: Execution | None, facts: Facts
+) -> None:
+    check = Check(id="tests", run=("t",), reports=("r.xml",))
+
+    assert verdict_of(result_of(check, PASSING[1], base=base), facts) is Verdict.VERIFIED
+
+
+def test_unfinished_repetition_leaves_a_failure_unproved() -> None:
+    """Regression: the deadline cut a repetition off, and the work was refuted by the failure before it."""
+    definitions = unite([])
+    for gate in (CheckGate.STRICT, CheckGate.REGRESSION):
+        check = Check(id="tests", run=("t",), gate=gate)
+        checked = Checked(definitions=definitions, checks=[result_of(check, FAILING[0], base=PASSING[0])])
+        checked.fill(CheckCause.DEADLINE)
+
+        verdict, [reason] = judge(checked.judge(), Facts())
+        assert (verdict, reason.detail) == (Verdict.INCONCLUSIVE, "deadline")
 
 
 def judged_checks() -> list[JudgedCheck]:
@@ -432,15 +533,15 @@ def test_failure_is_repeated_until_something_else_is_shown_or_no_retry_is_left()
     check = Check(id="tests", run=("t",), retries=2)
     failing, passing, timeout = FAILING[0], PASSING[0], Execution()
 
-    assert [needs_repetition(result_of(check, *[failing] * number)) for number in (1, 2, 3)] == [
+    assert [needs_execution(result_of(check, *[failing] * number)) for number in (1, 2, 3)] == [
         True,
         True,
         False,
     ]
-    assert not needs_repetition(result_of(check, passing))
-    assert not needs_repetition(result_of(check, failing, passing))
-    assert not needs_repetition(result_of(check, failing, timeout))
-    assert not needs_repetition(result_of(replace(check, retries=0), failing))
+    assert not needs_execution(result_of(check, passing))
+    assert not needs_execution(result_of(check, failing, passing))
+    assert not needs_execution(result_of(check, failing, timeout))
+    assert not needs_execution(result_of(replace(check, retries=0), failing))
 
 
 def test_base_is_executed_where_it_can_change_the_verdict() -> None:
@@ -459,7 +560,8 @@ def test_base_is_executed_where_it_can_change_the_verdict() -> None:
     assert needs_base(result_of(informational, failing), BaseUse.ALWAYS)
 
 
-def test_base_that_was_executed_is_passed_or_failed_whatever_its_report() -> None:
+def test_base_that_ended_is_passed_or_failed_whatever_its_report_unless_hosts_were_refused() -> None:
     assert base_status(Execution(exit_code=0, report_fault="broken")) is BaseStatus.PASSED
-    assert base_status(Execution(exit_code=1, blocked_hosts=["a"])) is BaseStatus.FAILED
+    assert base_status(Execution(exit_code=0, blocked_hosts=["a"])) is BaseStatus.PASSED
+    assert base_status(Execution(exit_code=1, blocked_hosts=["a"])) is BaseStatus.ERROR
     assert base_status(Execution(exit_code=127)) is BaseStatus.ERROR

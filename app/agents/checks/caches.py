@@ -63,7 +63,7 @@ class Caches:
             [asdict(each) for each in self.setup],
             self.setup.index(step),
             [(file.path, file.blob) for file in files if matches(step.cache_key, file.path)],
-            sandbox.kind,
+            self.preparation.tool_chain(),
         ]
         return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

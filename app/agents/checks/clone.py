@@ -17,7 +17,7 @@ from app.agents.checks.commands import (
     request_for,
     start_commands,
 )
-from app.agents.checks.context import PerformedStep, Preparation, report_progress
+from app.agents.checks.context import PATH, PerformedStep, Preparation, report_progress
 from app.agents.checks.junit import ReportInvalid
 from app.agents.checks.reports import delete_reports, read_reports
 from app.agents.errors import AgentOverLimit
@@ -30,10 +30,9 @@ from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
 from app.enums import CheckCause, ChecksNetwork, SandboxKind, StepStatus
 from app.verification.definitions import Check, PlacedCheck, Step, command_of
-from app.verification.judgement import Case, Execution
+from app.verification.judgement import TAIL_BYTES, Case, Execution
 
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
-_TAIL_BYTES = 4096
+_ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
 _LONGEST_NAME = 200
 # Of a process, and as a shell reports it. The kernel kills where the machine has no memory left.
@@ -72,7 +71,7 @@ class Clone:
             failure = _why_failed(step, ended)
             status = StepStatus.FAILED if failure else StepStatus.CACHED if is_cached else StepStatus.OK
             duration_ms = int((time.monotonic() - started) * 1000)
-            tail = self.masker.text(ended.output[-_TAIL_BYTES:].decode(errors="replace"))
+            tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
             self.steps.append(
                 PerformedStep(index=index, command=command, status=status, duration_ms=duration_ms, tail=tail)
             )

@@ -1,5 +1,6 @@
 """What decides how the work of a run is set up and checked, and what was seen of it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,10 @@ from app.agents.workspace.workspace import Workspaces
 from app.enums import CheckCause, CheckSource, StepStatus
 from app.run_values import notification_entry
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
-from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check
+from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
+
+# Where commands find programs, unless a variable says otherwise.
+PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,11 @@ class Preparation:
     # Kept results of set-up, of this repository alone. None: none are kept.
     caches: Path | None = None
     caches_bytes: int = 0
+
+    def tool_chain(self) -> list[object]:
+        """Return what names the programs of commands: it changes when one is added, replaced or removed."""
+        folders = filter(os.path.isdir, self.variables.get("PATH", PATH).split(":"))
+        return [self.sandbox.kind, *(os.stat(folder).st_mtime_ns for folder in folders)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +81,9 @@ class Checked:
     protected_changed: list[str] = field(default_factory=list)
 
     def fill(self, cause: CheckCause) -> None:
-        """Note for each check that was not executed why; one that does not apply stays without."""
+        """Note for each check that was not executed, or not repeated, why; one that does not apply stays without."""
         for each in self.checks:
-            if not each.executions and each.applies:
+            if each.applies and needs_execution(each):
                 each.executions.append(Execution(cause=cause))
 
     def judge(self) -> list[JudgedCheck]:

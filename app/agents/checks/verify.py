@@ -13,12 +13,12 @@ from app.agents.checks.context import CheckContext, Checked, CheckEffects, Prepa
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
-from app.enums import CheckCause, CheckSource
+from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
 from app.schemas.verification.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.found import find_checks, telling
 from app.verification.globs import matches
-from app.verification.judgement import CheckResult, Execution, needs_base, needs_repetition
+from app.verification.judgement import CheckResult, Execution, base_status, needs_base, needs_execution
 
 _REGULAR = ("100644", "100755")
 # Of the files that may suggest checks.
@@ -110,7 +110,7 @@ class _Attempt:
         async with _Clones(self, "result", commit) as clones:
             for each in checks:
                 await self.effects.note(self.checked, each.placed)
-                while not each.executions or needs_repetition(each):
+                while needs_execution(each):
                     number = len(each.executions) + 1
                     each.executions.append(await clones.execute(each.placed, number))
                     await self.effects.note(self.checked, None)
@@ -130,7 +130,7 @@ class _Attempt:
                     executions = [await clones.execute(placed) for placed in due]
                     each.base = executions[-1]
                     due.clear()
-                    if each.base.has_ended:
+                    if base_status(each.base) is not BaseStatus.ERROR:
                         await self.effects.keep_base(key, each.base)
 
     async def _run_old_tests(self, result: str, base: str, checks: Sequence[CheckResult]) -> None:
@@ -151,7 +151,8 @@ class _Attempt:
             [asdict(step) for step in self.checked.definitions.setup],
             sorted(preparation.variables.items()),
             repr(preparation.setup_network),
-            preparation.sandbox.kind,
+            [repr(preparation.run_network) for each in checks if each.network is ChecksNetwork.RUN],
+            preparation.tool_chain(),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 
@@ -175,7 +176,6 @@ class _Clones:
         await self._opened.aclose()
 
     async def execute(self, placed: PlacedCheck, number: int = 1) -> Execution:
-        """Execute a check once."""
         clone = self._clone
         if self._is_set_up and (clone is None or clone.is_lost):
             clone = await self._open()

@@ -1,1 +1,1 @@
-"""Check sets, and how verifications are shown (contract 16)."""
+"""Check sets, and how verifications are shown (contract 18)."""

@@ -143,7 +143,11 @@ class _Performance:
         """Return what follows from what was seen; `fault` is why nothing was."""
         checked = self._checked or Checked(definitions=unite(()), checks=[])
         judged = checked.judge()
-        facts = Facts(protected_changed=checked.protected_changed, file_fault=checked.definitions.file_fault)
+        facts = Facts(
+            has_base=self._claimed.base is not None,
+            protected_changed=checked.protected_changed,
+            file_fault=checked.definitions.file_fault,
+        )
         judgement = judge(judged, facts)
         if self._checked is None:
             reason = Reason(VerdictReason.SETUP_FAILED, detail=fault[:_DETAIL_CHARACTERS])

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from app.agents.checks.context import PATH
 from app.enums import CheckStatus
 from tests.agents.checks.checking import Checking
 
@@ -27,6 +28,11 @@ async def test_what_set_up_of_the_base_makes_is_kept_for_the_next_clone(checking
 
     other = await checking.check(setup=[_STEP, "true"], checks=_CHECKS)
     assert other.steps == ["ok", "ok"], "other steps make something else"
+
+    path = {"PATH": f"{PATH}:{checking.folder}"}
+    checking.preparation = replace(checking.preparation, variables=path)
+    with_others = await checking.check(setup=[_STEP], checks=_CHECKS)
+    assert with_others.steps == ["ok"], "other tools make something else"
 
 
 async def test_neither_results_nor_checks_write_a_cache(checking: Checking) -> None:

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.agents.checks.context import PATH
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
-from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict
+from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict, VerdictReason
 from tests.agents.checks.checking import MIB, Checking
 from tests.support.deployment.small_disk import small_disk
 from tests.support.stand_ins.packages import serving_mirror
@@ -350,6 +352,45 @@ async def test_base_finds_what_the_checks_before_leave_as_the_result_does(checki
     # What is kept of a base is kept with the checks before it.
     other = await checking.check(checks={"tests": "test -e a", "generated": is_clean}, base="always")
     assert other["generated"].base is BaseStatus.PASSED
+
+
+async def test_base_is_executed_again_for_another_network_of_the_check_or_other_tools(
+    checking: Checking, tmp_path: Path
+) -> None:
+    """Regression: what a base showed without its network, or with other tools, counted."""
+    checking.write({"a": ""})
+
+    async def is_kept(**given: Any) -> bool:
+        seen = await checking.check(checks={"a": "test -e a"}, base="always", **given)
+        return seen.checked.checks[0].is_base_kept
+
+    assert [await is_kept(checks_network="run") for _ in range(2)] == [False, True]
+    assert not await is_kept(checks_network="run", network=AgentNetwork.TRUSTED)
+    assert not await is_kept()
+    assert await is_kept(network=AgentNetwork.TRUSTED), "it has no network"
+
+    path = {"PATH": f"{PATH}:/missing:{tmp_path}"}
+    checking.preparation = replace(checking.preparation, variables=path)
+    assert [await is_kept() for _ in range(2)] == [False, True]
+    (tmp_path / "tool").touch()
+    assert not await is_kept()
+
+
+async def test_base_that_failed_when_hosts_were_refused_excuses_nothing_and_is_not_kept(
+    checking: Checking,
+) -> None:
+    """Regression: it counted as failed, and the same failure of the work as an old one."""
+    checking.write({"in.xml": report(a=False)}, {"offline": ""})
+    asks = "test -e offline || curl --fail --silent --max-time 5 https://pypi.test/simple/"
+    seen = await checking.check(
+        checks_network="run",
+        network=AgentNetwork.TRUSTED,
+        checks={"tests": {"shell": f"cp in.xml out.xml; {asks}; false", "reports": ["out.xml"]}},
+    )
+
+    assert (seen["tests"].status, seen["tests"].base) == (CheckStatus.FAILED, BaseStatus.ERROR)
+    assert [reason.code for reason in seen.judgement.reasons] == [VerdictReason.BASE_UNKNOWN]
+    assert checking.kept == {}
 
 
 async def test_report_that_stands_in_the_repository_is_no_report(checking: Checking) -> None:
