@@ -43,7 +43,7 @@ class Preparation:
     def tool_chain(self) -> list[object]:
         """Return what names the programs of commands: it changes when one is added, replaced or removed."""
         folders = filter(os.path.isdir, self.variables.get("PATH", PATH).split(":"))
-        return [self.sandbox.kind, *(os.stat(folder).st_mtime_ns for folder in folders)]
+        return [self.sandbox.kind, *(Path(folder).stat().st_mtime_ns for folder in folders)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
-from typing import Self
 
 from app.agents.checks.caches import Caches
 from app.agents.checks.clone import Clone, open_clone
@@ -107,7 +106,7 @@ class _Attempt:
         return self.checked
 
     async def _check_result(self, commit: str, checks: Sequence[CheckResult]) -> None:
-        async with _Clones(self, "result", commit) as clones:
+        async with aclosing(_Clones(self, "result", commit)) as clones:
             for each in checks:
                 await self.effects.note(self.checked, each.placed)
                 while needs_execution(each):
@@ -117,7 +116,7 @@ class _Attempt:
 
     async def _check_base(self, base: str, checks: Sequence[CheckResult]) -> None:
         due: list[PlacedCheck] = []
-        async with _Clones(self, "base", base, may_keep=True) as clones:
+        async with aclosing(_Clones(self, "base", base, may_keep=True)) as clones:
             for number, each in enumerate(checks, start=1):
                 due.append(each.placed)
                 if not needs_base(each, self.checked.definitions.base):
@@ -136,7 +135,7 @@ class _Attempt:
     async def _run_old_tests(self, result: str, base: str, checks: Sequence[CheckResult]) -> None:
         tests = self.checked.changed_tests
         commit = await self.workspace.repository.with_files_of(result, base, tests)
-        async with _Clones(self, "old_tests", commit) as clones:
+        async with aclosing(_Clones(self, "old_tests", commit)) as clones:
             for each in checks:
                 if tests and each.executions[-1].has_ended:
                     each.old_tests = await clones.execute(each.placed)
@@ -169,10 +168,7 @@ class _Clones:
         self._is_set_up = True
         self._opened = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
+    async def aclose(self) -> None:
         await self._opened.aclose()
 
     async def execute(self, placed: PlacedCheck, number: int = 1) -> Execution:

@@ -210,7 +210,7 @@ class StepExecutor:
 def _temporary_file(text: str) -> Iterator[str]:
     # By hand: loading tempfile would take longer than all else.
     path = _temporary_folder() / f"step-{new_hex_id()}"
-    with open(path, "x", encoding="utf-8", opener=_private) as file:
+    with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         try:
             file.write(text)
             file.flush()
@@ -223,10 +223,6 @@ def _temporary_folder() -> Path:
     # The variable may name a relative path, and a file below the workspace would be committed.
     given = Path(os.environ.get("TMPDIR", ""))
     return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _kind(step: Step) -> str:

@@ -90,10 +90,9 @@ class ResourceMonitor:
         failures = 0
         while not self._excess:
             await asyncio.sleep(policy.pause_seconds)
+            pids = [process.pid for process in self._processes if process.returncode is None]
             try:
-                usage = await asyncio.to_thread(
-                    self._measure, self._pids(), _PROCESSES, enough=policy.memory_bytes
-                )
+                usage = await asyncio.to_thread(self._measure, pids, _PROCESSES, enough=policy.memory_bytes)
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
@@ -125,9 +124,6 @@ class ResourceMonitor:
             # A large workspace takes long to measure: keep the disk free for other work in between.
             pause = max(least, 10 * (loop.time() - started))
             pause = min(pause, _LONGEST_DISK_PAUSE_SECONDS)
-
-    def _pids(self) -> list[int]:
-        return [process.pid for process in self._processes if process.returncode is None]
 
     async def _end(self) -> None:
         await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))

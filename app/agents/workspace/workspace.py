@@ -212,11 +212,17 @@ class Workspace:
         confinement = self.confinement(
             readable=(self.folder / "repository",), writable=(self._collection, bundle)
         )
+        gathering = Gathering(
+            collection=self._collection,
+            bundle=bundle,
+            base=self.base.sha,
+            author=self.author,
+            subject=subject,
+            program=program,
+        )
         try:
             async with asyncio.timeout(within.total_seconds()):
-                head, notes = await self._gathering(bundle, subject, program).run(
-                    sandbox, confinement, self.environment, self.monitor
-                )
+                head, notes = await gathering.run(sandbox, confinement, self.environment, self.monitor)
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
                 if not await self._take_in(bundle, head):
@@ -232,16 +238,6 @@ class Workspace:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file
             return await self.repository.has(head)
         return await self.repository.import_bundle(bundle, RESULT) == head
-
-    def _gathering(self, bundle: Path, subject: str, program: str) -> Gathering:
-        return Gathering(
-            collection=self._collection,
-            bundle=bundle,
-            base=self.base.sha,
-            author=self.author,
-            subject=subject,
-            program=program,
-        )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
         await self.repository.push(remote, head, branch, self.base)
