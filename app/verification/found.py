@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from app.unicode import storable
 from app.verification.definitions import Check, FoundCheck
 
 MOST_FOUND: Final = 20
@@ -52,21 +53,21 @@ def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list
             places.add((check.id, check.cwd))
             ids[check.id] += 1
             if ids[check.id] > 1:
-                one = replace(one, check=replace(check, id=f"{check.id}-{ids[check.id]}"))  # noqa: PLW2901
-            found.append(one)
+                check = replace(check, id=f"{check.id}-{ids[check.id]}")
+            found.append(replace(one, check=check))
             if len(found) == MOST_FOUND:
                 return found
     return found
 
 
 def telling(paths: Iterable[str]) -> list[str]:
-    """Return the paths of files that may suggest checks, those of the root first."""
+    """Return the paths of files that may suggest checks and that text can name, those of the root first."""
     return sorted(filter(_tells, paths), key=lambda path: (path.count("/"), path))
 
 
 def _tells(path: str) -> bool:
     folder, _, name = path.rpartition("/")
-    if name not in _NAMES and not name.endswith(_PROJECTS):
+    if storable(path) != path or (name not in _NAMES and not name.endswith(_PROJECTS)):
         return False
     return len(folder) <= _LONGEST_FOLDER and _FOREIGN.isdisjoint(folder.split("/"))
 

@@ -144,5 +144,14 @@ def test_at_most_twenty_are_found_and_no_more_files_are_read() -> None:
     assert len(read) == 10
 
 
+def test_folder_whose_name_is_not_utf8_suggests_nothing() -> None:
+    """Regression: its scan could not be kept, so it was made again for ever."""
+    folder = b"caf\xe9".decode(errors="surrogateescape")
+    scripts = '{"scripts": {"test": "node --test"}}'
+
+    assert found({f"{folder}/package.json": scripts, f"{folder}/A.sln": ""}) == []
+    assert len(found({"café/package.json": scripts})) == 1
+
+
 def test_file_that_cannot_be_read_suggests_nothing() -> None:
     assert find_checks(["package.json", "pyproject.toml", "Makefile"], lambda _: None) == []
