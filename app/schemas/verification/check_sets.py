@@ -208,6 +208,8 @@ class _OfRepository(Input):
 class CheckSetIn(DefinitionsIn, _OfRepository, extra="forbid"):
     """A new check set of a project or of one of its repositories, or changes to one."""
 
+    examples: ClassVar = {"Tests": {"repository": "acme/shop", **DefinitionsIn.examples["Tests"]}}
+
     @model_validator(mode="before")
     @classmethod
     def _drop_read_only(cls, given: dict[str, Any]) -> dict[str, Any]:
