@@ -75,6 +75,13 @@ def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[s
     return {"checks": checks, "claims": [{**each, "judgement": Verdict.CLAIMED} for each in claims]}
 
 
+def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what an attempt shows that somebody ends: the checks without a result are skipped."""
+    skipped = {"waiting": CheckStatus.SKIPPED, "running": CheckStatus.SKIPPED}
+    closed = [{**check, "status": skipped.get(check["status"], check["status"])} for check in checks]
+    return show_end(judgement, checks=closed)
+
+
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what an attempt shows that has lost its workers: errors of ours, which prove nothing."""
     error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}

@@ -156,6 +156,7 @@ async def test_cancel_ends_the_checks_and_the_run(workshop: Workshop, delivered:
     ended = await workshop.read(delivered)
     assert (ended.status, ended.stage) == (RunStatus.CANCELLED, None)
     assert [reason["code"] for reason in shown(ended)["reasons"]] == ["cancelled"]
+    assert {check["status"] for check in shown(ended)["checks"]} == {"skipped"}
     assert await ends(workshop, delivered) == [
         ("verification.finished", "inconclusive", True),
         ("run.cancelled", None),
@@ -179,6 +180,8 @@ async def test_skip_ends_the_checks_and_completes_the_run(
     assert ended.status == RunStatus.COMPLETED
     assert ended.output is not None
     assert [reason["code"] for reason in shown(ended)["reasons"]] == ["skipped_by_member"]
+    # Regression: they went on as `running` and `waiting`.
+    assert {check["status"] for check in shown(ended)["checks"]} == {"skipped"}
     assert await ends(workshop, delivered) == [
         ("verification.finished", "claimed", True),
         ("run.completed", "claimed"),

@@ -37,7 +37,7 @@ from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RUN_LEASE, RunEnd
 from app.services.runs.queue import held_by
-from app.services.verification.results import OPEN, show_end, show_first, show_lost
+from app.services.verification.results import OPEN, show_closed, show_first, show_lost
 from app.statements import count_changed, row_of, rows_of
 from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
@@ -123,11 +123,7 @@ async def deliver(
         "earlier": [] if before is None else await _failures(session, run_id, before["attempt"]),
     }
     definitions = DEFINITIONS.dump_python(work.definitions, mode="json")
-    shown = {
-        "commit": work.head_sha,
-        "base": delivery.base,
-        **show_first(work.definitions, work.claims),
-    }
+    shown = {"commit": work.head_sha, "base": delivery.base, **show_first(work.definitions, work.claims)}
     attempt = await _open(session, run_id, before, shown, delivery=kept, definitions=definitions)
     started = {"attempt": attempt, "commit": work.head_sha}
     await record_for_run(session, run_id, EventType.VERIFICATION_STARTED, [started])
@@ -224,11 +220,7 @@ async def _change(session: AsyncSession, claimed: OpenAttempt, **values: Any) ->
 
 
 async def conclude(
-    session: AsyncSession,
-    claimed: OpenAttempt,
-    conclusion: Conclusion,
-    *,
-    events: RunEvents,
+    session: AsyncSession, claimed: OpenAttempt, conclusion: Conclusion, *, events: RunEvents
 ) -> bool:
     """Store the result of an attempt, and end its run, or queue it for a repair.
 
@@ -327,11 +319,11 @@ async def _close(
         update(Verification)
         .where(Verification.run_id == run_id, _IS_OPEN)
         .values(_UNCLAIMED | {"finished_at": utcnow()})
-        .returning(Verification.attempt, Verification.delivery)
+        .returning(Verification.attempt, Verification.delivery, Verification.shown["checks"])
     )
-    ((attempt, delivery),) = await rows_of(session, closed)
+    ((attempt, delivery, checks),) = await rows_of(session, closed)
     judgement = Judgement(verdict, (Reason(reason),))
-    return delivery, await _show(session, run_id, attempt, show_end(judgement))
+    return delivery, await _show(session, run_id, attempt, show_closed(judgement, checks))
 
 
 async def note_waiver(
