@@ -1,7 +1,7 @@
 """The published form of verifications, and bodies about them (contract 18.6)."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -65,6 +65,7 @@ class CheckResultOut(TypedDict):
     """What a check showed."""
 
     id: Annotated[str, doc("The check's id.", "tests")]
+    command: NotRequired[Annotated[str, doc("What it executes, at most 200 characters.")]]
     source: Annotated[CheckSource, doc("Where it is defined.")]
     gate: Annotated[CheckGate, doc("Which of its failures count.")]
     status: Annotated[str, doc("`waiting` and `running` until it has a result.", "failed")]

@@ -10,12 +10,13 @@ from app.agents.checks.context import Checked
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
 from app.verification.claims import AgentClaim, judge_claim
-from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck
+from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import Case, CheckResult, Facts, JudgedCheck, Judgement, Reason, judge
 
 _CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
+_LONGEST_COMMAND = 200
 
 # What a verification shows before anything was checked.
 OPEN: Mapping[str, Any] = {
@@ -142,6 +143,7 @@ def show_check(
     hosts = {host for execution in checked.executions for host in execution.blocked_hosts}
     return {
         "id": checked.check.id,
+        "command": command_of(checked.check)[:_LONGEST_COMMAND],
         "source": checked.placed.source,
         "gate": checked.check.gate,
         "status": judged.status if judged else "running" if is_running else "waiting",
@@ -156,11 +158,7 @@ def show_check(
         "removed_cases": _named(judged.removed) if judged else [],
         "blocked_hosts": sorted(hosts)[:_MOST_HOSTS],
         "runs": [
-            {
-                "exit_code": execution.exit_code,
-                "duration_ms": execution.duration_ms,
-                "log_artifact_id": log,
-            }
+            {"exit_code": execution.exit_code, "duration_ms": execution.duration_ms, "log_artifact_id": log}
             for execution, log in zip(checked.executions, logs, strict=False)
         ],
         "log_artifact_id": logs[-1] if logs else None,

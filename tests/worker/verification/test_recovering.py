@@ -180,6 +180,8 @@ async def test_skip_ends_the_checks_and_completes_the_run(
     assert ended.status == RunStatus.COMPLETED
     assert ended.output is not None
     assert [reason["code"] for reason in shown(ended)["reasons"]] == ["skipped_by_member"]
+    quick, slow = (check["command"] for check in shown(ended)["checks"])
+    assert (quick, nap in slow) == ("grep changed README.md", True)
     # Regression: they went on as `running` and `waiting`.
     assert {check["status"] for check in shown(ended)["checks"]} == {"skipped"}
     assert await ends(workshop, delivered) == [
