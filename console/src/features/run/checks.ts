@@ -67,7 +67,6 @@ export const CI: Record<NonNullable<Verification["ci"]>["state"], { word: string
   success: { word: "Passed", tone: "success" },
   failure: { word: "Failed", tone: "danger" },
   pending: { word: "Running", tone: "running" },
-  none: { word: "Not run", tone: "neutral" },
 };
 
 export const SIDES = { passed: "Passed", failed: "Failed", error: "Error", not_run: "Not executed" } as const;
