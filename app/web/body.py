@@ -170,6 +170,4 @@ def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Invali
         received = type(error["input"]).__name__
         text = f"Invalid data. Expected a dictionary, but got {received}."
         return InvalidInput(text, attr=attr)
-    if error["type"] == "extra_forbidden":
-        return InvalidInput("The key is unknown.", attr=attr)
     return InvalidInput(error["msg"], code=error["type"], attr=attr)

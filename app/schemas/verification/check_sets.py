@@ -49,7 +49,7 @@ def _check_cached(path: str) -> str:
     return path
 
 
-class StepIn(CommandLine, extra="forbid"):
+class StepIn(CommandLine):
     """A set-up step: a command that prepares a clone, or stays in the background as a service."""
 
     background: Annotated[
@@ -83,7 +83,7 @@ class _Identified(Input):
 
 
 # The last base is the first in the order of fields.
-class CheckIn(CommandLine, _Identified, extra="forbid"):
+class CheckIn(CommandLine, _Identified):
     """A check: a command with an expectation."""
 
     paths: Annotated[
@@ -125,7 +125,7 @@ def _require_own_ids(checks: Sequence[CheckIn]) -> Sequence[CheckIn]:
     return checks
 
 
-class DefinitionsIn(Input, extra="forbid"):
+class DefinitionsIn(Input):
     """Definitions of checks. Null stands for the default of a field."""
 
     examples: ClassVar = {
@@ -205,16 +205,10 @@ class _OfRepository(Input):
 
 
 # The last base is the first in the order of fields.
-class CheckSetIn(DefinitionsIn, _OfRepository, extra="forbid"):
+class CheckSetIn(DefinitionsIn, _OfRepository):
     """A new check set of a project or of one of its repositories, or changes to one."""
 
     examples: ClassVar = {"Tests": {"repository": "acme/shop", **DefinitionsIn.examples["Tests"]}}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, given: dict[str, Any]) -> dict[str, Any]:
-        ignored = {"personal_api_key", *CheckSetOut.__annotations__} - cls.model_fields.keys()
-        return {name: value for name, value in given.items() if name not in ignored}
 
 
 class CheckSetQuery(QueryInput):
@@ -340,7 +334,7 @@ def read_checks_file(content: bytes) -> CheckSet:
     if "check" in given:
         given["checks"] = given.pop("check")
     try:
-        return DefinitionsIn.model_validate(given).defined
+        return DefinitionsIn.model_validate(given, extra="forbid").defined
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = (*first["loc"], *first.get("ctx", {}).get("below", ()))

