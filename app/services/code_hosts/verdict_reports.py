@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import case, func, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -44,6 +44,9 @@ _SAID: Mapping[str, tuple[str, str | None]] = {
     Verdict.INCONCLUSIVE: ("neutral", "error"),
     Verdict.CLAIMED: ("skipped", None),
 }
+_other = aliased(PushedBranch)
+_is_same_branch = and_(_other.repository == PushedBranch.repository, _other.branch == PushedBranch.branch)
+_later_runs = select(_other.run_id).where(_is_same_branch, _other.created_at > PushedBranch.created_at)
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,8 @@ class _Report(NamedTuple):
     shown: dict[str, Any]
     # The pull request has had a section, also by another run of the branch.
     had_section: bool
+    # No other run has pushed to the branch since.
+    pushed_last: bool
 
 
 async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> int:
@@ -129,14 +134,16 @@ async def _note_section(session: AsyncSession, run_id: UUID) -> None:
     await session.execute(
         update(VerdictReport).where(VerdictReport.run_id == run_id).values(has_section=True)
     )
+    # A run that pushed meanwhile may have been reported before: its section is put back.
+    later = VerdictReport.run_id.in_(_later_runs.where(PushedBranch.run_id == run_id))
+    await session.execute(update(VerdictReport).where(later).values(due_at=utcnow()))
 
 
 async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tuple[_Report, CodeHost] | None:
-    other = aliased(PushedBranch)
     had_section = (
         select(func.coalesce(func.bool_or(VerdictReport.has_section), False))
-        .join(other, other.run_id == VerdictReport.run_id)
-        .where(other.repository == PushedBranch.repository, other.branch == PushedBranch.branch)
+        .join(_other, _other.run_id == VerdictReport.run_id)
+        .where(_is_same_branch)
         .correlate(PushedBranch)
         .scalar_subquery()
     )
@@ -150,6 +157,7 @@ async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tupl
             PushedBranch.branch,
             Verification.shown,
             had_section.label("had_section"),
+            (~_later_runs.correlate(PushedBranch).exists()).label("pushed_last"),
         )
         .join(PushedBranch, PushedBranch.run_id == Run.id)
         .join(Verification, Verification.run_id == Run.id)
@@ -179,7 +187,7 @@ async def _send(
     api, shown = GitHubAccess(host.api_url, token), report.shown
     conclusion, state = _SAID[shown["verdict"]]
     link = task_page(settings.task_url, report.project_id, report.task_id)
-    if await _put_section(hosts.github, api, report, link):
+    if report.pushed_last and await _put_section(hosts.github, api, report, link):
         await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
     if host.app is not None:
         check_run = CheckRun(

@@ -20,6 +20,7 @@ from tests.support.stand_ins.github import Reply
 from tests.worker.private_host import TOKEN, Host, app_installation
 
 MARK, END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
+BYE = "```file path=hello.txt\nBye\n```\n```say\nSaid bye.\n```"
 PASSES = {"id": "greets", "run": ["grep", "Hello", "hello.txt"], "gate": "strict"}
 FAILS = {"id": "parts", "run": ["grep", "Bye", "hello.txt"], "gate": "strict"}
 
@@ -58,6 +59,22 @@ async def verify_again(host: Host, run: Run) -> None:
         await attempts.reopen(session, run.id, run.verification["commit"], run.verification["base"])
     await verify(host)
     await report(host)
+
+
+async def correct(host: Host, run: Run) -> Run:
+    """Have another run correct this one's work on its branch, and check it."""
+    async with unit_of_work(host.workshop.sessions) as session:
+        task = await session.merge(await host.workshop.task_of(run))
+        task.description = BYE
+    corrected = await host.resume(run)
+    await verify(host)
+    return corrected
+
+
+async def waive(host: Host, run: Run) -> None:
+    assert run.verification is not None
+    async with unit_of_work(host.workshop.sessions) as session:
+        await attempts.note_waiver(session, run.id, run.verification, {"reason": "", "user": None, "at": ""})
 
 
 async def due_at(host: Host, run: Run) -> Any:
@@ -226,12 +243,50 @@ async def test_verdict_that_comes_during_a_report_is_reported_too(host: Host) ->
 async def test_waiver_is_put_into_the_section(host: Host) -> None:
     await define(host, FAILS)
     run = await performed(host, await integrate_app(host))
-    assert run.verification is not None
-    async with unit_of_work(host.workshop.sessions) as session:
-        await attempts.note_waiver(session, run.id, run.verification, {"reason": "", "user": None, "at": ""})
+    await waive(host, run)
 
     await report(host)
 
     [pull] = host.service.pulls
     assert "**Refuted: 1 check fails**" in pull["body"]
     assert "A member accepts this work all the same." in pull["body"]
+
+
+async def test_section_is_about_the_run_that_pushed_last(host: Host) -> None:
+    """Regression: a later waiver of an earlier run replaced the verdict of the last one."""
+    await define(host, FAILS)
+    earlier = await host.perform(await integrate_app(host))
+    await verify(host)
+    last = await correct(host, earlier)
+    await report(host)
+    await waive(host, await host.workshop.read(earlier))
+    changes = host.service.asked("PATCH", "/pulls/")
+
+    await report(host)
+
+    [pull] = host.service.pulls
+    assert "**Verified (1 check)**" in pull["body"]
+    assert host.service.asked("PATCH", "/pulls/") == changes, "it is not replaced and put back"
+    check_runs = {check_run["external_id"]: check_run for check_run in host.service.check_runs}
+    assert check_runs[str(last.id)]["conclusion"] == "success"
+    assert check_runs[str(earlier.id)]["conclusion"] == "failure"
+    assert "A member accepts this work" in check_runs[str(earlier.id)]["output"]["summary"]
+
+
+async def test_section_of_a_run_that_pushes_during_a_report_is_put_back(host: Host) -> None:
+    await define(host, FAILS)
+    earlier = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+
+    async def push_and_report() -> None:
+        host.service.while_clients_wait = None
+        await correct(host, earlier)
+        await report(host)
+        assert "**Verified (1 check)**" in host.service.pulls[0]["body"]
+
+    host.service.while_clients_wait = push_and_report
+    await report(host)
+
+    [pull] = host.service.pulls
+    assert "**Verified (1 check)**" in pull["body"]
+    assert "**Refuted" not in pull["body"]
