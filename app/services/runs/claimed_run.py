@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CheckSource, NetworkAccessLevel
 from app.models import CheckSet as CheckSetRow
-from app.models import Project, Run, SandboxEnvironment, Task, User, Verification
+from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.run_facts import ACCEPTANCE
@@ -100,7 +100,13 @@ def _read(definition: Any) -> CheckSet | None:
         return None
 
 
-_repository = frozen_or_current(Task.repository).element
+# Work that is checked, or corrected, stays where it was pushed, whatever its task names now.
+_PUSHED_TO = (
+    select(PushedBranch.repository).where(PushedBranch.run_id == Run.id).correlate(Run).scalar_subquery()
+)
+_REPOSITORY = func.coalesce(
+    case((Run.verification.is_not(None), _PUSHED_TO)), frozen_or_current(Task.repository).element
+)
 _CHECK_SETS = (
     select(
         func.coalesce(
@@ -110,7 +116,7 @@ _CHECK_SETS = (
     )
     .where(
         CheckSetRow.project_id == Run.project_id,
-        CheckSetRow.repository.is_(None) | (CheckSetRow.repository == func.lower(_repository)),
+        CheckSetRow.repository.is_(None) | (CheckSetRow.repository == func.lower(_REPOSITORY)),
     )
     .correlate(Run, Task)
     .scalar_subquery()
@@ -142,7 +148,7 @@ _RUN = Prepared(
         Run.artifacts,
         frozen_or_current(Task.title),
         frozen_or_current(Task.description),
-        frozen_or_current(Task.repository),
+        _REPOSITORY.label("repository"),
         frozen_or_current(Task.json_schema),
         frozen_or_current(Task.acceptance),
         _CHECK_SETS.label("check_sets"),

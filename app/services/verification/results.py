@@ -84,7 +84,7 @@ def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> di
 
 
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what an attempt shows that has lost its workers: errors of ours, which prove nothing."""
+    """Return what an attempt shows that no worker could end: errors of ours, which prove nothing."""
     error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
     lost = [{**check, **error} for check in checks]
     reasons = [

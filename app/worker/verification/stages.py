@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.checks.context import CheckContext, Checked
@@ -18,6 +19,7 @@ from app.agents.git.fetch import Source
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
+from app.outages import DatabaseUnavailable
 from app.run_values import notification_entry
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
@@ -26,7 +28,7 @@ from app.services.runs.verification import attempts
 from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.services.verification.kept_bases import find_base, keep_base
-from app.services.verification.results import show_progress, show_result
+from app.services.verification.results import show_lost, show_progress, show_result
 from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
@@ -48,15 +50,22 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
     retry = StoreRetryBudget(
         process.settings.worker_store_wait_seconds, cut_short=lost, brief=worker.run_times.brief_store
     )
-    async with (
-        open_exchange(process.settings.workspaces_path, claimed.run_id, worker.remover) as exchange,
-        open_log(
-            process.sessions, process.store, ref, events=process.events, file=exchange.log, retry=retry
-        ) as run_log,
-    ):
-        with suppress(AgentStopped):
-            async with until_stopped(lost):
-                return await _Performance(worker, claimed, ref, run_log).perform()
+    try:
+        async with (
+            open_exchange(process.settings.workspaces_path, claimed.run_id, worker.remover) as exchange,
+            open_log(
+                process.sessions, process.store, ref, events=process.events, file=exchange.log, retry=retry
+            ) as run_log,
+        ):
+            with suppress(AgentStopped):
+                async with until_stopped(lost):
+                    return await _Performance(worker, claimed, ref, run_log).perform()
+    except (DatabaseUnavailable, SQLAlchemyError):
+        raise
+    except Exception:
+        # Every other worker would fail too.
+        log.exception("verification.unexpected_error")
+        return Conclusion(shown=show_lost(claimed.shown["checks"]))
     return None
 
 

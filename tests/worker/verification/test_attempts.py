@@ -3,19 +3,22 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
-from app.models import CheckSet, Event, Run, Verification
+from app.models import CheckSet, Event, Run, Task, Verification
 from app.schemas.verification.check_sets import DefinitionsIn
+from app.services.runs.verification import attempts
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.database.faults import refusing_some
 from tests.support.database.queries import recorded
 
 _NAME = "acme/shop"
@@ -43,6 +46,12 @@ async def perform(workshop: Workshop, run: Run) -> None:
 
 async def verify(workshop: Workshop) -> None:
     await verify_run({**workshop.arq_context, "job_id": "verify_run:test"})
+
+
+async def move(workshop: Workshop, run: Run, repository: str | None) -> None:
+    """Name another repository in the task of a run, or none."""
+    async with unit_of_work(workshop.sessions) as session:
+        await session.execute(update(Task).where(Task.id == run.task_id).values(repository=repository))
 
 
 def shown(run: Run) -> dict[str, Any]:
@@ -84,6 +93,64 @@ async def test_run_waits_for_its_checks_and_is_completed_as_verified(
         "verification.finished",
         "run.completed",
     ]
+
+
+async def delivered(workshop: Workshop, repositories: Repositories) -> Run:
+    """Return a run that has delivered, and waits for a check that passes."""
+    repositories.create(_NAME, {"README.md": "before\n"})
+    await define(workshop, checks=[{"id": "tests", "run": ["grep", "changed", "README.md"]}])
+    run = await workshop.queued_run(_CHANGE, repository=_NAME)
+    await perform(workshop, run)
+    return run
+
+
+@pytest.mark.parametrize("repository", [None, "acme/other"])
+async def test_work_is_checked_where_it_was_pushed(
+    workshop: Workshop, repositories: Repositories, repository: str | None
+) -> None:
+    """Regression: a task that was given another repository, or none, meanwhile left its run without a verdict."""
+    run = await delivered(workshop, repositories)
+    await move(workshop, run, repository)
+
+    await verify(workshop)
+    ended = await workshop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, "verified")
+
+    async with unit_of_work(workshop.sessions) as session:
+        await attempts.reopen(session, run.id, shown(ended)["commit"], shown(ended)["base"])
+    await verify(workshop)
+    again = shown(await workshop.read(run))
+    assert (again["attempts"], again["verdict"]) == (2, "verified")
+
+
+async def test_attempt_that_meets_an_unexpected_error_ends_at_once(
+    workshop: Workshop, repositories: Repositories, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: it was left to its lease, three times."""
+    run = await delivered(workshop, repositories)
+    async with unit_of_work(workshop.sessions) as session:
+        damaged = Verification.definitions.op("||")({"checks": "unreadable"})
+        await session.execute(update(Verification).values(definitions=damaged))
+
+    await verify(workshop)
+
+    ended = await workshop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, "inconclusive")
+    assert [(check["status"], check["cause"]) for check in shown(ended)["checks"]] == [("error", "worker")]
+    assert "verification.unexpected_error" in caplog.text
+
+
+async def test_attempt_that_the_database_fails_is_left_to_its_lease(
+    workshop: Workshop, repositories: Repositories, engine: AsyncEngine
+) -> None:
+    run = await delivered(workshop, repositories)
+
+    async with refusing_some(engine, "verifications", "NEW.shown #>> '{checks,0,status}' = 'running'"):
+        with pytest.raises(DBAPIError):
+            await verify(workshop)
+
+    waiting = await workshop.read(run)
+    assert (waiting.status, shown(waiting)["verdict"]) == (RunStatus.IN_PROGRESS, None)
 
 
 async def test_output_with_characters_that_cannot_be_stored_is_shown_without_them(

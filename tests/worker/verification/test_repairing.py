@@ -28,7 +28,7 @@ from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
 from tests.worker.run.test_earlier_runs import STATE, with_agent
-from tests.worker.verification.test_attempts import define, events_of, perform, shown, verify
+from tests.worker.verification.test_attempts import define, events_of, move, perform, shown, verify
 from tests.worker.verification.test_recovering import ends
 
 _NAME = "acme/shop"
@@ -89,6 +89,23 @@ async def test_agent_corrects_its_work_in_the_same_conversation(
         "source": "verification",
         "text": second[0],
     }
+
+
+async def test_agent_corrects_its_work_where_it_was_pushed(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    await move(shop, run, None)
+
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    assert (ended.status, shown(ended)["verdict"], shown(ended)["attempts"]) == (
+        RunStatus.COMPLETED,
+        "verified",
+        2,
+    )
 
 
 async def test_without_repairs_the_first_verdict_ends_the_run(
