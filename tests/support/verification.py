@@ -15,6 +15,7 @@ from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
 from app.services.runs.lifecycle import mirror_verification
 from app.services.runs.verification import attempts
 from app.services.verification.results import OPEN
+from app.verification.definitions import DEFINITIONS, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents
 
@@ -117,6 +118,7 @@ async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any
             "stage": "reviewing",
             "earlier": [],
         },
+        "definitions": DEFINITIONS.dump_python(unite(()), mode="json"),
         "created_at": utcnow(),
         "finished_at": None if is_open else utcnow(),
     }

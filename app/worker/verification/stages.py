@@ -18,7 +18,7 @@ from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
-from app.enums import ArtifactType, CheckCause, OnUnverified, RunMode, Verdict, VerdictReason
+from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
 from app.run_values import notification_entry
 from app.schemas.runs.artifacts import ManifestEntry
@@ -40,7 +40,6 @@ from app.worker.run.store_retry import StoreRetryBudget
 
 log = structlog.get_logger(__name__)
 _DETAIL_CHARACTERS = 300
-_UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 
 
 async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> Conclusion | None:
@@ -191,10 +190,7 @@ class _Performance:
                     conclusion.shown, definitions, attempt=len(earlier) + 1, attempts=most + 1
                 )
                 return replace(conclusion, repair=message, failures=failures)
-        shown = {**conclusion.shown, "stopped": stopped}
-        fails = definitions.on_unverified is OnUnverified.FAIL and verdict in _UNVERIFIED
-        fault = f"The result is not verified: {verdict}" if fails else None
-        return replace(conclusion, shown=shown, failures=failures, error_message=fault)
+        return replace(conclusion, shown={**conclusion.shown, "stopped": stopped}, failures=failures)
 
     async def _store_logs(self, checked: Checked) -> tuple[list[ManifestEntry], dict[tuple[str, int], str]]:
         """Store the output of each execution as a file of the run; return the files, and their ids."""

@@ -131,6 +131,25 @@ async def test_attempt_that_loses_three_workers_is_inconclusive_and_its_run_comp
         assert await attempts.claim(session, owner="late") is None
 
 
+async def test_run_that_is_to_fail_unverified_fails_when_its_attempt_loses_three_workers(
+    workshop: Workshop, delivered: Run
+) -> None:
+    """Regression: it was completed, and so it was if its checks could not be set up."""
+    async with unit_of_work(workshop.sessions) as session:
+        fails = Verification.definitions.op("||")({"on_unverified": "fail"})
+        await session.execute(update(Verification).values(definitions=fails))
+    for _ in range(3):
+        async with unit_of_work(workshop.sessions) as session:
+            await attempts.claim(session, owner="lost")
+        await lapse(workshop, delivered)
+
+    ended = await workshop.read(delivered)
+    assert (ended.status, ended.error_message) == (
+        RunStatus.FAILED,
+        "The result is not verified: inconclusive",
+    )
+
+
 async def test_attempt_whose_job_was_lost_is_put_on_the_queue_again(
     workshop: Workshop, delivered: Run
 ) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.result import RunResult
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
-from app.enums import EventType, RunReason, RunStatus, StopReason, Verdict, VerdictReason
+from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
 from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.questions import verdicts
@@ -44,6 +44,7 @@ from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
 
 _MOST_LOSSES = 2
+_UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 _UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 # How events count checks by their status; all others are inconclusive.
 _COUNTED_AS = {"passed": "passed", "failed_before": "passed", "failed": "failed", "skipped": "skipped"}
@@ -94,8 +95,6 @@ class Conclusion:
     # What the agent is told; None if the run ends.
     repair: str | None = None
     failures: str | None = None
-    # The end of the run, if it is not completed with what it delivered.
-    error_message: str | None = None
     artifacts: Sequence[Mapping[str, Any]] = ()
 
 
@@ -243,7 +242,9 @@ async def conclude(
         await _record_finish(session, run_id, shown, is_final=False)
         await run_lifecycle.queue_repair(session, run_id, stage=claimed.delivery["stage"], events=events)
     else:
-        await _end(session, run_id, claimed.delivery, shown, conclusion.error_message, events=events)
+        assert claimed.definitions is not None
+        fails = claimed.definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in _UNVERIFIED
+        await _end(session, run_id, claimed.delivery, shown, fails=fails, events=events)
     return True
 
 
@@ -252,8 +253,8 @@ async def _end(
     run_id: UUID,
     delivery: Mapping[str, Any],
     shown: Mapping[str, Any],
-    error_message: str | None = None,
     *,
+    fails: bool = False,
     owner: str | None = None,
     events: RunEvents,
 ) -> None:
@@ -262,9 +263,10 @@ async def _end(
     if not delivery["has_schema"]:
         output = {**output, "verification": {name: shown[name] for name in ("verdict", "reasons")}}
     end = RunEnd(status=RunStatus.COMPLETED, output=output, state=delivery["state"], stage=delivery["stage"])
-    if error_message is not None:
+    if fails:
         failed, reason = RunStatus.FAILED, RunReason.VERIFICATION_FAILED
-        end = replace(end, status=failed, reason=reason, error_message=error_message)
+        fault = f"The result is not verified: {shown['verdict']}"
+        end = replace(end, status=failed, reason=reason, error_message=fault)
     if await run_lifecycle.finish(session, run_id, end, owner=owner, events=events):
         await verdicts.ask(session, run_id, shown)
 
