@@ -157,6 +157,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         runs: [],
         log_artifact_id: null,
       },
+      command: evil,
       tail: evil,
     } as const;
     const step = { index: 0, command: evil, status: "failed", duration_ms: 1, tail: evil } as const;

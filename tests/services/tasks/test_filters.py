@@ -85,7 +85,7 @@ class TestBudget:
             ("GET", "/pinned", None, 1),
             ("GET", "/{task}/usage", None, 1),
             ("GET", "/models", None, 0),
-            ("POST", "/bulk", {"action": "archive", "ids": [task_id]}, 1),
+            ("POST", "/bulk", {"action": "archive", "ids": [task_id]}, 3),
             ("DELETE", "/{task}", None, 5),
         ):
             async with recorded(engine) as statements:

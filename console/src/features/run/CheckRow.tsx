@@ -54,13 +54,14 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
   return (
     <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail}>
       <dl className={styles.sides}>
+        {check.command && <Side title="Command">{check.command}</Side>}
         <Side title="Result">
           {word}
           {check.exit_code !== null && `, exit code ${check.exit_code}`}
         </Side>
         <Side title="Base">
           {SIDES[check.base]}
-          {check.base_cached && ", known from before"}
+          {check.base_cached && ", as kept from an earlier attempt"}
         </Side>
         {check.old_tests !== "not_run" && (
           <Side title="With the tests of the base">{SIDES[check.old_tests]}</Side>

@@ -64,6 +64,8 @@ export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) 
   }
 });
 
+// What the service quotes of a check to an agent: each of its lines begins so, and none can end a block of code.
+const OUTPUT = /(?<=^output:\n)((?:\| .*(?:\n|$))+)/gm;
 const LONG_MESSAGE = 1200;
 
 export function UserMessage({ item }: { item: UserItem }) {
@@ -74,7 +76,7 @@ export function UserMessage({ item }: { item: UserItem }) {
       <div className={styles.bubble}>
         {item.text && (
           <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
-            <Markdown text={item.text} />
+            <Markdown text={item.text.replace(OUTPUT, "```\n$1\n```\n")} />
           </div>
         )}
         {isLong && (
