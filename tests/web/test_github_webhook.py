@@ -248,13 +248,14 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
     owner: User,
     has_creator: bool,
 ) -> None:
-    """Bypass of the usage gate by follow-up runs. It is not asked about other deliveries."""
+    """Bypass of the usage gate by follow-up runs; it is asked about no other. Its refusal lost the report."""
     gate = ScriptedGate(Limit())
     application.state.process = replace(process, gates=[gate])
     if not has_creator:
         await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(created_by_id=None))
 
     refused = await hook.send(payload(), delivery="one")
+    assert await hook.session.scalar(select(PushedBranch.ci))
     other = await hook.send(payload(head_sha="b" * 40))
     gate.limit = None
     taken = await hook.send(payload(), delivery="one")

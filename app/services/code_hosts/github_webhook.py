@@ -60,13 +60,11 @@ async def receive_github(
     report = read_ci_report(delivery.event, payload, delivery.integration_id)
     if report is None:
         return ignore("The event does not tell of a check on a branch of ours.")
-    # A check run is a part of what another report is about.
-    has_failed = report.is_failure and delivery.event != "check_run"
-    if has_failed:
-        await require_follow_up_allowance(session, report, clients.gates)
     await fold_ci(session, report)
-    if not has_failed:
+    # A check run is a part of what another report is about.
+    if not report.is_failure or delivery.event == "check_run":
         return ignore("The check has not failed.")
+    await require_follow_up_allowance(session, report, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")
     return await follow_up(session, report, clients)

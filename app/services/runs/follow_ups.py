@@ -109,7 +109,7 @@ _PUSH = Prepared(
 async def require_follow_up_allowance(
     session: AsyncSession, check: CiReport, gates: Sequence[UsageGate]
 ) -> None:
-    """Check that every usage gate allows the follow-up run. Commits: call it before any row is locked."""
+    """Check that every usage gate allows the follow-up run. Commits what is done so far before it asks."""
     pushed = await _find_push(session, check) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
