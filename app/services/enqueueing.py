@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import CHECKS_QUEUE, JobQueue
+from app.clients.queue import CHECKS_QUEUE, SCANS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
@@ -53,7 +53,7 @@ async def enqueue_scan(queue: JobQueue, project_id: int, repository: str) -> boo
         SCAN_REPOSITORY,
         job_id=f"{SCAN_REPOSITORY}:{project_id}:{repository}",
         arguments={"project_id": project_id, "repository": repository},
-        queue_name=CHECKS_QUEUE,
+        queue_name=SCANS_QUEUE,
     )
 
 

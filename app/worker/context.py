@@ -31,6 +31,8 @@ class RunTimes:
     interrupt: float = INTERRUPT_SECONDS
     cancel: float = CANCEL_SECONDS
     close: float = CLOSE_SECONDS
+    # For a scan of a repository.
+    scan: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

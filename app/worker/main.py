@@ -32,7 +32,7 @@ from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.polling import ResilientWorker
-from app.worker.schedule import create_checks_worker, create_chores_worker, create_worker
+from app.worker.schedule import create_checks_worker, create_chores_worker, create_scans_worker, create_worker
 from app.worker.slots import RunSlots
 
 # Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
@@ -121,7 +121,8 @@ async def _run(settings: Settings) -> None:
         async with _loops(context, WebhookClient(webhook_http), worker.close):
             try:
                 chores, checks = create_chores_worker(context), create_checks_worker(context)
-                async with working("chores", chores), working("checks", checks):
+                scans = create_scans_worker(context)
+                async with working("chores", chores), working("checks", checks), working("scans", scans):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

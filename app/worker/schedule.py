@@ -9,7 +9,7 @@ from arq.cron import CronJob, cron
 from arq.worker import Worker, func
 
 from app.agents.session.run_clock import MAX_WAITING
-from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
+from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import lifecycle as run_lifecycle
@@ -21,13 +21,13 @@ from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
-# Above the run's own limit, so that the job ends the run first and can report the reason.
+# Above the work's own limit, so that the job ends the work first and can report the reason.
 _JOB_MARGIN_SECONDS = 300
-_SCAN_SECONDS = 600
 _EVERY_TEN_SECONDS = {0, 10, 20, 30, 40, 50}
 # Not at the full hour, when other systems run their jobs.
 _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
+_SCANS_AT_A_TIME = 2
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
 # arq must not limit the attempts: those of a run are counted in its row, and the next worker repeats a chore
@@ -79,10 +79,7 @@ def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> Resi
     settings = context.process.settings
     seconds = settings.verification_timeout_seconds + settings.worker_store_wait_seconds
     worker = RunWorker(
-        functions=[
-            func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS),
-            func(scan_repository, name=SCAN_REPOSITORY, timeout=_SCAN_SECONDS),
-        ],
+        functions=[func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS)],
         self_removing=VERIFY_RUN,
         slots=RunSlots(0),
         max_jobs=settings.check_slots,
@@ -92,6 +89,17 @@ def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> Resi
     )
     worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
     return worker
+
+
+def create_scans_worker(context: WorkerContext) -> ResilientWorker:
+    """Return the arq worker that scans repositories; no other worker repeats a scan before its time limit."""
+    seconds = context.run_times.scan + _JOB_MARGIN_SECONDS
+    return ResilientWorker(
+        functions=[func(scan_repository, name=SCAN_REPOSITORY, timeout=seconds)],
+        max_jobs=_SCANS_AT_A_TIME,
+        handle_signals=False,
+        **_options(context, SCANS_QUEUE),
+    )
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:

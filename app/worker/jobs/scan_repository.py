@@ -1,5 +1,6 @@
 """The job that looks for checks that a repository suggests, at the request of a member (contract 18.1)."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -18,13 +19,16 @@ from app.worker.run.context import open_remote
 
 
 async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:
-    """Job: keep what the default branch of a repository suggests, or why it cannot be cloned."""
+    """Job: keep what the default branch of a repository suggests, or why it cannot be read."""
     worker = worker_context(ctx)
-    redis = worker.process.redis
+    redis, limit = worker.process.redis, worker.run_times.scan
     try:
-        commit, found = await _scan(worker, project_id, repository)
+        async with asyncio.timeout(limit):
+            commit, found = await _scan(worker, project_id, repository)
     except AgentError as error:
         await keep_failure(redis, project_id, repository, error.message)
+    except TimeoutError:
+        await keep_failure(redis, project_id, repository, f"The scan took over {limit:.0f} s.")
     else:
         await keep_scan(redis, project_id, repository, commit, found)
 

@@ -1,6 +1,5 @@
 """Checks that a repository suggests, looked for at a request (contract 18.1)."""
 
-import json
 from typing import Any
 
 import httpx
@@ -12,8 +11,6 @@ from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import read_project_host
 from app.services.verification.scans import keep_failure, keep_scan
 from app.verification.definitions import Check, FoundCheck
-from app.worker.jobs.scan_repository import scan_repository
-from tests.fixtures.worker import Repositories, Workshop
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_integration, make_project
 from tests.support.stand_ins.fakes import RecordingQueue
@@ -93,23 +90,3 @@ async def test_repository_must_be_named(client: httpx.AsyncClient, url: str) -> 
     for body, code in cases:
         with concerning(body):
             assert_invalid(await client.post(f"{url}/detect", json=body), "repository", code)
-
-
-async def test_job_keeps_what_the_default_branch_suggests(
-    workshop: Workshop, repositories: Repositories
-) -> None:
-    package = json.dumps({"scripts": {"test": "vitest"}})
-    repositories.create("acme/shop", {"README.md": "x", "package.json": package})
-    redis, project_id = workshop.context.process.redis, workshop.project.id
-
-    async def scan(repository: str) -> dict[str, Any]:
-        await scan_repository(workshop.arq_context, project_id=project_id, repository=repository)
-        kept: dict[str, Any] = json.loads(await redis.get(f"taskbeacon:scan:{project_id}:{repository}"))
-        return kept
-
-    found = await scan("acme/shop")
-    assert len(found["commit"]) == 40
-    assert [each["check"]["id"] for each in found["found"]] == ["npm-test"]
-    missing = await scan("acme/missing")
-    assert "does not exist" in missing["error"]
-    assert await workshop.left_behind() == []
