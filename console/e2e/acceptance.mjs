@@ -61,12 +61,13 @@ const AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
 /** Look for violations of WCAG 2.2 A and AA, and of what is good practice; or of some of axe's rules. */
 async function checkAccess(page, what, rules = null) {
-  // Colours that are on their way to others are those of no theme.
-  await page.evaluate(() =>
-    Promise.allSettled(document.getAnimations().map((one) => one instanceof CSSTransition && one.finished)),
-  );
   // The policy forbids scripts in the page; the browser's own door does not count as one.
   await page.evaluate(axe);
+  // Colours that are on their way to others are those of no theme.
+  await page.evaluate(async () => {
+    const moving = () => document.getAnimations().filter((one) => one instanceof CSSTransition);
+    while (moving().length > 0) await Promise.allSettled(moving().map((one) => one.finished));
+  });
   const { violations } = await page.evaluate(
     (runOnly) => globalThis.axe.run(document, { runOnly, resultTypes: ["violations"] }),
     rules ? { type: "rule", values: rules } : { type: "tag", values: [...AA, "best-practice"] },
