@@ -58,9 +58,10 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await pane.getByRole("link", { name: "check-tests-1-2.log" }).click();
   const file = (await download).suggestedFilename();
   expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
+  const card = cardOf(page, "1 check fails");
+  await card.waitFor();
   await checkAccess(page, "the checks of a run");
 
-  const card = cardOf(page, "1 check fails");
   const waive = card.getByRole("button", { name: "Waive", exact: true });
   expect(await waive.isDisabled(), "work is accepted with a reason alone");
   await card.getByLabel(NOTE).fill("<b>Apples</b> may be broken.");
