@@ -57,7 +57,7 @@ class FormAction(StrEnum):
 class VerdictAnswer(StrEnum):
     """What a person makes of work that is not verified: id and kind of the option that answers the question."""
 
-    # Another run goes on from it, and is told why.
+    # A new run continues the work, with the reasons as its message.
     SEND_BACK = "send_back"
     WAIVE = "waive"
 

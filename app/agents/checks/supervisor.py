@@ -65,7 +65,7 @@ class _Output:
 
 def _execute(request: dict[str, Any]) -> tuple[int, int, bytes]:
     kept, is_service = _children(), "ready" in request
-    # Of a silent service nobody reads: this process is to become another.
+    # The output of a silent service has no reader, since this process becomes another program.
     output = None if request.get("silent") else _Output()
     try:
         process = _start(request, output.writer if output else subprocess.DEVNULL)

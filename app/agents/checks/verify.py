@@ -157,7 +157,7 @@ class _Attempt:
 
 
 class _Clones:
-    """Clones of one commit, in which checks are executed: made when a check needs one, anew after a limit ended it."""
+    """The clones of one commit for its checks: made on first use, and replaced after a limit ended one."""
 
     def __init__(self, attempt: _Attempt, side: str, commit: str, *, may_keep: bool = False) -> None:
         self._attempt = attempt
@@ -186,7 +186,7 @@ class _Clones:
         words = cause.value.replace("_", " ") if cause else status.value
         said |= {"status": words, "duration_ms": execution.duration_ms}
         await report_progress(emit, "check", f"{named}: {words}", **said)
-        # Up to 10 MiB each, which nobody reads of the others.
+        # Up to 10 MiB each; the output of the others is not used.
         return execution if self._side == "result" else replace(execution, output=b"")
 
     async def _open(self) -> Clone:

@@ -77,7 +77,7 @@ def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[s
 
 
 def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what an attempt shows that somebody ends: the checks without a result are skipped."""
+    """Return what an attempt shows that a member has ended: checks without a result are skipped."""
     skipped = {"waiting": CheckStatus.SKIPPED, "running": CheckStatus.SKIPPED}
     closed = [{**check, "status": skipped.get(check["status"], check["status"])} for check in checks]
     return show_end(judgement, checks=closed)

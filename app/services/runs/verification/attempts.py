@@ -8,12 +8,12 @@ A run whose work is checked is in progress, and no job holds it. Its open attemp
     conclude against recovery   the first decides: the verdict counts, or another worker repeats the attempt and the
                                 verdict of the lost one is refused
     heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
-                                sweep, the recovery waits for nobody (services/runs/lifecycle.py)
+                                sweep, the recovery waits for no lock (services/runs/lifecycle.py)
     deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
     repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
     repair against recovery     the first decides: the worker keeps the run, or learns that it has ended
 
-What an attempt shows is merged into its row and into that of its run: nobody writes what another has found out.
+What an attempt shows is merged into its row and into that of its run, so that no writer overwrites another's result.
 """
 
 from collections.abc import Mapping, Sequence
