@@ -33,7 +33,7 @@ class CheckSet(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     # In lower case; NULL for all repositories.
     repository: Mapped[str | None] = mapped_column(String(255))
-    # The fields of the wire (schemas/verification/check_sets.py), with defaults filled in.
+    # The fields of the wire (schemas/checks/check_sets.py), with defaults filled in.
     definition: Mapped[JsonDict]
     created_at: Mapped[datetime]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))

@@ -18,6 +18,7 @@ from app.enums import (
     Verdict,
 )
 from app.schemas.base import Input, ListPage, QueryInput, doc
+from app.schemas.checks.check_sets import Acceptance, DefinitionsOut
 from app.schemas.fields import (
     AnyJson,
     Boolean,
@@ -36,7 +37,6 @@ from app.schemas.fields import (
 from app.schemas.runs.mcp_servers import McpServersHint
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
 from app.schemas.users import UserBasic
-from app.schemas.verification.check_sets import Acceptance, DefinitionsOut
 
 _MAX_SUMMARIES = 5000
 _MAX_IN_BATCH = 500

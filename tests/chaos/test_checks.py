@@ -14,7 +14,7 @@ from app.clients.redis import create_redis
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Event, Notification, Run
-from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
+from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from tests.concurrency.races import is_waiting
 from tests.fixtures.worker import Repositories
 from tests.support.deployment.processes import ServiceProcess

@@ -19,8 +19,8 @@ from app.schemas.runs.runs import RunIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answering import answer_question
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.start import start_cloud_run
-from app.services.runs.verification import attempts
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import is_waiting, perform, race
 from tests.support.factories import make_task

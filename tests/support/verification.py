@@ -11,10 +11,10 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
-from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
+from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
+from app.services.checks.results import OPEN
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.lifecycle import mirror_verification
-from app.services.runs.verification import attempts
-from app.services.verification.results import OPEN
 from app.verification.definitions import DEFINITIONS, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.enums import BaseUse, CheckGate, ChecksNetwork, OnUnverified
-from app.schemas.verification.check_sets import CheckSetIn, ChecksFileInvalid, DefinitionsIn, read_checks_file
+from app.schemas.checks.check_sets import CheckSetIn, ChecksFileInvalid, DefinitionsIn, read_checks_file
 from app.verification.definitions import Check, CheckSet, Step
 from app.web.body import first_error
 

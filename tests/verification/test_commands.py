@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.schemas.verification.check_sets import CheckIn, StepIn
+from app.schemas.checks.check_sets import CheckIn, StepIn
 
 CANNOT_FAIL = [
     ["true"],

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from app.schemas.verification.check_sets import CheckIn
+from app.schemas.checks.check_sets import CheckIn
 from app.verification.definitions import FoundCheck
 from app.verification.found import find_checks
 

@@ -26,8 +26,8 @@ from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.code_hosts.github_webhook import read_ci_report
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
-from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import Conclusion, OpenAttempt
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
 from app.services.usage_gates import Limit
 from tests.concurrency.races import is_waiting
 from tests.support.assertions import assert_error, assert_permission_denied

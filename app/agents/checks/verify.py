@@ -13,7 +13,7 @@ from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
 from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
-from app.schemas.verification.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
+from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.found import find_checks, telling
 from app.verification.globs import matches

@@ -81,7 +81,7 @@ class Run(Base):
     # The task when that person first asked for the run, if it uses a personal account or environment
     # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
-    # The newest verification of what the run delivered, as the API shows it (services/runs/verification/attempts.py).
+    # The newest verification of what the run delivered, as the API shows it (services/runs/attempts/lifecycle.py).
     verification: Mapped[JsonDict | None]
     # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
     encrypted_mcp_servers: Mapped[str | None]

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.schemas.errors import StateRefusedOut
-from app.schemas.verification.check_sets import (
+from app.schemas.checks.check_sets import (
     CheckSetIn,
     CheckSetOut,
     CheckSetPage,
@@ -14,7 +13,8 @@ from app.schemas.verification.check_sets import (
     ScanningOut,
     ScanOut,
 )
-from app.services.verification import check_sets, scans
+from app.schemas.errors import StateRefusedOut
+from app.services.checks import check_sets, scans
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import json_body
 from app.web.dependencies import CheckSetId

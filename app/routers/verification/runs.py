@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
-from app.services.runs.verification import requests
+from app.services.runs.attempts import requests
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId

@@ -18,12 +18,12 @@ from app.enums import (
     RunStatus,
 )
 from app.schemas.base import Input, ListPage, doc
+from app.schemas.checks.check_sets import Acceptance
 from app.schemas.fields import AnyJson, Choice, Integer, Items, JsonObject, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
 from app.schemas.runs.verification import VerificationOut
-from app.schemas.verification.check_sets import Acceptance
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255

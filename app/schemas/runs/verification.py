@@ -7,9 +7,9 @@ from typing_extensions import TypedDict
 
 from app.enums import CheckGate, CheckSource, CiState, ClaimKind, Verdict
 from app.schemas.base import Input, doc
+from app.schemas.checks.check_sets import FoundCheckOut
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
-from app.schemas.verification.check_sets import FoundCheckOut
 
 MAX_REASON = 500
 

@@ -1,4 +1,4 @@
-"""Send pushes to the push services and store the results. The pushes were claimed before (claims.py)."""
+"""Send pushes to the push services and store the results. The pushes were claimed before (claiming.py)."""
 
 import asyncio
 from collections import defaultdict

@@ -16,7 +16,7 @@ from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
 from app.services import leases
-from app.services.notifications.claims import (
+from app.services.notifications.claiming import (
     ClaimedRow,
     as_deliveries,
     changes_of,

@@ -35,9 +35,9 @@ from app.services.run_facts import (
 from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.attempts import lifecycle as verifications
 from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
-from app.services.runs.verification import attempts as verifications
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 from app.statements import rows_of

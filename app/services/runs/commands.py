@@ -27,10 +27,10 @@ from app.services.questions import lifecycle as questions
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.lifecycle import follow
 from app.services.run_log.events import announce_entries
+from app.services.runs.attempts.requests import skip as skip_verification
 from app.services.runs.authority import lock_to_steer
 from app.services.runs.changes import cancel_checks
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
-from app.services.runs.verification.requests import skip as skip_verification
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100

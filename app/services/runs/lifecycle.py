@@ -432,7 +432,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         events,
         RunStatus.FAILED,
         *lapsed,
-        # The ends of repairs are decided elsewhere (services/runs/verification/attempts.py).
+        # The ends of repairs are decided elsewhere (services/runs/attempts/lifecycle.py).
         Run.verification.is_(None),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,

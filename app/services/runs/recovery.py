@@ -17,10 +17,10 @@ from app.services.leases import settle_each
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.events import log_line
 from app.services.run_log.writing import append_lines
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.command_delivery import receipts_of_lost
 from app.services.runs.lifecycle import fail_silent, lost_repairs, recover_lapsed
 from app.services.runs.queue import startable
-from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
 from app.statements import rows_of
 

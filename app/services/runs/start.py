@@ -36,9 +36,9 @@ from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, 
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
-from app.services.runs.verification import attempts
 from app.services.sweeping import until_none_is_left
 from app.services.tasks.reading import retrieve_task
 from app.services.tasks.writing import create_task, require_references

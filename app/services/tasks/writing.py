@@ -34,8 +34,8 @@ from app.errors import InvalidInput, NotFound
 from app.ids import MAX_BIGINT, new_id
 from app.models import Integration, SignalReport, SignalReportTask, Task, TaskCounter, UserIntegration
 from app.models.base import literal_int
+from app.schemas.checks.check_sets import acceptance_of
 from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
-from app.schemas.verification.check_sets import acceptance_of
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility, visible_task
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns

@@ -10,8 +10,8 @@ from sqlalchemy.orm import aliased
 from app.clients.object_store import ObjectStore
 from app.enums import OriginProduct
 from app.models import Run, Task, User
+from app.schemas.checks.check_sets import DefinitionsOut
 from app.schemas.tasks import TaskOut
-from app.schemas.verification.check_sets import DefinitionsOut
 from app.services.access.principal import ProjectRef
 from app.services.task_links import slug, slug_prefix
 from app.services.views.entity_tags import joined, row_version

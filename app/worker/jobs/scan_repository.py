@@ -10,9 +10,9 @@ from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.ids import new_id
+from app.services.checks.scans import keep_failure, keep_scan
 from app.services.code_hosts.credentials import read_project_host
 from app.services.retrying.retries import in_transaction
-from app.services.verification.scans import keep_failure, keep_scan
 from app.verification.definitions import FoundCheck
 from app.worker.context import WorkerContext, worker_context
 from app.worker.run.context import open_remote

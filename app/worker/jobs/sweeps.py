@@ -12,6 +12,7 @@ from app.clients.s3 import ObjectStoreUnavailable
 from app.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.artifacts import sweep
+from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.events.sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
@@ -20,7 +21,6 @@ from app.services.notifications.presence import sweep_expired
 from app.services.run_log.writing import sweep_event_ids
 from app.services.runs.credentials import sweep_tokens
 from app.services.sweeping import until_none_is_left
-from app.services.verification.kept_bases import sweep_bases
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.context import worker_context

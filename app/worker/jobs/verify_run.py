@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
-from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import Conclusion, OpenAttempt
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
 from app.shielded import shielded
+from app.worker.attempt.stages import check
 from app.worker.context import WorkerContext, worker_context
 from app.worker.run.claim import new_owner
 from app.worker.run.lease import LeaseLost, hold_lease
-from app.worker.verification.stages import check
 
 log = structlog.get_logger(__name__)
 

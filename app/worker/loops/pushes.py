@@ -14,7 +14,7 @@ from app.db import unit_of_work
 from app.periodic import every
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
-from app.services.notifications import claims, delivery, digests
+from app.services.notifications import claiming, delivery, digests
 from app.services.notifications.messages import Composer, Delivery
 from app.shielded import shielded
 from app.worker.loops.supervision import repeat
@@ -34,7 +34,7 @@ async def deliver_as_due(process: ProcessContext, changes: WakeListener) -> Neve
 
     async def look() -> float:
         async with unit_of_work(process.sessions) as session:
-            is_due = await claims.is_due(session)
+            is_due = await claiming.is_due(session)
         if is_due:
             await deliver_due(process)
         return _LOOK_SECONDS
@@ -96,7 +96,7 @@ async def _claim_send_settle(
     process: ProcessContext, deadline: Deadline, more: asyncio.Event
 ) -> tuple[int, bool]:
     async with unit_of_work(process.sessions) as session:
-        claimed, is_full = await claims.claim_due(session)
+        claimed, is_full = await claiming.claim_due(session)
     if is_full:
         more.set()
     outcomes = {}
@@ -108,7 +108,9 @@ async def _claim_send_settle(
             await delivery.settle(session, some, outcomes)
 
         # One that is not stored is sent again when its claim ends, until it is given up.
-        await settle_each(process.sessions, claimed, settle, event="push.not_settled", name=claims.log_fields)
+        await settle_each(
+            process.sessions, claimed, settle, event="push.not_settled", name=claiming.log_fields
+        )
     is_refused = bool(outcomes) and all(isinstance(each, TryLater | NotSent) for each in outcomes.values())
     if outcomes and not is_refused:
         log.info("push.claim_delivered", size=len(claimed))

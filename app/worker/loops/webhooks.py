@@ -21,7 +21,7 @@ from app.periodic import attempt
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
-from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
+from app.services.webhook_endpoints.claiming import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.settling import settle

@@ -11,16 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetSpent
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
+from app.services.checks.results import show_unchecked
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.lifecycle import RunDelivery
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.queue import Claim
-from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import RunDelivery
-from app.services.verification.results import show_unchecked
 from app.worker.context import WorkerContext
 from app.worker.run.files import StoredFiles
 

@@ -18,7 +18,7 @@ from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.workspace import Workspaces
 from app.enums import AgentNetwork, CheckSource, CheckStatus, Verdict
-from app.schemas.verification.check_sets import DefinitionsIn
+from app.schemas.checks.check_sets import DefinitionsIn
 from app.verification.definitions import PlacedCheck
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, judge
 from tests.agents.conftest import GitFolder

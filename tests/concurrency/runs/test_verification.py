@@ -1,4 +1,4 @@
-"""The checks phase of runs: every race that services/runs/verification/attempts.py names, decided.
+"""The checks phase of runs: every race that services/runs/attempts/lifecycle.py names, decided.
 
 Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
@@ -21,11 +21,11 @@ from app.schemas.runs.runs import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
 from app.services.runs.changes import cancel_run
 from app.services.runs.queue import Claim
 from app.services.runs.recovery import recover_runs
-from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import Conclusion, OpenAttempt
 from app.verification.definitions import unite
 from app.worker.run.files import StoredFiles
 from app.worker.run.outcome import RunReport, end_run

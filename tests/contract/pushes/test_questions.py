@@ -14,7 +14,7 @@ from app.enums import ActionTokens, Platform, PushText, QuestionKind, QuestionRi
 from app.models import Notification, Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.action_tokens import read
-from app.services.notifications import claims
+from app.services.notifications import claiming
 from app.worker.loops import pushes
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import only_row, prefer
@@ -270,7 +270,7 @@ async def test_browser_gets_one_body_that_declares_and_is_read(
     settings = process.settings.model_copy(update={"public_url": "https://tasks.example/"})
     composer = Composer(settings)
     async with unit_of_work(process.sessions) as own:
-        claimed = (await claims.claim_due(own)).deliveries
+        claimed = (await claiming.claim_due(own)).deliveries
     styles = [composer.compose(each).style for each in claimed]
     for style in styles:
         assert style is not None

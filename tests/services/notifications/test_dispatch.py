@@ -39,7 +39,7 @@ from app.models import (
     User,
 )
 from app.run_values import AgentMessage
-from app.services.notifications import claims
+from app.services.notifications import claiming
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
@@ -508,6 +508,6 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
         await notifications.notify_people(own, NotificationKind.COMPLETED, runs)
     clock.advance(seconds=65)
     async with unit_of_work(sessions) as own, recorded(engine) as statements:
-        assert len((await claims.claim_due(own)).deliveries) == 20
+        assert len((await claiming.claim_due(own)).deliveries) == 20
     # Claim, context, presence, what they have become, badges.
     assert len(statements) <= 6

@@ -15,7 +15,7 @@ from app.services.retrying.policies import (
 )
 from app.services.run_log import writing
 from app.services.runs.lifecycle import RUN_LEASE
-from app.services.webhook_endpoints.claims import WEBHOOK_LEASE
+from app.services.webhook_endpoints.claiming import WEBHOOK_LEASE
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])

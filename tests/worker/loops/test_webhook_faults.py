@@ -27,7 +27,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.events.cursor import SETTLED, START
-from app.services.webhook_endpoints.claims import LOST_ATTEMPTS
+from app.services.webhook_endpoints.claiming import LOST_ATTEMPTS
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth

@@ -7,10 +7,10 @@ from sqlalchemy import update
 
 from app.db import unit_of_work
 from app.models import Verification
-from app.schemas.verification.check_sets import DefinitionsIn, acceptance_of
+from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.verification import make_check_set
-from tests.worker.verification.test_attempts import perform, shown, verify
+from tests.worker.attempt.test_attempts import perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"

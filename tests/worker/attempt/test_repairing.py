@@ -15,10 +15,10 @@ from app.enums import CheckSource, RunStatus
 from app.models import CheckSet, Run, Verification
 from app.schemas.runs.runs import CancelIn
 from app.services.runs import lifecycle
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.changes import cancel_run
 from app.services.runs.queue import Claim
 from app.services.runs.recovery import recover_runs
-from app.services.runs.verification import attempts
 from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite
 from app.verification.definitions import CheckSet as CheckSetOf
@@ -27,9 +27,9 @@ from app.worker.run.outcome import RunReport, end_run
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
+from tests.worker.attempt.test_attempts import define, events_of, move, perform, shown, verify
+from tests.worker.attempt.test_recovering import ends
 from tests.worker.run.test_earlier_runs import STATE, with_agent
-from tests.worker.verification.test_attempts import define, events_of, move, perform, shown, verify
-from tests.worker.verification.test_recovering import ends
 
 _NAME = "acme/shop"
 

@@ -11,11 +11,11 @@ import orjson
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
-from app.schemas.verification.check_sets import ScanOut
+from app.schemas.checks.check_sets import ScanOut
 from app.services.access.principal import Principal
+from app.services.checks.results import show_found
 from app.services.enqueueing import enqueue_scan
 from app.services.opened_clients import ServiceClients
-from app.services.verification.results import show_found
 from app.verification.definitions import FoundCheck
 
 _KEPT_SECONDS = 60

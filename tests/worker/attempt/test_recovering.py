@@ -17,16 +17,16 @@ from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run, Verification
 from app.services.enqueueing import VERIFY_RUN
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.requests import skip
 from app.services.runs.changes import cancel_checks
 from app.services.runs.recovery import recover_runs
-from app.services.runs.verification import attempts
-from app.services.runs.verification.requests import skip
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.marked import processes_with
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
+from tests.worker.attempt.test_attempts import define, events_of, perform, shown, verify
 from tests.worker.pilot import listening
-from tests.worker.verification.test_attempts import define, events_of, perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"

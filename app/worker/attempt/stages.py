@@ -23,12 +23,12 @@ from app.outages import DatabaseUnavailable
 from app.run_values import notification_entry
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
+from app.services.checks.kept_bases import find_base, keep_base
+from app.services.checks.results import show_lost, show_progress, show_result
 from app.services.retrying.retries import in_transaction
-from app.services.runs.verification import attempts
-from app.services.runs.verification.attempts import Conclusion, OpenAttempt
+from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
-from app.services.verification.kept_bases import find_base, keep_base
-from app.services.verification.results import show_lost, show_progress, show_result
 from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped

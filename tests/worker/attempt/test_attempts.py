@@ -12,8 +12,8 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
 from app.models import CheckSet, Event, Run, Task, Verification
-from app.schemas.verification.check_sets import DefinitionsIn
-from app.services.runs.verification import attempts
+from app.schemas.checks.check_sets import DefinitionsIn
+from app.services.runs.attempts import lifecycle as attempts
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run

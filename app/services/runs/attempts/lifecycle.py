@@ -32,12 +32,12 @@ from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
+from app.services.checks.results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_artifacts, record_for_run
 from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RUN_LEASE, RunEnd
 from app.services.runs.queue import held_by
-from app.services.verification.results import OPEN, show_closed, show_first, show_lost
 from app.statements import count_changed, row_of, rows_of
 from app.unicode import storable
 from app.verification.definitions import DEFINITIONS

@@ -18,7 +18,7 @@ from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import CheckSet, User
 from app.schemas.base import Page
-from app.schemas.verification.check_sets import CheckSetIn, CheckSetOut
+from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_check_set
 from app.services.views.users import Creator, user_basic

@@ -16,8 +16,8 @@ from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.lifecycle import withdraw
+from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.authority import Intent, LockedRun, authorize_run, lock_run
-from app.services.runs.verification import attempts
 from app.services.views.users import Creator, user_basic
 from app.statements import row_of, rows_of
 

@@ -10,9 +10,9 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.ids import new_id
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
-from app.schemas.verification.check_sets import DefinitionsIn
+from app.schemas.checks.check_sets import DefinitionsIn
 from app.services.enqueueing import VERIFY_RUN
-from app.services.runs.verification import attempts
+from app.services.runs.attempts import lifecycle as attempts
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.chores import report_verdicts
 from app.worker.jobs.verify_run import verify_run

@@ -1,1 +1,0 @@
-"""The verification of runs: attempts to check what they deliver, and what members ask of them (contract 16)."""
