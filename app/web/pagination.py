@@ -1,5 +1,6 @@
 """Read `limit` and `offset` of lists leniently, and link to the neighbouring pages (contract 2.6)."""
 
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -46,15 +47,25 @@ class PageRequest(NamedTuple):
 
 
 async def read_limit(request: Request) -> int:
-    asked = parse_integer(request.query_params.get("limit"))
-    return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
+    return _limit(request.query_params)
 
 
 async def read_page(request: Request) -> PageRequest:
     """Return the page that a request asks for by `limit` and `offset`. A missing or invalid value means its default."""
-    asked_offset = parse_integer(request.query_params.get("offset"))
-    offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0
-    return PageRequest(Page(await read_limit(request), offset), request.scope)
+    return PageRequest(_page(request.scope["query_string"]), request.scope)
+
+
+@lru_cache(maxsize=256)
+def _page(query_string: bytes) -> Page:
+    # Clients send the same query with each poll.
+    given = QueryParams(query_string)
+    offset = parse_integer(given.get("offset"))
+    return Page(_limit(given), min(offset, _MAX_OFFSET) if offset and offset > 0 else 0)
+
+
+def _limit(given: QueryParams) -> int:
+    asked = parse_integer(given.get("limit"))
+    return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 # For lists that continue from a position instead of an offset.
