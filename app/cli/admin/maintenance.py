@@ -1,42 +1,17 @@
-"""`taskbeacon admin`: stored files, secrets, webhooks, the ledger of events, and the key pair of web push."""
+"""`taskbeacon admin`: secrets, webhooks, the ledger of events, and the key pair of web push."""
 
 import json
-from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
 import click
 
 from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, Upkeep, admin, transactional, upkeep
-from app.clients.object_store import ObjectStore
-from app.clients.s3 import ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
 from app.security import Cipher
 from app.services.accounts import secret_rotation
-from app.services.artifacts import sweep as artifact_sweep
 from app.services.events.sweep import prune_events
 from app.services.webhook_endpoints import admin as webhook_admin
-
-
-@admin.command("sweep-artifacts")
-@click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
-@upkeep
-async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Output:
-    """Delete files that no request can reach. A worker does so every hour; print them with the reasons."""
-    listed: list[artifact_sweep.SweptObject] = []
-    try:
-        async with ObjectStore(job.settings) as store:
-            sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run, listed=listed)
-    except ObjectStoreUnavailable as error:
-        raise click.ClickException(f"the object store does not answer: {error}") from error
-    return {
-        "dry_run": dry_run,
-        "expired_entries": sweep.expired_entries,
-        "removed": sweep.removed,
-        "bytes": sum(swept.size for swept in listed),
-        "reasons": dict(Counter(swept.reason for swept in listed)),
-        "objects": [{"key": swept.key, "size": swept.size, "reason": swept.reason} for swept in listed],
-    }
 
 
 @admin.command("rotate-secrets")

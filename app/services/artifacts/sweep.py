@@ -13,12 +13,11 @@ sweeps.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore
@@ -36,34 +35,6 @@ from app.statements import rows_of
 DELETED_LIFETIME = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
-
-
-class SweepReason(StrEnum):
-    """The reason why a sweep removes a stored file: the file expired, its task was deleted, or no run ever used it."""
-
-    EXPIRED = "expired"
-    DELETED = "deleted"
-    UNCLAIMED = "unclaimed"
-
-
-@dataclass(frozen=True, slots=True)
-class SweptObject:
-    """A stored file that a sweep removes, or in a dry run only reports."""
-
-    key: str
-    size: int
-    reason: SweepReason
-
-
-@dataclass(slots=True)
-class Sweep:
-    """The result of a sweep: how many stored files were removed, and how many expired database entries of staged files.
-
-    Staged files were uploaded for a task and not used by a run in time.
-    """
-
-    expired_entries: int = 0
-    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +55,22 @@ async def write_lifecycle(bucket: ObjectStore) -> None:
         log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
 
 
-async def sweep_artifacts(
-    sessions: SessionFactory, bucket: ObjectStore, *, dry_run: bool, listed: list[SweptObject] | None = None
-) -> Sweep:
-    """Delete stored files that no client can reach any more, and expired entries of staged files; return the result.
+async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None:
+    """Delete stored files that no client can reach any more, and expired entries of staged files.
 
-    With `dry_run`, nothing is deleted, and files are not counted. The files are added to `listed`, if given. Raises
-    ObjectStoreUnavailable.
+    Raises ObjectStoreUnavailable.
     """
-    sweep = Sweep()
+    removed = 0
     async for page in _pages(bucket):
         async with unit_of_work(sessions) as session:
             known = await _known(session, page)
-        going = [swept for each in page if (swept := _judge(each, known)) is not None]
-        if listed is not None:
-            listed += going
-        if going and not dry_run:
-            sweep.removed += await bucket.delete([swept.key for swept in going])
+        if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
+            removed += await bucket.delete(going)
     # Last: the expired rows are the reason recorded for their objects.
-    sweep.expired_entries = await _expire_entries(sessions, dry_run=dry_run)
-    if not dry_run and (sweep.removed or sweep.expired_entries):
-        log.info("artifacts.swept", objects=sweep.removed, expired_entries=sweep.expired_entries)
-    return sweep
+    expired = partial(delete_batch, model=StagedArtifact, expired=StagedArtifact.expires_at <= utcnow())
+    expired_entries = await until_none_is_left(sessions, expired)
+    if removed or expired_entries:
+        log.info("artifacts.swept", objects=removed, expired_entries=expired_entries)
 
 
 async def _pages(bucket: ObjectStore) -> AsyncIterator[Sequence[ListedObject]]:
@@ -114,17 +79,6 @@ async def _pages(bucket: ObjectStore) -> AsyncIterator[Sequence[ListedObject]]:
         ours = [listed for listed in page if owner_of_key(listed.key) is not None]
         if ours:
             yield ours
-
-
-async def _expire_entries(sessions: SessionFactory, *, dry_run: bool) -> int:
-    expired = StagedArtifact.expires_at <= utcnow()
-    if not dry_run:
-        return await until_none_is_left(
-            sessions, partial(delete_batch, model=StagedArtifact, expired=expired)
-        )
-    async with unit_of_work(sessions) as session:
-        count = select(func.count()).select_from(StagedArtifact).where(expired)
-        return await session.scalar(count) or 0
 
 
 async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
@@ -145,16 +99,13 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     )
 
 
-def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
+def _is_unreachable(listed: ListedObject, known: _Known) -> bool:
     owner = owner_of_key(listed.key)
     assert owner is not None
-    now = utcnow()
     if owner[1] in known.gone:
-        return SweptObject(listed.key, listed.size, SweepReason.DELETED)
-    expires_at = known.staged.get(listed.key)
+        return True
+    now, expires_at = utcnow(), known.staged.get(listed.key)
     is_waiting = expires_at is not None and expires_at > now
     # A young one may be finalised in a moment.
-    if is_waiting or listed.key in known.attached or listed.modified_at > now - UNCLAIMED_LIFETIME:
-        return None
-    reason = SweepReason.UNCLAIMED if expires_at is None else SweepReason.EXPIRED
-    return SweptObject(listed.key, listed.size, reason)
+    is_young = listed.modified_at > now - UNCLAIMED_LIFETIME
+    return not (is_waiting or is_young or listed.key in known.attached)

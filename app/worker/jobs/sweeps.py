@@ -34,7 +34,7 @@ async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
     process = worker_context(ctx).process
     await sweep.write_lifecycle(process.store)
     try:
-        await sweep.sweep_artifacts(process.sessions, process.store, dry_run=False)
+        await sweep.sweep_artifacts(process.sessions, process.store)
     except ObjectStoreUnavailable as error:
         log.warning("artifacts.not_swept", error=repr(error))
 
