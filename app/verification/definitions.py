@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
 from app.verification.globs import matches
@@ -23,12 +23,15 @@ _TESTS: Final = (
     "**/__tests__/**",
     "**/src/test/**",
 )
+# Answers of the API have every key of a step and a check.
+_SHOWN_WHOLE: Final = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A command that prepares a clone. It has either `run` or `shell`."""
 
+    __pydantic_config__: ClassVar = _SHOWN_WHOLE
     run: tuple[str, ...] | None = None
     shell: str | None = None
     cwd: str = ""
@@ -43,6 +46,7 @@ class Step:
 class Check:
     """A command with an expectation. It has either `run` or `shell`."""
 
+    __pydantic_config__: ClassVar = _SHOWN_WHOLE
     id: str
     run: tuple[str, ...] | None = None
     shell: str | None = None

@@ -23,7 +23,7 @@ from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.checks.commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
 from app.schemas.users import UserBasic
-from app.verification.definitions import CHECK_SET, CheckSet
+from app.verification.definitions import CHECK_SET, Check, CheckSet, Step
 
 MAX_CHECKS: Final = 20
 FILE_BYTES: Final = 64 * 1024
@@ -217,39 +217,11 @@ class CheckSetQuery(QueryInput):
     repository: Annotated[str | None, Text(max_length=255), doc("Only the set of this repository.")] = None
 
 
-class StepOut(TypedDict):
-    """A set-up step, with the defaults of fields that were not given."""
-
-    run: list[str] | None
-    shell: str | None
-    cwd: str
-    background: bool
-    ready: list[str] | None
-    timeout_seconds: int
-    cache: list[str]
-    cache_key: list[str]
-
-
-class CheckOut(TypedDict):
-    """A check, with the defaults of fields that were not given."""
-
-    id: str
-    run: list[str] | None
-    shell: str | None
-    cwd: str
-    paths: list[str]
-    timeout_seconds: int
-    gate: CheckGate
-    reports: list[str]
-    retries: int
-    expect_base: BaseExpectation | None
-
-
 class DefinitionsOut(TypedDict):
     """Definitions of checks, with the defaults of fields that were not given."""
 
-    setup: list[StepOut]
-    checks: list[CheckOut]
+    setup: list[Step]
+    checks: list[Check]
     protected_paths: Annotated[list[str] | None, doc("Files that are put back before checks; null: default.")]
     test_paths: Annotated[list[str] | None, doc("Files that are tests; null: usual names.")]
     checks_network: ChecksNetwork
@@ -285,7 +257,7 @@ class CheckSetPage(ListPage):
 class FoundCheckOut(TypedDict):
     """A check that the repository suggests; it is not run until a check set names it."""
 
-    check: CheckOut
+    check: Check
     origin: Annotated[dict[str, str | None], doc("`path`, and `key` in that file, that it comes from.")]
 
 
