@@ -18,6 +18,7 @@ from app.enums import (
     QuestionRisk,
     QuestionStatus,
     VerdictAnswer,
+    VerdictReason,
 )
 from app.errors import (
     AlreadyAnswered,
@@ -52,6 +53,8 @@ from app.verification.repair import repair_message
 _REJECT = "reject_once"
 # Of the message with which work is sent back: the state of a run holds it.
 _MESSAGE_CHARACTERS = 200_000
+
+_WAS_CANCELLED = Verification.shown["reasons"].contains([{"code": VerdictReason.CANCELLED}])
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +162,7 @@ async def _act_upon(
 async def _repair_message(session: AsyncSession, run_id: UUID) -> str:
     newest = (
         select(Verification.shown, Verification.definitions)
-        .where(Verification.run_id == run_id, Verification.finished_at.is_not(None))
+        .where(Verification.run_id == run_id, Verification.finished_at.is_not(None), ~_WAS_CANCELLED)
         .order_by(Verification.attempt.desc())
         .limit(1)
     )

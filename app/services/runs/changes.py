@@ -131,7 +131,7 @@ async def cancel_run(
     body: CancelIn,
     clients: ServiceClients,
 ) -> tuple[RunOut, bool]:
-    """Cancel a cloud run that the caller sees; return it, and whether this call has. Raises StateRefused."""
+    """Cancel a cloud run, or the re-run of one that is over; return it, and whether this has. Raises StateRefused."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     is_live = run.status not in TERMINAL_STATUSES
     if is_live:
@@ -149,19 +149,22 @@ async def cancel_run(
             error_message=body.reason or _STOPPED,
             facts=Run.facts.op("||")(asked),
         )
+    elif run.is_verified_now:
+        await verifications.abandon(session, run_id)
+    is_cancelled = is_live or run.is_verified_now
+    if is_cancelled:
         wake_run_worker_after_commit(session, clients.redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_live
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_cancelled
 
 
 async def cancel_checks(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, clients: ServiceClients
 ) -> bool:
-    """Cancel a run that waits for its checks; return False if it does not."""
+    """Cancel a run whose work is being checked, or these checks alone if it was over; return False if it is not."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
-    waits = run.is_verified_now and run.status not in TERMINAL_STATUSES
-    if waits:
+    if run.is_verified_now:
         await cancel_run(session, caller, task_id, run_id, CancelIn(), clients)
-    return waits
+    return run.is_verified_now
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:

@@ -387,6 +387,19 @@ class TestWithdrawal:
         state = (await client.get(f"{task_url}/runs/{run_id}")).json()["state"]
         assert "(attempt 2 of 2)" in state["pending_user_message"]
 
+    async def test_not_by_a_re_run_that_is_cancelled(
+        self, client: httpx.AsyncClient, task_url: str, end: End, answer: Answer
+    ) -> None:
+        run = await end()
+        [before] = await rows(client)
+        url = f"{task_url}/runs/{run.id}"
+        assert (await client.post(f"{url}/verify")).status_code == 202
+        assert (await client.post(f"{url}/cancel")).status_code == 202
+        assert await rows(client) == [before]
+        run_id = (await answer(option_id="send_back")).json()["run_id"]
+        state = (await client.get(f"{task_url}/runs/{run_id}")).json()["state"]
+        assert "Check check-1" in state["pending_user_message"], "of the attempt that has shown something"
+
     async def test_re_run_of_an_answered_one_asks_no_more(
         self, client: httpx.AsyncClient, sessions: SessionFactory, task_url: str, end: End, answer: Answer
     ) -> None:

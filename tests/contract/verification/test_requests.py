@@ -211,6 +211,8 @@ class TestVerify:
         assert (await ask("POST", run, "/resume_in_cloud")).json()["verification"] is None
         attempts = (await ask("GET", run, "/verification")).json()["results"]
         assert [attempt["verdict"] for attempt in attempts] == ["inconclusive", "refuted"]
+        (type_, data), _ = await events_of(session, run)
+        assert (type_, data["cause"]) == ("verification.updated", "rerun"), "not one more end of the run"
 
 
 class TestWaive:
@@ -352,6 +354,39 @@ class TestCancel:
             finished, cancelled = await events_of(session, run)
             assert (finished[0], cancelled[0]) == ("verification.finished", "run.cancelled")
             assert (finished[1]["verdict"], finished[1]["final"]) == ("inconclusive", True)
+
+    async def test_of_a_re_run_ends_its_attempt_alone(
+        self, ask: Ask, session: AsyncSession, task: Task
+    ) -> None:
+        """Regression: nothing could stop a re-run."""
+        ways: tuple[Callable[[Run], Awaitable[httpx.Response]], ...] = (
+            lambda run: ask("POST", run, "/cancel"),
+            lambda run: command(ask, run, "cancel"),
+        )
+        for cancel, status, again in zip(ways, (202, 200), (200, 400), strict=True):
+            run = await make_verified_run(session, task=task, verdict="refuted")
+            before = (await ask("GET", run)).json()
+            assert (await ask("POST", run, "/verify")).status_code == 202
+            assert (await cancel(run)).status_code == status
+            after = (await ask("GET", run)).json()
+            verification = after.pop("verification")
+            assert after | {"updated_at": 0} == {
+                key: before[key] for key in before if key != "verification"
+            } | {"updated_at": 0}
+            assert (verification["verdict"], verification["attempt"]) == ("inconclusive", 2)
+            assert [reason["code"] for reason in verification["reasons"]] == ["cancelled"]
+            [(type_, data)] = await events_of(session, run)
+            assert type_ == "verification.updated"
+            updated = {
+                "verdict": "inconclusive",
+                "previous_verdict": "refuted",
+                "attempt": 2,
+                "cause": "rerun",
+            }
+            assert data.items() >= updated.items()
+            assert (await cancel(run)).status_code == again
+            assert len(await events_of(session, run)) == 1
+            assert (await ask("POST", run, "/verify")).json() == {"attempt": 3}
 
     async def test_status_that_the_run_has_ends_nothing(
         self, ask: Ask, session: AsyncSession, task: Task

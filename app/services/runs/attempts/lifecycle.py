@@ -9,6 +9,7 @@ A run whose work is checked is in progress, and no job holds it. Its open attemp
                                 verdict of the lost one is refused
     heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
                                 sweep, the recovery waits for no lock (services/runs/lifecycle.py)
+    re-run against cancel       the first decides, as above, but for the run, which was over and stays as it ended
     deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
     repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
     repair against recovery     the first decides: the worker keeps the run, or learns that it has ended
@@ -295,9 +296,9 @@ async def stop_repair(
 
 async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Close the open attempt of a locked run because a member asks for it; end the run with what it delivered."""
-    delivery, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
-    assert delivery is not None
-    await _end(session, run_id, delivery, shown, events=events)
+    closed, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
+    assert closed.delivery is not None
+    await _end(session, run_id, closed.delivery, shown, events=events)
 
 
 async def abandon(session: AsyncSession, run_id: UUID) -> None:
@@ -305,9 +306,11 @@ async def abandon(session: AsyncSession, run_id: UUID) -> None:
     before = await _lock(session, run_id)
     assert before is not None
     if before["verdict"] is None:
-        delivery, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
-        if delivery is not None:
-            await session.execute(update(Run).where(Run.id == run_id).values(stage=delivery["stage"]))
+        closed, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
+        if closed.delivery is None:
+            await _record_update(session, run_id, shown, cause="rerun", previous=closed.previous_verdict)
+            return
+        await session.execute(update(Run).where(Run.id == run_id).values(stage=closed.delivery["stage"]))
     else:
         shown = await _show(session, run_id, before["attempt"], {"stopped": StopReason.CANCELLED})
     await _record_finish(session, run_id, shown, is_final=True)
@@ -315,17 +318,13 @@ async def abandon(session: AsyncSession, run_id: UUID) -> None:
 
 async def _close(
     session: AsyncSession, run_id: UUID, verdict: Verdict, reason: VerdictReason
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+) -> tuple[OpenAttempt, dict[str, Any]]:
     # The job that performs the attempt finds that it has lost it.
-    closed = (
-        update(Verification)
-        .where(Verification.run_id == run_id, _IS_OPEN)
-        .values(_UNCLAIMED | {"finished_at": utcnow()})
-        .returning(Verification.attempt, Verification.delivery, Verification.shown["checks"])
-    )
-    ((attempt, delivery, checks),) = await rows_of(session, closed)
-    judgement = Judgement(verdict, (Reason(reason),))
-    return delivery, await _show(session, run_id, attempt, show_closed(judgement, checks))
+    open_one = Verification.run_id == run_id, _IS_OPEN, Run.id == Verification.run_id
+    closing = update(Verification).where(*open_one).values(_UNCLAIMED | {"finished_at": utcnow()})
+    (closed,) = await rows_of(session, closing.returning(*_COLUMNS), OpenAttempt)
+    end = show_closed(Judgement(verdict, (Reason(reason),)), closed.shown["checks"])
+    return closed, await _show(session, run_id, closed.attempt, end)
 
 
 async def note_waiver(
