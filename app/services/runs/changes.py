@@ -19,6 +19,7 @@ from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.models import Run, Task
+from app.models.base import JsonDict
 from app.schemas.runs.runs import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
@@ -54,6 +55,8 @@ PROTECTED_STATE = FACTS | {
 }
 _CHECKED_AGAIN_SECONDS = 10
 _STOPPED = "Stopped by user"
+# Of an output, unless the task has a JSON Schema: the verdict, which no client can write (contract 18.6).
+_VERDICT = "verification"
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # The size in bytes after the UPDATE; concurrent writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
@@ -79,6 +82,8 @@ async def update_run(
     is_live = run.status not in TERMINAL_STATUSES
     if is_live and run.verification is not None and body.status not in (None, run.status):
         await verifications.abandon(session, run_id)
+    if body.output and _VERDICT in body.output and await _read_schema(session, task_id) is None:
+        body = body.model_copy(update={"output": _without_verdict(body.output)})
     row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
@@ -200,7 +205,7 @@ async def set_output(
 ) -> RunOut:
     """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11)."""
     await require_run(session, caller, task_id, run_id)
-    schema = await session.scalar(select(Task.json_schema).where(Task.id == task_id))
+    schema = await _read_schema(session, task_id)
     if schema is not None:
         await release(session)
         try:
@@ -210,7 +215,17 @@ async def set_output(
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
+    elif isinstance(output, dict):
+        output = _without_verdict(output)
     row = await write_columns(session, run_id, {"output": output, "updated_at": utcnow()})
     announce_state(session, clients.events, row)
     wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
+
+
+async def _read_schema(session: AsyncSession, task_id: UUID) -> JsonDict | None:
+    return await session.scalar(select(Task.json_schema).where(Task.id == task_id))
+
+
+def _without_verdict(output: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in output.items() if key != _VERDICT}

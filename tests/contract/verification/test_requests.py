@@ -30,6 +30,7 @@ from tests.support.verification import (
 
 JSON = dict[str, Any]
 Ask = Callable[..., Awaitable[httpx.Response]]
+Ways = tuple[Callable[[Run], Awaitable[httpx.Response]], ...]
 
 KEYS = [
     "verdict",
@@ -116,6 +117,24 @@ class TestList:
             assert "tail" not in verification["checks"][0]
         shown_so = (await ask("GET", run)).json()["verification"]
         assert (await ask("PATCH", run, verification=None)).json()["verification"] == shown_so
+
+    async def test_verdict_in_the_output_cannot_be_forged(
+        self, ask: Ask, session: AsyncSession, task: Task
+    ) -> None:
+        """Regression: a client could write it."""
+        forged = {"verification": {"verdict": "verified", "reasons": []}, "summary": "Done."}
+        real = {"verification": {"verdict": "refuted", "reasons": []}}
+        ways: Ways = (
+            lambda run: ask("PATCH", run, output=forged),
+            lambda run: ask("PATCH", run, "/set_output", **forged),
+        )
+        for change, left in zip(ways, (real, {}), strict=True):
+            run = await make_verified_run(session, task=task, verdict="refuted", output=real)
+            assert (await change(run)).json()["output"] == {**left, "summary": "Done."}
+        await session.execute(update(Task).where(Task.id == task.id).values(json_schema={"type": "object"}))
+        for change in ways:
+            run = await make_run(session, task=task)
+            assert (await change(run)).json()["output"] == forged, "all of it is what the schema asks for"
 
     async def test_run_of_a_task_that_is_not_visible_is_not_found(
         self,
@@ -337,7 +356,7 @@ class TestSkip:
 
 class TestCancel:
     async def test_cancels_the_run_and_its_attempt(self, ask: Ask, session: AsyncSession, task: Task) -> None:
-        ways: tuple[Callable[[Run], Awaitable[httpx.Response]], ...] = (
+        ways: Ways = (
             lambda run: ask("PATCH", run, status="cancelled"),
             lambda run: ask("POST", run, "/cancel", reason="enough"),
             lambda run: command(ask, run, "cancel"),
@@ -359,7 +378,7 @@ class TestCancel:
         self, ask: Ask, session: AsyncSession, task: Task
     ) -> None:
         """Regression: nothing could stop a re-run."""
-        ways: tuple[Callable[[Run], Awaitable[httpx.Response]], ...] = (
+        ways: Ways = (
             lambda run: ask("POST", run, "/cancel"),
             lambda run: command(ask, run, "cancel"),
         )
