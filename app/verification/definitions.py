@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -31,7 +31,7 @@ _SHOWN_WHOLE: Final = ConfigDict(json_schema_serialization_defaults_required=Tru
 class Step:
     """A command that prepares a clone. It has either `run` or `shell`."""
 
-    __pydantic_config__: ClassVar = _SHOWN_WHOLE
+    __pydantic_config__ = _SHOWN_WHOLE
     run: tuple[str, ...] | None = None
     shell: str | None = None
     cwd: str = ""
@@ -46,7 +46,7 @@ class Step:
 class Check:
     """A command with an expectation. It has either `run` or `shell`."""
 
-    __pydantic_config__: ClassVar = _SHOWN_WHOLE
+    __pydantic_config__ = _SHOWN_WHOLE
     id: str
     run: tuple[str, ...] | None = None
     shell: str | None = None

@@ -1,7 +1,7 @@
 """`taskbeacon admin`: accounts, keys, integrations and maintenance. Each command prints one JSON object."""
 
-from app.cli.admin import accounts, integrations, inventory, maintenance
+from app.cli.admin import accounts, connections, inventory
 from app.cli.admin.transaction import admin
 
 # Each module adds its commands to the group.
-__all__ = ["accounts", "admin", "integrations", "inventory", "maintenance"]
+__all__ = ["accounts", "admin", "connections", "inventory"]

@@ -30,9 +30,10 @@ ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 @dataclass(frozen=True, slots=True)
 class AdminTransaction:
-    """The database session and the settings of an admin command that runs in one transaction."""
+    """The transaction and the settings of an admin command; `sessions` for what needs many short transactions."""
 
     session: AsyncSession
+    sessions: SessionFactory
     settings: Settings
 
     @property
@@ -41,37 +42,21 @@ class AdminTransaction:
         return Cipher(self.settings.secret_keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """The session factory and the settings of an admin command that opens many short transactions."""
-
-    sessions: SessionFactory
-    settings: Settings
-
-
 def transactional(
     operation: Callable[Concatenate[AdminTransaction, Options], Awaitable[Output]],
 ) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON when the transaction has committed."""
 
     @wraps(operation)
-    async def work(job: Upkeep, /, *args: Options.args, **options: Options.kwargs) -> Output:
-        async with unit_of_work(job.sessions) as session:
-            return await operation(AdminTransaction(session, job.settings), *args, **options)
-
-    return upkeep(work)
-
-
-def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Output]]) -> Callable[Options, None]:
-    """Turn `operation` into an admin command that prints its result as JSON."""
-
-    @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
         settings = admin_settings()
+
+        async def work(sessions: SessionFactory) -> Output:
+            async with unit_of_work(sessions) as session:
+                return await operation(AdminTransaction(session, sessions, settings), *args, **options)
+
         try:
-            output = with_sessions(
-                settings, lambda sessions: operation(Upkeep(sessions, settings), *args, **options)
-            )
+            output = with_sessions(settings, work)
         except AppError as error:
             raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
         except click.ClickException:

@@ -1,13 +1,19 @@
-"""`taskbeacon admin`: code hosts and signal reports. No output contains a secret."""
+"""`taskbeacon admin`: code hosts, webhooks, web push, stored secrets and events. No output contains a secret."""
 
+import json
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import click
 
 from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
+from app.clients.web_push.vapid import VapidKey
 from app.enums import CodeHostKind
-from app.services.accounts import integrations
+from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
+from app.services.events.sweep import prune_events
+from app.services.webhook_endpoints import admin as webhook_admin
 
 _STANDARD_INPUT = "-"
 _LONGEST_INPUT = 10_000
@@ -132,3 +138,69 @@ async def create_signal_report(transaction: AdminTransaction, project: int, titl
     """Add a signal report that tasks can refer to. It is a finding about a product; print its id."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
+
+
+@admin.command("rotate-secrets")
+@transactional
+async def rotate_secrets(transaction: AdminTransaction) -> Output:
+    """Encrypt all stored secrets with the newest key.
+
+    It is the first of TASKBEACON_SECRET_KEYS. The output has the number of secrets that were encrypted again, and the
+    number of those that stay unchanged because no key of this setting can decrypt them. Afterwards the other keys can
+    be removed from this setting.
+    """
+    return dict(await secret_rotation.rotate_secrets(transaction.sessions, transaction.cipher))
+
+
+@admin.group("webhooks")
+def webhooks() -> None:
+    """List, test and repeat webhooks."""
+
+
+@webhooks.command("list")
+@click.option("--project", type=ROW_ID, help="Only those of this project.")
+@transactional
+async def list_webhooks(transaction: AdminTransaction, *, project: int | None) -> Output:
+    """List webhook endpoints. Each has its owner and its numbers of pending and failed deliveries."""
+    results = await webhook_admin.list_all(transaction.session, project_id=project)
+    return {"count": len(results), "results": results}
+
+
+@webhooks.command("ping")
+@click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
+@transactional
+async def ping_webhook(transaction: AdminTransaction, *, endpoint: UUID) -> Output:
+    """Queue a test event for a webhook endpoint. Print the id of its delivery."""
+    return {"delivery_id": await webhook_admin.ping(transaction.session, endpoint)}
+
+
+@webhooks.command("redeliver")
+@click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
+@transactional
+async def redeliver_webhook(transaction: AdminTransaction, *, delivery: UUID) -> Output:
+    """Queue a webhook delivery again. It has the same event, with the same message id."""
+    return {"delivery_id": await webhook_admin.redeliver(transaction.session, delivery)}
+
+
+@admin.group("events")
+def events() -> None:
+    """Maintain the ledger of events."""
+
+
+@events.command("prune")
+@transactional
+async def prune(transaction: AdminTransaction) -> Output:
+    """Delete events older than the retention time, as a worker does every hour; print their number."""
+    kept = timedelta(days=transaction.settings.event_retention_days)
+    return {"removed": await prune_events(transaction.sessions, kept)}
+
+
+@admin.command("create-vapid-key")
+def create_vapid_key() -> None:
+    """Create a key pair for web push and print it. To use it, set TASKBEACON_VAPID_PRIVATE_KEY to the private key.
+
+    Browsers subscribe with the public key, so a new pair makes all existing subscriptions invalid.
+    """
+    private_key = VapidKey.generate()
+    answer = {"private_key": private_key.get_secret_value(), "public_key": VapidKey(private_key).public_key}
+    click.echo(json.dumps(answer))
