@@ -52,10 +52,11 @@ class Execution:
     exit_code: int | None = None
     cause: CheckCause | None = None
     cases: Cases | None = None  # None: it wrote no report
-    report_fault: str | None = None
+    fault: str | None = None  # of its report, or of the set-up before it
     blocked_hosts: Sequence[str] = ()  # that the proxy refused meanwhile
     duration_ms: int = 0
-    output: bytes = field(default=b"", repr=False)
+    output: bytes = field(default=b"", repr=False)  # its end alone, once all of it is stored
+    log: str | None = None  # the file of the run that has all of it
 
     @property
     def tail(self) -> str:
@@ -84,7 +85,7 @@ class Execution:
             if self.cause is None and self.exit_code is None:
                 return CheckStatus.TIMEOUT, None
             return CheckStatus.ERROR, self.cause or CheckCause.MISSING_TOOL
-        if self.report_fault is not None:
+        if self.fault is not None:
             return CheckStatus.ERROR, CheckCause.REPORT_INVALID
         if self.is_failing and self.blocked_hosts:
             return CheckStatus.ERROR, CheckCause.NETWORK_BLOCKED
@@ -186,7 +187,8 @@ class Judgement(NamedTuple):
 
 def needs_execution(result: CheckResult) -> bool:
     """Return whether a check must be executed on the result, or once more: all of its executions failed."""
-    return len(result.executions) <= result.check.retries and all(
+    is_left = result.applies and len(result.executions) <= result.check.retries
+    return is_left and all(
         execution.judge(result.check)[0] is CheckStatus.FAILED for execution in result.executions
     )
 
@@ -327,8 +329,8 @@ def _lacks_base(judged: JudgedCheck, facts: Facts) -> bool:
 
 
 def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iterator[Reason]:
-    if any(judged.cause is CheckCause.SETUP_FAILED for judged in counting):
-        yield Reason(VerdictReason.SETUP_FAILED)
+    if unprepared := [judged for judged in counting if judged.cause is CheckCause.SETUP_FAILED]:
+        yield Reason(VerdictReason.SETUP_FAILED, detail=_listed(_faults(unprepared[0])[:1]))
     if facts.protected_changed:
         yield Reason(VerdictReason.PROTECTED_PATH_CHANGED, detail=_listed(facts.protected_changed))
     if facts.file_fault is not None:
@@ -338,12 +340,13 @@ def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iter
 def _fault(judged: JudgedCheck) -> str:
     if judged.cause is None:
         return ""
-    seen = [execution for execution in judged.result.executions if execution.judge(judged.check)[1]]
-    named = {
-        CheckCause.NETWORK_BLOCKED: [host for execution in seen for host in execution.blocked_hosts],
-        CheckCause.REPORT_INVALID: [execution.report_fault for execution in seen if execution.report_fault],
-    }.get(judged.cause)
-    return _listed(named or (), first=judged.cause.value)
+    hosts = [host for each in judged.result.executions for host in each.blocked_hosts]
+    named = hosts if judged.cause is CheckCause.NETWORK_BLOCKED else _faults(judged)
+    return _listed(named, first=judged.cause.value)
+
+
+def _faults(judged: JudgedCheck) -> list[str]:
+    return [each.fault for each in judged.result.executions if each.fault]
 
 
 def _titles(cases: Iterable[Case]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from app.enums import StopReason, Verdict
+from app.enums import StepStatus, StopReason, Verdict, VerdictReason
 from app.verification.definitions import Definitions, command_of
 from app.verification.judgement import Case, JudgedCheck
 from app.verification.summaries import words_of
@@ -37,6 +37,9 @@ def repair_message(
     for reason in shown["reasons"]:
         reasons.setdefault(reason["check"], []).append(words_of(reason))
     blocks += reasons.pop(None, [])
+    if any(reason["code"] == VerdictReason.SETUP_FAILED for reason in shown["reasons"]):
+        failed = [step for step in shown["setup"] if step["status"] == StepStatus.FAILED]
+        blocks += ["\n".join([f"Set-up: {step['command']}", *_output(step)]) for step in failed]
     for check in shown["checks"]:
         if (why := reasons.get(check["id"])) is not None:
             blocks.append("\n".join(_block(check, commands.get(check["id"]), [] if is_refuted else why)))
@@ -56,6 +59,9 @@ def _block(check: Mapping[str, Any], command: str | None, why: Sequence[str]) ->
     if failures := check["new_failures"]:
         yield f"new failing cases ({check['counts']['new']}):"
         yield from (f"- {Case(each['suite'], each['class'], each['name']).title}" for each in failures)
-    yield "output:"
+    yield from _output(check)
+
+
+def _output(shown: Mapping[str, Any]) -> list[str]:
     # No line of it can begin a code block, or anything else that the agent could take for ours.
-    yield from (f"| {line}" for line in check["tail"].splitlines())
+    return ["output:", *(f"| {line}" for line in shown["tail"].splitlines())]

@@ -34,7 +34,7 @@ STEPS = {
     "base": "base-first",
     "set-up of old tests": "old-set-up",
     "old tests": "old-second",
-    "storing": "old-second",
+    "storing": "result-second",
     "concluding": "old-second",
 }
 REPOSITORY = "acme/site"

@@ -63,12 +63,12 @@ SHOWING_NOTHING: Final = (
     Execution(),
     Execution(cases={B: P}),
     Execution(exit_code=126),
-    Execution(exit_code=127, blocked_hosts=["x.example"], report_fault="broken"),
+    Execution(exit_code=127, blocked_hosts=["x.example"], fault="broken"),
     Execution(cause=CheckCause.SETUP_FAILED),
     Execution(cause=CheckCause.WORKER),
     Execution(exit_code=0, cause=CheckCause.OUT_OF_MEMORY, cases={A: F}),
-    Execution(exit_code=0, report_fault="broken"),
-    Execution(exit_code=1, report_fault="broken", blocked_hosts=["x.example"]),
+    Execution(exit_code=0, fault="broken"),
+    Execution(exit_code=1, fault="broken", blocked_hosts=["x.example"]),
     Execution(exit_code=1, blocked_hosts=["x.example"], cases={A: F}),
     Execution(exit_code=0, blocked_hosts=["x.example"], cases={A: F}),
     Execution(exit_code=7, blocked_hosts=["x.example"], cases={}),
@@ -115,7 +115,7 @@ def shown(check: Check, one: Execution) -> CheckStatus:
         (one.cause is not None, CheckStatus.ERROR),
         (one.exit_code in {126, 127}, CheckStatus.ERROR),
         (one.exit_code is None, CheckStatus.TIMEOUT),
-        (one.report_fault is not None, CheckStatus.ERROR),
+        (one.fault is not None, CheckStatus.ERROR),
         (bool(one.blocked_hosts) and fails(one), CheckStatus.ERROR),
         (bool(check.reports) and one.cases is not None and not has_tests, CheckStatus.NO_TESTS),
         (bool(check.reports) and one.cases is None and one.exit_code == 0, CheckStatus.NO_TESTS),
@@ -256,7 +256,7 @@ def counted_results() -> Iterator[CheckResult]:
 
 def is_proof(one: Execution) -> bool:
     """Whether an execution shows how its tree is: it ended by itself, and not for want of a host."""
-    return ended(one) and one.report_fault is None and not (fails(one) and one.blocked_hosts)
+    return ended(one) and one.fault is None and not (fails(one) and one.blocked_hosts)
 
 
 def test_verified_needs_each_execution_and_the_base_that_it_rests_on() -> None:
@@ -513,7 +513,7 @@ def test_check_without_cases_has_no_counts() -> None:
         (Execution(cause=CheckCause.DISK_FULL, blocked_hosts=["a"]), "disk_full"),
         (Execution(exit_code=127), "missing_tool"),
         (Execution(exit_code=1, blocked_hosts=["a", "b"]), "network_blocked: a, b"),
-        (Execution(exit_code=1, report_fault="no XML", blocked_hosts=["a"]), "report_invalid: no XML"),
+        (Execution(exit_code=1, fault="no XML", blocked_hosts=["a"]), "report_invalid: no XML"),
         (Execution(exit_code=1, blocked_hosts=["a" * 400]), "network_blocked: " + "a" * 282 + "…"),
         (Execution(exit_code=1, blocked_hosts=["a" * 283]), "network_blocked: " + "a" * 283),
     ],
@@ -561,7 +561,7 @@ def test_base_is_executed_where_it_can_change_the_verdict() -> None:
 
 
 def test_base_that_ended_is_passed_or_failed_whatever_its_report_unless_hosts_were_refused() -> None:
-    assert base_status(Execution(exit_code=0, report_fault="broken")) is BaseStatus.PASSED
+    assert base_status(Execution(exit_code=0, fault="broken")) is BaseStatus.PASSED
     assert base_status(Execution(exit_code=0, blocked_hosts=["a"])) is BaseStatus.PASSED
     assert base_status(Execution(exit_code=1, blocked_hosts=["a"])) is BaseStatus.ERROR
     assert base_status(Execution(exit_code=127)) is BaseStatus.ERROR

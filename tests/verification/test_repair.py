@@ -106,6 +106,33 @@ def test_message_about_what_proves_nothing_says_why() -> None:
     )
 
 
+def test_message_about_a_set_up_that_failed_has_its_step_its_end_and_its_last_lines() -> None:
+    """Regression: it said `setup failed` and no more."""
+    step = {"index": 0, "command": "make deps", "status": "ok", "duration_ms": 1, "tail": "not shown"}
+    failed = step | {"index": 1, "command": "make db", "status": "failed", "tail": "no server\n```\n"}
+    shown = shown_verdict(Verdict.INCONCLUSIVE) | {
+        "setup": [step, failed],
+        "reasons": [
+            {"code": "setup_failed", "check": None, "detail": "make db: it ended with exit code 2"},
+        ],
+    }
+
+    message = repair_message(shown, None, attempt=1, attempts=1)
+
+    assert message == (
+        "The checks of this run are inconclusive (attempt 1 of 1).\n"
+        "\n"
+        "setup failed: make db: it ended with exit code 2\n"
+        "\n"
+        "Set-up: make db\n"
+        "output:\n"
+        "| no server\n"
+        "| ```\n"
+        "\n"
+        "Correct the cause; the checks run again on a fresh clone."
+    )
+
+
 @pytest.mark.parametrize(
     ("most", "earlier", "stopped"),
     [

@@ -39,7 +39,7 @@ done
 _NEW = ".new-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Caches:
     """The caches of one repository, for the clone of a commit in a workspace."""
 
@@ -47,8 +47,6 @@ class Caches:
     workspace: Workspace
     setup: Sequence[Step]
     commit: str
-    # Whether the clone is the base, before anything but set-up has touched it.
-    may_keep: bool
 
     async def find(self, step: Step) -> Path | None:
         """Return where what a step makes is kept, if there is or may be such a place. Raises RepositoryError."""
@@ -77,9 +75,7 @@ class Caches:
         return await self._copy(pairs, readable=(kept,))
 
     async def keep(self, kept: Path, step: Step) -> None:
-        """Keep what a step has made, if it may and all of it is there; errors are logged."""
-        if not self.may_keep:
-            return
+        """Keep what a step has made, if all of it is there; errors are logged."""
         new = kept.with_name(f"{_NEW}{secrets.token_hex(8)}")
         new.mkdir(mode=0o700, parents=True)
         try:

@@ -58,10 +58,14 @@ class Clone:
     # Whether a limit or a full disk has left the clone half written, or a service is gone.
     is_lost: bool = False
 
-    async def set_up(self, caches: Caches) -> bool:
-        """Execute set-up steps, or take what they make from caches, until one fails; return whether none has."""
+    async def set_up(self, setup: Sequence[Step], commit: str, *, may_keep: bool) -> str:
+        """Execute set-up steps, or take what they make from caches, until one fails; return why, else "".
+
+        `may_keep`: whether the clone is of a base, so that what the steps make can be taken for other clones.
+        """
         self._permit(allowance_of(self.preparation.setup_network))
-        for index, step in enumerate(caches.setup):
+        caches = Caches(self.preparation, self.workspace, setup, commit)
+        for index, step in enumerate(setup):
             started = time.monotonic()
             command = self.masker.text(command_of(step))[:_LONGEST_NAME]
             await report_progress(self.emit, "setup", f"Set-up: {command}", index=index, status="started")
@@ -75,15 +79,15 @@ class Clone:
             self.steps.append(
                 PerformedStep(index=index, command=command, status=status, duration_ms=duration_ms, tail=tail)
             )
-            message = f"Set-up: {command}: {failure}" if failure else f"Set-up: {command}"
+            fault = f"{command}: {failure}" if failure else ""
             said = {"index": index, "status": status, "duration_ms": duration_ms}
-            await report_progress(self.emit, "setup", message, **said)
-            if failure:
-                return False
+            await report_progress(self.emit, "setup", f"Set-up: {fault or command}", **said)
+            if fault:
+                return fault
             self.services += [step] * step.background
-            if kept is not None and not is_cached:
+            if may_keep and kept is not None and not is_cached:
                 await caches.keep(kept, step)
-        return True
+        return ""
 
     async def execute(self, placed: PlacedCheck) -> Execution:
         """Execute a check once, with reports of this execution alone."""
@@ -98,7 +102,7 @@ class Clone:
                 return execution
             cases = await read_reports(*reports)
         except ReportInvalid as error:
-            return replace(execution, report_fault=self.masker.text(str(error)))
+            return replace(execution, fault=self.masker.text(str(error)))
         if cases is not None:
             cases = {Case(*map(self.masker.text, case)): outcome for case, outcome in cases.items()}
         return replace(execution, cases=cases)
@@ -116,20 +120,25 @@ class Clone:
         is_full = shutil.disk_usage(self.workspace.folder).free < _LEAST_BYTES
         if ended.code in _FILE_TOO_LARGE or (ended.code and is_full):
             cause, self.is_lost = CheckCause.DISK_FULL, True
-        if cause is None and ended.code and not await self._has_services():
+        lost_service = await self._find_lost_service() if cause is None and ended.code else None
+        if lost_service is not None:
             cause, self.is_lost = CheckCause.SETUP_FAILED, True
         refused = self.egress.refused_hosts if self.egress else ()
         return Execution(
             exit_code=None if cause else ended.code,
             cause=cause,
+            fault=lost_service,
             blocked_hosts=sorted({place.rpartition(":")[0] or place for place in refused}),
             duration_ms=int((time.monotonic() - started) * 1000),
             output=self.masker.text(ended.output.decode(errors="replace")).encode(),
         )
 
-    async def _has_services(self) -> bool:
-        probes = [replace(step, run=step.ready, background=False) for step in self.services if step.ready]
-        return all([(await self._run(probe, {})).code == 0 for probe in probes])
+    async def _find_lost_service(self) -> str | None:
+        for step in self.services:
+            probe = replace(step, run=step.ready, background=False)
+            if step.ready and (await self._run(probe, {})).code != 0:
+                return self.masker.text(f"{command_of(step)[:_LONGEST_NAME]}: it is not ready any more")
+        return None
 
     async def _run(self, command: Step | Check, variables: Mapping[str, str]) -> CommandEnd:
         inside = self.preparation.sandbox.inside(self.workspace.places)

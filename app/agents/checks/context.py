@@ -80,11 +80,11 @@ class Checked:
     changed_tests: list[str] = field(default_factory=list)
     protected_changed: list[str] = field(default_factory=list)
 
-    def fill(self, cause: CheckCause) -> None:
+    def fill(self, cause: CheckCause, fault: str | None = None) -> None:
         """Note for each check that was not executed, or not repeated, why; one that does not apply stays without."""
         for each in self.checks:
-            if each.applies and needs_execution(each):
-                each.executions.append(Execution(cause=cause))
+            if needs_execution(each):
+                each.executions.append(Execution(cause=cause, fault=fault))
 
     def judge(self) -> list[JudgedCheck]:
         """Return the checks, each with its status."""
@@ -100,6 +100,9 @@ class CheckEffects(Protocol):
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         """Take what was seen when the check `running` begins, or one has a new execution."""
+
+    async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
+        """Store the output of an execution; return the id of its file, None if there is none."""
 
     async def find_base(self, key: bytes) -> Execution | None:
         """Return the kept execution of a check on the base."""

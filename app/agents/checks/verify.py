@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
 
-from app.agents.checks.caches import Caches
 from app.agents.checks.clone import Clone, open_clone
 from app.agents.checks.context import CheckContext, Checked, CheckEffects, Preparation, report_progress
 from app.agents.git.repository import Author, Repository, TreeFile
@@ -17,7 +16,14 @@ from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_ch
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.found import find_checks, telling
 from app.verification.globs import matches
-from app.verification.judgement import CheckResult, Execution, base_status, needs_base, needs_execution
+from app.verification.judgement import (
+    TAIL_BYTES,
+    CheckResult,
+    Execution,
+    base_status,
+    needs_base,
+    needs_execution,
+)
 
 _REGULAR = ("100644", "100755")
 # Of the files that may suggest checks.
@@ -116,7 +122,7 @@ class _Attempt:
 
     async def _check_base(self, base: str, checks: Sequence[CheckResult]) -> None:
         due: list[PlacedCheck] = []
-        async with aclosing(_Clones(self, "base", base, may_keep=True)) as clones:
+        async with aclosing(_Clones(self, "base", base)) as clones:
             for number, each in enumerate(checks, start=1):
                 due.append(each.placed)
                 if not needs_base(each, self.checked.definitions.base):
@@ -159,13 +165,12 @@ class _Attempt:
 class _Clones:
     """The clones of one commit for its checks: made on first use, and replaced after a limit ended one."""
 
-    def __init__(self, attempt: _Attempt, side: str, commit: str, *, may_keep: bool = False) -> None:
+    def __init__(self, attempt: _Attempt, side: str, commit: str) -> None:
         self._attempt = attempt
         self._side = side
         self._commit = commit
-        self._may_keep = may_keep
         self._clone: Clone | None = None
-        self._is_set_up = True
+        self._fault = ""  # of the set-up
         self._opened = AsyncExitStack()
 
     async def aclose(self) -> None:
@@ -173,10 +178,10 @@ class _Clones:
 
     async def execute(self, placed: PlacedCheck, number: int = 1) -> Execution:
         clone = self._clone
-        if self._is_set_up and (clone is None or clone.is_lost):
+        if not self._fault and (clone is None or clone.is_lost):
             clone = await self._open()
-        if clone is None or not self._is_set_up:
-            return Execution(cause=CheckCause.SETUP_FAILED)
+        if clone is None or self._fault:
+            return Execution(cause=CheckCause.SETUP_FAILED, fault=self._fault)
         check, emit = placed.check, self._attempt.effects.emit
         named = f"Check {check.id} ({self._side.replace('_', ' ')})"
         said = {"check": check.id, "side": self._side, "run": number}
@@ -186,8 +191,11 @@ class _Clones:
         words = cause.value.replace("_", " ") if cause else status.value
         said |= {"status": words, "duration_ms": execution.duration_ms}
         await report_progress(emit, "check", f"{named}: {words}", **said)
-        # Up to 10 MiB each; the output of the others is not used.
-        return execution if self._side == "result" else replace(execution, output=b"")
+        # Up to 10 MiB each.
+        if self._side != "result":
+            return replace(execution, output=b"")
+        stored = await self._attempt.effects.store_output(check.id, number, execution.output)
+        return replace(execution, output=execution.output[-TAIL_BYTES:], log=stored)
 
     async def _open(self) -> Clone:
         attempt = self._attempt
@@ -200,15 +208,11 @@ class _Clones:
         clone = await self._opened.enter_async_context(
             open_clone(workspace, preparation, masker, attempt.effects.emit)
         )
-        caches = Caches(
-            preparation=preparation,
-            workspace=workspace,
-            setup=attempt.checked.definitions.setup,
-            commit=self._commit,
-            may_keep=self._may_keep,
-        )
         if self._side == "result":
             attempt.checked.setup = clone.steps
-        self._is_set_up = await clone.set_up(caches)
+        # Caches are kept of the base alone, before anything but set-up has touched it.
+        self._fault = await clone.set_up(
+            attempt.checked.definitions.setup, self._commit, may_keep=self._side == "base"
+        )
         self._clone = clone
         return clone

@@ -1,6 +1,5 @@
 """Sets up an agent's clone as the clones for checks are, and starts the services of set-up beside the agent."""
 
-from app.agents.checks.caches import Caches
 from app.agents.checks.clone import environment_of, open_clone
 from app.agents.checks.commands import SandboxEnded, Start, request_for, start_commands
 from app.agents.checks.verify import read_definitions
@@ -31,15 +30,8 @@ async def set_up(run: ActiveRun) -> Definitions:
     definitions = await read_definitions(workspace.repository, base, preparation)
     if not definitions.setup or start is None:
         return definitions
-    caches = Caches(
-        preparation=preparation,
-        workspace=workspace,
-        setup=definitions.setup,
-        commit=start,
-        may_keep=start == base,
-    )
     async with open_clone(workspace, preparation, run.masker, run.effects.emit) as clone:
-        if not await clone.set_up(caches):
+        if await clone.set_up(definitions.setup, start, may_keep=start == base):
             await run.progress("setup", "The set-up failed; the agent starts without what is missing.")
     try:
         async with workspace.monitor.enforce(preparation.sandbox.policy):

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, ObjectStore
@@ -46,6 +47,7 @@ from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, safe_name
 from app.services.views.runs import artifacts_out
+from app.statements import count_changed
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
@@ -248,6 +250,18 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
         "uploaded_by": "agent" if file.user_id is None else "user",
         "uploaded_by_user_id": file.user_id,
     }
+
+
+async def add_artifact(session: AsyncSession, run_id: UUID, entry: ManifestEntry) -> bool:
+    """Add a stored file to the manifest of a run, once; return False if that has no room for it."""
+    is_known = Run.artifacts.contains([{"id": entry["id"]}])
+    has_room = func.jsonb_array_length(Run.artifacts) < _MAX_ARTIFACTS
+    added = update(Run).where(Run.id == run_id, ~is_known, has_room)
+    values = {"artifacts": Run.artifacts.op("||")([entry]), "updated_at": utcnow()}
+    if await count_changed(session, added.values(values)):
+        await record_artifacts(session, run_id, [entry])
+        return True
+    return bool(await session.scalar(select(is_known).where(Run.id == run_id)))
 
 
 def _content(index: int, item: InlineItem) -> bytes:

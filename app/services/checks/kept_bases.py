@@ -46,11 +46,11 @@ def _own(project_id: int, key: bytes) -> bytes:
 def _pack(execution: Execution) -> bytes:
     cases = execution.cases
     listed = None if cases is None else [(*case, outcome) for case, outcome in cases.items()]
-    kept = [execution.exit_code, list(execution.blocked_hosts), execution.report_fault, listed]
+    kept = [execution.exit_code, list(execution.blocked_hosts), execution.fault, listed]
     return zlib.compress(json.dumps(kept).encode())
 
 
 def _unpack(packed: bytes) -> Execution:
-    exit_code, blocked_hosts, report_fault, listed = json.loads(zlib.decompress(packed))
+    exit_code, blocked_hosts, fault, listed = json.loads(zlib.decompress(packed))
     cases = None if listed is None else {Case(*names): CaseOutcome(outcome) for *names, outcome in listed}
-    return Execution(exit_code=exit_code, blocked_hosts=blocked_hosts, report_fault=report_fault, cases=cases)
+    return Execution(exit_code=exit_code, blocked_hosts=blocked_hosts, fault=fault, cases=cases)

@@ -11,12 +11,22 @@ from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
 from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
-from app.verification.judgement import Case, CheckResult, Facts, JudgedCheck, Judgement, Reason, judge
+from app.verification.judgement import (
+    Case,
+    CheckResult,
+    Facts,
+    JudgedCheck,
+    Judgement,
+    Reason,
+    judge,
+    needs_execution,
+)
 
 _CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
 _MOST_HOSTS = 50
 _LONGEST_COMMAND = 200
+_OPEN_STATUSES = ("waiting", "running")
 
 # What a verification shows before anything was checked.
 OPEN: Mapping[str, Any] = {
@@ -78,29 +88,32 @@ def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[s
 
 def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what an attempt shows that a member has ended: checks without a result are skipped."""
-    skipped = {"waiting": CheckStatus.SKIPPED, "running": CheckStatus.SKIPPED}
-    closed = [{**check, "status": skipped.get(check["status"], check["status"])} for check in checks]
+    skipped = {"status": CheckStatus.SKIPPED}
+    closed = [{**check, **skipped} if check["status"] in _OPEN_STATUSES else check for check in checks]
     return show_end(judgement, checks=closed)
 
 
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what an attempt shows that no worker could end: errors of ours, which prove nothing."""
+    """Return what an attempt shows that no worker could end: what is open are errors of ours, which prove nothing."""
     error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
-    lost = [{**check, **error} for check in checks]
+    lost = [{**check, **error} if check["status"] in _OPEN_STATUSES else check for check in checks]
     reasons = [
         Reason(VerdictReason.CHECK_ERROR, check["id"], CheckCause.WORKER)
         for check in lost
-        if check["gate"] != CheckGate.INFORMATIONAL
+        if check["gate"] != CheckGate.INFORMATIONAL and check["cause"] == CheckCause.WORKER
     ]
-    # A worker that was lost before its first note has shown no check.
+    # A worker that was lost before its first note has shown no check; one after its last check has left none open.
     reasons = reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
 
 def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:
-    """Return what an attempt shows while the check `running` is executed."""
+    """Return what an attempt shows while the check `running` is executed; those that have ended have their status."""
     return {
-        "checks": [show_check(each, is_running=each.placed is running) for each in checked.checks],
+        "checks": [
+            show_check(found.result, None if needs_execution(found.result) else found, running=running)
+            for found in checked.judge()
+        ],
         "setup": [asdict(step) for step in checked.setup],
     }
 
@@ -110,9 +123,8 @@ def show_result(
     checked: Checked,
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
-    logs: Mapping[tuple[str, int], str],
 ) -> dict[str, Any]:
-    """Return what a finished attempt shows; `logs` are ids of files, by check and number of the execution."""
+    """Return what a finished attempt shows."""
     statuses = {found.check.id: found.status for found in judged}
     commands = {found.check.run: found.check.id for found in judged if found.check.run}
     return show_end(
@@ -121,10 +133,7 @@ def show_result(
             {**each, "judgement": judge_claim(each, statuses, commands, checked.changed)} for each in claims
         ],
         setup=[asdict(step) for step in checked.setup],
-        checks=[
-            show_check(each, found, [logs.get((found.check.id, n)) for n in range(len(each.executions))])
-            for each, found in zip(checked.checks, judged, strict=True)
-        ],
+        checks=[show_check(found.result, found) for found in judged],
         found=[show_found(each) for each in checked.definitions.found],
         changed_tests=checked.changed_tests[:_MOST_NAMED],
         protected_changed=checked.protected_changed[:_MOST_NAMED],
@@ -132,13 +141,10 @@ def show_result(
 
 
 def show_check(
-    checked: CheckResult,
-    judged: JudgedCheck | None = None,
-    logs: Sequence[str | None] = (),
-    *,
-    is_running: bool = False,
+    checked: CheckResult, judged: JudgedCheck | None = None, *, running: PlacedCheck | None = None
 ) -> dict[str, Any]:
     """Return a check as it is shown; `judged` is None while it waits or runs."""
+    waits = "running" if checked.placed is running else "waiting"
     last = checked.executions[-1] if checked.executions else None
     hosts = {host for execution in checked.executions for host in execution.blocked_hosts}
     return {
@@ -146,7 +152,7 @@ def show_check(
         "command": command_of(checked.check)[:_LONGEST_COMMAND],
         "source": checked.placed.source,
         "gate": checked.check.gate,
-        "status": judged.status if judged else "running" if is_running else "waiting",
+        "status": judged.status if judged else waits,
         "cause": judged.cause if judged else None,
         "exit_code": last.exit_code if last else None,
         "duration_ms": last.duration_ms if last else None,
@@ -158,10 +164,10 @@ def show_check(
         "removed_cases": _named(judged.removed) if judged else [],
         "blocked_hosts": sorted(hosts)[:_MOST_HOSTS],
         "runs": [
-            {"exit_code": execution.exit_code, "duration_ms": execution.duration_ms, "log_artifact_id": log}
-            for execution, log in zip(checked.executions, logs, strict=False)
+            {"exit_code": each.exit_code, "duration_ms": each.duration_ms, "log_artifact_id": each.log}
+            for each in checked.executions
         ],
-        "log_artifact_id": logs[-1] if logs else None,
+        "log_artifact_id": last.log if last else None,
         "tail": last.tail if last else "",
     }
 

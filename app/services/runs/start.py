@@ -339,7 +339,7 @@ async def resume_in_cloud(
     )
     await run_authority.record(session, run_id, task_id, authority)
     if run.is_verified_now:
-        await attempts.abandon(session, run_id)
+        await attempts.abandon(session, run_id, is_over=False)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)

@@ -1,9 +1,7 @@
 """Performs an attempt: read what decides it, execute the checks, store their output, judge."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +19,6 @@ from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
 from app.run_values import notification_entry
-from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.checks.kept_bases import find_base, keep_base
 from app.services.checks.results import show_lost, show_progress, show_result
@@ -30,7 +27,7 @@ from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.verification.definitions import PlacedCheck, unite
-from app.verification.judgement import Execution, Facts, JudgedCheck, Judgement, Reason, judge
+from app.verification.judgement import Execution, Facts, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
 from app.worker.context import WorkerContext
 from app.worker.run.context import open_remote, preparation_for, read_repository
@@ -79,15 +76,34 @@ class _Performance:
         self.emit = run_log.append
         self._begun = {"started_at": wire_time()}
         self._checked: Checked | None = None
+        self._fault = ""  # why nothing was seen
         # Whether the run's agent can correct its work.
         self._can_be_asked = False
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         self._checked = checked
-        shown = self._begun | show_progress(checked, running)
+        # Beside the event loop: there may be 100,000 cases.
+        shown = self._begun | await asyncio.to_thread(show_progress, checked, running)
         await in_transaction(
             self._sessions, partial(attempts.note_progress, claimed=self._claimed, shown=shown)
         )
+        self._claimed.shown.update(shown)
+
+    async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
+        name = f"check-{check_id}-{self._claimed.attempt}-{number}.log"
+        file = NewArtifact(name, output, "text/plain", ArtifactType.OUTPUT, "service")
+        try:
+            entry = await store_run_artifact(self._worker.process.store, self._ref, file)
+        except ObjectStoreUnavailable as error:
+            log.warning("verification.log_not_stored", name=name, error=repr(error))
+            return None
+        if await in_transaction(
+            self._sessions, partial(attempts.add_log, claimed=self._claimed, entry=entry)
+        ):
+            return entry["id"]
+        message = f"{name} is left out: the run has as many files as it may have."
+        await self._say("progress", {"step": "check", "message": message})
+        return None
 
     async def find_base(self, key: bytes) -> Execution | None:
         project_id, days = self._claimed.project_id, self._worker.process.settings.check_base_days
@@ -100,7 +116,6 @@ class _Performance:
         await in_transaction(self._sessions, lambda session: keep_base(session, project_id, key, execution))
 
     async def perform(self) -> Conclusion:
-        fault = ""
         try:
             context = await self._read_context()
             async with asyncio.timeout(self._worker.process.settings.verification_timeout_seconds):
@@ -111,11 +126,11 @@ class _Performance:
         except AgentStopped:
             raise
         except AgentError as error:
+            self._fault = error.message
             await self._say("progress", {"step": "check", "message": error.message})
-            fault = error.message
             if self._checked is not None:
-                self._checked.fill(CheckCause.SETUP_FAILED)
-        conclusion = await self._judge(fault)
+                self._checked.fill(CheckCause.SETUP_FAILED, error.message)
+        conclusion = self._conclude()
         if conclusion.repair is not None:
             told = {"attempt": self._claimed.attempt, "source": "verification", "text": conclusion.repair}
             await self._say("repair", told)
@@ -147,65 +162,29 @@ class _Performance:
             workspaces=worker.workspaces,
         )
 
-    async def _judge(self, fault: str) -> Conclusion:
-        """Return what follows from what was seen; `fault` is why nothing was."""
-        checked = self._checked or Checked(definitions=unite(()), checks=[])
+    def _conclude(self) -> Conclusion:
+        """Return what follows from what was seen: for the run a repair by its agent, or its end."""
+        claimed, checked = self._claimed, self._checked or Checked(definitions=unite(()), checks=[])
         judged = checked.judge()
         facts = Facts(
-            has_base=self._claimed.base is not None,
+            has_base=claimed.base is not None,
             protected_changed=checked.protected_changed,
             file_fault=checked.definitions.file_fault,
         )
         judgement = judge(judged, facts)
         if self._checked is None:
-            reason = Reason(VerdictReason.SETUP_FAILED, detail=fault[:_DETAIL_CHARACTERS])
+            reason = Reason(VerdictReason.SETUP_FAILED, detail=self._fault[:_DETAIL_CHARACTERS])
             judgement = Judgement(Verdict.INCONCLUSIVE, (reason,))
-        artifacts, logs = await self._store_logs(checked)
-        claimed = self._claimed
-        shown = self._begun | show_result(claimed.shown["claims"], checked, judged, judgement, logs)
-        conclusion = Conclusion(shown=shown, artifacts=artifacts)
+        shown = self._begun | show_result(claimed.shown["claims"], checked, judged, judgement)
         if claimed.delivery is None:
-            return conclusion
-        return self._decide(conclusion, checked, judged, claimed.delivery["earlier"])
-
-    def _decide(
-        self,
-        conclusion: Conclusion,
-        checked: Checked,
-        judged: Sequence[JudgedCheck],
-        earlier: Sequence[str],
-    ) -> Conclusion:
-        """Return the conclusion with what follows for the run: a repair by its agent, or its end.
-
-        `earlier` are the failures that the agent was to correct before.
-        """
-        definitions, most = checked.definitions, checked.definitions.max_repairs
-        verdict = conclusion.shown["verdict"]
-        failures, stopped = digest_failures(judged), None
-        most = self._worker.process.settings.max_repairs if most is None else most
-        if verdict is Verdict.REFUTED and self._can_be_asked:
+            return Conclusion(shown=shown)
+        stopped, failures, earlier = None, digest_failures(judged), claimed.delivery["earlier"]
+        if judgement.verdict is Verdict.REFUTED and self._can_be_asked:
+            most = checked.definitions.max_repairs
+            most = self._worker.process.settings.max_repairs if most is None else most
             stopped = why_stopped(failures, earlier, most=most)
             if stopped is None:
-                message = repair_message(
-                    conclusion.shown, definitions, attempt=len(earlier) + 1, attempts=most + 1
-                )
-                return replace(conclusion, repair=message, failures=failures)
-        return replace(conclusion, shown={**conclusion.shown, "stopped": stopped}, failures=failures)
-
-    async def _store_logs(self, checked: Checked) -> tuple[list[ManifestEntry], dict[tuple[str, int], str]]:
-        """Store the output of each execution as a file of the run; return the files, and their ids."""
-        artifacts: list[ManifestEntry] = []
-        logs: dict[tuple[str, int], str] = {}
-        for each in checked.checks:
-            check_id = each.check.id
-            for number, execution in enumerate(each.executions):
-                name = f"check-{check_id}-{self._claimed.attempt}-{number + 1}.log"
-                file = NewArtifact(name, execution.output, "text/plain", ArtifactType.OUTPUT, "service")
-                try:
-                    entry = await store_run_artifact(self._worker.process.store, self._ref, file)
-                except ObjectStoreUnavailable as error:
-                    log.warning("verification.log_not_stored", name=name, error=repr(error))
-                    continue
-                artifacts.append(entry)
-                logs[check_id, number] = entry["id"]
-        return artifacts, logs
+                attempt, attempts = len(earlier) + 1, most + 1
+                message = repair_message(shown, checked.definitions, attempt=attempt, attempts=attempts)
+                return Conclusion(shown=shown, repair=message, failures=failures)
+        return Conclusion(shown=shown | {"stopped": stopped}, failures=failures)

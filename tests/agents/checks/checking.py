@@ -138,6 +138,9 @@ class _Effects:
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         pass
 
+    async def store_output(self, _check_id: str, _number: int, _output: bytes) -> str | None:
+        return None
+
     async def find_base(self, key: bytes) -> Execution | None:
         return self.kept.get(key)
 

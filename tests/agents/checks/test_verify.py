@@ -151,6 +151,8 @@ async def test_without_set_up_no_check_is_executed_and_the_log_says_why(
     assert {seen["one"].cause, seen["two"].cause} == {CheckCause.SETUP_FAILED}
     [failed] = [entry for entry in seen.log if entry.get("status") == "failed"]
     assert failed["message"].endswith(f": {said}")
+    [reason] = seen.judgement.reasons
+    assert (reason.code, f"Set-up: {reason.detail}") == (VerdictReason.SETUP_FAILED, failed["message"])
 
 
 async def test_checks_are_given_what_set_up_and_its_services_made_and_nothing_else(

@@ -14,6 +14,7 @@ from app.ids import new_id
 from app.models import CheckSet, Event, Run, Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn
 from app.services.runs.attempts import lifecycle as attempts
+from app.services.storage_keys import RunRef
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
@@ -151,6 +152,23 @@ async def test_attempt_that_the_database_fails_is_left_to_its_lease(
 
     waiting = await workshop.read(run)
     assert (waiting.status, shown(waiting)["verdict"]) == (RunStatus.IN_PROGRESS, None)
+
+
+async def test_logs_of_checks_do_not_pass_the_limit_of_a_run(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    run = await delivered(workshop, repositories)
+    async with unit_of_work(workshop.sessions) as session:
+        files = [{"id": f"{number:032}", "storage_path": f"{number}"} for number in range(1000)]
+        await session.execute(update(Run).where(Run.id == run.id).values(artifacts=files))
+
+    await verify(workshop)
+
+    ended = await workshop.read(run)
+    assert (shown(ended)["verdict"], len(ended.artifacts)) == ("verified", 1000)
+    assert shown(ended)["checks"][0]["log_artifact_id"] is None
+    log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
+    assert "check-tests-1-1.log is left out: the run has as many files as it may have." in log
 
 
 async def test_output_with_characters_that_cannot_be_stored_is_shown_without_them(

@@ -131,6 +131,63 @@ async def test_attempt_that_loses_three_workers_is_inconclusive_and_its_run_comp
         assert await attempts.claim(session, owner="late") is None
 
 
+async def test_check_that_has_ended_shows_its_status_and_its_output_while_others_run(
+    workshop: Workshop, delivered: Run, nap: str
+) -> None:
+    """Regression: it went on as `waiting`, and all output was held in memory to the end of the attempt."""
+    job = asyncio.create_task(verify(workshop))
+    await until_asleep(nap)
+
+    running = await workshop.read(delivered)
+    quick, slow = shown(running)["checks"]
+    assert (quick["status"], quick["exit_code"], slow["status"]) == ("passed", 0, "running")
+    [log] = [file for file in running.artifacts if file["name"] == "check-quick-1-1.log"]
+    assert await workshop.stored(log["storage_path"]) == "changed\n"
+    assert [one["log_artifact_id"] for one in quick["runs"]] == [log["id"]]
+
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_lost_workers_leave_what_they_have_seen(workshop: Workshop, delivered: Run, nap: str) -> None:
+    """Regression: checks that had ended were errors too."""
+    job = asyncio.create_task(verify(workshop))
+    await until_asleep(nap)
+    await lapse(workshop, delivered)
+    for _ in range(2):
+        async with unit_of_work(workshop.sessions) as session:
+            await attempts.claim(session, owner="lost")
+        await lapse(workshop, delivered)
+
+    await check_that_only_the_slow_one_is_an_error(workshop, delivered)
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_unexpected_error_leaves_what_was_seen_before(
+    workshop: Workshop, delivered: Run, nap: str
+) -> None:
+    """Regression: checks that had ended were errors too."""
+    job = asyncio.create_task(verify(workshop))
+    await until_asleep(nap)
+    for folder in workshop.context.process.settings.workspaces_path.glob("*/work"):
+        folder.parent.rename(folder.parent.with_suffix(".gone"))
+    for pid in asleep(nap):
+        os.kill(pid, signal.SIGKILL)
+    await job
+
+    await check_that_only_the_slow_one_is_an_error(workshop, delivered)
+
+
+async def check_that_only_the_slow_one_is_an_error(workshop: Workshop, run: Run) -> None:
+    ended = await workshop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, "inconclusive")
+    quick, slow = shown(ended)["checks"]
+    assert (quick["status"], quick["cause"], quick["exit_code"]) == ("passed", None, 0)
+    assert (slow["status"], slow["cause"]) == ("error", "worker")
+    assert shown(ended)["reasons"] == [{"code": "check_error", "check": "slow", "detail": "worker"}]
+
+
 async def test_run_that_is_to_fail_unverified_fails_when_its_attempt_loses_three_workers(
     workshop: Workshop, delivered: Run
 ) -> None:
@@ -175,7 +232,11 @@ async def test_cancel_ends_the_checks_and_the_run(workshop: Workshop, delivered:
     ended = await workshop.read(delivered)
     assert (ended.status, ended.stage) == (RunStatus.CANCELLED, None)
     assert [reason["code"] for reason in shown(ended)["reasons"]] == ["cancelled"]
-    assert {check["status"] for check in shown(ended)["checks"]} == {"skipped"}
+    assert [check["status"] for check in shown(ended)["checks"]] == ["passed", "skipped"]
+    # Regression: a client was told nothing of the branch that was pushed.
+    assert ended.output is not None
+    assert ended.output["head_sha"] == shown(ended)["commit"]
+    assert ended.output["verification"]["verdict"] == "inconclusive"
     assert await ends(workshop, delivered) == [
         ("verification.finished", "inconclusive", True),
         ("run.cancelled", None),
@@ -202,7 +263,7 @@ async def test_skip_ends_the_checks_and_completes_the_run(
     quick, slow = (check["command"] for check in shown(ended)["checks"])
     assert (quick, nap in slow) == ("grep changed README.md", True)
     # Regression: they went on as `running` and `waiting`.
-    assert {check["status"] for check in shown(ended)["checks"]} == {"skipped"}
+    assert [check["status"] for check in shown(ended)["checks"]] == ["passed", "skipped"]
     assert await ends(workshop, delivered) == [
         ("verification.finished", "claimed", True),
         ("run.completed", "claimed"),

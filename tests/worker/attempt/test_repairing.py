@@ -264,6 +264,8 @@ async def test_run_that_is_cancelled_in_a_repair_keeps_its_verdict(
 
     ended = await shop.read(run)
     assert (ended.status, shown(ended)["verdict"]) == (RunStatus.CANCELLED, "refuted")
+    assert ended.output is not None
+    assert ended.output["head_sha"] == shown(ended)["commit"]
     assert shown(ended)["stopped"] == "cancelled"
     assert await ends(shop, run) == [
         ("verification.finished", "refuted", False),

@@ -33,8 +33,10 @@ from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
+from app.schemas.runs.artifacts import ManifestEntry
+from app.services.artifacts.manifest import add_artifact
 from app.services.checks.results import OPEN, show_closed, show_first, show_lost
-from app.services.events.run_ledger import record_artifacts, record_for_run
+from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RUN_LEASE, RunEnd
@@ -96,7 +98,6 @@ class Conclusion:
     # What the agent is told; None if the run ends.
     repair: str | None = None
     failures: str | None = None
-    artifacts: Sequence[Mapping[str, Any]] = ()
 
 
 async def deliver(
@@ -213,6 +214,13 @@ async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapp
         await _show(session, claimed.run_id, claimed.attempt, shown)
 
 
+async def add_log(session: AsyncSession, claimed: OpenAttempt, entry: ManifestEntry) -> bool:
+    """Add the output of a check to the files of its run, unless the job has lost it; False if there is no room."""
+    await _lock(session, claimed.run_id)
+    is_lost = not await extend_lease(session, claimed)
+    return is_lost or await add_artifact(session, claimed.run_id, entry)
+
+
 async def _change(session: AsyncSession, claimed: OpenAttempt, **values: Any) -> bool:
     is_held = Verification.lease_owner == claimed.lease_owner
     held = update(Verification).where(*_named(claimed.run_id, claimed.attempt), _IS_OPEN, is_held)
@@ -232,10 +240,6 @@ async def conclude(
     if not await _change(session, claimed, **_UNCLAIMED, **result):
         return False
     shown = await _show(session, run_id, claimed.attempt, conclusion.shown)
-    if conclusion.artifacts:
-        added = Run.artifacts.op("||")(list(conclusion.artifacts))
-        await session.execute(update(Run).where(Run.id == run_id).values(artifacts=added))
-        await record_artifacts(session, run_id, conclusion.artifacts)
     if claimed.delivery is None:
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
         await verdicts.renew(session, run_id, shown)
@@ -245,7 +249,8 @@ async def conclude(
     else:
         assert claimed.definitions is not None
         fails = claimed.definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in _UNVERIFIED
-        await _end(session, run_id, claimed.delivery, shown, fails=fails, events=events)
+        status = RunStatus.FAILED if fails else RunStatus.COMPLETED
+        await _end(session, run_id, claimed.delivery, shown, status=status, events=events)
     return True
 
 
@@ -255,21 +260,25 @@ async def _end(
     delivery: Mapping[str, Any],
     shown: Mapping[str, Any],
     *,
-    fails: bool = False,
+    status: RunStatus = RunStatus.COMPLETED,
     owner: str | None = None,
     events: RunEvents,
 ) -> None:
     await _record_finish(session, run_id, shown, is_final=True)
-    output = delivery["output"]
-    if not delivery["has_schema"]:
-        output = {**output, "verification": {name: shown[name] for name in ("verdict", "reasons")}}
-    end = RunEnd(status=RunStatus.COMPLETED, output=output, state=delivery["state"], stage=delivery["stage"])
-    if fails:
-        failed, reason = RunStatus.FAILED, RunReason.VERIFICATION_FAILED
+    output, state = _output(delivery, shown), delivery["state"]
+    end = RunEnd(status=status, output=output, state=state, stage=delivery["stage"])
+    if status is RunStatus.FAILED:
         fault = f"The result is not verified: {shown['verdict']}"
-        end = replace(end, status=failed, reason=reason, error_message=fault)
-    if await run_lifecycle.finish(session, run_id, end, owner=owner, events=events):
+        end = replace(end, reason=RunReason.VERIFICATION_FAILED, error_message=fault)
+    is_ended = await run_lifecycle.finish(session, run_id, end, owner=owner, events=events)
+    if is_ended and status is not RunStatus.CANCELLED:
         await verdicts.ask(session, run_id, shown)
+
+
+def _output(delivery: Mapping[str, Any], shown: Mapping[str, Any]) -> object:
+    if delivery["has_schema"]:
+        return delivery["output"]
+    return {**delivery["output"], "verification": {name: shown[name] for name in ("verdict", "reasons")}}
 
 
 async def stop_repair(
@@ -277,20 +286,15 @@ async def stop_repair(
 ) -> bool:
     """End a run whose repair came to nothing with what it delivered before; `stopped` says why (contract 18.5).
 
-    Return False if the caller ends the run: the job `owner` does not hold a repair, or it was cancelled.
+    Return False if the caller ends the run: the job `owner` does not hold a repair.
     """
     held = select(Run.verification).where(*held_by(run_id, owner)).with_for_update(key_share=True)
     before: Any = await session.scalar(held)
     if before is None:
         return False
-    if stopped == StopReason.CANCELLED:
-        await abandon(session, run_id)
-        return False
-    attempt = before["attempt"]
-    delivery = await session.scalar(select(Verification.delivery).where(*_named(run_id, attempt)))
-    assert delivery is not None
-    shown = await _show(session, run_id, attempt, {"stopped": stopped})
-    await _end(session, run_id, delivery, shown, owner=owner, events=events)
+    delivery, shown = await _stop_loop(session, run_id, before["attempt"], stopped)
+    status = RunStatus.CANCELLED if stopped == StopReason.CANCELLED else RunStatus.COMPLETED
+    await _end(session, run_id, delivery, shown, status=status, owner=owner, events=events)
     return True
 
 
@@ -301,19 +305,30 @@ async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> Non
     await _end(session, run_id, closed.delivery, shown, events=events)
 
 
-async def abandon(session: AsyncSession, run_id: UUID) -> None:
-    """Close the open attempt, or the repair, of a run that is cancelled or starts again; its row is locked."""
+async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None:
+    """Close the open attempt, or the repair, of a locked run that starts again, or `is_over` and keeps its work."""
     before = await _lock(session, run_id)
     assert before is not None
+    changed = update(Run).where(Run.id == run_id)
     if before["verdict"] is None:
         closed, shown = await _close(session, run_id, Verdict.INCONCLUSIVE, VerdictReason.CANCELLED)
-        if closed.delivery is None:
+        if (delivery := closed.delivery) is None:
             await _record_update(session, run_id, shown, cause="rerun", previous=closed.previous_verdict)
             return
-        await session.execute(update(Run).where(Run.id == run_id).values(stage=closed.delivery["stage"]))
+        await session.execute(changed.values(stage=delivery["stage"]))
     else:
-        shown = await _show(session, run_id, before["attempt"], {"stopped": StopReason.CANCELLED})
+        delivery, shown = await _stop_loop(session, run_id, before["attempt"], StopReason.CANCELLED)
+    if is_over:
+        await session.execute(changed.values(output=_output(delivery, shown)))
     await _record_finish(session, run_id, shown, is_final=True)
+
+
+async def _stop_loop(
+    session: AsyncSession, run_id: UUID, attempt: int, stopped: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    delivery = await session.scalar(select(Verification.delivery).where(*_named(run_id, attempt)))
+    assert delivery is not None
+    return delivery, await _show(session, run_id, attempt, {"stopped": stopped})
 
 
 async def _close(
