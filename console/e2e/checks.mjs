@@ -94,6 +94,30 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await page.context().close();
 }
 
+export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, watched, checkAccess }) {
+  const task = await checkedTask(
+    "Acceptance: a changed test",
+    "acme/prices",
+    { checks: [TESTS] },
+    "echo broken > prices/apples\nsed -i s/broken/rotten/ tests/run.sh",
+  );
+  await start(task, { mode: "background" });
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Checks" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
+  await badge(page, "Verified").waitFor();
+  await pane.getByText("Existing tests that were changed").waitFor();
+  await pane.getByText("tests/run.sh", { exact: true }).waitFor();
+  expect(true, "work that makes a test say something else is verified, and the file of the test is named");
+  await pane.getByRole("button", { name: "tests Passed" }).press("Enter");
+  const side = (title) => pane.locator("dl > div").filter({ hasText: title }).getByRole("definition");
+  const shown = await side("With the tests of the base").textContent();
+  expect(shown === "Failed", `beside what the check shows with the test as it was (${shown})`);
+  expect((await side("Cases").textContent()).includes("fixed"), "and what its cases show now");
+  await checkAccess(page, "a check whose tests were changed");
+  await page.context().close();
+}
+
 export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect, watched, checkAccess }) {
   const title = "Acceptance: work that is sent back";
   const script = "```sh\ntouch broken\n```";
