@@ -15,6 +15,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── MethodNotAllowed       405
 ├── RequestTimeout         408  the head or the body takes too long to arrive; the connection is closed
 ├── IdempotencyConflict    409  the Idempotency-Key was used with another request within 24 hours
+├── AmbiguousReference     409  a reference names more than one task or run
 ├── QuestionChanged        409  the question is not the one that the caller was shown
 ├── QuestionSettled             a question no longer takes an answer; `extra` holds the one that it has
 │   ├── AlreadyAnswered    409  another answer to the question came first
@@ -174,6 +175,12 @@ class QuestionClosed(QuestionSettled):
     status = 410
     code = "question_closed"
     detail = "This question is closed."
+
+
+class AmbiguousReference(AppError):
+    status = 409
+    code = "ambiguous_reference"
+    detail = "More than one matches. Give more of the id."
 
 
 class QuestionChanged(AppError):

@@ -41,6 +41,7 @@ _OPERATIONS = {
     ("POST", "/api/webhooks/github"): "webhooks_github_create",
     ("GET", "/api/users/@me"): "users_me_retrieve",
     ("GET", "/api/projects"): "projects_list",
+    ("GET", "/api/projects/{project_id}/resolve"): "resolve_retrieve",
     ("GET", "/api/projects/{project_id}/tasks"): "tasks_list",
     ("POST", "/api/projects/{project_id}/tasks"): "tasks_create",
     ("GET", "/api/projects/{project_id}/tasks/repositories"): "tasks_repositories_retrieve",

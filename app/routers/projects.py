@@ -1,10 +1,15 @@
-"""Route that lists the projects that the caller may use."""
+"""Routes of projects: those that the caller may use, and what a reference in one means."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from app.schemas.tasks import ReferenceQuery, ResolvedOut
 from app.schemas.users import ProjectPage
 from app.services.accounts import users
-from app.web.auth import ProjectRead
+from app.services.tasks import references
+from app.web.auth import ProjectRead, TaskRead
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -23,3 +28,19 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     """Return the projects that the caller is a member of and that the key may use."""
     count, projects = await users.list_projects(call.session, call.caller, page.asked)
     return Json(page.page(count, projects))
+
+
+@router.get(
+    "/{project_id}/resolve",
+    operation_id="resolve_retrieve",
+    summary="Resolve a reference",
+    response_description="The ids.",
+    response_model=ResolvedOut,
+    responses=errors(409),
+)
+async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> Json:
+    """Return the ids of the task or run that a number, a slug, an id or the beginning of one means to the caller.
+
+    More than one match is 409 `ambiguous_reference`.
+    """
+    return Json(await references.resolve(call.session, call.caller, query.kind, query.ref))

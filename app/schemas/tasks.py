@@ -447,6 +447,35 @@ class SearchQuery(QueryInput):
     ] = 20
 
 
+class ReferenceKind(StrEnum):
+    """What a reference is to mean."""
+
+    TASK = "task"
+    RUN = "run"
+
+
+class ReferenceQuery(QueryInput):
+    """A reference as a person writes it."""
+
+    kind: Annotated[
+        ReferenceKind,
+        Choice(of=ReferenceKind, named=True),
+        doc("`task`, or `run`: then a reference to a task means its latest run."),
+    ]
+    ref: Annotated[
+        str,
+        Text(max_length=64),
+        doc("A number, a slug, an id, 6 or more hexadecimal digits that begin one, or `@latest`: the caller's newest."),
+    ]
+
+
+class ResolvedOut(TypedDict):
+    """The ids that a reference means."""
+
+    task: UUID
+    run: Annotated[UUID | None, doc("Null for the kind `task`.")]
+
+
 class FoundKind(StrEnum):
     """What a search has found."""
 

@@ -101,6 +101,7 @@ PROJECT_ROUTES = (
     Route("GET", _TASKS + "/search", Scope.TASK_READ, query="q=a"),
     Route("POST", _TASKS + "/bulk", Scope.TASK_WRITE, body={"action": "delete", "ids": [_ANY_ID]}),
     Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
+    Route("GET", "/api/projects/{project}/resolve", Scope.TASK_READ, query="kind=task&ref=@latest"),
     Route("GET", _ACTIVITY, Scope.TASK_READ),
     Route("POST", _ACTIVITY + "/mark_read", Scope.TASK_WRITE, body={"activities": []}),
     Route("GET", _EVENTS, Scope.TASK_READ),
