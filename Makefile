@@ -120,8 +120,13 @@ check: $(STAMP) ## Check format, lint, types, import rules, structure and the bu
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.budget
-	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
+	@$(PYTHON) -m checks.client_types
+	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md client/README.md
 	@$(PYTHON) -m app.devstack.console check build
+
+.PHONY: client-types
+client-types: $(STAMP) ## Write the types of the client from the description of the API
+	@$(PYTHON) -m checks.client_types --write
 
 .PHONY: bench
 bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,list --tasks 100000" for a part)

@@ -68,6 +68,7 @@ ROUTERS = (
     users.router,
     sessions.router,
     projects.router,
+    projects.references_router,
     github_webhook.router,
     health.router,
     files.router,

@@ -45,6 +45,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
     "app/services/runs/recovery.py": "says how lost runs go on; jobs hold no rules",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
+    "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }

@@ -15,6 +15,9 @@ from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
+references_router = APIRouter(
+    prefix="/api/projects/{project_id}/resolve", tags=["tasks"], route_class=UnitRoute
+)
 
 
 @router.get(
@@ -30,8 +33,8 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     return Json(page.page(count, projects))
 
 
-@router.get(
-    "/{project_id}/resolve",
+@references_router.get(
+    "",
     operation_id="resolve_retrieve",
     summary="Resolve a reference",
     response_description="The ids.",

@@ -465,7 +465,9 @@ class ReferenceQuery(QueryInput):
     ref: Annotated[
         str,
         Text(max_length=64),
-        doc("A number, a slug, an id, 6 or more hexadecimal digits that begin one, or `@latest`: the caller's newest."),
+        doc(
+            "A number, a slug, an id, 6 or more hexadecimal digits that begin one, or `@latest`: the caller's newest."
+        ),
     ]
 
 

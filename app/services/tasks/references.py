@@ -1,4 +1,4 @@
-"""Resolve what people write for a task or a run: a number, a slug, an id or its beginning, `@latest` (contract 6.13)."""
+"""Resolve what people write for a task or a run: a number, a slug, an id or its beginning (contract 6.13)."""
 
 import re
 from typing import Final, NamedTuple
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.errors import AmbiguousReference, NotFound
 from app.models import Run, Task
@@ -29,10 +30,10 @@ class _Found(NamedTuple):
 
 _TASKS = select(Task.id.label("task"), Task.latest_run_id.label("run")).where(VISIBLE_TASK)
 _RUNS = select(Run.task_id.label("task"), Run.id.label("run")).join(Task, Task.id == Run.task_id)
-_USER = bindparam("visible_user_id")
+_USER = bindparam("visible_user_id", type_=Task.created_by_id.type)
 
 
-def _between(column: ColumnElement[UUID]) -> ColumnElement[bool]:
+def _between(column: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
     # The primary key.
     return column.between(bindparam("first", type_=column.type), bindparam("last", type_=column.type))
 
@@ -58,7 +59,7 @@ async def resolve(session: AsyncSession, caller: Principal, kind: ReferenceKind,
     """Return the ids of the task or run that `ref` means. Raises NotFound or AmbiguousReference."""
     found = await _find(session, caller, kind, ref)
     if kind is ReferenceKind.RUN:
-        found = {(task, run) for task, run in found if run is not None}
+        found = {each for each in found if each.run is not None}
     if not found:
         raise NotFound
     if len(found) > 1:
@@ -67,9 +68,7 @@ async def resolve(session: AsyncSession, caller: Principal, kind: ReferenceKind,
     return {"task": task, "run": run if kind is ReferenceKind.RUN else None}
 
 
-async def _find(
-    session: AsyncSession, caller: Principal, kind: ReferenceKind, ref: str
-) -> set[tuple[UUID, UUID | None]]:
+async def _find(session: AsyncSession, caller: Principal, kind: ReferenceKind, ref: str) -> set[_Found]:
     values = visibility(caller)
     if ref == _LATEST:
         statement = _LATEST_TASK if kind is ReferenceKind.TASK else _LATEST_RUN

@@ -1,0 +1,3 @@
+"""Taskbeacon's client to import (`taskbeacon.client`)."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,245 @@
+"""The asynchronous client: performs the steps of the core over httpx."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, ExitStack
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from taskbeacon.client.core import Core
+from taskbeacon.client.errors import ConnectionFailed
+from taskbeacon.client.settings import Settings, find_settings
+from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step
+from taskbeacon.client.transport import answer_of, arguments_of, failures, options_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Transport:
+    """Performs steps, and the generators of the core with them."""
+
+    def __init__(self, settings: Settings, timeout: float) -> None:
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(**options_of(settings, timeout))
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def perform(self, flow: Flow[T]) -> T:
+        async with AsyncExitStack() as opened:
+            opened.callback(flow.close)
+            outcome: Any = None
+            failure: ConnectionFailed | None = None
+            while True:
+                try:
+                    step = flow.send(outcome) if failure is None else flow.throw(failure)
+                except StopIteration as stop:
+                    value: T = stop.value
+                    return value
+                outcome, failure = await self._outcome(step, opened)
+
+    async def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
+        async with AsyncExitStack() as opened:
+            opened.callback(items.close)
+            outcome: Any = None
+            failure: ConnectionFailed | None = None
+            while True:
+                try:
+                    step = items.send(outcome) if failure is None else items.throw(failure)
+                except StopIteration:
+                    return
+                if isinstance(step, Step):
+                    outcome, failure = await self._outcome(step, opened)
+                else:
+                    outcome = failure = None
+                    yield step
+
+    async def _outcome(self, step: Step, opened: AsyncExitStack) -> tuple[Any, ConnectionFailed | None]:
+        try:
+            return await self._do(step, opened), None
+        except ConnectionFailed as failure:
+            return None, failure
+
+    async def _do(self, step: Step, opened: AsyncExitStack) -> Any:
+        match step:
+            case Send(request):
+                return await self._send(request)
+            case Open(request):
+                return await self._open(request, opened)
+            case Read(body):
+                with failures(body.url):
+                    return await anext(body.pieces, b"")
+            case Close(body):
+                await body.close()
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+        return None
+
+    async def _send(self, request: Request) -> Answer:
+        with failures(request.url), ExitStack() as files:
+            upload = {"file": files.enter_context(request.file.open("rb"))} if request.file else None
+            built = self._http.build_request(**arguments_of(request, self._timeout), files=upload)
+            response = await self._http.send(built)
+            return answer_of(response, response.content)
+
+    async def _open(self, request: Request, opened: AsyncExitStack) -> tuple[Answer, "_Body"]:
+        with failures(request.url):
+            built = self._http.build_request(**arguments_of(request, self._timeout))
+            response = await self._http.send(built, stream=True)
+            body = _Body(response)
+            opened.push_async_callback(body.close)
+            return answer_of(response, b"" if response.is_success else await response.aread()), body
+
+
+class _Body:
+    """The body of an answer, while it is read."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.url = response.request.url
+        self.pieces = response.aiter_bytes()
+        self._response = response
+
+    async def close(self) -> None:
+        if isinstance(self.pieces, AsyncGenerator):
+            await self.pieces.aclose()
+        await self._response.aclose()
+
+
+class _Part:
+    def __init__(self, core: Core, transport: _Transport) -> None:
+        self.core = core
+        self.transport = transport
+
+
+def call(
+    operation: Callable[Concatenate[Core, P], Flow[T]],
+) -> Callable[Concatenate["_Part", P], Coroutine[Any, Any, T]]:
+    """Return a method that performs an operation of the core."""
+
+    async def method(part: _Part, /, *args: P.args, **options: P.kwargs) -> T:
+        return await part.transport.perform(operation(part.core, *args, **options))
+
+    update_wrapper(method, operation)
+    return method
+
+
+def each(
+    operation: Callable[Concatenate[Core, P], Items[T]],
+) -> Callable[Concatenate["_Part", P], AsyncGenerator[T, None]]:
+    """Return a method that yields the items of an operation of the core."""
+
+    def method(part: _Part, /, *args: P.args, **options: P.kwargs) -> AsyncGenerator[T, None]:
+        return part.transport.iterate(operation(part.core, *args, **options))
+
+    update_wrapper(method, operation)
+    return method
+
+
+class Tasks(_Part):
+    create = call(Core.create_task)
+    get = call(Core.get_task)
+    list = each(Core.list_tasks)
+    update = call(Core.update_task)
+    delete = call(Core.delete_task)
+    run = call(Core.run_task)
+
+
+class Runs(_Part):
+    get = call(Core.get_run)
+    list = each(Core.list_runs)
+    follow = each(Core.follow)
+    wait = call(Core.wait)
+    send = call(Core.send_message)
+    cancel = call(Core.cancel_run)
+    log = each(Core.log)
+    diff = call(Core.diff)
+    patch = call(Core.patch)
+
+
+class Questions(_Part):
+    list = each(Core.list_questions)
+    answer = call(Core.answer)
+
+
+class Events(_Part):
+    list = each(Core.list_events)
+    stream = each(Core.stream_events)
+
+
+class Webhooks(_Part):
+    list = each(Core.list_webhooks)
+    create = call(Core.create_webhook)
+    get = call(Core.get_webhook)
+    update = call(Core.update_webhook)
+    delete = call(Core.delete_webhook)
+    ping = call(Core.ping_webhook)
+    deliveries = each(Core.list_deliveries)
+    redeliver = call(Core.redeliver)
+
+
+class Artifacts(_Part):
+    upload = call(Core.upload)
+    download = call(Core.download)
+
+
+class AsyncClient:
+    """Sends requests to one server as one person. As a context manager it closes itself.
+
+    What is not given comes from TASKBEACON_URL, TASKBEACON_TOKEN, TASKBEACON_PROJECT and TASKBEACON_PROFILE, else from
+    the profile in the configuration. `timeout` is in seconds; `retries` counts the repetitions of a request that fails
+    for a moment, where a repetition is safe. `insecure` allows http to other machines.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        project: str | int | None = None,
+        *,
+        profile: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 4,
+        insecure: bool = False,
+    ) -> None:
+        self.settings = find_settings(url, token, project, profile=profile, insecure=insecure)
+        self.core = Core(self.settings, retries)
+        self._transport = _Transport(self.settings, timeout)
+        parts = (self.core, self._transport)
+        self.tasks, self.runs, self.questions = Tasks(*parts), Runs(*parts), Questions(*parts)
+        self.events, self.webhooks, self.artifacts = Events(*parts), Webhooks(*parts), Artifacts(*parts)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: dict[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> Any:
+        """Return the JSON of the answer to any request; `path` is one below the project unless it begins with /api.
+
+        A POST is repeated only with `request_id`, which must then be its own.
+        """
+        options = {"json_": json, "params": params, "key": request_id}
+        return await self.perform(self.core.request(method, path, **options))
+
+    async def perform(self, flow: Flow[T]) -> T:
+        """Perform an operation of `core`."""
+        return await self._transport.perform(flow)
+
+    def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
+        """Yield the items of an operation of `core`."""
+        return self._transport.iterate(items)

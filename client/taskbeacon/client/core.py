@@ -1,0 +1,527 @@
+"""What the client does, without a transport: every method returns a generator of steps (`steps.py`).
+
+The two clients perform the steps, so that both behave alike.
+"""
+
+import json
+import mimetypes
+import platform
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+from taskbeacon import __version__
+from taskbeacon.client.errors import (
+    ApiError,
+    Conflict,
+    ConnectionFailed,
+    TaskbeaconError,
+    WaitTimeout,
+    bad_answer,
+)
+from taskbeacon.client.events import (
+    FIRST_PAUSE,
+    TERMINAL,
+    End,
+    Event,
+    Gap,
+    Item,
+    Patience,
+    Stream,
+    Waiting,
+    WaitingState,
+    item_of,
+    jitter,
+)
+from taskbeacon.client.references import Place, Reference, find_question, is_uuid, known_place, not_found
+from taskbeacon.client.settings import Settings, check_url
+from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send
+
+if TYPE_CHECKING:
+    from taskbeacon.client import types
+
+JSON = Any
+KEY_HEADER: Final = "Idempotency-Key"
+REPLAYED_HEADER: Final = "idempotent-replayed"
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_LONGEST_RETRY_AFTER: Final = 60.0
+_PAGE: Final = 100
+_LONGEST_LOOK: Final = 3.0
+_PATCH: Final = "changes.patch"
+_AGENT: Final = f"taskbeacon-client/{__version__} python/{platform.python_version()}"
+# Of names of files: control characters, and those that lead elsewhere.
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
+
+
+class Core:
+    """The operations of a client with these settings."""
+
+    def __init__(self, settings: Settings, retries: int) -> None:
+        self.settings = settings
+        self._retries = retries
+        self._headers = {"Authorization": f"Bearer {settings.token}", "User-Agent": _AGENT}
+
+    # Requests
+
+    def build(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_: JSON = None,
+        params: Mapping[str, JSON] | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Return a request; `path` is one below the project unless it begins with /api. Raises ValueError for a URL."""
+        if "://" in path or path.startswith("//"):
+            raise ValueError("a path is expected, not a URL")
+        if not path.startswith(("/api/", "/livez")):
+            path = f"/api/projects/{_quoted(self.settings.project)}/{path.removeprefix('/')}"
+        query = urlencode({name: _text(value) for name, value in (params or {}).items() if value is not None})
+        joint = "&" if "?" in path else "?"
+        all_headers = self._headers | dict(headers or {})
+        if key is not None:
+            all_headers[KEY_HEADER] = key
+        content = None
+        if json_ is not None:
+            content = json.dumps(json_).encode()
+            all_headers["Content-Type"] = "application/json"
+        url = f"{self.settings.url}{path}{joint + query if query else ''}"
+        return Request(method.upper(), url, all_headers, content)
+
+    def send(self, request: Request) -> Flow[Answer]:
+        """Return a good answer, after repetitions where they are safe. Raises ApiError or ConnectionFailed."""
+        return (yield from self._perform(Send(request)))
+
+    def open(self, request: Request) -> Flow[JSON]:
+        """Return the handle of a good answer, whose body is not read yet. Raises as `send` does."""
+        _, handle = yield from self._perform(Open(request))
+        return handle
+
+    def _perform(self, step: Send | Open) -> Flow[JSON]:
+        is_repeatable = step.request.method in _REPEATABLE or KEY_HEADER in step.request.headers
+        failures = 0
+        while True:
+            try:
+                outcome = yield step
+            except ConnectionFailed as failure:
+                error: TaskbeaconError = failure
+            else:
+                answer: Answer = outcome[0] if isinstance(step, Open) else outcome
+                if answer.is_good:
+                    return outcome
+                error = answer.error
+            pause = self._pause(error, failures) if is_repeatable else None
+            if pause is None:
+                raise error
+            failures += 1
+            yield Pause(pause)
+
+    def _pause(self, error: TaskbeaconError, failures: int) -> float | None:
+        if not error.retryable or failures >= self._retries:
+            return None
+        requested = error.retry_after if isinstance(error, ApiError) else None
+        if requested is None:
+            return FIRST_PAUSE * 2.0**failures * jitter()
+        return requested if requested <= _LONGEST_RETRY_AFTER else None
+
+    def request(self, method: str, path: str, **options: JSON) -> Flow[JSON]:
+        """Return the JSON of the answer, None if it has no content. The options are those of `build`."""
+        answer = yield from self.send(self.build(method, path, **options))
+        return answer.json()
+
+    def _get(self, path: str, **params: JSON) -> Flow[JSON]:
+        return (yield from self.request("GET", path, params=params))
+
+    def pages(self, path: str, params: Mapping[str, JSON], *, limit: int | None = None) -> Items[JSON]:
+        """Yield the rows of all pages of a list, none twice, at most `limit`."""
+        seen: set[JSON] = set()
+        offset = 0
+        while limit is None or len(seen) < limit:
+            size = _PAGE if limit is None else min(_PAGE, limit - len(seen))
+            page = yield from self._get(path, **{**params, "limit": size, "offset": offset})
+            for row in page["results"]:
+                # A new row moves the others to the next page.
+                if row["id"] not in seen:
+                    seen.add(row["id"])
+                    yield row
+            offset += len(page["results"])
+            if not page["next"] or not page["results"]:
+                return
+
+    # References
+
+    def find_task(self, task: Reference) -> Flow[Place]:
+        place = known_place(task, url=self.settings.url, project=self.settings.project)
+        if isinstance(place, Place):
+            return place
+        if is_uuid(place):
+            return Place(self.settings.project, place.lower())
+        return (yield from self._resolve(self.settings.project, "task", place))
+
+    def find_run(self, run: Reference) -> Flow[tuple[str, str, str]]:
+        """Return the ids of the project, the task and the run. Raises NotFound for a task without a run."""
+        place = known_place(run, url=self.settings.url, project=self.settings.project)
+        if isinstance(place, str):
+            place = yield from self._resolve(self.settings.project, "run", place)
+        elif place.run is None:
+            place = yield from self._resolve(place.project, "run", place.task)
+        if place.run is None:
+            raise not_found("The task has no run.")
+        return place.project, place.task, place.run
+
+    def _resolve(self, project: str, kind: str, ref: str) -> Flow[Place]:
+        found = yield from self._get(f"/api/projects/{_quoted(project)}/resolve", kind=kind, ref=ref)
+        return Place(project, found["task"], found["run"])
+
+    def task_path(self, task: Reference) -> Flow[str]:
+        place = yield from self.find_task(task)
+        return f"/api/projects/{_quoted(place.project)}/tasks/{_quoted(place.task)}"
+
+    def run_path(self, run: Reference) -> Flow[str]:
+        project, task, id_ = yield from self.find_run(run)
+        return f"/api/projects/{_quoted(project)}/tasks/{_quoted(task)}/runs/{_quoted(id_)}"
+
+    def once(self, path: str, body: Mapping[str, JSON], key: str | None) -> Flow[tuple[JSON, bool]]:
+        """Send a POST that the server performs once for its key; return the JSON, and whether it is a replay."""
+        answer = yield from self.send(self.build("POST", path, json_=body, key=key or new_key()))
+        return answer.json(), REPLAYED_HEADER in answer.headers
+
+    # Tasks
+
+    def create_task(
+        self, *, request_id: str | None = None, **fields: "Unpack[types.TaskCreateIn]"
+    ) -> Flow["types.TaskWithRun"]:
+        """Create a task. The same `request_id` gives the same task."""
+        return (yield from self.once("tasks", fields, request_id))[0]
+
+    def get_task(self, task: Reference) -> Flow["types.Task"]:
+        return (yield from self._get((yield from self.task_path(task))))
+
+    def list_tasks(self, /, *, limit: int | None = None, **filters: JSON) -> Items["types.Task"]:
+        """Yield the tasks that match, newest first, of all pages."""
+        return self.pages("tasks", filters, limit=limit)
+
+    def update_task(self, task: Reference, **fields: "Unpack[types.TaskIn]") -> Flow["types.Task"]:
+        return (yield from self.request("PATCH", (yield from self.task_path(task)), json_=fields))
+
+    def delete_task(self, task: Reference) -> Flow[None]:
+        yield from self.request("DELETE", (yield from self.task_path(task)))
+
+    def run_task(
+        self, task: Reference, *, request_id: str | None = None, **fields: "Unpack[types.RunIn]"
+    ) -> Flow["types.Task"]:
+        """Start a run; `latest_run` of the answer is the run. The same `request_id` gives the same run."""
+        return (yield from self.once(f"{yield from self.task_path(task)}/run", fields, request_id))[0]
+
+    # Runs
+
+    def get_run(self, run: Reference) -> Flow["types.Run"]:
+        return (yield from self._get((yield from self.run_path(run))))
+
+    def list_runs(self, task: Reference) -> Items["types.Run"]:
+        yield from self.pages(f"{yield from self.task_path(task)}/runs", {})
+
+    def cancel_run(self, run: Reference) -> Flow["types.Run"]:
+        path = yield from self.run_path(run)
+        return (yield from self.request("POST", f"{path}/cancel", json_={}, key=new_key()))
+
+    def command(self, run: Reference, method: str, params: Mapping[str, JSON]) -> Flow[JSON]:
+        """Send a command to the agent of a run; return its result. Raises Conflict if the agent cannot take it."""
+        path = yield from self.run_path(run)
+        body: dict[str, JSON] = {"jsonrpc": "2.0", "id": 1, "method": method}
+        if params:
+            body["params"] = params
+        answer = yield from self.request("POST", f"{path}/command", json_=body, key=new_key())
+        if refused := answer.get("error"):
+            raise Conflict(
+                str(refused.get("message")), code="command_refused", status=200, extra=refused, body=answer
+            )
+        return answer.get("result")
+
+    def send_message(self, run: Reference, text: str, *, steer: bool = False) -> Flow[JSON]:
+        """Send a message to the agent; with `steer` in the middle of its turn, if it can be steered."""
+        params = {"content": text, **({"steer": True} if steer else {})}
+        return (yield from self.command(run, "user_message", params))
+
+    def log(self, run: Reference) -> Items[dict[str, JSON]]:
+        """Yield the entries of the log, with those of the runs that it resumes. A cut is mended: a log only grows."""
+        path = yield from self.run_path(run)
+        yielded = failures = 0
+        while True:
+            handle = yield from self.open(self.build("GET", f"{path}/logs"))
+            try:
+                rest, number = b"", 0
+                while piece := (yield Read(handle)):
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in filter(None, lines):
+                        number += 1
+                        if number > yielded:
+                            yielded, failures = number, 0
+                            yield _entry(line)
+            except ConnectionFailed as error:
+                pause = self._pause(error, failures)
+                if pause is None:
+                    raise
+                failures += 1
+                yield Close(handle)
+                yield Pause(pause)
+            else:
+                yield Close(handle)
+                if rest and number == yielded:
+                    yield _entry(rest)
+                return
+
+    def diff(self, run: Reference) -> Flow["types.Diff"]:
+        """Return the changes of a run, all pages of them."""
+        path = yield from self.run_path(run)
+        diff: types.Diff = yield from self._get(f"{path}/diff")
+        cursor = diff["next"]
+        while cursor is not None:
+            page: types.Diff = yield from self._get(f"{path}/diff", cursor=cursor)
+            diff["files"] += page["files"]
+            cursor = page["next"]
+        diff["next"] = None
+        return diff
+
+    def patch(self, run: Reference) -> Flow[bytes]:
+        """Return the changes of a run for `git apply`; no bytes if there are none."""
+        path = yield from self.run_path(run)
+        artifacts = (yield from self._get(path))["artifacts"]
+        patches = [each for each in artifacts if each["name"] == _PATCH and each["type"] == "output"]
+        if not patches:
+            return b""
+        answer = yield from self.send(self._download(path, patches[-1]))
+        body: bytes = answer.body
+        return body
+
+    def follow(self, run: Reference, *, after: str | None = None) -> Items[Item]:
+        """Yield what happens in a run, from the first event or behind `after`; the last item is an `End`.
+
+        Only the end of the run is taken for one, not that of a connection.
+        """
+        path = yield from self.run_path(run)
+        stream = Stream(self.build("GET", f"{path}/stream"), after)
+        look = Send(self.build("GET", path))
+        waiting = WaitingState()
+        was_over = False
+        while True:
+            yield from stream.connect()
+            current = (yield from stream.patience.until_answered(look)).json()
+            if waiting_for := waiting.read(current):
+                yield Waiting(stream.last_id, waiting_for)
+            while (frame := (yield from stream.next())) is not None:
+                item = item_of(frame)
+                yield item
+                if isinstance(item, Event):
+                    if waiting_for := waiting.notice(item.data):
+                        yield Waiting(frame.id or stream.last_id, waiting_for)
+                    if item.type == "task_run_state" and item.data.get("status") in TERMINAL:
+                        current = (yield from stream.patience.until_answered(look)).json()
+                        if current["status"] in TERMINAL:
+                            yield End(stream.last_id, current["status"], current)
+                            return
+            current = (yield from stream.patience.until_answered(look)).json()
+            is_over = current["status"] in TERMINAL
+            # The stream may have been cut before its last events: only one that brings nothing more has had them.
+            if is_over and was_over and stream.was_ended and not stream.has_brought:
+                yield End(stream.last_id, current["status"], current)
+                return
+            was_over = is_over
+            yield from stream.patience.pause()
+
+    def wait(
+        self,
+        run: Reference,
+        *,
+        until: Literal["terminal", "waiting"] = "terminal",
+        timeout: float | None = None,
+    ) -> Flow["types.Run"]:
+        """Return the run once it is over, or with `waiting` once it waits for a person. Raises WaitTimeout."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        path = yield from self.run_path(run)
+        look, patience = Send(self.build("GET", path)), Patience()
+        pause = FIRST_PAUSE
+        while True:
+            current: types.Run = (yield from patience.until_answered(look)).json()
+            patience.failures = 0
+            is_waiting = until == "waiting" and current["state"].get("waiting_for")
+            if current["status"] in TERMINAL or is_waiting:
+                return current
+            left = _LONGEST_LOOK if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimeout(f"The run is {current['status']} after {timeout:g} s.")
+            yield Pause(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_LOOK)
+
+    # Questions and events
+
+    def list_questions(self, /, **filters: JSON) -> Items["types.Question"]:
+        """Yield the questions of the inbox, the most urgent first."""
+        return self.pages("/api/users/@me/inbox", filters)
+
+    def answer(
+        self, question: Reference, *, request_id: str | None = None, **body: "Unpack[types.AnswerIn]"
+    ) -> Flow["types.Answered"]:
+        """Answer a question of the inbox, as it is shown there. Raises Conflict where another answer was first."""
+        row = question if isinstance(question, Mapping) else (yield from self.find_question(str(question)))
+        path = f"/api/projects/{row['project_id']}/questions/{row['id']}/answer"
+        return (yield from self.once(path, {"digest": row["digest"], **body}, request_id))[0]
+
+    def find_question(self, reference: str) -> Flow[dict[str, JSON]]:
+        """Return the row of the inbox for an id, its beginning or `@latest`: an open one, else a closed one."""
+        for status in ("open", "all"):
+            rows: list[dict[str, JSON]] = []
+            has_more = True
+            while has_more:
+                page = yield from self._get(
+                    "/api/users/@me/inbox", status=status, limit=_PAGE, offset=len(rows)
+                )
+                rows += page["results"]
+                has_more = bool(page["next"] and page["results"])
+            if found := find_question(rows, reference):
+                return found
+        raise not_found("The inbox has no such question.")
+
+    def list_events(self, /, **filters: JSON) -> Items["types.Event"]:
+        """Yield the events that the ledger has now, oldest first."""
+        after = filters.get("after")
+        while True:
+            page = yield from self._get("events", **{**filters, "after": after})
+            yield from page["results"]
+            if not page["results"]:
+                return
+            after = page["next_after"]
+
+    def stream_events(self, *, topics: str = "tasks", after: str | None = None) -> Items[Event | Gap]:
+        """Yield what happens, from now on or behind `after`. It ends by an error alone."""
+        stream = Stream(self.build("GET", "events/stream", params={"topics": topics}), after)
+        while True:
+            yield from stream.connect()
+            while (frame := (yield from stream.next())) is not None:
+                yield item_of(frame)
+            yield from stream.patience.pause()
+
+    # Files
+
+    def upload(self, task: Reference, path: str | Path) -> Flow["types.Artifact"]:
+        """Upload a file for the next run of a task, whose `pending_user_artifact_ids` take its id."""
+        path = Path(path)
+        staged = f"{yield from self.task_path(task)}/staged_artifacts"
+        item = {
+            "name": path.name,
+            "type": "user_attachment",
+            "content_type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        }
+        wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
+        (prepared,) = (yield from self.request("POST", f"{staged}/prepare_upload", json_=wanted))["artifacts"]
+        form = prepared["presigned_post"]
+        # To the object store, which does not get the key.
+        url = check_url(form["url"], insecure=self.settings.insecure)
+        yield from self.send(Request("POST", url, form=form["fields"], file=path))
+        done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
+        (artifact,) = (yield from self.request("POST", f"{staged}/finalize_upload", json_=done))["artifacts"]
+        return artifact
+
+    def download(self, run: Reference, artifact: "str | types.RunArtifact", to: str | Path) -> Flow[Path]:
+        """Write an artifact, given by its id or name, to a file or into a folder; return the path of the file."""
+        path = yield from self.run_path(run)
+        found: Mapping[str, JSON]
+        if isinstance(artifact, str):
+            known = (yield from self._get(path))["artifacts"]
+            named = [each for each in known if artifact in {each["id"], each["name"]}]
+            if not named:
+                raise not_found("The run has no such artifact.")
+            found = named[-1]
+        else:
+            found = artifact
+        target = Path(to)
+        if target.is_dir():
+            target /= safe_name(found["name"])
+        part = target.with_name(f"{target.name}.part")
+        handle = yield from self.open(self._download(path, found))
+        try:
+            with part.open("wb") as file:
+                while piece := (yield Read(handle)):
+                    file.write(piece)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        yield Close(handle)
+        return target
+
+    def _download(self, path: str, artifact: Mapping[str, JSON]) -> Request:
+        params = {"storage_path": artifact["storage_path"]}
+        return self.build("GET", f"{path}/artifacts/download", params=params)
+
+    # Webhooks
+
+    def list_webhooks(self) -> Items["types.Endpoint"]:
+        return self.pages("webhook_endpoints", {})
+
+    def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
+        """Register an endpoint; this answer alone has its `secret`."""
+        return self.request("POST", "webhook_endpoints", json_=fields)
+
+    def get_webhook(self, endpoint: Reference) -> Flow["types.Endpoint"]:
+        return self.request("GET", _webhook(endpoint))
+
+    def update_webhook(
+        self, endpoint: Reference, **fields: "Unpack[types.EndpointUpdateIn]"
+    ) -> Flow["types.Endpoint"]:
+        return self.request("PATCH", _webhook(endpoint), json_=fields)
+
+    def delete_webhook(self, endpoint: Reference) -> Flow[None]:
+        return self.request("DELETE", _webhook(endpoint))
+
+    def ping_webhook(self, endpoint: Reference) -> Flow["types.Pinged"]:
+        return self.request("POST", f"{_webhook(endpoint)}/ping")
+
+    def list_deliveries(self, endpoint: Reference) -> Items["types.Delivery"]:
+        return self.pages(f"{_webhook(endpoint)}/deliveries", {})
+
+    def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
+        return self.request("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
+
+
+def _webhook(endpoint: Reference) -> str:
+    return f"webhook_endpoints/{_id(endpoint)}"
+
+
+def _id(reference: Reference) -> str:
+    return _quoted(str(reference["id"] if isinstance(reference, Mapping) else reference))
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="@")
+
+
+def new_key() -> str:
+    return uuid4().hex
+
+
+def safe_name(name: str) -> str:
+    """Return the name of a file to write for a name that an agent has chosen."""
+    name = _UNSAFE.sub("_", name).strip(". ")
+    return name[-255:] or "artifact"
+
+
+def _text(value: JSON) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _entry(line: bytes) -> dict[str, JSON]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        raise bad_answer("A line of the log is no JSON.") from None
+    return entry if isinstance(entry, dict) else {"type": "unknown", "data": entry}

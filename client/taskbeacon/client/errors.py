@@ -1,0 +1,159 @@
+"""Errors of the client, as a tree sorted by what a caller can do.
+
+TaskbeaconError          no server or no key is configured (`not_signed_in`)
+├── ApiError             the server refuses
+│   ├── BadRequest       400, 413, 415, 422 and what no other class has: the request is wrong
+│   ├── AccessDenied     401, 403
+│   ├── NotFound         404
+│   ├── Conflict         409, 410, 412, and 400 with `error`: the state does not allow it
+│   ├── RateLimited      429
+│   └── ServerError      5xx, a redirect, or an answer that is not what the API describes (`bad_answer`)
+├── ConnectionFailed     no answer, or a broken one
+├── WaitTimeout          what was waited for has not happened in time
+└── InvalidSignature     a webhook message is not from the server, or too old
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
+_MESSAGE_CHARACTERS = 2000
+
+
+class TaskbeaconError(Exception):
+    """Base class. `code` is for programs; `retryable` says that the same request may succeed later."""
+
+    def __init__(
+        self, message: str, *, code: str, request_id: str | None = None, retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.request_id = request_id
+        self.retryable = retryable
+
+
+class ApiError(TaskbeaconError):
+    """The server refuses. `attr` names the invalid field; `body` is the whole answer."""
+
+    retry_after: float | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        status: int,
+        attr: str | None = None,
+        extra: Any = None,  # Any: JSON, as in `body`
+        body: Any = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, request_id=request_id, retryable=status in RETRYABLE_STATUSES)
+        self.status = status
+        self.attr = attr
+        self.extra = extra
+        self.body = body
+
+
+class BadRequest(ApiError):
+    pass
+
+
+class AccessDenied(ApiError):
+    pass
+
+
+class NotFound(ApiError):
+    pass
+
+
+class Conflict(ApiError):
+    pass
+
+
+class RateLimited(ApiError):
+    """`retry_after` is in seconds, or None if the server names no time."""
+
+
+class ServerError(ApiError):
+    """`retry_after` is in seconds, or None if the server names no time."""
+
+
+class ConnectionFailed(TaskbeaconError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="connection_failed", retryable=True)
+
+
+class WaitTimeout(TaskbeaconError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="timeout")
+
+
+class InvalidSignature(TaskbeaconError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="invalid_signature")
+
+
+def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -> ServerError:
+    """Return the error for an answer that is not what the API describes."""
+    return ServerError(what, code="bad_answer", status=status, request_id=request_id)
+
+
+_KINDS: Mapping[int, type[ApiError]] = {
+    401: AccessDenied,
+    403: AccessDenied,
+    404: NotFound,
+    409: Conflict,
+    410: Conflict,
+    412: Conflict,
+    429: RateLimited,
+}
+_BAD_REQUEST: int = 400
+_FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
+
+
+# Of answers that name none.
+_CODES: Mapping[type[ApiError], str] = {NotFound: "not_found", Conflict: "conflict"}
+
+
+def error_of(status: int, headers: Mapping[str, str], body: Any) -> ApiError:  # Any: JSON, None if it is none
+    """Return the error for an answer that is no success. The names of headers are in lower case."""
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    refused = fields.get("error")
+    kind = _KINDS.get(status)
+    if kind is None and status == _BAD_REQUEST and isinstance(refused, str):
+        kind = Conflict
+    if kind is None:
+        kind = BadRequest if _FIRST_OF_CLIENT <= status < _FIRST_OF_SERVER else ServerError
+    said = fields.get("detail") or refused
+    code = fields.get("code")
+    if not isinstance(code, str):
+        code = _CODES.get(kind, "invalid_request") if fields else "bad_answer"
+    error = kind(
+        str(said)[:_MESSAGE_CHARACTERS] if said else f"The server answered {status}.",
+        code=code,
+        status=status,
+        attr=fields.get("attr"),
+        extra=fields.get("extra"),
+        body=body,
+        request_id=headers.get("x-request-id"),
+    )
+    error.retry_after = _retry_after(headers.get("retry-after"))
+    return error
+
+
+def _retry_after(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

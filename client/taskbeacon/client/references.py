@@ -1,0 +1,75 @@
+"""What callers write for a task, a run or a question, and how it becomes ids."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from taskbeacon.client.errors import Conflict, NotFound
+
+# A number, a slug, an id or its beginning, a URL of the console or `@latest`; or what the server has sent.
+Reference: TypeAlias = str | int | UUID | Mapping[str, Any]
+
+LATEST: Final = "@latest"
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_PAGE: Final = re.compile(r"/console/projects/([^/]+)/tasks/([^/]+)(?:/runs/([^/]+))?/?")
+_LEAST_DIGITS: Final = 6
+
+
+class Place(NamedTuple):
+    """Where the server has a task or a run; `run` is None for a task, or where it is not known yet."""
+
+    project: str
+    task: str
+    run: str | None = None
+
+
+def known_place(reference: Reference, *, url: str, project: str) -> Place | str:
+    """Return the place that a reference names by itself, or the text that the server must resolve, whole.
+
+    Raises ValueError for the page of another server, and for an empty reference.
+    """
+    if isinstance(reference, Mapping):
+        if "task" in reference:  # a run
+            return Place(project, str(reference["task"]), str(reference["id"]))
+        latest = reference.get("latest_run")
+        run = str(latest["id"]) if isinstance(latest, Mapping) else None
+        return Place(project, str(reference["id"]), run)
+    text = str(reference).strip()
+    if not text:
+        raise ValueError("the reference is empty")
+    return _place_of_page(text, url) if text.startswith(("http://", "https://")) else text
+
+
+def _place_of_page(text: str, url: str) -> Place:
+    here, there = urlsplit(url), urlsplit(text)
+    is_here = (here.scheme, here.netloc.lower()) == (there.scheme, there.netloc.lower())
+    if not is_here or not there.path.startswith(here.path):
+        raise ValueError(f"{text} is not a page of {url}")
+    found = _PAGE.fullmatch(there.path.removeprefix(here.path))
+    if found is None:
+        raise ValueError(f"{text} is no page of a task")
+    project, task, run = (part and unquote(part) for part in found.groups())
+    return Place(project, task, run)
+
+
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
+
+
+def find_question(rows: list[dict[str, Any]], reference: str) -> dict[str, Any] | None:
+    """Return the row of the inbox that a reference means, None if there is none. Raises Conflict for several."""
+    if reference == LATEST:
+        return max(rows, key=lambda row: str(row["opened_at"]), default=None)
+    digits = reference.replace("-", "").lower()
+    if len(digits) < _LEAST_DIGITS:
+        return None
+    found = [row for row in rows if row["id"].replace("-", "").startswith(digits)]
+    if len(found) > 1:
+        raise Conflict("More than one question matches.", code="ambiguous_reference", status=409)
+    return found[0] if found else None
+
+
+def not_found(what: str) -> NotFound:
+    return NotFound(what, code="not_found", status=404)

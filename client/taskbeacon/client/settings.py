@@ -1,0 +1,120 @@
+"""Which server, project and key to use: arguments, else the environment, else the profile in the configuration."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from taskbeacon.client.errors import TaskbeaconError
+
+DEFAULT_PROFILE: Final = "default"
+CURRENT_PROJECT: Final = "@current"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where requests go, and as whom. `url` has no slash at its end."""
+
+    url: str
+    token: str = field(repr=False)
+    project: str = CURRENT_PROJECT
+    profile: str = DEFAULT_PROFILE
+    key_from: str = "argument"
+    insecure: bool = False
+
+    @cached_property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.url)
+
+
+def config_file() -> Path:
+    """Return the path of the configuration, which need not exist."""
+    from click import get_app_dir  # noqa: PLC0415 - a program that names server and key does without
+
+    # click obeys XDG_CONFIG_HOME.
+    return Path(get_app_dir("taskbeacon")) / "config.toml"
+
+
+def read_config() -> dict[str, Any]:  # Any: TOML
+    """Return the configuration, an empty one if there is none. Raises ValueError if it cannot be read."""
+    path = config_file()
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def find_settings(
+    url: str | None = None,
+    token: str | None = None,
+    project: str | int | None = None,
+    *,
+    profile: str | None = None,
+    insecure: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings. Raises ValueError for a bad URL or profile, TaskbeaconError without a key."""
+    url = url or environment.get("TASKBEACON_URL")
+    project = project or environment.get("TASKBEACON_PROJECT")
+    key_from = "argument" if token else "environment"
+    token = token or environment.get("TASKBEACON_TOKEN")
+    named = profile or environment.get("TASKBEACON_PROFILE")
+    is_whole = url and token and project and not named
+    config = {} if is_whole else read_config()
+    profile = named or config.get("profile") or DEFAULT_PROFILE
+    kept = config.get("profiles", {}).get(profile)
+    if kept is None and named is not None and not (url and token):
+        raise ValueError(f"there is no profile {profile!r} in {config_file()}")
+    kept = kept or {}
+    kept_url = str(kept.get("url") or "").rstrip("/")
+    url = check_url(url or kept_url or _missing("no server is configured"), insecure=insecure)
+    # A stored key, and the number of a project, are of their server alone.
+    if url == kept_url:
+        project = project or kept.get("project")
+        if not token:
+            token, key_from = kept.get("key"), "file"
+    return Settings(
+        url=url,
+        token=token or _missing(f"no key for {url}"),
+        project=str(project or CURRENT_PROJECT),
+        profile=profile,
+        key_from=key_from,
+        insecure=insecure,
+    )
+
+
+def _missing(what: str) -> str:
+    raise TaskbeaconError(
+        f"{what}: sign in by `taskbeacon login`, or set TASKBEACON_URL and TASKBEACON_TOKEN",
+        code="not_signed_in",
+    )
+
+
+def check_url(url: str, *, insecure: bool = False) -> str:
+    """Return the URL of a server without a slash at its end. Raises ValueError unless it is safe to send a key to."""
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is no URL of a server")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the URL of a server has no user")
+    if parts.scheme == "http" and not insecure and not is_loopback(url):
+        raise ValueError(f"{url} is not encrypted: use https, or allow it by `insecure`")
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

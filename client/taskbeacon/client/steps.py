@@ -1,0 +1,104 @@
+"""What the core asks of a transport. The core is generators that yield steps and get their outcomes.
+
+A step that fails raises ConnectionFailed in the generator that has yielded it.
+"""
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from taskbeacon.client.errors import ApiError, bad_answer, error_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request. `content` is its body; or `form` are the fields before the file of an upload."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes | None = None
+    form: Mapping[str, str] | None = None
+    file: Path | None = None
+    # Of silence, in seconds; None: the client's.
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer; the names of its headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    @property
+    def error(self) -> ApiError:
+        """What to raise for an answer that is not good."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            body = None
+        return error_of(self.status, self.headers, body)
+
+    def json(self) -> Any:  # Any: JSON
+        """Return the content, None if the body is empty. Raises ServerError if it is no JSON."""
+        if not self.body:
+            return None
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise bad_answer(
+                "The server's answer is no JSON.",
+                status=self.status,
+                request_id=self.headers.get("x-request-id"),
+            ) from None
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a request; the outcome is an `Answer` with its body."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Open:
+    """Send a request; the outcome is an `Answer`, without its body where it is good, and a handle to read that."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Read:
+    """Read the body behind a handle of `Open`; the outcome is bytes, none at the end."""
+
+    handle: Any  # Any: the transport's own
+
+
+@dataclass(frozen=True)
+class Close:
+    """Let go of a handle. What is left open is closed when its generator ends."""
+
+    handle: Any  # Any: the transport's own
+
+
+@dataclass(frozen=True)
+class Pause:
+    seconds: float
+
+
+# What a transport does for the core.
+Step: TypeAlias = Send | Open | Read | Close | Pause
+# Any: the outcomes of steps.
+Flow: TypeAlias = Generator[Step, Any, T]
+# It yields items among its steps.
+Items: TypeAlias = Generator[Step | T, Any, None]

@@ -1,0 +1,177 @@
+"""Where the client's settings come from, and what the key is protected from."""
+
+import ast
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+import taskbeacon
+from taskbeacon.client import Client, InvalidSignature, TaskbeaconError, verify_webhook
+from taskbeacon.client.settings import config_file, find_settings
+from tests.support.assertions import concerning
+
+PROFILES = """
+profile = "work"
+[profiles.work]
+url = "https://beacon.example/"
+project = 12
+key = "phx_work"
+[profiles.home]
+url = "http://127.0.0.1:8000"
+key = "phx_home"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> None:
+    file = config_file()
+    assert file == tmp_path / "config" / "taskbeacon" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(PROFILES)
+
+
+@pytest.mark.usefixtures("config")
+def test_arguments_then_environment_then_profile() -> None:
+    work = find_settings(environment={})
+    assert (work.url, work.token, work.project, work.key_from) == (
+        "https://beacon.example",
+        "phx_work",
+        "12",
+        "file",
+    )
+    home = find_settings(environment={"TASKBEACON_PROFILE": "home"})
+    assert (home.url, home.token, home.project, home.profile) == (
+        "http://127.0.0.1:8000",
+        "phx_home",
+        "@current",
+        "home",
+    )
+    assert find_settings(profile="work", environment={"TASKBEACON_PROFILE": "home"}).token == "phx_work"
+    variables = {"TASKBEACON_TOKEN": "phx_ci", "TASKBEACON_PROJECT": "3"}
+    ci = find_settings(environment=variables)
+    assert (ci.url, ci.token, ci.project, ci.key_from) == (
+        "https://beacon.example",
+        "phx_ci",
+        "3",
+        "environment",
+    )
+    given = find_settings("https://other.example", "phx_given", 4, environment=variables)
+    assert (given.url, given.token, given.project, given.key_from) == (
+        "https://other.example", "phx_given", "4", "argument",
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("config")
+def test_a_stored_key_goes_to_its_own_server_only() -> None:
+    for url, environment in (
+        ("https://other.example", {}),
+        ("https://beacon.example:8443", {}),
+        (None, {"TASKBEACON_URL": "https://other.example"}),
+    ):
+        with concerning((url, environment)), pytest.raises(TaskbeaconError) as raised:
+            find_settings(url, environment=environment)
+        assert raised.value.code == "not_signed_in"
+    assert find_settings("https://other.example", "phx_a", environment={}).project == "@current"
+    assert find_settings("https://beacon.example/", environment={}).token == "phx_work"
+
+
+def test_without_a_server_or_a_key() -> None:
+    for url in (None, "https://beacon.example"):
+        with pytest.raises(TaskbeaconError, match="taskbeacon login") as raised:
+            find_settings(url, environment={})
+        assert raised.value.code == "not_signed_in"
+
+
+@pytest.mark.usefixtures("config")
+def test_configurations_that_are_none() -> None:
+    with pytest.raises(ValueError, match="there is no profile 'nobody'"):
+        find_settings(profile="nobody", environment={})
+    config_file().write_text("profile = ")
+    with pytest.raises(ValueError, match="cannot be read"):
+        find_settings(environment={})
+    assert find_settings("https://a.example", "phx_a", "1", environment={}).token == "phx_a"
+
+
+def test_urls() -> None:
+    for url in (
+        "http://127.0.0.1:8000",
+        "http://[::1]:1",
+        "http://localhost",
+        "http://a.localhost",
+        "https://a.example/b",
+    ):
+        assert find_settings(f"{url}/", "phx_a", environment={}).url == url
+    for url in ("http://a.example", "http://10.0.0.1", "http://127.0.0.1.a.example", "a.example", "ftp://a.example",
+                "https://user@a.example", "https://a.example?x=1", "https://a.example#x", "https://"):  # fmt: skip
+        with concerning(url), pytest.raises(ValueError, match=r"URL|encrypted"):
+            find_settings(url, "phx_a", environment={})
+    assert find_settings("http://a.example", "phx_a", insecure=True, environment={}).insecure
+
+
+def test_the_key_is_not_shown() -> None:
+    with Client("https://a.example", "phx_secret") as client:
+        assert "phx_secret" not in repr(client.settings)
+        request = client.core.build("GET", "tasks")
+        assert "phx_secret" not in repr(request)
+
+
+def test_webhook_messages(official_message: tuple[bytes, dict[str, str]]) -> None:
+    body, headers = official_message
+    assert verify_webhook(body, headers, SECRET) == {"type": "run.completed"}
+    assert verify_webhook(body, {name.title(): text for name, text in headers.items()}, [OTHER, SECRET])
+    cases = [
+        (body + b" ", headers, SECRET),
+        (body, headers, OTHER),
+        (body, headers | {"webhook-timestamp": "1"}, SECRET),
+        (body, headers | {"webhook-signature": "nonsense"}, SECRET),
+        (body, {}, SECRET),
+        (b"\xff", headers, SECRET),
+    ]
+    for number, (data, heads, secret) in enumerate(cases):
+        with concerning(number), pytest.raises(InvalidSignature):
+            verify_webhook(data, heads, secret)
+    for empty in ([""], ["whsec_"], list[str]()):
+        with concerning(empty), pytest.raises(ValueError, match="empty"):
+            verify_webhook(body, headers, empty)
+
+
+SECRET, OTHER = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_b3RoZXIgc2VjcmV0IG90aGVyIHNlY3JldA=="
+
+
+@pytest.fixture
+def official_message() -> tuple[bytes, dict[str, str]]:
+    """A message that the official library has signed."""
+    body, now = '{"type":"run.completed"}', datetime.now(UTC)
+    signature = Webhook(SECRET).sign("msg-1", now, body)
+    headers = {
+        "webhook-id": "msg-1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+    return body.encode(), headers
+
+
+def test_the_client_imports_nothing_of_the_server() -> None:
+    folder = Path(taskbeacon.__file__).parent
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.partition(".")[0] for name in names} & {"app", "migrations"}, file
+
+
+def test_the_client_loads_what_it_needs_alone() -> None:
+    program = "import sys, taskbeacon.client; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(Path(taskbeacon.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "httpx" in found
+    assert not {"app", "asyncio", "standardwebhooks", "taskbeacon.client.types"} & set(found)
