@@ -338,8 +338,10 @@ def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iter
 
 
 def _fault(judged: JudgedCheck) -> str:
+    check, last = judged.check, judged.result.executions[-1]
     if judged.cause is None:
-        return ""
+        has_none = judged.status is CheckStatus.NO_TESTS and last.cases is None
+        return _listed(check.reports, first="no report") if has_none else ""
     hosts = [host for each in judged.result.executions for host in each.blocked_hosts]
     named = hosts if judged.cause is CheckCause.NETWORK_BLOCKED else _faults(judged)
     return _listed(named, first=judged.cause.value)

@@ -63,16 +63,18 @@ class Clone:
 
         `may_keep`: whether the clone is of a base, so that what the steps make can be taken for other clones.
         """
-        self._permit(allowance_of(self.preparation.setup_network))
         caches = Caches(self.preparation, self.workspace, setup, commit)
         for index, step in enumerate(setup):
             started = time.monotonic()
             command = self.masker.text(command_of(step))[:_LONGEST_NAME]
             await report_progress(self.emit, "setup", f"Set-up: {command}", index=index, status="started")
+            self._permit(allowance_of(self.preparation.setup_network))
             kept = await caches.find(step)
             is_cached = kept is not None and await caches.restore(kept, step)
             ended = CommandEnd(is_ready=True) if is_cached else await self._run(step, {})
             failure = _why_failed(step, ended)
+            if failure and (hosts := self._refused_hosts()):
+                failure += f"; refused hosts: {', '.join(hosts)}"
             status = StepStatus.FAILED if failure else StepStatus.CACHED if is_cached else StepStatus.OK
             duration_ms = int((time.monotonic() - started) * 1000)
             tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
@@ -112,33 +114,33 @@ class Clone:
         is_open = placed.network is ChecksNetwork.RUN
         self._permit(allowance_of(self.preparation.run_network) if is_open else None)
         ended = await self._run(placed.check, {"TASKBEACON_CHECK": placed.check.id})
-        cause = ended.cause
+        cause, fault = ended.cause, ""
         if ended.failed is not None:
             cause = _ERRNO_CAUSES.get(ended.failed, CheckCause.SPAWN_FAILED)
+            fault = self.masker.text(_why_not_started(placed.check, ended.failed))
         if ended.code in _KILLED:
             cause = CheckCause.OUT_OF_MEMORY
         is_full = shutil.disk_usage(self.workspace.folder).free < _LEAST_BYTES
         if ended.code in _FILE_TOO_LARGE or (ended.code and is_full):
             cause, self.is_lost = CheckCause.DISK_FULL, True
-        lost_service = await self._find_lost_service() if cause is None and ended.code else None
-        if lost_service is not None:
+        hosts = self._refused_hosts()
+        if cause is None and ended.code and (fault := await self._find_lost_service()):
             cause, self.is_lost = CheckCause.SETUP_FAILED, True
-        refused = self.egress.refused_hosts if self.egress else ()
         return Execution(
             exit_code=None if cause else ended.code,
             cause=cause,
-            fault=lost_service,
-            blocked_hosts=sorted({place.rpartition(":")[0] or place for place in refused}),
+            fault=fault or None,
+            blocked_hosts=hosts,
             duration_ms=int((time.monotonic() - started) * 1000),
             output=self.masker.text(ended.output.decode(errors="replace")).encode(),
         )
 
-    async def _find_lost_service(self) -> str | None:
+    async def _find_lost_service(self) -> str:
         for step in self.services:
             probe = replace(step, run=step.ready, background=False)
             if step.ready and (await self._run(probe, {})).code != 0:
                 return self.masker.text(f"{command_of(step)[:_LONGEST_NAME]}: it is not ready any more")
-        return None
+        return ""
 
     async def _run(self, command: Step | Check, variables: Mapping[str, str]) -> CommandEnd:
         inside = self.preparation.sandbox.inside(self.workspace.places)
@@ -152,6 +154,10 @@ class Clone:
             cause = CheckCause.OUT_OF_MEMORY
         self.is_lost = True
         return CommandEnd(cause=cause)
+
+    def _refused_hosts(self) -> list[str]:
+        refused = self.egress.refused_hosts if self.egress else ()
+        return sorted({self.masker.text(place.rpartition(":")[0] or place) for place in refused})
 
     def _permit(self, allowance: Allowance | None) -> None:
         if self.egress is not None:
@@ -209,6 +215,12 @@ def _why_failed(step: Step, ended: CommandEnd) -> str:
     if ended.code is not None:
         return f"it ended with exit code {ended.code}"
     return f"it {'was not ready within' if step.background else 'took longer than'} {step.timeout_seconds} s"
+
+
+def _why_not_started(check: Check, error: int) -> str:
+    # What is missing may be the folder too.
+    place = f" in {check.cwd}" if check.cwd else ""
+    return f"{(check.run or ('bash',))[0][:_LONGEST_NAME]} cannot be started{place}: {os.strerror(error)}"
 
 
 async def _ignore(_message: str) -> None:

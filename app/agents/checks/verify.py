@@ -188,7 +188,7 @@ class _Clones:
         await report_progress(emit, "check", f"{named}: started", **said, status="started")
         execution = await clone.execute(placed)
         status, cause = execution.judge(check)
-        words = cause.value.replace("_", " ") if cause else status.value
+        words = (cause or status).value.replace("_", " ")
         said |= {"status": words, "duration_ms": execution.duration_ms}
         await report_progress(emit, "check", f"{named}: {words}", **said)
         # Up to 10 MiB each.

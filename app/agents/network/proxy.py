@@ -219,19 +219,21 @@ class Egress:
         place = self._allowance.name(host, port)
         refusal = self._allowance.refusal(host, port)
         if refusal is not None:
-            if len(self.refused_hosts) < _REPORTS:
-                self.refused_hosts.add(place)
-            raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", is_logged=True)
+            raise self._refuse(place, refusal)
         try:
             async with asyncio.timeout(self.connect_seconds):
                 found = await self._connector.resolve(host, port)
                 addresses = [address for address in found if self._allowance.admits(host, port, address)]
                 if not addresses:
-                    reason = "its name leads to an address that is not public"
-                    raise _Refused("403 Forbidden", f"{place} was refused: {reason}.", is_logged=True)
+                    raise self._refuse(place, "its name leads to an address that is not public")
                 return await self._first(addresses[:_ADDRESSES_TRIED], port)
         except (OSError, UnicodeError):  # TimeoutError is one
             raise _Refused("502 Bad Gateway", f"{place} cannot be reached.", is_logged=True) from None
+
+    def _refuse(self, place: str, why: str) -> _Refused:
+        if len(self.refused_hosts) < _REPORTS:
+            self.refused_hosts.add(place)
+        return _Refused("403 Forbidden", f"{place} was refused: {why}.", is_logged=True)
 
     async def _first(self, addresses: Sequence[str], port: int) -> Streams:
         for address in addresses[:-1]:

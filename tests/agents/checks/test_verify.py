@@ -79,6 +79,9 @@ async def test_each_limit_and_lack_has_its_own_cause_and_the_next_check_is_execu
     assert seen["sleeps"].status is CheckStatus.TIMEOUT
     assert seen.output("sleeps") == "begun\n"
     assert "no-such-tool: command not found" in seen.output("not-found")
+    reasons = {reason.check: reason.detail for reason in seen.judgement.reasons}
+    why = "cannot be started: No such file or directory"
+    assert reasons["missing"] == f"missing_tool: no-such-tool {why}"
 
 
 async def test_full_disk_of_the_worker_refutes_nothing(checking: Checking) -> None:
@@ -111,6 +114,18 @@ async def test_refused_hosts_are_named_of_the_check_that_asked_for_them(checking
     assert seen["refused"].cause is CheckCause.NETWORK_BLOCKED
     assert list(seen.runs("refused")[0].blocked_hosts) == ["pypi.test"]
     assert seen["silent"].status is CheckStatus.FAILED
+
+
+async def test_set_up_that_fails_says_which_hosts_were_refused(checking: Checking) -> None:
+    """Regression: a member saw that an installation fails, and not that its registry is not allowed."""
+    checking.write({"a": ""})
+    asks = "curl --fail --silent --max-time 5 https://%s.test/ || %s"
+    seen = await checking.check(
+        setup=[asks % ("optional", "true"), asks % ("pypi", "exit 2")], checks={"one": "touch x"}
+    )
+
+    [reason] = seen.judgement.reasons
+    assert reason.detail.endswith("|| exit 2: it ended with exit code 2; refused hosts: pypi.test")
 
 
 async def test_set_up_reaches_a_server_of_the_operator_on_the_loopback_of_the_worker(
@@ -408,6 +423,8 @@ async def test_report_that_stands_in_the_repository_is_no_report(checking: Check
     )
 
     assert seen["tests"].status is CheckStatus.NO_TESTS
+    missing, _ = seen.judgement.reasons
+    assert missing.detail == "no report: report.xml, sub/*.xml"
     assert seen["bad"].cause is CheckCause.REPORT_INVALID
 
 

@@ -313,6 +313,7 @@ async def test_listed_name_that_leads_to_a_private_address_is_refused(
     assert proxy.reported == [
         "rebind.example.com:443 was refused: its name leads to an address that is not public."
     ]
+    assert proxy.egress.refused_hosts == {"rebind.example.com:443"}
 
 
 async def test_only_the_address_that_was_checked_is_connected_to(proxy: Proxy) -> None:
