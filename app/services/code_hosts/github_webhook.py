@@ -61,9 +61,10 @@ async def receive_github(
     if report is None:
         return ignore("The event does not tell of a check on a branch of ours.")
     await fold_ci(session, report)
-    # A check run is a part of what another report is about.
-    if not report.is_failure or delivery.event == "check_run":
+    if not report.is_failure:
         return ignore("The check has not failed.")
+    if delivery.event == "check_run":
+        return ignore("The suite or workflow run of this check starts a follow-up run.")
     await require_follow_up_allowance(session, report, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")
