@@ -1,11 +1,11 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
+import { applyLooks } from "./ui/appearance";
 import "./ui/base.css";
 import { keepFocus } from "./ui/focus";
-import { applyTheme } from "./ui/theme";
 import { ignoreUnmeant } from "./ui/unmeant";
 
-applyTheme();
+applyLooks();
 keepFocus();
 ignoreUnmeant();
 const root = document.getElementById("root");

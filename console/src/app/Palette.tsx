@@ -1,35 +1,43 @@
-/** Goes to a task or a page by a few typed letters. */
+/** Goes to a task, or does what the page can do, by a few typed letters. */
 import { useQuery } from "@tanstack/react-query";
 import { useDeferredValue, useId, useState } from "react";
+import { flushSync } from "react-dom";
 import { useLocation } from "wouter";
 import { fetchTasks } from "../api/tasks";
 import { useProject } from "../features/project/project";
 import { titleOf } from "../features/project/runState";
-import { classes } from "../ui/classes";
+import { chooseLook, LOOKS } from "../ui/appearance";
 import { Input } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
-import styles from "./shell.module.css";
+import { commandsNow, isKeyOnly } from "../ui/keys";
+import { type Choice, Listbox, useChosen } from "../ui/listbox";
 
-interface Choice {
-  id: string;
-  label: string;
-  hint: string;
-  to: string;
+interface Action extends Choice {
+  act: () => void;
 }
 
-const PAGES: Choice[] = [
-  { id: "tasks", label: "Tasks", hint: "page", to: "/" },
-  { id: "new", label: "New task", hint: "action", to: "/?new=1" },
-  { id: "inbox", label: "Inbox", hint: "page", to: "/inbox" },
-  { id: "settings", label: "Settings", hint: "page", to: "/settings" },
+/** What the page below the palette can do, and how the console looks. */
+const actionsNow = (): Action[] => [
+  ...commandsNow()
+    .filter((command) => !isKeyOnly(command))
+    .map(({ key, title, act }) => ({ value: `${key} ${title}`, label: title, hint: key, act })),
+  ...LOOKS.flatMap(({ name, title, choices }) =>
+    choices.map(([value, label]) => ({
+      value: `${name} ${value}`,
+      label: `${title}: ${label.toLowerCase()}`,
+      hint: "",
+      act: () => chooseLook(name, value),
+    })),
+  ),
 ];
 
 export function Palette({ onClose }: { onClose: () => void }) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
-  const [at, setAt] = useState(0);
+  const [actions] = useState(actionsNow);
   const id = useId();
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const search = useDeferredValue(text.trim());
   const filters = search ? { search } : {};
   const found = useQuery({
@@ -37,60 +45,48 @@ export function Palette({ onClose }: { onClose: () => void }) {
     queryFn: () => fetchTasks(project.id, filters, 8, 0),
     placeholderData: (before) => before,
   });
-  const pages = PAGES.filter(({ label }) => label.toLowerCase().includes(text.trim().toLowerCase()));
   const tasks = (found.data?.results ?? []).map((task) => ({
-    id: task.id,
+    value: task.id,
     label: titleOf(task),
     hint: task.slug,
-    to: `/tasks/${task.id}`,
+    act: () => navigate(href(`/tasks/${task.id}`)),
   }));
-  const choices = [...tasks, ...pages];
-  const open = (choice: Choice | undefined) => {
-    if (!choice) return;
-    onClose();
-    navigate(href(choice.to));
+  const rank = ({ label }: Action) => Number(!label.toLowerCase().startsWith(words[0] ?? ""));
+  const matching = actions
+    .filter(({ label }) => words.every((word) => label.toLowerCase().includes(word)))
+    .sort((one, other) => rank(one) - rank(other));
+  const choices: Action[] = words.length ? [...matching, ...tasks] : [...tasks, ...matching];
+  const choose = ({ act }: Action) => {
+    // What is below a modal dialog takes no focus.
+    flushSync(onClose);
+    act();
   };
+  const { at, setAt, onKey } = useChosen(choices, choose);
   return (
-    <Dialog title="Go to" onClose={onClose}>
+    <Dialog title="Tasks and commands" onClose={onClose}>
       <Input
         data-autofocus
         role="combobox"
         aria-expanded="true"
         aria-controls={id}
         aria-activedescendant={choices[at] ? `${id}-${at}` : undefined}
-        aria-label="Task or page"
-        placeholder="Type a part of a title, or a number"
+        aria-label="Task, page or command"
+        placeholder="Type a part of a title or command, or a number"
         value={text}
         onChange={(event) => {
           setText(event.target.value);
           setAt(0);
         }}
-        onKeyDown={(event) => {
-          if (event.key === "ArrowDown") setAt((before) => Math.min(before + 1, choices.length - 1));
-          else if (event.key === "ArrowUp") setAt((before) => Math.max(before - 1, 0));
-          else if (event.key === "Enter") open(choices[at]);
-          else return;
-          event.preventDefault();
-        }}
+        onKeyDown={(event) => onKey(event) && event.preventDefault()}
       />
-      <div id={id} role="listbox" aria-label="Tasks and pages" className={styles.choices}>
-        {choices.map((choice, index) => (
-          <div
-            key={choice.id}
-            id={`${id}-${index}`}
-            role="option"
-            tabIndex={-1}
-            aria-selected={index === at}
-            className={classes(styles.choice, index === at && styles.here)}
-            onClick={() => open(choice)}
-            onKeyDown={(event) => event.key === "Enter" && open(choice)}
-            onMouseMove={() => setAt(index)}
-          >
-            <span>{choice.label}</span>
-            <span>{choice.hint}</span>
-          </div>
-        ))}
-      </div>
+      <Listbox
+        id={id}
+        label="Tasks and commands"
+        choices={choices}
+        at={at}
+        onChoose={choose}
+        onPoint={setAt}
+      />
     </Dialog>
   );
 }

@@ -1,15 +1,17 @@
 /** What is around every page: the ways to other pages, what needs the person, and whether the page is live. */
 import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import type { Run } from "../api/types";
 import { runHref, useNeeds } from "../features/project/inbox";
+import { useNews } from "../features/project/news";
 import { ProjectSelect } from "../features/project/ProjectSelect";
 import { nameOf, useProject } from "../features/project/project";
 import { stateOf, titleOf } from "../features/project/runState";
 import { useActive } from "../features/tasks/useTasks";
 import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
+import { markTitle } from "../ui/heading";
 import { useKeys } from "../ui/keys";
 import { type State, StateIcon } from "../ui/status";
 import { KeyboardHelp } from "./KeyboardHelp";
@@ -23,13 +25,15 @@ export function Shell({ children }: { children: ReactNode }) {
   const [, navigate] = useLocation();
   const [overlay, setOverlay] = useState<"keys" | "palette" | null>(null);
   const [isRun] = useRoute("/tasks/*?");
+  const news = useNews().count;
+  useEffect(() => markTitle(news), [news]);
   useKeys({
-    "?": () => setOverlay("keys"),
-    "Mod+k": () => setOverlay("palette"),
-    "g t": () => navigate(href("/")),
-    "g i": () => navigate(href("/inbox")),
-    "g s": () => navigate(href("/settings")),
-    c: () => navigate(href("/?new=1")),
+    "?": ["Show the keyboard shortcuts", () => setOverlay("keys")],
+    "Mod+k": ["Find a task or a command", () => setOverlay("palette")],
+    "g t": ["Go to the tasks", () => navigate(href("/"))],
+    "g i": ["Go to the inbox", () => navigate(href("/inbox"))],
+    "g s": ["Go to the settings", () => navigate(href("/settings"))],
+    c: ["New task", () => navigate(href("/?new=1"))],
   });
   return (
     <div className={classes(styles.shell, isRun && styles.onRun)}>
@@ -42,7 +46,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {session.projects.length > 1 ? (
             <ProjectSelect className={styles.projects} />
           ) : (
-            <span className={styles.project}>{project.name}</span>
+            <span className={classes(styles.project, "clip")}>{project.name}</span>
           )}
           <IconButton label="New task" onClick={() => navigate(href("/?new=1"))}>
             <Plus size={16} />
@@ -51,7 +55,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Places />
         <Active />
         <div className={styles.foot}>
-          <span className={styles.user} title={session.user.email}>
+          <span className="clip" title={session.user.email}>
             {nameOf(session.user)}
           </span>
           <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")}>
@@ -162,7 +166,7 @@ function ActiveGroup({ title, count, runs }: GroupProps) {
                 aria-current={isHere ? "page" : undefined}
               >
                 <StateIcon state={run.state} size={14} />
-                <span className={styles.activeTitle}>{run.title}</span>
+                <span className="clip">{run.title}</span>
               </Link>
             </li>
           );

@@ -1,6 +1,16 @@
 import { type HTMLAttributes, useEffect, useLayoutEffect, useRef } from "react";
 import { arrive } from "./arrival";
 
+/** What stands before each title of the page. */
+let mark = "";
+
+/** Say in the title of the page how much is new. */
+export function markTitle(count: number): void {
+  const title = document.title.slice(mark.length);
+  mark = count ? `(${count}) ` : "";
+  document.title = mark + title;
+}
+
 interface Props extends HTMLAttributes<HTMLHeadingElement> {
   level?: "h1" | "h2";
   children: string;
@@ -10,7 +20,7 @@ interface Props extends HTMLAttributes<HTMLHeadingElement> {
 export function PageHeading({ level: Level = "h1", children, ...rest }: Props) {
   const ref = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    document.title = `${children} · Taskbeacon`;
+    document.title = `${mark}${children} · Taskbeacon`;
   }, [children]);
   // Before the next key: it may belong to a text that is being typed.
   useLayoutEffect(() => {

@@ -1,15 +1,45 @@
 /** Keys of the keyboard: single ones, and pairs such as `g t`. Off while a person types. */
 import { useLayoutEffect, useRef } from "react";
 
-export type Keys = Record<string, (event: KeyboardEvent) => void>;
+type Act = (event?: KeyboardEvent) => void;
+/** What a key does; with a title it is a command, which the palette and the list of keys show. */
+export type Keys = Record<string, Act | readonly [title: string, act: () => void]>;
+
+export interface Command {
+  key: string;
+  title: string;
+  act: () => void;
+}
 
 const PAIR_MS = 1000;
 /** The keys that may be held down: they only move. */
-const REPEAT = new Set(["j", "k"]);
+const REPEAT = new Set(["j", "k", "J", "K"]);
+const PALETTE = "Mod+k";
+/** What works in fields, too. */
+const ALWAYS = new Set([PALETTE, "Mod+f"]);
+
+const shown = new Set<{ current: Keys }>();
+
+/** Return the commands of what is on the screen now. */
+export const commandsNow = (): Command[] =>
+  [...shown].flatMap(({ current }) =>
+    Object.entries(current).flatMap(([key, value]) =>
+      typeof value === "function" ? [] : [{ key, title: value[0], act: value[1] }],
+    ),
+  );
+
+/** Whether the palette has no use for a command: it only moves, or shows the palette. */
+export const isKeyOnly = ({ key }: Command): boolean => REPEAT.has(key) || key === PALETTE;
+
+/** Show the palette, where there is no keyboard. */
+export const showPalette = (): void =>
+  commandsNow()
+    .find(({ key }) => key === PALETTE)
+    ?.act();
 
 function isTyping(target: EventTarget | null): boolean {
   const element = target instanceof HTMLElement ? target : null;
-  return element?.closest("input, textarea, select, [contenteditable], dialog") != null;
+  return element?.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog") != null;
 }
 
 /** Whether an event is that key alone, outside of fields. */
@@ -24,19 +54,22 @@ export function useKeys(keys: Keys): void {
     let first = "";
     let firstAt = 0;
     const onKey = (event: KeyboardEvent) => {
-      const isCommand = event.metaKey || event.ctrlKey;
-      if (event.altKey || event.defaultPrevented || (isTyping(event.target) && !isCommand)) return;
-      const key = isCommand ? `Mod+${event.key.toLowerCase()}` : event.key;
+      const key = event.metaKey || event.ctrlKey ? `Mod+${event.key.toLowerCase()}` : event.key;
+      if (event.altKey || event.defaultPrevented || (isTyping(event.target) && !ALWAYS.has(key))) return;
       const pair = event.timeStamp - firstAt < PAIR_MS ? `${first} ${key}` : "";
       if (event.repeat && !REPEAT.has(key)) return;
       const action = current.current[pair] ?? current.current[key];
       [first, firstAt] = [key, event.timeStamp];
       if (action) {
         event.preventDefault();
-        action(event);
+        (typeof action === "function" ? action : action[1])(event);
       }
     };
     document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
+    shown.add(current);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+      shown.delete(current);
+    };
   }, []);
 }

@@ -5,11 +5,11 @@ import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
+import { type Choice, Listbox, useChosen } from "../../ui/listbox";
 import { useMedia } from "../../ui/media";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
-import { type Choice, choicesFor, complete, completionAt } from "./completion";
+import { choicesFor, complete, completionAt } from "./completion";
 import styles from "./composer.module.css";
-import { Suggestions } from "./Suggestions";
 
 export interface Written {
   text: string;
@@ -57,7 +57,7 @@ export function Composer(props: Props) {
   const target = useFileTarget(files.add);
   const area = useRef<HTMLTextAreaElement>(null);
   const [isKept, setKept] = useState(false);
-  useKeys({ i: () => area.current?.focus() });
+  useKeys({ i: ["Write a message", () => area.current?.focus()] });
   const isReady = (text.trim() !== "" || files.list.length > 0) && files.isReady && !isBusy;
   const send = () => {
     if (!isReady) return;
@@ -163,14 +163,12 @@ function useSuggestions(
 ) {
   const id = useId();
   const [caret, setCaret] = useState(0);
-  const [at, setAt] = useState(0);
   /** The text for which the list was closed. */
   const [closedFor, setClosedFor] = useState<string | null>(null);
   const completion = closedFor === text ? null : completionAt(text, caret);
   const choices = completion ? choose(completion) : [];
-  const here = Math.min(at, choices.length - 1);
-  const take = (choice: Choice | undefined) => {
-    if (!completion || !choice) return;
+  const take = (choice: Choice) => {
+    if (!completion) return;
     const [after, place] = complete(text, completion, choice);
     onText(after);
     setCaret(place);
@@ -179,17 +177,16 @@ function useSuggestions(
       area.current?.setSelectionRange(place, place);
     });
   };
+  const { at, setAt, onKey: onListKey } = useChosen(choices, take);
+  const isOpen = choices.length > 0;
   const onKey = (event: React.KeyboardEvent): boolean => {
-    if (choices.length === 0 || event.shiftKey) return false;
-    if (event.key === "ArrowDown") setAt((here + 1) % choices.length);
-    else if (event.key === "ArrowUp") setAt((here - 1 + choices.length) % choices.length);
-    else if (event.key === "Enter" || event.key === "Tab") take(choices[here]);
+    if (!isOpen || event.shiftKey) return false;
+    if (event.key === "Tab" && choices[at]) take(choices[at]);
     else if (event.key === "Escape") setClosedFor(text);
-    else return false;
+    else if (!onListKey(event)) return false;
     event.preventDefault();
     return true;
   };
-  const isOpen = choices.length > 0;
   return {
     onKey,
     onCaret: (place: number) => {
@@ -199,14 +196,14 @@ function useSuggestions(
     field: {
       "aria-autocomplete": "list" as const,
       "aria-controls": isOpen ? id : undefined,
-      "aria-activedescendant": isOpen ? `${id}-${here}` : undefined,
+      "aria-activedescendant": isOpen ? `${id}-${at}` : undefined,
     },
     list: isOpen && (
-      <Suggestions
+      <Listbox
         id={id}
         label={completion?.kind === "file" ? "Files of the run" : "Commands of the agent"}
         choices={choices}
-        at={here}
+        at={at}
         onChoose={take}
         onPoint={setAt}
       />

@@ -1,12 +1,6 @@
 /** What the composer offers to complete: commands of the agent behind `/`, files of the run behind `@`. Pure. */
 import type { Item, Standing } from "../../transcript/items";
-
-export interface Choice {
-  /** What is put into the text. */
-  value: string;
-  label: string;
-  hint: string;
-}
+import type { Choice } from "../../ui/listbox";
 
 export interface Completion {
   kind: "command" | "file";

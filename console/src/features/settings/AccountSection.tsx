@@ -1,29 +1,23 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
-import { Button, Select } from "../../ui/controls";
+import { chooseLook, LOOKS, lookOf } from "../../ui/appearance";
+import { Button, Input, Select } from "../../ui/controls";
 import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
-import { chooseTheme, readTheme, type Theme } from "../../ui/theme";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
+import { EDITORS, useEditor } from "../project/EditorLink";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { nameOf, useProject } from "../project/project";
 import styles from "./settings.module.css";
-
-const THEMES = [
-  ["system", "Like the system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-] as const;
 
 export function AccountSection() {
   const { session } = useProject();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
-  const [theme, setTheme] = useState(readTheme);
+  const [editor, setEditor] = useEditor();
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: fetchSessions });
   const leave = useAction({
     mutationFn: signOut,
@@ -33,7 +27,7 @@ export function AccountSection() {
     },
   });
   return (
-    <section aria-labelledby="account">
+    <section className={styles.section} aria-labelledby="account">
       <PageHeading level="h2" id="account">
         Account
       </PageHeading>
@@ -47,16 +41,32 @@ export function AccountSection() {
         </Button>
       </div>
       <div className={styles.columns}>
-        <Select
-          label="Theme"
-          value={theme}
-          choices={THEMES}
-          onChoose={(value) => {
-            setTheme(value as Theme);
-            chooseTheme(value as Theme);
-          }}
-        />
+        {LOOKS.map(({ name, title, choices }) => (
+          <Select
+            key={name}
+            label={title}
+            defaultValue={lookOf(name) ?? undefined}
+            choices={choices}
+            onChoose={(value) => chooseLook(name, value)}
+          />
+        ))}
         <ProjectSelect label="Project" />
+        <Select
+          label="Editor"
+          value={editor.scheme}
+          choices={EDITORS}
+          onChoose={(scheme) => setEditor({ ...editor, scheme })}
+        />
+        {editor.scheme && (
+          <Input
+            label="Folder of your clones"
+            hint="{repository} stands for organization/repository"
+            placeholder="/home/me/src/{repository}"
+            spellCheck={false}
+            value={editor.folder}
+            onChange={({ target }) => setEditor({ ...editor, folder: target.value })}
+          />
+        )}
       </div>
       <h3 className={styles.subhead}>Sessions</h3>
       {sessions.isPending && <Loading what="the sessions" />}
