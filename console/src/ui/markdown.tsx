@@ -10,6 +10,7 @@ import { languageOfFence } from "../text/languages";
 import { safeLink } from "../text/links";
 import type { LineMarks } from "../text/marks";
 import { CodeLine } from "./code";
+import { Copied } from "./copy";
 import { useMarks } from "./highlight";
 import styles from "./markdown.module.css";
 
@@ -25,9 +26,11 @@ function CodeBlock({ children }: { children?: ReactNode }) {
   const language = languageOfFence(/^language-(\S+)/.exec(props.className ?? "")?.[1] ?? "");
   const [marks] = useMarks(language, codes);
   return (
-    <pre tabIndex={0} aria-label="Code" role="group">
-      {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
-    </pre>
+    <Copied text={text ?? ""}>
+      <pre tabIndex={0} aria-label="Code" role="group">
+        {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
+      </pre>
+    </Copied>
   );
 }
 

@@ -12,6 +12,7 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
 import { useAction } from "../../ui/unmeant";
+import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
 import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
@@ -85,53 +86,55 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     canKeep: false,
   };
   return (
-    <div className={styles.conversation}>
-      <RunQuestions.Provider value={questions}>
-        <TranscriptView
-          items={items}
-          hasCard={question !== undefined}
-          head={<Head task={task} run={run} load={load} />}
-          foot={
-            <>
-              {waiting.map(({ message, receipt }) => (
-                <Waiting
-                  key={message.id}
-                  message={message}
-                  outbox={outbox}
-                  receipt={receipt}
-                  onContinue={
-                    over
-                      ? () =>
-                          actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
-                      : null
-                  }
-                  onEdit={() => {
-                    draft.putBack(message, toRun.uploads);
-                    outbox.discard(message.id);
-                  }}
-                >
-                  <ReceiptLine receipt={receipt} />
-                </Waiting>
-              ))}
-              {over && <End run={run} />}
-            </>
-          }
-        />
-      </RunQuestions.Provider>
-      <div className={styles.below}>
-        {question && <QuestionCard key={question.id} question={question} hasKeys />}
-        {newer}
-        {/* One for all: a person who types when the run begins or ends goes on typing. */}
-        <Composer
-          {...(over ? toNextRun : toRun)}
-          filesPlace={filesPlaceOf(run.id)}
-          standing={transcript.standing}
-          known={known}
-          text={draft.text}
-          onText={draft.write}
-        />
+    <OfRepository value={task.repository}>
+      <div className={styles.conversation}>
+        <RunQuestions.Provider value={questions}>
+          <TranscriptView
+            items={items}
+            hasCard={question !== undefined}
+            head={<Head task={task} run={run} load={load} />}
+            foot={
+              <>
+                {waiting.map(({ message, receipt }) => (
+                  <Waiting
+                    key={message.id}
+                    message={message}
+                    outbox={outbox}
+                    receipt={receipt}
+                    onContinue={
+                      over
+                        ? () =>
+                            actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
+                        : null
+                    }
+                    onEdit={() => {
+                      draft.putBack(message, toRun.uploads);
+                      outbox.discard(message.id);
+                    }}
+                  >
+                    <ReceiptLine receipt={receipt} />
+                  </Waiting>
+                ))}
+                {over && <End run={run} />}
+              </>
+            }
+          />
+        </RunQuestions.Provider>
+        <div className={styles.below}>
+          {question && <QuestionCard key={question.id} question={question} hasKeys />}
+          {newer}
+          {/* One for all: a person who types when the run begins or ends goes on typing. */}
+          <Composer
+            {...(over ? toNextRun : toRun)}
+            filesPlace={filesPlaceOf(run.id)}
+            standing={transcript.standing}
+            known={known}
+            text={draft.text}
+            onText={draft.write}
+          />
+        </div>
       </div>
-    </div>
+    </OfRepository>
   );
 }
 

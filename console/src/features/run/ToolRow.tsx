@@ -18,9 +18,12 @@ import { countLines, diffTexts } from "../../text/lineDiff";
 import type { ToolDiff, ToolItem, ToolKind } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
+import { Copied } from "../../ui/copy";
 import { Counts } from "../../ui/counts";
 import { Diff } from "../../ui/diff";
 import { Terminal } from "../../ui/terminal";
+import { EditorLink } from "../project/EditorLink";
+import { useIsFound } from "./FindBar";
 import styles from "./transcript.module.css";
 
 const ICONS: Record<ToolKind, [LucideIcon, string]> = {
@@ -55,7 +58,8 @@ export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
   // Changes and what runs now are what the reader looks for; the rest opens by a click.
   const opens = tool.diffs.length > 0 || tool.status === "in_progress" || tool.status === "failed";
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const isOpen = hasBody && (chosen ?? opens);
+  const isFound = useIsFound(tool.id);
+  const isOpen = hasBody && (chosen ?? (opens || isFound));
   const statusWord = STATUS_WORDS[tool.status];
   const title = tool.title || tool.command || word;
   return (
@@ -81,12 +85,18 @@ export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
       {isOpen && (
         <div className={styles.toolBody}>
           {tool.toolKind === "execute" && tool.command && tool.command !== tool.title && (
-            <pre className={styles.command}>{tool.command.replace(/\n$/, "")}</pre>
+            <Copied text={tool.command}>
+              <pre className={styles.command}>{tool.command.replace(/\n$/, "")}</pre>
+            </Copied>
           )}
           {tool.diffs.map((diff) => (
             <FileEdit key={diff.path} diff={diff} />
           ))}
-          {tool.output && <Terminal text={tool.output} label={`Output of ${title}`} />}
+          {tool.output && (
+            <Copied text={tool.output}>
+              <Terminal text={tool.output} label={`Output of ${title}`} />
+            </Copied>
+          )}
         </div>
       )}
     </div>
@@ -100,6 +110,7 @@ function FileEdit({ diff }: { diff: ToolDiff }) {
     <div className={styles.edit}>
       <p className={styles.editHead}>
         <span>{shortPath(diff.path)}</span>
+        <EditorLink path={shortPath(diff.path)} />
         <Counts additions={additions} deletions={deletions} />
       </p>
       <Diff

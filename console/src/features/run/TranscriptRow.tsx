@@ -30,10 +30,12 @@ import type {
 import { describeFold, type FoldRow, type Row } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
+import { Copied } from "../../ui/copy";
 import { Markdown } from "../../ui/markdown";
 import { Age } from "../../ui/time";
 import { closedText } from "../questions/question";
 import { RunQuestions } from "../questions/runQuestions";
+import { useIsFound } from "./FindBar";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
 
@@ -70,14 +72,18 @@ const LONG_MESSAGE = 1200;
 
 export function UserMessage({ item }: { item: UserItem }) {
   const isLong = item.text.length > LONG_MESSAGE;
-  const [isWhole, setWhole] = useState(false);
+  const isFound = useIsFound(item.id);
+  const [chosen, setWhole] = useState(false);
+  const isWhole = chosen || isFound;
   return (
     <div className={styles.user}>
       <div className={styles.bubble}>
         {item.text && (
-          <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
-            <Markdown text={item.text.replace(OUTPUT, "```\n$1\n```\n")} />
-          </div>
+          <Copied text={item.text}>
+            <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
+              <Markdown text={item.text.replace(OUTPUT, "```\n$1\n```\n")} />
+            </div>
+          </Copied>
         )}
         {isLong && (
           <button type="button" className={styles.link} onClick={() => setWhole(!isWhole)}>
@@ -123,14 +129,16 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
 function AgentMessage({ item }: { item: AgentItem }) {
   return (
     <div className={classes(styles.agent, item.isOpen && styles.growing)}>
-      <Markdown text={item.text} isOpen={item.isOpen} />
+      <Copied text={item.isOpen ? "" : item.text}>
+        <Markdown text={item.text} isOpen={item.isOpen} />
+      </Copied>
     </div>
   );
 }
 
 function Thought({ item }: { item: AgentItem }) {
   return (
-    <Foldable title={item.isOpen ? "Thinking …" : "Thought"}>
+    <Foldable id={item.id} title={item.isOpen ? "Thinking …" : "Thought"}>
       <div className={styles.thought}>
         <Markdown text={item.text} isOpen={item.isOpen} />
       </div>
@@ -138,18 +146,29 @@ function Thought({ item }: { item: AgentItem }) {
   );
 }
 
-function Foldable({ title, children }: { title: string; children: React.ReactNode }) {
-  const [isOpen, setOpen] = useState(false);
+interface FoldableProps {
+  /** Of the row: one that was found is open. */
+  id: string;
+  title: string;
+  icon?: React.ReactNode;
+  children: React.ReactNode;
+}
+
+function Foldable({ id, title, icon, children }: FoldableProps) {
+  const isFound = useIsFound(id);
+  const [chosen, setOpen] = useState<boolean | null>(null);
+  const isOpen = chosen ?? isFound;
   return (
-    <div className={styles.foldable}>
+    <div className={icon ? styles.tool : undefined}>
       <button
         type="button"
-        className={styles.foldHead}
+        className={icon ? styles.toolHead : styles.foldHead}
         aria-expanded={isOpen}
         onClick={() => setOpen(!isOpen)}
       >
-        <Chevron isOpen={isOpen} />
-        {title}
+        {icon ?? <Chevron isOpen={isOpen} />}
+        <span className={icon ? styles.toolTitle : undefined}>{title}</span>
+        {icon && <Chevron isOpen={isOpen} />}
       </button>
       {isOpen && children}
     </div>
@@ -157,27 +176,14 @@ function Foldable({ title, children }: { title: string; children: React.ReactNod
 }
 
 function Fold({ row }: { row: FoldRow }) {
-  const [isOpen, setOpen] = useState(false);
   return (
-    <div className={styles.tool}>
-      <button
-        type="button"
-        className={styles.toolHead}
-        aria-expanded={isOpen}
-        onClick={() => setOpen(!isOpen)}
-      >
-        <Files size={15} aria-hidden="true" />
-        <span className={styles.toolTitle}>{describeFold(row.tools)}</span>
-        <Chevron isOpen={isOpen} />
-      </button>
-      {isOpen && (
-        <div className={styles.foldBody}>
-          {row.tools.map((tool) => (
-            <ToolRow key={tool.id} tool={tool} />
-          ))}
-        </div>
-      )}
-    </div>
+    <Foldable id={row.id} title={describeFold(row.tools)} icon={<Files size={15} aria-hidden="true" />}>
+      <div className={styles.foldBody}>
+        {row.tools.map((tool) => (
+          <ToolRow key={tool.id} tool={tool} />
+        ))}
+      </div>
+    </Foldable>
   );
 }
 
@@ -263,7 +269,7 @@ function Steps({ item }: { item: StepsItem }) {
   const last = item.steps.at(-1) ?? "";
   if (item.steps.length === 1) return <p className={styles.step}>{last}</p>;
   return (
-    <Foldable title={last}>
+    <Foldable id={item.id} title={last}>
       <ul className={styles.steps}>
         {item.steps.map((step, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps are only added

@@ -7,11 +7,21 @@
  */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { type ReactNode, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
+import {
+  type ReactNode,
+  type Ref,
+  useCallback,
+  useImperativeHandle,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { Button } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
+import { FindBar, FoundProvider } from "./FindBar";
 import { TranscriptRow } from "./TranscriptRow";
 import styles from "./transcript.module.css";
 
@@ -48,10 +58,31 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
   };
-  useKeys({ G: toBottom });
+  const [isFinding, setFinding] = useState(false);
+  const [found, setFound] = useState<string | null>(null);
+  const virtual = useRef<Virtual>(null);
+  const find = () => setFinding(true);
+  useKeys({
+    G: ["Jump to the latest", toBottom],
+    "/": ["Find in the transcript", find],
+    "Mod+f": find,
+  });
+  const show = (index: number) => {
+    isAtBottom.current = false;
+    setFound(rows[index]?.id ?? null);
+    const slot = content.current?.querySelector(`[data-row="${CSS.escape(rows[index]?.id ?? "")}"]`);
+    if (slot) slot.scrollIntoView({ block: "center" });
+    else virtual.current?.scrollToIndex(index, { align: "center" });
+  };
+  const endFinding = () => {
+    setFinding(false);
+    setFound(null);
+    scroller.current?.focus();
+  };
 
   return (
     <div className={styles.viewport}>
+      {isFinding && <FindBar rows={rows} content={content} onShow={show} onClose={endFinding} />}
       <div
         ref={scroller}
         className={styles.scroller}
@@ -62,12 +93,14 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
       >
         <div ref={content} className={styles.column}>
           {head}
-          {split > 0 && <VirtualRows rows={rows} count={split} scroller={scroller} />}
-          {rows.slice(split).map((row) => (
-            <div key={row.id} className={styles.slot}>
-              <TranscriptRow row={row} />
-            </div>
-          ))}
+          <FoundProvider value={found}>
+            {split > 0 && <VirtualRows ref={virtual} rows={rows} count={split} scroller={scroller} />}
+            {rows.slice(split).map((row) => (
+              <div key={row.id} className={styles.slot} data-row={row.id}>
+                <TranscriptRow row={row} />
+              </div>
+            ))}
+          </FoundProvider>
           {foot}
         </div>
       </div>
@@ -129,13 +162,16 @@ function useStickToBottom(
 
 const estimateSize = () => ESTIMATED_HEIGHT;
 
+type Virtual = Pick<ReturnType<typeof useVirtualizer>, "scrollToIndex">;
+
 interface VirtualProps {
+  ref: Ref<Virtual>;
   rows: readonly Row[];
   count: number;
   scroller: React.RefObject<HTMLDivElement | null>;
 }
 
-function VirtualRows({ rows, count, scroller }: VirtualProps) {
+function VirtualRows({ ref, rows, count, scroller }: VirtualProps) {
   const box = useRef<HTMLDivElement>(null);
   // With another function the places of all rows would be computed again, at every frame of scrolling.
   const getItemKey = useCallback((index: number) => rows[index]?.id ?? index, [rows]);
@@ -151,6 +187,7 @@ function VirtualRows({ rows, count, scroller }: VirtualProps) {
     useFlushSync: false,
     scrollMargin: box.current?.offsetTop ?? 0,
   });
+  useImperativeHandle(ref, () => virtual, [virtual]);
   return (
     <div ref={box} style={{ height: virtual.getTotalSize(), position: "relative" }}>
       {virtual.getVirtualItems().map(({ index, key, start }) => {
@@ -162,6 +199,7 @@ function VirtualRows({ rows, count, scroller }: VirtualProps) {
             key={key}
             ref={virtual.measureElement}
             data-index={index}
+            data-row={row.id}
             className={styles.slot}
             style={{ position: "absolute", insetInline: 0, transform: `translateY(${top}px)` }}
           >

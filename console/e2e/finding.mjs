@@ -1,0 +1,101 @@
+// Text is found in rows that are not drawn, and commands by their names.
+import { newTask } from "./api.mjs";
+import { base, until } from "./browser.mjs";
+import { openRun, text, toolCall, toolEnds, toolPrints, update } from "./outside.mjs";
+
+const EVENTS = 10_000;
+const PER_BATCH = 1000;
+
+export async function farRowsAreFound(browser, { expect, watched, checkAccess }) {
+  const run = await openRun("Acceptance: a long run to search");
+  const say = (number) =>
+    update({
+      sessionUpdate: "agent_message",
+      messageId: `m${number}`,
+      content: text(number === 40 ? "The needle." : `Message ${number}.`),
+    });
+  const tool = (number) => [
+    toolCall(`t${number}`, "in_progress"),
+    toolPrints(`t${number}`, number === 90 ? "haystack-output\n" : "x\n"),
+    toolEnds(`t${number}`),
+  ];
+  const events = Array.from({ length: EVENTS / 4 }, (_, number) => [say(number), ...tool(number)]).flat();
+  for (let from = 0; from < events.length; from += PER_BATCH)
+    await run.send(events.slice(from, from + PER_BATCH));
+  await run.end();
+  const page = await watched(browser);
+  const field = page.getByRole("textbox", { name: "Find in the transcript" });
+  const log = page.getByRole("log");
+  await page.goto(`${base}/projects/1${run.path}`);
+  await log.getByText(`Message ${EVENTS / 4 - 1}.`).waitFor();
+  expect((await log.getByText("The needle.").count()) === 0, "a row far up is not drawn");
+  await page.keyboard.press("Control+f");
+  await field.fill("NEEDLE");
+  await log.getByText("The needle.").waitFor();
+  await page.getByText("1 of 1 rows").waitFor();
+  const marks = () => page.evaluate(() => [...(CSS.highlights.get("found") ?? [])].map(String));
+  await until("the mark", async () => (await marks()).join() === "needle");
+  expect(true, "it is found, shown and marked");
+  await checkAccess(page, "a text that was found");
+  await field.fill("haystack-output");
+  await log.getByText("haystack-output").waitFor();
+  expect(true, "and so is what a tool has printed, which is folded");
+  await field.fill("message 1");
+  await page.getByText(/^(\d+) of \1 rows$/).waitFor();
+  await page.keyboard.press("Enter");
+  await page
+    .getByText(/^110 of 111[01] rows$|^\d+ of \d+ rows$/)
+    .first()
+    .waitFor();
+  await page.keyboard.press("Escape");
+  await field.waitFor({ state: "detached" });
+  await until("no mark", async () => (await marks()).length === 0);
+  expect(true, "Escape ends the search");
+  await page.context().close();
+}
+
+export async function commandsAreInThePalette(browser, { expect, watched, checkAccess }) {
+  const { id } = await newTask("Acceptance: by command", [["say", "Hi."]]);
+  const page = await watched(browser);
+  const field = page.getByRole("combobox", { name: "Task, page or command" });
+  const order = async (command) => {
+    await page.keyboard.press("Control+k");
+    await field.fill(command);
+    await page
+      .getByRole("option", { selected: true })
+      .filter({ hasText: new RegExp(command, "i") })
+      .waitFor();
+    await page.keyboard.press("Enter");
+    await field.waitFor({ state: "detached" });
+  };
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await field.fill("theme");
+  await checkAccess(page, "the palette");
+  await page.keyboard.press("Escape");
+  await order("theme: dark");
+  expect((await page.locator("html").getAttribute("data-theme")) === "dark", "a theme is chosen by its name");
+  await order("archive the task");
+  await page.getByText("Archived.").waitFor();
+  expect(true, "a task is archived");
+  await order("go to the tasks");
+  await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor();
+  await order("rows of tasks: compact");
+  const row = page.locator("main [data-task]").first();
+  await row.waitFor();
+  const { height } = await row.boundingBox();
+  expect(height <= 40, `compact rows are small (${height})`);
+  await checkAccess(page, "compact rows, dark");
+  await order("new task");
+  await page.getByRole("dialog", { name: "New task" }).waitFor();
+  expect(true, "and a new one is begun");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page
+    .getByRole("dialog", { name: "Keyboard shortcuts" })
+    .getByText("Archive the selected tasks")
+    .waitFor();
+  expect(true, "the list of keys says what the page can do");
+  await page.context().close();
+}

@@ -1,0 +1,31 @@
+import { Check, Copy } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { IconButton } from "./controls";
+import styles from "./copy.module.css";
+import { sayError } from "./feedback";
+
+const SHOWN_MS = 2000;
+const NAMED = 40;
+
+/** Shows a text that can be copied. Without HTTPS a page may not write to the clipboard, and there is no button. */
+export function Copied({ text, children }: { text: string; children: ReactNode }) {
+  const [isDone, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), SHOWN_MS);
+  };
+  return (
+    <div className={styles.copied}>
+      {children}
+      {window.isSecureContext && text !== "" && (
+        <IconButton
+          label={isDone ? "Copied" : `Copy: ${text.trim().slice(0, NAMED)}`}
+          onClick={() => copy().catch(sayError)}
+        >
+          {isDone ? <Check size={14} /> : <Copy size={14} />}
+        </IconButton>
+      )}
+    </div>
+  );
+}
