@@ -12,7 +12,9 @@ import { base, launch, openPage, stack } from "./browser.mjs";
 import * as checks from "./checks.mjs";
 import * as conversation from "./conversation.mjs";
 import * as drafts from "./drafts.mjs";
+import * as editing from "./editing.mjs";
 import * as files from "./files.mjs";
+import * as finding from "./finding.mjs";
 import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
 import * as messages from "./messages.mjs";
@@ -89,6 +91,8 @@ const ROWS = [
     ...parts,
     ...arrivals,
     ...archive,
+    ...editing,
+    ...finding,
     ...checks,
     ...sessions,
     ...drafts,

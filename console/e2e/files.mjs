@@ -124,13 +124,13 @@ export async function filesOfALateMessageAreAskedFor(browser, { expect, watched 
   await page.getByLabel(FIELD).fill("Look at this.");
   await button(page, "Send", true).click();
   await page.getByText("Kept until the turn ends").waitFor();
-  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByRole("button", { name: "Edit", exact: true }).click();
   await button(page, "Send", true).click();
   await page.getByText("Kept until the turn ends").waitFor();
   expect(true, "a kept message with a file can be edited");
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
   await page.getByText("Not sent: the run has ended").waitFor();
-  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByRole("button", { name: "Edit", exact: true }).click();
   await chip(page, "notes.txt").getByText(GONE).waitFor();
   await button(page, "Start a run that continues from here", false).waitFor();
   expect(true, "for another run its file must be attached again");

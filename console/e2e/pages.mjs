@@ -56,6 +56,48 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
   }
 }
 
+/** Names of what can be pressed in the page that stand for several things. */
+const repeatedNames = (page) =>
+  page.evaluate(() => {
+    const all = [...document.querySelectorAll("main :is(a, button, input, select, textarea)")];
+    const shown = all.filter((one) => one.checkVisibility() && !one.labels?.[0]?.textContent);
+    const names = shown.map((one) => one.ariaLabel ?? one.textContent.trim());
+    return names.filter((name, index) => names.indexOf(name) !== index);
+  });
+
+export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, checkAccess }) {
+  const asks = await newRun("Acceptance: a narrow page, with a long title that has no end in one line", [
+    ["ask", "Go on?"],
+  ]);
+  const paths = [
+    "/projects/1/",
+    "/projects/1/?new=1",
+    "/projects/1/inbox",
+    `/projects/1/tasks/${asks.id}`,
+    "/projects/1/settings/account",
+  ];
+  for (const [what, options] of [
+    ["320 px", { viewport: { width: 320, height: 640 } }],
+    ["200 % zoom", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 }],
+    ["forced colours", { forcedColors: "active" }],
+  ]) {
+    const page = await watched(browser, options);
+    for (const path of paths) {
+      await page.goto(base + path);
+      await page.waitForSelector("main");
+      await page.waitForFunction(() => !document.querySelector("[data-loading]"));
+      const isWide = await page.evaluate(
+        () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      );
+      expect(!isWide, `no sideways scrolling: ${path} ${what}`);
+      const repeated = await repeatedNames(page);
+      expect(repeated.length === 0, `each name stands for one thing: ${path} ${what} ${repeated.join(", ")}`);
+      await checkAccess(page, `${path} ${what}`);
+    }
+    await page.context().close();
+  }
+}
+
 /** A run that a hundred newer ones have pushed off the list can still be opened, and the others keep their numbers. */
 export async function runsBeyondTheListAreShown(browser, { expect, watched }) {
   const { id } = await call("/tasks/", { title: "Acceptance: many runs", description: "Again and again." });

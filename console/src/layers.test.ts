@@ -37,8 +37,8 @@ describe("the layers", () => {
       .filter(([name, path]) => {
         const [, own] = name.split("/");
         const [layer, other = ""] = path.split("/");
-        const isPane = own === "run" && other === "changes";
-        return layer === "features" && other !== own && !SHARED.includes(other) && !isPane;
+        const isPart = own === "run" && (other === "changes" || other === "tasks");
+        return layer === "features" && other !== own && !SHARED.includes(other) && !isPart;
       });
     expect(wrong).toEqual([]);
   });

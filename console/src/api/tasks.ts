@@ -1,6 +1,6 @@
 /** Tasks and runs: reads and writes. */
 import { api, data } from "./client";
-import type { Run, RunStatus, Task } from "./types";
+import type { Acceptance, Run, RunStatus, Task } from "./types";
 
 export interface TaskFilters {
   search?: string;
@@ -50,11 +50,11 @@ export async function fetchViewers(project: number) {
   return data(await api.GET("/api/projects/{project_id}/viewers", inProject(project))).results;
 }
 
-interface TaskChange {
+export interface TaskChange {
   title?: string;
   description?: string;
   repository?: string;
-  archived?: boolean;
+  acceptance?: Acceptance | null;
 }
 
 export async function createTask(project: number, body: TaskChange) {
@@ -67,6 +67,70 @@ export async function updateTask(project: number, task: string, body: TaskChange
   return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}", asked)) as Task;
 }
 
+export type BatchAction = "archive" | "unarchive" | "delete";
+const MOST_IN_BATCH = 500;
+
+/** Archive or delete tasks; return the ids of those that were not so already. */
+export async function changeTasks(project: number, action: BatchAction, ids: string[]) {
+  const changed = new Set<string>();
+  for (let from = 0; from < ids.length; from += MOST_IN_BATCH) {
+    const body = { action, ids: ids.slice(from, from + MOST_IN_BATCH) };
+    const asked = { ...inProject(project), body };
+    const { results } = data(await api.POST("/api/projects/{project_id}/tasks/bulk", asked));
+    for (const { id, result } of results) if (result === "changed") changed.add(id);
+  }
+  return changed;
+}
+
+export interface Agent {
+  name: string;
+  available: boolean;
+  /** Why it is not. */
+  reason: string | null;
+  installed: boolean | null;
+  has_key: boolean | null;
+  models: { name: string; display_name: string; efforts: string[] }[];
+  install: string;
+}
+
+export async function fetchAgents(project: number): Promise<{ results: Agent[]; workers: number }> {
+  const { models } = data(await api.GET("/api/projects/{project_id}/tasks/models", inProject(project)));
+  const names = [...new Set(models.map(({ runtime_adapter }) => runtime_adapter))];
+  const results = names.map((name) => ({
+    name,
+    available: true,
+    reason: null,
+    installed: null,
+    has_key: null,
+    models: models
+      .filter(({ runtime_adapter }) => runtime_adapter === name)
+      .map(({ model, display_name, supported_efforts }) => ({
+        name: model,
+        display_name,
+        efforts: supported_efforts,
+      })),
+    install: "",
+  }));
+  return { results, workers: 0 };
+}
+
+/** The newest activity of the person's own tasks: they created or follow them. */
+export async function fetchActivity(project: number) {
+  const { params } = inProject(project);
+  const path = "/api/projects/{project_id}/task_activity";
+  return data(await api.GET(path, { params: { ...params, query: { limit: 100 } } }));
+}
+
+/** Mark what has happened to tasks as seen, up to a time each. */
+export async function markSeen(project: number, tasks: Pick<Task, "id" | "last_activity_at">[]) {
+  const activities = tasks.map(({ id, last_activity_at }) => ({
+    task_id: id,
+    seen_before: last_activity_at,
+  }));
+  const asked = { ...inProject(project), body: { activities } };
+  await api.POST("/api/projects/{project_id}/task_activity/mark_read", asked);
+}
+
 /** Where files go to that the next run of a task shall have. */
 export const stagedFiles = (project: number, task: string) =>
   `/api/projects/${project}/tasks/${task}/staged_artifacts`;
@@ -76,6 +140,7 @@ export interface RunRequest {
   branch?: string;
   runtime_adapter?: string;
   model?: string;
+  reasoning_effort?: string;
   resume_from_run_id?: string;
   pending_user_message?: string;
   pending_user_artifact_ids?: string[];

@@ -8,6 +8,7 @@ export type Run = Schemas["RunOut"];
 export type RunStatus = Run["status"];
 export type Verification = Schemas["VerificationAttemptOut"];
 export type CheckResult = Schemas["CheckResultWithOutputOut"];
+export type Acceptance = NonNullable<Task["acceptance"]>;
 export type CheckSet = Schemas["CheckSetOut"];
 export type FoundCheck = Verification["found"][number]["check"];
 export type Project = Schemas["SessionProject"];

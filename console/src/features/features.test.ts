@@ -6,6 +6,7 @@ import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
 import { snoozeSeconds } from "./inbox/snooze";
+import { editorHref } from "./project/EditorLink";
 import { filesAtStart, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
@@ -41,6 +42,22 @@ describe("a run without changes", () => {
   it("has changed none if its agent never began", () => {
     expect(noChangesText(run("failed"))).toBe("The run changed no file: its agent never began.");
     expect(noChangesText(run("failed", {}, { environment: "local" }))).toMatch(/^No changes are stored/);
+  });
+});
+
+describe("a file in the editor", () => {
+  const editor = { scheme: "vscode", folder: "/home/me/src/{repository}/" };
+
+  it("is in the clone of its repository, whatever its name", () => {
+    const href = (path: string, line?: number) => editorHref(editor, "acme/shop", { path, line });
+    expect(href("a b/ü#?.py", 7)).toBe("vscode://file/home/me/src/acme/shop/a%20b/%C3%BC%23%3F.py:7");
+    expect(href("../../etc/passwd")).toBeNull();
+    expect(href("/etc/passwd")).toBeNull();
+    expect(href("a\\..\\b")).toBeNull();
+    expect(editorHref({ ...editor, scheme: "javascript" }, "acme/shop", { path: "a" })).toBeNull();
+    expect(editorHref({ scheme: "zed", folder: "C:\\src" }, null, { path: "a" })).toBe(
+      "zed://file/C%3A/src/a",
+    );
   });
 });
 
@@ -111,7 +128,7 @@ describe("groups of tasks", () => {
         [draft, ended, second, first, works, idle, others, asks],
         [works, asks],
       ],
-      () => false,
+      new Set(["ended", "works"]),
       new Set(["asks", "idle"]),
     );
     expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([

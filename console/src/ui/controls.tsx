@@ -104,7 +104,8 @@ export function TextArea({ className, label, hint, problem, ...rest }: TextAreaP
   );
 }
 
-export type Choices = readonly (readonly [value: string | number, name: string])[];
+/** A choice that cannot be taken is shown all the same. */
+export type Choices = readonly (readonly [value: string | number, name: string, isDisabled?: boolean])[];
 
 interface SelectProps extends Omit<SelectHTMLAttributes<HTMLSelectElement>, "onChange">, Labelled {
   choices: Choices;
@@ -121,8 +122,8 @@ export function Select({ className, label, hint, problem, choices, onChoose, ...
           className={classes(styles.input, className)}
           onChange={(event) => onChoose(event.target.value)}
         >
-          {choices.map(([value, name]) => (
-            <option key={value} value={value}>
+          {choices.map(([value, name, isDisabled]) => (
+            <option key={value} value={value} disabled={isDisabled}>
               {name}
             </option>
           ))}

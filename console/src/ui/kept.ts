@@ -2,11 +2,11 @@ import { useCallback, useState } from "react";
 
 /** A value that a reload does not lose, as a text that is not sent yet. null forgets it. `initial` is a constant. */
 export function useKept<Value extends object>(storage: Storage, key: string, initial: Value) {
-  const [value, setValue] = useState<Value>(() => ({ ...initial, ...read(storage, key) }));
+  const [value, setValue] = useState<Value>(() => ({ ...initial, ...readKept(storage, key) }));
   const keep = useCallback(
     (next: Value | null | ((before: Value) => Value)) => {
       // Not the state, which a page that is left does not change any more.
-      const after = typeof next === "function" ? next({ ...initial, ...read(storage, key) }) : next;
+      const after = typeof next === "function" ? next({ ...initial, ...readKept(storage, key) }) : next;
       if (after) storage.setItem(key, JSON.stringify(after));
       else storage.removeItem(key);
       setValue(after ?? initial);
@@ -16,7 +16,7 @@ export function useKept<Value extends object>(storage: Storage, key: string, ini
   return [value, keep] as const;
 }
 
-function read(storage: Storage, key: string): object {
+export function readKept(storage: Storage, key: string): object {
   try {
     return JSON.parse(storage.getItem(key) ?? "{}");
   } catch {

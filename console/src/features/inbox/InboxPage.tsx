@@ -7,8 +7,8 @@ import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
+import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { runHref, useInbox } from "../project/inbox";
@@ -37,21 +37,22 @@ export function InboxPage() {
     list.current?.children[next]?.querySelector("a")?.focus();
   };
   useKeys({
-    j: () => move(1),
-    k: () => move(-1),
+    j: ["Next question", () => move(1)],
+    k: ["Question before", () => move(-1)],
     Enter: (event) => {
-      if (event.target instanceof HTMLElement && event.target.closest("a, button")) event.target.click();
+      if (event?.target instanceof HTMLElement && event.target.closest("a, button")) event.target.click();
       else if (rows[at]) navigate(runHref(rows[at]));
     },
   });
   return (
-    <main className={styles.page}>
-      <header className={styles.head}>
-        <PageHeading>Inbox</PageHeading>
+    <Page
+      title="Inbox"
+      beside={
         <Button aria-pressed={isAll} onClick={() => setAll(!isAll)}>
           {isAll ? "Show open ones only" : "Show answered ones too"}
         </Button>
-      </header>
+      }
+    >
       {inbox.isPending && <Loading what="the inbox" />}
       {inbox.isError && !inbox.data && <Failure error={inbox.error} onRetry={() => inbox.refetch()} />}
       {inbox.data && rows.length === 0 && (
@@ -73,7 +74,7 @@ export function InboxPage() {
           />
         ))}
       </ul>
-    </main>
+    </Page>
   );
 }
 

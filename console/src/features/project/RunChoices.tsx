@@ -1,35 +1,49 @@
-/** With what the first run of a task is started. The service keeps that for runs only, so a draft's is kept here. */
+/** With what a run is started. The service keeps that for runs only, so a draft's is kept here. */
 import type { RunRequest } from "../../api/tasks";
+import type { Run } from "../../api/types";
 import { Check, Input, Select } from "../../ui/controls";
-import { useKept } from "../../ui/kept";
+import { readKept, useKept } from "../../ui/kept";
+import { agentTitle, useAgents } from "./agents";
 import styles from "./choices.module.css";
 
 export interface Choices {
   /** Empty: the built-in one. */
   agent: string;
   model: string;
+  /** Empty: the usual one. */
+  effort: string;
   isInteractive: boolean;
 }
 
-export const USUAL: Choices = { agent: "", model: "", isInteractive: true };
-
-const AGENTS = [
-  ["", "runbook (built in, needs no model)"],
-  ["claude", "Claude Code"],
-  ["codex", "Codex"],
-] as const;
-const DEFAULT_MODELS: Record<string, string> = { claude: "claude-sonnet-5", codex: "gpt-5.5" };
+export const USUAL: Choices = { agent: "", model: "", effort: "", isInteractive: true };
 
 export const areWhole = ({ agent, model }: Choices): boolean => !agent || model.trim() !== "";
 
-export const requestOf = ({ agent, model, isInteractive }: Choices): RunRequest => ({
+export const requestOf = ({ agent, model, effort, isInteractive }: Choices): RunRequest => ({
   mode: isInteractive ? "interactive" : "background",
   ...(agent ? { runtime_adapter: agent, model: model.trim() } : {}),
+  ...(agent && effort ? { reasoning_effort: effort } : {}),
+});
+
+export const choicesOf = (run: Run): Choices => ({
+  agent: (run.model && run.runtime_adapter) || "",
+  model: run.model ?? "",
+  effort: run.reasoning_effort ?? "",
+  isInteractive: run.state.mode === "interactive",
+});
+
+/** The options of another run of the same kind. */
+export const againOf = (run: Run): RunRequest => ({
+  ...requestOf(choicesOf(run)),
+  ...(run.branch ? { branch: run.branch } : {}),
 });
 
 const keyOf = (task: string) => `taskbeacon.start.${task}`;
 
 export const useDraftChoices = (task: string) => useKept(localStorage, keyOf(task), USUAL);
+
+export const draftRequest = (task: string): RunRequest =>
+  requestOf({ ...USUAL, ...readKept(localStorage, keyOf(task)) });
 
 /** null: the task is no draft any more. */
 export function keepDraftChoices(task: string, choices: Choices | null): void {
@@ -46,7 +60,11 @@ interface Props {
 }
 
 export function RunChoices({ choices, onChange }: Props) {
-  const { agent, model, isInteractive } = choices;
+  const { agent, model, effort, isInteractive } = choices;
+  const agents = useAgents().data?.results ?? [];
+  const models = agents.find(({ name }) => name === agent)?.models ?? [];
+  const efforts = models.find(({ name }) => name === model)?.efforts ?? [];
+  const set = (changes: Partial<Choices>) => onChange({ ...choices, ...changes });
   return (
     <div className={styles.choices}>
       <div className={styles.columns}>
@@ -54,22 +72,47 @@ export function RunChoices({ choices, onChange }: Props) {
           label="Agent"
           hint={agent ? undefined : "It executes the blocks of code in the text, and reads no prose"}
           value={agent}
-          choices={AGENTS}
-          onChoose={(value) => onChange({ ...choices, agent: value, model: DEFAULT_MODELS[value] ?? "" })}
+          choices={[
+            ["", "runbook (built in, needs no model)"],
+            ...agents.map(({ name, available }) => [name, agentTitle(name), !available] as const),
+          ]}
+          onChoose={(name) => {
+            const first = agents.find((one) => one.name === name)?.models[0];
+            set({ agent: name, model: first?.name ?? "", effort: "" });
+          }}
         />
         {agent && (
           <Input
             label="Model"
+            list="models"
             value={model}
             spellCheck={false}
-            onChange={({ target }) => onChange({ ...choices, model: target.value })}
+            onChange={({ target }) => set({ model: target.value, effort: "" })}
+          />
+        )}
+        {efforts.length > 0 && (
+          <Select
+            label="Effort"
+            value={effort}
+            choices={[["", "Usual"], ...efforts.map((one) => [one, one] as const)]}
+            onChoose={(value) => set({ effort: value })}
           />
         )}
       </div>
-      <Check
-        checked={isInteractive}
-        onChange={({ target }) => onChange({ ...choices, isInteractive: target.checked })}
-      >
+      <datalist id="models">
+        {models.map(({ name, display_name }) => (
+          <option key={name} value={name} label={display_name} />
+        ))}
+      </datalist>
+      {agents.map(
+        ({ name, available, reason }) =>
+          !available && (
+            <p key={name} className={styles.blocked}>
+              {agentTitle(name)} cannot be chosen: {reason}
+            </p>
+          ),
+      )}
+      <Check checked={isInteractive} onChange={({ target }) => set({ isInteractive: target.checked })}>
         Interactive: the agent asks you, and waits for messages after its turn
       </Check>
     </div>

@@ -92,6 +92,18 @@ export function outputOf(run: Run | null): Output {
   return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
 }
 
+export interface Figures {
+  files: number;
+  additions: number;
+  deletions: number;
+}
+
+/** How much a run has changed, as far as the service knows. */
+export function figuresOf(run: Run): Figures {
+  const known = run.state.changes as Figures | undefined;
+  return known ?? { files: outputOf(run).files_changed?.length ?? 0, additions: 0, deletions: 0 };
+}
+
 /** Return the names of the files that the run was started with; later ones belong to messages. */
 export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifacts">): string[] {
   const ids = Array.isArray(state.pending_user_artifact_ids) ? state.pending_user_artifact_ids : [];

@@ -5,25 +5,30 @@ import {
   Bell,
   BellOff,
   Check,
+  Ellipsis,
   ExternalLink,
   GitBranch,
+  Pencil,
   RotateCcw,
   Square,
+  Trash2,
 } from "lucide-react";
+import { type KeyboardEvent, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { RunList } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
-import { Button, IconButton, Select } from "../../ui/controls";
+import { Button, IconButton, Input, Select } from "../../ui/controls";
 import { PageHeading } from "../../ui/heading";
+import { showPalette, useKeys } from "../../ui/keys";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
-import { ArchiveDialog } from "./ArchiveDialog";
+import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
@@ -42,15 +47,33 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
+  const [edits, setEdits] = useState<"title" | "task" | null>(null);
+  const canRepeat = run !== null && isOver(run) && !actions.isBusy;
+  useKeys({
+    e: [task.archived ? "Take the task out of the archive" : "Archive the task", actions.archive],
+    E: ["Edit the task, and run it again", () => setEdits("task")],
+    F2: ["Rename the task", () => setEdits("title")],
+    "#": ["Delete the task", actions.remove],
+    M: [actions.isMuted ? "Get pushes about the task again" : "Mute the pushes of the task", actions.mute],
+    ...(canRepeat ? { R: ["Run the task again", actions.retry] as const } : {}),
+  });
   return (
     <header className={styles.header}>
       <div className={styles.titleLine}>
         <Link href={href("/")} className={styles.back} aria-label="Back to the tasks">
           <ArrowLeft size={18} aria-hidden="true" />
         </Link>
-        <PageHeading className={styles.title} title={titleOf(task)}>
-          {titleOf(task)}
-        </PageHeading>
+        {edits === "title" ? (
+          <TitleField task={task} onRename={actions.rename} onEnd={() => setEdits(null)} />
+        ) : (
+          <PageHeading
+            className={styles.title}
+            title={`${titleOf(task)}. Double-click to rename.`}
+            onDoubleClick={() => setEdits("title")}
+          >
+            {titleOf(task)}
+          </PageHeading>
+        )}
         <div className={styles.actions}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {run && isOver(run) && (
@@ -58,24 +81,29 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
               <RotateCcw size={14} aria-hidden="true" /> Run again
             </Button>
           )}
+          {/* On a phone, the palette has these and more. */}
+          <IconButton className={styles.more} label="More" onClick={showPalette}>
+            <Ellipsis size={18} />
+          </IconButton>
           <IconButton
             label={actions.isMuted ? "Get pushes about this task again" : "Mute the pushes of this task"}
             onClick={actions.mute}
           >
             {actions.isMuted ? <BellOff size={16} /> : <Bell size={16} />}
           </IconButton>
+          <IconButton label="Edit the task" onClick={() => setEdits("task")}>
+            <Pencil size={16} />
+          </IconButton>
           <IconButton label={task.archived ? "Take out of the archive" : "Archive"} onClick={actions.archive}>
             <Archive size={16} />
           </IconButton>
+          <IconButton label="Delete" onClick={actions.remove}>
+            <Trash2 size={16} />
+          </IconButton>
         </div>
       </div>
-      {actions.archiving && (
-        <ArchiveDialog
-          run={actions.archiving}
-          onArchive={actions.confirmArchive}
-          onClose={() => actions.confirmArchive(null)}
-        />
-      )}
+      {actions.dialog}
+      {edits === "task" && <TaskDialog task={task} onClose={() => setEdits(null)} />}
       <div className={styles.facts}>
         <StateBadge state={state} />
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
@@ -123,6 +151,40 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
         )}
       </div>
     </header>
+  );
+}
+
+interface TitleProps {
+  task: Task;
+  onRename: (title: string) => void;
+  onEnd: () => void;
+}
+
+const takeFocus = (field: HTMLInputElement | null) => {
+  field?.focus();
+  field?.select();
+};
+
+function TitleField({ task, onRename, onEnd }: TitleProps) {
+  const end = (value: string) => {
+    const title = value.trim();
+    if (title && title !== task.title) onRename(title);
+    onEnd();
+  };
+  const onKey = (event: KeyboardEvent<HTMLInputElement>) => {
+    if (event.key === "Enter") end(event.currentTarget.value);
+    if (event.key === "Escape") onEnd();
+  };
+  return (
+    <Input
+      ref={takeFocus}
+      className={styles.title}
+      aria-label="Title"
+      maxLength={255}
+      defaultValue={task.title}
+      onKeyDown={onKey}
+      onBlur={(event) => end(event.target.value)}
+    />
   );
 }
 

@@ -13,10 +13,9 @@ import { useMedia } from "../../ui/media";
 import { takesText } from "../../ui/unmeant";
 import { AttachButton, AttachmentList, useAttachments } from "../attachments/attachments";
 import { usePresence } from "../attention/presence";
+import { useSeen } from "../project/news";
 import { useProject } from "../project/project";
 import { areWhole, draftFiles, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
-import { isOver } from "../project/runState";
-import { markSeen } from "../project/seen";
 import { Conversation } from "./Conversation";
 import { PANES, type PaneName, Panes } from "./Panes";
 import { RunHeader } from "./RunHeader";
@@ -61,9 +60,7 @@ export default function RunPage({ taskId, runId }: Props) {
   });
   const run = isLatest ? latest : (recent ?? older.data ?? null);
   usePresence(taskId);
-  useEffect(() => {
-    if (run && isOver(run) && document.visibilityState === "visible") markSeen(run.id);
-  }, [run]);
+  useSeen(task.data);
 
   if (task.isPending || (!isLatest && (runs.isPending || older.isLoading)))
     return <Loading what="the task" />;
@@ -150,7 +147,6 @@ function Draft({ task }: { task: Task }) {
   const ids = files.list.flatMap(({ id }) => id ?? []);
   const first = { ...requestOf(choices), ...(ids.length ? { pending_user_artifact_ids: ids } : {}) };
   const actions = useRunActions(task, null, first, files.clear);
-  useKeys({ e: actions.archive });
   return (
     <main className={styles.page}>
       <RunHeader task={task} run={null} runs={{ count: 0, results: [] }} usage={null} actions={actions} />
@@ -199,10 +195,14 @@ function RunView({ task, run, runs, isLatest }: ViewProps) {
   const pane = named && PANES.some(({ name }) => name === named) ? named : null;
   const isWide = useMedia("(min-width: 1160px)");
   const choose = (name: PaneName | null) => setSearch(name ? { pane: name } : {}, { replace: true });
-  useKeys({
-    e: actions.archive,
-    ...Object.fromEntries(PANES.map(({ name }, index) => [`p ${index + 1}`, () => choose(name)])),
-  });
+  useKeys(
+    Object.fromEntries(
+      PANES.map(({ name, label }, index) => [
+        `p ${index + 1}`,
+        [`Show ${label.toLowerCase()}`, () => choose(name)] as const,
+      ]),
+    ),
+  );
   const shown = pane ?? (isWide ? "changes" : null);
   return (
     <main className={styles.page}>

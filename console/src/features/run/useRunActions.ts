@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import type { ReactNode } from "react";
 import { useLocation } from "wouter";
 import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
@@ -8,7 +8,9 @@ import type { Run, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
+import { useBatch } from "../project/batch";
 import { useProject } from "../project/project";
+import { againOf } from "../project/RunChoices";
 import { isOver } from "../project/runState";
 import { rememberStart } from "./useDraft";
 
@@ -25,12 +27,12 @@ export interface RunActions {
   /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
   isFinishing: boolean;
   retry: () => void;
-  /** Archive the task, or take it out of the archive; with a live run it is asked for first. */
+  /** Archive the task, or take it out of the archive. */
   archive: () => void;
-  /** The live run because of which the archive is asked for. */
-  archiving: Run | null;
-  /** Answers that: whether the run ends, too; null: the task is not archived. */
-  confirmArchive: (endsRun: boolean | null) => void;
+  remove: () => void;
+  rename: (title: string) => void;
+  /** What is asked before the task is archived or deleted. */
+  dialog: ReactNode;
   isMuted: boolean;
   mute: () => void;
   /** Resume the run on the page with a message, as a new run. */
@@ -39,15 +41,6 @@ export interface RunActions {
 
 interface Start extends Outcome {
   body: RunRequest;
-}
-
-/** The options of a run that another one of the same kind gets too. */
-function optionsOf(run: Run): RunRequest {
-  return {
-    mode: run.state.mode === "interactive" ? "interactive" : "background",
-    ...(run.branch ? { branch: run.branch } : {}),
-    ...(run.runtime_adapter && run.model ? { runtime_adapter: run.runtime_adapter, model: run.model } : {}),
-  };
 }
 
 /** `first` are the options of the first run, while there is none; `onFirst` is called when it has started. */
@@ -61,8 +54,9 @@ export function useRunActions(
   const [, navigate] = useLocation();
   const queries = useQueryClient();
   const id = task.id;
-  const [isArchiving, setArchiving] = useState(false);
-  const live = [run, task.latest_run as Run | null].find((one) => one && !isOver(one)) ?? null;
+  // An earlier run may be live, too.
+  const shown = { ...task, latest_run: run && !isOver(run) ? (run as Task["latest_run"]) : task.latest_run };
+  const batch = useBatch((action) => action === "delete" && navigate(href("/")));
   const muteKey = ["mute", id];
   const muted = useQuery({ queryKey: muteKey, queryFn: () => fetchMute(project.id, id) });
   const isMuted = muted.data?.muted ?? false;
@@ -92,16 +86,10 @@ export function useRunActions(
   const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
   });
-  const archive = useAction({
-    mutationFn: async ({ archived, ends }: { archived: boolean; ends?: Run | null }) => {
-      if (ends) await cancelRun(project.id, id, ends.id);
-      return updateTask(project.id, id, { archived });
-    },
-    onSuccess: (changed) => {
-      if (changed.archived) say("Archived.", "info", () => archive.mutate({ archived: false }));
-      else say("Taken out of the archive.");
-      refresh();
-    },
+  const rename = useAction({
+    mutationFn: (title: string) => updateTask(project.id, id, { title }),
+    onSuccess: (changed) => queries.setQueryData(["task", id], changed),
+    onSettled: refresh,
   });
   const mute = useAction({
     mutationFn: (muted: boolean) => changeMute(project.id, id, muted),
@@ -115,21 +103,16 @@ export function useRunActions(
     cancel: () => cancel.mutate(),
     finish: () => finish.mutate(),
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => start.mutate(run ? { body: optionsOf(run) } : { body: first, onStarted: onFirst }),
-    archive: () => {
-      if (live && !task.archived) setArchiving(true);
-      else archive.mutate({ archived: !task.archived });
-    },
-    archiving: isArchiving ? live : null,
-    confirmArchive: (endsRun) => {
-      setArchiving(false);
-      if (endsRun !== null) archive.mutate({ archived: true, ends: endsRun ? live : null });
-    },
+    retry: () => start.mutate(run ? { body: againOf(run) } : { body: first, onStarted: onFirst }),
+    archive: () => batch.begin(task.archived ? "unarchive" : "archive", [shown]),
+    remove: () => batch.begin("delete", [shown]),
+    rename: (title) => rename.mutate(title),
+    dialog: batch.dialog,
     isMuted,
     mute: () => mute.mutate(!isMuted),
     resume: (message, artifactIds, outcome) => {
       const body: RunRequest = {
-        ...(run ? optionsOf(run) : first),
+        ...(run ? againOf(run) : first),
         mode: "interactive",
         ...(run ? { resume_from_run_id: run.id } : {}),
         ...(message ? { pending_user_message: message } : {}),

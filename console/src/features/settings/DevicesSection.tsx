@@ -39,7 +39,7 @@ export function DevicesSection() {
   });
   const canToggle = support.data === "on" || support.data === "off";
   return (
-    <section aria-labelledby="devices">
+    <section className={styles.section} aria-labelledby="devices">
       <PageHeading level="h2" id="devices">
         Devices
       </PageHeading>

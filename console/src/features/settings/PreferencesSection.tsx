@@ -53,7 +53,7 @@ export function PreferencesSection() {
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;
   const now = preferences.data;
   return (
-    <section aria-labelledby="notifications">
+    <section className={styles.section} aria-labelledby="notifications">
       <PageHeading level="h2" id="notifications">
         Notifications
       </PageHeading>

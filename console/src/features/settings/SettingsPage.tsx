@@ -1,7 +1,7 @@
 import { SearchX } from "lucide-react";
 import { Link } from "wouter";
 import { Empty } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
+import { Page } from "../../ui/page";
 import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
 import { DevicesSection } from "./DevicesSection";
@@ -20,8 +20,7 @@ export default function SettingsPage({ section }: { section: string }) {
   const { href } = useProject();
   const shown = SECTIONS.find(({ name }) => name === section);
   return (
-    <main className={styles.page}>
-      <PageHeading>Settings</PageHeading>
+    <Page title="Settings">
       <nav aria-label="Settings" className={styles.sections}>
         {SECTIONS.map(({ name, title }) => (
           <Link
@@ -40,6 +39,6 @@ export default function SettingsPage({ section }: { section: string }) {
           <p>Its address is wrong.</p>
         </Empty>
       )}
-    </main>
+    </Page>
   );
 }

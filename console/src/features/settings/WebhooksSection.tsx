@@ -20,7 +20,7 @@ export function WebhooksSection() {
     refetchInterval: 5000,
   });
   return (
-    <section aria-labelledby="webhooks">
+    <section className={styles.section} aria-labelledby="webhooks">
       <div className={styles.headLine}>
         <PageHeading level="h2" id="webhooks">
           Webhooks

@@ -1,10 +1,9 @@
 /** The filters are the API's own query, and stand in the address of the page. */
 import { useQuery } from "@tanstack/react-query";
-import { Search, X } from "lucide-react";
 import type { RefObject } from "react";
 import { fetchRepositories } from "../../api/tasks";
 import { classes } from "../../ui/classes";
-import { IconButton, Input, Select } from "../../ui/controls";
+import { type Choices, Input, Select } from "../../ui/controls";
 import { useProject } from "../project/project";
 import styles from "./tasks.module.css";
 
@@ -15,6 +14,10 @@ const STATUSES = [
   ["completed", "Completed"],
   ["failed", "Failed"],
   ["cancelled", "Cancelled"],
+] as const;
+const TOGGLES = [
+  ["mine", "Mine"],
+  ["archived", "Archived"],
 ] as const;
 
 interface Props {
@@ -31,66 +34,47 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
     queryFn: () => fetchRepositories(project.id),
     staleTime: 60_000,
   });
-  const text = search.get("search") ?? "";
+  const names = (repositories.data ?? []).map((name) => [name, name] as const);
+  const selects: [name: string, label: string, choices: Choices][] = [
+    ["status", "Status", STATUSES],
+    ["repository", "Repository", [["", "Any repository"], ...names]],
+  ];
+  const chip = (name: string) => classes(styles.chip, search.get(name) && styles.chipOn);
   return (
     <search className={styles.filters}>
-      <div className={styles.searchField}>
-        <Search size={16} aria-hidden="true" />
-        <Input
-          ref={searchBox}
-          type="search"
-          aria-label="Search tasks"
-          placeholder="Search title, description or number"
-          value={text}
-          onChange={(event) => set("search", event.target.value)}
-          onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
-        />
-        {text ? (
-          <IconButton label="Clear the search" onClick={() => set("search", "")}>
-            <X size={14} />
-          </IconButton>
-        ) : (
-          <kbd aria-hidden="true">/</kbd>
-        )}
-      </div>
+      <Input
+        ref={searchBox}
+        type="search"
+        className={styles.search}
+        aria-label="Search tasks"
+        placeholder="Search title, description or number"
+        value={search.get("search") ?? ""}
+        onChange={(event) => set("search", event.target.value)}
+        onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+      />
       <div className={styles.chips}>
-        <Select
-          aria-label="Status"
-          className={classes(styles.chip, search.get("status") && styles.chipOn)}
-          value={search.get("status") ?? ""}
-          choices={STATUSES}
-          onChoose={(value) => set("status", value)}
-        />
-        <Select
-          aria-label="Repository"
-          className={classes(styles.chip, search.get("repository") && styles.chipOn)}
-          value={search.get("repository") ?? ""}
-          choices={[
-            ["", "Any repository"],
-            ...(repositories.data ?? []).map((name) => [name, name] as const),
-          ]}
-          onChoose={(value) => set("repository", value)}
-        />
-        <Toggle name="Mine" isOn={search.has("mine")} onChange={(on) => set("mine", on ? "1" : "")} />
-        <Toggle
-          name="Archived"
-          isOn={search.has("archived")}
-          onChange={(on) => set("archived", on ? "1" : "")}
-        />
+        {selects.map(([name, label, choices]) => (
+          <Select
+            key={name}
+            aria-label={label}
+            className={classes(chip(name), "clip")}
+            value={search.get(name) ?? ""}
+            choices={choices}
+            onChoose={(value) => set(name, value)}
+          />
+        ))}
+        {TOGGLES.map(([name, label]) => (
+          <button
+            key={name}
+            type="button"
+            className={chip(name)}
+            aria-pressed={search.has(name)}
+            onClick={() => set(name, search.has(name) ? "" : "1")}
+          >
+            {label}
+          </button>
+        ))}
       </div>
     </search>
-  );
-}
-
-function Toggle({ name, isOn, onChange }: { name: string; isOn: boolean; onChange: (on: boolean) => void }) {
-  return (
-    <button
-      type="button"
-      className={classes(styles.chip, isOn && styles.chipOn)}
-      aria-pressed={isOn}
-      onClick={() => onChange(!isOn)}
-    >
-      {name}
-    </button>
   );
 }

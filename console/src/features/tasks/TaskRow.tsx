@@ -1,11 +1,12 @@
-import { FileDiff, GitPullRequest } from "lucide-react";
+import { GitPullRequest } from "lucide-react";
 import { memo } from "react";
 import { Link } from "wouter";
 import type { Run, Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
+import { Counts } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
-import { outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import { figuresOf, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
 import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
 
@@ -14,46 +15,69 @@ interface Props {
   href: string;
   isUnseen: boolean;
   viewers: UserBasic[] | undefined;
+  isSelected: boolean;
+  onToggle: (id: string, isRange: boolean) => void;
 }
 
-export const TaskRow = memo(function TaskRow({ task, href, isUnseen, viewers }: Props) {
+const NONE = { files: 0, additions: 0, deletions: 0 };
+
+export const TaskRow = memo(function TaskRow(props: Props) {
+  const { task, href, isUnseen, viewers, isSelected, onToggle } = props;
   const run = task.latest_run as Run | null;
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
-  const files = output.files_changed?.length ?? 0;
+  const { files, additions, deletions } = run ? figuresOf(run) : NONE;
   const cost = run && usageOf(run)?.cost;
   const needsPerson = state === "question" || state === "message";
   return (
-    <li>
-      <Link href={href} className={styles.row} data-task={task.id}>
+    <li className={styles.item} data-selected={isSelected || undefined}>
+      <input
+        type="checkbox"
+        aria-label={`Select ${task.slug} ${titleOf(task)}`}
+        checked={isSelected}
+        onClick={(event) => onToggle(task.id, event.shiftKey)}
+        readOnly
+      />
+      <Link
+        href={href}
+        className={styles.row}
+        data-task={task.id}
+        // The router leaves such clicks to the browser, which would open a window.
+        onClickCapture={(event) => {
+          if (!event.shiftKey) return;
+          event.preventDefault();
+          onToggle(task.id, true);
+        }}
+      >
         <StateIcon state={state} />
         <span className={styles.main}>
-          <span className={classes(styles.title, isUnseen && styles.unseen)}>{titleOf(task)}</span>
+          <span className={classes(styles.title, isUnseen && styles.unseen)}>
+            {titleOf(task)}
+            {isUnseen && <span className="visually-hidden"> (not seen)</span>}
+          </span>
           <span className={styles.about}>
-            <span className={needsPerson ? styles.needs : undefined}>{stateWord(state)}</span>
+            {/* Most runs are completed: the icon says it. */}
+            {state !== "completed" && (
+              <span className={needsPerson ? styles.needs : undefined}>{stateWord(state)}</span>
+            )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
-            {reason && <span className={styles.reason}>{reason}</span>}
+            {reason && <span className="clip">{reason}</span>}
+            {task.repository && <span className={classes(styles.repository, "clip")}>{task.repository}</span>}
+            <span>{task.slug}</span>
           </span>
         </span>
         <ViewerDots people={viewers} />
         <span className={styles.facts}>
           {output.pr_url && (
-            <span className={styles.fact}>
+            <span>
               <GitPullRequest size={14} aria-hidden="true" /> PR
             </span>
           )}
-          {files > 0 && (
-            <span className={styles.fact}>
-              <FileDiff size={14} aria-hidden="true" /> {files === 1 ? "1 file" : `${files} files`}
-            </span>
-          )}
-          {cost != null && <span className={styles.fact}>${cost.toFixed(2)}</span>}
-          {task.repository && <span className={styles.repository}>{task.repository}</span>}
-          <span className={styles.slug}>{task.slug}</span>
-          <span className={styles.age}>
-            <Age at={task.last_activity_at} />
-          </span>
+          {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
+          {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
+          {cost != null && <span>${cost.toFixed(2)}</span>}
+          <Age at={task.last_activity_at} />
         </span>
       </Link>
     </li>

@@ -1,22 +1,24 @@
 import { ListTodo, Plus, SearchX } from "lucide-react";
-import { useDeferredValue, useMemo, useRef } from "react";
+import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
-import type { Run, RunStatus } from "../../api/types";
+import type { RunStatus } from "../../api/types";
 import { Button } from "../../ui/controls";
-import { Empty, Failure, Loading } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
+import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
+import { Page } from "../../ui/page";
 import { useNeeds } from "../project/inbox";
+import { useMarkSeen, useNews } from "../project/news";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { useProject } from "../project/project";
-import { useSeen } from "../project/seen";
 import { useViewers } from "../project/viewers";
 import { Filters } from "./Filters";
 import { groupTasks } from "./groups";
-import { NewTask } from "./NewTask";
+import { Selection } from "./Selection";
+import { TaskDialog } from "./TaskDialog";
 import { TaskRow } from "./TaskRow";
 import styles from "./tasks.module.css";
+import { useSelection } from "./useSelection";
 import { useTaskLists } from "./useTasks";
 
 function filtersOf(search: URLSearchParams, user: number): TaskFilters {
@@ -39,11 +41,12 @@ export function TasksPage() {
     useMemo(() => filtersOf(search, session.user.id), [search, session.user.id]),
   );
   const { pages, lists } = useTaskLists(project.id, filters);
-  const isSeen = useSeen();
+  const news = useNews().tasks;
+  const markSeen = useMarkSeen();
   const viewers = useViewers();
   const asking = useNeeds()?.results;
   const needs = useMemo(() => new Set(asking?.map(({ task }) => task.id)), [asking]);
-  const groups = groupTasks(lists, isSeen, needs);
+  const groups = groupTasks(lists, news, needs);
   const tasks = groups.flatMap((group) => group.tasks);
   const searchBox = useRef<HTMLInputElement>(null);
   const isNew = search.has("new");
@@ -60,41 +63,47 @@ export function TasksPage() {
     );
   const open = (on: boolean) => set("new", on ? "1" : "");
 
-  // A row that moves to another group loses the focus, but not its place for these keys.
-  const chosen = useRef<string | undefined>(undefined);
-  const move = (by: number) => {
-    const rows = [...document.querySelectorAll<HTMLElement>("main [data-task]")];
-    const focused = rows.indexOf(document.activeElement as HTMLElement);
-    const at = focused < 0 ? rows.findIndex(({ dataset }) => dataset.task === chosen.current) : focused;
-    const next = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
-    chosen.current = next?.dataset.task;
-    next?.focus();
-  };
+  const selection = useSelection(tasks);
+  const toggle = useRef(selection.toggle);
+  toggle.current = selection.toggle;
+  // One function for all renderings, so that rows are drawn again only if they have changed.
+  const onToggle = useCallback((id: string, isRange: boolean) => toggle.current(id, isRange), []);
   useKeys({
-    j: () => move(1),
-    k: () => move(-1),
-    "/": () => searchBox.current?.focus(),
+    j: ["Next task", () => selection.move(1)],
+    k: ["Task before", () => selection.move(-1)],
+    "/": ["Search tasks", () => searchBox.current?.focus()],
     c: () => open(true),
   });
 
   return (
-    <main className={styles.page}>
-      <header className={styles.head}>
-        <PageHeading>Tasks</PageHeading>
-        {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
-        <Button tone="primary" onClick={() => open(true)}>
-          <Plus size={16} aria-hidden="true" /> New task
-        </Button>
-      </header>
+    <Page
+      title="Tasks"
+      isWide
+      beside={
+        <>
+          {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
+          <Button tone="primary" onClick={() => open(true)}>
+            <Plus size={16} aria-hidden="true" /> New task
+          </Button>
+        </>
+      }
+    >
       <Filters search={search} onSet={set} searchBox={searchBox} />
       {pages.isError && !pages.data && <Failure error={pages.error} onRetry={() => pages.refetch()} />}
       {pages.isPending && <Loading what="tasks" />}
       {pages.data && tasks.length === 0 && <NoTasks isFiltered={isFiltered} onNew={() => open(true)} />}
       {groups.map((group) => (
         <section key={group.name} aria-labelledby={`group-${group.name}`} className={styles.group}>
-          <h2 id={`group-${group.name}`} className={styles.groupTitle} data-group={group.name}>
-            {group.title} <span className={styles.count}>{group.tasks.length}</span>
-          </h2>
+          <header className={styles.groupHead} data-group={group.name}>
+            <h2 id={`group-${group.name}`}>
+              {group.title} <span>{group.tasks.length}</span>
+            </h2>
+            {group.name === "unseen" && (
+              <Button tone="quiet" onClick={() => void markSeen(group.tasks).catch(sayError)}>
+                Mark all as seen
+              </Button>
+            )}
+          </header>
           <ul className={styles.rows}>
             {group.tasks.map((task) => (
               <TaskRow
@@ -102,12 +111,15 @@ export function TasksPage() {
                 task={task}
                 href={href(`/tasks/${task.id}`)}
                 viewers={viewers.get(task.id)}
-                isUnseen={group.name === "unseen" || isUnseen(task.latest_run as Run | null, isSeen)}
+                isUnseen={news.has(task.id)}
+                isSelected={selection.has(task.id)}
+                onToggle={onToggle}
               />
             ))}
           </ul>
         </section>
       ))}
+      <Selection of={selection} />
       {pages.hasNextPage && (
         <div className={styles.more}>
           <Button onClick={() => pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>
@@ -115,12 +127,10 @@ export function TasksPage() {
           </Button>
         </div>
       )}
-      {isNew && <NewTask onClose={() => open(false)} />}
-    </main>
+      {isNew && <TaskDialog onClose={() => open(false)} />}
+    </Page>
   );
 }
-
-const isUnseen = (run: Run | null, isSeen: (run: Run) => boolean) => run !== null && !isSeen(run);
 
 function NoTasks({ isFiltered, onNew }: { isFiltered: boolean; onNew: () => void }) {
   if (isFiltered) {

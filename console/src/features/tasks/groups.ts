@@ -18,29 +18,25 @@ const TITLES: Record<GroupName, string> = {
   rest: "Everything else",
 };
 
-function groupOf(task: Task, isSeen: (run: Run) => boolean, needs: ReadonlySet<string>): GroupName {
+function groupOf(task: Task, news: ReadonlySet<string>, needs: ReadonlySet<string>): GroupName {
   const run = task.latest_run as Run | null;
   if (needs.has(task.id)) return "needs";
   if (run?.status === "in_progress") return "running";
   if (run?.status === "queued") return "queued";
-  return run && isOver(run) && !isSeen(run) ? "unseen" : "rest";
+  return isOver(run) && news.has(task.id) ? "unseen" : "rest";
 }
 
 const position = (task: Task) => Number((task.latest_run as Run | null)?.state.queue_position ?? Infinity);
 
 /**
  * Group lists that may hold the same task more than once; what asks comes before what waits. `needs` are the tasks that
- * the inbox has: a run that asks another person works, as far as this one is concerned.
+ * the inbox has, `news` those with unseen activity: a run that asks another person works, as far as this one is concerned.
  */
-export function groupTasks(
-  lists: Task[][],
-  isSeen: (run: Run) => boolean,
-  needs: ReadonlySet<string>,
-): Group[] {
+export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: ReadonlySet<string>): Group[] {
   const tasks = new Map(lists.flat().map((task) => [task.id, task]));
   const groups = new Map<GroupName, Task[]>();
   for (const task of tasks.values()) {
-    const name = groupOf(task, isSeen, needs);
+    const name = groupOf(task, news, needs);
     groups.set(name, [...(groups.get(name) ?? []), task]);
   }
   groups.get("queued")?.sort((one, other) => position(one) - position(other));

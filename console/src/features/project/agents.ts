@@ -1,0 +1,18 @@
+/** The agents that runs can use, as the workers report them. */
+import { useQuery } from "@tanstack/react-query";
+import { fetchAgents } from "../../api/tasks";
+import { useProject } from "./project";
+
+const TITLES: Record<string, string> = { claude: "Claude Code", codex: "Codex", gemini: "Gemini CLI" };
+
+export const agentTitle = (name: string) => TITLES[name] ?? name;
+
+export function useAgents() {
+  const { project } = useProject();
+  return useQuery({
+    queryKey: ["agents", project.id],
+    queryFn: () => fetchAgents(project.id),
+    // Workers report as often.
+    refetchInterval: 20_000,
+  });
+}

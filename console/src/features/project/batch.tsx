@@ -1,0 +1,116 @@
+/** Archives and deletes tasks, one or many, and asks first where that ends something. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiError, isTransient } from "../../api/errors";
+import { type BatchAction, cancelRun, changeTasks } from "../../api/tasks";
+import { type Run, type Task, waitingFor } from "../../api/types";
+import { Button } from "../../ui/controls";
+import { Dialog } from "../../ui/dialog";
+import { say } from "../../ui/feedback";
+import { useAction } from "../../ui/unmeant";
+import styles from "./choices.module.css";
+import { useProject } from "./project";
+import { isOver } from "./runState";
+
+interface Batch {
+  action: BatchAction;
+  tasks: readonly Task[];
+}
+
+const DONE = { archive: "Archived", unarchive: "Taken out of the archive", delete: "Deleted" };
+const WORDS = { archive: "Archive", unarchive: "Take out", delete: "Delete" };
+
+const count = (tasks: readonly unknown[]) => `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}`;
+
+export const liveRunOf = ({ latest_run: run }: Task): Run | null =>
+  run && !isOver(run as Run) ? (run as Run) : null;
+
+async function endRun(project: number, task: string, run: string): Promise<void> {
+  await cancelRun(project, task, run).catch((error) => {
+    // It has ended by itself meanwhile.
+    if (isTransient(error) || !(error instanceof ApiError)) throw error;
+  });
+}
+
+/** `onDone` hears of what has changed. */
+export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
+  const { project } = useProject();
+  const queries = useQueryClient();
+  const [asked, setAsked] = useState<Batch | null>(null);
+  const perform = useAction({
+    mutationFn: async ({ action, tasks, ends }: Batch & { ends: boolean }) => {
+      for (const task of ends ? tasks : []) {
+        const run = liveRunOf(task);
+        if (run) await endRun(project.id, task.id, run.id);
+      }
+      return changeTasks(
+        project.id,
+        action,
+        tasks.map(({ id }) => id),
+      );
+    },
+    onSuccess: (ids, { action, tasks }) => {
+      const changed = tasks.filter(({ id }) => ids.has(id));
+      const undo = () => perform.mutate({ action: "unarchive", tasks: changed, ends: false });
+      const what = tasks.length === 1 ? "" : ` ${count(changed)}`;
+      say(`${DONE[action]}${what && ":"}${what}.`, "info", action === "archive" ? undo : undefined);
+      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
+      if (action !== "delete")
+        for (const { id } of changed) void queries.invalidateQueries({ queryKey: ["task", id] });
+      onDone(action);
+    },
+  });
+  const begin = (action: BatchAction, tasks: readonly Task[]) => {
+    if (tasks.length === 0) return;
+    const asks = action === "delete" || (action === "archive" && tasks.some(liveRunOf));
+    if (asks) setAsked({ action, tasks });
+    else perform.mutate({ action, tasks, ends: false });
+  };
+  const answer = (ends: boolean | null) => {
+    setAsked(null);
+    if (asked && ends !== null) perform.mutate({ ...asked, ends });
+  };
+  return { begin, isBusy: perform.isPending, dialog: asked && <Question batch={asked} onAnswer={answer} /> };
+}
+
+function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean | null) => void }) {
+  const { action, tasks } = batch;
+  const word = WORDS[action];
+  const live = tasks.flatMap((task) => liveRunOf(task) ?? []);
+  const runs = live.length === 1 ? "the run" : "the runs";
+  return (
+    <Dialog
+      title={`${word} ${tasks.length === 1 ? "this task" : count(tasks)}?`}
+      onClose={() => onAnswer(null)}
+    >
+      {action === "delete" && (
+        <p>
+          Deleted for everyone, with runs, conversation and changes that are not pushed. It cannot be undone;
+          an archived task can come back.
+        </p>
+      )}
+      {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
+      <div className={styles.answers}>
+        <Button data-autofocus onClick={() => onAnswer(null)}>
+          Do not {word.toLowerCase()}
+        </Button>
+        <Button tone="danger" onClick={() => onAnswer(true)}>
+          {live.length ? `End ${runs} and ${word.toLowerCase()}` : word}
+        </Button>
+        {action === "archive" && (
+          <Button onClick={() => onAnswer(false)}>
+            Archive, and let {live.length === 1 ? "it" : "them"} go on
+          </Button>
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+function liveText(run: Run): string {
+  if (run.status !== "in_progress") return "Its run waits for a worker. It would still start.";
+  const waits = waitingFor(run);
+  if (!waits) return "Its run is at work. It would go on, and keep its worker until it ends.";
+  const asks = `asks “${waits.tool_call?.title ?? "May it go on?"}”`;
+  return `Its agent ${waits.kind === "message" ? "waits for a message" : asks}. That would stay in your inbox, and the run would keep its worker while it waits.`;
+}

@@ -1,0 +1,198 @@
+/** Creates a task or changes one, and starts a run of it unless it is only to be stored. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { useLocation } from "wouter";
+import {
+  createTask,
+  fetchRepositories,
+  type RunRequest,
+  stagedFiles,
+  startRun,
+  type TaskChange,
+  updateTask,
+} from "../../api/tasks";
+import type { Acceptance, Run, Task } from "../../api/types";
+import { expectPage } from "../../ui/arrival";
+import { classes } from "../../ui/classes";
+import { Button, Input, TextArea } from "../../ui/controls";
+import { Dialog } from "../../ui/dialog";
+import { Failure, say } from "../../ui/feedback";
+import { useKept } from "../../ui/kept";
+import { useAction } from "../../ui/unmeant";
+import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
+import { filesAt, hold } from "../attachments/held";
+import { liveRunOf } from "../project/batch";
+import { useProject } from "../project/project";
+import {
+  areWhole,
+  choicesOf,
+  draftFiles,
+  keepDraftChoices,
+  RunChoices,
+  requestOf,
+  USUAL,
+  useDraftChoices,
+} from "../project/RunChoices";
+import { ChecksField } from "./ChecksField";
+import styles from "./tasks.module.css";
+
+const EMPTY = {
+  title: "",
+  description: "",
+  repository: "",
+  acceptance: null as Acceptance | null,
+  choices: USUAL,
+};
+
+/** What is new of a task that exists; all that is not empty of one that does not. */
+function changesOf(written: typeof EMPTY, task: Task | undefined): TaskChange {
+  const { title, description, repository, acceptance } = written;
+  const all = { title: title.trim(), description, repository, acceptance };
+  const before = task ?? EMPTY;
+  const isNew = ([name, value]: [string, unknown]) =>
+    JSON.stringify(value || null) !== JSON.stringify(before[name as keyof TaskChange] || null);
+  return Object.fromEntries(Object.entries(all).filter(isNew));
+}
+
+interface Props {
+  /** Absent: a new one. */
+  task?: Task;
+  onClose: () => void;
+}
+
+export function TaskDialog({ task, onClose }: Props) {
+  const { project, href } = useProject();
+  const [, navigate] = useLocation();
+  const queries = useQueryClient();
+  // What was not stored of a task that has changed meanwhile is forgotten.
+  const place = task ? `taskbeacon.edit.${task.id}.${task.updated_at}` : `taskbeacon.new.${project.id}`;
+  const run = (task?.latest_run ?? null) as Run | null;
+  const [draft] = useDraftChoices(task?.id ?? "");
+  const [first] = useState(() => {
+    if (!task) return EMPTY;
+    const { title, description, repository, acceptance } = task;
+    return {
+      title,
+      description,
+      repository: repository ?? "",
+      acceptance,
+      choices: run ? choicesOf(run) : draft,
+    };
+  });
+  const [written, keep] = useKept(sessionStorage, place, first);
+  const { title, description, repository, acceptance, choices } = written;
+  const set = (changes: Partial<typeof EMPTY>) => keep({ ...written, ...changes });
+  const filesPlace = task ? draftFiles(task.id) : `${place}.files`;
+  const files = useAttachments(task ? localStorage : sessionStorage, filesPlace, null);
+  const target = useFileTarget(files.add);
+  const stored = useRef<Task | null>(null);
+  const repositories = useQuery({
+    queryKey: ["repositories", project.id],
+    queryFn: () => fetchRepositories(project.id),
+  });
+
+  const store = useAction({
+    // Said in the dialog.
+    onError: () => {},
+    mutationFn: async (starts: boolean) => {
+      // A failed upload or start is tried again with the task that exists.
+      const known = stored.current ?? task;
+      const changes = changesOf(written, known);
+      if (!known) stored.current = await createTask(project.id, changes);
+      else if (Object.keys(changes).length) stored.current = await updateTask(project.id, known.id, changes);
+      const now = stored.current ?? (known as Task);
+      if (!now.latest_run) keepDraftChoices(now.id, choices);
+      const ids = await files.uploadAll(stagedFiles(project.id, now.id));
+      if (!starts) {
+        if (!task) hold(localStorage, draftFiles(now.id), filesAt(sessionStorage, filesPlace));
+        return now;
+      }
+      const request: RunRequest = {
+        ...requestOf(choices),
+        ...(run?.branch ? { branch: run.branch } : {}),
+        ...(ids.length ? { pending_user_artifact_ids: ids } : {}),
+      };
+      const started = await startRun(project.id, now.id, request);
+      keepDraftChoices(now.id, null);
+      return started;
+    },
+    onSuccess: (now, starts) => {
+      keep(null);
+      if (starts || !task) files.clear();
+      queries.setQueryData(["task", now.id], now);
+      void queries.invalidateQueries({ queryKey: ["task", now.id] });
+      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
+      // So that the way back from the task does not open the dialog again.
+      onClose();
+      if (task && !starts) return say("Saved.");
+      if (task) expectPage();
+      navigate(href(`/tasks/${now.id}`));
+    },
+  });
+  const isReady = description.trim() !== "" && files.isReady && !store.isPending;
+  const canStart = isReady && areWhole(choices);
+  const startLabel = run ? "Save and run again" : task ? "Save and run" : "Start";
+
+  return (
+    <Dialog title={task ? "Edit task" : "New task"} onClose={onClose}>
+      <form
+        className={classes(styles.form, target.isOver && styles.over)}
+        {...target.handlers}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (canStart) store.mutate(true);
+        }}
+      >
+        {task && (
+          <Input
+            label="Title"
+            maxLength={255}
+            value={title}
+            onChange={({ target: { value } }) => set({ title: value })}
+          />
+        )}
+        <TextArea
+          label="What shall the agent do?"
+          data-autofocus
+          rows={7}
+          value={description}
+          placeholder="Describe the result that you want, and how to check it."
+          onChange={(event) => set({ description: event.target.value })}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && canStart) store.mutate(true);
+          }}
+        />
+        <AttachmentList {...files} />
+        <Input
+          label="Repository"
+          hint="organization/repository; empty: the agent begins with an empty folder"
+          list="repositories"
+          autoComplete="off"
+          spellCheck={false}
+          value={repository}
+          onChange={(event) => set({ repository: event.target.value })}
+        />
+        <datalist id="repositories">
+          {repositories.data?.map((name) => (
+            <option key={name} value={name} />
+          ))}
+        </datalist>
+        <ChecksField acceptance={acceptance} onChange={(changed) => set({ acceptance: changed })} />
+        <RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
+        {task && liveRunOf(task) && (
+          <p className={styles.hint}>The run under way keeps what it began with; the next one takes this.</p>
+        )}
+        {store.isError && <Failure error={store.error} />}
+        <div className={styles.actions}>
+          <AttachButton onAdd={files.add} />
+          <Button disabled={!isReady} onClick={() => store.mutate(false)}>
+            {task ? "Save" : "Save as draft"}
+          </Button>
+          <Button tone="primary" type="submit" disabled={!canStart}>
+            {store.isPending ? "Working …" : startLabel}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
