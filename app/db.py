@@ -298,12 +298,15 @@ async def _end(session: AsyncSession, statement: str) -> None:
     driver = _driver(connection)
     try:
         with _NamedErrors():
-            await driver.execute(statement)
+            ended_by = await driver.execute(statement)
     except BaseException:
         # The next user of the connection must not find an open transaction.
         connection.invalidate()
         raise
     connection.close()
+    if ended_by != statement:
+        # So PostgreSQL answers the COMMIT of a transaction in which a statement has failed.
+        raise asyncpg.InFailedSQLTransactionError("nothing of this transaction was committed")
 
 
 def _driver(connection: PoolProxiedConnection) -> asyncpg.Connection:

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.types import NullType
 
 from app.config import Settings
-from app.db import SessionFactory, create_engine, create_session_factory, release, unit_of_work
+from app.db import SessionFactory, after_commit, create_engine, create_session_factory, release, unit_of_work
 from app.errors import NotFound
 from app.models import Project, User
 from app.outages import DatabaseUnavailable
@@ -53,6 +53,7 @@ _RENAME = (
     .values(name=bindparam("new_name"))
     .returning(Project.name)
 )
+DIVIDING = Prepared(select(1 / bindparam("by", value=0)))
 RENAME = Prepared(_RENAME)
 RENAME_ALONE = Prepared(_RENAME, alone=True)
 
@@ -413,18 +414,38 @@ async def test_refusal_by_a_constraint_is_an_integrity_error(sessions: SessionFa
     )
     async with unit_of_work(sessions) as session:
         user, other = await make_user(session), await make_user(session)
-    async with unit_of_work(sessions) as session:
-        with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError):
+        async with unit_of_work(sessions) as session:
             await impossible.all(session, {"id": user.id, "email": other.email})
+
+
+async def test_commit_of_a_transaction_that_has_failed_is_an_error(
+    sessions: SessionFactory, project_id: int
+) -> None:
+    """PostgreSQL rolls it back, and reports that without an error."""
+    effects: list[str] = []
+
+    async def take_effect() -> None:
+        effects.append("sent")
+
+    async def commit() -> None:
+        async with unit_of_work(sessions) as session:
+            await rename(session, project_id, "After")
+            after_commit(session, take_effect)
+            with suppress(asyncpg.DivisionByZeroError):
+                await DIVIDING.all(session, {})
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await commit()
+    assert (await name_of(sessions, project_id), effects) == ("Before", [])
 
 
 async def test_failure_of_a_statement_is_not_a_failure_of_the_server(
     sessions: SessionFactory,
 ) -> None:
-    dividing = Prepared(select(1 / bindparam("by", value=0)))
     async with unit_of_work(sessions) as session:
         with pytest.raises(asyncpg.DivisionByZeroError):
-            await dividing.all(session, {})
+            await DIVIDING.all(session, {})
 
 
 async def test_server_that_is_away_is_unavailable(settings: Settings) -> None:
