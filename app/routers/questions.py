@@ -57,9 +57,7 @@ async def answer_question(
     shown. A member who answers follows the task from then on.
     """
     named = (call.session, call.caller, question_id, body, call.process)
-    return await once(
-        lambda: answering.answer_question(*named), first=lambda: answering.require_allowance(*named)
-    )
+    return await once(answering.answer_question(*named), first=answering.require_allowance(*named))
 
 
 @router.post(
@@ -74,11 +72,8 @@ async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
-    return await once(
-        lambda: questions.snooze_question(
-            call.session, call.caller, question_id, body, link=call.process.settings.task_url
-        )
-    )
+    link = call.process.settings.task_url
+    return await once(questions.snooze_question(call.session, call.caller, question_id, body, link=link))
 
 
 @router.put(

@@ -9,16 +9,12 @@ from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage,
 from app.services.artifacts import staged as staged_artifacts
 from app.web.auth import TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import TaskId
+from app.web.dependencies import TASK_URL, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts",
-    tags=["artifacts"],
-    route_class=UnitRoute,
-)
+router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], route_class=UnitRoute)
 
 PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
 FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]

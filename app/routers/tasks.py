@@ -82,7 +82,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     refused, by a usage limit for example, does not prevent the task: `run` is null then, and `run_error` says why.
     """
     creation = start.TaskCreation(call.session, call.caller, body, call.process)
-    return await once(creation.perform, status_code=201, first=creation.ask_others)
+    return await once(creation.perform(), status_code=201, first=creation.ask_others())
 
 
 @router.get(
@@ -167,7 +167,7 @@ async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Respo
 
     A task that is not found affects no other, and a task that was so already is left unchanged.
     """
-    return await once(lambda: batches.change_tasks(call.session, call.caller, body))
+    return await once(batches.change_tasks(call.session, call.caller, body))
 
 
 @router.get(

@@ -4,6 +4,7 @@ Dependencies are `async` and take only the request: FastAPI would call a plain f
 nested dependencies again at each use. Both cost more than the work here (ADR 71).
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -78,6 +79,13 @@ async def _artifact_id(request: Request) -> str:
     return artifact_id
 
 
+async def _started_at() -> float:
+    return time.perf_counter()
+
+
+TASK_URL = "/api/projects/{project_id}/tasks/{task_id}"
+RUN_URL = f"{TASK_URL}/runs/{{run_id}}"
+
 ArtifactId = Annotated[str, Depends(_artifact_id)]
 CheckSetId = Annotated[UUID, Depends(_reader("set_id"))]
 DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
@@ -87,3 +95,5 @@ QuestionId = Annotated[UUID, Depends(_reader("question_id"))]
 SessionId = Annotated[UUID, Depends(_reader("session_id"))]
 TaskId = Annotated[UUID, Depends(_task_id)]
 RunId = Annotated[UUID, Depends(_reader("run_id"))]
+# For `server_timing`.
+StartedAt = Annotated[float, Depends(_started_at)]

@@ -1,7 +1,7 @@
 """Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import orjson
@@ -31,35 +31,40 @@ class Once:
 
     async def __call__(
         self,
-        work: Callable[[], Awaitable[Any]],
+        work: Coroutine[Any, Any, Any],
         *,
         status_code: int = 200,
-        first: Callable[[], Awaitable[None]] | None = None,
+        first: Coroutine[Any, Any, None] | None = None,
     ) -> Response:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
         `work` may return a `Json` itself, if the status depends on what it has done. It must not commit: its effect and
-        the key are stored in one transaction. `first` may; it is called before `work`, unless the request was performed
-        already.
+        the key are stored in one transaction. `first` may; it runs before `work`. Neither begins if the request was
+        performed already.
         """
-        if not self._key:
+        try:
+            if not self._key:
+                if first is not None:
+                    await first
+                return _response(await work, status_code)
+            session, caller = self._call.session, self._call.caller
+            request_hash = await _hash(self._request, caller)
             if first is not None:
-                await first()
-            return _response(await work(), status_code)
-        session, caller = self._call.session, self._call.caller
-        request_hash = await _hash(self._request, caller)
-        if first is not None:
-            kept = await find_response(session, caller, self._key, request_hash=request_hash)
+                kept = await find_response(session, caller, self._key, request_hash=request_hash)
+                if kept is not None:
+                    return _replay(kept)
+                await first
+            kept = await claim_key(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
                 return _replay(kept)
-            await first()
-        kept = await claim_key(session, caller, self._key, request_hash=request_hash)
-        if kept is not None:
-            return _replay(kept)
-        response = _response(await work(), status_code)
-        body = response.encode(self._request.scope)
-        await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
-        return response
+            response = _response(await work, status_code)
+            body = response.encode(self._request.scope)
+            await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
+            return response
+        finally:
+            work.close()
+            if first is not None:
+                first.close()
 
 
 def _response(result: Any, status_code: int) -> Json:

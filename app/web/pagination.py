@@ -1,4 +1,4 @@
-"""Read `limit` and `offset` of lists leniently, and link to the neighbouring pages (contract 2.6)."""
+"""Read `limit` and `offset` of lists leniently, and link to the neighbouring pages (contract 2.6); pages of logs."""
 
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -11,12 +11,35 @@ from starlette.types import Scope
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.base import Page
 from app.schemas.fields import parse_integer
+from app.services.run_log.reading import LogPage
 from app.web.asgi_keys import ORIGINAL_PATH
 
 # Beyond any table, but still a valid offset for the database.
 _MAX_OFFSET = 2**62
 # A credential in the query is not copied into links (contract 12, trap 20).
 _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
+
+_COUNTS = {
+    "X-Total-Count": "Number of entries in the log.",
+    "X-Matching-Count": "Number of entries that pass the filters.",
+    "X-Filtered-Count": "The same number as `X-Matching-Count`.",
+}
+LOG_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page of log entries, oldest first.",
+        "headers": {
+            **{
+                name: {"description": meaning, "schema": {"type": "integer"}}
+                for name, meaning in _COUNTS.items()
+            },
+            "X-Has-More": {
+                "description": "`true` if more matching entries follow: continue at `offset` plus the number of "
+                "entries on this page.",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            },
+        },
+    }
+}
 
 
 class PageRequest(NamedTuple):
@@ -71,3 +94,14 @@ def _limit(given: QueryParams) -> int:
 # For lists that continue from a position instead of an offset.
 LimitDep = Annotated[int, Depends(read_limit)]
 PageDep = Annotated[PageRequest, Depends(read_page)]
+
+
+def log_headers(page: LogPage, offset: int) -> dict[str, str]:
+    """Return the headers that `LOG_PAGE` describes, for the page of log entries that begins at `offset`."""
+    return {
+        "X-Total-Count": str(page.total),
+        "X-Filtered-Count": str(page.matching),
+        "X-Matching-Count": str(page.matching),
+        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
+        "Cache-Control": "no-cache",
+    }

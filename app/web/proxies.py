@@ -1,6 +1,7 @@
 """Apply the headers in which a proxy reports the client's address, scheme and requested host."""
 
 import re
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -18,14 +19,14 @@ class TrustedProxies:
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app
         # uvicorn and starlette name the same protocol differently.
-        self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
+        self._others: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             client = scope.get("client")
             if client is not None and client[0] in self._others.trusted_hosts:
                 scope["headers"] = _with_forwarded_host(scope["headers"])
-        await self._others(scope, receive, send)  # type: ignore[arg-type] # as above
+        await self._others(scope, receive, send)
 
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
@@ -140,6 +141,11 @@ class Json(Response):
             return
         large: LargeResponses = scope["app"].state.large_responses
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
+
+
+def server_timing(metric: str, started: float) -> dict[str, str]:
+    """Return the header `Server-Timing` with the milliseconds since `started` by the performance counter."""
+    return {"Server-Timing": f"{metric};dur={(time.perf_counter() - started) * 1000:.1f}"}
 
 
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).

@@ -12,16 +12,12 @@ from app.services.artifacts.manifest import RunManifest
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import ArtifactId, Call, RunId, TaskId
+from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json, StoredFile
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",
-    tags=["artifacts"],
-    route_class=UnitRoute,
-)
+router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_class=UnitRoute)
 
 InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]
 PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]

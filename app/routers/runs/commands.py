@@ -9,14 +9,12 @@ from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import commands as run_commands
 from app.web.auth import TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
-)
+router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
 
@@ -58,5 +56,5 @@ async def send_command(
     `reason`.
     """
     return await once(
-        lambda: run_commands.send_command(call.session, call.caller, task_id, run_id, body, call.process)
+        run_commands.send_command(call.session, call.caller, task_id, run_id, body, call.process)
     )

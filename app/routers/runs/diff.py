@@ -8,16 +8,12 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.diff import DiffOut, DiffQuery
 from app.services.artifacts.diff import read_diff
 from app.web.auth import TaskRead
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff",
-    tags=["artifacts"],
-    route_class=UnitRoute,
-)
+router = APIRouter(prefix=f"{RUN_URL}/diff", tags=["artifacts"], route_class=UnitRoute)
 
 
 @router.get(

@@ -1,6 +1,5 @@
 """Routes of the log of a run (contract 6.4)."""
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -10,13 +9,14 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.run_log import ingest
-from app.services.run_log.reading import LogPage, read_page, read_text
+from app.services.run_log.reading import read_page, read_text
 from app.services.run_log.writing import CONTENT_TYPE
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
-from app.web.responses import Json
+from app.web.pagination import LOG_PAGE, log_headers
+from app.web.responses import Json, server_timing
 from app.web.unit_route import UnitRoute
 
 TEXT = "text/plain"
@@ -27,64 +27,7 @@ WHOLE_LOG: dict[int | str, dict[str, Any]] = {
         "content": {TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
     }
 }
-_COUNTS = {
-    "X-Total-Count": "Number of entries in the log.",
-    "X-Matching-Count": "Number of entries that pass the filters.",
-    "X-Filtered-Count": "The same number as `X-Matching-Count`.",
-}
-LOG_PAGE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A page of log entries, oldest first.",
-        "headers": {
-            **{
-                name: {"description": meaning, "schema": {"type": "integer"}}
-                for name, meaning in _COUNTS.items()
-            },
-            "X-Has-More": {
-                "description": "`true` if more matching entries follow: continue at `offset` plus the number of "
-                "entries on this page.",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-            },
-        },
-    }
-}
-
-
-class Timer:
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-
-    def header(self, name: str) -> dict[str, str]:
-        """Return the header `Server-Timing` with the milliseconds since the timer was created, as the metric `name`."""
-        milliseconds = (time.perf_counter() - self._started) * 1000
-        return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
-
-
-async def _timer() -> Timer:
-    return Timer()
-
-
-TimerDep = Annotated[Timer, Depends(_timer)]
-
-
-def headers_of_page(page: LogPage, offset: int) -> dict[str, str]:
-    """Return the response headers for a page of log entries that begins at `offset`.
-
-    They give the number of all entries, the number of entries that match the query, and whether more matching entries
-    follow this page.
-    """
-    return {
-        "X-Total-Count": str(page.total),
-        "X-Filtered-Count": str(page.matching),
-        "X-Matching-Count": str(page.matching),
-        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
-        "Cache-Control": "no-cache",
-    }
-
-
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
-)
+router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
 RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
@@ -98,11 +41,11 @@ RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
     response_model=RunOut,
 )
 async def append_log(
-    call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
+    call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, started: StartedAt
 ) -> Json:
     """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
     run = await ingest.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
-    return Json(run, headers=timer.header("append"))
+    return Json(run, headers=server_timing("append", started))
 
 
 @router.post(
@@ -153,12 +96,12 @@ async def read_logs(
     responses=LOG_PAGE,
 )
 async def read_session_logs(
-    call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
+    call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, started: StartedAt
 ) -> Response:
     """Return the log entries that match the filters, oldest first, from the run and from the runs that it resumes.
 
     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """
     page = await read_page(call.session, call.caller, task_id, run_id, query, store=call.process.store)
-    headers = headers_of_page(page, query.offset) | timer.header("read")
+    headers = log_headers(page, query.offset) | server_timing("read", started)
     return Response(page.body, media_type=Json.media_type, headers=headers)

@@ -26,14 +26,14 @@ from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
 from app.web.conditional import HeldDep, conditional
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import TASK_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)
+router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
 RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]
@@ -57,10 +57,8 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
     in a sandbox. Follow the run's `stream`, or poll the run.
     """
-    return await once(
-        lambda: start.start_cloud_run(call.session, call.caller, task_id, body, call.process),
-        first=lambda: start.require_new_run_allowance(call.session, call.caller, task_id, body, call.process),
-    )
+    named = (call.session, call.caller, task_id, body, call.process)
+    return await once(start.start_cloud_run(*named), first=start.require_new_run_allowance(*named))
 
 
 @router.post(
@@ -74,10 +72,9 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
 )
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
+    named = (call.session, call.caller, task_id, body, call.process)
     return await once(
-        lambda: start.create_run(call.session, call.caller, task_id, body, call.process),
-        status_code=201,
-        first=lambda: start.require_new_run_allowance(call.session, call.caller, task_id, body, call.process),
+        start.create_run(*named), status_code=201, first=start.require_new_run_allowance(*named)
     )
 
 
@@ -187,7 +184,7 @@ async def cancel_run(
         )
         return Json(run, status_code=202 if is_cancelled else 200)
 
-    return await once(cancel)
+    return await once(cancel())
 
 
 @router.post(

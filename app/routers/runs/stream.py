@@ -9,16 +9,14 @@ from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
 from app.services.streams import runs as run_stream
 from app.web.auth import RunHolder, StreamReader
-from app.web.dependencies import RunId, TaskId, process_of
+from app.web.dependencies import RUN_URL, RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
 from app.web.openapi.errors import errors, refused
 from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
-)
+router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 Where = Annotated[StreamQuery, Query()]
 # The one body that is no JSON document.

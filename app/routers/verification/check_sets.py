@@ -59,11 +59,8 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
     agent cannot touch them. What they show is the run's `verification`.
     """
-
-    async def perform() -> CheckSetOut:
-        return await check_sets.create_set(call.session, call.caller, body, call.process.settings)
-
-    return await once(perform, status_code=201)
+    created = check_sets.create_set(call.session, call.caller, body, call.process.settings)
+    return await once(created, status_code=201)
 
 
 @router.post(
@@ -80,10 +77,8 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
 
     Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
     """
-    scan = await scans.detect(call.caller, body.repository, call.process)
-    if scan is None:
-        return Json({"repository": body.repository, "status": "scanning"}, status_code=202)
-    return Json(scan)
+    scan, is_made = await scans.detect(call.caller, body.repository, call.process)
+    return Json(scan, status_code=200 if is_made else 202)
 
 
 @router.get(

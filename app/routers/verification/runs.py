@@ -9,15 +9,13 @@ from app.schemas.runs.verification import VerificationOut, VerificationsOut, Ver
 from app.services.runs.attempts import requests
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import RunId, TaskId
+from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
-)
+router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 WaiveBody = Annotated[WaiveIn, Depends(json_body(WaiveIn))]
 
@@ -49,11 +47,9 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 
     An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
     """
-
-    async def perform() -> VerifyOut:
-        return await requests.verify_again(call.session, call.caller, task_id, run_id, call.process)
-
-    return await once(perform, status_code=202)
+    return await once(
+        requests.verify_again(call.session, call.caller, task_id, run_id, call.process), status_code=202
+    )
 
 
 @router.post(
@@ -67,8 +63,4 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 )
 async def waive(call: TaskWrite, body: WaiveBody, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
     """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
-
-    async def perform() -> VerificationOut:
-        return await requests.waive(call.session, call.caller, task_id, run_id, body)
-
-    return await once(perform)
+    return await once(requests.waive(call.session, call.caller, task_id, run_id, body))

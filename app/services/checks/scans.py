@@ -11,7 +11,7 @@ import orjson
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
-from app.schemas.checks.check_sets import ScanOut
+from app.schemas.checks.check_sets import ScanningOut, ScanOut
 from app.services.access.principal import Principal
 from app.services.checks.results import show_found
 from app.services.enqueueing import enqueue_scan
@@ -21,18 +21,19 @@ from app.verification.definitions import FoundCheck
 _KEPT_SECONDS = 60
 
 
-async def detect(caller: Principal, repository: str, clients: ServiceClients) -> ScanOut | None:
-    """Return the scan of a repository; None if there is none yet, and a job makes one. Raises StateRefused."""
+async def detect(
+    caller: Principal, repository: str, clients: ServiceClients
+) -> tuple[ScanOut | ScanningOut, bool]:
+    """Return the scan of a repository, and whether there is one; if not, a job makes it. Raises StateRefused."""
     project_id = caller.project.id
     kept = await clients.redis.get(_key(project_id, repository))
     if kept is None:
         await enqueue_scan(clients.queue, project_id, repository)
-        return None
+        return {"repository": repository, "status": "scanning"}, False
     scan: Any = orjson.loads(kept)
     if "error" in scan:
         raise StateRefused(scan["error"])
-    shown: ScanOut = scan
-    return shown
+    return scan, True
 
 
 async def keep_scan(
