@@ -9,13 +9,13 @@ from typing import NamedTuple
 from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
+from app.clients.expo.send_rate import SendRate
 from app.clients.host_names import Destinations
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushSender, ReceiptSource
-from app.clients.queue import JobQueue
+from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEvents
-from app.clients.send_rate import SendRate
+from app.clients.run_event_publisher import RunEventPublisher
 from app.clients.wakes import LedgerWakes
 from app.config import Settings
 from app.db import create_engine, create_session_factory
@@ -91,12 +91,12 @@ async def open_process(
         opened.push_async_callback(engine.dispose)
         redis = create_redis(settings.redis_url)
         opened.push_async_callback(redis.aclose)
-        queue = JobQueue(settings.redis_url)
+        queue = ArqQueue(settings.redis_url)
         opened.push_async_callback(queue.aclose)
         wakes = LedgerWakes(redis)
         opened.push_async_callback(wakes.aclose)
         sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
-        events = RunEvents(redis)
+        events = RunEventPublisher(redis)
         opened.push_async_callback(events.aclose)
         hub = EventHub(redis, partial(final_states, sessions))
         opened.push_async_callback(hub.aclose)

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from app.clients.s3 import (
     STREAMS,
@@ -20,10 +20,9 @@ from app.clients.s3 import (
     S3Clients,
     failures,
     open_clients,
-    send_head,
     status_of,
 )
-from app.clients.signed_urls import SignedUrls, create_signer
+from app.clients.signed_urls import SignedUrls
 from app.config import Settings
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
@@ -31,8 +30,6 @@ TTL_TAG = "ttl_days"
 STAGED_DAYS = 1
 KEPT_DAYS = 30
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
-_RULE_PREFIX = "taskbeacon-ttl-"
-_CHECK_LIFETIME = timedelta(minutes=5)
 
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
 _SECONDS = 5.0
@@ -56,15 +53,6 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedObject:
-    """An object as a listing of the bucket shows it: key, size in bytes and time of the last change."""
-
-    key: str
-    size: int
-    modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class ObjectContent:
     """An object, or the part `content_range` of one, opened for reading `size` bytes."""
 
@@ -82,14 +70,13 @@ class ObjectStore:
 
     def __init__(self, settings: Settings, *, seconds: float = _SECONDS, attempts: int = 2) -> None:
         self.bucket = settings.s3_bucket
-        self._settings = settings
-        self._seconds = seconds
+        self.settings = settings
+        self.seconds = seconds
         self._attempts = attempts
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._clients: S3Clients | None = None
         self._streams = asyncio.Semaphore(STREAMS)
-        self._internal = create_signer(settings, settings.s3_endpoint_url)
         self.urls = SignedUrls(settings, self.clients)
 
     async def __aenter__(self) -> Self:
@@ -102,24 +89,24 @@ class ObjectStore:
         """Return the clients of aioboto3. The first call loads the library and opens them."""
         async with self._opening:
             if self._clients is None:
-                opened = await asyncio.to_thread(open_clients, self._settings, self._attempts)
+                opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
                 self._clients = await self._stack.enter_async_context(opened)
         return self._clients
 
     @asynccontextmanager
-    async def _calling(
+    async def calling(
         self, what: str, *, size: int = 0, of_object: bool = False, writes: bool = False
     ) -> AsyncGenerator[Any, None]:
         client = (await self.clients()).internal
         with failures(what, of_object=of_object, writes=writes):
-            async with asyncio.timeout(self._seconds + size / _SLOWEST_UPLOAD):
+            async with asyncio.timeout(self.seconds + size / _SLOWEST_UPLOAD):
                 yield client
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
         request = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "Tagging": urlencode(tags)}
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
-        async with self._calling(f"store {key}", size=size, writes=True) as client:
+        async with self.calling(f"store {key}", size=size, writes=True) as client:
             if isinstance(body, bytes):
                 await client.put_object(Body=body, **request)
             else:
@@ -145,7 +132,7 @@ class ObjectStore:
         if (info.size or 0) < size:
             raise ObjectTooShort(key)
         target = {"Bucket": self.bucket, "Key": key}
-        async with self._calling(
+        async with self.calling(
             f"extend {key}", size=size + len(tail), of_object=True, writes=True
         ) as client:
             upload = await client.create_multipart_upload(
@@ -163,7 +150,7 @@ class ObjectStore:
             except BaseException:
                 # Best effort: parts of an unfinished upload are never part of the object.
                 with suppress(Exception):
-                    async with asyncio.timeout(self._seconds):
+                    async with asyncio.timeout(self.seconds):
                         await client.abort_multipart_upload(**part)
                 raise
 
@@ -180,7 +167,7 @@ class ObjectStore:
 
     async def head(self, key: str) -> ObjectInfo | None:
         try:
-            async with self._calling(f"look up {key}", of_object=True) as client:
+            async with self.calling(f"look up {key}", of_object=True) as client:
                 answer = await client.head_object(Bucket=self.bucket, Key=key)
         except ObjectMissing:
             return None
@@ -201,7 +188,7 @@ class ObjectStore:
             if if_match is not None:
                 request["IfMatch"] = if_match
         async with self._stream():
-            async with self._calling(f"read {key}", of_object=True) as client:
+            async with self.calling(f"read {key}", of_object=True) as client:
                 try:
                     answer = await client.get_object(**request)
                 except ClientError as error:
@@ -223,7 +210,7 @@ class ObjectStore:
     async def _stream(self) -> AsyncGenerator[None, None]:
         # Slow readers cannot take every connection.
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 await self._streams.acquire()
         except TimeoutError:
             raise ObjectStoreUnavailable("too many objects are being read") from None
@@ -235,80 +222,20 @@ class ObjectStore:
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a stored object; raise ObjectMissing if there is none."""
         pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
-        async with self._calling(f"tag {key}", of_object=True) as client:
+        async with self.calling(f"tag {key}", of_object=True) as client:
             await client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": pairs})
-
-    async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
-        request: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix}
-        while True:
-            async with self._calling(f"list {prefix}") as client:
-                page = await client.list_objects_v2(**request)
-            yield [
-                ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
-                for item in page.get("Contents", ())
-            ]
-            if not page.get("IsTruncated"):
-                return
-            request["ContinuationToken"] = page["NextContinuationToken"]
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete the objects under at most 1000 keys; return how many of these keys have no object afterwards."""
         objects = [{"Key": key} for key in keys]
-        async with self._calling("remove objects") as client:
+        async with self.calling("remove objects") as client:
             answer = await client.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
             )
         return len(keys) - len(answer.get("Errors", ()))
-
-    async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
-        ours = [_rule(number) for number in days]
-        async with self._calling("write the bucket's rules") as client:
-            try:
-                answer = await client.get_bucket_lifecycle_configuration(Bucket=self.bucket)
-                present: list[dict[str, Any]] = answer.get("Rules", [])
-            except ClientError as error:
-                if status_of(error) != HTTPStatus.NOT_FOUND:
-                    raise
-                present = []
-            foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
-            wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}
-            if wanted == {
-                rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in present if rule not in foreign
-            }:
-                return False
-            await client.put_bucket_lifecycle_configuration(
-                Bucket=self.bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
-            )
-        return True
-
-    async def check(self) -> None:
-        if self._internal is None:
-            async with self._calling("find the bucket") as client:
-                await client.head_bucket(Bucket=self.bucket)
-            return
-        url = self._internal.sign("", _CHECK_LIFETIME, method="HEAD")
-        try:
-            async with asyncio.timeout(self._seconds):
-                status = await asyncio.to_thread(send_head, url, self._seconds)
-        except (HTTPClientError, TimeoutError):
-            # Without the error's own message, which contains the URL.
-            raise ObjectStoreUnavailable("could not reach the object store") from None
-        if status != HTTPStatus.OK:
-            raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
 
 
 async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
     with failures(f"read {key}"):
         async for chunk in body.iter_chunks(_CHUNK_BYTES):
             yield chunk
-
-
-def _rule(days: int) -> dict[str, Any]:
-    return {
-        "ID": f"{_RULE_PREFIX}{days}",
-        "Status": "Enabled",
-        "Filter": {"Tag": {"Key": TTL_TAG, "Value": str(days)}},
-        "Expiration": {"Days": days},
-    }

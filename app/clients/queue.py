@@ -1,7 +1,7 @@
 """The queue of jobs, on arq. A job is a name and ids; the record of the work to do is in the database."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from arq.connections import ArqRedis
@@ -26,7 +26,19 @@ _BACKDATED = timedelta(minutes=15)
 _KEPT = timedelta(days=1)
 
 
-class JobQueue:
+class JobQueue(Protocol):
+    """Where services put jobs."""
+
+    async def enqueue(
+        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+    ) -> bool:
+        """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
+
+    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
+
+
+class ArqQueue:
     """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
 
     def __init__(self, redis_url: str) -> None:
@@ -40,7 +52,6 @@ class JobQueue:
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
         queued = await self._redis.enqueue_job(
             job,
             _job_id=job_id,
@@ -55,7 +66,6 @@ class JobQueue:
         return True
 
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(queue_name, job_id)
             pipe.delete(job_key_prefix + job_id, retry_key_prefix + job_id)

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, deque
 from contextvars import Context
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -34,7 +34,17 @@ class _Event(NamedTuple):
     data: bytes
 
 
-class RunEvents:
+class RunEvents(Protocol):
+    """Where services put the stream events of runs."""
+
+    def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
+        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
+
+    async def settle(self) -> None:
+        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
+
+
+class RunEventPublisher:
     """Publishes the stream events of runs to Redis, in order and in batches, by an `asyncio.Task`.
 
     Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
@@ -54,7 +64,6 @@ class RunEvents:
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
         if self._is_full():
             self._lost[run_id] += 1
             return
@@ -79,7 +88,6 @@ class RunEvents:
             self._sending = asyncio.create_task(self._send(), context=Context())
 
     async def settle(self) -> None:
-        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
         if self._waiting and not self._is_away:
             settled = asyncio.get_running_loop().create_future()
             self._settling.append((self._number, settled))

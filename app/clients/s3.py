@@ -8,11 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.exceptions import ConnectionError as NotConnected
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
 from app.config import Settings
 from app.outages import Outage
@@ -37,15 +34,6 @@ class ObjectMissing(Exception):
 
 class RangeNotSatisfiable(Exception):
     """The requested byte range begins after the end of the object."""
-
-
-def send_head(url: str, seconds: float) -> int:
-    """Send a HEAD request by the HTTP library that comes with signing, and return the status. Blocks."""
-    session = URLLib3Session(timeout=seconds, proxies=get_environ_proxies(url))
-    try:
-        return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
-    finally:
-        session.close()
 
 
 class S3Clients(NamedTuple):

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import generate_latest
 
 from app.api_limits import METRICS_SECONDS
+from app.clients.bucket import check_bucket
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
@@ -67,7 +68,7 @@ async def check_readiness(
         states = await asyncio.gather(
             _state("database", _database(sessions)),
             _state("redis", _redis(redis)),
-            _state("object_store", store.check()),
+            _state("object_store", check_bucket(store)),
         )
         is_ready = set(states) == {_OK}
         database, redis_state, object_store = states

@@ -11,7 +11,7 @@ import pytest
 from app.clients import subscriptions
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
+from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.clients.run_event_stream import channel_of
 from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import Subscription
@@ -41,7 +41,7 @@ async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEvents(redis)
+    return RunEventPublisher(redis)
 
 
 async def say(events: RunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:

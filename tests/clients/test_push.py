@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
+from app.clients.expo.send_rate import SendRate
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -26,7 +27,6 @@ from app.clients.push import (
     shorten,
 )
 from app.clients.redis import RedisClient, create_redis
-from app.clients.send_rate import SendRate
 from app.enums import Urgency
 from app.services.retrying.policies import PUSH_PROBES
 from tests.support.deployment.processes import closed_port

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
+from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.clients.run_event_stream import (
     MAX_EVENTS,
     MAX_STREAM_BYTES,
@@ -31,7 +31,7 @@ ReadEvents = Callable[[UUID], Awaitable[Events]]
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEvents(redis)
+    return RunEventPublisher(redis)
 
 
 def line(number: int, size: int = 0) -> bytes:
@@ -76,7 +76,7 @@ class TestEveryPublisher:
         async def in_redis(run_id: UUID) -> Events:
             return [(event.kind, orjson.loads(event.data)) for event in await all_of(redis, run_id)]
 
-        return RunEvents(redis), in_redis
+        return RunEventPublisher(redis), in_redis
 
     @pytest.fixture
     def publisher(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> RunEvents:
@@ -111,29 +111,29 @@ class TestEveryPublisher:
             (EventKind.ENTRY, {"a": "b c"}),
         ]
 
-    async def test_nothing_is_lost_at_the_close(
-        self, publisher: RunEvents, published: ReadEvents, run_id: UUID
-    ) -> None:
-        for n in range(3):
-            publisher.put(run_id, line(n))
-
-        await publisher.aclose()
-
-        assert [data["n"] for _, data in await published(run_id)] == [0, 1, 2]
-
-    async def test_settles_and_closes_with_nothing_to_send(
+    async def test_settles_with_nothing_to_send(
         self, publisher: RunEvents, published: ReadEvents, run_id: UUID
     ) -> None:
         await publisher.settle()
-        await publisher.aclose()
 
         assert await published(run_id) == []
+
+
+async def test_nothing_is_lost_at_the_close(redis: RedisClient, run_id: UUID) -> None:
+    publisher = RunEventPublisher(redis)
+    await publisher.aclose()
+    for n in range(3):
+        publisher.put(run_id, line(n))
+
+    await publisher.aclose()
+
+    assert [orjson.loads(event.data)["n"] for event in await all_of(redis, run_id)] == [0, 1, 2]
 
 
 async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
-    writers = [RunEvents(redis) for _ in range(3)]
+    writers = [RunEventPublisher(redis) for _ in range(3)]
 
     async def write(writer: RunEvents) -> None:
         for n in range(50):
@@ -246,7 +246,7 @@ class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEvents(distant)
+        events = RunEventPublisher(distant)
         await write(events, run_id, line(0))
         await server.refuse()
         for n in range(1, 30):
@@ -261,7 +261,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
-        events = RunEvents(distant)
+        events = RunEventPublisher(distant)
         await write(events, run_id, line(0))
         server.mute()
         await write(events, run_id, line(1), line(2))
@@ -276,7 +276,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         other = new_id()
-        events = RunEvents(distant, max_waiting=10)
+        events = RunEventPublisher(distant, max_waiting=10)
         await server.refuse()
         for n in range(15):
             events.put(run_id, line(n))
@@ -298,7 +298,7 @@ class TestOutage:
     async def test_no_caller_waits_for_a_redis_that_is_known_to_be_away(
         self, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEvents(distant)
+        events = RunEventPublisher(distant)
         await server.refuse()
         await write(events, run_id, line(0))
         await server.hang()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from app.clients.bucket import check_bucket
 from app.clients.object_store import ObjectStore
 from app.clients.signed_urls import URL_LIFETIME, UrlSigner
 from app.config import Settings
@@ -102,7 +103,7 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings.s3_secret_access_key.get_secret_value())
     keyless = settings.model_copy(update={"s3_access_key_id": None, "s3_secret_access_key": None})
     async with ObjectStore(keyless) as store:
-        await store.check()
+        await check_bucket(store)
         url = await store.urls.of(key)
         assert await store.urls.of(key) == url
 
@@ -123,7 +124,7 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
         def opened() -> object:
             return store._clients
 
-        await store.check()
+        await check_bucket(store)
         await store.urls.of(key)
         assert opened() is None
 

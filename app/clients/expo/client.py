@@ -22,6 +22,7 @@ from app.clients.expo.messages import (
     read_answer,
     wire_message,
 )
+from app.clients.expo.send_rate import SendRate
 from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
@@ -35,7 +36,6 @@ from app.clients.push import (
     ReceiptSource,
     TryLater,
 )
-from app.clients.send_rate import SendRate
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000

@@ -20,7 +20,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ListedObject, ObjectStore
+from app.clients.bucket import ListedObject, list_pages, write_rules
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -49,7 +50,7 @@ class _Known:
 async def write_lifecycle(bucket: ObjectStore) -> None:
     """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3)."""
     try:
-        if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
+        if await write_rules(bucket, (STAGED_DAYS, KEPT_DAYS)):
             log.info("artifacts.lifecycle_written")
     except ObjectStoreUnavailable as error:
         log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
@@ -74,7 +75,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
 
 
 async def _pages(bucket: ObjectStore) -> AsyncIterator[Sequence[ListedObject]]:
-    async for page in bucket.pages(ARTIFACTS_PREFIX):
+    async for page in list_pages(bucket, ARTIFACTS_PREFIX):
         # Keys of another form are not ours.
         ours = [listed for listed in page if owner_of_key(listed.key) is not None]
         if ours:

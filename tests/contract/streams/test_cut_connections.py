@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEvents
+from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.config import Settings
 from app.db import SessionFactory
 from app.services.streams.runs import final_states
@@ -47,7 +47,7 @@ async def cut_redis(settings: Settings, between_redis: Interruptible) -> AsyncGe
 
 @pytest.fixture
 async def events(cut_redis: RedisClient) -> AsyncGenerator[RunEvents, None]:
-    events = RunEvents(cut_redis)
+    events = RunEventPublisher(cut_redis)
     yield events
     await events.aclose()
 

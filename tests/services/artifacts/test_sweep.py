@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clients.bucket import list_pages, write_rules
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory
@@ -55,7 +56,7 @@ def run_path(run: Run) -> str:
 
 
 async def list_keys(bucket: ObjectStore) -> set[str]:
-    return {listed.key async for page in bucket.pages("") for listed in page}
+    return {listed.key async for page in list_pages(bucket, "") for listed in page}
 
 
 async def test_expired_entry_goes_with_its_object(
@@ -217,4 +218,4 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
     lifetimes = {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged}
     assert lifetimes == {"1": 1, "30": 30}
     assert {rule["Filter"]["Tag"]["Key"] for rule in tagged} == {"ttl_days"}
-    assert await bucket.write_lifecycle((1, 30)) is False
+    assert await write_rules(bucket, (1, 30)) is False

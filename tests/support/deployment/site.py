@@ -11,7 +11,7 @@ import httpx
 from sqlalchemy import ColumnElement, func, select, update
 
 from app.clients.object_store import ObjectStore
-from app.clients.queue import JobQueue
+from app.clients.queue import ArqQueue
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.config import Settings
@@ -117,7 +117,7 @@ class Site:
             for _ in range(count):
                 task = await make_task(session, project=self.project, created_by=self.owner, **asked)
                 runs.append(await make_run(session, task=task, dispatch_requested_at=utcnow(), state=state))
-        queue = JobQueue(self.settings.redis_url)
+        queue = ArqQueue(self.settings.redis_url)
         for run in runs:
             assert await enqueue_run(queue, run.id)
         await queue.aclose()

@@ -5,10 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from typing_extensions import override
 
-from app.clients.queue import QUEUE_NAME, JobQueue
-from app.clients.run_event_publisher import RunEvents
+from app.clients.queue import QUEUE_NAME
 from app.clients.run_events import EventKind
 from app.services.usage_gates import Limit
 
@@ -23,13 +21,12 @@ class QueuedJob:
     queue_name: str = QUEUE_NAME
 
 
-class RecordingQueue(JobQueue):
+class RecordingQueue:
     """A job queue that records the jobs put on it and performs none."""
 
     def __init__(self) -> None:
         self.jobs: list[QueuedJob] = []
 
-    @override
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
@@ -40,31 +37,20 @@ class RecordingQueue(JobQueue):
         self.jobs.append(QueuedJob(job, job_id, read, queue_name))
         return True
 
-    @override
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        self.jobs = [job for job in self.jobs if job.job_id != job_id]
-
-    @override
-    async def aclose(self) -> None:
-        pass
+        self.jobs = [job for job in self.jobs if (job.job_id, job.queue_name) != (job_id, queue_name)]
 
 
-class RecordingEvents(RunEvents):
+class RecordingEvents:
     """A publisher of run events that records them."""
 
     def __init__(self) -> None:
         self.published: list[tuple[UUID, EventKind, Any]] = []
 
-    @override
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
         self.published.append((run_id, kind, orjson.loads(data)))
 
-    @override
     async def settle(self) -> None:
-        pass
-
-    @override
-    async def aclose(self) -> None:
         pass
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.bucket import list_pages
 from app.clients.object_store import ObjectStore
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
@@ -32,7 +33,7 @@ async def stage(session: AsyncSession, bucket: ObjectStore, task: Task) -> str:
 
 
 async def keys(bucket: ObjectStore) -> list[str]:
-    return [listed.key async for page in bucket.pages("") for listed in page]
+    return [listed.key async for page in list_pages(bucket, "") for listed in page]
 
 
 async def test_job_deletes_expired_files_and_writes_the_rules_of_the_bucket(

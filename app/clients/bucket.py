@@ -1,0 +1,103 @@
+"""The bucket as a whole: is it there, what is in it, and which rules delete objects (contract 8.3)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+from app.clients.object_store import TTL_TAG, ObjectStore
+from app.clients.s3 import ObjectStoreUnavailable, status_of
+from app.clients.signed_urls import create_signer
+
+_RULE_PREFIX = "taskbeacon-ttl-"
+_CHECK_LIFETIME = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a listing of the bucket shows it: key, size in bytes and time of the last change."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+async def check_bucket(store: ObjectStore) -> None:
+    """Find the bucket, if possible without the library. Raises ObjectStoreUnavailable."""
+    signer = create_signer(store.settings, store.settings.s3_endpoint_url)
+    if signer is None:
+        async with store.calling("find the bucket") as client:
+            await client.head_bucket(Bucket=store.bucket)
+        return
+    url = signer.sign("", _CHECK_LIFETIME, method="HEAD")
+    try:
+        async with asyncio.timeout(store.seconds):
+            status = await asyncio.to_thread(_send_head, url, store.seconds)
+    except (HTTPClientError, TimeoutError):
+        # Without the error's own message, which contains the URL.
+        raise ObjectStoreUnavailable("could not reach the object store") from None
+    if status != HTTPStatus.OK:
+        raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
+
+
+def _send_head(url: str, seconds: float) -> int:
+    # The HTTP library that comes with signing; it blocks.
+    session = URLLib3Session(timeout=seconds, proxies=get_environ_proxies(url))
+    try:
+        return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
+    finally:
+        session.close()
+
+
+async def list_pages(store: ObjectStore, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+    """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
+    request: dict[str, Any] = {"Bucket": store.bucket, "Prefix": prefix}
+    while True:
+        async with store.calling(f"list {prefix}") as client:
+            page = await client.list_objects_v2(**request)
+        yield [
+            ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
+            for item in page.get("Contents", ())
+        ]
+        if not page.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+async def write_rules(store: ObjectStore, days: Sequence[int]) -> bool:
+    """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
+    ours = [_rule(number) for number in days]
+    async with store.calling("write the bucket's rules") as client:
+        try:
+            answer = await client.get_bucket_lifecycle_configuration(Bucket=store.bucket)
+            present: list[dict[str, Any]] = answer.get("Rules", [])
+        except ClientError as error:
+            if status_of(error) != HTTPStatus.NOT_FOUND:
+                raise
+            present = []
+        foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
+        wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}
+        if wanted == {
+            rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in present if rule not in foreign
+        }:
+            return False
+        await client.put_bucket_lifecycle_configuration(
+            Bucket=store.bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+        )
+    return True
+
+
+def _rule(days: int) -> dict[str, Any]:
+    return {
+        "ID": f"{_RULE_PREFIX}{days}",
+        "Status": "Enabled",
+        "Filter": {"Tag": {"Key": TTL_TAG, "Value": str(days)}},
+        "Expiration": {"Days": days},
+    }
