@@ -35,7 +35,7 @@ test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k na
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-console)
 
 # The wire and the rules behind it, without processes that take seconds to start: agents, workers, sandboxes, browsers.
-QUICK := tests/contract tests/services tests/web tests/forms tests/clients
+QUICK := tests/contract tests/services tests/schemas tests/verification tests/web tests/forms tests/clients
 
 .PHONY: test-quick
 test-quick: $(STAMP) ## Test the API and its rules, without processes that are slow to start, after each edit (ARGS="-k name" for a part)

@@ -33,7 +33,7 @@ from tests.support.marked import processes_with
 from tests.support.stand_ins.github import CodeHostService, github_application
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
-from tests.web.test_github_webhook import SECRET, check_run, signed
+from tests.web.github_webhook.conftest import SECRET, check_run, signed
 from tests.worker.private_host import app_installation
 
 JSON = dict[str, Any]
