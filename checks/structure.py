@@ -28,7 +28,7 @@ LISTED: Final[dict[str, tuple[str, str]]] = {
     "app/routers": ("app.main", "a file for each resource of the API"),
     "app/models": ("app.models", "a file for each noun"),
     "app/enums": ("app.enums", "a file for each noun"),
-    "app/worker/jobs": ("app.worker.schedule", "a file for each kind of job"),
+    "app/worker/jobs": ("app.worker.arq_workers", "a file for each kind of job"),
     "app/worker/loops": ("app.worker.main", "a file for each loop"),
     "app/devstack/servers": ("app.devstack.servers.servers", "a file for each server"),
 }

@@ -275,7 +275,7 @@ _RULES = {
         "app",
         {
             "app/clients/queue.py": "puts jobs",
-            "app/worker/schedule.py": "performs jobs",
+            "app/worker/arq_workers.py": "performs jobs",
             "app/worker/polling.py": "looks for jobs",
         },
     ),

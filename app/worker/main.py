@@ -1,4 +1,4 @@
-"""The worker process: its start, its loops, and its end (its jobs are in schedule.py)."""
+"""The worker process: its start, its loops, and its end (its jobs are in arq_workers.py)."""
 
 import asyncio
 import os
@@ -27,12 +27,17 @@ from app.services.code_hosts.credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
+from app.worker.arq_workers import (
+    create_checks_worker,
+    create_chores_worker,
+    create_scans_worker,
+    create_worker,
+)
 from app.worker.context import WorkerContext
 from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.polling import ResilientWorker
-from app.worker.schedule import create_checks_worker, create_chores_worker, create_scans_worker, create_worker
 from app.worker.slots import RunSlots
 
 # Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes

@@ -14,15 +14,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from app.clients.queue import JobQueue, decode_job, encode_job
+from app.clients.queue import ArqQueue, JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.wakes import WakeListener
 from app.config import Settings
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
 from app.shielded import shielded
+from app.worker.arq_workers import create_worker
 from app.worker.polling import ResilientWorker, RunWorker
-from app.worker.schedule import create_worker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
@@ -95,7 +95,7 @@ class Worker:
 @pytest.fixture
 async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[JobQueue, None]:
     assert redis
-    queue = JobQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url)
     yield queue
     await queue.aclose()
 
@@ -202,7 +202,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
     idle, other, behind = [
         Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=state)) for _ in range(3)
     ]
-    queue = JobQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url)
     process = workshop.context.process
     narrow = process.settings.model_copy(update={"worker_concurrency": 1})
     slots = RunSlots(1)
@@ -242,7 +242,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
 ) -> None:
     """One job comes too early and finds no room; the end of the run before asks for another."""
     runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(3)]
-    queue = JobQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url)
     process = workshop.context.process
     limited = process.settings.model_copy(update={"project_concurrency": 1, "worker_concurrency": 3})
     context = replace(workshop.context, process=replace(process, settings=limited, queue=queue))

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, JobQueue
+from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -23,8 +23,8 @@ from app.runtime import ProcessContext, open_process
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lifecycle import claim
 from app.services.runs.recovery import recover_runs
+from app.worker.arq_workers import create_chores_worker, create_worker
 from app.worker.main import working
-from app.worker.schedule import create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
@@ -42,14 +42,14 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 async def arq_queue(workshop: Workshop) -> AsyncGenerator[JobQueue, None]:
-    queue = JobQueue(workshop.context.process.settings.redis_url)
+    queue = ArqQueue(workshop.context.process.settings.redis_url)
     yield queue
     await queue.aclose()
 
 
 @pytest.fixture
 async def unreachable_queue() -> AsyncGenerator[JobQueue, None]:
-    queue = JobQueue(NO_REDIS)
+    queue = ArqQueue(NO_REDIS)
     yield queue
     await queue.aclose()
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from arq.constants import in_progress_key_prefix
 
-from app.clients.queue import JobQueue
+from app.clients.queue import ArqQueue, JobQueue
 from app.services.enqueueing import enqueue_scan
+from app.worker.arq_workers import create_checks_worker, create_scans_worker
 from app.worker.context import WorkerContext
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.main import working
-from app.worker.schedule import create_checks_worker, create_scans_worker
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.outage import interruptible
 from tests.support.waiting import eventually
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 async def arq_queue(workshop: Workshop) -> AsyncGenerator[JobQueue, None]:
-    queue = JobQueue(workshop.context.process.settings.redis_url)
+    queue = ArqQueue(workshop.context.process.settings.redis_url)
     yield queue
     await queue.aclose()
 
