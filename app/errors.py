@@ -262,9 +262,6 @@ class ArtifactNotFound(RequestRefused):
 class EventsMissing(RequestRefused):
     status = 409
 
-    def __init__(self, last_accepted_seq: int) -> None:
-        super().__init__(last_accepted_seq=last_accepted_seq)
-
 
 class UsageLimitExceeded(RequestRefused):
     status = 429

@@ -97,14 +97,11 @@ def _blocks(prompt: str) -> list[_Block]:
             raise RunbookError(
                 f"Line {first}: the block that starts with {opening['fence']} is never closed."
             )
-        body = [_dedent(line, len(opening["indent"])) for line in lines[first:number]]
+        indent = len(opening["indent"])
+        body = [line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in lines[first:number]]
         blocks.append(_Block(first, opening["info"].strip(), "".join(f"{line}\n" for line in body)))
         number += 1
     return blocks
-
-
-def _dedent(line: str, indent: int) -> str:
-    return line[min(indent, len(line) - len(line.lstrip(" "))) :]
 
 
 def _step(block: _Block) -> Step | None:

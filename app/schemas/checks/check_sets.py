@@ -309,9 +309,6 @@ def read_checks_file(content: bytes) -> CheckSet:
         return DefinitionsIn.model_validate(given, extra="forbid").defined
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = (*first["loc"], *first.get("ctx", {}).get("below", ()))
-        raise ChecksFileInvalid(f"{_dotted(path)}: {_FAULTS.get(first['type'], first['msg'])}") from None
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    return ".".join("check" if step == "checks" else str(step) for step in path)
+        steps = (*first["loc"], *first.get("ctx", {}).get("below", ()))
+        path = ".".join("check" if step == "checks" else str(step) for step in steps)
+        raise ChecksFileInvalid(f"{path}: {_FAULTS.get(first['type'], first['msg'])}") from None

@@ -154,7 +154,7 @@ async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:
         last = each.final_seq if isinstance(each, Completion) else each.seq
         if last > after:
             await events.settle()
-            raise EventsMissing(after)
+            raise EventsMissing(last_accepted_seq=after)
         if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
             publish_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
     # The client's next events, perhaps to another process, must not overtake these.

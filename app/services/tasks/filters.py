@@ -203,7 +203,7 @@ def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Ver
 @lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...], order: Order) -> Prepared[SeenTask]:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, in this order."""
-    count = _count(shape) if _by_flags(shape) else null()
+    count = _count(shape) if _FLAGS.keys() >= set(shape) else null()
     return _join_snapshot(
         select(version().label("version"), count.label("total")),
         tasks_within_page(select_versioned_tasks().where(VISIBLE_TASKS), order),
@@ -243,10 +243,6 @@ def _join_snapshot(
         select(seen, page).select_from(seen).outerjoin(page, true()).order_by(*greatest_first(page.c, order)),
         SeenTask,
     )
-
-
-def _by_flags(shape: tuple[str, ...]) -> bool:
-    return _FLAGS.keys() >= set(shape)
 
 
 def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
