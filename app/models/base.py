@@ -64,7 +64,18 @@ class Base(DeclarativeBase):
 def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
     """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL is allowed."""
     values = ", ".join(f"'{member.value}'" for member in vocabulary)
-    return CheckConstraint(f"{column} IN ({values})", name=column)
+    return rule(column, f"{column} IN ({values})")
+
+
+def rule(name: str, condition: str) -> CheckConstraint:
+    """Return the CHECK constraint `ck_<table>_<name>`: each row meets the condition."""
+    return CheckConstraint(condition, name=name)
+
+
+def has_lease_of(claimable: str) -> CheckConstraint:
+    """Return a CHECK constraint that a row has an owner and the end of its lease together, and only if `claimable`."""
+    pair = "(lease_owner IS NULL) = (lease_expires_at IS NULL)"
+    return rule("lease", f"{pair} AND (lease_owner IS NULL OR {claimable})")
 
 
 def constant(value: StrEnum) -> ColumnElement[str]:

@@ -32,6 +32,7 @@ class PushedBranch(Base):
     head_sha: Mapped[str] = mapped_column(String(64))
     # The commit that the run began from; NULL in rows of the first release.
     base_sha: Mapped[str | None] = mapped_column(String(64))
+    # Not used any more; to be dropped (migrations/README.md).
     pull_request_number: Mapped[int | None]
     pull_request_url: Mapped[str | None]
     # What the code host's own checks have said of `head_sha` (services/runs/ci.py).

@@ -6,14 +6,18 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, rule
 
 
 class ConsoleSession(Base):
     """The sign-in of a browser (`secret_hash`), or a login link that was not used yet (`code_hash`)."""
 
     __tablename__ = "console_sessions"
-    __table_args__ = (Index(None, "key_id"), Index(None, "expires_at"))
+    __table_args__ = (
+        rule("secret", "num_nonnulls(secret_hash, code_hash) = 1"),
+        Index(None, "key_id"),
+        Index(None, "expires_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))

@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Identity, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import CodeHostKind, SignalReportRelationship
-from app.models.base import Base, one_of
+from app.models.base import Base, one_of, rule
 
 
 class Integration(Base):
@@ -17,9 +17,9 @@ class Integration(Base):
     __table_args__ = (
         Index(None, "project_id", "kind", "id"),
         one_of("kind", CodeHostKind),
-        CheckConstraint(
+        rule(
+            "installation",
             "(app_id IS NULL) = (installation_id IS NULL) AND (app_id IS NULL) = (encrypted_private_key IS NULL)",
-            name="installation",
         ),
     )
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, CiState, OriginProduct, RunStatus, Verdict
-from app.models.base import Base, JsonDict, literal_int, one_of
+from app.models.base import Base, JsonDict, literal_int, one_of, rule
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -101,6 +101,8 @@ class Task(Base):
         one_of("latest_run_status", RunStatus),
         one_of("latest_run_ci", CiState),
         one_of("activity_kind", ActivityKind),
+        rule("deleted_at", "deleted = (deleted_at IS NOT NULL)"),
+        rule("activity", "num_nulls(activity_at, activity_kind, activity_subject_id) IN (0, 3)"),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason, PayloadKind
-from app.models.base import Base, JsonDict, one_of
+from app.models.base import Base, JsonDict, one_of, rule
 
 
 class WebhookEndpoint(Base):
@@ -19,6 +19,7 @@ class WebhookEndpoint(Base):
     __table_args__ = (
         one_of("payload", PayloadKind),
         one_of("disabled_reason", DisabledReason),
+        rule("enabled", "enabled = (disabled_reason IS NULL)"),
         # For lists of a member's endpoints, and for the limit of a project.
         Index("ix_webhook_endpoints_project", "project_id", "created_by_id"),
         # For the end of a membership or an account.

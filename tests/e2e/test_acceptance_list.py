@@ -434,7 +434,8 @@ async def test_17_killed_worker_changes_neither_verdict_nor_events(
     await eventually(lambda: not processes_with(f"sleep\0{nap}"))
     # As a minute later: its lease has lapsed, and so has its hold on the job.
     async with unit_of_work(sessions) as session:
-        await session.execute(update(Verification).values(lease_expires_at=utcnow()))
+        held = Verification.lease_owner.is_not(None)
+        await session.execute(update(Verification).where(held).values(lease_expires_at=utcnow()))
     await redis.delete(*await redis.keys("arq:in-progress:*"))
     assert service.worker().is_running
     await eventually(lambda: processes_with(f"sleep\0{nap}"))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_id
@@ -82,8 +83,8 @@ async def test_sums_follow_any_writes(
                     {"archived": True},
                     {"archived": False},
                     {"internal": True},
-                    {"deleted": True},
-                    {"deleted": False, "internal": False},
+                    {"deleted": True, "deleted_at": utcnow()},
+                    {"deleted": False, "deleted_at": None, "internal": False},
                     {"created_by_id": None},
                     {"created_by_id": other.id},
                     {"origin_product": "slack", "archived": True},
@@ -143,7 +144,7 @@ class TestVersion:
             {"repository": "o/r"},
             {"archived": True},
             {"internal": True},
-            {"deleted": True},
+            {"deleted": True, "deleted_at": utcnow()},
             {"origin_product": "slack"},
             {"created_by_id": None},
             {"latest_run_status": RunStatus.FAILED},

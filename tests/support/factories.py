@@ -162,6 +162,7 @@ async def make_task(
         "updated_at": now,
         "last_activity_at": now,
         "deleted": False,
+        "deleted_at": now if overrides.get("deleted") else None,
     }
     if "task_number" not in overrides:
         values["task_number"] = await _next_number(session, project)

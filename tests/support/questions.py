@@ -54,6 +54,11 @@ async def make_question(
         "urgency": Urgency.LOW if kind == QuestionKind.MESSAGE else Urgency.NORMAL,
         "digest": hashlib.sha256(id_.bytes).digest(),
         "opened_at": utcnow(),
-        "status": QuestionStatus.OPEN,
+        **of_status(overrides.get("status", QuestionStatus.OPEN)),
     }
     return await added(session, Question(**(values | overrides)))
+
+
+def of_status(status: QuestionStatus) -> dict[str, Any]:
+    """Return the columns of a question that has this status from now on."""
+    return {"status": status, "closed_at": None if status == QuestionStatus.OPEN else utcnow()}

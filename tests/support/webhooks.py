@@ -16,7 +16,7 @@ from app.clients.webhooks.client import TOTAL_SECONDS, WebhookClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.enums import EventType
+from app.enums import DisabledReason, EventType
 from app.ids import new_id
 from app.models import (
     Event,
@@ -68,6 +68,7 @@ async def make_endpoint(
         "event_types": ["*"],
         "payload": "thin",
         "enabled": True,
+        "disabled_reason": None if overrides.get("enabled", True) else DisabledReason.USER,
         "encrypted_secret": Cipher(Settings().secret_keys).encrypt(secret),
         "encrypted_old_secrets": {},
         "secret_hint": secret[-HINT_LENGTH:],

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
-from app.models.base import Base, JsonDict, constant, one_of
+from app.models.base import Base, JsonDict, constant, one_of, rule
 
 # In PostgreSQL's own formatting, so that the drift check can compare the two.
 _RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"
@@ -38,6 +38,7 @@ class Question(Base):
         one_of("urgency", Urgency),
         one_of("status", QuestionStatus),
         one_of("answered_via", AnswerVia),
+        rule("closed_at", "(status = 'open') = (closed_at IS NULL)"),
         UniqueConstraint("run_id", "request_id"),
         # For the list and the count of an inbox, in its order; counts are index-only scans.
         Index(

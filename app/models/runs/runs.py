@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import Environment, RunStatus
-from app.models.base import Base, JsonDict, constant, one_of
+from app.models.base import Base, JsonDict, constant, has_lease_of, one_of
 
 
 class Run(Base):
@@ -19,6 +19,7 @@ class Run(Base):
     __table_args__ = (
         one_of("status", RunStatus),
         one_of("environment", Environment),
+        has_lease_of("status = 'in_progress'"),
         # A task's runs, newest first.
         Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
         # For the stage filter of the task list.

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonDict
+from app.enums import Verdict
+from app.models.base import Base, JsonDict, has_lease_of, one_of
 
 
 class Verification(Base):
@@ -14,6 +15,8 @@ class Verification(Base):
 
     __tablename__ = "verifications"
     __table_args__ = (
+        one_of("previous_verdict", Verdict),
+        has_lease_of("finished_at IS NULL"),
         # Open attempts: those that wait, and those with a lease, to find lapsed ones.
         Index("ix_verifications_open", "created_at", postgresql_where=text("finished_at IS NULL")),
     )

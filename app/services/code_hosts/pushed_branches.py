@@ -40,7 +40,6 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
         "base_branch": pushed.base_branch,
         "head_sha": pushed.head_sha,
         "base_sha": pushed.base_sha,
-        "pull_request_number": pushed.pull_request.number if pushed.pull_request else None,
         "pull_request_url": pushed.pull_request.url if pushed.pull_request else None,
         "created_at": utcnow(),
     }

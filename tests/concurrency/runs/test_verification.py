@@ -93,9 +93,9 @@ async def attempt_of(sessions: SessionFactory, run: Run) -> Verification:
 
 
 async def change(sessions: SessionFactory, **values: Any) -> None:
-    """Change all attempts."""
+    """Change all attempts that are open."""
     async with unit_of_work(sessions) as session:
-        await session.execute(update(Verification).values(values))
+        await session.execute(update(Verification).where(Verification.finished_at.is_(None)).values(values))
 
 
 async def ends(sessions: SessionFactory, run: Run) -> list[str]:

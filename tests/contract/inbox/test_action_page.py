@@ -17,6 +17,7 @@ from tests.contract.inbox.test_actions import assert_private, press, signed_in, 
 from tests.contract.inbox.test_answers import FORM
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_user
+from tests.support.questions import of_status
 
 JSON = dict[str, Any]
 
@@ -189,7 +190,7 @@ class TestPage:
         new_token: MintToken,
         status: QuestionStatus,
     ) -> None:
-        await session.execute(update(Question).values(status=status))
+        await session.execute(update(Question).values(of_status(status)))
         page = await anonymous.get(f"/a/{new_token()}")
         assert page.status_code == 200
         assert {"expired": "has expired", "withdrawn": "was withdrawn"}[status] in page.text

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
 from app.enums import ActionTokens, QuestionRisk, QuestionStatus
 from app.ids import new_id
 from app.models import Membership, Notification, PushToken, Question, RunCommand, Task, User
@@ -24,6 +25,7 @@ from tests.support.assertions import assert_error, assert_invalid, assert_not_fo
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_user
+from tests.support.questions import of_status
 
 JSON = dict[str, Any]
 PRIVATE = {
@@ -125,7 +127,7 @@ class TestToken:
         new_token: MintToken,
         status: QuestionStatus,
     ) -> None:
-        await session.execute(update(Question).values(status=status))
+        await session.execute(update(Question).values(of_status(status)))
         response = await act(anonymous, new_token("allow"))
         assert_settled(response, 410, "question_closed", NO_WINNER)
         assert_private(response)
@@ -161,9 +163,9 @@ class TestToken:
         await session.execute(update(User).where(User.id == owner.id).values(is_active=False))
         assert_not_found(await act(anonymous, token))
         await session.execute(update(User).where(User.id == owner.id).values(is_active=True))
-        await session.execute(update(Task).values(deleted=True))
+        await session.execute(update(Task).values(deleted=True, deleted_at=utcnow()))
         assert_not_found(await act(anonymous, token))
-        await session.execute(update(Task).values(deleted=False))
+        await session.execute(update(Task).values(deleted=False, deleted_at=None))
         await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         assert_not_found(await act(anonymous, token))
         assert (await anonymous.get(f"/a/{token}")).status_code == 404

@@ -13,7 +13,7 @@ from app.models import Project, Question, Run, RunCommand, Task, TaskFollow, Use
 from tests.support.assertions import assert_error, assert_invalid, assert_not_authenticated, assert_not_found
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_task
-from tests.support.questions import make_live_run, make_question
+from tests.support.questions import make_live_run, make_question, of_status
 
 JSON = dict[str, Any]
 
@@ -97,7 +97,7 @@ async def test_another_answer_gets_the_winner(
 async def test_closed_question_is_gone(
     client: httpx.AsyncClient, session: AsyncSession, run: Run, answer_url: str, status: QuestionStatus
 ) -> None:
-    await session.execute(update(Question).values(status=status))
+    await session.execute(update(Question).values(of_status(status)))
     closed = await client.post(answer_url, json={"option_id": "allow"})
     assert_settled(closed, 410, "question_closed", NO_WINNER)
     assert await commands(session, run) == []
@@ -261,7 +261,7 @@ async def test_question_out_of_sight_is_not_found(
 async def test_run_without_a_worker_takes_no_answer(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, questions_url: str
 ) -> None:
-    run = await make_live_run(session, task=task, lease_expires_at=None)
+    run = await make_live_run(session, task=task, lease_owner=None, lease_expires_at=None)
     question = await make_question(session, task=task, run=run)
     response = await client.post(f"{questions_url}/{question.id}/answer/", json={"option_id": "allow"})
     assert (response.status_code, response.json()) == (400, {"error": "No active sandbox for this task run"})
@@ -270,8 +270,9 @@ async def test_run_without_a_worker_takes_no_answer(
 async def test_run_that_ended_with_its_question_makes_it_gone(
     client: httpx.AsyncClient, session: AsyncSession, answer_url: str
 ) -> None:
-    await session.execute(update(Run).values(status=RunStatus.COMPLETED))
-    await session.execute(update(Question).values(status=QuestionStatus.WITHDRAWN))
+    over = {"status": RunStatus.COMPLETED, "lease_owner": None, "lease_expires_at": None}
+    await session.execute(update(Run).values(over))
+    await session.execute(update(Question).values(of_status(QuestionStatus.WITHDRAWN)))
     closed = await client.post(answer_url, json={"option_id": "allow"})
     assert_settled(closed, 410, "question_closed", NO_WINNER)
 
@@ -358,7 +359,7 @@ class TestSnooze:
     async def test_closed_question_is_gone(
         self, client: httpx.AsyncClient, session: AsyncSession, url: str
     ) -> None:
-        await session.execute(update(Question).values(status=QuestionStatus.WITHDRAWN))
+        await session.execute(update(Question).values(of_status(QuestionStatus.WITHDRAWN)))
         assert_settled(await client.post(url, json={"seconds": 60}), 410, "question_closed", NO_WINNER)
 
     async def test_it_is_the_callers_alone(

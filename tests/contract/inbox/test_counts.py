@@ -11,7 +11,7 @@ from app.enums import QuestionKind, QuestionStatus
 from app.models import Question, QuestionCount, User
 from app.services.count_folding import QUESTION_COUNTS, fold_counts
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.questions import make_live_run, make_question
+from tests.support.questions import make_live_run, make_question, of_status
 
 _GROUP = ("user_id", "project_id", "kind")
 
@@ -44,8 +44,8 @@ async def test_sums_follow_every_write(session: AsyncSession, sessions: SessionF
     runs = {task.id: await make_live_run(session, task=task) for task in tasks}
     some = Question.id.in_(select(Question.id).order_by(func.random()).limit(2))
     steps = (
-        update(Question).where(some).values(status=QuestionStatus.ANSWERED),
-        update(Question).where(some).values(status=QuestionStatus.OPEN),
+        update(Question).where(some).values(of_status(QuestionStatus.ANSWERED)),
+        update(Question).where(some).values(of_status(QuestionStatus.OPEN)),
         update(Question).where(some).values(title="Another title"),
         update(Question).where(some).values(task_creator_id=None),
         delete(Question).where(some),

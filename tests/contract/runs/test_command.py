@@ -332,13 +332,16 @@ async def test_bad_params_are_refused(say: Say, live: Run, session: AsyncSession
     assert await kept(session, live) == []
 
 
+UNCLAIMED: JSON = {"lease_owner": None, "lease_expires_at": None}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"status": RunStatus.QUEUED}, id="not begun"),
-        pytest.param({"status": RunStatus.COMPLETED}, id="over"),
+        pytest.param({"status": RunStatus.QUEUED, **UNCLAIMED}, id="not begun"),
+        pytest.param({"status": RunStatus.COMPLETED, **UNCLAIMED}, id="over"),
         pytest.param({"environment": Environment.LOCAL}, id="the client's"),
-        pytest.param({"lease_owner": None, "lease_expires_at": None}, id="no worker"),
+        pytest.param(UNCLAIMED, id="no worker"),
         pytest.param({"facts": {"agent_ended_at": "2026-03-01T10:00:00+00:00"}}, id="agent has ended"),
     ],
 )

@@ -159,7 +159,8 @@ async def test_task_that_is_deleted_leaves_its_events_and_takes_its_questions(
         await inbox.until_silent()
         async with unread(sessions, shared):
             await record_event(sessions, shared, opened, subject_seq=2)
-            await session.execute(update(Task).where(Task.id == shared.id).values(deleted=True))
+            deleted = {"deleted": True, "deleted_at": utcnow()}
+            await session.execute(update(Task).where(Task.id == shared.id).values(deleted))
             await record_event(sessions, kept, opened, subject_seq=3)
         assert seqs(await of_member.take(2)) == [1, 2]
         assert seqs(await inbox.take(1)) == [3]

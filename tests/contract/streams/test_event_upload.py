@@ -258,7 +258,7 @@ class TestToken:
         for change, back in (
             (
                 update(Task).where(the_task).values(deleted=True, deleted_at=utcnow()),
-                update(Task).where(the_task).values(deleted=False),
+                update(Task).where(the_task).values(deleted=False, deleted_at=None),
             ),
             (
                 update(User).where(the_user).values(is_active=False),

@@ -16,7 +16,7 @@ from tests.support.assertions import assert_invalid, assert_page, concerning
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
-from tests.support.questions import make_live_run, make_question
+from tests.support.questions import make_live_run, make_question, of_status
 
 JSON = dict[str, Any]
 ROW_KEYS = [
@@ -370,7 +370,7 @@ class TestMarks:
         # Marks are of one person, and a time to come hides nothing that comes.
         assert (await read(colleagues_client, activity_url))["unread_count"] == 1
         clock.advance(seconds=1)
-        await session.execute(update(Question).values(status=QuestionStatus.ANSWERED))
+        await session.execute(update(Question).values(of_status(QuestionStatus.ANSWERED)))
         await make_question(session, task=mine)
         assert (await read(client, activity_url))["unread_count"] == 1
 

@@ -216,8 +216,8 @@ INSERT INTO users (uuid, distinct_id, email, date_joined)
     SELECT gen_random_uuid(), 'user' || i, 'user' || i || '@example.com', now() FROM generate_series(1, 50) i;
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
-    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status, ci_prompt,
-    last_activity_at, activity_at, activity_kind, activity_subject_id, verdict_urgency, latest_run_ci
+    internal, archived, archived_at, created_at, updated_at, deleted, deleted_at, latest_run_id, latest_run_status,
+    ci_prompt, last_activity_at, activity_at, activity_kind, activity_subject_id, verdict_urgency, latest_run_ci
 )
 SELECT
     md5('task' || i)::uuid,
@@ -236,6 +236,7 @@ SELECT
     now() - (200000 - i) * interval '1 second',
     now() - (200000 - i) * interval '1 second',
     i % 30 = 0,
+    CASE WHEN i % 30 = 0 THEN now() END,
     CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END,
     CASE WHEN i % 2 = 0 THEN
         (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]

@@ -130,7 +130,7 @@ async def test_recovery_ends_with_its_endpoint(
         await session.delete(endpoint)
         await session.flush()
     else:
-        await session.execute(update(WebhookEndpoint).values(enabled=False))
+        await session.execute(update(WebhookEndpoint).values(enabled=False, disabled_reason="user"))
 
     while await missed.step():
         pass

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus, Urgency
 from app.models import Project, Run
@@ -74,11 +75,11 @@ async def test_agent_of_a_lost_run_is_not_heard(workshop: Workshop) -> None:
     """Another job holds the run, or it has ended: what this one's agent says is not decided."""
     run = await workshop.queued_run("[]", state=STATE)
     said = AgentMessage(title="t", message="m", urgency=Urgency.LOW)
-    for status in (RunStatus.IN_PROGRESS, RunStatus.COMPLETED):
+    another = {"lease_owner": "another", "lease_expires_at": utcnow()}
+    nobody = {"lease_owner": None, "lease_expires_at": None}
+    for status, held in ((RunStatus.IN_PROGRESS, another), (RunStatus.COMPLETED, nobody)):
         async with unit_of_work(workshop.sessions) as session:
-            await session.execute(
-                update(Run).where(Run.id == run.id).values(status=status, lease_owner="another")
-            )
+            await session.execute(update(Run).where(Run.id == run.id).values(status=status, **held))
             outcome = await command_delivery.notify_user(session, run.id, said, owner="this")
         assert outcome is None
     assert await notifications_of(workshop.sessions, await workshop.task_of(run)) == []

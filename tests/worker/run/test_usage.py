@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.session.usage import UsageMeter
+from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
@@ -117,7 +118,7 @@ async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     workshop = workshop.with_times(usage=0.01)
     run = await workshop.queued_run("x")
     async with unit_of_work(workshop.sessions) as session:
-        held = {"status": RunStatus.IN_PROGRESS, "lease_owner": "job"}
+        held = {"status": RunStatus.IN_PROGRESS, "lease_owner": "job", "lease_expires_at": utcnow()}
         await session.execute(update(Run).where(Run.id == run.id).values(**held))
         await make_run(session, task=await workshop.task_of(run), facts={"usage": {"total_tokens": 150}})
     meter = UsageMeter()
