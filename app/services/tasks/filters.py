@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     cast,
     false,
     func,
@@ -149,6 +150,12 @@ IS_RECENT = or_(
 )
 
 
+def recent_first(of: type[Task | Run]) -> list[ColumnElement[Any]]:
+    """Return the order of what is looked for in recent tasks: no index has it, or all tasks might be read in it."""
+    at = case((_OLDEST.is_(None), of.created_at), else_=func.greatest(of.created_at))
+    return [at.desc(), of.id.desc()]
+
+
 def _flags(of: type[Task | TaskCount]) -> Mapping[str, ColumnElement[bool]]:
     # Bare or negated: partial indexes are not matched by `IS true`.
     return {
@@ -272,7 +279,7 @@ def select_newest(
             ~Task.deleted,
             *(_CONDITIONS[name] for name in shape),
         )
-        .order_by(*greatest_first(Task, order))
+        .order_by(*(recent_first(Task) if "recent" in shape else greatest_first(Task, order)))
         .limit(end)
         for audience in audiences_of(bindparam("visible_user_id"))
     ]

@@ -20,7 +20,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK
 from app.services.task_links import slug, slug_prefix
 from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
-from app.services.tasks.filters import IS_RECENT, select_newest, task_filter
+from app.services.tasks.filters import IS_RECENT, recent_first, select_newest, task_filter
 from app.services.tasks.text import escape_like
 from app.statements import Prepared
 
@@ -84,7 +84,7 @@ def _select_runs(result: Any) -> Select[Any]:
         select(Run.id, Run.task_id, Task.title.label("task_title"), result.label("result"))
         .join(Task, Task.id == Run.task_id)
         .where(Run.project_id == bindparam("visible_project_id"), VISIBLE_TASK, ~Task.internal, IS_RECENT)
-        .order_by(Run.created_at.desc(), Run.id.desc())
+        .order_by(*recent_first(Run))
         .limit(literal_int(MAX_FOUND))
     )
 

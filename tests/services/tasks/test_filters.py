@@ -268,6 +268,10 @@ INSERT INTO task_counts (project_id, audience, archived, internal, tasks, change
 SELECT project_id, audience, archived, internal, count(*), 1, true FROM tasks WHERE NOT deleted GROUP BY 1, 2, 3, 4
 """
 
+_COUNTER = """
+INSERT INTO task_counters (project_id, next_number) VALUES ($1, 100001)
+ON CONFLICT (project_id) DO UPDATE SET next_number = excluded.next_number
+"""
 
 # Every filter, and the index that a search must use.
 QUERIES: list[tuple[dict[str, str], str | None]] = [
@@ -321,6 +325,7 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
     ({"ordering": "verdict", "status": "completed"}, None),
     ({"status": "failed", "origin_product": "slack", "organization": "org7"}, None),
 ]
+_NUMBERS = "uq_tasks_project_id_task_number"
 # What is searched for, and the index by which results of runs are found.
 SEARCHES = [
     (RARE_WORD, "ix_runs_search"),
@@ -328,6 +333,9 @@ SEARCHES = [
     ("report-4242", "ix_runs_search"),
     ("example.com", "ix_runs_project"),
     ("report", "ix_runs_project"),
+    # Looked for in recent tasks, of which none may match: an index of all would be read to its end.
+    ("rt", _NUMBERS),
+    ("ou", _NUMBERS),
 ]
 
 
@@ -423,6 +431,7 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
         wrong += await faults(connection, {"poll": tag}, statement, None)
         if "pk_tasks" in (await generic_plan(connection, statement)).indexes:
             wrong.append(f"a poll looks tasks up twice: {statement.sql}")
+        await connection.execute(_COUNTER, large_cast.project.id)
         for q, index in SEARCHES:
             async with recorded(large_engine) as statements:
                 assert (await client.get(f"{url}/search", params={"q": q})).status_code == 200
@@ -431,9 +440,13 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
                 for statement in behind_authentication(statements)
                 if not statement.sql.startswith("SET LOCAL")
             ]
-            wrong += [f"{q} scans {plan.scanned}: {plan.sql}" for plan in plans if plan.scanned]
             used = {name for plan in plans for name in plan.indexes}
-            if index not in used:
+            # A tenth of all is recent here, so that a scan is no fault.
+            is_short = index == _NUMBERS
+            wrong += [
+                f"{q} scans {plan.scanned}: {plan.sql}" for plan in plans if plan.scanned and not is_short
+            ]
+            if index not in used or (is_short and used & {"ix_tasks_all", "ix_runs_project"}):
                 wrong.append(f"{q} uses {sorted(used)}")
         async with recorded(large_engine) as statements:
             feed = await client.get(activity_url)
