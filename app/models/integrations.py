@@ -17,10 +17,7 @@ class Integration(Base):
     __table_args__ = (
         Index(None, "project_id", "kind", "id"),
         one_of("kind", CodeHostKind),
-        rule(
-            "installation",
-            "(app_id IS NULL) = (installation_id IS NULL) AND (app_id IS NULL) = (encrypted_private_key IS NULL)",
-        ),
+        rule("installation", "num_nulls(app_id, installation_id, encrypted_private_key) IN (0, 3)"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

@@ -68,7 +68,9 @@ def _merge(given: Mapping[str, Any]) -> Catalog:
         raise CatalogInvalid(f"'{unknown[0]}' is neither `adapters` nor `enable`")
     ready_made = {file.stem: tomllib.loads(file.read_text()) for file in sorted(_READY_MADE.glob("*.toml"))}
     entries = _entries(given.get("adapters", {}))
-    enabled = _names(given.get("enable", []))
+    enabled = given.get("enable", [])
+    if not isinstance(enabled, list) or not all(isinstance(name, str) for name in enabled):
+        raise CatalogInvalid("`enable` must be a list of names of adapters")
     adapters = {DEFAULT_ADAPTER: _runbook()}
     for name in (*ready_made, *(name for name in entries if name not in ready_made)):
         adapters[name] = _adapter(name, ready_made.get(name, {}) | entries.get(name, {}))
@@ -100,12 +102,6 @@ def _entries(given: Any) -> dict[str, dict[str, Any]]:
             raise CatalogInvalid(f"adapter '{name}': the built-in agent cannot be changed")
         if not isinstance(entry, dict):
             raise CatalogInvalid(f"adapter '{name}': must be a table")
-    return given
-
-
-def _names(given: Any) -> list[str]:
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise CatalogInvalid("`enable` must be a list of names of adapters")
     return given
 
 

@@ -74,7 +74,8 @@ class Mirrors:
         """
         assert base.start is not None
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = self._root.resolve() / _key(source)
+        key = "\0".join((source.remote.url, str(source.depth), source.filter))
+        folder = self._root.resolve() / hashlib.sha256(key.encode()).hexdigest()[:40]
         try:
             lock = await _lock(_beside(folder, ".use"), fcntl.LOCK_SH, _USE_WAIT_SECONDS)
         except TimeoutError as error:
@@ -171,11 +172,6 @@ class Mirrors:
         finally:
             os.close(alone)
         return True
-
-
-def _key(source: Source) -> str:
-    text = "\0".join((source.remote.url, str(source.depth), source.filter))
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def _beside(folder: Path, suffix: str) -> Path:

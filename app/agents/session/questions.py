@@ -104,7 +104,8 @@ class Questions:
         """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
-        refusal = _refusal(question)
+        option_id = refuse(question.options)
+        refusal = None if option_id is None else PermissionAnswer(option_id)
         if not options:
             return refusal
         shown = self._make_question(
@@ -329,11 +330,6 @@ def _option_of(kind: QuestionKind, command: Command) -> str | None:
             return REJECT
         case _:
             return None
-
-
-def _refusal(question: PermissionRequest) -> PermissionAnswer | None:
-    option_id = refuse(question.options)
-    return None if option_id is None else PermissionAnswer(option_id)
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:

@@ -122,16 +122,12 @@ def _text_cannot_fail(text: str) -> bool:
         return True
     while commands and not commands[-1][1] and commands[-1][0] in {"", ";", "\n"}:
         commands.pop()
-    if all(_always_succeeds(words) for _, words in commands if words):
+    if all(words in _NO_OPERATIONS or words[0] in _PRINTING for _, words in commands if words):
         return True
     operator, words = commands[-1]
     if operator == "||":
         return words in _NO_OPERATIONS or words[:1] == ["echo"]
     return operator in {";", "\n"} and words in _NO_OPERATIONS
-
-
-def _always_succeeds(words: Sequence[str]) -> bool:
-    return words in _NO_OPERATIONS or words[0] in _PRINTING
 
 
 def _loosens(words: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ between: finalising refuses uploads of that age (services/artifacts/uploads.py).
 sweeps.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -62,7 +62,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
     Raises ObjectStoreUnavailable.
     """
     removed = 0
-    async for page in _pages(bucket):
+    async for page in list_pages(bucket, ARTIFACTS_PREFIX):
         async with unit_of_work(sessions) as session:
             known = await _known(session, page)
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
@@ -72,14 +72,6 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
     expired_entries = await until_none_is_left(sessions, expired)
     if removed or expired_entries:
         log.info("artifacts.swept", objects=removed, expired_entries=expired_entries)
-
-
-async def _pages(bucket: ObjectStore) -> AsyncIterator[Sequence[ListedObject]]:
-    async for page in list_pages(bucket, ARTIFACTS_PREFIX):
-        # Keys of another form are not ours.
-        ours = [listed for listed in page if owner_of_key(listed.key) is not None]
-        if ours:
-            yield ours
 
 
 async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
@@ -102,7 +94,9 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
 
 def _is_unreachable(listed: ListedObject, known: _Known) -> bool:
     owner = owner_of_key(listed.key)
-    assert owner is not None
+    if owner is None:
+        # Keys of another form are not ours.
+        return False
     if owner[1] in known.gone:
         return True
     now, expires_at = utcnow(), known.staged.get(listed.key)

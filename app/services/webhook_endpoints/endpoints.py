@@ -150,7 +150,9 @@ async def update_endpoint(
     if body.given("task_filter"):
         values["task_filter"] = _task_filter(body.task_filter)
     if body.given("enabled"):
-        values |= _enabled_values() if body.enabled else _disabled_values(DisabledReason.USER)
+        # The first reason stays.
+        reason = func.coalesce(WebhookEndpoint.disabled_reason, DisabledReason.USER)
+        values |= _enabled_values() if body.enabled else {"enabled": False, "disabled_reason": reason}
     await _write(session, caller, endpoint_id, values)
     if body.given("enabled") and not body.enabled:
         await cancel_pending(session, [endpoint_id])
@@ -231,11 +233,6 @@ async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, va
 
 def _enabled_values() -> dict[str, Any]:
     return {"enabled": True, "disabled_reason": None, **_FORGIVEN}
-
-
-def _disabled_values(reason: DisabledReason) -> dict[str, Any]:
-    # The first reason stays.
-    return {"enabled": False, "disabled_reason": func.coalesce(WebhookEndpoint.disabled_reason, reason)}
 
 
 async def _directs_content(

@@ -79,7 +79,11 @@ _RETRY_AFTER = {
 
 def errors(*statuses: int) -> Responses:
     """Return, for the `responses` of a route, errors that follow from neither its gate nor its body (document.py)."""
-    return {status: _shared(status) for status in statuses}
+    # Without a description of its own FastAPI would add one, which counts more than that of the component.
+    return {
+        status: {"$ref": f"#/components/responses/Error{status}", "description": _meaning(status)}
+        for status in statuses
+    }
 
 
 def refused(*bodies: type, status: int = 400) -> Responses:
@@ -96,11 +100,6 @@ def settled(*statuses: int) -> Responses:
     """Return a part of the argument `responses` of a route that answers a question: errors with the answer to it."""
     closed = {409: _ERRORS[409][0], 410: "The question is closed."}
     return {status: _own(closed[status], QuestionSettledOut) for status in statuses}
-
-
-def _shared(status: int) -> dict[str, Any]:
-    # Without a description of its own FastAPI would add one, which counts more than that of the component.
-    return {"$ref": f"#/components/responses/Error{status}", "description": _meaning(status)}
 
 
 def _own(description: str, *others: type) -> dict[str, Any]:
