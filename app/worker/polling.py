@@ -59,10 +59,10 @@ class ResilientWorker(Worker):
     async def close(self) -> None:
         if not self._handle_signals:
             self.handle_sig(signal.SIGUSR1)
-        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others a second
-        # time.
-        if self.tasks:
-            await asyncio.wait(self.tasks.values())
+        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others and its poll a
+        # second time.
+        if working := [*self.tasks.values(), *([self.main_task] if self.main_task else [])]:
+            await asyncio.wait(working)
         self.tasks.clear()
         try:
             await super().close()

@@ -25,7 +25,7 @@ from app.worker.arq_workers import create_worker
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 from tests.worker.pilot import Pilot
 
 QUEUE = "tests:polling"
@@ -311,6 +311,42 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_ag
 
     assert (cancelled, finished) == (["hold:waiting"], ["hold:waiting"])
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_poll_that_is_stopped_is_not_cancelled_again_while_it_gives_back_its_connection(
+    settings: Settings, redis: RedisClient
+) -> None:
+    """Regression: the connection of a poll that was stopped was lost, if a job had just ended."""
+    is_polling, gives_back, is_given_back = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Polling(ResilientWorker):
+        @override
+        async def heart_beat(self) -> None:
+            is_polling.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await gives_back.wait()
+                is_given_back.set()
+
+    async def work(ctx: Mapping[str, Any]) -> None:
+        assert ctx
+
+    worker = Polling(
+        changes=WakeListener(redis), functions=[func(work, name="work")], **arq_options(settings)
+    )
+    running = asyncio.create_task(worker.async_run())
+    await is_polling.wait()
+    worker.tasks["work:1"] = ended = asyncio.create_task(work({"job_id": "work:1"}))
+    await ended
+    closing = asyncio.create_task(worker.close())
+    for _ in range(10):
+        await next_round()
+    gives_back.set()
+    await closing
+    await asyncio.wait([running])
+
+    assert is_given_back.is_set()
 
 
 async def test_worker_stops_though_an_error_of_redis_takes_the_place_of_the_cancellation(
