@@ -6,7 +6,7 @@ import { chooseLook, LOOKS, lookOf } from "../../ui/appearance";
 import { Button, Input, Select } from "../../ui/controls";
 import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
-import { Age } from "../../ui/time";
+import { Age, preciseTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { EDITORS, useEditor } from "../project/EditorLink";
 import { ProjectSelect } from "../project/ProjectSelect";
@@ -111,6 +111,7 @@ function OneSession({ row }: { row: SessionRow }) {
       {!row.current && (
         <Button tone="danger" disabled={revoke.isPending} onClick={() => revoke.mutate()}>
           End
+          <span className="visually-hidden"> the session of {preciseTime(row.created_at)}</span>
         </Button>
       )}
     </li>

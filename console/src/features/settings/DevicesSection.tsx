@@ -107,7 +107,7 @@ function DeviceRow({ device }: { device: Device }) {
         </p>
       </div>
       <Button disabled={test.isPending} onClick={() => test.mutate()}>
-        Test push
+        Test push<span className="visually-hidden"> to {device.id.slice(-6)}</span>
       </Button>
     </li>
   );
