@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, dropwhile, pairwise
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator, model_validator
@@ -14,6 +14,9 @@ _MISSING: Final = object()
 _NO_OPERATIONS: Final = (["true"], [":"], ["exit", "0"])
 _PRINTING: Final = frozenset({"echo", "printf"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
+# Before a command, or around it; what it is, they do not change.
+_AROUND: Final = frozenset({"env", "command", "exec", "{", "}"})
+_JOINING: Final = frozenset({"(", ")", "&&", ";", "\n"})
 _TOKEN: Final = re.compile(
     r"""
     (?P<blank> (?: [ \t\r] | \\\n | (?<![^\s;|&()]) \#[^\n]* )+ )
@@ -93,14 +96,20 @@ def refuse_if_it_cannot_fail(command: Sequence[str] | str | None) -> Sequence[st
 
 
 def _program_cannot_fail(arguments: Sequence[str]) -> bool:
-    program = arguments[0].rpartition("/")[2]
-    if program in {"true", ":"} | _PRINTING:
+    words = _bare(arguments)
+    if not words or words[0] in {"true", ":"} | _PRINTING:
         return True
-    text = _text_of(arguments[1:]) if program in _SHELLS else None
+    text = _text_of(words[1:]) if words[0] in _SHELLS else None
     if text is None:
         return False
     pipes = any(operator in {"|", "|&"} for operator, _ in _commands(text))
     return _text_cannot_fail(text) or (pipes and not any("pipefail" in argument for argument in arguments))
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    # A command by the last part of its path.
+    bare = list(dropwhile(lambda word: word.rpartition("/")[2] in _AROUND, words))
+    return [bare[0].rpartition("/")[2], *bare[1:]] if bare else []
 
 
 def _text_of(arguments: Sequence[str]) -> str | None:
@@ -117,7 +126,7 @@ def _text_of(arguments: Sequence[str]) -> str | None:
 
 
 def _text_cannot_fail(text: str) -> bool:
-    commands = list(_commands(text))
+    commands = [(operator, _bare(words)) for operator, words in _commands(text)]
     if any(_loosens(words) for _, words in commands):
         return True
     while commands and not commands[-1][1] and commands[-1][0] in {"", ";", "\n"}:
@@ -125,9 +134,16 @@ def _text_cannot_fail(text: str) -> bool:
     if all(words in _NO_OPERATIONS or words[0] in _PRINTING for _, words in commands if words):
         return True
     operator, words = commands[-1]
-    if operator == "||":
-        return words in _NO_OPERATIONS or words[:1] == ["echo"]
-    return operator in {";", "\n"} and words in _NO_OPERATIONS
+    if operator in {";", "\n"} and words in _NO_OPERATIONS:
+        return True
+    alternatives = [place for place, (operator, _) in enumerate(commands) if operator == "||"]
+    last = commands[alternatives[-1] :] if alternatives else []
+    instead = [words for _, words in last if words]
+    return (
+        bool(instead)
+        and all(operator in _JOINING for operator, _ in last[1:])
+        and all(words in _NO_OPERATIONS or words[0] == "echo" for words in instead)
+    )
 
 
 def _loosens(words: Sequence[str]) -> bool:
