@@ -58,17 +58,15 @@ def show_end(judgement: Judgement, **more: Any) -> dict[str, Any]:
 
 
 def show_unchecked(
+    facts: Facts,
     *,
-    has_repository: bool,
-    has_work: bool,
     found: Iterable[FoundCheck] = (),
     claims: Iterable[AgentClaim] = (),
     files: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the verification of a run whose work nothing is to check."""
-    judgement = judge((), Facts(has_repository=has_repository, has_changes=has_work))
     judged = [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims]
-    end = show_end(judgement, found=[show_found(each) for each in found], claims=judged)
+    end = show_end(judge((), facts), found=[show_found(each) for each in found], claims=judged)
     return {**OPEN, **end, "finished_at": None}
 
 

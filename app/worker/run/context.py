@@ -79,8 +79,7 @@ _LEVELS = {
 class Publication:
     access: HostAccess
     subject: PullRequestSubject
-    # Of work that the run continues.
-    base_sha: str | None
+    continued: ContinuedBranch | None
 
     async def publish(
         self, github: GitHubClient, result: RunResult, emit: Emit
@@ -100,7 +99,7 @@ class Publication:
             branch=result.head_branch,
             base_branch=result.base_branch,
             head_sha=result.head_sha,
-            base_sha=self.base_sha or result.base.sha,
+            base_sha=(self.continued and self.continued.base_sha) or result.base.sha,
             pull_request=opened.pull_request,
         )
 
@@ -250,7 +249,7 @@ async def read_context(
         slug=run.slug,
         task_url=task_page(settings.task_url, claim.project_id, task_id),
     )
-    return context, Publication(access, subject, resumed.base_sha if resumed else None)
+    return context, Publication(access, subject, resumed)
 
 
 def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> RunLimits:

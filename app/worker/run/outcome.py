@@ -21,6 +21,7 @@ from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.attempts.lifecycle import RunDelivery
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.queue import Claim
+from app.verification.judgement import Facts
 from app.worker.context import WorkerContext
 from app.worker.run.files import StoredFiles
 
@@ -40,6 +41,7 @@ class RunReport:
     work: RunResult | AgentError
     has_schema: bool = False
     has_repository: bool = False
+    continues: str | None = None  # the verdict about the work that it continues
     is_repair: bool = True  # whether its agent was to correct its work, or that is not known
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
@@ -128,8 +130,11 @@ def _decide(report: RunReport) -> RunEnd:
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
             verification=show_unchecked(
-                has_repository=report.has_repository,
-                has_work=report.has_work,
+                Facts(
+                    has_repository=report.has_repository,
+                    has_changes=report.has_work,
+                    continues=report.continues,
+                ),
                 found=work.definitions.found if work.definitions else (),
                 claims=work.claims,
                 files=work.files_changed,

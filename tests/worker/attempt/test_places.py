@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy import update
 
+from app.clock import utcnow
 from app.db import unit_of_work
-from app.models import Verification
+from app.models import Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.factories import make_run
 from tests.support.verification import make_check_set
 from tests.worker.attempt.test_attempts import perform, shown, verify
 
@@ -88,6 +90,29 @@ async def test_run_without_checks_lists_what_its_repository_suggests(
     # Valid as they are, and regression is their gate.
     taken = DefinitionsIn.model_validate({"checks": [each["check"] for each in result["found"]]})
     assert {check.gate.value for check in taken.checks} == {"regression"}
+
+
+async def test_run_that_changes_nothing_names_the_verdict_about_what_it_continues(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: refuted work became claimed, and nothing said what it was before."""
+    repositories.create(_NAME, {"README.md": "before\n"})
+    checks = acceptance("tests", "grep", "before", "README.md")
+    refuted = await workshop.queued_run(_CHANGE, repository=_NAME, acceptance=checks)
+    await perform(workshop, refuted)
+    await verify(workshop)
+    assert shown(await workshop.read(refuted))["verdict"] == "refuted"
+
+    async with unit_of_work(workshop.sessions) as session:
+        task = await session.get_one(Task, refuted.task_id)
+        task.description = "```say\nIt is all right.\n```"
+        state = {"mode": "background", "resume_from_run_id": str(refuted.id)}
+        run = await make_run(session, task=task, state=state, dispatch_requested_at=utcnow())
+    await perform(workshop, run)
+
+    result = shown(await workshop.read(run))
+    left = {"code": "nothing_changed", "check": None, "detail": "the work that it continues is refuted"}
+    assert (result["verdict"], result["reasons"]) == ("claimed", [left])
 
 
 async def test_claims_of_the_agent_are_judged_by_its_checks_and_files(
