@@ -19,7 +19,7 @@ from typing import Any, Final
 import click
 
 from app.agents.checks.context import CheckContext, Checked, Preparation
-from app.agents.checks.reports import read_reports
+from app.agents.checks.reports import Reports
 from app.agents.checks.verify import verify
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
@@ -84,7 +84,7 @@ async def _measure_report(root: Path, preparation: Preparation) -> tuple[float, 
         workspace.work.mkdir()
         (workspace.work / "r.xml").write_text(f'<testsuite name="all">{cases}</testsuite>')
         began = time.perf_counter()
-        found = await read_reports(workspace, preparation.sandbox, "", ["r.xml"])
+        found = await Reports(workspace, preparation.sandbox, "", ["r.xml"]).read()
         execution = Execution(exit_code=0, cases=found)
         result = CheckResult(placed=placed, executions=[execution], base=execution)
         judge([judge_check(result, is_tampered=False)], Facts())

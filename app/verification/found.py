@@ -13,7 +13,10 @@ from app.verification.definitions import Check, FoundCheck
 MOST_FOUND: Final = 20
 _LONGEST_FOLDER: Final = 500
 _FOREIGN: Final = frozenset({"node_modules", "vendor"})
-_SCRIPTS: Final = ("test", "lint", "typecheck", "build")
+_PACKAGES: Final = {
+    "package.json": ("npm", ("test", "lint", "typecheck", "build")),
+    "composer.json": ("composer", ("test",)),
+}
 _TARGETS: Final = ("test", "lint", "check", "build")
 _PLACEHOLDER: Final = "no test specified"
 _LOCKS: Final = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
@@ -31,11 +34,10 @@ _PROGRAMS: Final = {
     "Cargo.toml": ("cargo-test", ("cargo", "test")),
     "go.mod": ("go-test", ("go", "test", "./...")),
     "pom.xml": ("mvn-test", ("mvn", "--batch-mode", "test")),
-    "build.gradle": ("gradle-test", ("gradle", "test")),
-    "build.gradle.kts": ("gradle-test", ("gradle", "test")),
+    **dict.fromkeys(("build.gradle", "build.gradle.kts"), ("gradle-test", ("gradle", "test"))),
 }
 _MAKEFILES: Final = frozenset({"GNUmakefile", "makefile", "Makefile"})
-_NAMES: Final = frozenset({"package.json", "composer.json", *_PYTEST, *_PROGRAMS, *_MAKEFILES})
+_NAMES: Final = frozenset({*_PACKAGES, *_PYTEST, *_PROGRAMS, *_MAKEFILES})
 _PROJECTS: Final = (".sln", ".csproj")
 
 
@@ -94,12 +96,12 @@ def _suggest(path: str, read: Callable[[str], str | None], files: set[str]) -> I
         yield from (
             found(f"make-{target}", "make", target, key=target) for target in _TARGETS if target in rules
         )
-    if name in {"package.json", "composer.json"}:
+    if name in _PACKAGES:
+        kind, known = _PACKAGES[name]
         scripts = _scripts(read(path) or "")
-        manager = _manager(folder, files) if name == "package.json" else "composer"
-        for script in _SCRIPTS if name == "package.json" else ("test",):
+        manager = _manager(folder, files) if kind == "npm" else kind
+        for script in known:
             if script in scripts and _PLACEHOLDER not in str(scripts[script]):
-                kind = "npm" if name == "package.json" else "composer"
                 yield found(f"{kind}-{script}", manager, "run", script, key=f"scripts.{script}")
 
 

@@ -38,7 +38,6 @@ class Case(NamedTuple):
 
     @property
     def title(self) -> str:
-        """All of its name in one line."""
         return " > ".join(" ".join(part.split()) for part in self if part)
 
 
@@ -60,7 +59,6 @@ class Execution:
 
     @property
     def tail(self) -> str:
-        """The end of its output."""
         return self.output[-TAIL_BYTES:].decode(errors="replace")
 
     @property
@@ -134,7 +132,6 @@ class JudgedCheck:
 
     @property
     def failed(self) -> frozenset[Case]:
-        """The cases that failed each time."""
         return _failed_each_time(self.result.executions)
 
     @property

@@ -19,7 +19,7 @@ from app.agents.checks.commands import (
 )
 from app.agents.checks.context import PATH, PerformedStep, Preparation, report_progress
 from app.agents.checks.junit import ReportInvalid
-from app.agents.checks.reports import delete_reports, read_reports
+from app.agents.checks.reports import Reports
 from app.agents.errors import AgentOverLimit
 from app.agents.masking import Masker
 from app.agents.network.network import allowance_of, serve_proxy
@@ -66,7 +66,7 @@ class Clone:
         caches = Caches(self.preparation, self.workspace, setup, commit)
         for index, step in enumerate(setup):
             started = time.monotonic()
-            command = self.masker.text(command_of(step))[:_LONGEST_NAME]
+            command = self._name_of(step)
             await report_progress(self.emit, "setup", f"Set-up: {command}", index=index, status="started")
             self._permit(allowance_of(self.preparation.setup_network))
             kept = await caches.find(step)
@@ -96,13 +96,13 @@ class Clone:
         check, execution = placed.check, Execution(cause=CheckCause.REPORT_INVALID)
         if not check.reports:
             return await self._execute(placed)
-        reports = (self.workspace, self.preparation.sandbox, check.cwd, check.reports)
+        reports = Reports(self.workspace, self.preparation.sandbox, check.cwd, check.reports)
         try:
-            await delete_reports(*reports)
+            await reports.delete()
             execution = await self._execute(placed)
             if not execution.has_ended:
                 return execution
-            cases = await read_reports(*reports)
+            cases = await reports.read()
         except ReportInvalid as error:
             return replace(execution, fault=self.masker.text(str(error)))
         if cases is not None:
@@ -135,11 +135,14 @@ class Clone:
             output=self.masker.text(ended.output.decode(errors="replace")).encode(),
         )
 
+    def _name_of(self, step: Step) -> str:
+        return self.masker.text(command_of(step))[:_LONGEST_NAME]
+
     async def _find_lost_service(self) -> str:
         for step in self.services:
             probe = replace(step, run=step.ready, background=False)
             if step.ready and (await self._run(probe, {})).code != 0:
-                return self.masker.text(f"{command_of(step)[:_LONGEST_NAME]}: it is not ready any more")
+                return f"{self._name_of(step)}: it is not ready any more"
         return ""
 
     async def _run(self, command: Step | Check, variables: Mapping[str, str]) -> CommandEnd:

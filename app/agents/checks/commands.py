@@ -61,15 +61,13 @@ def request_for(command: Step | Check, places: Places, variables: Mapping[str, s
     return request
 
 
+@dataclass(frozen=True, slots=True)
 class Commands:
     """The commands of one clone. They run one after the other, beside services, until the sandbox ends."""
 
-    def __init__(
-        self, process: ConfinedProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._process = process
-        self._reader = reader
-        self._writer = writer
+    _process: ConfinedProcess
+    _reader: asyncio.StreamReader
+    _writer: asyncio.StreamWriter
 
     async def execute(self, request: Request) -> CommandEnd:
         """Run a command to its end, or start a service and wait until it is ready. Raises SandboxEnded."""

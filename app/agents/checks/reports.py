@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from app.agents.checks.junit import ReportInvalid
@@ -17,40 +18,38 @@ _READER: Final = module_command("app.agents.checks.junit")
 READ_SECONDS: Final = 10.0
 
 
-async def delete_reports(workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str]) -> None:
-    """Delete the files in a folder of the clone that match these globs. Raises ReportInvalid."""
-    await _ask(workspace, sandbox, cwd, globs, "--delete", seconds=READ_SECONDS)
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The files in a folder of the clone that match these globs. Its methods raise ReportInvalid."""
 
+    workspace: Workspace
+    sandbox: Sandbox
+    cwd: str
+    globs: Sequence[str]
 
-async def read_reports(
-    workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str], *, seconds: float = READ_SECONDS
-) -> dict[Case, CaseOutcome] | None:
-    """Return the cases in the reports in a folder of the clone; None: there is no report.
+    async def delete(self) -> None:
+        await self._ask("--delete")
 
-    Raises ReportInvalid, with a text that can hold names of files, unmasked.
-    """
-    said = await _ask(workspace, sandbox, cwd, globs, seconds=seconds)
-    # Beside the event loop: a hundred thousand cases take a second.
-    return await asyncio.to_thread(_cases, said)
+    async def read(self, *, seconds: float = READ_SECONDS) -> dict[Case, CaseOutcome] | None:
+        """Return their cases; None: there is no report. The text of an error can hold names of files, unmasked."""
+        # Beside the event loop: a hundred thousand cases take a second.
+        return await asyncio.to_thread(_cases, await self._ask(seconds=seconds))
 
-
-async def _ask(
-    workspace: Workspace, sandbox: Sandbox, cwd: str, globs: Sequence[str], *options: str, seconds: float
-) -> bytes:
-    try:
-        read = await workspace.execute(
-            sandbox,
-            (*_READER, *options),
-            confined_environment({}),
-            text=json.dumps([cwd, list(globs)]).encode(),
-            seconds=seconds,
-            readable=OWN_PROGRAM,
-        )
-    except TimeoutError:
-        raise ReportInvalid(f"Looking for the reports took over {seconds:g} s.") from None
-    if read.code != 0:
-        raise ReportInvalid(last_lines(read.errors))
-    return read.output
+    async def _ask(self, *options: str, seconds: float = READ_SECONDS) -> bytes:
+        try:
+            read = await self.workspace.execute(
+                self.sandbox,
+                (*_READER, *options),
+                confined_environment({}),
+                text=json.dumps([self.cwd, self.globs]).encode(),
+                seconds=seconds,
+                readable=OWN_PROGRAM,
+            )
+        except TimeoutError:
+            raise ReportInvalid(f"Looking for the reports took over {seconds:g} s.") from None
+        if read.code != 0:
+            raise ReportInvalid(last_lines(read.errors))
+        return read.output
 
 
 def _cases(said: bytes) -> dict[Case, CaseOutcome] | None:

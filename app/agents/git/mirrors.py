@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -81,25 +81,23 @@ class Mirrors:
         except TimeoutError as error:
             raise MirrorUnusable from error
         try:
-            os.utime(lock)
-            sha = await self._held(folder, base.start)
-            grew = sha is None or sha != base.sha
-            if sha is None or grew:
-                sha = await self._update(Git(folder, self._environment), source, base.start, lock)
-            shallow = folder / "shallow"
-            content = await asyncio.to_thread(lambda: shallow.read_bytes() if shallow.exists() else b"")
-            return BorrowedObjects(folder / "objects", content, sha, lock, grew)
+            with ExitStack() as unlocking:
+                unlocking.callback(os.close, lock)
+                os.utime(lock)
+                sha = await self._held(folder, base.start)
+                grew = sha is None or sha != base.sha
+                if sha is None or grew:
+                    sha = await self._update(Git(folder, self._environment), source, base.start, lock)
+                shallow = folder / "shallow"
+                content = await asyncio.to_thread(lambda: shallow.read_bytes() if shallow.exists() else b"")
+                unlocking.pop_all()
+                return BorrowedObjects(folder / "objects", content, sha, lock, grew)
         except _OF_THE_ORIGIN:
-            os.close(lock)
             raise
         except (RepositoryError, OSError) as error:
-            os.close(lock)
             log.warning("mirror.unusable", folder=folder.name, reason=str(error))
             await asyncio.to_thread(self._remove, folder)
             raise MirrorUnusable from error
-        except BaseException:
-            os.close(lock)
-            raise
 
     async def give_back(self, borrowed: BorrowedObjects) -> None:
         """Unlock a mirror; if it has grown, delete the least recently used ones over the size. Errors are logged."""

@@ -1,21 +1,17 @@
 """Executes the steps of a runbook, each as one tool call; stops at the first failure that is not allowed."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import (
-    Any,  # JSON
-    assert_never,
-)
 
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
+from app.agents.runbook import parser
 from app.agents.runbook.connection import Message, Turn, TurnClient
-from app.agents.runbook.parser import ApplyPatch, Ask, Say, Script, SetOutput, Step, WriteFile
+from app.agents.runbook.parser import Step
 from app.agents.runbook.programs import ProgramEnd, run_program
 from app.ids import new_hex_id
 from app.processes.output import last_lines
@@ -24,42 +20,38 @@ _TITLE_CHARACTERS = 80
 
 
 class ToolCall:
-    """Reports one step of a runbook to the client, as a tool call of the protocol."""
+    """Reports one step of a runbook to the client, as a tool call of the protocol; the constructor, that it begins."""
 
-    def __init__(self, client: TurnClient) -> None:
+    def __init__(self, client: TurnClient, title: str, kind: str, given: Message) -> None:
         self._client = client
         self._id = new_hex_id()
-        self._title = ""
-
-    def start(self, title: str, kind: str, given: Any) -> None:
-        """Report that the step begins, with a kind of the protocol and its raw input."""
-        if len(title) > _TITLE_CHARACTERS:
-            title = f"{title[: _TITLE_CHARACTERS - 1]}…"
-        self._title = title
-        self._client.update(
-            "tool_call", toolCallId=self._id, title=title, kind=kind, status="in_progress", rawInput=given
+        self._title = title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
+        client.update(
+            "tool_call",
+            toolCallId=self._id,
+            title=self._title,
+            kind=kind,
+            status="in_progress",
+            rawInput=given,
         )
 
     def show(self, output: str) -> None:
         """Report only what the step printed since the last call; `end` reports all again."""
-        self._client.update(
-            "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
-        )
+        self._update("in_progress", [_output_block(output)])
 
     def end(
-        self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
+        self, output: str, *, failed: bool = False, result: Message | None = None, edit: Message | None = None
     ) -> None:
         """Report that the step has ended; `edit` is a content block of a changed file."""
-        self._client.update(
-            "tool_call_update",
-            toolCallId=self._id,
-            status="failed" if failed else "completed",
-            content=[*([_output_block(output)] if output else []), *([edit] if edit else [])],
-            **({} if result is None else {"rawOutput": result}),
-        )
+        content = [*([_output_block(output)] if output else []), *([edit] if edit else [])]
+        more = {} if result is None else {"rawOutput": result}
+        self._update("failed" if failed else "completed", content, **more)
 
     def as_question(self) -> Message:
         return {"toolCallId": self._id, "title": self._title}
+
+    def _update(self, status: str, content: list[Message], **more: Message) -> None:
+        self._client.update("tool_call_update", toolCallId=self._id, status=status, content=content, **more)
 
 
 def text_block(text: str) -> Message:
@@ -73,10 +65,15 @@ def _output_block(output: str) -> Message:
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
 _REFUSALS = frozenset({"no", "n", "never", "reject", "deny", "cancel", "stop", "abort"})
-# As in CI systems: the first command that fails ends the script.
-_SHELLS = {"sh": ("sh", "-e"), "bash": ("bash", "-eo", "pipefail")}
 # Not `python file`: `sys.path` would then start with the script's folder instead of the workspace.
 _PYTHON = "import sys; p = sys.argv.pop(1); exec(compile(open(p, encoding='utf-8').read(), p, 'exec'))"
+_PROGRAMS = {
+    # As in CI systems: the first command that fails ends the script.
+    "sh": ("sh", "-e"),
+    "bash": ("bash", "-eo", "pipefail"),
+    "python": (sys.executable, "-c", _PYTHON),
+    "patch": ("git", "apply", "--whitespace=nowarn", "--"),
+}
 
 _WHAT_IT_CAN = """\
 There is nothing to run in this prompt. I am the runbook agent, which is no model: I execute the fenced blocks of a \
@@ -119,33 +116,31 @@ class StepExecutor:
         tolerated = 0
         for number, step in enumerate(steps, start=1):
             self._turn.check()
-            name = f"Step {number} of {len(steps)} ({_kind(step)}, line {step.line})"
+            name = f"Step {number} of {len(steps)} ({step.kind}, line {step.line})"
             tolerated += not self._execute(step, name)
-        if not any(isinstance(step, Say) for step in steps):
+        if not any(step.kind == "say" for step in steps):
             count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
             self._say(f"Done: {count}{f', {tolerated} of them failed as allowed' if tolerated else ''}.")
 
     def _execute(self, step: Step, name: str) -> bool:
-        match step:
-            case Script() | ApplyPatch():
-                return self._run(step, name)
-            case WriteFile(path=path, text=text):
-                self._write(f"Write {path}", path, text, name)
-            case SetOutput(value=value):
-                self._write("Structured output", OUTPUT_PATH, json.dumps(value, ensure_ascii=False), name)
-            case Ask():
+        match step.kind:
+            case "file":
+                self._write(f"Write {step.path}", step.path, step.text, name)
+            case parser.JSON_OUTPUT:
+                self._write("Structured output", OUTPUT_PATH, step.text, name)
+            case "ask":
                 self._ask(step, name)
-            case Say(text=text):
-                self._say(text)
+            case "say":
+                self._say(step.text)
             case _:
-                assert_never(step)
+                return self._run(step, name)
         return True
 
-    def _run(self, step: Script | ApplyPatch, name: str) -> bool:
-        call = ToolCall(self._client)
+    def _run(self, step: Step, name: str) -> bool:
+        is_patch = step.kind == "patch"
         first = next((line for line in step.text.splitlines() if line.strip()), "")
-        title = f"{_kind(step)}: {first}" if isinstance(step, Script) else "Apply a patch"
-        call.start(title, "execute" if isinstance(step, Script) else "edit", {"text": step.text})
+        title = "Apply a patch" if is_patch else f"{step.kind}: {first}"
+        call = ToolCall(self._client, title, "edit" if is_patch else "execute", {"text": step.text})
         ended = self._run_file(step, call)
         failed = ended.status != 0
         call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
@@ -155,15 +150,11 @@ class StepExecutor:
             raise StepFailed(f"{name} {how}. Its last lines:\n{said}")
         return not failed
 
-    def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> ProgramEnd:
+    def _run_file(self, step: Step, call: ToolCall) -> ProgramEnd:
         with _temporary_file(step.text) as path:
+            command = [*_PROGRAMS[step.kind], path]
             return run_program(
-                _command(step, path),
-                self._work,
-                self._environment(),
-                call.show,
-                self._turn,
-                timeout=step.timeout if isinstance(step, Script) else None,
+                command, self._work, self._environment(), call.show, self._turn, timeout=step.timeout
             )
 
     def _environment(self) -> dict[str, str]:
@@ -174,8 +165,7 @@ class StepExecutor:
         return environment
 
     def _write(self, title: str, path: str, text: str, name: str) -> None:
-        call = ToolCall(self._client)
-        call.start(title, "edit", {"path": path})
+        call = ToolCall(self._client, title, "edit", {"path": path})
         try:
             safe_paths.write_file(self._work, path, text.encode(errors="replace"))
         except (PathRefused, OSError) as error:
@@ -184,9 +174,9 @@ class StepExecutor:
         edit = {"type": "diff", "path": str(self._work / path), "newText": text}
         call.end("", edit=edit)
 
-    def _ask(self, step: Ask, name: str) -> None:
-        call = ToolCall(self._client)
-        call.start(step.question, "other", {"question": step.question, "options": list(step.options)})
+    def _ask(self, step: Step, name: str) -> None:
+        given = {"question": step.text, "options": list(step.options)}
+        call = ToolCall(self._client, step.text, "other", given)
         options = [
             {
                 "optionId": option,
@@ -198,7 +188,7 @@ class StepExecutor:
         answer = self._client.choose(call.as_question(), options)
         if answer is None:
             call.end("No answer was given.", failed=True)
-            raise StepFailed(f"{name} got no answer to: {step.question}")
+            raise StepFailed(f"{name} got no answer to: {step.text}")
         self._answer = answer
         call.end(answer, result={"answer": answer})
 
@@ -223,29 +213,3 @@ def _temporary_folder() -> Path:
     # The variable may name a relative path, and a file below the workspace would be committed.
     given = Path(os.environ.get("TMPDIR", ""))
     return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back
-
-
-def _kind(step: Step) -> str:
-    match step:
-        case Script(language=language):
-            return language
-        case WriteFile():
-            return "file"
-        case ApplyPatch():
-            return "patch"
-        case SetOutput():
-            return "json output"
-        case Ask():
-            return "ask"
-        case Say():
-            return "say"
-        case _:
-            assert_never(step)
-
-
-def _command(step: Script | ApplyPatch, path: str) -> list[str]:
-    if isinstance(step, ApplyPatch):
-        return ["git", "apply", "--whitespace=nowarn", "--", path]
-    if step.language == "python":
-        return [sys.executable, "-c", _PYTHON, path]
-    return [*_SHELLS[step.language], path]

@@ -34,9 +34,8 @@ class _Arguments(BaseModel):
 NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises AgentStopped once the run is lost
 
 
-def describe_tool() -> dict[str, Any]:
-    answer = {"decision": "string", "devices": "integer", "reason": "string"}
-    return describe(NAME, "Notify the user", _DESCRIPTION, _Arguments, answer)
+_ANSWER = {"decision": "string", "devices": "integer", "reason": "string"}
+TOOL = describe(NAME, "Notify the user", _DESCRIPTION, _Arguments, _ANSWER)
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:

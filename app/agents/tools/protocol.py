@@ -81,7 +81,7 @@ class Tools:
             case "ping":
                 return {}
             case "tools/list" if params.get("cursor") is None:
-                return {"tools": [notify_user.describe_tool(), report_result.describe_tool()]}
+                return {"tools": [notify_user.TOOL, report_result.TOOL]}
             case "tools/list":
                 raise Refused(200, "there is one page only", _INVALID_PARAMS)
             case "tools/call":

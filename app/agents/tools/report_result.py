@@ -39,8 +39,7 @@ class _Arguments(BaseModel):
     claims: Annotated[list[_Claim], Field(max_length=20)]
 
 
-def describe_tool() -> dict[str, Any]:
-    return describe(NAME, "Report the result", _DESCRIPTION, _Arguments, {"claims": "integer"})
+TOOL = describe(NAME, "Report the result", _DESCRIPTION, _Arguments, {"claims": "integer"})
 
 
 def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim, ...]:

@@ -3,18 +3,14 @@
 import asyncio
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.agents.errors import WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.command import BIG_FILE, settings_environment
-from app.agents.git.repository import COLLECTED, Author
-from app.agents.sandbox.monitor import ResourceMonitor
-from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.enums import AgentNetwork
+from app.agents.git.repository import COLLECTED
+from app.agents.sandbox.confined_process import ConfinedProcess
 from app.processes.output import last_lines, read_bounded
 from app.shielded import shielded
 
@@ -87,58 +83,38 @@ _SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathering:
-    """Commits the files that an agent left uncommitted, and writes all commits of the agent to a bundle file."""
+_ENVIRONMENT = {
+    **settings_environment(_SETTINGS),
+    "GIT_WORK_TREE": ".",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "LC_ALL": "C.UTF-8",
+}
 
-    collection: Path  # the scratch repository
-    bundle: Path
-    base: str | None  # the commit that the work started from
-    author: Author
-    subject: str  # of the commit
-    program: str = GATHER
+# Starts a command in the sandbox of the run, with variables beside the usual ones.
+Start = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 
-    async def run(
-        self,
-        sandbox: Sandbox,
-        confinement: Confinement,
-        environment: Mapping[str, str],
-        monitor: ResourceMonitor,
-    ) -> tuple[str, str]:
-        """Commit the agent's files in the sandbox, and bundle its commits; return the last, and what was left out."""
-        subject = " ".join(self.subject.split())
-        given = (RESULT, OWN_FOLDER, self.base or "", self.bundle, subject)
-        process = await monitor.add(
-            await sandbox.start(
-                ("sh", "-c", self.program, "sh", *map(str, given)),
-                confinement,
-                self._environment(environment),
-                network=AgentNetwork.NONE,
-            )
+
+async def gather(
+    start: Start, collection: Path, bundle: Path, *, base: str | None, subject: str, program: str
+) -> tuple[str, str]:
+    """Commit the agent's files, and bundle its commits since `base`; return the last, and what was left out.
+
+    `collection` is a scratch repository. Raises WorkspaceBroken.
+    """
+    given = (RESULT, OWN_FOLDER, base or "", str(bundle), " ".join(subject.split()))
+    process = await start(("sh", "-c", program, "sh", *given), {**_ENVIRONMENT, "GIT_DIR": str(collection)})
+    try:
+        (output, _), (said, _) = await asyncio.gather(
+            read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
         )
-        try:
-            (output, _), (said, _) = await asyncio.gather(
-                read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
-            )
-            code = await process.wait()
-        finally:
-            await shielded(process.stop(_GRACE_SECONDS))
-        head = _HEAD.fullmatch(output.decode(errors="replace").strip())
-        errors = said.decode(errors="replace")
-        if code not in (0, _NOT_ALL_TAKEN) or head is None:
-            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
-        return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
-
-    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        return {
-            **confined_environment(environment),
-            **settings_environment(_SETTINGS),
-            "GIT_DIR": str(self.collection),
-            "GIT_WORK_TREE": ".",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_NO_LAZY_FETCH": "1",
-            "LC_ALL": "C.UTF-8",
-            **self.author.variables,
-        }
+        code = await process.wait()
+    finally:
+        await shielded(process.stop(_GRACE_SECONDS))
+    head = _HEAD.fullmatch(output.decode(errors="replace").strip())
+    errors = said.decode(errors="replace")
+    if code not in (0, _NOT_ALL_TAKEN) or head is None:
+        raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
+    return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""

@@ -41,10 +41,7 @@ async def check_apart(
         raise OutputInvalid(
             f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
-    if checked.code != 0:
-        raise OutputInvalid(f"The structured output could not be checked: {last_lines(checked.errors)}")
-    if checked.output:
-        raise OutputInvalid(checked.output.decode())
+    _require_answer(checked.code, checked.output, checked.errors)
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
 
@@ -61,11 +58,14 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
             raise OutputInvalid(
                 f"Checking the output against the task's JSON schema took over {seconds:g} s."
             ) from None
-    if checked.returncode != 0:
-        reason = last_lines(checked.stderr.decode(errors="replace"))
-        raise OutputInvalid(f"The output could not be checked: {reason}")
-    if checked.stdout:
-        raise OutputInvalid(checked.stdout.decode())
+    _require_answer(checked.returncode, checked.stdout, checked.stderr.decode(errors="replace"))
+
+
+def _require_answer(code: int | None, said: bytes, errors: str) -> None:
+    if code != 0:
+        raise OutputInvalid(f"The structured output could not be checked: {last_lines(errors)}")
+    if said:
+        raise OutputInvalid(said.decode())
 
 
 def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":

@@ -27,11 +27,12 @@ from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
 from app.agents.places import Places
+from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, Streams
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
-from app.agents.workspace.gathering import GATHER, RESULT, Gathering
+from app.agents.workspace.gathering import GATHER, RESULT, gather
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -212,18 +213,18 @@ class Workspace:
         confinement = self.confinement(
             readable=(self.folder / "repository",), writable=(self._collection, bundle)
         )
-        gathering = Gathering(
-            collection=self._collection,
-            bundle=bundle,
-            base=self.base.sha,
-            author=self.author,
-            subject=subject,
-            program=program,
-        )
+        base = self.base.sha
+        variables = {**confined_environment(self.environment), **self.author.variables}
+
+        async def start(command: Sequence[str], own: Mapping[str, str]) -> ConfinedProcess:
+            return await self.monitor.add(await sandbox.start(command, confinement, {**variables, **own}))
+
         try:
             async with asyncio.timeout(within.total_seconds()):
-                head, notes = await gathering.run(sandbox, confinement, self.environment, self.monitor)
-                if not head or head == self.base.sha:
+                head, notes = await gather(
+                    start, self._collection, bundle, base=base, subject=subject, program=program
+                )
+                if not head or head == base:
                     return Collected(None, Changes([], b"", truncated=False), notes)
                 if not await self._take_in(bundle, head):
                     raise WorkspaceBroken("The agent's work cannot be gathered: its last commit is missing.")
@@ -231,7 +232,7 @@ class Workspace:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
-        changes = await self.repository.changes(self.base.sha, head)
+        changes = await self.repository.changes(base, head)
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:

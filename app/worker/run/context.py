@@ -66,15 +66,6 @@ _CACHE_NAME_LENGTH = 40
 log = structlog.get_logger(__name__)
 
 
-_LEVELS = {
-    NetworkAccessLevel.NONE: AgentNetwork.NONE,
-    NetworkAccessLevel.MODEL_ONLY: AgentNetwork.MODEL_ONLY,
-    NetworkAccessLevel.TRUSTED: AgentNetwork.TRUSTED,
-    NetworkAccessLevel.CUSTOM: AgentNetwork.TRUSTED,
-    NetworkAccessLevel.FULL: AgentNetwork.FULL,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Publication:
     access: HostAccess
@@ -113,7 +104,8 @@ def network_rules(
     """
     domains: Sequence[str] = TRUSTED_DOMAINS
     if environment is not None:
-        asked = _LEVELS[environment.network_access_level]
+        given = environment.network_access_level
+        asked = AgentNetwork.TRUSTED if given is NetworkAccessLevel.CUSTOM else AgentNetwork(given)
         domains = effective_domains(
             environment.network_access_level,
             environment.allowed_domains,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.checks.junit import ReportInvalid
-from app.agents.checks.reports import delete_reports, read_reports
+from app.agents.checks.reports import Reports
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.workspace import Workspace, Workspaces
 from app.enums import CaseOutcome
@@ -32,33 +32,33 @@ async def test_reports_in_a_folder_become_cases(workspace: Workspace, sandbox: S
     )
     (workspace.work / "r.xml").write_text("not read")
 
-    cases = await read_reports(workspace, sandbox, "api", ["*.xml"])
+    cases = await Reports(workspace, sandbox, "api", ["*.xml"]).read()
 
     assert cases == {Case("s", "C", "a"): CaseOutcome.FAILED}
 
 
 async def test_no_report_is_not_an_empty_one(workspace: Workspace, sandbox: Sandbox) -> None:
-    assert await read_reports(workspace, sandbox, "", ["*.xml"]) is None
+    assert await Reports(workspace, sandbox, "", ["*.xml"]).read() is None
     (workspace.work / "r.xml").write_text("<testsuites/>")
-    assert await read_reports(workspace, sandbox, "", ["*.xml"]) == {}
+    assert await Reports(workspace, sandbox, "", ["*.xml"]).read() == {}
 
 
 async def test_invalid_report_is_named(workspace: Workspace, sandbox: Sandbox) -> None:
     (workspace.work / "r.xml").write_text("<!DOCTYPE x><x/>")
 
     with pytest.raises(ReportInvalid, match=r"^r.xml: it has a document type$"):
-        await read_reports(workspace, sandbox, "", ["r.xml"])
+        await Reports(workspace, sandbox, "", ["r.xml"]).read()
 
 
 async def test_reading_that_takes_too_long_is_ended(workspace: Workspace, sandbox: Sandbox) -> None:
     with pytest.raises(ReportInvalid, match=r"took over 0 s"):
-        await read_reports(workspace, sandbox, "", ["r.xml"], seconds=0)
+        await Reports(workspace, sandbox, "", ["r.xml"]).read(seconds=0)
 
 
 async def test_reports_are_deleted(workspace: Workspace, sandbox: Sandbox) -> None:
     for name in ("r.xml", "other.txt"):
         (workspace.work / name).touch()
 
-    await delete_reports(workspace, sandbox, "", ["*.xml"])
+    await Reports(workspace, sandbox, "", ["*.xml"]).delete()
 
     assert [path.name for path in workspace.work.iterdir()] == ["other.txt"]
