@@ -6,7 +6,7 @@ from typing import Any
 
 from arq.connections import ArqRedis
 from arq.cron import CronJob, cron
-from arq.worker import Worker, func
+from arq.worker import Function, Worker, func
 
 from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
@@ -58,35 +58,33 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     run_seconds = (
         settings.run_timeout_seconds + MAX_WAITING.total_seconds() + settings.worker_store_wait_seconds
     )
-    worker = RunWorker(
-        functions=[func(execute_run, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS)],
-        self_removing=EXECUTE_RUN,
+    return _leasing(
+        func(execute_run, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS),
         slots=context.slots,
         max_jobs=settings.worker_concurrency,
         job_completion_wait=settings.worker_drain_seconds,
         burst=burst,
-        handle_signals=handle_signals,
-        **_options(context, QUEUE_NAME),
+        **_options(context, QUEUE_NAME) | {"handle_signals": handle_signals},
     )
-    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that.
-    # If a worker dies before the claim, its job must not be blocked for the length of a run.
-    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
-    return worker
 
 
 def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
     """Return the arq worker that checks what runs deliver, in slots of its own."""
     settings = context.process.settings
     seconds = settings.verification_timeout_seconds + settings.worker_store_wait_seconds
-    worker = RunWorker(
-        functions=[func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS)],
-        self_removing=VERIFY_RUN,
+    return _leasing(
+        func(verify_run, name=VERIFY_RUN, timeout=seconds + _JOB_MARGIN_SECONDS),
         slots=RunSlots(0),
         max_jobs=settings.check_slots,
         burst=burst,
-        handle_signals=False,
         **_options(context, CHECKS_QUEUE),
     )
+
+
+def _leasing(job: Function, **options: Any) -> RunWorker:
+    worker = RunWorker(functions=[job], self_removing=job.name, **options)
+    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that.
+    # If a worker dies before the claim, its job must not be blocked for the length of a run.
     worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
     return worker
 
@@ -97,7 +95,6 @@ def create_scans_worker(context: WorkerContext) -> ResilientWorker:
     return ResilientWorker(
         functions=[func(scan_repository, name=SCAN_REPOSITORY, timeout=seconds)],
         max_jobs=_SCANS_AT_A_TIME,
-        handle_signals=False,
         **_options(context, SCANS_QUEUE),
     )
 
@@ -108,7 +105,6 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Resi
         cron_jobs=list(_chores()),
         max_jobs=_CHORES_AT_A_TIME,
         burst=burst,
-        handle_signals=False,
         **_options(context, CHORES_QUEUE),
     )
 
@@ -116,6 +112,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Resi
 def _options(context: WorkerContext, queue: str) -> dict[str, Any]:
     return {
         "changes": context.changes,
+        "handle_signals": False,
         "redis_pool": ArqRedis(
             connection_pool=create_pool(context.process.settings.redis_url),
             job_serializer=encode_job,

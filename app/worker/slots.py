@@ -5,10 +5,7 @@ from uuid import UUID
 
 
 class RunSlots:
-    """Counts the runs of a worker that wait for a person; at most `limit` of them give their slots to other runs.
-
-    A run that continues does not wait for a slot, so the worker may perform up to `limit` more runs than it has slots.
-    """
+    """Counts the runs of a worker that wait for a person: it may perform up to `limit` more runs than it has slots."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

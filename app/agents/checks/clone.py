@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.agents.checks.caches import Caches
 from app.agents.checks.commands import (
@@ -17,7 +18,7 @@ from app.agents.checks.commands import (
     request_for,
     start_commands,
 )
-from app.agents.checks.context import PATH, PerformedStep, Preparation, report_progress
+from app.agents.checks.context import PATH, Preparation, report_progress
 from app.agents.checks.junit import ReportInvalid
 from app.agents.checks.reports import Reports
 from app.agents.errors import AgentOverLimit
@@ -44,7 +45,7 @@ _LEAST_BYTES = 16 * 2**20
 
 @dataclass(slots=True, kw_only=True)
 class Clone:
-    """The clone in a run's workspace, with its sandbox; `steps` are the set-up steps so far."""
+    """The clone in a run's workspace, with its sandbox; `steps` are the set-up steps so far, as they are shown."""
 
     workspace: Workspace
     preparation: Preparation
@@ -53,16 +54,13 @@ class Clone:
     commands: Commands
     egress: Egress | None
     variables: Mapping[str, str]
-    steps: list[PerformedStep] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
     services: list[Step] = field(default_factory=list)
     # Whether a limit or a full disk has left the clone half written, or a service is gone.
     is_lost: bool = False
 
     async def set_up(self, setup: Sequence[Step], commit: str, *, may_keep: bool) -> str:
-        """Execute set-up steps, or take what they make from caches, until one fails; return why, else "".
-
-        `may_keep`: whether the clone is of a base, so that what the steps make can be taken for other clones.
-        """
+        """Execute set-up steps, or take what they make from caches, until one fails; return why, else ""."""
         caches = Caches(self.preparation, self.workspace, setup, commit)
         for index, step in enumerate(setup):
             started = time.monotonic()
@@ -76,13 +74,10 @@ class Clone:
             if failure and (hosts := self._refused_hosts()):
                 failure += f"; refused hosts: {', '.join(hosts)}"
             status = StepStatus.FAILED if failure else StepStatus.CACHED if is_cached else StepStatus.OK
-            duration_ms = int((time.monotonic() - started) * 1000)
+            said = {"index": index, "status": status, "duration_ms": int((time.monotonic() - started) * 1000)}
             tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
-            self.steps.append(
-                PerformedStep(index=index, command=command, status=status, duration_ms=duration_ms, tail=tail)
-            )
+            self.steps.append(said | {"command": command, "tail": tail})
             fault = f"{command}: {failure}" if failure else ""
-            said = {"index": index, "status": status, "duration_ms": duration_ms}
             await report_progress(self.emit, "setup", f"Set-up: {fault or command}", **said)
             if fault:
                 return fault

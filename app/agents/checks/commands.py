@@ -36,15 +36,12 @@ class SandboxEnded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEnd:
-    """How a command ended: with a code; or it could not be started, or its sandbox was ended; else it ran out of time.
-
-    Of a service, that it is ready; only one that ended before has a code.
-    """
+    """How a command ended: with a code, by a limit of its sandbox, or not started; else it ran out of time."""
 
     code: int | None = None
     failed: int | None = None  # the `errno` of its start
     cause: CheckCause | None = None  # why its sandbox was ended
-    is_ready: bool = False
+    is_ready: bool = False  # a service, without a code
     output: bytes = b""  # head and tail
 
 

@@ -12,7 +12,7 @@ from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspaces
-from app.enums import CheckCause, CheckSource, StepStatus
+from app.enums import CheckCause, CheckSource
 from app.run_values import notification_entry
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
@@ -58,17 +58,6 @@ class CheckContext:
     workspaces: Workspaces
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerformedStep:
-    """One set-up step of a clone."""
-
-    index: int
-    command: str
-    status: StepStatus
-    duration_ms: int
-    tail: str = ""
-
-
 @dataclass(slots=True, kw_only=True)
 class Checked:
     """What was seen in one attempt."""
@@ -76,7 +65,7 @@ class Checked:
     definitions: Definitions
     checks: list[CheckResult]
     changed: Sequence[str] = ()  # files of the diff
-    setup: list[PerformedStep] = field(default_factory=list)
+    setup: list[dict[str, Any]] = field(default_factory=list)  # steps, as they are shown
     changed_tests: list[str] = field(default_factory=list)
     protected_changed: list[str] = field(default_factory=list)
 

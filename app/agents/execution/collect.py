@@ -50,7 +50,7 @@ async def salvage(run: ActiveRun) -> RunResult | None:
         log.exception("run.nothing_salvaged")
         cause = error.strerror if isinstance(error, OSError) else "unexpected error"
         reason = f"The agent's work cannot be gathered: {cause}"
-    return _result(run, Collected(None, Changes([], b"", truncated=False), reason))
+    return _result(run, Collected(None, Changes(), reason))
 
 
 async def _gather(run: ActiveRun) -> Collected:

@@ -7,7 +7,7 @@ worker opens that clone or its work tree: the agent's commits come back as a bun
 import asyncio
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -58,11 +58,10 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The files that a run changed, and the patch, whose end is missing if `truncated`."""
+    """The files that a run changed, and the patch, whose end may be missing."""
 
-    files: list[str]
-    patch: bytes
-    truncated: bool
+    files: list[str] = field(default_factory=list)
+    patch: bytes = b""
     left_out: str = ""  # why the patch is incomplete
 
 
@@ -180,15 +179,15 @@ class Repository:
         names = await self._compare("--name-only", "-z", *between)
         names = names or await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
-            return Changes([], b"", truncated=False, left_out=_NO_PATCH)
+            return Changes(left_out=_NO_PATCH)
         paths = names.output.decode(errors="replace").split("\0")[:-1]
         files = [path[:_LONGEST_PATH] for path in paths[:_MOST_FILES]]
         if patch := await self._compare("--binary", "--full-index", *between):
-            return _changes(files, patch)
+            return Changes(files, _cut(patch))
         large = await self._large_files(between)
         if large and (rest := await self._compare("--binary", "--full-index", *between, "--", ".", *large)):
-            return replace(_changes(files, rest), left_out=_NO_LARGE_FILES)
-        return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
+            return Changes(files, _cut(rest), _NO_LARGE_FILES)
+        return Changes(files, left_out=_NO_PATCH)
 
     async def _large_files(self, between: tuple[str, str]) -> list[str]:
         raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
@@ -296,11 +295,10 @@ class Repository:
         raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
 
 
-def _changes(files: list[str], patch: Result) -> Changes:
-    content = patch.output
-    if patch.truncated:
-        content = content[: content.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
-    return Changes(files, content, truncated=patch.truncated)
+def _cut(patch: Result) -> bytes:
+    if not patch.truncated:
+        return patch.output
+    return patch.output[: patch.output.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
 
 
 def _exclude(git_folder: Path, patterns: bytes) -> None:

@@ -56,12 +56,11 @@ class Turn:
         with self._changed:
             self._changed.notify()
 
-    def wait(self, is_done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `is_done`, asked at each `wake`, or `timeout` seconds; return it. Raises TurnCancelled."""
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Wait until `is_done`, asked at each `wake`. Raises TurnCancelled."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_cancelled or is_done(), timeout)
+            self._changed.wait_for(lambda: self._is_cancelled or is_done())
         self.check()
-        return is_done()
 
     def check(self) -> None:
         if self._is_cancelled:
@@ -156,7 +155,7 @@ class TurnClient:
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
         self._session_id = session_id
-        self._turn = turn
+        self.turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
         self._connection.notify(
@@ -168,7 +167,7 @@ class TurnClient:
         answer = self._connection.request(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},
-            self._turn,
+            self.turn,
         )
         outcome = answer["outcome"]
         return str(outcome["optionId"]) if outcome["outcome"] == "selected" else None

@@ -2,9 +2,9 @@
 
 import codecs
 import os
+import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +17,9 @@ _CHUNK = 2**14
 _KEEP = 2**15  # at each end of the output
 _STREAM_AT_MOST = 2**18
 _STREAM_EVERY_SECONDS = 0.25
+# Between two looks whether the turn was cancelled, or the time is over.
+_PAUSE_SECONDS = 0.1
+# For the rest of an output, whose pipe a program in the background can hold open.
 _LAST_WORDS_SECONDS = 0.2
 _GRACE_SECONDS = 1.0
 _CUT = "\n[… {count} characters are left out …]\n"
@@ -32,42 +35,17 @@ class ProgramEnd(NamedTuple):
 
 
 class _Output:
-    """Reads the output of a program while it runs: passes it on in portions, keeps its beginning and end."""
+    """Passes the output of a program on in portions, and keeps its beginning and end."""
 
-    def __init__(self, descriptor: int, on_output: OnOutput) -> None:
-        self._pipe = os.fdopen(descriptor, "rb", buffering=0)
+    def __init__(self, on_output: OnOutput) -> None:
         self._on_output = on_output
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._head = ""
-        self._tail = ""
-        self._left_out = 0
-        self._portion = ""
-        self._streamed = 0
+        self._head = self._tail = self._portion = ""
+        self._left_out = self._streamed = 0
         self._last_portion_at = 0.0
-        self._closed = False
-        self._changing = threading.Lock()
-        # A daemon thread: a background program can hold the pipe open for any time, so nothing waits for this
-        # thread.
-        self._follower = threading.Thread(target=self._follow, daemon=True)
-        self._follower.start()
 
-    def close(self) -> str:
-        """Read the rest of the pipe, pass it on and return the kept output."""
-        self._follower.join(_LAST_WORDS_SECONDS)
-        with self._changing:
-            self._closed = True
-            self._send()
-            cut = _CUT.format(count=self._left_out) if self._left_out else ""
-            return f"{self._head}{cut}{self._tail}"
-
-    def _follow(self) -> None:
-        with self._pipe, suppress(ConnectionError):
-            while chunk := self._pipe.read(_CHUNK):
-                with self._changing:
-                    if not self._closed:
-                        self._add(self._decoder.decode(chunk))
-
-    def _add(self, text: str) -> None:
+    def add(self, chunk: bytes) -> None:
+        text = self._decoder.decode(chunk)
         room = _KEEP - len(self._head)
         self._head += text[:room]
         self._tail += text[room:] if room < len(text) else ""
@@ -80,47 +58,17 @@ class _Output:
             self._last_portion_at = now
             self._send()
 
+    def close(self) -> str:
+        """Pass the rest on, and return the kept output."""
+        self._send()
+        cut = _CUT.format(count=self._left_out) if self._left_out else ""
+        return f"{self._head}{cut}{self._tail}"
+
     def _send(self) -> None:
         portion, self._portion = self._portion, ""
         if portion:
             self._streamed += len(portion)
             self._on_output(portion)
-
-
-class _Program:
-    """A running program and its process group. Only the thread of the turn may use it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], turn: Turn) -> None:
-        self._process = process
-        self._turn = turn
-        self._exited = threading.Event()
-        try:
-            threading.Thread(target=self._watch, daemon=True).start()
-        except RuntimeError:
-            # No further thread can start, for example because the program has used up the limit of processes.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-
-    def wait(self, timeout: float | None) -> int | None:
-        """Wait for the program; return its exit status, None after the time limit. Raises TurnCancelled."""
-        return self._process.wait() if self._turn.wait(self._exited.is_set, timeout) else None
-
-    def end(self) -> None:
-        """Kill the whole process group, unless `wait` has already seen the end of the program itself."""
-        if self._process.returncode is not None:
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            self._exited.wait(_GRACE_SECONDS)
-        if self._exited.is_set():
-            self._process.wait()
-
-    def _watch(self) -> None:
-        # WNOWAIT keeps the process id reserved, so that no signal goes to another group.
-        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        self._exited.set()
-        self._turn.wake()
 
 
 def run_program(
@@ -129,33 +77,68 @@ def run_program(
     environment: Mapping[str, str],
     on_output: OnOutput,
     turn: Turn,
-    timeout: float | None = None,
+    *,
+    timeout: float | None,
+    inherited: int,
 ) -> ProgramEnd:
-    """Run a program for at most `timeout` seconds. Raises TurnCancelled, and OSError if it cannot be started.
+    """Run a program, with an inherited descriptor, for at most `timeout` seconds. Raises TurnCancelled, OSError.
 
     `on_output` gets new output meanwhile, up to a limit; the middle of a long output is left out. What the program
     leaves behind goes on, unless the time limit or a cancellation ends it.
     """
-    reading_end, writing_end = os.pipe()
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the program that the runbook names
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=writing_end,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        program = _Program(process, turn)
-    except BaseException:
-        os.close(reading_end)
-        raise
-    finally:
-        os.close(writing_end)
-    try:
-        output = _Output(reading_end, on_output)
-        status = program.wait(timeout)
-    finally:
-        program.end()
+    output = _Output(on_output)
+    with subprocess.Popen(  # noqa: S603 - the program that the runbook names
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        pass_fds=(inherited,),
+        start_new_session=True,
+    ) as process:
+        exited = os.pidfd_open(process.pid)
+        try:
+            status = _follow(process, exited, output, turn, timeout)
+        finally:
+            _end(process, exited)
+            os.close(exited)
     return ProgramEnd(status, output.close())
+
+
+def _follow(
+    process: "subprocess.Popen[bytes]", exited: int, output: _Output, turn: Turn, timeout: float | None
+) -> int | None:
+    pipe = process.stdout
+    assert pipe is not None
+    ends_at = float("inf") if timeout is None else time.monotonic() + timeout
+    source, is_over = pipe.fileno(), False
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    waiting.register(exited, select.POLLIN)
+    while True:
+        turn.check()
+        ready = dict(waiting.poll(_PAUSE_SECONDS * 1000))
+        if exited in ready:
+            waiting.unregister(exited)
+            is_over, ends_at = True, time.monotonic() + _LAST_WORDS_SECONDS
+        if source in ready:
+            if chunk := pipe.read(_CHUNK):
+                output.add(chunk)
+            else:
+                waiting.unregister(pipe)
+                pipe.close()
+        if is_over and (pipe.closed or time.monotonic() >= ends_at):
+            return process.wait()
+        if time.monotonic() >= ends_at:
+            return None
+
+
+def _end(process: "subprocess.Popen[bytes]", exited: int) -> None:
+    """Kill the whole process group, unless the program itself has ended before and was waited for."""
+    if process.returncode is None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            select.select((exited,), (), (), _GRACE_SECONDS)

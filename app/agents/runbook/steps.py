@@ -2,15 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
 from app.agents.runbook import parser
-from app.agents.runbook.connection import Message, Turn, TurnClient
+from app.agents.runbook.connection import Message, TurnClient
 from app.agents.runbook.parser import Step
 from app.agents.runbook.programs import ProgramEnd, run_program
 from app.ids import new_hex_id
@@ -102,10 +100,9 @@ class StepFailed(Exception):
 
 
 class StepExecutor:
-    def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
+    def __init__(self, client: TurnClient, work: Path) -> None:
         self._client = client
         self._work = work
-        self._turn = turn
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
@@ -115,7 +112,7 @@ class StepExecutor:
             return
         tolerated = 0
         for number, step in enumerate(steps, start=1):
-            self._turn.check()
+            self._client.turn.check()
             name = f"Step {number} of {len(steps)} ({step.kind}, line {step.line})"
             tolerated += not self._execute(step, name)
         if not any(step.kind == "say" for step in steps):
@@ -151,10 +148,19 @@ class StepExecutor:
         return not failed
 
     def _run_file(self, step: Step, call: ToolCall) -> ProgramEnd:
-        with _temporary_file(step.text) as path:
-            command = [*_PROGRAMS[step.kind], path]
+        # In memory: no file of ours can become part of the work.
+        with os.fdopen(os.memfd_create("step"), "w", encoding="utf-8") as file:
+            file.write(step.text)
+            file.flush()
+            command = [*_PROGRAMS[step.kind], f"/dev/fd/{file.fileno()}"]
             return run_program(
-                command, self._work, self._environment(), call.show, self._turn, timeout=step.timeout
+                command,
+                self._work,
+                self._environment(),
+                call.show,
+                self._client.turn,
+                timeout=step.timeout,
+                inherited=file.fileno(),
             )
 
     def _environment(self) -> dict[str, str]:
@@ -194,22 +200,3 @@ class StepExecutor:
 
     def _say(self, text: str) -> None:
         self._client.update("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
-
-
-@contextmanager
-def _temporary_file(text: str) -> Iterator[str]:
-    # By hand: loading tempfile would take longer than all else.
-    path = _temporary_folder() / f"step-{new_hex_id()}"
-    with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        try:
-            file.write(text)
-            file.flush()
-            yield str(path)
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _temporary_folder() -> Path:
-    # The variable may name a relative path, and a file below the workspace would be committed.
-    given = Path(os.environ.get("TMPDIR", ""))
-    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back

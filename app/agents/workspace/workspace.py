@@ -225,7 +225,7 @@ class Workspace:
                     start, self._collection, bundle, base=base, subject=subject, program=program
                 )
                 if not head or head == base:
-                    return Collected(None, Changes([], b"", truncated=False), notes)
+                    return Collected(None, Changes(), notes)
                 if not await self._take_in(bundle, head):
                     raise WorkspaceBroken("The agent's work cannot be gathered: its last commit is missing.")
         except TimeoutError:

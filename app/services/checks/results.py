@@ -1,7 +1,6 @@
 """Shows what was seen in an attempt as the API does (contract 18.6)."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -112,7 +111,7 @@ def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, An
             show_check(found.result, None if needs_execution(found.result) else found, running=running)
             for found in checked.judge()
         ],
-        "setup": [asdict(step) for step in checked.setup],
+        "setup": [*checked.setup],
     }
 
 
@@ -130,7 +129,7 @@ def show_result(
         claims=[
             {**each, "judgement": judge_claim(each, statuses, commands, checked.changed)} for each in claims
         ],
-        setup=[asdict(step) for step in checked.setup],
+        setup=[*checked.setup],
         checks=[show_check(found.result, found) for found in judged],
         found=[show_found(each) for each in checked.definitions.found],
         changed_tests=checked.changed_tests[:_MOST_NAMED],

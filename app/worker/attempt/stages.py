@@ -70,7 +70,7 @@ class _Performance:
 
     def __init__(self, worker: WorkerContext, claimed: OpenAttempt, ref: RunRef, run_log: RunLog) -> None:
         self._worker = worker
-        self._sessions = worker.process.sessions
+        self._do = partial(in_transaction, worker.process.sessions)
         self._claimed = claimed
         self._ref = ref
         self.emit = run_log.append
@@ -84,9 +84,7 @@ class _Performance:
         self._checked = checked
         # Beside the event loop: there may be 100,000 cases.
         shown = self._begun | await asyncio.to_thread(show_progress, checked, running)
-        await in_transaction(
-            self._sessions, partial(attempts.note_progress, claimed=self._claimed, shown=shown)
-        )
+        await self._do(partial(attempts.note_progress, claimed=self._claimed, shown=shown))
         self._claimed.shown.update(shown)
 
     async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
@@ -97,9 +95,7 @@ class _Performance:
         except ObjectStoreUnavailable as error:
             log.warning("verification.log_not_stored", name=name, error=repr(error))
             return None
-        if await in_transaction(
-            self._sessions, partial(attempts.add_log, claimed=self._claimed, entry=entry)
-        ):
+        if await self._do(partial(attempts.add_log, claimed=self._claimed, entry=entry)):
             return entry["id"]
         message = f"{name} is left out: the run has as many files as it may have."
         await self._say("progress", {"step": "check", "message": message})
@@ -107,13 +103,11 @@ class _Performance:
 
     async def find_base(self, key: bytes) -> Execution | None:
         project_id, days = self._claimed.project_id, self._worker.process.settings.check_base_days
-        return await in_transaction(
-            self._sessions, lambda session: find_base(session, project_id, key, days=days)
-        )
+        return await self._do(partial(find_base, project_id=project_id, key=key, days=days))
 
     async def keep_base(self, key: bytes, execution: Execution) -> None:
         project_id = self._claimed.project_id
-        await in_transaction(self._sessions, lambda session: keep_base(session, project_id, key, execution))
+        await self._do(partial(keep_base, project_id=project_id, key=key, execution=execution))
 
     async def perform(self) -> Conclusion:
         try:
@@ -142,13 +136,9 @@ class _Performance:
     async def _read_context(self) -> CheckContext:
         worker, claimed = self._worker, self._claimed
         settings = worker.process.settings
-        read = partial(
-            read_repository,
-            run_id=claimed.run_id,
-            task_id=claimed.task_id,
-            git_url=settings.git_base_url,
-        )
-        run, host, branch = await in_transaction(self._sessions, read)
+        run_id, task_id, git_url = claimed.run_id, claimed.task_id, settings.git_base_url
+        read = partial(read_repository, run_id=run_id, task_id=task_id, git_url=git_url)
+        run, host, branch = await self._do(read)
         assert run.repository is not None
         is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
         self._can_be_asked = is_agent and run.state.get("mode") != RunMode.INTERACTIVE

@@ -75,11 +75,9 @@ class Publication:
     async def publish(
         self, github: GitHubClient, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
-        """Create or update the pull request for a run's pushed branch. `emit` writes progress to the run's log.
+        """Create or update the pull request of a run; return it, and what to store of the branch that the run pushed.
 
-        Return the pull request or the reason why there is none, and the record of the pushed branch, which the caller
-        stores. The record is None if the run pushed no branch. If this is cancelled, the host may have opened the pull
-        request all the same.
+        If this is cancelled, the host may have opened the pull request all the same.
         """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:

@@ -108,23 +108,21 @@ async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> StoredFiles:
     """Store the files of `outbox` and the patch as artifacts; the result names those that could not be in time."""
-    contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
+    files: list[NewArtifact] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.
         name = path.name.encode(errors="surrogateescape").decode(errors="replace")
-        contents.append((name, path, guess_content_type(name), ArtifactType.ARTIFACT))
+        files.append(NewArtifact(name, path, guess_content_type(name), ArtifactType.ARTIFACT, _SOURCE))
     if patch:
-        contents.append((PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT))
+        files.append(NewArtifact(PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT, _SOURCE))
     stored: list[ArtifactOut] = []
     missing: list[str] = []
-    for name, content, content_type, type_ in contents:
-        file = NewArtifact(name, content, content_type, type_, _SOURCE)
-        put = partial(store_run_artifact, store, ref, file)
+    for file in files:
         try:
-            stored.append(await retry.call(put))
+            stored.append(await retry.call(partial(store_run_artifact, store, ref, file)))
         except Exception as error:
             # The other files are kept.
             is_outage = isinstance(error, ObjectStoreUnavailable)
-            log.warning("artifact.not_stored", name=name, error=repr(error), exc_info=not is_outage)
-            missing.append(name)
+            log.warning("artifact.not_stored", name=file.name, error=repr(error), exc_info=not is_outage)
+            missing.append(file.name)
     return StoredFiles(tuple(stored), tuple(missing))

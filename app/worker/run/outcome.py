@@ -156,23 +156,15 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     files = report.stored.missing
     if not files and report.log_is_whole:
         return end
-    status, reason = end.status, end.reason
     words = [end.error_message] if end.error_message else []
     if files:
         shown = ", ".join(files[:_NAMED_FILES]) + (", …" if len(files) > _NAMED_FILES else "")
         words.append(f"These files of the run could not be stored, and are lost: {shown}.")
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
-    if files and status is RunStatus.COMPLETED:
-        status, reason = RunStatus.FAILED, RunReason.FILES_LOST
+    if files and end.status is RunStatus.COMPLETED:
         # What is lost is not judged.
-        end = replace(end, verification=None)
+        end = replace(end, status=RunStatus.FAILED, reason=RunReason.FILES_LOST, verification=None)
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
-    return replace(
-        end,
-        status=status,
-        reason=reason,
-        error_message=" ".join(words),
-        state={**end.state, NOT_STORED: lost},
-    )
+    return replace(end, error_message=" ".join(words), state={**end.state, NOT_STORED: lost})

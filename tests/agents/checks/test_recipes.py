@@ -47,7 +47,7 @@ async def test_python_with_postgresql(checking: Checking, mirror: Mirror) -> Non
     }
     write(checking, "Python with PostgreSQL", base, {"orders.py": "total = sum\n"})
     first = await checking.check()
-    assert (first.verdict, first.steps) == (Verdict.VERIFIED, ["ok", "ok"]), first.checked.setup[-1].tail
+    assert (first.verdict, first.steps) == (Verdict.VERIFIED, ["ok", "ok"]), first.checked.setup[-1]["tail"]
 
     checking.change({"orders.py": "def total(prices):\n    return 0\n"})
     second = await checking.check()

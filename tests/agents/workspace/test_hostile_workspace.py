@@ -428,7 +428,6 @@ async def test_git_of_the_worker_compares_large_files_within_its_memory(
 async def test_big_patch_is_cut_with_a_mark(collector: Collector) -> None:
     collected = await collector.collect("seq 1 2000000 > numbers.txt")
 
-    assert collected.changes.truncated
     assert collected.changes.patch.endswith(
         b"\n# The patch was cut here: it is longer than 10485760 bytes.\n"
     )
