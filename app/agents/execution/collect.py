@@ -78,7 +78,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         summary=run.summary,
         head_branch=None,
         head_sha=None,
-        base=WorkBase(run.workspace.base.branch, run.workspace.base.sha),
+        base=WorkBase(run.workspace.base.branch, run.workspace.began),
         definitions=run.definitions,
         claims=run.tools.claims,
         worked=run.context.limits.worked + run.time.worked,

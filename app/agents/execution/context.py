@@ -40,6 +40,7 @@ class RunRepository:
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
     preparation: Preparation | None = None  # by what its work is set up and checked
+    began: str | None = None  # the commit before the work that this run corrects, empty if there was none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,9 @@ async def prepare(run: ActiveRun) -> None:
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
-    await workspace.prepare(await run.source(), repository.push_branch, author=repository.author)
+    await workspace.prepare(
+        await run.source(), repository.push_branch, author=repository.author, began=repository.began
+    )
     for file, mark, message in _NOT_FETCHED:
         if await asyncio.to_thread(_holds, workspace.work, file, mark):
             await run.progress("clone", message)

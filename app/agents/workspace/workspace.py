@@ -73,6 +73,7 @@ class Workspace:
         self.places = Places(folder)
         self.work, self.home = self.places.work, self.places.home
         self.base = CloneBase()
+        self.began: str | None = None
         self.author = Author()
         self.environment = environment
         self._hidden = tuple(hidden)
@@ -91,8 +92,12 @@ class Workspace:
         push_branch: str,
         *,
         author: Author,
+        began: str | None = None,
     ) -> None:
-        """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError."""
+        """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError.
+
+        `began`: the commit since which `collect` returns changes, empty for an empty tree; None: that of the clone.
+        """
         self.author, self._branch, self._source = author, push_branch, source
         self.repository.create()
         if source is not None:
@@ -101,6 +106,13 @@ class Workspace:
             if source is not None:
                 self.base = await self.repository.fetch(source, self.base)
             await self.repository.check_out(self.work, self.base, push_branch, source, author)
+        self.began = self.base.sha if began is None else began or None
+        if source is not None and began and not await self.repository.has(began):
+            try:
+                await self.repository.fetch_commit(source.remote, began)
+            except RepositoryError:
+                # It was removed there: the changes of the agent alone are better than none.
+                self.began = self.base.sha
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -232,7 +244,7 @@ class Workspace:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
-        changes = await self.repository.changes(base, head)
+        changes = await self.repository.changes(self.began, head)
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:

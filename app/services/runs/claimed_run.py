@@ -62,9 +62,9 @@ class ClaimedRun(NamedTuple):
     environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    # After checks have refuted its work: what its agent is to correct, the seconds that it has worked, and by what its
-    # work is checked.
-    repair: tuple[str, float, dict[str, Any]] | None
+    # After checks have refuted its work: what its agent is to correct, the seconds that it has worked, by what its work
+    # is checked, and where it began.
+    repair: tuple[str, float, dict[str, Any], str | None] | None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
@@ -130,6 +130,7 @@ _newest = (
                     Verification.repair,
                     Verification.delivery["worked_seconds"],
                     Verification.definitions,
+                    Verification.delivery["began"],
                 ),
             )
         )

@@ -324,6 +324,7 @@ def _repository(
         credential=access.credential,
         commit_subject=run.title or run.slug,
         author=_author(run),
+        began=run.repair and run.repair[3],
     )
 
 
@@ -345,7 +346,7 @@ async def _agent(
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
     if run.repair is not None:
-        message, _, _ = run.repair
+        message, *_ = run.repair
         session = await fetch_session(store, claim.ref)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),

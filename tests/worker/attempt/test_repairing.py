@@ -91,6 +91,27 @@ async def test_agent_corrects_its_work_in_the_same_conversation(
     }
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_changes_of_a_corrected_run_are_those_since_it_began(
+    workshop: Workshop, repositories: Repositories, *, is_kept: bool
+) -> None:
+    """Regression: files and patch were those of the correction, so that people did not see what it corrects."""
+    shop, run = await refuted(workshop, repositories, "work", "2")
+    if not is_kept:
+        # The code host has no such commit any more.
+        async with unit_of_work(shop.sessions) as session:
+            gone = Verification.delivery.op("||")({"began": "f" * 40})
+            await session.execute(update(Verification).values(delivery=gone))
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    assert (ended.output or {})["files_changed"] == ["turns.txt"]
+    patch = [artifact for artifact in ended.artifacts if artifact["name"] == "changes.patch"][-1]
+    lines = (await shop.stored(patch["storage_path"])).splitlines()
+    assert (("new file mode 100644" in lines), "-1" in lines, "+2" in lines) == (is_kept, not is_kept, True)
+
+
 async def test_agent_corrects_its_work_where_it_was_pushed(
     workshop: Workshop, repositories: Repositories
 ) -> None:

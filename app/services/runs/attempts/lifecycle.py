@@ -119,6 +119,7 @@ async def deliver(
         "output": end.output,
         "has_schema": delivery.has_schema,
         "worked_seconds": work.worked.total_seconds(),
+        "began": work.base.sha or "",
         "state": dict(end.state),
         "stage": stage,
         "earlier": [] if before is None else await _failures(session, run_id, before["attempt"]),
