@@ -41,15 +41,16 @@ WORKDIR /srv/taskbeacon
 COPY LICENSE ./
 COPY migrations migrations
 COPY app app
+COPY client client
 COPY --from=built-console /opt/console/dist app/web/console/dist
 # The sources are run where they lie: building a wheel of them would need tools that no image should carry.
 RUN printf '#!/bin/sh\nexec /opt/venv/bin/python -m app.cli "$@"\n' > /usr/local/bin/taskbeacon \
     && chmod 755 /usr/local/bin/taskbeacon \
     # A checkout under a strict umask would not be readable for the user below.
     && chmod -R a+rX . \
-    && /opt/venv/bin/python -m compileall -q app migrations
+    && /opt/venv/bin/python -m compileall -q app client migrations
 ENV PATH="/opt/venv/bin:$PATH" \
-    PYTHONPATH=/srv/taskbeacon \
+    PYTHONPATH=/srv/taskbeacon:/srv/taskbeacon/client \
     PYTHONUNBUFFERED=1 \
     TASKBEACON_HOME=/var/lib/taskbeacon \
     TASKBEACON_HOST=0.0.0.0 \

@@ -104,7 +104,7 @@ NEWEST_TESTS := tests/test_outages.py tests/test_statements.py tests/test_openap
 .PHONY: test-newest
 test-newest: $(STAMP) ## Test what touches libraries with the newest release of each dependency (ARGS for a part)
 	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(NEWEST)
-	@.venv/bin/uv pip install --quiet --python $(NEWEST) --editable '.[dev]'
+	@.venv/bin/uv pip install --quiet --python $(NEWEST) --editable client --editable '.[dev]'
 	@.venv/bin/uv pip list --python $(NEWEST) | grep -E '^(arq|asyncpg|fastapi|sqlalchemy|starlette|uvicorn) '
 	@$(NEWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(NEWEST_TESTS) $(ARGS)
 
@@ -162,7 +162,7 @@ clean: ## Remove the environment and the caches of the tools; the data in .taskb
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml client/pyproject.toml
 	@python=$$($(find_python)); \
 	if [ -z "$$python" ]; then \
 		echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; \

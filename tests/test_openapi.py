@@ -199,7 +199,12 @@ def operations(document: dict[str, Any], routes: Mapping[str, Any]) -> dict[str,
 
 
 def test_version_is_that_of_the_package(document: dict[str, Any]) -> None:
-    assert document["info"]["version"] == metadata.version("taskbeacon") == __version__
+    assert (
+        document["info"]["version"]
+        == metadata.version("taskbeacon-server")
+        == metadata.version("taskbeacon")
+        == __version__
+    )
 
 
 def test_description_is_valid_openapi(document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 _VENV = Path(".venv")
 _PYTHON, _UV, _STAMP = _VENV / "bin/python", _VENV / "bin/uv", _VENV / ".installed"
-_LOCK = Path("requirements.lock")
+_LOCK, _PROJECTS = Path("requirements.lock"), ("pyproject.toml", "client/pyproject.toml")
 _PIP = (str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input")
 # pip's options that say where packages come from, and the variables of uv for them. uv does not read pip's.
 _VARIABLES = {
@@ -50,7 +50,7 @@ def main() -> None:
     """Install the packages of the lock and the checkout, unless that is done. Exit with an error if it fails."""
     with _LOCK.open(encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        newest = max(file.stat().st_mtime for file in (_LOCK, Path("pyproject.toml")))
+        newest = max(Path(file).stat().st_mtime for file in (_LOCK, *_PROJECTS))
         if _STAMP.exists() and _STAMP.stat().st_mtime >= newest:
             return  # another make has done it meanwhile
         started = time.monotonic()
@@ -63,6 +63,7 @@ def main() -> None:
         (_VENV / "uv.txt").write_text(entry[0], encoding="utf-8")
         _run(*_PIP, "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(_VENV / "uv.txt"))
         _run(str(_UV), "pip", "install", "--require-hashes", "-r", str(_LOCK))
+        _run(str(_UV), "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", "client")
         _run(str(_UV), "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
         _STAMP.touch()
         print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)

@@ -65,9 +65,18 @@ class Server:
         self.url = ""
         self.received: list[Received] = []
         self._replies: dict[str, deque[Reply]] = defaultdict(deque)
+        # Given to every request.
+        self.always: Reply | None = None
 
     def on(self, request: str, *replies: Reply) -> None:
         self._replies[request].extend(replies)
+
+    def reset(self, request: str | None = None, *replies: Reply) -> None:
+        """Forget the replies to a request, or all, and give others."""
+        if request is None:
+            self._replies.clear()
+        else:
+            self._replies[request] = deque(replies)
 
     def at(self, request: str) -> list[Received]:
         return [each for each in self.received if f"{each.method} {each.path}" == request]
@@ -90,7 +99,9 @@ class Server:
         parts = urlsplit(target)
         self.received.append(Received(method, parts.path, dict(parse_qsl(parts.query)), headers, body))
         replies = self._replies.get(f"{method} {parts.path}")
-        if not replies:
+        if self.always is not None:
+            reply = self.always
+        elif not replies:
             reply = failure(404, "not_found")
         else:
             reply = replies.popleft() if len(replies) > 1 else replies[0]

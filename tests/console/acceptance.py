@@ -101,12 +101,16 @@ def _install(folder: Path, supervisor: Supervisor, terminal: TerminalOutput) -> 
     with terminal.step("Wheel, and an environment with nothing else"):
         run("wheel", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
         (wheel,) = folder.glob("*.whl")
+        out = folder / "client"
+        run("client", *uv, "build", "--wheel", "--no-build-isolation", "--out-dir", str(out), "client")
+        (client,) = out.glob("*.whl")
         run("environment", *uv, "venv", "--python", sys.executable, str(folder / "venv"))
         run(
             "installation",
             *uv,
             *("pip", "install", "--python", str(folder / "venv" / "bin" / "python")),
-            *("--constraint", str(_ROOT / "requirements.lock"), f"taskbeacon[devstack] @ {wheel.as_uri()}"),
+            *("--constraint", str(_ROOT / "requirements.lock"), f"taskbeacon @ {client.as_uri()}"),
+            f"taskbeacon-server[devstack] @ {wheel.as_uri()}",
         )
     return folder / "venv" / "bin" / "taskbeacon"
 

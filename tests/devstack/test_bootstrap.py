@@ -68,6 +68,11 @@ class Checkout:
         write_wheel(self.folder, "checkout", {"checkout.py": ""})
         (self.folder / "backend.py").write_text(BACKEND)
         (self.folder / "pyproject.toml").write_text(PYPROJECT)
+        client = self.folder / "client"
+        client.mkdir()
+        write_wheel(client, "part", {"part.py": ""})
+        (client / "backend.py").write_text(BACKEND.replace("checkout", "part"))
+        (client / "pyproject.toml").write_text(PYPROJECT.replace("checkout", "part"))
         self.lock = self.folder / "requirements.lock"
         self.lock.write_text("".join(map(lock_entry, (alpha, beta, uv))))
 
@@ -91,7 +96,7 @@ class Checkout:
 
     def installed(self) -> set[str]:
         found = self.folder.glob(".venv/lib/*/site-packages/*.dist-info")
-        return {path.name.partition("-")[0] for path in found} - {"pip", "setuptools", "uv"}
+        return {path.name.partition("-")[0] for path in found} - {"part", "pip", "setuptools", "uv"}
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

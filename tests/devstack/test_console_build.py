@@ -174,8 +174,9 @@ def test_wheel_has_the_console_that_was_built(
     tmp_path: Path, *, is_built: bool, skip: str, is_in: bool
 ) -> None:
     """In a checkout with little in it: git ignores the build, and hatch what git does."""
-    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore", "app/__init__.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    files = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore", "app/__init__.py")
+    for name in (*files, "client/taskbeacon/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     (tmp_path / "migrations").mkdir()
     (tmp_path / ".git").mkdir()

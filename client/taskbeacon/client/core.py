@@ -8,7 +8,7 @@ import mimetypes
 import platform
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from urllib.parse import quote, urlencode
@@ -39,7 +39,7 @@ from taskbeacon.client.events import (
 )
 from taskbeacon.client.references import Place, Reference, find_question, is_uuid, known_place, not_found
 from taskbeacon.client.settings import Settings, check_url
-from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send
+from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
@@ -149,7 +149,7 @@ class Core:
                 # A new row moves the others to the next page.
                 if row["id"] not in seen:
                     seen.add(row["id"])
-                    yield row
+                    yield Yield(row)
             offset += len(page["results"])
             if not page["next"] or not page["results"]:
                 return
@@ -263,7 +263,7 @@ class Core:
                         number += 1
                         if number > yielded:
                             yielded, failures = number, 0
-                            yield _entry(line)
+                            yield Yield(_entry(line))
             except ConnectionFailed as error:
                 pause = self._pause(error, failures)
                 if pause is None:
@@ -274,7 +274,7 @@ class Core:
             else:
                 yield Close(handle)
                 if rest and number == yielded:
-                    yield _entry(rest)
+                    yield Yield(_entry(rest))
                 return
 
     def diff(self, run: Reference) -> Flow["types.Diff"]:
@@ -296,9 +296,7 @@ class Core:
         patches = [each for each in artifacts if each["name"] == _PATCH and each["type"] == "output"]
         if not patches:
             return b""
-        answer = yield from self.send(self._download(path, patches[-1]))
-        body: bytes = answer.body
-        return body
+        return (yield from self.content(run, patches[-1]))
 
     def follow(self, run: Reference, *, after: str | None = None) -> Items[Item]:
         """Yield what happens in a run, from the first event or behind `after`; the last item is an `End`.
@@ -314,23 +312,23 @@ class Core:
             yield from stream.connect()
             current = (yield from stream.patience.until_answered(look)).json()
             if waiting_for := waiting.read(current):
-                yield Waiting(stream.last_id, waiting_for)
+                yield Yield(Waiting(stream.last_id, waiting_for))
             while (frame := (yield from stream.next())) is not None:
                 item = item_of(frame)
-                yield item
+                yield Yield(item)
                 if isinstance(item, Event):
                     if waiting_for := waiting.notice(item.data):
-                        yield Waiting(frame.id or stream.last_id, waiting_for)
+                        yield Yield(Waiting(frame.id or stream.last_id, waiting_for))
                     if item.type == "task_run_state" and item.data.get("status") in TERMINAL:
                         current = (yield from stream.patience.until_answered(look)).json()
                         if current["status"] in TERMINAL:
-                            yield End(stream.last_id, current["status"], current)
+                            yield Yield(End(stream.last_id, current["status"], current))
                             return
             current = (yield from stream.patience.until_answered(look)).json()
             is_over = current["status"] in TERMINAL
             # The stream may have been cut before its last events: only one that brings nothing more has had them.
             if is_over and was_over and stream.was_ended and not stream.has_brought:
-                yield End(stream.last_id, current["status"], current)
+                yield Yield(End(stream.last_id, current["status"], current))
                 return
             was_over = is_over
             yield from stream.patience.pause()
@@ -393,18 +391,25 @@ class Core:
         after = filters.get("after")
         while True:
             page = yield from self._get("events", **{**filters, "after": after})
-            yield from page["results"]
+            for row in page["results"]:
+                yield Yield(row)
             if not page["results"]:
                 return
             after = page["next_after"]
 
-    def stream_events(self, *, topics: str = "tasks", after: str | None = None) -> Items[Event | Gap]:
-        """Yield what happens, from now on or behind `after`. It ends by an error alone."""
-        stream = Stream(self.build("GET", "events/stream", params={"topics": topics}), after)
+    def stream_events(
+        self, *, topics: str = "tasks", after: str | None = None, connected: Callable[[], None] | None = None
+    ) -> Items[Event | Gap]:
+        """Yield what happens, from now on or behind `after`. It ends by an error alone.
+
+        `connected` is called once, when no event from then on will be missed.
+        """
+        request = self.build("GET", "events/stream", params={"topics": topics})
+        stream = Stream(request, after, connected=connected)
         while True:
             yield from stream.connect()
             while (frame := (yield from stream.next())) is not None:
-                yield item_of(frame)
+                yield Yield(item_of(frame))
             yield from stream.patience.pause()
 
     # Files
@@ -427,6 +432,13 @@ class Core:
         done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
         (artifact,) = (yield from self.request("POST", f"{staged}/finalize_upload", json_=done))["artifacts"]
         return artifact
+
+    def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
+        """Return the bytes of an artifact."""
+        path = yield from self.run_path(run)
+        answer = yield from self.send(self._download(path, artifact))
+        body: bytes = answer.body
+        return body
 
     def download(self, run: Reference, artifact: "str | types.RunArtifact", to: str | Path) -> Flow[Path]:
         """Write an artifact, given by its id or name, to a file or into a folder; return the path of the file."""

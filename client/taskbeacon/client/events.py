@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -156,7 +156,15 @@ def jitter() -> float:
 class Stream:
     """A live stream that is resumed after its last id; no event comes twice."""
 
-    def __init__(self, request: Request, after: str | None, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        request: Request,
+        after: str | None,
+        *,
+        patience: float = PATIENCE,
+        connected: Callable[[], None] | None = None,
+    ) -> None:
+        self._connected = connected
         self._request = request
         self._decoder = FrameDecoder()
         self.last_id = after
@@ -199,6 +207,9 @@ class Stream:
             self.patience.heard, self.patience.failures = time.monotonic(), 0
             self._frames.extend(self._decoder.feed(piece))
             self.last_id = self._decoder.last_id or self.last_id
+            if self._connected is not None and self.last_id is not None:
+                self._connected()
+                self._connected = None
 
     def _is_new(self, id_: str | None) -> bool:
         if id_ is None:

@@ -1,5 +1,6 @@
 """Which server, project and key to use: arguments, else the environment, else the profile in the configuration."""
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ from taskbeacon.client.errors import TaskbeaconError
 
 DEFAULT_PROFILE: Final = "default"
 CURRENT_PROJECT: Final = "@current"
+
+
+class InsecureUrl(ValueError):
+    """A key would go over the net unencrypted."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def check_url(url: str, *, insecure: bool = False) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("the URL of a server has no user")
     if parts.scheme == "http" and not insecure and not is_loopback(url):
-        raise ValueError(f"{url} is not encrypted: use https, or allow it by `insecure`")
+        raise InsecureUrl(f"{url} is not encrypted: use https, or allow it by `insecure`")
     return url
 
 
@@ -118,3 +123,42 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def keep_profile(name: str, *, url: str, project: str | None, key: str) -> None:
+    """Write a profile with its key into the configuration; the first one is the one that is used."""
+    config = read_config()
+    config.setdefault("profile", name)
+    kept = {"url": url, "project": project, "key": key}
+    config.setdefault("profiles", {})[name] = {
+        field: value for field, value in kept.items() if value is not None
+    }
+    _write_config(config)
+
+
+def forget_profile(name: str) -> bool:
+    """Take the key of a profile out of the configuration; return whether there was one."""
+    config = read_config()
+    had = config.get("profiles", {}).get(name, {}).pop("key", None) is not None
+    if had:
+        _write_config(config)
+    return had
+
+
+def _write_config(config: dict[str, Any]) -> None:  # Any: TOML
+    path = config_file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    # Never readable for others, not even for a moment.
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"profile = {_quoted(config.get('profile', DEFAULT_PROFILE))}\n")
+        for name, kept in config.get("profiles", {}).items():
+            file.write(f"\n[profiles.{_quoted(name)}]\n")
+            file.writelines(f"{field} = {_quoted(value)}\n" for field, value in kept.items())
+    part.replace(path)
+
+
+def _quoted(value: Any) -> str:
+    # A string of TOML is one of JSON, but for DEL.
+    return json.dumps(str(value)).replace("\x7f", "\\u007f")

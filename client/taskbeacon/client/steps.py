@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from taskbeacon.client.errors import ApiError, bad_answer, error_of
 
@@ -96,9 +96,15 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Yield(Generic[T]):
+    """What an iterator of the client yields; no step."""
+
+    value: T
+
+
 # What a transport does for the core.
 Step: TypeAlias = Send | Open | Read | Close | Pause
 # Any: the outcomes of steps.
 Flow: TypeAlias = Generator[Step, Any, T]
-# It yields items among its steps.
-Items: TypeAlias = Generator[Step | T, Any, None]
+Items: TypeAlias = Generator[Step | Yield[T], Any, None]

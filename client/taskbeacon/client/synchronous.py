@@ -11,7 +11,7 @@ import httpx
 from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.settings import Settings, find_settings
-from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step
+from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
 from taskbeacon.client.transport import answer_of, arguments_of, failures, options_of
 
 P = ParamSpec("P")
@@ -51,11 +51,11 @@ class _Transport:
                     step = items.send(outcome) if failure is None else items.throw(failure)
                 except StopIteration:
                     return
-                if isinstance(step, Step):
-                    outcome, failure = self._outcome(step, opened)
-                else:
+                if isinstance(step, Yield):
                     outcome = failure = None
-                    yield step
+                    yield step.value
+                else:
+                    outcome, failure = self._outcome(step, opened)
 
     def _outcome(self, step: Step, opened: ExitStack) -> tuple[Any, ConnectionFailed | None]:
         try:

@@ -1,0 +1,148 @@
+"""The command `taskbeacon`. It loads a verb when that is called, and the HTTP library when a request is sent."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import FrameType
+from typing import NoReturn
+
+import click
+from typing_extensions import override
+
+from taskbeacon import __version__
+from taskbeacon.cli import failures, output
+
+SERVER_GROUP = "taskbeacon.commands"
+_WORK, _ATTENTION, _INTEGRATIONS, _ACCOUNT = "Tasks and runs", "Attention", "Integrations", "Account"
+_OPERATE, _TRY = "Operate this server", "Try it"
+# By name: where it is, and what it does.
+_COMMANDS = {
+    _WORK: {
+        "task": ("taskbeacon.cli.tasks:task", "Create and find tasks."),
+        "run": ("taskbeacon.cli.runs:run", "Start, follow and steer runs; get what they bring."),
+    },
+    _ATTENTION: {
+        "inbox": ("taskbeacon.cli.inbox:inbox", "List the questions that wait for you."),
+        "answer": ("taskbeacon.cli.inbox:answer", "Answer a question."),
+    },
+    _INTEGRATIONS: {
+        "events": ("taskbeacon.cli.events:events", "Listen to events, and forward them."),
+        "api": ("taskbeacon.cli.api:api", "Send any request."),
+    },
+    _ACCOUNT: {
+        "login": ("taskbeacon.cli.account:login", "Keep a key for a server."),
+        "logout": ("taskbeacon.cli.account:logout", "Forget the key."),
+        "status": ("taskbeacon.cli.account:status", "Show server, project and person."),
+        "completion": ("taskbeacon.cli.account:completion", "Print the completion of a shell."),
+        "version": ("taskbeacon.cli.account:version", "Print the version."),
+        "help": ("taskbeacon.cli.account:help_", "Explain a command, or the exit codes."),
+    },
+}
+# Verbs of the server, for each of which its distribution has an entry point: told apart from typing errors.
+_SERVER = {
+    _OPERATE: ("serve", "worker", "migrate", "admin", "agents", "console", "openapi"),
+    _TRY: ("dev", "demo", "try"),
+}
+
+
+class Taskbeacon(click.Group):
+    """The group of all verbs, those of the server included where it is installed."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*(name for section in _COMMANDS.values() for name in section), *_server_commands()]
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in _COMMANDS.values():
+            if cmd_name in section:
+                module, _, attribute = section[cmd_name][0].partition(":")
+                command: click.Command = getattr(import_module(module), attribute)
+                return command
+        if found := _server_commands().get(cmd_name):
+            group: click.Group = found.load()
+            return group.get_command(ctx, cmd_name)
+        if any(cmd_name in names for names in _SERVER.values()):
+            raise failures.usage(f"`{cmd_name}` is a command of the server: pip install 'taskbeacon[server]'")
+        return None
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in _COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in section.items()])
+        installed = _server_commands()
+        for title, names in _SERVER.items():
+            if shown := [name for name in names if name in installed]:
+                with formatter.section(title):
+                    # What they do, they say: their modules take long to load.
+                    formatter.write_text(", ".join(shown))
+
+
+def _server_commands() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=SERVER_GROUP)}
+
+
+main = Taskbeacon(
+    "taskbeacon",
+    help="Give tasks to coding agents, and follow what they do.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(__version__, message="%(prog)s %(version)s")(main)
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command of this process, and end the process with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments and (of_server := _server_commands().get(arguments[0])):
+        # It handles signals and errors itself.
+        sys.exit(of_server.load().main(list(arguments), "taskbeacon"))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    sys.exit(perform(arguments))
+
+
+def perform(arguments: Sequence[str]) -> int:
+    """Run a command; return its exit code."""
+    as_json = _wants_json(arguments)
+    try:
+        code = main.main(list(arguments), "taskbeacon", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.note(error.format_message())
+        return failures.USAGE
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (BrokenPipeError, output.OutputClosed):
+        _drop_output()
+        return failures.DONE
+    except BaseException as error:
+        failure = failures.failure_of(error)
+        if failure is None:
+            raise
+        with suppress(BrokenPipeError):
+            failures.tell(failure, as_json=as_json)
+        return failure.exit_code
+    return code if isinstance(code, int) else failures.DONE
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    own = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
+    return any(each == "--json" or each.startswith("--json=") for each in own)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    raise failures.Interrupted
+
+
+def _drop_output() -> None:
+    # Python would write what is left at its end, and complain.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,150 @@
+"""The person and the server: `login`, `logout`, `status`; and `completion`, `version`, `help`."""
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskbeacon import __version__
+from taskbeacon.cli import failures, output
+from taskbeacon.cli.failures import usage
+from taskbeacon.cli.options import connected, json_flag, placed
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+_MOST_KEY = 1000
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command()
+@click.option("--with-token", is_flag=True, help="Read the key from standard input.")
+@placed
+def login(
+    *, with_token: bool, url: str | None, project: str | None, profile: str | None, insecure: bool
+) -> None:
+    """Keep a key for a server in a file that only you can read."""
+    from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
+    from taskbeacon.client.settings import DEFAULT_PROFILE, keep_profile, read_config  # noqa: PLC0415
+
+    if not with_token:
+        raise usage("give the key on standard input: taskbeacon login --url URL --with-token < key")
+    config = read_config()
+    profile = profile or os.environ.get("TASKBEACON_PROFILE") or config.get("profile") or DEFAULT_PROFILE
+    kept = config.get("profiles", {}).get(profile, {})
+    url = url or os.environ.get("TASKBEACON_URL") or kept.get("url")
+    if not url:
+        raise usage("name the server: --url URL")
+    token = sys.stdin.readline(_MOST_KEY).strip()
+    if not token:
+        raise usage("standard input has no key")
+    with Client(url, token, project, insecure=insecure) as client:
+        me = client.request("GET", "/api/users/@me")
+        keep_profile(profile, url=client.settings.url, project=project, key=token)
+    output.note(f"Signed in to {client.settings.url} as {output.one_line(str(me.get('email')))}.")
+
+
+@click.command()
+@click.option("--profile", metavar="NAME", help="Profile of the configuration.")
+def logout(*, profile: str | None) -> None:
+    """Forget the key of a server; it stays valid."""
+    from taskbeacon.client.settings import DEFAULT_PROFILE, forget_profile, read_config  # noqa: PLC0415
+
+    profile = (
+        profile or os.environ.get("TASKBEACON_PROFILE") or read_config().get("profile") or DEFAULT_PROFILE
+    )
+    if not forget_profile(profile):
+        output.note("There was no key.")
+
+
+@click.command()
+@json_flag
+@connected
+def status(client: "Client", *, as_json: bool) -> None:
+    """Show server, project, person and agents."""
+    found = _status(client)
+    if as_json:
+        output.as_json(found)
+        return
+    project, user = found["project"], found["user"]
+    output.line(f"server: {found['url']} ({found['server_version'] or 'unknown version'})")
+    output.line(f"project: {output.one_line(' '.join(str(each) for each in project.values() if each))}")
+    output.line(f"person: {output.one_line(user['email']) if user else 'not shown to this key'}")
+    output.line(f"key: from the {found['key_from']}, profile {found['profile']}")
+    output.line(f"agents: {output.one_line(', '.join(found['agents']))}")
+
+
+def _status(client: "Client") -> dict[str, Any]:
+    settings = client.settings
+    me = _allowed(client, "/api/users/@me")
+    listed = _allowed(client, "/api/projects") or {"results": []}
+    models = client.request("GET", "tasks/models")["models"]
+    number: Any = settings.project
+    if number == "@current":
+        number = ((me or {}).get("team") or {}).get("id")
+    names = {str(each["id"]): each["name"] for each in listed["results"]}
+    return {
+        "url": settings.url,
+        "profile": settings.profile,
+        "project": {"id": number, "name": names.get(str(number))},
+        "user": me and {"id": me["id"], "email": me["email"]},
+        "key_from": settings.key_from,
+        "client_version": __version__,
+        "server_version": client.request("GET", "/livez").get("version"),
+        "agents": sorted({"runbook", *(each["runtime_adapter"] for each in models)}),
+    }
+
+
+def _allowed(client: "Client", path: str) -> Any:
+    from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
+
+    try:
+        return client.request("GET", path)
+    except AccessDenied as error:
+        # A key may be without this scope, and good for all else.
+        if error.code != "permission_denied":
+            raise
+        return None
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion of a shell, to be stored where the shell reads it."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - this command alone needs it
+
+    from taskbeacon.cli import main  # noqa: PLC0415 - imports this module
+
+    made = get_completion_class(shell)
+    assert made is not None
+    output.write(made(main, {}, "taskbeacon", "_TASKBEACON_COMPLETE").source())
+
+
+@click.command()
+@json_flag
+def version(*, as_json: bool) -> None:
+    """Print the version."""
+    if as_json:
+        output.as_json({"client_version": __version__, "python": platform.python_version()})
+    else:
+        output.line(__version__)
+
+
+@click.command("help")
+@click.argument("words", nargs=-1)
+@click.pass_context
+def help_(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Explain a command, or the exit codes (exit-codes)."""
+    if words == ("exit-codes",):
+        output.line(failures.TABLE.rstrip())
+        return
+    context = ctx.find_root()
+    command: click.Command = context.command
+    for word in words:
+        found = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise usage(f"there is no command {' '.join(words)}")
+        command, context = found, click.Context(found, context, info_name=word)
+    output.line(command.get_help(context))

@@ -1,0 +1,94 @@
+"""`taskbeacon api`: any request."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskbeacon.cli import output
+from taskbeacon.cli.failures import usage
+from taskbeacon.cli.options import connected
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+_MOST_BODY = 20 * 1024 * 1024
+
+
+@click.command()
+@click.argument("method")
+@click.argument("path")
+@click.option(
+    "-f", "texts", multiple=True, metavar="KEY=TEXT", help="Field of the body, or of the query of a GET."
+)
+@click.option(
+    "-F", "values", multiple=True, metavar="KEY=VALUE", help="The same with JSON; @FILE and @- are read."
+)
+@click.option("--input", "source", metavar="FILE", help="Body; - is standard input.")
+@click.option("--paginate", is_flag=True, help="Print the rows of all pages as one array.")
+@click.option(
+    "--request-id", metavar="ID", help="Repeat a POST where that is safe: the server performs it once."
+)
+@connected
+def api(
+    client: "Client",
+    *,
+    method: str,
+    path: str,
+    texts: tuple[str, ...],
+    values: tuple[str, ...],
+    source: str | None,
+    paginate: bool,
+    request_id: str | None,
+) -> None:
+    """Send a request, and print the answer. PATH is one below the project unless it begins with /api."""
+    fields: dict[str, Any] = dict(_pair(each) for each in texts)
+    fields |= {name: _value(text) for name, text in map(_pair, values)}
+    is_read = method.upper() in {"GET", "HEAD", "DELETE"}
+    if source is not None and fields:
+        raise usage("give either --input or fields")
+    body: Any = fields if fields and not is_read else None
+    if source is not None:
+        body = _json(_read(source), source)
+    params = fields if is_read else None
+    if paginate:
+        output.as_json(list(client.iterate(client.core.pages(path, params or {}))))
+        return
+    request = client.core.build(method, path, json_=body, params=params, key=request_id)
+    answer = client.perform(client.core.send(request))
+    if answer.body:
+        output.raw(answer.body if answer.body.endswith(b"\n") else answer.body + b"\n")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise usage(f"{text!r} is not KEY=VALUE")
+    return name, value
+
+
+def _value(text: str) -> Any:
+    if text.startswith("@"):
+        return _read(text[1:])
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _read(source: str) -> str:
+    if source == "-":
+        return sys.stdin.read(_MOST_BODY)
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise usage(f"{source} cannot be read: {error}") from error
+
+
+def _json(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise usage(f"{source} is no JSON: {error}") from error

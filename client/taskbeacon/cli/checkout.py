@@ -1,0 +1,191 @@
+"""The checkout that one stands in: which repository it is, and applying the changes of a run."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from taskbeacon.cli.failures import CONFLICT, Failure, usage
+
+_NAME = re.compile(r"[^/\s]+/[^/\s]+")
+_SECONDS = 600
+# What `git` must not take from the environment: the command is about the folder that one stands in.
+_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository for a task, the branch that is checked out, and what a person should know."""
+
+    name: str
+    branch: str | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def find_repository(text: str) -> Repository:
+    """Return the repository of a folder, of `organization/repository` or of a URL. Raises Failure."""
+    if Path(text).is_dir():
+        return Checkout(Path(text)).repository()
+    if "://" in text or text.startswith("git@"):
+        return Repository(_last_parts(text))
+    if _NAME.fullmatch(text):
+        return Repository(text)
+    raise usage(f"{text} is no folder, organization/repository or URL")
+
+
+def _last_parts(url: str) -> str:
+    parts = [part for part in re.split(r"[/:]", url.removesuffix("/").removesuffix(".git")) if part]
+    if len(parts) < 2:  # noqa: PLR2004
+        raise usage(f"{url} names no organization/repository")
+    return "/".join(parts[-2:])
+
+
+class Checkout:
+    """A checkout of git. Only `apply` and `fetch` change it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        top = self._try("rev-parse", "--show-toplevel")
+        if top is None or not top.strip():
+            raise usage(f"{folder.absolute()} is no checkout of git")
+        self._folder = Path(os.fsdecode(top.removesuffix(b"\n")))
+
+    @classmethod
+    def here(cls) -> "Checkout":
+        return cls(Path())
+
+    def repository(self) -> Repository:
+        remotes = self._run("remote").decode().split()
+        if not remotes:
+            raise usage("the checkout has no remote: name the repository by --repo organization/repository")
+        if "origin" not in remotes and len(remotes) > 1:
+            raise usage(f"the checkout has several remotes ({', '.join(remotes)}), and none is origin")
+        remote = "origin" if "origin" in remotes else remotes[0]
+        url = self._run("remote", "get-url", remote).decode().strip()
+        branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
+        remarks = []
+        if self._run("status", "--porcelain", "--ignore-submodules").strip():
+            remarks.append("Changes that are not committed stay out of it.")
+        if branch is not None:
+            ahead = self._try("rev-list", "--count", "HEAD", "--not", f"--remotes={remote}")
+            if ahead and ahead.strip() != b"0":
+                remarks.append(f"Commits that are not pushed stay out of it: git push {remote} {branch}")
+        return Repository(_last_parts(url), branch, tuple(remarks))
+
+    def apply(self, patch: bytes, *, three_way: bool) -> list[dict[str, Any]]:
+        """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""
+        if not patch:
+            return []
+        if (
+            not three_way
+            and self._run("status", "--porcelain", "--untracked-files=no", "--ignore-submodules").strip()
+        ):
+            raise _refusal("the checkout has changes: commit them, or use --3way")
+        files = self._files(patch)
+        if not three_way:
+            self._apply(patch, "--binary")
+            return files
+        before = self._index()
+        try:
+            # In a copy of the index first, where conflicts leave nothing behind.
+            with NamedTemporaryFile(prefix="taskbeacon-index-") as copy:
+                copy.write(before)
+                copy.flush()
+                self._apply(patch, "--3way", "--cached", index=copy.name)
+            self._apply(patch, "--3way", "--binary")
+        except Failure:
+            self._restore(before)
+            raise
+        return files
+
+    def fetch(self, pushed: str, name: str) -> None:
+        """Fetch a branch that a run has pushed into a new branch, or one that it continues. Raises Failure."""
+        remotes = self._run("remote").decode().split()
+        remote = "origin" if "origin" in remotes or not remotes else remotes[0]
+        done = self._git(
+            "fetch", "--quiet", "--no-tags", "--", remote, f"refs/heads/{pushed}:refs/heads/{name}"
+        )
+        if done.returncode:
+            raise _refusal(_reason(done))
+
+    def _apply(self, patch: bytes, *options: str, index: str | None = None) -> None:
+        done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch, index=index)
+        if done.returncode or b"with conflicts" in done.stderr:
+            raise _refusal(f"the patch does not apply: {_reason(done)}")
+
+    def _files(self, patch: bytes) -> list[dict[str, Any]]:
+        files = []
+        pattern = re.compile(rb"^diff --git (.*)$((?:\n(?!diff --git ).*)*)", re.MULTILINE)
+        for found in pattern.finditer(patch):
+            head, rest = found[1], found[2].split(b"\n@@", 1)[0]
+            renamed = re.search(rb"^rename from (.*)\nrename to (.*)$", rest, re.MULTILINE)
+            if renamed:
+                files.append({"status": "R", "path": _path(renamed[2]), "old_path": _path(renamed[1])})
+                continue
+            status = "A" if b"\nnew file mode" in rest else "D" if b"\ndeleted file mode" in rest else "M"
+            name = head[len(head) // 2 + 1 :]
+            files.append({"status": status, "path": _path(name)[2:]})
+        return files
+
+    def _index(self) -> bytes:
+        path = self._index_path()
+        return path.read_bytes() if path.exists() else b""
+
+    def _index_path(self) -> Path:
+        return self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
+
+    def _restore(self, index: bytes) -> None:
+        path = self._index_path()
+        if index and path.read_bytes() != index:
+            path.write_bytes(index)
+
+    def _run(self, *arguments: str) -> bytes:
+        done = self._git(*arguments)
+        if done.returncode:
+            raise _refusal(_reason(done))
+        return done.stdout
+
+    def _try(self, *arguments: str) -> bytes | None:
+        done = self._git(*arguments)
+        return None if done.returncode else done.stdout
+
+    def _git(
+        self, *arguments: str, content: bytes | None = None, index: str | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
+        environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        if index is not None:
+            environment["GIT_INDEX_FILE"] = index
+        command = ["git", "-C", str(self._folder), *arguments]
+        try:
+            return subprocess.run(  # noqa: S603
+                command,
+                env=environment,
+                input=content,
+                stdin=subprocess.DEVNULL if content is None else None,
+                capture_output=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _refusal(f"git: {error}") from error
+
+
+def _path(name: bytes) -> str:
+    text = os.fsdecode(name)
+    if text.startswith('"') and text.endswith('"'):
+        unquoted = text[1:-1].encode().decode("unicode_escape").encode("latin-1")
+        text = unquoted.decode(errors="replace")
+    return text
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return "; ".join(lines[:3]) or f"git failed with status {done.returncode}"
+
+
+def _refusal(message: str) -> Failure:
+    return Failure(message, code="not_applicable", exit_code=CONFLICT)

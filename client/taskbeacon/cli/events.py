@@ -1,0 +1,137 @@
+"""`taskbeacon events listen`: print the ledger as it grows, and forward it as a webhook would come."""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from base64 import b64encode
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskbeacon.cli import output
+from taskbeacon.cli.options import json_flag, open_client, placed
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client, Event
+
+_LONGEST_PAUSE = 5.0
+_SECONDS = 30.0
+
+
+@click.group()
+def events() -> None:
+    """Listen to events, and forward them."""
+
+
+@events.command()
+@click.option("--types", metavar="LIST", help="Types and families such as run.*, separated by commas.")
+@click.option("--forward", "target", metavar="URL", help="POST each event there, signed as the server signs.")
+@click.option("--print-secret", is_flag=True, help="Print the secret of the signatures, and end.")
+@json_flag
+@placed
+def listen(*, types: str | None, target: str | None, print_secret: bool, as_json: bool, **place: Any) -> None:
+    """Print events from now on, or behind the last one that was forwarded."""
+    secret = _secret()
+    if print_secret:
+        output.line(secret)
+        return
+    with open_client(**place) as client:
+        kept = None if target is None else _kept(client, target)
+        after = kept.read_text(encoding="utf-8") if kept is not None and kept.exists() else None
+
+        def tell() -> None:
+            output.note("Listening")
+            if as_json:
+                output.as_json({"type": "listening", "topics": "tasks"})
+
+        for item in client.iterate(client.core.stream_events(after=after, connected=tell)):
+            _take(item, types=types, target=target, secret=secret, as_json=as_json)
+            if kept is not None and item.event_id is not None:
+                _keep(kept, item.event_id)
+
+
+def _take(item: Any, *, types: str | None, target: str | None, secret: str, as_json: bool) -> None:
+    from taskbeacon.client import Gap  # noqa: PLC0415 - loaded already
+
+    if isinstance(item, Gap):
+        if as_json:
+            output.as_json({**item.data, "type": "gap"})
+        else:
+            output.note("events are missing here")
+        return
+    if types and not _matches(item.type, types):
+        return
+    status = None if target is None else _forward(item, target, secret)
+    if as_json:
+        output.as_json({**item.data, **({} if status is None else {"forwarded": {"status": status}})})
+        return
+    ids = [str(item.data.get("data", {}).get(name) or "") for name in ("task_id", "run_id")]
+    sent = [] if status is None else [str(status)]
+    output.line(" ".join([str(item.data.get("timestamp")), item.type, *filter(None, ids), *sent]))
+
+
+def _matches(type_: str, types: str) -> bool:
+    wanted = [each.strip() for each in types.split(",")]
+    return any(
+        each in {"*", type_} or (each.endswith(".*") and type_.startswith(each[:-1])) for each in wanted
+    )
+
+
+def _forward(item: "Event", target: str, secret: str) -> int:
+    import httpx  # noqa: PLC0415 - forwarding alone needs it here
+    from standardwebhooks.webhooks import Webhook  # noqa: PLC0415
+
+    body = json.dumps(item.data)
+    pause = 0.25
+    while True:
+        now = datetime.now(UTC)
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": str(item.data["id"]),
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(str(item.data["id"]), now, body),
+        }
+        try:
+            return httpx.post(
+                target, content=body, headers=headers, timeout=_SECONDS, trust_env=False
+            ).status_code
+        except httpx.TransportError as error:
+            output.note(f"{target} does not answer: {error}")
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _folder() -> Path:
+    from taskbeacon.client.settings import config_file  # noqa: PLC0415 - loads the HTTP library
+
+    return config_file().parent
+
+
+def _secret() -> str:
+    path = _folder() / "forward-secret"
+    if not path.exists():
+        _write(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _kept(client: "Client", target: str) -> Path:
+    of = f"{client.settings.url}\n{client.settings.project}\n{target}"
+    return _folder() / "forwarded" / hashlib.sha256(of.encode()).hexdigest()[:32]
+
+
+def _keep(path: Path, event_id: str) -> None:
+    _write(path, event_id)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)

@@ -1,0 +1,127 @@
+"""How the command line ends: exit codes, and the last line of standard error."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from taskbeacon.cli import output
+
+if TYPE_CHECKING:
+    from taskbeacon.client import TaskbeaconError
+
+DONE, FAILED, USAGE, VERDICT, SIGN_IN, NOT_FOUND, WAITS, CONFLICT, SERVER, CANCELLED = range(10)
+TIMED_OUT, INTERRUPTED = 124, 130
+
+TABLE = f"""\
+{DONE}    done; with --require also verified
+{FAILED}    the run failed
+{USAGE}    the command line, or the request, is wrong
+{VERDICT}    the run is completed, but its verdict is not the required one
+{SIGN_IN}    not signed in, or not allowed
+{NOT_FOUND}    not found
+{WAITS}    the run waits for a person
+{CONFLICT}    the state of the task, run or checkout does not allow it
+{SERVER}    no answer, or no usable one, after repetitions
+{CANCELLED}    the run was cancelled
+{TIMED_OUT}  the time of --timeout is over
+{INTERRUPTED}  interrupted; the run goes on
+"""
+
+
+class Failure(Exception):
+    """Ends the command with this code and message."""
+
+    def __init__(
+        self, message: str, *, code: str, exit_code: int, resume: str | None = None, **more: Any
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.exit_code = exit_code
+        # The command that goes on.
+        self.resume = resume
+        self.more = more
+
+
+class Interrupted(BaseException):
+    """A signal asked for the end. Not an Exception: libraries must not keep it."""
+
+
+class TimedOut(BaseException):
+    """The time of --timeout is over."""
+
+
+def usage(message: str) -> Failure:
+    return Failure(message, code="usage", exit_code=USAGE)
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """Return how an error ends the command; None if it is a fault of this program."""
+    match error:
+        case Failure():
+            return error
+        case click.Abort() | Interrupted() | KeyboardInterrupt():
+            return Failure("interrupted", code="interrupted", exit_code=INTERRUPTED)
+        case click.ClickException():
+            return usage(_with_place(error))
+        case _:
+            return _of_client(error) if "taskbeacon.client" in sys.modules else None
+
+
+def _of_client(error: BaseException) -> Failure | None:
+    from taskbeacon.client.errors import TaskbeaconError  # noqa: PLC0415 - loaded already
+    from taskbeacon.client.settings import InsecureUrl  # noqa: PLC0415
+
+    match error:
+        case InsecureUrl():
+            return Failure(f"{error} (--insecure)", code="insecure_url", exit_code=USAGE)
+        case ValueError():
+            return usage(str(error))
+        case TaskbeaconError():
+            wait = getattr(error, "retry_after", None)
+            text = error.message if wait is None else f"{error.message} Try again in {wait:.0f} s."
+            more = {"status": getattr(error, "status", None), "request_id": error.request_id}
+            more["retryable"] = error.retryable
+            return Failure(text, code=error.code, exit_code=_exit_code(error), **more)
+        case _:
+            return None
+
+
+def _exit_code(error: "TaskbeaconError") -> int:
+    from taskbeacon.client import errors  # noqa: PLC0415 - loaded already
+
+    by_code = {"not_signed_in": SIGN_IN, "ambiguous_reference": USAGE, "timeout": TIMED_OUT}
+    by_kind: dict[type[Exception], int] = {
+        errors.BadRequest: USAGE,
+        errors.AccessDenied: SIGN_IN,
+        errors.NotFound: NOT_FOUND,
+        errors.Conflict: CONFLICT,
+    }
+    return by_code.get(error.code) or by_kind.get(type(error), SERVER)
+
+
+def _with_place(error: click.ClickException) -> str:
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "taskbeacon"
+    return f"{text} (see {place} --help)"
+
+
+def tell(failure: Failure, *, as_json: bool) -> None:
+    """Write the failure as the last line of standard error; a command that goes on comes behind it."""
+    if sys.stderr is None:
+        return
+    if as_json:
+        error = {"code": failure.code, "message": failure.message, "retryable": False, **failure.more}
+        error |= {"exit_code": failure.exit_code, **({"resume": failure.resume} if failure.resume else {})}
+        found = {name: value for name, value in error.items() if value is not None}
+        output.note(json.dumps({"error": found}))
+        return
+    output.note(f"taskbeacon: {output.one_line(failure.message)}")
+    if failure.resume:
+        output.note(failure.resume)
+
+
+def fail(message: str, *, code: str, exit_code: int) -> NoReturn:
+    raise Failure(message, code=code, exit_code=exit_code)

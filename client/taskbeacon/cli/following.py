@@ -1,0 +1,194 @@
+"""Follow a run on the command line: print what happens, ask in a terminal, and end with a code that says how."""
+
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from taskbeacon.cli import failures, output
+from taskbeacon.cli.asking import ask
+from taskbeacon.cli.failures import Failure, Interrupted, TimedOut
+from taskbeacon.cli.live import Transcript, show_result
+from taskbeacon.client import End, Event, Gap, TaskbeaconError, Waiting
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+_REQUIREMENTS = ({"verified"}, {"verified", "ci"})
+_CODES = {"completed": failures.DONE, "failed": failures.FAILED, "cancelled": failures.CANCELLED}
+
+
+def has_terminal(*, as_json: bool) -> bool:
+    """Return whether a person can be asked."""
+    return not as_json and all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
+
+
+class _Stop(NamedTuple):
+    """Why a follower leaves a run that goes on."""
+
+    reason: str
+    exit_code: int
+    message: str
+
+
+def follow(
+    client: "Client",
+    run: Any,
+    *,
+    as_json: bool,
+    until: str | None = None,
+    timeout: float | None = None,
+    require: str | None = None,
+    close: bool = False,
+    after: str | None = None,
+) -> int:
+    """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
+    required = {each.strip() for each in (require or "").split(",") if each.strip()}
+    if required and required not in _REQUIREMENTS:
+        raise failures.usage("--require takes verified, or verified,ci")
+    follower = _Follower(client, as_json=as_json, until=until, required=required, close=close, after=after)
+    with _deadline(timeout):
+        return follower.perform(run)
+
+
+class _Follower:
+    def __init__(
+        self,
+        client: "Client",
+        *,
+        as_json: bool,
+        until: str | None,
+        required: set[str],
+        close: bool,
+        after: str | None,
+    ) -> None:
+        self._client = client
+        self._as_json = as_json
+        self._until = until
+        self._required = required
+        self._close = close
+        self._last_id = after
+        self._run: dict[str, Any] = {}
+        self._transcript = Transcript()
+
+    def perform(self, run: Any) -> int:
+        try:
+            self._run = dict(self._client.runs.get(run))
+            self._json({"type": "run", "run": self._run})
+            if not self._as_json:
+                output.note(f"Run {self._run['id']}")
+            with closing(self._client.runs.follow(self._run, after=self._last_id)) as items:
+                for item in items:
+                    self._last_id = item.event_id or self._last_id
+                    if isinstance(item, End):
+                        return self._end(dict(item.run))
+                    if (stop := self._take(item)) is not None:
+                        self._leave(stop)
+        except (Interrupted, KeyboardInterrupt):
+            self._leave(_Stop("interrupted", failures.INTERRUPTED, "interrupted; the run goes on"))
+        except TimedOut:
+            self._leave(_Stop("timeout", failures.TIMED_OUT, "the time is over; the run goes on"))
+        except TaskbeaconError as error:
+            failure = failures.failure_of(error)
+            assert failure is not None
+            if self._run:
+                self._json_end("error", failure.exit_code)
+                if failure.exit_code == failures.SERVER:
+                    failure.resume = self._resume
+            raise failure from error
+        raise AssertionError("a follow ends by an item or an error")
+
+    def _take(self, item: Event | Gap | Waiting) -> _Stop | None:
+        match item:
+            case Event(event_id, _, data):
+                typed = data if "type" in data else {"type": "unknown", **data}
+                self._json({**typed, "event_id": event_id})
+                if not self._as_json:
+                    self._transcript.show(data)
+            case Gap(event_id, lost, data):
+                self._json({**data, "type": "gap", "lost": lost, "event_id": event_id})
+                if not self._as_json:
+                    missing = "some" if lost is None else str(lost)
+                    output.write(output.styled(f"  … {missing} events are missing here", "yellow"))
+            case Waiting(event_id, waiting_for):
+                self._json({"type": "waiting", "waiting_for": waiting_for, "event_id": event_id})
+                return self._wait(waiting_for)
+        return None
+
+    def _wait(self, waiting_for: dict[str, Any]) -> _Stop | None:
+        stop = _Stop("waiting", failures.WAITS, "the run waits for a person")
+        if self._until == "waiting":
+            return stop
+        if self._close and waiting_for.get("kind") == "message":
+            self._client.perform(self._client.core.command(self._run, "close", {}))
+            return None
+        if self._until == "terminal":
+            return None
+        if has_terminal(as_json=self._as_json) and ask(self._client, self._run, waiting_for):
+            return None
+        return stop
+
+    def _end(self, run: dict[str, Any]) -> int:
+        verification = run["verification"] or {}
+        verdict = verification.get("verdict")
+        code = _CODES[run["status"]]
+        if code == failures.DONE and not self._is_as_required(verification):
+            code = failures.VERDICT
+        self._run = run
+        self._json_end("terminal", code)
+        if not self._as_json:
+            show_result(run, verdict)
+        if code == failures.VERDICT:
+            raise Failure(f"the verdict is {verdict or 'none'}", code="verdict", exit_code=code)
+        return code
+
+    def _is_as_required(self, verification: dict[str, Any]) -> bool:
+        has_passed = (verification.get("ci") or {}).get("state") == "success"
+        is_verified = verification.get("verdict") == "verified"
+        return not self._required or (is_verified and ("ci" not in self._required or has_passed))
+
+    @property
+    def _resume(self) -> str:
+        after = f" --after {self._last_id}" if self._last_id else ""
+        return f"taskbeacon run follow {self._run['id']}{' --close' if self._close else ''}{after}"
+
+    def _leave(self, stop: _Stop) -> NoReturn:
+        if self._run:
+            self._json_end(stop.reason, stop.exit_code)
+        resume = self._resume if self._run else None
+        raise Failure(stop.message, code=stop.reason, exit_code=stop.exit_code, resume=resume)
+
+    def _json_end(self, reason: str, exit_code: int) -> None:
+        end = {
+            "type": "end",
+            "reason": reason,
+            "status": self._run["status"],
+            "verdict": (self._run["verification"] or {}).get("verdict"),
+            "exit_code": exit_code,
+            "event_id": self._last_id,
+            "resume": None if reason == "terminal" else self._resume,
+        }
+        self._json(end)
+
+    def _json(self, line: dict[str, Any]) -> None:
+        if self._as_json:
+            output.as_json(line)
+
+
+@contextmanager
+def _deadline(seconds: float | None) -> Generator[None, None, None]:
+    if seconds is None or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise TimedOut
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,95 @@
+"""`taskbeacon inbox` and `taskbeacon answer`: the questions that wait for a person."""
+
+import json
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskbeacon.cli import output
+from taskbeacon.cli.failures import usage
+from taskbeacon.cli.options import connected, json_fields
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+_FIELDS = (
+    *("id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link"),
+    *("link_host", "task", "run", "project_id", "opened_at", "expires_at", "snoozed_until", "answer"),
+    *("answered_by", "answered_via", "answered_at", "allowed_actions", "url"),
+)
+_MOST_ROWS = 1000
+_MOST_BODY = 1024 * 1024
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Go on: print what is asked and answered, as JSON lines.")
+@json_fields(*_FIELDS)
+@connected
+def inbox(client: "Client", *, watch: bool, fields: list[str] | None) -> None:
+    """List the questions that wait for you, the most urgent first."""
+    rows: list[dict[str, Any]] = [dict(row) for row in islice(client.questions.list(), _MOST_ROWS)]
+    if watch:
+        for row in rows:
+            output.as_json({"type": "question", **row})
+        for item in client.events.stream(topics="inbox"):
+            output.as_json(item.data)
+    elif fields is not None:
+        output.select(rows, fields)
+    elif rows:
+        output.rows(
+            [row["id"], row["kind"], row["urgency"], row["task"]["slug"], row["title"]] for row in rows
+        )
+
+
+def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value not in {None, "", "-"}:
+        raise click.BadParameter("the body comes from standard input: --json -")
+    return value
+
+
+@click.command()
+@click.argument("question")
+@click.option("--option", "option_id", metavar="ID", help="Id, number or name of an option.")
+@click.option("--text", help="Text, for an agent that waits for a message.")
+@click.option(
+    "--json",
+    "source",
+    metavar="[-]",
+    is_flag=False,
+    flag_value="",
+    callback=_body_source,
+    help="Print JSON; with - read the answer from standard input, too.",
+)
+@connected
+def answer(
+    client: "Client", *, question: str, option_id: str | None, text: str | None, source: str | None
+) -> None:
+    """Answer a question: QUESTION is an id, its beginning, or @latest."""
+    given = [each for each in (option_id, text, source or None) if each is not None]
+    if len(given) != 1:
+        raise usage("give one of --option, --text and --json -")
+    row = client.perform(client.core.find_question(question))
+    body: dict[str, Any]
+    if source == "-":
+        try:
+            body = json.loads(sys.stdin.read(_MOST_BODY))
+        except ValueError as error:
+            raise usage(f"standard input is no JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise usage("standard input is no JSON object")
+    elif text is not None:
+        body = {"text": text}
+    else:
+        body = {"option_id": _option(row, str(option_id))}
+    settled = dict(client.questions.answer(row, **body))
+    if source is not None:
+        output.as_json({**settled, "repeated": bool(settled.get("repeated"))})
+
+
+def _option(row: dict[str, Any], said: str) -> str:
+    for number, option in enumerate(row["options"], 1):
+        if said in {option["id"], str(number), option["name"]}:
+            return str(option["id"])
+    return said

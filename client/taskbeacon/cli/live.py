@@ -1,0 +1,75 @@
+"""The live view of a run: what its log says, as lines of text."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from taskbeacon.cli import output
+
+_SHOWN_OUTPUT_LINES = 12  # of one step at a time
+
+
+class Transcript:
+    """Prints progress, the steps of the agent with their output, and messages."""
+
+    def __init__(self) -> None:
+        self._shown_output: set[str] = set()
+        self._updates: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "tool_call": lambda update: self._marked("▸", "bold", str(update.get("title", ""))),
+            "tool_call_update": self._step_goes_on,
+            "agent_message": lambda update: self._marked("»", "green", _text_of(update.get("content"))),
+            "user_message": lambda update: self._marked(">", "cyan", _text_of(update.get("content"))),
+        }
+
+    def show(self, entry: Mapping[str, Any]) -> None:
+        notification = entry.get("notification")
+        if not isinstance(notification, dict):
+            return
+        params = notification.get("params")
+        if not isinstance(params, dict):
+            return
+        if notification.get("method") == "_taskbeacon/progress":
+            self._marked("●", "cyan", str(params.get("message", "")))
+        update = params.get("update")
+        if isinstance(update, dict) and (show := self._updates.get(str(update.get("sessionUpdate")))):
+            show(update)
+
+    def _step_goes_on(self, update: Mapping[str, Any]) -> None:
+        step, status = str(update.get("toolCallId")), update.get("status")
+        if step not in self._shown_output or status == "in_progress":  # the end of a step repeats its output
+            content = update.get("content")
+            parts = content if isinstance(content, list) else []
+            lines = "".join(
+                _text_of(part.get("content")) for part in parts if isinstance(part, dict)
+            ).splitlines()
+            for line in lines[:_SHOWN_OUTPUT_LINES]:
+                output.write(output.styled(f"    {line}", "dim"))
+            if len(lines) > _SHOWN_OUTPUT_LINES:
+                output.write(output.styled(f"    … {len(lines) - _SHOWN_OUTPUT_LINES} more lines", "dim"))
+        self._shown_output.add(step)
+        if status == "failed":
+            output.write(output.styled("    ✗ failed", "red"))
+
+    def _marked(self, mark: str, style: str, text: str) -> None:
+        for number, line in enumerate(text.strip("\n").splitlines()):
+            output.write(f"  {output.styled(mark if number == 0 else ' ', style)} {output.clean(line)}")
+
+
+def _text_of(content: Any) -> str:
+    return str(content.get("text") or "") if isinstance(content, dict) else ""
+
+
+def show_result(run: Mapping[str, Any], verdict: str | None) -> None:
+    """Print how a run ended, and what it brought."""
+    is_good = run["status"] == "completed"
+    output.write(output.styled(f"Result: {run['status']}", "green" if is_good else "red"))
+    if run["error_message"]:
+        output.line(f"  {output.one_line(run['error_message'])}")
+    if verdict:
+        style = {"verified": "green", "claimed": "yellow"}.get(verdict, "red")
+        output.write(f"  verdict: {output.styled(verdict, style)}")
+    brought = run["output"] if isinstance(run["output"], dict) else {}
+    for name in ("head_branch", "pr_url"):
+        if brought.get(name):
+            output.line(f"  {name.replace('_', ' ')}: {output.one_line(str(brought[name]))}")
+    if any(each["name"] == "changes.patch" for each in run["artifacts"]):
+        output.note(f"taskbeacon run apply {run['id']}")

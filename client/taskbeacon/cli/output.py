@@ -1,0 +1,110 @@
+"""Standard output and standard error of the command line. Only `raw` writes what is not cleaned."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# C0 but newline and tab, DEL, C1, what changes the direction of text, what has no width, and halves of pairs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+DEFAULT_WIDTH = 80
+
+
+class OutputClosed(BaseException):
+    """The reader of standard output has gone. Not an OSError, of which click makes an end of its own."""
+
+
+@contextmanager
+def _to_reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+
+
+def clean(text: str) -> str:
+    """Return text of others without what a terminal would obey or not show."""
+    return _UNSEEN.sub("", text)
+
+
+def one_line(text: str) -> str:
+    return " ".join(clean(text).split())
+
+
+def width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return (
+        int(columns)
+        if columns.isdigit() and int(columns)
+        else shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
+    )
+
+
+def has_colour() -> bool:
+    is_plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return sys.stdout is not None and sys.stdout.isatty() and not is_plain
+
+
+def styled(text: str, style: str) -> str:
+    """Return cleaned text with a style, where there are colours."""
+    return f"\x1b[{_STYLES[style]}m{clean(text)}\x1b[0m" if has_colour() else clean(text)
+
+
+def write(text: str) -> None:
+    """Write a line that was cleaned to standard output, at once."""
+    if sys.stdout is not None:
+        encoding = sys.stdout.encoding or "utf-8"
+        with _to_reader():
+            sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
+            sys.stdout.flush()
+
+
+def line(text: str) -> None:
+    write(clean(text))
+
+
+def raw(content: bytes) -> None:
+    """Write the bytes of a file, as they are; cleaned where they would reach a terminal."""
+    if sys.stdout is None:
+        return
+    with _to_reader():
+        if sys.stdout.isatty():
+            sys.stdout.write(clean(content.decode(errors="replace")))
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+
+
+def as_json(content: Any) -> None:
+    write(json.dumps(content))
+
+
+def note(text: str) -> None:
+    """Write a line about the command itself to standard error."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{clean(text)}\n")
+        sys.stderr.flush()
+
+
+def rows(found: Iterable[Sequence[str]]) -> None:
+    """Write rows in columns; the last one ends where the window does."""
+    table = [[one_line(cell) for cell in row] for row in found]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
+    for row in table:
+        cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
+        text = "  ".join([*cells, row[-1]]).rstrip()
+        limit = width() if sys.stdout is not None and sys.stdout.isatty() else len(text)
+        write(text if len(text) <= limit else f"{text[: max(limit - 1, 0)]}…")
+
+
+def select(found: Iterable[dict[str, Any]], fields: Sequence[str]) -> None:
+    """Write one array of rows with these fields, in their order."""
+    as_json([{field: row.get(field) for field in fields} for row in found])

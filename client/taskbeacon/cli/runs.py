@@ -1,0 +1,290 @@
+"""`taskbeacon run`: start, follow and steer runs; get what they bring."""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from taskbeacon.cli import output
+from taskbeacon.cli.failures import CONFLICT, fail, usage
+from taskbeacon.cli.options import connected, json_fields, json_flag, seconds
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_BUILT_IN = "runbook"
+_ARTIFACT_FIELDS = (
+    *("id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at", "url"),
+    *("uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata"),
+)
+_MOST_LINES = 1_000_000
+
+
+def _add(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+run_options = _add(
+    click.option("--agent", metavar="NAME", help="Agent: claude, codex, …; runbook is the built-in one."),
+    click.option("--model", help="Model of the agent; by default its first one."),
+    click.option("--branch", help="Branch to begin from."),
+    click.option("--interactive/--background", default=None, help="Whether the agent may ask you."),
+)
+follow_options = _add(
+    click.option("--until", type=click.Choice(["terminal", "waiting"]), help="When to end."),
+    click.option(
+        "--timeout", callback=seconds, metavar="TIME", help="When to end at the latest, such as 30m."
+    ),
+    click.option(
+        "--require", metavar="VERDICT", help="verified, or verified,ci: what the end must be; else 3."
+    ),
+    click.option("--close", is_flag=True, help="End the conversation when the agent has finished its turn."),
+)
+
+
+@click.group()
+def run() -> None:
+    """Start, follow and steer runs; get what they bring.
+
+    RUN is an id or its beginning, the URL of its page, @latest, or a task, whose latest run it is.
+    """
+
+
+def run_mode(options: dict[str, Any], *, follows: bool, as_json: bool) -> str:
+    """Return the mode of a new run, and take its option away: only who follows in a terminal is asked."""
+    from taskbeacon.cli.following import has_terminal  # noqa: PLC0415 - loads the HTTP library
+
+    asked: bool | None = options.pop("interactive")
+    if asked is None:
+        asked = follows and has_terminal(as_json=as_json)
+    if asked and follows and not has_terminal(as_json=as_json):
+        options["close"] = True
+    return "interactive" if asked else "background"
+
+
+def started(
+    client: "Client", task: Any, mode: str, key: str | None, uploads: list[str], options: dict[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """Start a run by the options of the command line, and take them away; return it, and whether it existed."""
+    agent, model, branch = options.pop("agent"), options.pop("model"), options.pop("branch")
+    fields = {"mode": mode, "branch": branch, "pending_user_artifact_ids": uploads or None}
+    if agent not in {None, _BUILT_IN}:
+        fields |= {"runtime_adapter": agent, "model": model or _first_model(client, agent)}
+    elif model is not None:
+        raise usage("--model needs --agent")
+    given = {name: value for name, value in fields.items() if value is not None}
+    path = client.perform(client.core.task_path(task))
+    made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
+    found: dict[str, Any] = made["latest_run"]
+    return found, is_replayed
+
+
+def _first_model(client: "Client", agent: str) -> str:
+    models = client.request("GET", "tasks/models")["models"]
+    for each in models:
+        if each["runtime_adapter"] == agent:
+            return str(each["model"])
+    known = sorted({each["runtime_adapter"] for each in models} | {_BUILT_IN})
+    raise usage(f"the server names no model of {agent}: give --model, or another agent ({', '.join(known)})")
+
+
+def follow_run(client: "Client", run: Any, **options: Any) -> int:
+    from taskbeacon.cli.following import follow  # noqa: PLC0415 - loads the HTTP library
+
+    return follow(client, run, **options)
+
+
+@run.command()
+@click.argument("task")
+@click.option("--follow", "follows", is_flag=True, help="Follow the run.")
+@run_options
+@follow_options
+@json_flag
+@connected
+def start(client: "Client", *, task: str, follows: bool, as_json: bool, **options: Any) -> int:
+    """Start a run of a task."""
+    mode = run_mode(options, follows=follows, as_json=as_json)
+    made, is_replayed = started(client, task, mode, None, [], options)
+    if follows:
+        return follow_run(client, made, as_json=as_json, **options)
+    if as_json:
+        output.as_json({"type": "run", "run": made, "replayed": is_replayed})
+    else:
+        output.line(made["id"])
+        output.note(f"taskbeacon run follow {made['id']}")
+    return 0
+
+
+@run.command()
+@click.argument("run")
+@json_flag
+@connected
+def view(client: "Client", *, run: str, as_json: bool) -> None:
+    """Show a run."""
+    found = client.runs.get(run)
+    if as_json:
+        output.as_json(found)
+        return
+    verification = found["verification"]
+    verdict = verification and verification["verdict"]
+    shown = {
+        **found,
+        "verdict": verdict,
+        **{name: (found["output"] or {}).get(name) for name in ("head_branch", "pr_url")},
+    }
+    for name in ("id", "status", "verdict", "branch", "head_branch", "pr_url", "error_message", "created_at"):
+        if shown[name]:
+            output.line(f"{name.replace('_', ' ')}: {output.one_line(str(shown[name]))}")
+
+
+@run.command()
+@click.argument("run")
+@click.option("--after", metavar="EVENT_ID", help="Begin behind this event.")
+@follow_options
+@json_flag
+@connected
+def follow(client: "Client", *, run: str, as_json: bool, **options: Any) -> int:
+    """Follow a run until it is over. Ctrl-C leaves the run, and says how to go on."""
+    return follow_run(client, run, as_json=as_json, **options)
+
+
+@run.command()
+@click.argument("run")
+@click.argument("text")
+@click.option("--steer", is_flag=True, help="In the middle of the turn, if the agent can be steered.")
+@json_flag
+@connected
+def send(client: "Client", *, run: str, text: str, steer: bool, as_json: bool) -> None:
+    """Send a message to the agent."""
+    found = client.runs.get(run)
+    result = client.runs.send(found, text, steer=steer)
+    if as_json:
+        output.as_json({"run_id": found["id"], "queued": bool((result or {}).get("queued"))})
+
+
+@run.command()
+@click.argument("run")
+@json_flag
+@connected
+def cancel(client: "Client", *, run: str, as_json: bool) -> None:
+    """Cancel a run; one that is over stays as it is."""
+    found = client.runs.cancel(run)
+    if as_json:
+        output.as_json({"run_id": found["id"], "status": found["status"]})
+    else:
+        output.line(found["status"])
+
+
+@run.command()
+@click.argument("run")
+@click.option("-f", "--follow", "follows", is_flag=True, help="As run follow.")
+@click.option("--tail", type=click.IntRange(1, _MOST_LINES), metavar="N", help="Only the last entries.")
+@follow_options
+@json_flag
+@connected
+def log(client: "Client", *, run: str, follows: bool, tail: int | None, as_json: bool, **options: Any) -> int:
+    """Print the log of a run, and end."""
+    if follows:
+        return follow_run(client, run, as_json=as_json, **options)
+    from taskbeacon.cli.live import Transcript  # noqa: PLC0415 - loads the HTTP library
+
+    entries = client.runs.log(run)
+    transcript = Transcript()
+    for entry in entries if tail is None else deque(entries, tail):
+        if as_json:
+            output.as_json(entry if "type" in entry else {"type": "unknown", **entry})
+        else:
+            transcript.show(entry)
+    return 0
+
+
+@run.command()
+@click.argument("run")
+@click.option("--stat", is_flag=True, help="Only the files, with the number of their lines.")
+@json_flag
+@connected
+def diff(client: "Client", *, run: str, stat: bool, as_json: bool) -> None:
+    """Print the changes of a run."""
+    if as_json:
+        output.as_json(client.runs.diff(run))
+    elif stat:
+        files = client.runs.diff(run)["files"]
+        if files:
+            output.rows([[f"+{each['additions']}", f"-{each['deletions']}", each["path"]] for each in files])
+    else:
+        output.raw(client.runs.patch(run))
+
+
+@run.command()
+@click.argument("run")
+@click.option("--3way", "three_way", is_flag=True, help="Merge, also into a changed checkout.")
+@click.option("--branch", metavar="NAME", help="Fetch the pushed branch into NAME instead; no file changes.")
+@json_flag
+@connected
+def apply(client: "Client", *, run: str, three_way: bool, branch: str | None, as_json: bool) -> None:
+    """Apply the changes of a run to the checkout here. Nothing is committed."""
+    from taskbeacon.cli.checkout import Checkout  # noqa: PLC0415 - starts git
+
+    checkout = Checkout.here()
+    found = client.runs.get(run)
+    if branch is not None:
+        pushed = (found["output"] or {}).get("head_branch")
+        if not pushed:
+            fail("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
+        checkout.fetch(str(pushed), branch)
+        files: list[dict[str, Any]] = []
+    else:
+        files = checkout.apply(client.runs.patch(found), three_way=three_way)
+    if as_json:
+        done = {"applied": bool(files), "run_id": found["id"], "files": files}
+        output.as_json(done | ({"branch": branch} if branch else {}))
+    for each in [] if as_json else files:
+        output.line(f"{each['status']} {each['path']}")
+
+
+@run.command()
+@click.argument("run")
+@json_flag
+@connected
+def verify(client: "Client", *, run: str, as_json: bool) -> None:
+    """Check the work of a run once more."""
+    path = client.perform(client.core.run_path(run))
+    answer, _ = client.perform(client.core.once(f"{path}/verify", {}, None))
+    if as_json:
+        output.as_json(answer)
+
+
+@run.command()
+@click.argument("run")
+@click.option(
+    "--download", metavar="DIR", type=click.Path(), help="Write them into a folder; - prints the only one."
+)
+@json_fields(*_ARTIFACT_FIELDS)
+@connected
+def artifacts(client: "Client", *, run: str, download: str | None, fields: list[str] | None) -> None:
+    """List the files of a run."""
+    found = client.runs.get(run)
+    files = found["artifacts"]
+    if download == "-":
+        if len(files) != 1:
+            raise usage(f"the run has {len(files)} files; --download - prints the only one")
+        output.raw(client.perform(client.core.content(found, files[0])))
+        return
+    if download is not None:
+        folder = Path(download)
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in files:
+            written = client.artifacts.download(found, each, folder)
+            output.note(f"{written}")
+    if fields is not None:
+        output.select([dict(each) for each in files], fields)
+    elif files and download is None:
+        output.rows([[each["id"], str(each["size"]), each["name"]] for each in files])

@@ -1,0 +1,240 @@
+"""`taskbeacon task`: create, find and change tasks."""
+
+import sys
+import webbrowser
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+
+from taskbeacon.cli import output
+from taskbeacon.cli.failures import usage
+from taskbeacon.cli.options import connected, json_fields, json_flag, page, project_number
+from taskbeacon.cli.runs import follow_options, follow_run, run_mode, run_options, started
+
+if TYPE_CHECKING:
+    from taskbeacon.client import Client
+
+_FIELDS = (
+    *(
+        "id",
+        "slug",
+        "task_number",
+        "title",
+        "status",
+        "verdict",
+        "run_id",
+        "url",
+        "repository",
+        "description",
+    ),
+    *(
+        "title_manually_set",
+        "origin_product",
+        "github_integration",
+        "github_user_integration",
+        "signal_report",
+    ),
+    *("json_schema", "internal", "archived", "archived_at", "latest_run", "created_at", "updated_at"),
+    *("last_activity_at", "created_by", "ci_prompt", "acceptance"),
+)
+_STATUSES = ("waiting", "running", "not_started", "queued", "in_progress", "completed", "failed", "cancelled")
+_VERDICTS = ("verified", "claimed", "refuted", "inconclusive")
+_PAGE_ROWS = 30
+_MOST_TEXT = 1024 * 1024
+
+
+@click.group()
+def task() -> None:
+    """Create and find tasks.
+
+    TASK is a number, a slug, an id or its beginning, the URL of its page, or @latest.
+    """
+
+
+@task.command()
+@click.argument("text", required=False)
+@click.option("-t", "--title", help="Title; by default the first line of the text.")
+@click.option("-F", "--file", "source", metavar="FILE", help="File with the text; - is standard input.")
+@click.option("--repo", metavar="REPO", help="Folder of a checkout, organization/repository, or URL.")
+@click.option(
+    "--check", "checks", multiple=True, metavar="COMMAND", help="Command that must pass; repeatable."
+)
+@click.option(
+    "--attach",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="File for the run; repeatable.",
+)
+@click.option("--run", "starts", is_flag=True, help="Start a run.")
+@click.option("--follow", "follows", is_flag=True, help="Start a run, and follow it.")
+@click.option("--request-id", metavar="ID", help="The same id creates the same task.")
+@run_options
+@follow_options
+@json_flag
+@connected
+def create(
+    client: "Client",
+    *,
+    text: str | None,
+    title: str | None,
+    source: str | None,
+    repo: str | None,
+    checks: tuple[str, ...],
+    attach: tuple[str, ...],
+    starts: bool,
+    follows: bool,
+    request_id: str | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Create a task: what the agent is to do is TEXT, or in a file."""
+    starts = starts or follows
+    if attach and not starts:
+        raise usage("--attach needs --run")
+    fields: dict[str, Any] = {"title": title, "description": _text(text, source, title)}
+    if repo is not None:
+        from taskbeacon.cli.checkout import find_repository  # noqa: PLC0415 - starts git
+
+        found = find_repository(repo)
+        fields["repository"] = found.name
+        options["branch"] = options["branch"] or found.branch
+        for remark in found.remarks:
+            output.note(remark)
+    if checks:
+        named = [{"id": f"check-{number}", "shell": shell} for number, shell in enumerate(checks, 1)]
+        fields["acceptance"] = {"checks": named}
+    request_id = request_id or uuid4().hex
+    given = {name: value for name, value in fields.items() if value is not None}
+    made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
+    project = project_number(client)
+    url = page(client, project, made["id"])
+    if as_json:
+        line = {"type": "task", "task": made, "url": url, "request_id": request_id, "replayed": is_replayed}
+        output.as_json(line)
+    else:
+        output.line(f"{made['slug']} {url}")
+        if is_replayed:
+            output.note("The task existed: this request id was used before.")
+    if not starts:
+        return 0
+    mode = run_mode(options, follows=follows, as_json=as_json)
+    uploads = [client.artifacts.upload(made, path)["id"] for path in attach]
+    run, is_replayed = started(client, made, mode, f"{request_id}-run", uploads, options)
+    if not follows:
+        if as_json:
+            output.as_json({"type": "run", "run": run, "replayed": is_replayed})
+        else:
+            output.note(f"taskbeacon run follow {run['id']}")
+        return 0
+    return follow_run(client, run, as_json=as_json, **options)
+
+
+def _text(text: str | None, source: str | None, title: str | None) -> str | None:
+    if text is not None and source is not None:
+        raise usage("give either TEXT or --file")
+    if text is None and source is None and title is None:
+        raise usage("say what is to be done: TEXT, --file or --title")
+    if "-" in {text, source}:
+        return sys.stdin.read(_MOST_TEXT)
+    if source is None:
+        return text
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise usage(f"{source} cannot be read: {error}") from error
+
+
+@task.command("list")
+@click.option("--status", type=click.Choice(_STATUSES), help="Of the latest run.")
+@click.option("--verdict", type=click.Choice(_VERDICTS), help="Of the latest run.")
+@click.option("--mine", is_flag=True, help="Only tasks that you created.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=_PAGE_ROWS, show_default=True)
+@json_fields(*_FIELDS)
+@connected
+def list_(
+    client: "Client",
+    *,
+    status: str | None,
+    verdict: str | None,
+    mine: bool,
+    limit: int,
+    fields: list[str] | None,
+) -> None:
+    """List tasks, newest first."""
+    filters: dict[str, Any] = {"verdict": verdict}
+    if mine:
+        filters["created_by"] = client.request("GET", "/api/users/@me")["id"]
+    filters["status"] = "in_progress" if status in {"waiting", "running"} else status
+    project = project_number(client) if fields is None or "url" in fields else ""
+    rows: Iterator[dict[str, Any]] = (
+        _row(client, project, dict(found)) for found in client.tasks.list(**filters)
+    )
+    if status in {"waiting", "running"}:
+        rows = (row for row in rows if (row["status"] == "waiting") == (status == "waiting"))
+    shown = list(islice(rows, limit))
+    if fields is not None:
+        output.select(shown, fields)
+    elif shown:
+        output.rows(
+            [[row["slug"], row["status"] or "-", row["verdict"] or "-", row["title"]] for row in shown]
+        )
+
+
+def _row(client: "Client", project: str, found: dict[str, Any]) -> dict[str, Any]:
+    run = found["latest_run"] or {}
+    is_waiting = run.get("status") == "in_progress" and run["state"].get("waiting_for")
+    return {
+        **found,
+        "status": "waiting" if is_waiting else run.get("status"),
+        "run_id": run.get("id"),
+        "verdict": (run.get("verification") or {}).get("verdict"),
+        "url": page(client, project, found["id"]),
+    }
+
+
+@task.command()
+@click.argument("task")
+@click.option("--web", is_flag=True, help="Open its page in the browser.")
+@json_flag
+@connected
+def view(client: "Client", *, task: str, web: bool, as_json: bool) -> None:
+    """Show a task."""
+    row = _row(client, project_number(client), dict(client.tasks.get(task)))
+    if web:
+        webbrowser.open(row["url"])
+    if as_json:
+        plain = {name: value for name, value in row.items() if name not in {"status", "run_id", "verdict"}}
+        output.as_json(plain)
+        return
+    output.write(output.styled(f"{row['slug']} {output.one_line(row['title'])}", "bold"))
+    for name in ("status", "verdict", "repository", "run_id", "created_at", "url"):
+        if row[name]:
+            output.line(f"{name.replace('_', ' ')}: {row[name]}")
+    if row["description"]:
+        output.line(f"\n{row['description']}")
+
+
+@task.command()
+@click.argument("task")
+@json_flag
+@connected
+def archive(client: "Client", *, task: str, as_json: bool) -> None:
+    """Put a task away; lists do not show it any more."""
+    changed = dict(client.tasks.update(task, archived=True))
+    if as_json:
+        output.as_json(changed | {"url": page(client, project_number(client), str(changed["id"]))})
+
+
+@task.command("open")
+@click.argument("task")
+@connected
+def open_(client: "Client", *, task: str) -> None:
+    """Open the page of a task in the browser."""
+    found = client.tasks.get(task)
+    url = page(client, project_number(client), found["id"])
+    output.line(url)
+    webbrowser.open(url)

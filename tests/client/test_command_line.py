@@ -1,0 +1,575 @@
+"""The command `taskbeacon`, against a server that answers by a script: what it prints, and how it ends."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from taskbeacon.cli import perform
+from taskbeacon.cli.tasks import _FIELDS
+from taskbeacon.client import types, verify_webhook
+from taskbeacon.client.settings import config_file, read_config
+from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, serving, stream
+from tests.support.assertions import concerning
+
+TASK_ID = "01890000-0000-7000-8000-00000000000a"
+RUN_ID = "01890000-0000-7000-8000-00000000000b"
+PATH = f"{PROJECT}/tasks/{TASK_ID}/runs/{RUN_ID}"
+RUN: dict[str, Any] = {
+    "id": RUN_ID, "task": TASK_ID, "state": {}, "updated_at": "2026-01-01T10:00:00Z", "status": "in_progress",
+    "artifacts": [], "output": None, "error_message": None, "verification": None, "branch": None, "created_at": "x",
+}  # fmt: skip
+DONE = RUN | {"status": "completed"}
+WAITS = RUN | {"state": {"waiting_for": {"kind": "message", "since": "now"}}}
+TASK = {"id": TASK_ID, "slug": "PLA-1", "title": "Fix it", "description": "All", "latest_run": RUN, "repository": None,
+        "created_at": "x"}  # fmt: skip
+ENDED = frame({"type": "task_run_state", "status": "completed"}, id_="1-9")
+ENTRY = frame({"type": "notification", "notification": {"method": "_taskbeacon/progress",
+              "params": {"message": "Cloning\x1b[31m \u202e"}}}, id_="1-1")  # fmt: skip
+HOSTILE = "\x1b[2J\x07\u202e\u200b\x9b title"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+
+Taskbeacon = Callable[..., Result]
+
+
+@pytest.fixture
+def beacon() -> Generator[Server, None, None]:
+    """The scripted server in a thread of its own: the command runs here."""
+    ready = threading.Event()
+    made: list[Any] = []
+
+    async def serve() -> None:
+        async with serving() as server:
+            over = asyncio.Event()
+            made.extend((server, asyncio.get_running_loop(), over))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    ready.wait()
+    server, loop, over = made
+    yield server
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+
+
+@pytest.fixture
+def taskbeacon(
+    beacon: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Taskbeacon:
+    """Run a command in this process."""
+    monkeypatch.setenv("TASKBEACON_URL", beacon.url)
+    monkeypatch.setenv("TASKBEACON_TOKEN", "phx_secret")
+    beacon.on("GET /api/users/@me", answer({"id": 4, "email": "a@example.com", "team": {"id": 12}}))
+
+    def run(*arguments: str, text: str = "") -> Result:
+        monkeypatch.setattr(sys, "stdin", StringIO(text))
+        capsys.readouterr()
+        code = perform(arguments)
+        out, err = capsys.readouterr()
+        assert "phx_secret" not in out + err
+        return Result(code, out, err)
+
+    return run
+
+
+def follows(beacon: Server, run: dict[str, Any], *frames: bytes) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(*frames))
+    beacon.on(f"GET {PATH}", answer(RUN), answer(RUN), answer(run))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+
+
+def test_errors_end_with_their_code(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    cases = [
+        (failure(400, "invalid_choice"), 2),
+        (failure(401, "not_authenticated"), 4),
+        (failure(403, "permission_denied"), 4),
+        (failure(404, "not_found"), 5),
+        (failure(409, "ambiguous_reference"), 2),
+        (failure(409, "already_answered"), 7),
+        (answer({"error": "Run is already completed"}, 400), 7),
+        (failure(429, "throttled", Retry_After=3600), 8),
+        (failure(500, "error"), 8),
+        (Reply(302, headers={"Location": "/"}), 8),
+        (Reply(200, b"<html>"), 8),
+    ]
+    commands = (
+        ["task", "view", TASK_ID], ["task", "archive", TASK_ID], ["run", "view", "x"], ["run", "diff", "x"],
+        ["run", "follow", "x"], ["run", "log", "x"], ["run", "artifacts", "x"], ["run", "cancel", "x"],
+        ["run", "send", "x", "hello"], ["inbox"], ["api", "GET", "tasks"],
+    )  # fmt: skip
+    for reply, code in cases:
+        for command in commands:
+            with serving_always(beacon, reply), concerning((code, command)):
+                if command[0] == "api" and reply.body == b"<html>":
+                    continue
+                result = taskbeacon(*command)
+                assert (result.code, result.out) == (code, "")
+                assert result.err.splitlines()[-1].startswith("taskbeacon: ")
+                if command[0] in {"run", "task"} and command[1] != "artifacts":
+                    assert taskbeacon(*command, "--json").error["exit_code"] == code
+
+
+class serving_always:  # noqa: N801 - reads as a statement
+    def __init__(self, server: Server, reply: Reply) -> None:
+        self._server, self._reply = server, reply
+
+    def __enter__(self) -> None:
+        self._server.always = self._reply
+
+    def __exit__(self, *_: object) -> None:
+        self._server.always = None
+
+
+def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    for command in (
+        ["bogus"],
+        ["task"],
+        ["task", "create"],
+        ["task", "create", "text", "-F", "-"],
+        ["task", "create", "text", "--attach", __file__],
+        ["task", "list", "--json", "bogus"],
+        ["task", "list", "--status", "bogus"],
+        ["run", "follow", RUN_ID, "--require", "refuted"],
+        ["run", "follow", RUN_ID, "--timeout", "soon"],
+        ["answer", "@latest"],
+        ["api", "GET", "https://elsewhere/"],
+        ["task", "view", "1", "--url", "http://a.example"],
+        ["task", "view", "1", "--url", "nonsense"],
+    ):
+        with concerning(command):
+            result = taskbeacon(*command)
+            assert (result.code, result.out) == (2, "")
+    assert beacon.received == []
+    assert (
+        taskbeacon("task", "view", "1", "--url", "http://a.example", "--json").error["code"] == "insecure_url"
+    )
+
+
+def test_without_a_key(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    result = taskbeacon("inbox")
+    assert (result.code, "taskbeacon login" in result.err) == (4, True)
+
+
+def test_a_task_is_created(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(
+        f"POST {PROJECT}/tasks", answer(TASK, 201), answer(TASK, 201, **{"Idempotent-Replayed": "true"})
+    )
+    beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
+    url = f"{beacon.url}/console/projects/12/tasks/{TASK_ID}"
+    result = taskbeacon(
+        "task", "create", "Fix it", "--repo", "acme/shop", "--check", "pytest -q", "--request-id", "k"
+    )
+    assert (result.code, result.out, result.err) == (0, f"PLA-1 {url}\n", "")
+    sent = beacon.received[0]
+    assert sent.headers["idempotency-key"] == "k"
+    assert sent.json == {
+        "description": "Fix it",
+        "repository": "acme/shop",
+        "acceptance": {"checks": [{"id": "check-1", "shell": "pytest -q"}]},
+    }
+    result = taskbeacon("task", "create", "-F", "-", "--run", "--request-id", "k", "--json", text="Fix it")
+    task, run = result.lines
+    assert (task["type"], task["url"], task["request_id"], task["replayed"]) == ("task", url, "k", True)
+    assert (run["type"], run["run"]["id"], run["replayed"]) == ("run", RUN_ID, False)
+    (started,) = beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")
+    assert (started.headers["idempotency-key"], started.json) == ("k-run", {"mode": "background"})
+
+
+def test_an_agent_gets_its_first_model(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    models = [{"runtime_adapter": "codex", "model": "c"}, {"runtime_adapter": "claude", "model": "s"}]
+    beacon.on(f"GET {PROJECT}/tasks/models", answer({"models": models}))
+    beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
+    assert taskbeacon("run", "start", TASK_ID, "--agent", "claude", "--branch", "main").out == f"{RUN_ID}\n"
+    assert taskbeacon("run", "start", TASK_ID, "--agent", "runbook").code == 0
+    assert taskbeacon("run", "start", TASK_ID, "--agent", "gemini").code == 2
+    first, second = beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")
+    assert first.json == {"mode": "background", "branch": "main", "runtime_adapter": "claude", "model": "s"}
+    assert second.json == {"mode": "background"}
+
+
+def test_tasks_are_listed(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    rows = [TASK | {"title": HOSTILE}, TASK | {"id": "b", "slug": "PLA-2", "latest_run": WAITS}]
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": rows}))
+    assert (
+        taskbeacon("task", "list").out == "PLA-1  in_progress  -  [2J title\nPLA-2  waiting      -  Fix it\n"
+    )
+    result = taskbeacon("task", "list", "--status", "waiting", "--mine", "--json", "url,slug,status,run_id")
+    url = f"{beacon.url}/console/projects/12/tasks/b"
+    assert result.lines == [[{"url": url, "slug": "PLA-2", "status": "waiting", "run_id": RUN_ID}]]
+    assert beacon.at(f"GET {PROJECT}/tasks")[-1].query["created_by"] == "4"
+    result = taskbeacon("task", "list", "--json")
+    assert (result.code, result.out.split()) == (0, list(_FIELDS))
+    assert set(types.Task.__annotations__) | {"status", "verdict", "run_id", "url"} == set(_FIELDS)
+
+
+def test_a_run_is_followed(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    verified = DONE | {"verification": {"verdict": "verified"}}
+    follows(beacon, verified, ENTRY, frame({"type": "gap", "lost": 2}, name="gap"), ENDED)
+    result = taskbeacon("run", "follow", RUN_ID, "--json", "--require", "verified")
+    assert result.code == 0
+    run, entry, gap, state, end = result.lines
+    assert (run["type"], run["run"]["id"]) == ("run", RUN_ID)
+    assert (entry["type"], entry["event_id"]) == ("notification", "1-1")
+    assert (gap["type"], gap["lost"]) == ("gap", 2)
+    assert state["event_id"] == "1-9"
+    assert end == {
+        "type": "end", "reason": "terminal", "status": "completed", "verdict": "verified", "exit_code": 0,
+        "event_id": "1-9", "resume": None,
+    }  # fmt: skip
+    assert result.out.isascii()
+
+
+def test_how_a_run_ends(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    cases: list[tuple[dict[str, Any], list[str], int]] = [
+        (DONE, [], 0),
+        (RUN | {"status": "failed", "error_message": f"no {HOSTILE}"}, [], 1),
+        (RUN | {"status": "cancelled"}, [], 9),
+        (DONE, ["--require", "verified"], 3),
+        (DONE | {"verification": {"verdict": "claimed"}}, ["--require", "verified"], 3),
+        (DONE | {"verification": {"verdict": "verified", "ci": None}}, ["--require", "verified,ci"], 3),
+        (DONE | {"verification": {"verdict": "verified", "ci": {"state": "success"}}}, ["--require", "verified,ci"], 0),
+    ]  # fmt: skip
+    for run, options, code in cases:
+        with concerning((run["status"], options)):
+            state = frame({"type": "task_run_state", "status": run["status"]}, id_="1-9")
+            beacon.reset()
+            follows(beacon, run, ENTRY, state)
+            result = taskbeacon("run", "follow", RUN_ID, *options)
+            assert result.code == code
+            assert "  ● Cloning[31m \n" in result.out
+            assert f"Result: {run['status']}" in result.out
+            assert not {"\x1b", "\u202e", "\x07"} & set(result.out + result.err)
+
+
+def test_a_run_that_waits(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY, ENDED))
+    beacon.on(f"GET {PATH}", answer(WAITS), answer(WAITS), answer(DONE))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    for options in ([], ["--until", "waiting"]):
+        result = taskbeacon("run", "follow", RUN_ID, "--after", "1-0", *options)
+        assert result.code == 6
+        assert result.err.splitlines()[-2:] == [
+            "taskbeacon: the run waits for a person",
+            f"taskbeacon run follow {RUN_ID} --after 1-0",
+        ]
+        beacon.reset(f"GET {PATH}", answer(WAITS), answer(WAITS), answer(DONE))
+    beacon.on(f"POST {PATH}/command", answer({"result": {}}))
+    assert taskbeacon("run", "follow", RUN_ID, "--close").code == 0
+    assert beacon.at(f"POST {PATH}/command")[0].json["method"] == "close"
+
+
+def test_a_follow_has_a_time(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    result = taskbeacon("run", "follow", RUN_ID, "--timeout", "0.3s", "--json")
+    assert (result.code, result.lines[-1]["reason"], result.lines[-1]["exit_code"]) == (124, "timeout", 124)
+    assert (
+        result.error["resume"] == result.lines[-1]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+    )
+
+
+def test_log_diff_and_files(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    files = [{"id": "a" * 32, "name": f"n{HOSTILE}.txt", "type": "output", "size": 3, "storage_path": "p"}]
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", answer(RUN | {"artifacts": files}))
+    lines = [b'{"type":"notification","n":1}', b'{"n":2}', b'{"type":"x","n":3}']
+    beacon.on(f"GET {PATH}/logs", Reply(body=b"\n".join(lines)))
+    assert [line["n"] for line in taskbeacon("run", "log", "1", "--json", "--tail", "2").lines] == [2, 3]
+    assert taskbeacon("run", "log", "1", "--json").lines[1]["type"] == "unknown"
+    assert taskbeacon("run", "artifacts", "1", "--json", "size,name").lines == [
+        [{"size": 3, "name": files[0]["name"]}]
+    ]
+    assert taskbeacon("run", "artifacts", "1").out == f"{'a' * 32}  3  n[2J title.txt\n"
+    diff = {
+        "base": "m",
+        "head": None,
+        "next": None,
+        "files": [{"path": "a\x1b", "additions": 1, "deletions": 0}],
+    }
+    beacon.on(f"GET {PATH}/diff", answer(diff))
+    assert taskbeacon("run", "diff", "1", "--stat").out == "+1  -0  a\n"
+    assert taskbeacon("run", "diff", "1", "--json").lines == [diff]
+    assert taskbeacon("run", "diff", "1").out == ""
+
+
+def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    row = {
+        "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "opened_at": "1", "kind": "permission",
+        "urgency": "high", "title": "May I?", "task": {"slug": "PLA-1"}, "options": [{"id": "allow", "name": "Allow once"}],
+    }  # fmt: skip
+    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": [row]}))
+    path = f"POST /api/projects/3/questions/{row['id']}/answer"
+    beacon.on(path, answer({"status": "answered"}))
+    assert taskbeacon("inbox").out == f"{row['id']}  permission  high  PLA-1  May I?\n"
+    assert taskbeacon("inbox", "--json", "id,title").lines == [[{"id": row["id"], "title": "May I?"}]]
+    assert taskbeacon("answer", "@latest", "--option", "Allow once").code == 0
+    result = taskbeacon("answer", "018900", "--json", "-", text='{"option_id": "deny"}')
+    assert result.lines == [{"status": "answered", "repeated": False}]
+    assert [sent.json["option_id"] for sent in beacon.at(path)] == ["allow", "deny"]
+
+
+def test_sign_in_status_and_sign_out(
+    beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beacon.on("GET /api/projects", answer({"results": [{"id": 12, "name": "Playground"}]}))
+    beacon.on(
+        f"GET {PROJECT}/tasks/models", answer({"models": [{"runtime_adapter": "claude", "model": "s"}]})
+    )
+    beacon.on("GET /livez", answer({"status": "ok"}))
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    monkeypatch.delenv("TASKBEACON_URL")
+    assert taskbeacon("login", "--with-token", "--url", beacon.url, text="phx_secret\n").code == 0
+    assert stat.S_IMODE(config_file().stat().st_mode) == 0o600
+    assert read_config()["profiles"]["default"] == {"url": beacon.url, "key": "phx_secret"}
+    (found,) = taskbeacon("status", "--json").lines
+    assert found["project"] == {"id": 12, "name": "Playground"}
+    assert (found["user"], found["key_from"], found["agents"]) == (
+        {"id": 4, "email": "a@example.com"}, "file", ["claude", "runbook"],
+    )  # fmt: skip
+    assert "person: a@example.com" in taskbeacon("status").out
+    assert taskbeacon("logout").code == 0
+    assert taskbeacon("status").code == 4
+    beacon.reset("GET /api/users/@me", failure(401, "authentication_failed"))
+    assert taskbeacon("login", "--with-token", "--url", beacon.url, text="phx_secret").code == 4
+    assert "key" not in read_config()["profiles"]["default"]
+
+
+def test_any_request(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [{"id": 1}]}))
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    assert json.loads(taskbeacon("api", "GET", "tasks", "-f", "search=x").out)["results"] == [{"id": 1}]
+    assert taskbeacon("api", "GET", "tasks", "--paginate").lines == [[{"id": 1}]]
+    taskbeacon("api", "POST", "tasks", "-f", "title=5", "-F", "internal=true")
+    taskbeacon("api", "POST", "tasks", "--input", "-", text='{"title": "x"}')
+    assert [sent.json for sent in beacon.at(f"POST {PROJECT}/tasks")] == [
+        {"title": "5", "internal": True},
+        {"title": "x"},
+    ]
+
+
+def test_events_are_forwarded_as_the_server_signs(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    row = {"id": "e1", "seq": 1, "type": "run.started", "timestamp": "t", "data": {"run_id": RUN_ID}}
+    other = row | {"id": "e2", "type": "task.created"}
+    beacon.on(
+        f"GET {PROJECT}/events/stream",
+        stream(frame({}, name="keepalive", id_="p0"), frame(other, id_="p1"), frame(row, id_="p2")),
+        failure(403, "permission_denied"),
+    )
+    beacon.on("POST /hook", Reply(500))
+    secret = taskbeacon("events", "listen", "--print-secret").out.strip()
+    result = taskbeacon("events", "listen", "--types", "run.*", "--forward", f"{beacon.url}/hook", "--json")
+    assert result.err.splitlines()[0] == "Listening"
+    assert [line["type"] for line in result.lines] == ["listening", "run.started"]
+    assert result.lines[1]["forwarded"] == {"status": 500}
+    (sent,) = beacon.at("POST /hook")
+    assert verify_webhook(sent.body, sent.headers, secret) == row
+    assert "authorization" not in sent.headers
+    taskbeacon("events", "listen", "--forward", f"{beacon.url}/hook")
+    assert beacon.at(f"GET {PROJECT}/events/stream")[-1].headers["last-event-id"] == "p2"
+    assert taskbeacon("events", "listen", "--print-secret").out.strip() == secret
+
+
+def test_help(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = taskbeacon("help", "exit-codes").out
+    assert [line.split()[0] for line in table.splitlines()] == [*map(str, range(10)), "124", "130"]
+    assert taskbeacon("version", "--json").lines[0]["client_version"]
+    for shell in ("bash", "zsh", "fish"):
+        assert "_TASKBEACON_COMPLETE" in taskbeacon("completion", shell).out
+    monkeypatch.setenv("COLUMNS", "40")
+    for words in ([], ["task"], ["task", "create"], ["run", "follow"], ["help", "task", "create"]):
+        with concerning(words):
+            result = taskbeacon(*words, *([] if words[:1] == ["help"] else ["--help"]))
+            assert result.code == 0
+            assert max(map(len, result.out.splitlines())) <= 80
+
+
+def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+    variables = {"TASKBEACON_URL": url, "TASKBEACON_TOKEN": "phx_secret"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "taskbeacon.cli", *arguments],
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"stdout": subprocess.PIPE, **options},
+    )
+
+
+def test_a_signal_leaves_the_run_and_says_how_to_go_on(beacon: Server) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with spawn(beacon.url, "run", "follow", RUN_ID, "--json") as process:
+            assert process.stdout is not None
+            while '"1-1"' not in process.stdout.readline():
+                pass
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
+        assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+    assert not [sent for sent in beacon.received if sent.method != "GET"]
+
+
+def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> None:
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [TASK]}))
+    read, write = os.pipe()
+    os.close(read)
+    with spawn(beacon.url, "api", "GET", "tasks", stdout=write) as process:
+        os.close(write)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    # A pipe that nobody closes.
+    with spawn(beacon.url, "api", "GET", "tasks", stdin=subprocess.PIPE) as process:
+        assert process.wait(timeout=60) == 0
+
+
+def test_help_loads_no_http_library() -> None:
+    program = (
+        "import sys; from taskbeacon.cli import perform; perform(['--help']); perform(['task', 'create', '--help']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"httpx", "asyncio", "ssl", "app.config"} & set(done.stderr.split())
+
+
+def git(folder: Path, *arguments: str) -> str:
+    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
+    return subprocess.run(
+        ["git", *settings, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    origin, folder = tmp_path / "acme" / "shop.git", tmp_path / "work"
+    origin.mkdir(parents=True)
+    git(origin, "init", "--bare")
+    git(tmp_path, "clone", "--quiet", str(origin), "work")
+    (folder / "a.txt").write_text("one\n" + "same\n" * 8 + "two\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "first")
+    git(folder, "push", "--quiet", "origin", "HEAD:main")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def patch_of(folder: Path, change: Callable[[], object]) -> bytes:
+    change()
+    git(folder, "add", "--all")
+    patch = subprocess.run(
+        ["git", "diff", "--cached", "--binary", "-M", "HEAD"], cwd=folder, capture_output=True, check=True
+    ).stdout
+    git(folder, "reset", "--hard", "--quiet")
+    return patch
+
+
+def serve_patch(beacon: Server, patch: bytes, **output: str) -> None:
+    files = [{"id": "a" * 32, "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}]
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", answer(DONE | {"artifacts": files if patch else [], "output": output}))
+    beacon.on(f"GET {PATH}/artifacts/download", Reply(body=patch))
+
+
+def test_the_checkout_names_repository_and_branch(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
+) -> None:
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
+    git(checkout, "switch", "--quiet", "-c", "topic")
+    (checkout / "a.txt").write_text("changed\n")
+    git(checkout, "commit", "--quiet", "-am", "second")
+    (checkout / "b.txt").write_text("new\n")
+    result = taskbeacon("task", "create", "Fix it", "--repo", ".", "--run")
+    assert result.err.splitlines()[:2] == [
+        "Changes that are not committed stay out of it.",
+        "Commits that are not pushed stay out of it: git push origin topic",
+    ]
+    assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == "acme/shop"
+    assert beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")[0].json["branch"] == "topic"
+
+
+def test_changes_are_applied(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
+    def change() -> None:
+        (checkout / "a.txt").rename(checkout / "c.txt")
+        (checkout / "sub dir").mkdir()
+        (checkout / "sub dir" / "é.bin").write_bytes(b"\0\xff")
+
+    serve_patch(beacon, patch_of(checkout, change))
+    head = git(checkout, "rev-parse", "HEAD")
+    result = taskbeacon("run", "apply", "1")
+    assert (result.code, result.out) == (0, "R c.txt\nA sub dir/é.bin\n"), result.err
+    assert (checkout / "sub dir" / "é.bin").read_bytes() == b"\0\xff"
+    assert git(checkout, "rev-parse", "HEAD") == head
+
+
+def test_what_cannot_be_applied_changes_nothing(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
+) -> None:
+    file = checkout / "a.txt"
+    serve_patch(beacon, patch_of(checkout, lambda: file.write_text(file.read_text().replace("one", "ONE"))))
+    file.write_text(file.read_text().replace("one", "other"))
+
+    def state() -> tuple[str, str, bytes]:
+        return git(checkout, "status", "--porcelain=v2"), git(checkout, "ls-files", "-s"), file.read_bytes()
+
+    before = state()
+    assert taskbeacon("run", "apply", "1").code == 7
+    git(checkout, "commit", "--quiet", "-am", "other")
+    before = state()
+    for options in ([], ["--3way"]):
+        result = taskbeacon("run", "apply", "1", *options)
+        assert (result.code, state()) == (7, before), result.err
+    file.write_text(file.read_text().replace("other", "one").replace("two", "2"))
+    git(checkout, "commit", "--quiet", "-am", "merged by --3way")
+    (checkout / "b.txt").write_text("mine\n")
+    assert taskbeacon("run", "apply", "1", "--3way", "--json").lines == [
+        {"applied": True, "run_id": RUN_ID, "files": [{"status": "M", "path": "a.txt"}]}
+    ]
+    assert file.read_text().splitlines()[::9] == ["ONE", "2"]
+
+
+def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
+    git(checkout, "push", "--quiet", "origin", "HEAD:refs/heads/taskbeacon/pla-1")
+    serve_patch(beacon, b"", head_branch="taskbeacon/pla-1")
+    assert taskbeacon("run", "apply", "1").out == ""
+    assert taskbeacon("run", "apply", "1", "--branch", "mine").code == 0
+    assert git(checkout, "rev-parse", "mine") == git(checkout, "rev-parse", "HEAD")
+    assert taskbeacon("run", "apply", "1", "--branch", "main").code == 7
+
+
+def test_outside_of_a_checkout(
+    taskbeacon: Taskbeacon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert taskbeacon("run", "apply", "1").code == 2
+    assert taskbeacon("task", "create", "x", "--repo", ".").code == 2
