@@ -1,4 +1,4 @@
 """Taskbeacon for people (the command, `taskbeacon.cli`) and for programs (the client, `taskbeacon.client`)."""
 
-# The only definition, of the server too: the metadata of both and the published description read it.
+# Also that of the server, whose own `app.__version__` a test compares.
 __version__ = "0.1.0"
