@@ -92,7 +92,7 @@ def fail_to_build(url: str, name: str, table: str) -> None:
             async with writer.transaction():
                 await writer.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
                 with pytest.raises(asyncpg.LockNotAvailableError):
-                    await builder.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} (id)")
+                    await builder.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ((0))")
         finally:
             await writer.close()
             await builder.close()

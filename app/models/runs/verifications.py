@@ -19,6 +19,8 @@ class Verification(Base):
         has_lease_of("finished_at IS NULL"),
         # Open attempts: those that wait, and those with a lease, to find lapsed ones.
         Index("ix_verifications_open", "created_at", postgresql_where=text("finished_at IS NULL")),
+        # Of a run one at most is open.
+        Index("uq_verifications_open", "run_id", unique=True, postgresql_where=text("finished_at IS NULL")),
     )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)

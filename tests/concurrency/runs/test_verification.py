@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.result import RunResult, WorkBase
@@ -35,7 +36,7 @@ from tests.support.database.faults import refusing_some, unacknowledged_once
 from tests.support.factories import make_run
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
-from tests.support.verification import make_verified_run, shown
+from tests.support.verification import make_attempt, make_verified_run, shown
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -133,6 +134,10 @@ class TestClaims:
         first, second = await race(sessions, claim, partial(attempts.claim, owner=OTHER))
         assert (first is not None, second) == (True, None)
         assert (await attempt_of(sessions, run)).lease_owner == JOB
+
+    async def test_run_has_one_open_attempt(self, session: AsyncSession, run: Run) -> None:
+        with pytest.raises(IntegrityError, match="uq_verifications_open"):
+            await make_attempt(session, run, shown(attempt=2))
 
     async def test_claim_that_is_repeated_since_it_was_not_heard_gets_the_same_attempt(
         self, session: AsyncSession, sessions: SessionFactory, task: Task, run: Run
