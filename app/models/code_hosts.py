@@ -37,6 +37,8 @@ class PushedBranch(Base):
     pull_request_url: Mapped[str | None]
     # What the code host's own checks have said of `head_sha` (services/runs/ci.py).
     ci: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
+    # The end of the lease of the process that writes about the branch; it stands in all rows of the branch.
+    writing_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

@@ -7,14 +7,14 @@
 The worker decrypts secrets only when it uses them. Objects that hold secrets leave them out when they are printed.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import literal, null, select
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
@@ -23,16 +23,17 @@ from app.agents.git.command import TOKEN_USER
 from app.clients.github.answers import GitHubError, GitHubUnavailable
 from app.clients.github.client import GitHubClient
 from app.clock import utcnow
+from app.db import SessionFactory
 from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
 from app.services.retrying.policies import CODE_HOST
-from app.services.retrying.retries import RetryBudget
+from app.services.retrying.retries import RetryBudget, in_transaction
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.tasks.writing import default_github_integration
-from app.statements import rows_of
+from app.statements import row_of, rows_of
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)
@@ -40,11 +41,36 @@ _PUBLIC_HOST = "github.com"
 _PUBLIC_API = "https://api.github.com"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _App:
+class _App(NamedTuple):
     app_id: str
     installation_id: str
-    encrypted_private_key: str = field(repr=False)
+    encrypted_private_key: str
+
+
+class _Integration(NamedTuple):
+    integration_id: int
+    encrypted_token: str | None
+    api_url: str | None
+    git_url: str | None
+    app: _App | None
+
+
+class _Source(NamedTuple):
+    project_id: int
+    person_id: int | None
+    github_user_integration_id: int | None
+    integration: _Integration | None
+
+
+_OF_INTEGRATION = (
+    Integration.id.label("integration_id"),
+    Integration.encrypted_token,
+    Integration.api_url,
+    Integration.git_url,
+    Integration.app_id,
+    Integration.installation_id,
+    Integration.encrypted_private_key,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +82,7 @@ class CodeHost:
     api_url: str | None
     integration_id: int | None = None
     encrypted_token: str | None = field(default=None, repr=False)
-    app: _App | None = None
+    app: _App | None = field(default=None, repr=False)
     # The run was created with a token that is gone.
     token_is_gone: bool = False
     # Owner of a personal credential, and the project of which the owner must be a member; None for a project's own.
@@ -67,17 +93,6 @@ class CodeHost:
     def is_personal(self) -> bool:
         """Whether the credential belongs to a person. If not, it belongs to the project, or there is none."""
         return self.project_id is not None
-
-
-_OF_INTEGRATION = (
-    Integration.id.label("integration_id"),
-    Integration.encrypted_token,
-    Integration.app_id,
-    Integration.installation_id,
-    Integration.encrypted_private_key,
-    Integration.api_url,
-    Integration.git_url,
-)
 
 
 async def read_code_host(
@@ -93,74 +108,36 @@ async def read_code_host(
     source = select(*columns).join(Run, Run.task_id == Task.id)
     source = source.outerjoin(Integration, Integration.id == frozen_or_current(Task.github_integration_id))
     (row,) = await rows_of(session, source.where(Run.id == run_id), _Source)
-    git_url = row.git_url or git_base_url
-    place: dict[str, Any] = {
-        "git_url": git_url,
-        "api_url": row.api_url or _api_url(git_url),
-        "integration_id": row.integration_id,
-    }
+    host = _host_of(row.integration, git_base_url)
     if state.get(AUTHORSHIP) != PrAuthorshipMode.USER:
-        return CodeHost(**place, encrypted_token=row.encrypted_token, app=row.app)
-    place["person_id"], place["project_id"] = row.person_id, row.project_id
+        return host
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN:
         kept = select(RunCredential.encrypted_token).where(RunCredential.run_id == run_id)
         token = await session.scalar(kept)
-        return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
-    return CodeHost(**place, encrypted_token=await _linked_token(session, row))
+        is_gone = token is None
+    else:
+        token, is_gone = await _linked_token(session, row), False
+    host = replace(host, app=None, encrypted_token=token, token_is_gone=is_gone)
+    return replace(host, person_id=row.person_id, project_id=row.project_id)
 
 
 async def read_project_host(session: AsyncSession, *, git_base_url: str, project_id: int) -> CodeHost:
     """Return the code host of a project, with the encrypted credential of its first GitHub integration, if any."""
-    columns: list[Any] = [
-        literal(project_id).label("project_id"),
-        *(null().label(name) for name in ("person_id", "github_user_integration_id")),
-        *_OF_INTEGRATION,
-    ]
-    its = select(*columns).where(Integration.id == default_github_integration(literal(project_id)))
-    row = next(iter(await rows_of(session, its, _Source)), None)
-    if row is None:
+    its = select(*_OF_INTEGRATION).where(Integration.id == default_github_integration(literal(project_id)))
+    return _host_of(await row_of(session, its, _Integration), git_base_url)
+
+
+def _host_of(integration: _Integration | None, git_base_url: str) -> CodeHost:
+    if integration is None:
         return CodeHost(git_url=git_base_url, api_url=_api_url(git_base_url))
-    git_url = row.git_url or git_base_url
+    git_url = integration.git_url or git_base_url
     return CodeHost(
         git_url=git_url,
-        api_url=row.api_url or _api_url(git_url),
-        integration_id=row.integration_id,
-        encrypted_token=row.encrypted_token,
-        app=row.app,
+        api_url=integration.api_url or _api_url(git_url),
+        integration_id=integration.integration_id,
+        encrypted_token=integration.encrypted_token,
+        app=integration.app,
     )
-
-
-class _Source(NamedTuple):
-    project_id: int
-    person_id: int | None
-    github_user_integration_id: int | None
-    integration_id: int | None
-    encrypted_token: str | None
-    app_id: str | None
-    installation_id: str | None
-    encrypted_private_key: str | None
-    api_url: str | None
-    git_url: str | None
-
-    @property
-    def app(self) -> _App | None:
-        if self.app_id is None:
-            return None
-        # The table has all three or none.
-        assert self.installation_id is not None
-        assert self.encrypted_private_key is not None
-        return _App(
-            app_id=self.app_id,
-            installation_id=self.installation_id,
-            encrypted_private_key=self.encrypted_private_key,
-        )
-
-
-async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the person whose credential this is, if anyone, is still an active member."""
-    if not host.is_personal:
-        return True
-    return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
 
 
 async def _linked_token(session: AsyncSession, task: _Source) -> str | None:
@@ -204,10 +181,6 @@ class CodeHosts:
         self._cipher = cipher
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
-    def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
-        """Return the access of one run, which ends when the owner of a personal credential is no member any more."""
-        return HostAccess(self, host, is_member_still)
-
     def decrypt(self, value: str) -> str:
         try:
             return self._cipher.decrypt(value)
@@ -244,12 +217,12 @@ class HostAccess:
 
     hosts: CodeHosts
     host: CodeHost
-    is_member_still: Callable[[], Awaitable[bool]]
+    sessions: SessionFactory
 
     async def token(self) -> str | None:
         """Return the token for the API of the code host; None if the run has no credential."""
         host = self.host
-        if host.is_personal and not await self.is_member_still():
+        if host.is_personal and not await in_transaction(self.sessions, self._has_member):
             raise RepositoryAccessDenied(
                 "The person whose GitHub account this run acts with is no active member of the project any more. "
                 "Start a new run."
@@ -266,3 +239,6 @@ class HostAccess:
         """Return the credential for git commands; None if the run has no credential."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)
+
+    async def _has_member(self, session: AsyncSession) -> bool:
+        return bool(await session.scalar(select(active_member(self.host.person_id, self.host.project_id))))

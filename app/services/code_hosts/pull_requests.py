@@ -4,7 +4,8 @@ A failure never fails the run: it is reported in the output.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused,
 from app.clients.github.client import GitHubClient
 from app.run_values import notification_entry
 from app.services.code_hosts.credentials import HostAccess
+from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget
 
@@ -65,7 +67,8 @@ async def open_pull_request(
         token = await access.token()
         if token is None:
             return PullRequestResult()
-        pull_request = await _publish(_RetryingHost(github, GitHubAccess(api_url, token)), subject, result)
+        async with sole_writer(access.sessions, subject.repository, result.head_branch):
+            pull_request = await _publish(github, GitHubAccess(api_url, token), subject, result)
     except Exception as error:
         # Also an outage of the database: the agent's work is done.
         failure = error if isinstance(error, GitHubError) else as_agent_error(error)
@@ -82,42 +85,26 @@ async def _report(emit: Emit, message: str) -> None:
     await emit(notification_entry("_taskbeacon/progress", {"step": "pull_request", "message": message}))
 
 
-class _RetryingHost:
-    """The requests to GitHub for one pull request, which share one retry budget."""
-
-    def __init__(self, github: GitHubClient, access: GitHubAccess) -> None:
-        self._github = github
-        self._access = access
-        self._budget = RetryBudget(CODE_HOST)
-
-    async def find(self, repository: str, branch: str) -> PullRequest | None:
-        return await self._budget.call(
-            lambda: self._github.find_pull_request(self._access, repository, branch)
-        )
-
-    async def create(self, repository: str, new: NewPullRequest) -> PullRequest:
-        async def attempt() -> PullRequest:
-            # An earlier attempt may have succeeded without an answer.
-            found = await self._github.find_pull_request(self._access, repository, new.head)
-            return found or await self._github.create_pull_request(self._access, repository, new)
-
-        return await self._budget.call(attempt)
-
-    async def update(self, repository: str, number: int, body: str) -> PullRequest:
-        return await self._budget.call(
-            lambda: self._github.update_pull_request(self._access, repository, number, body=body)
-        )
-
-
-async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: RunResult) -> PullRequest:
+async def _publish(
+    github: GitHubClient, access: GitHubAccess, subject: PullRequestSubject, result: RunResult
+) -> PullRequest:
     assert result.head_branch is not None
     assert result.base_branch is not None
-    section = _section(subject, result)
-    found = await host.find(subject.repository, result.head_branch)
-    if found is not None:
+    repository, section, budget = subject.repository, _section(subject, result), RetryBudget(CODE_HOST)
+    find = partial(github.find_pull_request, access, repository, result.head_branch)
+    if (found := await budget.call(find)) is not None:
         # People's text around our section stays; a section that they removed stays removed.
         body = _OURS.sub(lambda _: section, found.body, count=1)
-        return found if body == found.body else await host.update(subject.repository, found.number, body)
+        if body == found.body:
+            return found
+        return await budget.call(
+            partial(github.update_pull_request, access, repository, found.number, body=body)
+        )
+
+    async def create(new: NewPullRequest) -> PullRequest:
+        # An earlier attempt may have succeeded without an answer.
+        return await find() or await github.create_pull_request(access, repository, new)
+
     new = NewPullRequest(
         title=_one_line(subject.title or subject.slug, _TITLE_LENGTH),
         body=section,
@@ -125,13 +112,12 @@ async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: Run
         base=result.base_branch,
     )
     try:
-        return await host.create(subject.repository, new)
+        return await budget.call(partial(create, new))
     except GitHubRefused as error:
         if "draft" not in error.message.lower():
             raise
     # Some GitHub plans have no drafts in private repositories.
-    ready = NewPullRequest(title=new.title, body=new.body, head=new.head, base=new.base, draft=False)
-    return await host.create(subject.repository, ready)
+    return await budget.call(partial(create, replace(new, draft=False)))
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:

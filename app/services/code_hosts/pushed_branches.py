@@ -1,20 +1,35 @@
-"""Store the branch that each run pushed, for runs that resume it and for webhooks about it."""
+"""Store the branch that each run pushed, for runs that resume it and for webhooks about it.
 
+Its row has the lease by which one process at a time writes the pull request of the branch.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, literal, select
+from sqlalchemy import ColumnElement, case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github.answers import PullRequest
 from app.clock import utcnow
+from app.db import SessionFactory
 from app.enums import EventType
 from app.models import PushedBranch, Run
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
-from app.statements import row_of
+from app.services.retrying.policies import PULL_REQUEST_LEASE
+from app.services.retrying.retries import in_transaction
+from app.statements import count_changed, row_of
+
+# Before the end of its lease a writer is cut off.
+_MARGIN = timedelta(seconds=10)
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +94,36 @@ async def branch_to_resume(
         .limit(1)
     )
     return await row_of(session, found, ContinuedBranch)
+
+
+@asynccontextmanager
+async def sole_writer(sessions: SessionFactory, repository: str, branch: str) -> AsyncGenerator[None, None]:
+    """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
+
+    The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
+    takes too long ends with TimeoutError; the lease of a lost process ends by itself.
+    """
+    its = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
+    while True:
+        if (until := await in_transaction(sessions, partial(_take, its=its))) is not None:
+            break
+        await asyncio.sleep(_RETRY_SECONDS)
+    try:
+        async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
+            yield
+    finally:
+        held = update(PushedBranch).where(*its, PushedBranch.writing_until == until)
+        released = held.values(writing_until=None)
+        await in_transaction(sessions, lambda session: count_changed(session, released))
+
+
+async def _take(session: AsyncSession, its: tuple[ColumnElement[bool], ...]) -> datetime | None:
+    # Of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
+    rows = select(PushedBranch.writing_until).where(*its).order_by(PushedBranch.run_id)
+    now = utcnow()
+    leases = await session.scalars(rows.with_for_update(key_share=True))
+    if any(until is not None and until > now for until in leases):
+        return None
+    until = now + PULL_REQUEST_LEASE
+    await session.execute(update(PushedBranch).where(*its).values(writing_until=until))
+    return until

@@ -26,11 +26,12 @@ from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
 from app.periodic import attempt
-from app.services.code_hosts.credentials import CodeHost, CodeHosts, is_member_still, read_code_host
+from app.services.code_hosts.credentials import CodeHost, CodeHosts, HostAccess, read_code_host
+from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
 from app.services.task_links import task_page
-from app.statements import row_of, rows_of
+from app.statements import count_changed, row_of, rows_of
 from app.verification.summaries import heading_of, page_of
 
 _AT_ONCE: Final = 10
@@ -101,16 +102,21 @@ async def _claim(session: AsyncSession) -> list[_Due]:
 
 
 async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Settings, due: _Due) -> None:
+    branch_of = select(PushedBranch.repository, PushedBranch.branch).where(PushedBranch.run_id == due.run_id)
     try:
-        found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
-        if found is not None:
-            await _send(sessions, hosts, settings, *found)
-    except (GitHubUnavailable, RepositoryUnreachable) as error:
+        branch = await in_transaction(sessions, lambda session: row_of(session, branch_of))
+        if branch is not None:
+            # Read by the only writer: no older verdict follows a newer one.
+            async with sole_writer(sessions, *branch):
+                found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
+                if found is not None:
+                    await _send(sessions, hosts, settings, *found)
+    except (GitHubUnavailable, RepositoryUnreachable, TimeoutError) as error:
         if utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
             # The row is due again when its lease ends.
-            log.info("verdict_report.delayed", run_id=str(due.run_id), error=error.message)
+            log.info("verdict_report.delayed", run_id=str(due.run_id), error=repr(error))
             return
-        log.warning("verdict_report.given_up", run_id=str(due.run_id), error=error.message)
+        log.warning("verdict_report.given_up", run_id=str(due.run_id), error=repr(error))
     except (GitHubError, AgentError) as error:
         log.warning("verdict_report.refused", run_id=str(due.run_id), error=error.message)
     except Exception as error:
@@ -121,22 +127,13 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
 
 
 async def _settle(session: AsyncSession, due: _Due) -> None:
-    # A verdict that came meanwhile may have been reported before this older one: it is reported once more.
+    # Another verdict came meanwhile.
     is_newest = VerdictReport.due_at == due.due_at
     await session.execute(
         update(VerdictReport)
         .where(VerdictReport.run_id == due.run_id)
         .values(due_at=case((is_newest, None), else_=utcnow()))
     )
-
-
-async def _note_section(session: AsyncSession, run_id: UUID) -> None:
-    await session.execute(
-        update(VerdictReport).where(VerdictReport.run_id == run_id).values(has_section=True)
-    )
-    # A run that pushed meanwhile may have been reported before: its section is put back.
-    later = VerdictReport.run_id.in_(_later_runs.where(PushedBranch.run_id == run_id))
-    await session.execute(update(VerdictReport).where(later).values(due_at=utcnow()))
 
 
 async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tuple[_Report, CodeHost] | None:
@@ -178,17 +175,15 @@ async def _send(
     sessions: SessionFactory, hosts: CodeHosts, settings: Settings, report: _Report, host: CodeHost
 ) -> None:
     assert host.api_url is not None
-    access = hosts.access(
-        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
-    )
-    token = await access.token()
+    token = await HostAccess(hosts, host, sessions).token()
     if token is None:
         return
     api, shown = GitHubAccess(host.api_url, token), report.shown
     conclusion, state = _SAID[shown["verdict"]]
     link = task_page(settings.task_url, report.project_id, report.task_id)
     if report.pushed_last and await _put_section(hosts.github, api, report, link):
-        await in_transaction(sessions, lambda session: _note_section(session, report.run_id))
+        noted = update(VerdictReport).where(VerdictReport.run_id == report.run_id).values(has_section=True)
+        await in_transaction(sessions, lambda session: count_changed(session, noted))
     if host.app is not None:
         check_run = CheckRun(
             name=OWN_CHECK,

@@ -36,13 +36,7 @@ from app.enums import AgentNetwork, ChecksFound, NetworkAccessLevel, PrAuthorshi
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
-from app.services.code_hosts.credentials import (
-    CodeHost,
-    HostAccess,
-    clone_url,
-    is_member_still,
-    read_code_host,
-)
+from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
@@ -177,17 +171,11 @@ def preparation_for(
     )
 
 
-def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
-    sessions = worker.process.sessions
-    return worker.code_hosts.access(
-        host, lambda: in_transaction(sessions, lambda session: is_member_still(session, host))
-    )
-
-
 async def open_remote(worker: WorkerContext, host: CodeHost, repository: str) -> Remote:
     """Return a repository at a code host, with a credential for a clone now. Raises RepositoryError."""
     remote = Remote.parse(clone_url(host.git_url, repository))
-    fresh = await _access(worker, host).credential() if remote.is_http else None
+    access = HostAccess(worker.code_hosts, host, worker.process.sessions)
+    fresh = await access.credential() if remote.is_http else None
     return remote if fresh is None else replace(remote, credential=fresh)
 
 
@@ -202,7 +190,7 @@ async def read_context(
     variables = decrypt_variables(run.environment, Cipher(settings.secret_keys))
     network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
     servers, network = await _mcp_servers(worker, run, network)
-    access = _access(worker, host)
+    access = HostAccess(worker.code_hosts, host, worker.process.sessions)
     context = RunContext(
         run_id=run_id,
         repository=replace(

@@ -1,10 +1,15 @@
 """The verdict of a run at its code host: pull request, check run, status (contract 18.7)."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -16,8 +21,13 @@ from app.services.runs.attempts import lifecycle as attempts
 from app.verification.definitions import CHECK_SET
 from app.worker.jobs.chores import report_verdicts
 from app.worker.jobs.verify_run import verify_run
+from tests.support.database.queries import recorded
 from tests.support.stand_ins.github import Reply
+from tests.support.waiting import eventually
 from tests.worker.private_host import TOKEN, Host, app_installation
+
+Step = Callable[[], Awaitable[Any]]
+Meanwhile = Callable[[Step], AbstractAsyncContextManager[None]]
 
 MARK, END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
 BYE = "```file path=hello.txt\nBye\n```\n```say\nSaid bye.\n```"
@@ -273,20 +283,54 @@ async def test_section_is_about_the_run_that_pushed_last(host: Host) -> None:
     assert "A member accepts this work" in check_runs[str(earlier.id)]["output"]["summary"]
 
 
-async def test_section_of_a_run_that_pushes_during_a_report_is_put_back(host: Host) -> None:
+@pytest.fixture
+def meanwhile(host: Host, engine: AsyncEngine) -> Meanwhile:
+    """Have a step begin while a client waits for what the host knows of pull requests; it is over with the block."""
+
+    @asynccontextmanager
+    async def meanwhile(step: Step) -> AsyncGenerator[None, None]:
+        begun: list[asyncio.Future[Any]] = []
+
+        def has_looked() -> bool:
+            looks = [
+                each for each in statements if each.sql.startswith("SELECT pushed_branches.writing_until")
+            ]
+            return len(looks) > 1 or begun[0].done()
+
+        async def begin() -> None:
+            method, path, _ = host.service.requests[-1]
+            if method == "GET" and path.endswith("/pulls"):
+                host.service.while_clients_wait = None
+                begun.append(asyncio.ensure_future(step()))
+                await eventually(has_looked)
+
+        async with recorded(engine) as statements:
+            host.service.while_clients_wait = begin
+            yield
+            await begun[0]
+
+    return meanwhile
+
+
+@pytest.mark.parametrize("is_report_first", [True, False])
+async def test_reports_and_runs_write_one_after_the_other(
+    host: Host, meanwhile: Meanwhile, is_report_first: bool
+) -> None:
+    """Regression: the later one put back the text that it had read before the other changed it.
+
+    So the words of a run were those of an earlier one, or the section was missing, as if people had removed it.
+    """
     await define(host, FAILS)
     earlier = await host.perform(await host.integrate(token=TOKEN))
     await verify(host)
+    steps: list[Step] = [partial(report, host), partial(correct, host, earlier)]
+    first, second = steps if is_report_first else reversed(steps)
 
-    async def push_and_report() -> None:
-        host.service.while_clients_wait = None
-        await correct(host, earlier)
-        await report(host)
-        assert "**Verified (1 check)**" in host.service.pulls[0]["body"]
-
-    host.service.while_clients_wait = push_and_report
+    async with meanwhile(second):
+        await first()
     await report(host)
 
     [pull] = host.service.pulls
+    assert "Said bye." in pull["body"]
     assert "**Verified (1 check)**" in pull["body"]
     assert "**Refuted" not in pull["body"]
