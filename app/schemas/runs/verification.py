@@ -5,11 +5,12 @@ from typing import Annotated, ClassVar, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from app.enums import CheckGate, CheckSource, CiState, ClaimKind, Verdict
+from app.enums import CheckGate, CheckSource, CiState, Verdict
 from app.schemas.base import Input, doc
 from app.schemas.checks.check_sets import FoundCheckOut
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
+from app.verification.claims import AgentClaim
 
 MAX_REASON = 500
 
@@ -40,6 +41,7 @@ class SetupStepOut(TypedDict):
     command: Annotated[str, doc("What was run.", "npm ci")]
     status: Annotated[Literal["ok", "failed", "cached"], doc("`cached`: it was not run.")]
     duration_ms: int
+    tail: NotRequired[Annotated[str, doc("In the list of attempts: the end of its output, at most 4 KiB.")]]
 
 
 class CheckCountsOut(TypedDict):
@@ -83,28 +85,12 @@ class CheckResultOut(TypedDict):
     blocked_hosts: Annotated[list[str], doc("Hosts that it was refused.")]
     runs: list[CheckRunOut]
     log_artifact_id: Annotated[str | None, doc("The file with the output of its last execution.")]
+    tail: NotRequired[Annotated[str, doc("In the list of attempts: the end of its output, at most 4 KiB.")]]
 
 
-class SetupStepWithOutputOut(SetupStepOut):
-    """A step of the set-up, with its output."""
-
-    tail: Annotated[str, doc("The end of its output, at most 4 KiB.")]
-
-
-class CheckResultWithOutputOut(CheckResultOut):
-    """What a check showed, with its output."""
-
-    tail: Annotated[str, doc("The end of its output, at most 4 KiB.")]
-
-
-class ClaimOut(TypedDict):
+class ClaimOut(AgentClaim):
     """What the agent claimed of its work with the tool `report_result`."""
 
-    statement: str
-    kind: ClaimKind
-    check: Annotated[str | None, doc("The check that the agent names for it.")]
-    command: Annotated[list[str] | None, doc("Program and arguments that it names.")]
-    path: Annotated[str | None, doc("The file that it names.")]
     judgement: Annotated[
         Verdict, doc("`verified` or `refuted` by a check or the files of the work; else `claimed`.")
     ]
@@ -120,7 +106,9 @@ class CiOut(TypedDict):
     url: str | None
 
 
-class _Verification(TypedDict):
+class VerificationOut(TypedDict):
+    """What the checks say of the work of a run: its newest attempt, or each of them."""
+
     verdict: Annotated[Verdict | None, doc("Null while checks run.", "refuted")]
     reasons: Annotated[list[ReasonOut], doc("Why; empty for `verified`.")]
     attempt: Annotated[int, doc("The number of the newest attempt; 0 if nothing was checked.", 1)]
@@ -134,6 +122,8 @@ class _Verification(TypedDict):
     ]
     waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
     waivers: list[WaiverOut]
+    setup: list[SetupStepOut]
+    checks: list[CheckResultOut]
     found: Annotated[list[FoundCheckOut], doc("Checks that the repository suggests, if nothing names any.")]
     claims: Annotated[list[ClaimOut], doc("What the agent claimed; it does not change the verdict.")]
     changed_tests: Annotated[list[str], doc("Existing tests that the work changes, at most 50.")]
@@ -141,25 +131,11 @@ class _Verification(TypedDict):
     ci: CiOut | None
 
 
-class VerificationOut(_Verification):
-    """What the checks say of the work of a run."""
-
-    setup: list[SetupStepOut]
-    checks: list[CheckResultOut]
-
-
-class VerificationAttemptOut(_Verification):
-    """One attempt to check the work of a run, with output."""
-
-    setup: list[SetupStepWithOutputOut]
-    checks: list[CheckResultWithOutputOut]
-
-
 class VerificationsOut(TypedDict):
     """All attempts to check the work of a run, newest first."""
 
     count: int
-    results: list[VerificationAttemptOut]
+    results: list[VerificationOut]
 
 
 class VerifyOut(TypedDict):

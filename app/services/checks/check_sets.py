@@ -1,7 +1,7 @@
 """Store, show and delete check sets, which every member of a project sees and edits (contract 18.1)."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +18,7 @@ from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import CheckSet, User
 from app.schemas.base import Page
-from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut
+from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut, DefinitionsOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_check_set
 from app.services.views.users import Creator, user_basic
@@ -161,19 +161,13 @@ def _select(*of: Any) -> Select[Any]:
 
 
 def _out(row: _Row) -> CheckSetOut:
-    return {
+    shown = {
         "id": row.id,
         "repository": row.repository,
-        "setup": row.definition["setup"],
-        "checks": row.definition["checks"],
-        "protected_paths": row.definition["protected_paths"],
-        "test_paths": row.definition["test_paths"],
-        "checks_network": row.definition["checks_network"],
-        "max_repairs": row.definition["max_repairs"],
-        "on_unverified": row.definition["on_unverified"],
-        "base": row.definition["base"],
+        **{name: row.definition[name] for name in DefinitionsOut.__annotations__},
         "created_at": row.created_at,
         "created_by": row.creator and user_basic(row.creator),
         "updated_at": row.updated_at,
         "updated_by": row.editor and user_basic(row.editor),
     }
+    return cast("CheckSetOut", shown)

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from app.agents.checks.context import Checked
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
+from app.schemas.runs.verification import VerificationOut
 from app.verification.claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import (
@@ -27,26 +28,14 @@ _MOST_HOSTS = 50
 _LONGEST_COMMAND = 200
 _OPEN_STATUSES = ("waiting", "running")
 
+_LISTS = ("reasons", "waivers", "setup", "checks", "found", "claims", "changed_tests", "protected_changed")
 # What a verification shows before anything was checked.
 OPEN: Mapping[str, Any] = {
-    "verdict": None,
-    "reasons": [],
+    **dict.fromkeys(VerificationOut.__annotations__),
+    **{name: [] for name in _LISTS},
     "attempt": 0,
     "attempts": 0,
-    "commit": None,
-    "base": None,
-    "started_at": None,
-    "finished_at": None,
-    "stopped": None,
     "waived": False,
-    "waivers": [],
-    "setup": [],
-    "checks": [],
-    "found": [],
-    "claims": [],
-    "changed_tests": [],
-    "protected_changed": [],
-    "ci": None,
 }
 
 

@@ -52,7 +52,7 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
   const { counts } = check;
   const logs = check.runs.flatMap((one) => files.find(({ id }) => id === one.log_artifact_id) ?? []);
   return (
-    <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail}>
+    <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail ?? ""}>
       <dl className={styles.sides}>
         {check.command && <Side title="Command">{check.command}</Side>}
         <Side title="Result">
@@ -114,7 +114,7 @@ const STEPS = { ok: "Done", failed: "Failed", cached: "From the cache" } as cons
 export function Step({ step }: { step: Verification["setup"][number] }) {
   const tone = step.status === "failed" ? "danger" : "success";
   const { command, status, duration_ms: duration, tail } = step;
-  return <Row tone={tone} name={command} word={STEPS[status]} duration={duration} output={tail} />;
+  return <Row tone={tone} name={command} word={STEPS[status]} duration={duration} output={tail ?? ""} />;
 }
 
 export function Claims({ claims }: { claims: Verification["claims"] }) {
