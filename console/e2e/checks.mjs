@@ -70,6 +70,13 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await pane.getByText("<b>Apples</b> may be broken.").waitFor();
   expect(true, "a waiver is shown with its reason, and the verdict stays");
 
+  await pane.getByRole("button", { name: "Check again" }).press("Enter");
+  await badge(page, "Refuted").waitFor();
+  await pane.getByLabel("Why the work is accepted").fill("Still so.");
+  await pane.getByRole("button", { name: "Waive", exact: true }).press("Enter");
+  await badge(page, "Refuted, waived").waitFor();
+  expect(true, "what is refuted once more is waived without a question");
+
   await call(
     `/check_sets/${(await call("/check_sets/?repository=acme/prices")).results[0].id}/`,
     {

@@ -18,6 +18,12 @@ export async function checkAgain(ref: RunRef): Promise<void> {
   await api.POST("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/verify", ofRun(ref));
 }
 
+/** Accept work that is not verified. */
+export async function waiveVerdict(ref: RunRef, reason: string): Promise<void> {
+  const path = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/verification/waive";
+  await api.POST(path, { ...ofRun(ref), body: { reason } });
+}
+
 const SETS = "/api/projects/{project_id}/check_sets";
 
 /** Return the check set of a repository, if it has one. */

@@ -16,7 +16,7 @@ import { useAnswer } from "./useAnswer";
 
 const CONFIRMATION = "allow";
 const MOST_KEYS = 9;
-const LONGEST_REASON = 500;
+export const LONGEST_REASON = 500;
 
 interface Props {
   question: InboxRow;

@@ -2,17 +2,17 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { ListChecks, RotateCw } from "lucide-react";
 import { useState } from "react";
-import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck } from "../../api/checks";
-import type { RunRef } from "../../api/commands";
+import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck, waiveVerdict } from "../../api/checks";
+import { cancelTurn, type RunRef } from "../../api/commands";
 import type { FoundCheck, Run, Verification } from "../../api/types";
-import { Button, Select } from "../../ui/controls";
+import { Button, Select, TextArea } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { OutcomeBadge, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { nameOf } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
-import { QuestionCard } from "../questions/QuestionCard";
+import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { CheckRow, Ci, Claims, Names, Step } from "./CheckRow";
 import { commandText, reasonText, stopText } from "./checks";
@@ -28,7 +28,8 @@ interface Props {
 }
 
 export default function ChecksPane({ run, runRef, repository }: Props) {
-  const question = useRunQuestions(runRef)?.find((one) => one.kind === "verdict" && isAsking(one));
+  const questions = useRunQuestions(runRef);
+  const question = questions?.find((one) => one.kind === "verdict" && isAsking(one));
   const attempts = useQuery({
     queryKey: ["task", runRef.task, "checks", run.id],
     queryFn: () => fetchAttempts(runRef),
@@ -38,7 +39,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
   if (attempts.isPending) return <Loading what="the checks" />;
   if (!attempts.data) return <Failure error={attempts.error} onRetry={() => attempts.refetch()} />;
   // Nothing was executed where a verdict came with the end of the run.
-  const newest = attempts.data[0] ?? (run.verification as Verification | null);
+  const newest = attempts.data[0] ?? run.verification;
   const shown = attempts.data.find(({ attempt }) => attempt === chosen) ?? newest;
   if (!newest || !shown) {
     return (
@@ -74,6 +75,9 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
       </header>
       {/* Why stands below, in full. */}
       {question && <QuestionCard question={{ ...question, detail: "" }} hasKeys={false} />}
+      {questions && !question && shown === newest && isOver(run) && isToAccept(shown) && (
+        <Waive runRef={runRef} />
+      )}
       <Why shown={shown} isRepaired={shown === newest && shown.verdict === "refuted" && !isOver(run)} />
       <ul>
         {shown.checks.map((check) => (
@@ -134,6 +138,32 @@ function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }
   );
 }
 
+const isToAccept = ({ verdict, waived }: Verification): boolean =>
+  !waived && (verdict === "refuted" || verdict === "inconclusive");
+
+/** No question asks about a verdict of checks that ran again after its answer. */
+function Waive({ runRef }: { runRef: RunRef }) {
+  const queries = useQueryClient();
+  const [reason, setReason] = useState("");
+  const waive = useAction({
+    mutationFn: () => waiveVerdict(runRef, reason),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["task", runRef.task] }),
+  });
+  return (
+    <div className={styles.why}>
+      <TextArea
+        label="Why the work is accepted"
+        value={reason}
+        maxLength={LONGEST_REASON}
+        onChange={(event) => setReason(event.target.value)}
+      />
+      <Button large disabled={waive.isPending || !reason.trim()} onClick={() => waive.mutate()}>
+        Waive
+      </Button>
+    </div>
+  );
+}
+
 interface FoundProps {
   found: Verification["found"];
   project: number;
@@ -184,15 +214,21 @@ interface AgainProps {
 function Again({ runRef, isOpen, onAgain }: AgainProps) {
   const queries = useQueryClient();
   const again = useAction({
-    mutationFn: () => checkAgain(runRef),
+    mutationFn: () => (isOpen ? cancelTurn(runRef) : checkAgain(runRef)),
     onSuccess: () => {
       onAgain();
       return queries.invalidateQueries({ queryKey: ["task", runRef.task] });
     },
   });
   return (
-    <Button className={styles.again} onClick={() => again.mutate()} disabled={isOpen || again.isPending}>
-      <RotateCw size={14} aria-hidden="true" /> Check again
+    <Button className={styles.again} onClick={() => again.mutate()} disabled={again.isPending}>
+      {isOpen ? (
+        "Stop checks"
+      ) : (
+        <>
+          <RotateCw size={14} aria-hidden="true" /> Check again
+        </>
+      )}
     </Button>
   );
 }
