@@ -42,6 +42,38 @@ CHECK: JSON = {
     "log_artifact_id": None,
     "tail": "the end of its output",
 }
+# A step, a check and definitions as answers show them where nothing was given.
+STEP_DEFAULTS: JSON = {
+    "run": None,
+    "shell": None,
+    "cwd": "",
+    "background": False,
+    "ready": None,
+    "timeout_seconds": 600,
+    "cache": [],
+    "cache_key": [],
+}
+CHECK_DEFAULTS: JSON = {
+    "run": None,
+    "shell": None,
+    "cwd": "",
+    "paths": [],
+    "timeout_seconds": 600,
+    "gate": "regression",
+    "reports": [],
+    "retries": 1,
+    "expect_base": None,
+}
+DEFINITIONS_DEFAULTS: JSON = {
+    "setup": [],
+    "checks": [],
+    "protected_paths": None,
+    "test_paths": None,
+    "checks_network": "none",
+    "max_repairs": None,
+    "on_unverified": "complete",
+    "base": "auto",
+}
 _REFUTING = {CheckStatus.FAILED: "check_failed"}
 
 

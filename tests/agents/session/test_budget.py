@@ -14,15 +14,10 @@ from app.agents.session.budget import Budget, Spender
 from app.agents.session.commands import TurnPolicy
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
-from tests.agents.conftest import CellMaker, NoCommands, Outcome, Runner, scripted_adapter
+from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
 from tests.agents.session.test_session import Stage
 
 SPEND = scripted_adapter("spend")
-
-
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
 
 
 def prompts(outcome: Outcome) -> list[str]:

@@ -23,7 +23,7 @@ from app.agents.session.usage import UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.run_values import ShownQuestion, Spent
-from tests.agents.conftest import CellMaker, eventually
+from tests.agents.conftest import eventually
 from tests.agents.session.test_session import Stage
 
 JSON = dict[str, Any]
@@ -202,11 +202,6 @@ class Room:
 
     async def until_waiting(self) -> None:
         await eventually(lambda: bool(self.letters.waiting_for))
-
-
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
 
 
 @asynccontextmanager

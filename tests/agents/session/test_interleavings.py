@@ -14,15 +14,10 @@ from app.agents.session.commands import Command, TurnPolicy
 from app.agents.session.permissions import PermissionRequest
 from app.enums import CommandMethod, CommandStatus
 from app.run_values import ShownQuestion
-from tests.agents.conftest import CellMaker, eventually
+from tests.agents.conftest import eventually
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
 from tests.agents.session.test_session import Stage
 from tests.support.waiting import next_round
-
-
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
 
 
 async def let_others_go_on() -> None:

@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from app.agents.errors import AgentCrashed, AgentError, AgentFailed
-from tests.agents.conftest import CellMaker, Runner, eventually, scripted_adapter
+from tests.agents.conftest import Runner, eventually, scripted_adapter
 from tests.agents.session.test_session import Stage
 
 pytestmark = pytest.mark.walls
-
-
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
 
 
 def nested(depth: int) -> str:

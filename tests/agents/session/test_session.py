@@ -118,11 +118,6 @@ class Stage:
             assert process.returncode is not None
 
 
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
-
-
 async def test_prompts_can_follow_each_other(stage: Stage) -> None:
     async with stage.play("echo") as talk:
         assert [await talk.prompt("one"), await talk.prompt("two")] == ["end_turn", "end_turn"]

@@ -11,7 +11,7 @@ from app.agents.errors import AgentCancelled
 from app.agents.files.attachments import Attachment
 from app.agents.session.commands import Stop, TurnPolicy
 from app.enums import CommandMethod, CommandStatus
-from tests.agents.conftest import CellMaker, eventually
+from tests.agents.conftest import eventually
 from tests.agents.session.test_conversation import JSON, Letters, Room, held
 from tests.agents.session.test_session import Stage
 
@@ -106,11 +106,6 @@ class Scene(Room):
 
 
 DELIVERED, CONSUMED, DROPPED = CommandStatus.DELIVERED, CommandStatus.CONSUMED, CommandStatus.DROPPED
-
-
-@pytest.fixture
-def stage(make_cell: CellMaker) -> Stage:
-    return Stage(make_cell)
 
 
 @pytest.mark.parametrize(

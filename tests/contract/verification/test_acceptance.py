@@ -10,34 +10,13 @@ from app.models import Event, Project, Run, Task, User
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_sandbox_environment
 from tests.support.makers import NewRun
+from tests.support.verification import CHECK_DEFAULTS, DEFINITIONS_DEFAULTS
 
 JSON = dict[str, Any]
 
 TESTS: JSON = {"id": "tests", "run": ["pytest", "-q"]}
 GIVEN: JSON = {"checks": [TESTS]}
-SHOWN: JSON = {
-    "setup": [],
-    "checks": [
-        {
-            "id": "tests",
-            "run": ["pytest", "-q"],
-            "shell": None,
-            "cwd": "",
-            "paths": [],
-            "timeout_seconds": 600,
-            "gate": "regression",
-            "reports": [],
-            "retries": 1,
-            "expect_base": None,
-        }
-    ],
-    "protected_paths": None,
-    "test_paths": None,
-    "checks_network": "none",
-    "max_repairs": None,
-    "on_unverified": "complete",
-    "base": "auto",
-}
+SHOWN: JSON = {**DEFINITIONS_DEFAULTS, "checks": [CHECK_DEFAULTS | TESTS]}
 NOTHING: tuple[JSON, ...] = ({}, {"acceptance": None}, {"acceptance": {}}, {"acceptance": {"unknown": 1}})
 FAULTS: tuple[tuple[Any, str, str], ...] = (
     (5, "acceptance", "not_a_dict"),
@@ -45,6 +24,9 @@ FAULTS: tuple[tuple[Any, str, str], ...] = (
     ({"checks": 5}, "acceptance__checks", "not_a_list"),
     ({"checks": [5]}, "acceptance__checks__0", "not_a_dict"),
     ({"checks": [{"run": ["x"]}]}, "acceptance__checks__0__id", "required"),
+    # An id alone names no check that another place defines.
+    ({"checks": [{"id": "tests"}]}, "acceptance__checks__0__run", "required"),
+    ({"checks": ["tests"]}, "acceptance__checks__0", "not_a_dict"),
     ({"checks": [TESTS, TESTS]}, "acceptance__checks__1__id", "invalid_input"),
     ({"checks": [{"id": "a", "run": ["true"]}]}, "acceptance__checks__0__run", "check_cannot_fail"),
     ({"setup": [{"run": ["x"], "ready": ["y"]}]}, "acceptance__setup__0__ready", "invalid_input"),

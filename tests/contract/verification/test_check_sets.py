@@ -12,6 +12,7 @@ from tests.support.assertions import assert_invalid, assert_not_found, assert_pa
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
+from tests.support.verification import CHECK_DEFAULTS, DEFINITIONS_DEFAULTS, STEP_DEFAULTS
 
 JSON = dict[str, Any]
 
@@ -33,46 +34,25 @@ KEYS = [
     "updated_at",
     "updated_by",
 ]
-DEFAULTS: JSON = {
-    "repository": None,
-    "setup": [],
-    "checks": [],
-    "protected_paths": None,
-    "test_paths": None,
-    "checks_network": "none",
-    "max_repairs": None,
-    "on_unverified": "complete",
-    "base": "auto",
-}
+DEFAULTS: JSON = {"repository": None, **DEFINITIONS_DEFAULTS}
 GIVEN: JSON = {
     "repository": "acme/shop",
     "setup": [
         {
-            "run": None,
+            **STEP_DEFAULTS,
             "shell": "npm ci",
             "cwd": "web",
-            "background": False,
-            "ready": None,
             "timeout_seconds": 60,
             "cache": ["node_modules", "~/.npm"],
             "cache_key": ["package-lock.json"],
         },
-        {
-            "run": ["postgres", " "],
-            "shell": None,
-            "cwd": "",
-            "background": True,
-            "ready": ["pg_isready"],
-            "timeout_seconds": 600,
-            "cache": [],
-            "cache_key": [],
-        },
+        {**STEP_DEFAULTS, "run": ["postgres", " "], "background": True, "ready": ["pg_isready"]},
     ],
     "checks": [
         {
+            **CHECK_DEFAULTS,
             "id": "tests",
             "run": ["pytest", "-q", ""],
-            "shell": None,
             "cwd": "api",
             "paths": ["api/**"],
             "timeout_seconds": 3600,

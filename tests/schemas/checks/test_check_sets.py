@@ -9,6 +9,7 @@ from app.enums import BaseUse, CheckGate, ChecksNetwork, OnUnverified
 from app.schemas.checks.check_sets import CheckSetIn, ChecksFileInvalid, DefinitionsIn, read_checks_file
 from app.verification.definitions import Check, CheckSet, Step
 from app.web.body import first_error
+from tests.support.verification import CHECK_DEFAULTS, DEFINITIONS_DEFAULTS, STEP_DEFAULTS
 
 RUN = ["pytest", "-q"]
 CHECK = {"id": "tests", "run": RUN}
@@ -38,38 +39,9 @@ def test_every_key_is_shown_with_its_default() -> None:
 
     assert shown == {
         "repository": None,
-        "setup": [
-            {
-                "run": None,
-                "shell": "make",
-                "cwd": "",
-                "background": False,
-                "ready": None,
-                "timeout_seconds": 600,
-                "cache": [],
-                "cache_key": [],
-            }
-        ],
-        "checks": [
-            {
-                "id": "tests",
-                "run": RUN,
-                "shell": None,
-                "cwd": "",
-                "paths": [],
-                "timeout_seconds": 600,
-                "gate": "regression",
-                "reports": [],
-                "retries": 1,
-                "expect_base": None,
-            }
-        ],
-        "protected_paths": None,
-        "test_paths": None,
-        "checks_network": "none",
-        "max_repairs": None,
-        "on_unverified": "complete",
-        "base": "auto",
+        **DEFINITIONS_DEFAULTS,
+        "setup": [STEP_DEFAULTS | {"shell": "make"}],
+        "checks": [CHECK_DEFAULTS | CHECK],
     }
     assert CheckSetIn.model_validate(shown).model_dump(mode="json") == shown
 

@@ -7,20 +7,17 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
-from app.ids import new_id
-from app.models import CheckSet, Event, Run, Task, Verification
-from app.schemas.checks.check_sets import DefinitionsIn
+from app.models import Event, Run, Task, Verification
 from app.services.runs.attempts import lifecycle as attempts
 from app.services.storage_keys import RunRef
-from app.verification.definitions import CHECK_SET
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.database.faults import refusing_some
 from tests.support.database.queries import recorded
+from tests.support.verification import make_check_set
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"
@@ -28,17 +25,7 @@ _CHANGE = "```sh\necho changed > README.md\n```"
 
 async def define(workshop: Workshop, **definitions: Any) -> None:
     async with unit_of_work(workshop.sessions) as session:
-        defined = DefinitionsIn.model_validate(definitions).defined
-        session.add(
-            CheckSet(
-                id=new_id(),
-                project_id=workshop.project.id,
-                repository=_NAME,
-                definition=CHECK_SET.dump_python(defined, mode="json"),
-                created_at=utcnow(),
-                updated_at=utcnow(),
-            )
-        )
+        await make_check_set(session, project=workshop.project, repository=_NAME, **definitions)
 
 
 async def perform(workshop: Workshop, run: Run) -> None:

@@ -13,16 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.ids import new_id
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
-from app.schemas.checks.check_sets import DefinitionsIn
 from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.attempts import lifecycle as attempts
-from app.verification.definitions import CHECK_SET
 from app.worker.jobs.chores import report_verdicts
 from app.worker.jobs.verify_run import verify_run
 from tests.support.database.queries import recorded
 from tests.support.stand_ins.github import Reply
+from tests.support.verification import make_check_set
 from tests.support.waiting import eventually
 from tests.worker.private_host import TOKEN, Host, app_installation
 
@@ -36,11 +34,8 @@ FAILS = {"id": "parts", "run": ["grep", "Bye", "hello.txt"], "gate": "strict"}
 
 
 async def define(host: Host, *checks: dict[str, Any]) -> None:
-    defined = DefinitionsIn.model_validate({"checks": list(checks), "max_repairs": 0}).defined
     async with unit_of_work(host.workshop.sessions) as session:
-        row = {"definition": CHECK_SET.dump_python(defined, mode="json")}
-        times = {"created_at": utcnow(), "updated_at": utcnow()}
-        session.add(CheckSet(id=new_id(), project_id=host.workshop.project.id, **row, **times))
+        await make_check_set(session, project=host.workshop.project, checks=[*checks], max_repairs=0)
 
 
 async def integrate_app(host: Host) -> Integration:
