@@ -31,9 +31,7 @@ from app.routers import (
     webhook_endpoints,
 )
 from app.routers.console import files, sessions
-from app.routers.runs import artifacts, commands, diff, logs, runs, stream
-from app.routers.verification import check_sets
-from app.routers.verification import runs as verification
+from app.routers.runs import artifacts, commands, diff, logs, runs, stream, verification
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -54,8 +52,8 @@ ROUTERS = (
     artifacts.router,
     diff.router,
     sandbox_environments.router,
-    check_sets.router,
-    verification.router,
+    verification.check_sets_router,
+    verification.runs_router,
     events.router,
     task_activity.router,
     webhook_endpoints.router,

@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import click
@@ -20,23 +19,20 @@ _LONGEST_INPUT = 10_000
 
 
 def _read_token(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value != _STANDARD_INPUT:
-        return value
+    return _read(value) if value == _STANDARD_INPUT else value
+
+
+def _read_key(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else _read(value)
+
+
+def _read(path: str) -> str:
     try:
-        with click.open_file("-", encoding="utf-8") as stream:
+        with click.open_file(path, encoding="utf-8") as stream:
             return str(stream.read(_LONGEST_INPUT))
     except (AttributeError, OSError, ValueError) as error:  # closed (click meets None), unreadable, not UTF-8
-        raise click.BadParameter("standard input holds no text.") from error
-
-
-def _read_key(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is None or value == _STANDARD_INPUT:
-        return _read_token(context, parameter, value)
-    try:
-        with Path(value).open(encoding="utf-8") as stream:
-            return stream.read(_LONGEST_INPUT)
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{value} cannot be read.") from error
+        fault = "standard input holds no text." if path == _STANDARD_INPUT else f"{path} cannot be read."
+        raise click.BadParameter(fault) from error
 
 
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")

@@ -15,11 +15,8 @@ from app.models import ApiKey, Integration, Membership, Organization, Project, U
 _MAX_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    type: click.ParamType[Any]
-    condition: Callable[[Any], ColumnElement[bool]]
-    help: str
+# The type of an option, what it asks of a row, and its help.
+_Filter = tuple[click.ParamType[Any], Callable[[Any], ColumnElement[bool]], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,25 +34,23 @@ class _Kind:
 
 def _add_list(kind: _Kind, text: str) -> None:
     async def list_rows(transaction: AdminTransaction, *, limit: int, offset: int, **given: Any) -> Output:
-        filters = [kind.filters[name].condition(value) for name, value in given.items() if value is not None]
+        filters = [kind.filters[name][1](value) for name, value in given.items() if value is not None]
         rows = select(*kind.columns).where(*filters)
         count = await transaction.session.scalar(select(func.count()).select_from(rows.subquery()))
         page = await transaction.session.execute(rows.order_by(*kind.order).limit(limit).offset(offset))
         return {"count": count, "results": [row._asdict() for row in page]}
 
     options = [
-        click.Option([f"--{name}"], type=each.type, help=each.help) for name, each in kind.filters.items()
+        click.Option([f"--{name}"], type=type_, help=help_)
+        for name, (type_, _, help_) in kind.filters.items()
     ]
-    limit = click.IntRange(1, _MAX_LIMIT)
-    offset = click.IntRange(0, 2**31 - 1)
-    options += [
-        click.Option(
-            ["--limit"], type=limit, default=100, show_default=True, help="Maximum number of entries."
-        ),
-        click.Option(
-            ["--offset"], type=offset, default=0, show_default=True, help="Number of entries to skip."
-        ),
-    ]
+    for name, range_, default, help_ in (
+        ("limit", click.IntRange(1, _MAX_LIMIT), 100, "Maximum number of entries."),
+        ("offset", click.IntRange(0, 2**31 - 1), 0, "Number of entries to skip."),
+    ):
+        options.append(
+            click.Option([f"--{name}"], type=range_, default=default, show_default=True, help=help_)
+        )
     admin.add_command(
         click.Command(f"list-{kind.name}s", callback=transactional(list_rows), params=[*options], help=text)
     )
@@ -99,8 +94,10 @@ _PROJECTS = _Kind(
         Project.created_at,
     ),
     filters={
-        "organization": _Filter(
-            click.UUID, lambda id_: Project.organization_id == id_, "Projects of this organization only."
+        "organization": (
+            click.UUID,
+            lambda id_: Project.organization_id == id_,
+            "Projects of this organization only.",
         )
     },
     related={
@@ -127,12 +124,12 @@ _USERS = _Kind(
         User.date_joined,
     ),
     filters={
-        "project": _Filter(
+        "project": (
             ROW_ID,
             lambda id_: exists().where(Membership.user_id == User.id, Membership.project_id == id_),
             "Members of this project only.",
         ),
-        "email": _Filter(
+        "email": (
             click.STRING,
             lambda text: User.email.icontains(text, autoescape=True),
             "Users with this text in their address; case is ignored.",
@@ -168,8 +165,8 @@ _KEYS = _Kind(
         ApiKey.revoked_at,
     ),
     filters={
-        "user": _Filter(ROW_ID, lambda id_: ApiKey.user_id == id_, "Keys of this user only."),
-        "mask": _Filter(
+        "user": (ROW_ID, lambda id_: ApiKey.user_id == id_, "Keys of this user only."),
+        "mask": (
             click.STRING,
             lambda mask: ApiKey.mask == mask,
             "Keys with this mask, for example phx_...a1b2.",
@@ -199,9 +196,7 @@ _INTEGRATIONS = _Kind(
         Integration.created_at,
     ),
     filters={
-        "project": _Filter(
-            ROW_ID, lambda id_: Integration.project_id == id_, "Integrations of this project only."
-        )
+        "project": (ROW_ID, lambda id_: Integration.project_id == id_, "Integrations of this project only.")
     },
 )
 _add_list(_INTEGRATIONS, "List integrations, which connect to code hosts. All, or those of one project.")

@@ -1,4 +1,4 @@
-"""Routes of check sets: how the work of a project's runs is set up and checked (contract 18.1)."""
+"""Routes of check sets, and of what their checks say of runs (contract 18.1, 18.6)."""
 
 from typing import Annotated
 
@@ -14,23 +14,29 @@ from app.schemas.checks.check_sets import (
     ScanOut,
 )
 from app.schemas.errors import StateRefusedOut
+from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.checks import check_sets, scans
+from app.services.runs.attempts import requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import json_body
-from app.web.dependencies import CheckSetId
+from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute)
+check_sets_router = APIRouter(
+    prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute
+)
+runs_router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 SetBody = Annotated[CheckSetIn, Depends(json_body(CheckSetIn))]
 DetectBody = Annotated[DetectIn, Depends(json_body(DetectIn))]
+WaiveBody = Annotated[WaiveIn, Depends(json_body(WaiveIn))]
 
 
-@router.get(
+@check_sets_router.get(
     "",
     operation_id="check_sets_list",
     summary="List check sets",
@@ -45,7 +51,7 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
     return Json(page.page(count, results))
 
 
-@router.post(
+@check_sets_router.post(
     "",
     operation_id="check_sets_create",
     summary="Create a check set",
@@ -63,7 +69,7 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
     return await once(created, status_code=201)
 
 
-@router.post(
+@check_sets_router.post(
     "/detect",
     operation_id="check_sets_detect_create",
     summary="Look for checks in a repository",
@@ -81,7 +87,7 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
     return Json(scan, status_code=200 if is_made else 202)
 
 
-@router.get(
+@check_sets_router.get(
     "/{set_id}",
     operation_id="check_sets_retrieve",
     summary="Retrieve a check set",
@@ -93,7 +99,7 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
     return Json(await check_sets.retrieve_set(call.session, call.caller, set_id))
 
 
-@router.patch(
+@check_sets_router.patch(
     "/{set_id}",
     operation_id="check_sets_partial_update",
     summary="Update a check set",
@@ -106,7 +112,7 @@ async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody) ->
     return Json(changed)
 
 
-@router.delete(
+@check_sets_router.delete(
     "/{set_id}",
     operation_id="check_sets_destroy",
     summary="Delete a check set",
@@ -116,3 +122,49 @@ async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody) ->
 async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
     """Delete a check set. Runs that have begun keep its checks."""
     await check_sets.delete_set(call.session, call.caller, set_id)
+
+
+@runs_router.get(
+    "/verification",
+    operation_id="tasks_runs_verification_list",
+    summary="List the verifications of a run",
+    response_description="All attempts, newest first.",
+    response_model=VerificationsOut,
+)
+async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+    """Return all attempts to check the work of a run, with the end of each output."""
+    attempts = await requests.list_attempts(call.session, call.caller, task_id, run_id)
+    return Json({"count": len(attempts), "results": attempts})
+
+
+@runs_router.post(
+    "/verify",
+    operation_id="tasks_runs_verify_create",
+    summary="Verify a run again",
+    response_description="The attempt that is waiting or running.",
+    status_code=202,
+    response_model=VerifyOut,
+    responses=refused(StateRefusedOut),
+)
+async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
+    """Check the delivered commit of a run that is over again, by the definitions as they are now.
+
+    An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
+    """
+    return await once(
+        requests.verify_again(call.session, call.caller, task_id, run_id, call.process), status_code=202
+    )
+
+
+@runs_router.post(
+    "/verification/waive",
+    operation_id="tasks_runs_verification_waive_create",
+    summary="Waive the verification of a run",
+    response_description="The verification.",
+    status_code=200,
+    response_model=VerificationOut,
+    responses=refused(StateRefusedOut),
+)
+async def waive(call: TaskWrite, body: WaiveBody, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
+    """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
+    return await once(requests.waive(call.session, call.caller, task_id, run_id, body))

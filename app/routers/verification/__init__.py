@@ -1,1 +1,0 @@
-"""Routes of check sets, and of the verification of runs."""
