@@ -178,6 +178,11 @@ class DefinitionsIn(Input):
         return given | {name: copy(cls.model_fields[name].default) for name in nulls}
 
     @property
+    def stored(self) -> dict[str, Any]:
+        """As JSON, with the defaults filled in."""
+        return self.model_dump(mode="json", exclude={"repository"})
+
+    @property
     def defined(self) -> CheckSet:
         return CHECK_SET.validate_python(self.model_dump(exclude={"repository"}))
 
@@ -190,10 +195,7 @@ Acceptance = Annotated[
 
 def acceptance_of(given: DefinitionsIn | None) -> dict[str, Any] | None:
     """Return an acceptance as it is stored, with the defaults filled in; None if it names nothing."""
-    if given is None or not given.model_fields_set:
-        return None
-    stored: dict[str, Any] = CHECK_SET.dump_python(given.defined, mode="json")
-    return stored
+    return None if given is None or not given.model_fields_set else given.stored
 
 
 class _OfRepository(Input):

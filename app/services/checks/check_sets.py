@@ -23,7 +23,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_check_set
 from app.services.views.users import Creator, user_basic
 from app.statements import row_of, rows_of
-from app.verification.definitions import CHECK_SET
 
 # Kinds of sandboxes that do not hold a network level.
 _PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})
@@ -83,7 +82,7 @@ async def create_set(
             id=new_id(),
             project_id=caller.project.id,
             repository=body.repository,
-            definition=CHECK_SET.dump_python(body.defined, mode="json"),
+            definition=body.stored,
             created_at=now,
             created_by_id=caller.user_id,
             updated_at=now,
@@ -108,7 +107,7 @@ async def update_set(
     if kept is None:
         raise NotFound
     old_repository, old_definition = kept
-    given = CHECK_SET.dump_python(body.defined, mode="json")
+    given = body.stored
     definition = old_definition | {name: given[name] for name in given if body.given(name)}
     repository = body.repository if body.given("repository") else old_repository
     if (repository, definition) != kept:

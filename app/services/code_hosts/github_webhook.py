@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -30,6 +30,8 @@ from app.services.sweeping import delete_batch
 _REMEMBERED = timedelta(days=7)
 _LONGEST_ID = 100
 _SIGNATURE = "sha256="
+
+Value = TypeVar("Value")
 
 log = structlog.get_logger(__name__)
 
@@ -122,21 +124,21 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
     """Return what a GitHub event says of the checks of a commit on a branch that this service pushed."""
     if event not in _EVENTS or not isinstance(payload, dict):
         return None
-    check, repository = _object(payload, event), _object(payload, "repository")
-    home = _object(check, "head_repository")
-    suite = _object(check, "check_suite")
+    check, repository = _get(payload, event, dict), _get(payload, "repository", dict)
+    home = _get(check, "head_repository", dict)
+    suite = _get(check, "check_suite", dict)
     # Check runs have their branch in their suite.
     branch = _text(check, "head_branch") or _text(suite, "head_branch")
     name, head_sha = _text(repository, "full_name").lower(), _text(check, "head_sha")
     is_foreign = bool(home) and _text(home, "full_name").lower() != name
     if is_foreign or not name or not head_sha or not branch.startswith(BRANCH_PREFIX):
         return None
-    label = " ".join((_text(check, "name") or _text(_object(check, "app"), "name") or event).split())
+    label = " ".join((_text(check, "name") or _text(_get(check, "app", dict), "name") or event).split())
     if label == OWN_CHECK:
         return None
-    number, url, app_id = _number(check, "id"), _text(check, "html_url"), _object(check, "app").get("id")
+    number, url, app_id = _get(check, "id", int), _text(check, "html_url"), _get(check, "app", dict).get("id")
     # Check runs are repeated under a new id, all others under theirs.
-    about = f"{_number(suite, 'id')}:{label}" if event == "check_run" else number
+    about = f"{_get(suite, 'id', int)}:{label}" if event == "check_run" else number
     # A suite or workflow run that is begun again may still have its last conclusion.
     is_over = event == "check_run" or payload.get("action") == "completed"
     changed = _text(check, "updated_at") or _text(check, "completed_at") or _text(check, "started_at")
@@ -146,7 +148,7 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
         head_sha=head_sha,
         subject=f"{event}:{about}",
         name=label[:_NAME_LENGTH],
-        version=(_number(check, "run_attempt"), number, changed),
+        version=(_get(check, "run_attempt", int), number, changed),
         conclusion=_text(check, "conclusion") if is_over else "",
         url=url if url.startswith(("http://", "https://")) else None,
         app_id=str(app_id) if isinstance(app_id, int) else "",
@@ -154,19 +156,12 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
     )
 
 
-def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
+def _get(parent: dict[str, Any], key: str, kind: type[Value]) -> Value:
     value = parent.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _number(parent: dict[str, Any], key: str) -> int:
-    value = parent.get(key)
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, kind) else kind()
 
 
 def _text(parent: dict[str, Any], key: str) -> str:
-    value = parent.get(key)
-    if not isinstance(value, str) or len(value) > _LONGEST or "\x00" in value:
-        return ""
-    # Lone surrogates cannot be stored either.
-    return value if value.isprintable() else ""
+    value = _get(parent, key, str)
+    # Neither NUL nor lone surrogates can be stored.
+    return value if len(value) <= _LONGEST and value.isprintable() else ""
