@@ -9,10 +9,11 @@ import httpx
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import Styled, TerminalOutput
 from app.enums import TERMINAL_STATUSES, RunStatus
+from taskbeacon.cli.live import Transcript
+from taskbeacon.client import Client, TaskbeaconError
 
 REQUEST_SECONDS = 30.0
 _LOG_ENTRIES = 5000  # of one request
-_SHOWN_OUTPUT_LINES = 12  # of one step at a time
 _SHOWN_PATCH_LINES = 30
 
 Object = dict[str, Any]  # Any: JSON
@@ -24,22 +25,20 @@ class ProjectClient:
     def __init__(self, terminal: TerminalOutput, *, base_url: str, project_id: int, api_key: str) -> None:
         self._terminal = terminal
         self._page = f"{base_url}/console/projects/{project_id}"
-        self._http = httpx.Client(
-            base_url=f"{base_url}/api/projects/{project_id}/",
-            headers={"Authorization": f"Bearer {api_key}"},
-            timeout=REQUEST_SECONDS,
-            trust_env=False,  # no proxy between us and our own API
-        )
+        self._client = Client(base_url, api_key, project_id, timeout=REQUEST_SECONDS)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._client.close()
 
     def request(self, method: str, path: str, /, **body: Any) -> Any:  # Any: JSON
         """Send a request, with `body` as JSON unless it is a GET, and return the JSON of the response."""
-        return send(self._http, method, path, **body)
+        try:
+            return self._client.request(method, path, json=body if method != "GET" else None)
+        except TaskbeaconError as error:
+            raise DevstackError(f"{method} {path} failed: {error}") from error
 
     def create_task(self, **fields: str) -> Object:
         """Create a task; print its title and the URL of its page in the console."""
@@ -64,13 +63,13 @@ class ProjectClient:
         return run
 
     def _watch(self, path: str, pause: Callable[[Object], object]) -> Object:
-        log, seen = _RunLog(self._terminal), 0
+        transcript, seen = Transcript(), 0
         while True:
             run: Object = self.request("GET", path)
             while entries := self.request("GET", f"{path}session_logs/?limit={_LOG_ENTRIES}&offset={seen}"):
                 seen += len(entries)
                 for entry in entries:
-                    log.show(entry)
+                    transcript.show(entry)
             if run["status"] in TERMINAL_STATUSES:
                 return run
             pause(run)
@@ -106,44 +105,3 @@ def send(client: httpx.Client, method: str, path: str, /, **body: Any) -> Any:  
     if answer.is_error:
         raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
     return answer.json()
-
-
-class _RunLog:
-    """Prints progress, the steps of the agent with their output, and its messages."""
-
-    def __init__(self, terminal: TerminalOutput) -> None:
-        self._terminal = terminal
-        self._shown_output: set[str] = set()
-        self._wordings: dict[str, Callable[[Object], None]] = {
-            "tool_call": lambda update: self._print_marked("▸", "bold", str(update.get("title", ""))),
-            "tool_call_update": self._step_goes_on,
-            "agent_message": lambda update: self._print_marked(
-                "»", "green", str((update.get("content") or {}).get("text") or "")
-            ),
-        }
-
-    def show(self, entry: Object) -> None:
-        notification = entry.get("notification") or {}
-        params = notification.get("params") or {}
-        if notification.get("method") == "_taskbeacon/progress":
-            self._print_marked("●", "cyan", str(params.get("message", "")))
-        update = params.get("update") or {}
-        if wording := self._wordings.get(update.get("sessionUpdate", "")):
-            wording(update)
-
-    def _step_goes_on(self, update: Object) -> None:
-        step, status = str(update.get("toolCallId")), update.get("status")
-        if step not in self._shown_output or status == "in_progress":  # the end of a step repeats its output
-            texts = [(part.get("content") or {}).get("text") or "" for part in update.get("content") or []]
-            lines = "".join(texts).splitlines()
-            for line in lines[:_SHOWN_OUTPUT_LINES]:
-                self._terminal.styled_line(f"    {line}", "dim")
-            if len(lines) > _SHOWN_OUTPUT_LINES:
-                self._terminal.styled_line(f"    … {len(lines) - _SHOWN_OUTPUT_LINES} more lines", "dim")
-        self._shown_output.add(step)
-        if status == "failed":
-            self._terminal.styled_line("    ✗ failed", "red")
-
-    def _print_marked(self, mark: str, style: str, text: str) -> None:
-        for number, line in enumerate(text.strip("\n").splitlines()):
-            self._terminal.line("  ", Styled(mark if number == 0 else " ", style), f" {line}")

@@ -168,8 +168,7 @@ class _Demo:
     def run(self, repository: str) -> Object:
         client = self.client
         token = f"ExponentPushToken[demo-{new_hex_id()[:12]}]"
-        me = f"{self.stack.base_url}/api/users/@me"
-        client.request("POST", f"{me}/push_tokens/", token=token, platform="ios")
+        client.request("POST", "/api/users/@me/push_tokens/", token=token, platform="ios")
         self.terminal.line()
         task = client.create_task(title="Add a module map", description=_RUNBOOK, repository=repository)
         attached = self._attach(f"tasks/{task['id']}/staged_artifacts/")
@@ -209,7 +208,7 @@ class _Demo:
         for push in send(self.anyone, "GET", f"{sink}/pushes"):
             if push["data"].get("taskRunId") == run_id and "actions" in push["data"]:
                 button = next(button for button in push["data"]["actions"] if button["id"] == "allow")
-                (question,) = self.client.request("GET", f"{api}/users/@me/inbox/")["results"]
+                (question,) = self.client.request("GET", "/api/users/@me/inbox/")["results"]
                 self.terminal.line(f'  the agent asks, and a push arrives: "{question["title"]}"')
                 send(self.anyone, "POST", f"{api}/actions/{button['token']}")
                 self.terminal.line(

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app import __version__
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services import health
 from app.web.dependencies import process_of
@@ -22,7 +23,7 @@ router = APIRouter(tags=["operations"])
 )
 async def live() -> Json:
     """Report that the process responds. No other server is contacted."""
-    return Json({"status": "ok"})
+    return Json({"status": "ok", "version": __version__})
 
 
 @router.get(

@@ -11,6 +11,7 @@ class LivenessOut(TypedDict):
     """The response of the liveness probe: the process responds; no other server was contacted."""
 
     status: Literal["ok"]
+    version: Annotated[str, doc("The release of the server.", "0.1.0")]
 
 
 class ReadinessOut(TypedDict):

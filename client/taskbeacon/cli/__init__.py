@@ -6,15 +6,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from typing_extensions import override
 
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 SERVER_GROUP = "taskbeacon.commands"
 _WORK, _ATTENTION, _INTEGRATIONS, _ACCOUNT = "Tasks and runs", "Attention", "Integrations", "Account"
@@ -83,7 +85,9 @@ class Taskbeacon(click.Group):
                     formatter.write_text(", ".join(shown))
 
 
-def _server_commands() -> dict[str, EntryPoint]:
+def _server_commands() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - takes as long to load as click
+
     return {point.name: point for point in entry_points(group=SERVER_GROUP)}
 
 
@@ -98,7 +102,8 @@ click.version_option(__version__, message="%(prog)s %(version)s")(main)
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command of this process, and end the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments and (of_server := _server_commands().get(arguments[0])):
+    is_of_server = any(name in names for name in arguments[:1] for names in _SERVER.values())
+    if is_of_server and (of_server := _server_commands().get(arguments[0])):
         # It handles signals and errors itself.
         sys.exit(of_server.load().main(list(arguments), "taskbeacon"))
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
@@ -23,7 +24,7 @@ class _Transport:
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self._timeout = timeout
-        self._http = httpx.AsyncClient(**options_of(settings, timeout))
+        self._http = httpx.AsyncClient(**options_of(settings.url, timeout))
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -79,10 +80,19 @@ class _Transport:
         return None
 
     async def _send(self, request: Request) -> Answer:
-        with failures(request.url), ExitStack() as files:
-            upload = {"file": files.enter_context(request.file.open("rb"))} if request.file else None
-            built = self._http.build_request(**arguments_of(request, self._timeout), files=upload)
+        with failures(request.url):
+            if request.file is not None:
+                return await self._upload(request, request.file)
+            built = self._http.build_request(**arguments_of(request, self._timeout))
             response = await self._http.send(built)
+            return answer_of(response, response.content)
+
+    async def _upload(self, request: Request, path: Path) -> Answer:
+        # The store is another server.
+        async with httpx.AsyncClient(**options_of(request.url, self._timeout)) as http:
+            with path.open("rb") as file:
+                built = http.build_request(**arguments_of(request, self._timeout), files={"file": file})
+                response = await http.send(built)
             return answer_of(response, response.content)
 
     async def _open(self, request: Request, opened: AsyncExitStack) -> tuple[Answer, "_Body"]:

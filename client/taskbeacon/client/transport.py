@@ -8,15 +8,21 @@ from typing import Any
 import httpx
 
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.settings import Settings
+from taskbeacon.client.settings import is_loopback
 from taskbeacon.client.steps import Answer, Request
 
 log = logging.getLogger("taskbeacon.client")
 
 
-def options_of(settings: Settings, timeout: float) -> dict[str, Any]:
-    """Return the arguments of httpx's clients. Redirects are not followed: the key is for one host."""
-    return {"timeout": timeout, "follow_redirects": False, "trust_env": not settings.is_loopback}
+def options_of(url: str, timeout: float) -> dict[str, Any]:
+    """Return the arguments of httpx's clients for a server. Redirects are not followed: the key is for one host."""
+    return {
+        "timeout": timeout,
+        "follow_redirects": False,
+        "trust_env": not is_loopback(url),
+        # Without TLS there is nothing to verify, and loading the certificates takes longer than all else.
+        "verify": not url.startswith("http:"),
+    }
 
 
 def arguments_of(request: Request, timeout: float) -> dict[str, Any]:

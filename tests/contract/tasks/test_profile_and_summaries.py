@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import __version__
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.enums import Environment, RunStatus
@@ -172,7 +173,8 @@ class TestOperations:
     async def test_livez_needs_no_server(self, anonymous: httpx.AsyncClient, application: FastAPI) -> None:
         application.state.process = None
         for path in ("/livez", "/livez/"):
-            assert (await anonymous.get(path)).status_code == 200
+            response = await anonymous.get(path)
+            assert (response.status_code, response.json()) == (200, {"status": "ok", "version": __version__})
 
     async def test_metrics_count_requests_by_route_and_not_by_path(
         self, client: httpx.AsyncClient, task: Task, task_url: str
