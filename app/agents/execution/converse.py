@@ -29,7 +29,7 @@ from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.protocol import Tools
-from app.agents.tools.server import ToolServer, serve_tools
+from app.agents.tools.server import PATH, serve_tools
 from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.run_values import AgentMessage, MessageOutcome, notification_entry
@@ -66,7 +66,7 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
             sandbox=context.sandbox,
             folder=run.workspace.folder,
             report=partial(run.progress, "network"),
-            tools=Service("127.0.0.1", tools.port) if tools else None,
+            tools=Service("127.0.0.1", tools) if tools else None,
         ) as network,
     ):
         offered = tools if network.has_tools else None
@@ -88,7 +88,7 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
 
 
 @asynccontextmanager
-async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
+async def _serve_tools(run: ActiveRun) -> AsyncIterator[int | None]:
     notify, context = run.effects.notify_user, run.context
     if notify is None or not context.may_notify or context.agent.adapter.name == DEFAULT_ADAPTER:
         yield None
@@ -103,18 +103,18 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
     def report(claims: tuple[AgentClaim, ...]) -> None:
         run.tools.claims = claims
 
-    async with serve_tools(Tools(notify_and_log, report, run.masker.text), run.tools.token) as server:
-        yield server
+    async with serve_tools(Tools(notify_and_log, report, run.masker.text), run.tools.token) as port:
+        yield port
 
 
-def _own_server(tools: ToolServer) -> HttpMcpServer:
-    headers = [HttpHeader(name="Authorization", value=f"Bearer {tools.token}")]
-    return HttpMcpServer(type="http", name="taskbeacon", url=tools.url, headers=headers)
+def _own_server(run: ActiveRun, port: int) -> HttpMcpServer:
+    headers = [HttpHeader(name="Authorization", value=f"Bearer {run.tools.token}")]
+    return HttpMcpServer(
+        type="http", name="taskbeacon", url=f"http://127.0.0.1:{port}{PATH}", headers=headers
+    )
 
 
-async def _talk(
-    run: ActiveRun, conversation: Conversation, network: Network, tools: ToolServer | None
-) -> None:
+async def _talk(run: ActiveRun, conversation: Conversation, network: Network, tools: int | None) -> None:
     session = await _launch(run, conversation, network)
     try:
         is_resumed = await _start(run, session, tools)
@@ -207,10 +207,10 @@ def _prepare_home(run: ActiveRun) -> None:
         write_file(run.workspace.home, path, content.encode())
 
 
-async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None) -> bool:
+async def _start(run: ActiveRun, session: AgentSession, tools: int | None) -> bool:
     agent = run.context.agent
     rule = agent.adapter.authenticate
-    own = [_own_server(tools)] if tools else []
+    own = [_own_server(run, tools)] if tools else []
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
         resume=run.keeper.earlier_id,

@@ -11,6 +11,7 @@ that a person can act on.
 """
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -40,7 +41,6 @@ from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import McpServer
-from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.outages import DatabaseUnavailable
 from app.verification.definitions import unite
@@ -63,7 +63,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """
     agent = context.agent
     installed = find_installed(agent.adapter, context.environment, agent.programs)
-    token = new_token()
+    token = secrets.token_urlsafe(32)
     masker = Masker(
         [
             *agent.variables.values(),

@@ -177,25 +177,20 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 async def _lock(path: Path, kind: int, seconds: float) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    await asyncio.sleep(_POLL_SECONDS)
-                else:
-                    return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
+    async with asyncio.timeout(seconds):
+        while (descriptor := _try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
+            await asyncio.sleep(_POLL_SECONDS)
+    return descriptor
 
 
 def _try_alone(folder: Path) -> int | None:
-    descriptor = os.open(_beside(folder, ".use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return _try_lock(_beside(folder, ".use"), fcntl.LOCK_EX)
+
+
+def _try_lock(path: Path, kind: int) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None

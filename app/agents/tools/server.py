@@ -6,10 +6,8 @@ takes no place of one with it; of many, the oldest is closed for the newest.
 
 import asyncio
 import hmac
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 import h11
 import orjson
@@ -34,31 +32,13 @@ _DRAIN_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ToolServer:
-    """The address of the HTTP server for one agent's tools: its port on the loopback, and its bearer token."""
-
-    port: int
-    token: str = field(repr=False)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{PATH}"
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(32)
-
-
 @asynccontextmanager
-async def serve_tools(
-    tools: Tools, token: str, *, stranger_seconds: float = 5.0
-) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent on a port of the loopback until the block ends, with all connections."""
+async def serve_tools(tools: Tools, token: str, *, stranger_seconds: float = 5.0) -> AsyncIterator[int]:
+    """Serve the tools of one agent on a port of the loopback, which it yields; at its end connections are closed."""
     served = _Server(tools, token, stranger_seconds)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:
-        yield ToolServer(server.sockets[0].getsockname()[1], token)
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         await shielded(served.aclose())

@@ -312,11 +312,11 @@ async def test_token_opens_the_tools_of_its_own_run_only_and_while_it_runs(perso
     tools = Tools(person.notify, person.report, str)
     async with serve_tools(tools, "first-token") as first:
         async with serve_tools(tools, "second-token") as second:
-            assert await request(first.port, first.token) == "HTTP/1.1 200 "
-            assert await request(second.port, second.token) == "HTTP/1.1 200 "
-            assert await request(first.port, second.token) == "HTTP/1.1 401 "
+            assert await request(first, "first-token") == "HTTP/1.1 200 "
+            assert await request(second, "second-token") == "HTTP/1.1 200 "
+            assert await request(first, "second-token") == "HTTP/1.1 401 "
         with pytest.raises(ConnectionRefusedError):
-            await request(second.port, second.token)
+            await request(second, "second-token")
 
 
 async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -330,9 +330,9 @@ async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def test_silent_connections_block_no_call_and_end_with_the_server(person: Person) -> None:
     """Any process of the machine can open some: sixteen kept the agent from its tools for twenty seconds."""
     async with serve_tools(Tools(person.notify, person.report, str), "token") as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(80)]
-        assert await request(server.port, "token") == "HTTP/1.1 200 "
-        assert await request(server.port, "wrong") == "HTTP/1.1 401 "
+        silent = [await asyncio.open_connection("127.0.0.1", server) for _ in range(80)]
+        assert await request(server, "token") == "HTTP/1.1 200 "
+        assert await request(server, "wrong") == "HTTP/1.1 401 "
         # The oldest made place for the newest.
         assert all([await closed(*each) for each in silent[:16]])
     assert all([await closed(*each) for each in silent[16:]])
@@ -340,10 +340,10 @@ async def test_silent_connections_block_no_call_and_end_with_the_server(person: 
 
 async def test_connection_without_the_token_ends_soon(person: Person) -> None:
     async with serve_tools(Tools(person.notify, person.report, str), "token", stranger_seconds=0.2) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server)
         assert await closed(reader, writer)
         # The head counts, and what is refused.
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server)
         writer.write(
             b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nAuthorization: Bearer wrong\r\n\r\n"
         )
@@ -357,9 +357,9 @@ async def test_calls_at_a_time_are_bounded_for_the_holder_of_the_token(person: P
     async with serve_tools(Tools(person.notify, person.report, str), "token", stranger_seconds=60) as server:
 
         async def is_answered(status: int) -> bool:
-            return await request(server.port, "token") == f"HTTP/1.1 {status} "
+            return await request(server, "token") == f"HTTP/1.1 {status} "
 
-        waiting = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(16)]
+        waiting = [await asyncio.open_connection("127.0.0.1", server) for _ in range(16)]
         for _, writer in waiting:
             writer.write(head + b"Content-Length: 9\r\n\r\n")
         await eventually(lambda: is_answered(429))
