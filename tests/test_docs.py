@@ -45,7 +45,7 @@ def test_settings_that_documents_name_exist() -> None:
     named = set(re.findall(rf"\b{_PREFIX}[A-Z0-9_]+\b", text))
 
     # The agent `runbook` sets the first for its blocks, and the second is set for checks. The client reads the others.
-    of_client = {f"TASKBEACON_{name}" for name in ("URL", "TOKEN", "PROJECT", "PROFILE")}
+    of_client = {f"TASKBEACON_{name}" for name in ("URL", "TOKEN", "PROJECT", "PROFILE", "DEBUG")}
     assert named - set(_settings()) == {"TASKBEACON_ANSWER", "TASKBEACON_CHECK", *of_client}
 
 

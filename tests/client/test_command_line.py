@@ -413,6 +413,7 @@ def test_help(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
     variables = {"TASKBEACON_URL": url, "TASKBEACON_TOKEN": "phx_secret"}
+    variables |= {name: options.pop(name) for name in list(options) if name.startswith("TASKBEACON_")}
     return subprocess.Popen(
         [sys.executable, "-m", "taskbeacon.cli", *arguments],
         env=os.environ | variables,
@@ -451,6 +452,15 @@ def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> Non
     # A pipe that nobody closes.
     with spawn(beacon.url, "api", "GET", "tasks", stdin=subprocess.PIPE) as process:
         assert process.wait(timeout=60) == 0
+
+
+def test_requests_can_be_shown_without_the_key(beacon: Server) -> None:
+    beacon.on(f"GET {PROJECT}/tasks", answer({"results": []}))
+    with spawn(beacon.url, "api", "GET", "tasks", TASKBEACON_DEBUG="api") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)) == (0, {"results": []})
+    assert f"GET {beacon.url}{PROJECT}/tasks 200" in err
+    assert "phx_secret" not in err
 
 
 def test_help_loads_no_http_library() -> None:

@@ -115,6 +115,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 def perform(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code."""
     as_json = _wants_json(arguments)
+    if os.environ.get("TASKBEACON_DEBUG") == "api":
+        _show_requests()
     try:
         code = main.main(list(arguments), "taskbeacon", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -133,6 +135,16 @@ def perform(arguments: Sequence[str]) -> int:
             failures.tell(failure, as_json=as_json)
         return failure.exit_code
     return code if isinstance(code, int) else failures.DONE
+
+
+def _show_requests() -> None:
+    """Write method, URL and status of each request to standard error; never a header, so never the key."""
+    import logging  # noqa: PLC0415 - for this alone
+
+    log = logging.getLogger("taskbeacon.client")
+    log.setLevel(logging.DEBUG)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
