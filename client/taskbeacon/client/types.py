@@ -215,6 +215,7 @@ class SetupStep(TypedDict):
     command: str
     status: Literal["ok", "failed", "cached"]
     duration_ms: int
+    tail: NotRequired[str]
 
 
 class Step(TypedDict):
@@ -330,6 +331,7 @@ class CheckResult(TypedDict):
     blocked_hosts: list[str]
     runs: list[CheckRun]
     log_artifact_id: str | None
+    tail: NotRequired[str]
 
 
 class Ci(TypedDict):
@@ -570,13 +572,13 @@ class Verification(TypedDict):
     stopped: str | None
     waived: bool
     waivers: list[Waiver]
+    setup: list[SetupStep]
+    checks: list[CheckResult]
     found: list[FoundCheck]
     claims: list[Claim]
     changed_tests: list[str]
     protected_changed: list[str]
     ci: Ci | None
-    setup: list[SetupStep]
-    checks: list[CheckResult]
 
 
 class Question(TypedDict):
