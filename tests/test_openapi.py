@@ -139,6 +139,7 @@ _OPERATIONS = {
     ("GET", f"{_RUN}/questions"): "tasks_runs_questions_list",
     ("POST", "/api/actions/{token}"): "actions_create",
     ("GET", f"{_RUN}/diff"): "tasks_runs_diff_retrieve",
+    ("GET", f"{_RUN}/diff/file"): "tasks_runs_diff_file_retrieve",
     ("POST", "/api/console/session"): "console_session_create",
     ("GET", "/api/console/session"): "console_session_retrieve",
     ("DELETE", "/api/console/session"): "console_session_destroy",

@@ -1,6 +1,7 @@
 """The result of a run, complete or failed."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, Self  # Any: JSON
 
@@ -27,6 +28,7 @@ class RunResult:
     base: WorkBase
     files_changed: list[str]
     patch: bytes
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as the work found them
     definitions: Definitions | None = None  # what it is to be checked by
     worked: timedelta = timedelta()  # without waiting for people
     claims: tuple[AgentClaim, ...] = ()  # what the agent has reported of it; masked

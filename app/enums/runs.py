@@ -125,3 +125,31 @@ class LimitType(StrEnum):
 
     BURST = "burst"
     SUSTAINED = "sustained"
+
+
+class DiffSource(StrEnum):
+    """Which changes of a run are shown: those of its end, those of its workspace now, or what there is of both."""
+
+    STORED = "stored"
+    LIVE = "live"
+    AUTO = "auto"
+
+
+class DiffBase(StrEnum):
+    """What the changes of a run are compared with: where the work began, or the tip of that branch now."""
+
+    START = "start"
+    BRANCH = "branch"
+
+
+class DiffMissing(StrEnum):
+    """Why changes of a run are not shown (contract 19.1)."""
+
+    NOT_STARTED = "not_started"
+    OVER = "over"
+    ELSEWHERE = "elsewhere"
+    NO_ANSWER = "no_answer"
+    TOO_LARGE = "too_large"
+    NO_BRANCH = "no_branch"
+    PENDING = "pending"
+    NO_TEXT = "no_text"

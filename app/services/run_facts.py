@@ -17,6 +17,8 @@ WAITING_FOR: Final = "waiting_for"
 # The decision about a run that its worker did not end.
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
+# The numbers of changed files and lines, of the newest changes that the service knows.
+CHANGES: Final = "changes"
 CI_FOLLOW_UP: Final = "ci_follow_up"
 # The files and the work that could not be stored.
 NOT_STORED: Final = "not_stored"
@@ -31,6 +33,7 @@ FACTS: Final = frozenset(
         WAITING_FOR,
         RECOVERY,
         USAGE,
+        CHANGES,
         CI_FOLLOW_UP,
         NOT_STORED,
         LEFT_OUT,

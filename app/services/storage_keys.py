@@ -96,6 +96,11 @@ class RunRef:
         """The storage key of the stored conversation of the run's agent. Clients can never read this object."""
         return f"tasks/sessions/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.json.gz"
 
+    @property
+    def texts_key(self) -> str:
+        """The storage key of the texts that the changed files had before the run."""
+        return f"tasks/texts/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.json.z"
+
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
     """Return the project id and task id in the storage key of an artifact; None if `key` is not such a key."""

@@ -84,6 +84,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         worked=run.context.limits.worked + run.time.worked,
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
+        texts=collected.changes.texts,
         left_out=collected.left_out,
     )
 

@@ -4,7 +4,7 @@ Made once, from the rows of a claimed run; the steps read it and do not change i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
+from app.agents.workspace.comparing import Comparison
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
@@ -97,6 +98,11 @@ class RunContext:
     servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers that the run brought
 
 
+# Compares the clone with the commit that the work started from; None while there is none. It takes the `tree` of the
+# last result. Raises AgentError.
+Look = Callable[[str | None], Awaitable[Comparison | None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
     """How a run in progress acts outside its workspace, and the signal that stops it."""
@@ -109,4 +115,6 @@ class RunEffects:
     meter: UsageMeter = field(default_factory=UsageMeter)
     # Awaited before each start of an agent process; everything up to here can safely be repeated.
     before_agent: Callable[[], Awaitable[None]] | None = None
+    # Shows the work so far to people who ask, until it is cancelled.
+    show_changes: Callable[[Look], Coroutine[Any, Any, None]] | None = None
     notify_user: NotifyUser | None = None  # decides whether a message of the agent is pushed

@@ -12,7 +12,8 @@ that a person can act on.
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +42,7 @@ from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import McpServer
+from app.agents.workspace.comparing import Comparison
 from app.agents.workspace.kept_session import SessionKeeper
 from app.outages import DatabaseUnavailable
 from app.verification.definitions import unite
@@ -88,12 +90,29 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             ),
         )
         try:
-            result = await _work_then_collect(run)
+            async with _showing_changes(run):
+                result = await _work_then_collect(run)
         except AgentError as error:
             partial = error.partial.mask(masker) if error.partial is not None else None
             # Without the original, which may hold secrets.
             raise error.with_message(hider.text(masker.text(error.message))).with_partial(partial) from None
     return result.mask(masker)
+
+
+@asynccontextmanager
+async def _showing_changes(run: ActiveRun) -> AsyncIterator[None]:
+    show = run.effects.show_changes
+
+    async def look(known: str | None) -> Comparison | None:
+        return await run.workspace.compare(run.context.sandbox, known=known) if run.is_prepared else None
+
+    showing = asyncio.create_task(show(look)) if show is not None else None
+    try:
+        yield
+    finally:
+        if showing:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
 
 
 def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:

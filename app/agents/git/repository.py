@@ -6,12 +6,15 @@ worker opens that clone or its work tree: the agent's commits come back as a bun
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+
+import structlog
 
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
@@ -21,6 +24,7 @@ from app.agents.git.plumbing import add_settings, make_repository, read_ref, wri
 from app.processes.output import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
+log = structlog.get_logger(__name__)
 # The branch of the scratch repository.
 COLLECTED = "result"
 # What git takes no notice of, as patterns: our own folder in a clone, but not the checks that a repository has there.
@@ -31,7 +35,10 @@ _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
-_PATCH_LIMIT = 10 * 2**20
+PATCH_LIMIT = 10 * 2**20
+# Of the files of a base that changed: of one, and of all.
+_TEXT_LIMIT = 512 * 2**10
+_TEXTS_LIMIT = 8 * 2**20
 _COMPARING = timedelta(minutes=1)
 _NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
 _LARGE = 4 * 2**20
@@ -63,6 +70,7 @@ class Changes:
     files: list[str] = field(default_factory=list)
     patch: bytes = b""
     left_out: str = ""  # why the patch is incomplete
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as they were
 
 
 class TreeFile(NamedTuple):
@@ -210,12 +218,53 @@ class Repository:
             result = await self._git.run(
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
                 timeout=_COMPARING,
-                limit=_PATCH_LIMIT,
+                limit=PATCH_LIMIT,
                 memory=self.comparing_memory,
             )
         except RepositoryUnreachable:
             return None
         return result if result.code == 0 or result.truncated else None
+
+    async def changed_texts(self, base: str | None, head: str) -> dict[str, str]:
+        """Return `texts` of the files of `base` that are others in `head`, or not there."""
+        names = base and await self._compare(
+            "--name-only", "--no-renames", "--diff-filter=a", "-z", base, head
+        )
+        paths = names.output.decode(errors="replace").split("\0")[:-1] if names else []
+        return await self.texts(base, paths)
+
+    async def texts(self, commit: str | None, paths: Sequence[str]) -> dict[str, str]:
+        """Return those of these files of a commit that are texts, by path, until they are 8 MiB; no large ones."""
+        asked = "".join(f"{commit}:{path}\0" for path in paths[:_MOST_FILES]).encode(errors="replace")
+        if not asked or commit is None:
+            return {}
+        try:
+            return await self._texts(commit, paths, asked)
+        except RepositoryError as error:
+            log.warning("repository.no_texts", reason=error.message)
+            return {}
+
+    async def _texts(self, commit: str, paths: Sequence[str], asked: bytes) -> dict[str, str]:
+        shown = ("cat-file", "-z", "--batch-check=%(objecttype) %(objectsize)")
+        listed = await self._git.run(*shown, timeout=_COMPARING, text=asked)
+        wanted, room = [], _TEXTS_LIMIT
+        for path, line in zip(paths, listed.text().splitlines(), strict=False):
+            kind, _, size = line.partition(" ")
+            if kind == "blob" and int(size) <= min(_TEXT_LIMIT, room):
+                wanted.append((path, int(size)))
+                room -= int(size)
+        asked = "".join(f"{commit}:{path}\0" for path, _ in wanted).encode()
+        read = ("cat-file", "-z", "--batch=%(objectsize)")
+        content = (await self._git.run(*read, timeout=_COMPARING, limit=2 * _TEXTS_LIMIT, text=asked)).output
+        texts: dict[str, str] = {}
+        at = 0
+        for path, length in wanted:
+            at = content.find(b"\n", at) + 1
+            part, at = content[at : at + length], at + length + 1
+            with suppress(UnicodeDecodeError):
+                if b"\0" not in part:
+                    texts[path] = part.decode()
+        return texts
 
     async def tree(self, commit: str) -> list[TreeFile]:
         """Return the files of a commit. Raises RepositoryError."""
@@ -296,9 +345,12 @@ class Repository:
 
 
 def _cut(patch: Result) -> bytes:
-    if not patch.truncated:
-        return patch.output
-    return patch.output[: patch.output.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
+    return cut_patch(patch.output) if patch.truncated else patch.output
+
+
+def cut_patch(content: bytes) -> bytes:
+    """Return the whole lines of a patch that was too long, and a last one that says so."""
+    return content[: content.rfind(b"\n") + 1] + _PATCH_CUT % PATCH_LIMIT
 
 
 def _exclude(git_folder: Path, patterns: bytes) -> None:

@@ -72,6 +72,7 @@ _SETTINGS = (
     ("core.bare", "false"),
     ("core.hooksPath", os.devnull),
     ("core.fsmonitor", "false"),
+    ("core.quotePath", "false"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("protocol.file.allow", "always"),
@@ -82,8 +83,8 @@ _SETTINGS = (
     ("pack.windowMemory", "64m"),
 )
 
-
-_ENVIRONMENT = {
+# Of a git in the sandbox that knows our scratch repository, `GIT_DIR`, and no settings of the agent.
+GIT_ENVIRONMENT = {
     **settings_environment(_SETTINGS),
     "GIT_WORK_TREE": ".",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -105,7 +106,9 @@ async def gather(
     `collection` is a scratch repository. Raises WorkspaceBroken.
     """
     given = (RESULT, OWN_FOLDER, base or "", str(bundle), " ".join(subject.split()))
-    process = await start(("sh", "-c", program, "sh", *given), {**_ENVIRONMENT, "GIT_DIR": str(collection)})
+    process = await start(
+        ("sh", "-c", program, "sh", *given), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}
+    )
     try:
         (output, _), (said, _) = await asyncio.gather(
             read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)

@@ -4,13 +4,16 @@
 <root>/<run>/work           the agent's clone, with `.taskbeacon/` for files that are never committed
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`
+<root>/<run>/index           git's index of the clone as it was checked out
+<root>/<run>/compared-<n>    scratch repository of `compare`
 <root>/<run>/result.bundle  the agent's commits, on their way from the collection into the worker's repository
 """
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,8 +34,10 @@ from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.agents.workspace.comparing import Comparison, compare
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.gathering import GATHER, RESULT, gather
+from app.processes.own_program import OWN_PROGRAM
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -80,6 +85,9 @@ class Workspace:
         self.repository = Repository(folder / "repository", environment)
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
+        self._index = folder / "index"
+        self._comparisons = 0
+        self._is_compared = False
         self._excluded = EXCLUDED
         self._branch = ""
         self._source: Source | None = None
@@ -113,6 +121,9 @@ class Workspace:
             except RepositoryError:
                 # It was removed there: the changes of the agent alone are better than none.
                 self.began = self.base.sha
+        with suppress(FileNotFoundError):
+            # Before an agent can write it; with its time, by which git knows the files that are no older.
+            shutil.copy2(self.work / ".git/index", self._index)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -121,6 +132,7 @@ class Workspace:
         lines = "".join(f"/{_SPECIAL.sub(_ESCAPED, path)}\n" for path in paths if "\n" not in path)
         self._excluded = EXCLUDED + lines.encode(errors="surrogateescape")
         write_file(self.work, ".git/info/exclude", self._excluded)
+        self._is_compared = False
 
     async def renew(self, commit: str) -> None:
         """Replace clone, home and temporary folder by new ones, when no process of the run is left."""
@@ -245,7 +257,35 @@ class Workspace:
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
         changes = await self.repository.changes(self.began, head)
+        changes = replace(changes, texts=await self.repository.changed_texts(self.began, head))
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
+
+    async def compare(self, sandbox: Sandbox, *, known: str | None = None) -> Comparison:
+        """Return how the clone differs from the commit that the work started from, while its agent works or waits.
+
+        One at a time. The `texts` are read only if the result is another than `known`, the `tree` of an earlier one.
+        Raises WorkspaceBroken.
+        """
+        scratch = self.folder / f"compared-{self._comparisons}"
+        if not self._is_compared:
+            # A new one, since a program in the sandbox could write to the last.
+            self._comparisons += 1
+            scratch = self.folder / f"compared-{self._comparisons}"
+            await self.repository.make_collection(scratch, self.base.sha, excluded=self._excluded)
+            if self._index.exists():
+                shutil.copy2(self._index, scratch / "index.base")
+            self._is_compared = True
+        confinement = Confinement(
+            places=self.places,
+            work_writable=False,
+            readable=(*OWN_PROGRAM, self.folder / "repository", *self._borrowed),
+            writable=(scratch,),
+            hidden=self._hidden,
+        )
+        found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=self.began)
+        if found.tree == known:
+            return found
+        return replace(found, texts=await self.repository.texts(self.began, found.changed))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file

@@ -1,19 +1,27 @@
-"""Route of the files that a run changed (contract 17.9)."""
+"""Routes of the files that a run changed (contract 17.9, 19)."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.runs.diff import DiffOut, DiffQuery
-from app.services.artifacts.diff import read_diff
+from app.schemas.runs.diff import DiffOut, DiffQuery, FileTextOut, FileTextQuery
+from app.services.artifacts.diff import RunChanges
+from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead
-from app.web.dependencies import RUN_URL, RunId, TaskId
-from app.web.openapi.errors import refused
+from app.web.conditional import HeldDep, conditional
+from app.web.dependencies import RUN_URL, Call, RunId, TaskId
+from app.web.openapi.errors import UNCHANGED, refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/diff", tags=["artifacts"], route_class=UnitRoute)
+
+
+def _changes(call: Call, task_id: UUID, run_id: UUID) -> RunChanges:
+    run = RunRef(call.caller.project.id, task_id, run_id)
+    return RunChanges(call.session, call.caller, run, call.process)
 
 
 @router.get(
@@ -22,14 +30,31 @@ router = APIRouter(prefix=f"{RUN_URL}/diff", tags=["artifacts"], route_class=Uni
     summary="Retrieve the changes of a run",
     response_description="A page of changed files.",
     response_model=DiffOut,
-    responses=refused(StateRefusedOut, status=404),
+    responses=UNCHANGED | refused(StateRefusedOut, status=404),
 )
 async def retrieve_diff(
-    call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId
-) -> Json:
-    """Return the files that the run changed, from its patch (`changes.patch`), in pages of at most 2 MB.
+    call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId, held: HeldDep
+) -> Response:
+    """Return the files that the run changed, in pages of at most 2 MB: from its patch (`changes.patch`), or live.
 
-    A run that has changed nothing or has not ended has no files.
+    A live diff shows the workspace of a run whose agent works or waits. The run's worker makes it when it is asked for,
+    and it is kept for three seconds. If there is none, `missing` says why.
     """
-    diff = await read_diff(call.session, call.caller, task_id, run_id, query.cursor, store=call.process.store)
-    return Json(diff)
+    return conditional(*await _changes(call, task_id, run_id).page(query, held))
+
+
+@router.get(
+    "/file",
+    operation_id="tasks_runs_diff_file_retrieve",
+    summary="Retrieve the former text of a changed file",
+    response_description="The text, or why there is none.",
+    response_model=FileTextOut,
+)
+async def retrieve_file_text(
+    call: TaskRead, query: Annotated[FileTextQuery, Query()], task_id: TaskId, run_id: RunId
+) -> Json:
+    """Return the text that a file had where the work began, to show the lines around its changes.
+
+    Lines between changes are the same before and after. New and large files, and those that are no text, have none.
+    """
+    return Json(await _changes(call, task_id, run_id).text(query))

@@ -1,20 +1,55 @@
 """The changes of a run to its repository, file by file (contract 17.9)."""
 
+from datetime import datetime
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from app.enums import DiffBase, DiffMissing, DiffSource
 from app.schemas.base import QueryInput, doc
-from app.schemas.fields import Integer
+from app.schemas.fields import Choice, Integer, Text
 
 _MAX_OFFSET = 2**53
 
 
-class DiffQuery(QueryInput):
-    """The query parameter that selects a page of the files that a run changed."""
+class _SourceQuery(QueryInput):
+    source: Annotated[
+        DiffSource,
+        Choice(of=DiffSource, named=True),
+        doc(
+            "`stored`: the changes at the end; `live`: those of the workspace now; `auto`: `live` if there is one."
+        ),
+    ] = DiffSource.STORED
 
+
+class DiffQuery(_SourceQuery):
+    """The query parameters that select a page of the files that a run changed."""
+
+    base: Annotated[
+        DiffBase,
+        Choice(of=DiffBase, named=True),
+        doc("What is compared with: the commit that the work began from, or the tip of that branch now."),
+    ] = DiffBase.START
     cursor: Annotated[int, Integer(minimum=0, maximum=_MAX_OFFSET), doc("`next` of the previous page.")] = 0
+
+
+class FileTextQuery(_SourceQuery):
+    """The query parameters that select a file that a run changed."""
+
+    path: Annotated[
+        str,
+        Text(max_length=1000, verbatim=True),
+        doc("`path` or `old_path` of a changed file.", "src/login.py"),
+    ]
+
+
+class ChangeTotals(TypedDict):
+    """The numbers of changed files, and of their added and deleted lines."""
+
+    files: Annotated[int, Field(examples=[2])]
+    additions: Annotated[int, Field(examples=[14])]
+    deletions: Annotated[int, Field(examples=[3])]
 
 
 class FileDiff(TypedDict):
@@ -49,4 +84,19 @@ class DiffOut(TypedDict):
         doc("The commit that the run pushed, if it did.", "9fceb02d0ae598e95dc970b74767f19372d61af8"),
     ]
     files: Annotated[list[FileDiff], doc("The changed files, in the order of the patch.")]
+    source: Annotated[Literal["stored", "live"], doc("Which changes these are.")]
+    tree: Annotated[str | None, doc("A word that stays the same as long as the changes do.")]
+    at: Annotated[datetime | None, doc("When the workspace was looked at.")]
+    totals: Annotated[ChangeTotals | None, doc("The numbers of all pages, if they are known.")]
+    left_out: Annotated[list[str], doc("What the changes lack.")]
+    missing: Annotated[DiffMissing | None, doc("Why there are no changes to show; null if that is not so.")]
     next: Annotated[str | None, doc("`cursor` of the next page; null on the last page.")]
+
+
+class FileTextOut(TypedDict):
+    """The text that a changed file had where the work began."""
+
+    path: Annotated[str, Field(examples=["src/login.py"])]
+    tree: Annotated[str | None, doc("`tree` of the changes that it belongs to.")]
+    text: Annotated[str | None, doc("The text; null if `missing` says why.", "old\n")]
+    missing: Annotated[DiffMissing | None, doc("Why there is no text to show.")]

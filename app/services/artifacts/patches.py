@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from app.schemas.runs.diff import ChangeTotals
+
 # Of one file; more is counted and left out.
 SHOWN_BYTES = 256 * 1024
 
@@ -159,6 +161,17 @@ class PatchReader:
             self._offset += end - at
             self._begins = data[end - 1 : end] == b"\n"
             at = end
+
+
+def total_changes(patch: bytes) -> ChangeTotals:
+    """Return the totals of a whole patch."""
+    reader = PatchReader()
+    files = [*reader.feed(patch), *reader.finish()]
+    return {
+        "files": len(files),
+        "additions": sum(file.additions for file in files),
+        "deletions": sum(file.deletions for file in files),
+    }
 
 
 def _sizes_of(head: bytes) -> tuple[int | None, int | None]:

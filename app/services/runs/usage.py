@@ -49,12 +49,14 @@ _TOKENS = (USAGE, "total_tokens")
 _COST = (USAGE, "cost", "amount")
 
 
-async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Store the tokens and cost that a run has used so far; return whether they were stored."""
+async def note_fact(
+    session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, Any], *, owner: str
+) -> bool:
+    """Store what a run has used or changed so far; return whether it was stored."""
     noted = await session.scalar(
         update(Run)
         .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
-        .values(facts=with_fact(USAGE, dict(usage)))
+        .values(facts=with_fact(name, dict(value)))
         .returning(Run.id)
     )
     return noted is not None

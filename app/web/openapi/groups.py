@@ -45,8 +45,8 @@ first unless the operation says otherwise, and return `count`, `next`, `previous
 
 ## Polling
 
-Tasks, runs and their lists have an `ETag`. Send it in `If-None-Match`: while the answer is the same, it is 304
-without a body.
+Tasks, runs, their lists and the changes of a run have an `ETag`. Send it in `If-None-Match`: while the answer is the
+same, it is 304 without a body.
 
 ## Rate limits
 

@@ -1,6 +1,7 @@
 """Moves files between the object store and a worker: fetches attachments, stores artifacts of a run."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
+from app.services.artifacts.live_diff import pack_texts
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.uploads import guess_content_type, tag_objects, tags
 from app.services.retrying.policies import ATTACHMENT
@@ -102,6 +104,24 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
     except ObjectMissing:
         raise AttachmentUnavailable(f"The attached file {name} does not exist any more.") from None
     return Attachment(artifact["id"], name, artifact["content_type"], size, path)
+
+
+async def store_texts(
+    store: ObjectStore, texts: Mapping[str, str], *, ref: RunRef, retry: StoreRetryBudget
+) -> None:
+    """Store what the changed files were before the run, to show the lines around its changes."""
+    if not texts:
+        return
+    packed = await asyncio.to_thread(pack_texts, dict(texts))
+    tagged = tags(KEPT_DAYS, ref.project_id)
+    put = partial(store.put, ref.texts_key, packed, content_type="application/zlib", tags=tagged)
+    try:
+        await retry.call(put)
+    except Exception as error:
+        # The patch is shown without these lines.
+        log.warning(
+            "texts.not_stored", error=repr(error), exc_info=not isinstance(error, ObjectStoreUnavailable)
+        )
 
 
 async def store_artifacts(

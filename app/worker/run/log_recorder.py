@@ -43,6 +43,8 @@ class RunLog:
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
+        # How many entries there have been.
+        self.entries = 0
         # False once an entry is lost, because of a full disk, an outage of the store, or an unexpected error.
         self.is_whole = True
 
@@ -53,6 +55,7 @@ class RunLog:
         is stored. When the stored log has reached its maximum size, it stores no more entries.
         """
         line = orjson.dumps(entry)
+        self.entries += 1
         self._publish(line)
         self._keep(entry, line)
 

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetSpent
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
+from app.services.artifacts.patches import total_changes
 from app.services.checks.results import show_unchecked
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
-from app.services.run_facts import LEFT_OUT, NOT_STORED
+from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.attempts.lifecycle import RunDelivery
@@ -116,7 +117,12 @@ def _why_stopped(report: RunReport, end: RunEnd) -> StopReason | None:
 
 def _decide(report: RunReport) -> RunEnd:
     work, result = report.work, report.result
-    state = {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result and result.left_out else {}
+    state: dict[str, Any] = {}
+    if result:
+        totals = total_changes(result.patch)
+        state[CHANGES] = totals | {"files": max(totals["files"], len(result.files_changed))}
+        if result.left_out:
+            state[LEFT_OUT] = result.left_out[:_LEFT_OUT_CHARACTERS]
     if isinstance(work, RunResult):
         output = {
             "head_branch": work.head_branch,

@@ -19,14 +19,16 @@ from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating
 from app.run_values import notification_entry
+from app.services.run_facts import USAGE
 from app.services.runs.queue import Claim
-from app.services.runs.usage import note_usage, spent_by_others
+from app.services.runs.usage import note_fact, spent_by_others
 from app.worker.context import WorkerContext
 from app.worker.run.claim import mark_agent_started
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context import Publication, read_context
 from app.worker.run.earlier_runs import store_session
-from app.worker.run.files import Exchange, open_exchange, store_artifacts
+from app.worker.run.files import Exchange, open_exchange, store_artifacts, store_texts
+from app.worker.run.live_diff import LiveDiffs
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
@@ -61,6 +63,8 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
         ) as run_log:
             report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
+            if report.result:
+                await store_texts(store, report.result.texts, ref=claim.ref, retry=retry)
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
                 await run_log.append(
@@ -94,6 +98,7 @@ async def _run_agent(
             commands=commands,
             meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
             before_agent=partial(mark_agent_started, worker, claim),
+            show_changes=LiveDiffs(worker, claim, run_log).show,
             notify_user=commands.notify_user,
         )
         try:
@@ -138,7 +143,7 @@ async def record_usage(
         if report is None or report == noted:
             return
         async with unit_of_work(sessions) as session:
-            await note_usage(session, claim.run_id, report, owner=claim.owner)
+            await note_fact(session, claim.run_id, USAGE, report, owner=claim.owner)
         noted = report
 
     async def see_others() -> None:

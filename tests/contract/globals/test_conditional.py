@@ -314,7 +314,13 @@ async def test_description_says_which_answers_have_a_tag(application: FastAPI) -
     paths = application.openapi()["paths"]
     tagged = {path for path, methods in paths.items() if "304" in methods.get("get", {}).get("responses", {})}
     task = "/api/projects/{project_id}/tasks/{task_id}"
-    assert tagged == {task.removesuffix("/{task_id}"), task, f"{task}/runs", f"{task}/runs/{{run_id}}"}
+    assert tagged == {
+        task.removesuffix("/{task_id}"),
+        task,
+        f"{task}/runs",
+        f"{task}/runs/{{run_id}}",
+        f"{task}/runs/{{run_id}}/diff",
+    }
     for path in tagged:
         described = paths[path]["get"]
         assert "If-None-Match" in {parameter["name"] for parameter in described["parameters"]}

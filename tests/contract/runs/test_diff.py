@@ -38,6 +38,10 @@ Mcmb
 """
 
 
+# What a diff has beside its files (19.1).
+STORED: JSON = {"source": "stored", "tree": None, "at": None, "totals": None, "left_out": [], "missing": None}
+
+
 @pytest.fixture
 def run_url(task_url: str, run: Run) -> str:
     return f"{task_url}/runs/{run.id}"
@@ -58,6 +62,7 @@ async def test_changes_are_listed_by_file(client: httpx.AsyncClient, run_url: st
     await store_patch(client, run_url, "diff --git a/other b/other\n", type="plan")
     response = await client.get(f"{run_url}/diff/")
     assert response.json() == {
+        **STORED,
         "base": None,
         "head": None,
         "files": [
@@ -101,6 +106,7 @@ async def test_base_and_head_are_those_of_the_push(
     )
     await record_push(session, task_id=task.id, run_id=run.id, pushed=pushed)
     assert (await client.get(f"{run_url}/diff")).json() == {
+        **STORED,
         "base": "main",
         "head": "a" * 40,
         "files": [],

@@ -78,6 +78,7 @@ TASK_ROUTES = (
     # Published to followers, and left out of the log, because these tests have no store.
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
+    Route("GET", _RUN + "/diff/file", Scope.TASK_READ, query="path=README.md"),
     Route("GET", _RUN + "/questions", Scope.TASK_READ),
     Route("GET", _RUN + "/verification", Scope.TASK_READ),
     Route("POST", _RUN + "/verify", Scope.TASK_WRITE, 400),

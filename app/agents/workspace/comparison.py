@@ -1,0 +1,171 @@
+"""Program: compares the files of a clone with a commit, as a patch. It runs in the sandbox, on a clone it cannot write.
+
+git has our own repository with an index there, which knows the files of the commit. No program of the clone is
+executed: filters, external diffs and hooks are settings, and ours has none.
+"""
+
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+# Of larger files only the size is said: git reads all of a file to show that it is large.
+_LARGE = 4 * 2**20
+_MOST_FILES = 5000
+_MOST_NAMED = 100
+_MEMORY = 512 * 2**20
+_NICER = 5
+_CHUNK = 2**16
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+_LINK = 0o120000
+# Without the submodules' own git: it obeys what the agent configured there.
+_SUBMODULES = "--ignore-submodules=dirty"
+
+
+class _Clone:
+    """The working folder as an index knows it, and what the patch of it lacks."""
+
+    def __init__(self, base: str, own: str) -> None:
+        self._own = own
+        folder = Path(os.environ["GIT_DIR"])
+        # The files of the commit, with the times at which they were read; and the new files beside them.
+        self._known, self._index = folder / "index.base", folder / "index"
+        self._large: list[tuple[str, str, int]] = []
+        self._sizes: dict[str, int] = {}
+        self._notes: list[str] = []
+        self._changed: list[str] = []
+        for left in (self._index, folder / "index.lock", folder / "index.base.lock"):
+            left.unlink(missing_ok=True)
+        if base:
+            _git("update-index", "-q", "--refresh", index=self._known)
+            # With its time: git reads the files that are no older.
+            shutil.copy2(self._known, self._index)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {
+            "large": [(_shown(path), *rest) for path, *rest in self._large[:_MOST_NAMED]],
+            "sizes": {_shown(path): size for path, size in self._sizes.items()},
+            "notes": [_shown(note) for note in self._notes[:_MOST_NAMED]],
+            "changed": [_shown(path) for path in self._changed[:_MOST_FILES]],
+        }
+
+    def look_at_known_files(self) -> None:
+        """Have git pass over files that it should not open."""
+        self._changed = _git("diff-files", "-z", "--name-only", _SUBMODULES, index=self._index)
+        passed_over = []
+        for path in self._changed:
+            there = _look_at(path)
+            if there is None or stat.S_ISDIR(there.st_mode) or stat.S_ISLNK(there.st_mode):
+                continue
+            if not stat.S_ISREG(there.st_mode):
+                self._notes.append(f"{path} is no file any more.")
+                passed_over.append(path)
+            elif self._is_large(path, "M", there.st_size):
+                passed_over.append(path)
+        self._update("--skip-worktree", "--stdin", lines=passed_over)
+
+    def add_new_files(self) -> None:
+        """Give the index the files that the commit lacks: as empty ones, since git reads those that differ."""
+        added: list[str] = []
+        for path in self._new_files():
+            there = _look_at(path)
+            if there is None:
+                continue
+            if stat.S_ISDIR(there.st_mode):
+                self._notes.append(f"{path} is a repository of its own.")
+            elif len(added) == _MOST_FILES:
+                self._notes.append(f"More than {_MOST_FILES} files are new.")
+                break
+            elif stat.S_ISLNK(there.st_mode):
+                added.append(f"{_LINK:o} {_EMPTY_FILE}\t{path}")
+            elif stat.S_ISREG(there.st_mode) and not self._is_large(path, "A", there.st_size):
+                mode = 0o100755 if there.st_mode & stat.S_IXUSR else 0o100644
+                added.append(f"{mode:o} {_EMPTY_FILE}\t{path}")
+        self._update("--index-info", lines=added)
+
+    def write_patch(self, base: str, limit: int) -> int:
+        how = ("--no-color", "--no-ext-diff", "--no-textconv", "--full-index", _SUBMODULES)
+        with subprocess.Popen(  # noqa: S603 - our own arguments
+            ("git", "diff", *how, base or _EMPTY_TREE, "--"),  # noqa: S607 - as the sandbox finds it
+            env=_environment(self._index),
+            stdout=subprocess.PIPE,
+        ) as git:
+            assert git.stdout is not None
+            while limit > 0 and (part := git.stdout.read(min(limit, _CHUNK))):
+                sys.stdout.buffer.write(part)
+                limit -= len(part)
+            if limit == 0:
+                git.kill()
+        return 0 if limit == 0 else git.returncode
+
+    def _is_large(self, path: str, status: str, size: int) -> bool:
+        if len(self._sizes) < _MOST_FILES:
+            self._sizes[path] = size
+        if size > _LARGE:
+            self._large.append((path, status, size))
+        return size > _LARGE
+
+    def _new_files(self) -> Iterator[str]:
+        # Not ignored ones, and ignored ones that the agent has added to an index of its own.
+        found = dict.fromkeys(_git("ls-files", "-z", "--others", "--exclude-standard", index=self._index))
+        its_own = _look_at(".git/index")
+        if its_own is not None and stat.S_ISREG(its_own.st_mode):
+            found |= dict.fromkeys(_git("ls-files", "-z", index=Path(".git/index").absolute()))
+            for path in _git("ls-files", "-z", index=self._index):
+                found.pop(path, None)
+        kept = f"{self._own}/checks.toml"
+        yield from (path for path in found if path == kept or not path.startswith(f"{self._own}/"))
+
+    def _update(self, *options: str, lines: list[str]) -> None:
+        if lines:
+            _git("update-index", "-z", *options, index=self._index, text="\0".join((*lines, "")))
+
+
+def _git(*arguments: str, index: Path, text: str = "") -> list[str]:
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        ("git", *arguments),  # noqa: S607 - as the sandbox finds it
+        env=_environment(index),
+        input=os.fsencode(text),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    return os.fsdecode(done.stdout).split("\0")[:-1]
+
+
+def _environment(index: Path) -> dict[str, str]:
+    return {**os.environ, "GIT_INDEX_FILE": str(index)}
+
+
+def _look_at(path: str) -> os.stat_result | None:
+    with suppress(OSError):
+        return os.lstat(path)
+    return None
+
+
+def _shown(text: str) -> str:
+    return os.fsencode(text).decode(errors="replace")
+
+
+def main() -> None:
+    """Write a line of JSON about what the patch lacks, then the patch; less than `limit` bytes of it."""
+    base, own, limit = sys.argv[1:]
+    os.nice(_NICER)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+    clone = _Clone(base, own)
+    clone.look_at_known_files()
+    clone.add_new_files()
+    sys.stdout.write(json.dumps(clone.facts) + "\n")
+    sys.stdout.flush()
+    sys.exit(clone.write_patch(base, int(limit)))
+
+
+if __name__ == "__main__":
+    main()

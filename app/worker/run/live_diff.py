@@ -1,0 +1,118 @@
+"""Shows what an agent has changed while it works or waits: to clients that ask, and as figures to followers."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from app.agents.errors import AgentError
+from app.agents.execution.context import Look
+from app.agents.workspace.comparing import Comparison
+from app.clients.run_event_stream import channel_of
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.enums import DiffMissing
+from app.periodic import attempt, wait
+from app.services.artifacts import live_diff
+from app.services.artifacts.live_diff import FRESH_SECONDS, LiveDiff, LiveFacts
+from app.services.artifacts.patches import total_changes
+from app.services.run_facts import CHANGES
+from app.services.runs.queue import Claim
+from app.services.runs.usage import note_fact
+from app.worker.context import WorkerContext
+from app.worker.run.log_recorder import RunLog
+
+_FRAME_SECONDS = 5.0
+_LONGEST_SECONDS = 20.0
+# A diff that takes long is made seldom: it must not slow the agent down.
+_PAUSES = 20
+
+
+class LiveDiffs:
+    """The diffs of one run. Made for a client that asks, and after a step of the agent if a client follows the run."""
+
+    def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog) -> None:
+        self._worker = worker
+        self._claim = claim
+        self._log = run_log
+        self._redis = worker.process.redis
+        self._tree: str | None = None
+        self._seen = 0
+        self._next_at = 0.0
+        # What followers do not know yet.
+        self._news: LiveFacts | None = None
+        self._announced_at = -_FRAME_SECONDS
+
+    async def show(self, look: Look) -> None:
+        """Make diffs by `look` until cancelled."""
+        topic = live_diff.topic_of(self._claim.run_id)
+        with self._worker.changes.watch_topic(topic) as asked:
+            while True:
+                is_asked = await wait(asked, _FRAME_SECONDS)
+                asked.clear()
+                await attempt(partial(self._step, look, is_asked=is_asked), event="live_diff.not_made")
+
+    async def _step(self, look: Look, *, is_asked: bool) -> None:
+        [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
+        if is_asked or (followers and self._log.entries != self._seen):
+            self._seen = self._log.entries
+            await self._refresh(look)
+        now = asyncio.get_running_loop().time()
+        if followers and self._news is not None and now >= self._announced_at + _FRAME_SECONDS:
+            self._announced_at = now
+            await self._announce(self._news)
+            self._news = None
+
+    async def _refresh(self, look: Look) -> None:
+        kept = partial(live_diff.confirm, self._redis, self._claim.run_id)
+        is_kept = await live_diff.is_kept(self._redis, self._claim.run_id)
+        now = asyncio.get_running_loop().time()
+        if is_kept and now < self._next_at:
+            await kept()
+            return
+        diff = await self._make(look, known=self._tree if is_kept else None)
+        self._next_at = now + max(FRESH_SECONDS, _PAUSES * (asyncio.get_running_loop().time() - now))
+        if diff is None:
+            await kept()
+            return
+        await live_diff.keep(self._redis, self._claim.run_id, diff)
+        if diff.facts["tree"] not in (None, self._tree):
+            self._news = diff.facts
+        self._tree = diff.facts["tree"]
+
+    async def _make(self, look: Look, *, known: str | None) -> LiveDiff | None:
+        now = utcnow()
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                found = await look(known)
+        except (AgentError, TimeoutError):
+            return live_diff.nothing(DiffMissing.TOO_LARGE, now)
+        if found is None:
+            return live_diff.nothing(DiffMissing.NOT_STARTED, now)
+        if found.tree == known:
+            return None
+        return await asyncio.to_thread(_pack, found, now.isoformat())
+
+    async def _announce(self, facts: LiveFacts) -> None:
+        totals: Mapping[str, Any] = facts["totals"] or {}
+        async with unit_of_work(self._worker.process.sessions) as session:
+            await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)
+        said = {"type": "run.changes", **totals, "tree": facts["tree"], "at": facts["at"]}
+        self._worker.process.events.put(self._claim.run_id, orjson.dumps(said))
+
+
+def _pack(found: Comparison, at: str) -> LiveDiff:
+    totals = total_changes(found.patch)
+    totals["files"] += len(found.large)
+    facts: LiveFacts = {
+        "tree": found.tree,
+        "at": at,
+        "totals": totals,
+        "large": [(file.path, file.status, file.size) for file in found.large],
+        "sizes": dict(found.sizes),
+        "left_out": list(found.notes),
+        "missing": None,
+    }
+    return LiveDiff(facts, live_diff.pack(found.patch), live_diff.pack_texts(dict(found.texts)))
