@@ -17,6 +17,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── IdempotencyConflict    409  the Idempotency-Key was used with another request within 24 hours
 ├── AmbiguousReference     409  a reference names more than one task or run
 ├── QuestionChanged        409  the question is not the one that the caller was shown
+├── VersionConflict        409  what is replaced was written since it was read; `extra` holds it as it is now
 ├── QuestionSettled             a question no longer takes an answer; `extra` holds the one that it has
 │   ├── AlreadyAnswered    409  another answer to the question came first
 │   └── QuestionClosed     410  the question has expired or was withdrawn
@@ -150,6 +151,23 @@ class IdempotencyConflict(AppError):
     status = 409
     code = "idempotency_conflict"
     detail = "This Idempotency-Key was used with another request."
+
+
+class VersionConflict(AppError):
+    """`current` is what the request was to replace."""
+
+    status = 409
+    code = "version_conflict"
+    detail = "This was written since it was read."
+
+    def __init__(self, current: Mapping[str, object]) -> None:
+        super().__init__()
+        self.current = current
+
+    @property
+    @override
+    def body(self) -> dict[str, Any]:
+        return {**super().body, "extra": self.current}
 
 
 class QuestionSettled(AppError):

@@ -31,7 +31,7 @@ from app.routers import (
     webhook_endpoints,
 )
 from app.routers.console import files, sessions
-from app.routers.runs import artifacts, commands, diff, logs, runs, stream, verification
+from app.routers.runs import artifacts, commands, diff, logs, reviews, runs, stream, verification
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -51,6 +51,7 @@ ROUTERS = (
     staged_artifacts.router,
     artifacts.router,
     diff.router,
+    reviews.router,
     sandbox_environments.router,
     verification.check_sets_router,
     verification.runs_router,
@@ -66,6 +67,7 @@ ROUTERS = (
     users.router,
     sessions.router,
     projects.router,
+    projects.offers_router,
     projects.references_router,
     github_webhook.router,
     health.router,

@@ -140,6 +140,13 @@ _OPERATIONS = {
     ("POST", "/api/actions/{token}"): "actions_create",
     ("GET", f"{_RUN}/diff"): "tasks_runs_diff_retrieve",
     ("GET", f"{_RUN}/diff/file"): "tasks_runs_diff_file_retrieve",
+    ("GET", f"{_RUN}/review"): "tasks_runs_review_retrieve",
+    ("PUT", f"{_RUN}/review"): "tasks_runs_review_update",
+    ("GET", "/api/projects/{project_id}/agents"): "agents_list",
+    ("GET", "/api/projects/{project_id}/limits"): "limits_list",
+    ("GET", "/api/users/@me/api_keys"): "users_api_keys_list",
+    ("POST", "/api/users/@me/api_keys"): "users_api_keys_create",
+    ("DELETE", "/api/users/@me/api_keys/{key_id}"): "users_api_keys_destroy",
     ("POST", "/api/console/session"): "console_session_create",
     ("GET", "/api/console/session"): "console_session_retrieve",
     ("DELETE", "/api/console/session"): "console_session_destroy",
@@ -529,7 +536,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
         "set_id": _ANY_ID,
     }
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
-    names["session_id"] = names["artifact_id"] = names["set_id"] = _ANY_ID
+    names["session_id"] = names["artifact_id"] = names["set_id"] = names["key_id"] = _ANY_ID
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

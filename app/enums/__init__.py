@@ -46,6 +46,7 @@ from app.enums.runs import (
     CommandStatus,
     DiffBase,
     DiffMissing,
+    DiffSide,
     DiffSource,
     Environment,
     LimitType,

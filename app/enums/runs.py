@@ -153,3 +153,10 @@ class DiffMissing(StrEnum):
     NO_BRANCH = "no_branch"
     PENDING = "pending"
     NO_TEXT = "no_text"
+
+
+class DiffSide(StrEnum):
+    """Whether a line is one of a file before its change or after it."""
+
+    OLD = "old"
+    NEW = "new"

@@ -14,6 +14,7 @@ from app.models.push_tokens import Presence, PushToken
 from app.models.runs.commands import RunCommand
 from app.models.runs.logs import RunEventId, RunLogState
 from app.models.runs.questions import Question, QuestionCount, QuestionSnooze, TaskFollow
+from app.models.runs.reviews import RunReview
 from app.models.runs.runs import Run, RunCredential
 from app.models.runs.verifications import KeptBase, VerdictReport, Verification
 from app.models.sandbox_environments import SandboxEnvironment

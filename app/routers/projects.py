@@ -1,12 +1,13 @@
-"""Routes of projects: those that the caller may use, and what a reference in one means."""
+"""Routes of projects: those that the caller may use, what a reference in one means, agents and limits (contract 19)."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.schemas.runs.agents import AgentsOut, AgentsQuery, LimitsOut
 from app.schemas.tasks import ReferenceQuery, ResolvedOut
 from app.schemas.users import ProjectPage
-from app.services.accounts import users
+from app.services.accounts import offers, users
 from app.services.tasks import references
 from app.web.auth import ProjectRead, TaskRead
 from app.web.openapi.errors import errors
@@ -15,6 +16,7 @@ from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
+offers_router = APIRouter(prefix="/api/projects/{project_id}", tags=["projects"], route_class=UnitRoute)
 references_router = APIRouter(
     prefix="/api/projects/{project_id}/resolve", tags=["tasks"], route_class=UnitRoute
 )
@@ -47,3 +49,32 @@ async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Que
     More than one match is 409 `ambiguous_reference`.
     """
     return Json(await references.resolve(call.session, call.caller, query.kind, query.ref))
+
+
+@offers_router.get(
+    "/agents",
+    operation_id="agents_list",
+    summary="List agents",
+    response_description="The agents.",
+    response_model=AgentsOut,
+)
+async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) -> Json:
+    """Return the agents that runs may request, whether a worker can start them, and why one cannot be chosen.
+
+    Workers report every 20 seconds what they have. A report ends with its worker, or after a minute.
+    """
+    return Json(
+        await offers.list_agents(call.session, call.caller, query.sandbox_environment_id, call.process)
+    )
+
+
+@offers_router.get(
+    "/limits",
+    operation_id="limits_list",
+    summary="List limits",
+    response_description="The limits.",
+    response_model=LimitsOut,
+)
+async def show_limits(call: TaskRead) -> Json:
+    """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
+    return Json(offers.list_limits(call.process.settings))

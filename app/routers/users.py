@@ -1,12 +1,18 @@
-"""Route that returns the user of the key."""
+"""Routes of the user of the key, and of their keys (contract 19.7)."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from app.schemas.users import UserOut
-from app.services.accounts import users
-from app.web.auth import UserRead
+from fastapi import APIRouter, Depends
+
+from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeysOut, UserOut
+from app.services.accounts import api_keys, users
+from app.web.auth import UserRead, UserWrite
+from app.web.body import json_body
+from app.web.dependencies import KeyId
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
+
+_KEYS = "/@me/api_keys"
 
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
@@ -21,3 +27,44 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 async def retrieve_me(call: UserRead) -> Json:
     """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""
     return Json(await users.retrieve_caller(call.session, call.caller))
+
+
+@router.get(
+    _KEYS,
+    operation_id="users_api_keys_list",
+    summary="List one's API keys",
+    response_description="The caller's keys.",
+    response_model=OwnKeysOut,
+)
+async def list_keys(call: UserRead) -> Json:
+    """Return the caller's keys that are not revoked, at most 500, the newest first. Values are never shown again."""
+    return Json({"results": await api_keys.list_own_keys(call.session, call.caller)})
+
+
+@router.post(
+    _KEYS,
+    operation_id="users_api_keys_create",
+    summary="Create an API key",
+    response_description="The key, with its value.",
+    status_code=201,
+    response_model=NewOwnKeyOut,
+)
+async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(json_body(OwnKeyIn))]) -> Json:
+    """Create a key with scopes that the key of this request has, for the projects that it is valid for.
+
+    The new key does not outlive the one of this request. Its value is shown once.
+    """
+    made = await api_keys.create_own_key(call.session, call.caller, body)
+    return Json(made, 201, {"Cache-Control": "no-store"})
+
+
+@router.delete(
+    _KEYS + "/{key_id}",
+    operation_id="users_api_keys_destroy",
+    summary="Revoke an API key",
+    response_description="The key is revoked.",
+    status_code=204,
+)
+async def revoke_key(call: UserWrite, key_id: KeyId) -> None:
+    """Revoke one of the caller's keys. It is refused within a second, and its console sessions end."""
+    await api_keys.revoke_own_key(call.session, call.caller, key_id)

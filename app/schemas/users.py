@@ -1,13 +1,15 @@
-"""The JSON of users, organizations and projects in responses (contract 3.2, 6.6, 6.7)."""
+"""The JSON of users, organizations and projects in responses (contract 3.2, 6.6, 6.7), and of API keys (19.7)."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.schemas.base import ListPage, doc
+from app.enums import Scope
+from app.schemas.base import Input, ListPage, doc
+from app.schemas.fields import Choice, Integer, Items, Text
 
 
 class UserBasic(TypedDict):
@@ -57,3 +59,50 @@ class UserOut(UserBasic):
     team: Annotated[ProjectOut | None, doc("The current project (`@current`).")]
     organization: Annotated[OrganizationOut | None, doc("The organization of that project.")]
     organizations: Annotated[list[OrganizationOut], doc("All organizations of the caller's projects.")]
+
+
+class OwnKeyIn(Input):
+    """A new key. It can do no more than the one of the request."""
+
+    examples: ClassVar = {
+        "A key that reads": {"label": "Reader", "scopes": ["task:read"], "expires_in_days": 90}
+    }
+
+    label: Annotated[str, Text(max_length=40), doc("What it is for.", "Reader")]
+    scopes: Annotated[
+        list[Annotated[Scope, Choice(of=Scope, named=True)]],
+        Items(max_length=len(Scope), empty=False),
+        doc("What it allows."),
+    ]
+    expires_in_days: Annotated[
+        int | None,
+        Integer(minimum=1, maximum=3650, null=True),
+        doc("Null: it expires with the key of the request."),
+    ] = None
+
+
+class OwnKeyOut(TypedDict):
+    """A key of the caller's user, without its value."""
+
+    id: UUID
+    label: Annotated[str, doc("What it is for.", "Reader")]
+    mask: Annotated[str, doc("The end of its value.", "phx_...1234")]
+    scopes: Annotated[list[str], doc("What it allows.", ["task:read"])]
+    scoped_teams: Annotated[list[int], doc("The only projects that it is valid for; empty for all.")]
+    scoped_organizations: Annotated[list[UUID], doc("The only organizations that it is valid for.")]
+    created_at: datetime
+    last_used_at: Annotated[datetime | None, doc("Updated at most once an hour.")]
+    expires_at: datetime | None
+    current: Annotated[bool, doc("Whether this request was sent with it.")]
+
+
+class NewOwnKeyOut(OwnKeyOut):
+    """A new key with its value."""
+
+    value: Annotated[str, doc("The key itself; no later answer has it.", "phx_…")]
+
+
+class OwnKeysOut(TypedDict):
+    """The keys of the caller's user that are not revoked, the newest first."""
+
+    results: list[OwnKeyOut]

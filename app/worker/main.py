@@ -12,6 +12,7 @@ from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
 from app.addresses import AddressPolicy
+from app.agents.adapters.installation import find_agents
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
@@ -22,7 +23,10 @@ from app.clients.http_client import create_http_client
 from app.clients.wakes import WakeListener
 from app.clients.webhooks.client import WebhookClient
 from app.config import Settings
+from app.ids import new_hex_id
+from app.periodic import attempt, repeating
 from app.runtime import open_process
+from app.services.accounts.offers import REPORT_SECONDS, report_agents, withdraw_report
 from app.services.code_hosts.credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.schema_revision import require_current_schema
@@ -97,6 +101,23 @@ async def working(
         await asyncio.gather(jobs, return_exceptions=True)
 
 
+@asynccontextmanager
+async def _reporting_agents(context: WorkerContext) -> AsyncGenerator[None, None]:
+    name, process = new_hex_id(), context.process
+
+    async def report() -> None:
+        programs = process.settings.agents_path
+        found = await asyncio.to_thread(find_agents, process.catalog.adapters, context.environment, programs)
+        await report_agents(process.redis, name, found)
+
+    await attempt(report, event="agents.not_reported")
+    try:
+        async with repeating(REPORT_SECONDS, report, event="agents.not_reported"):
+            yield
+    finally:
+        await attempt(partial(withdraw_report, process.redis, name), event="agents.not_reported")
+
+
 async def _run(settings: Settings) -> None:
     async with (
         open_process(settings, name="worker") as process,
@@ -127,7 +148,12 @@ async def _run(settings: Settings) -> None:
             try:
                 chores, checks = create_chores_worker(context), create_checks_worker(context)
                 scans = create_scans_worker(context)
-                async with working("chores", chores), working("checks", checks), working("scans", scans):
+                async with (
+                    working("chores", chores),
+                    working("checks", checks),
+                    working("scans", scans),
+                    _reporting_agents(context),
+                ):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

@@ -44,6 +44,22 @@ def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Pat
     )
 
 
+def find_agents(
+    adapters: Mapping[str, Adapter], environment: Mapping[str, str], agents: Path | None = None
+) -> dict[str, tuple[bool, bool]]:
+    """Return of each adapter whether its program is installed, and whether `environment` has what it needs as a key."""
+    found = {}
+    for name, adapter in adapters.items():
+        try:
+            find_installed(adapter, environment, agents)
+        except AgentNotInstalled:
+            is_installed = False
+        else:
+            is_installed = True
+        found[name] = (is_installed, not adapter.lacks_key(environment))
+    return found
+
+
 def _not_installed(adapter: Adapter, program: str) -> AgentNotInstalled:
     return AgentNotInstalled(
         f"The agent '{adapter.name}' is not installed on this worker: there is no program '{program}'. "

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -13,11 +14,15 @@ from app.enums import Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
 from app.models import ApiKey
+from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
 from app.security import hash_api_key, mask_api_key, new_api_key
+from app.services.access.principal import Principal, require_scope
 from app.services.accounts.accounts import require_organizations, require_projects, require_user
 from app.services.accounts.fields import clean_label
+from app.statements import row_of, rows_of
 
 _LABEL_LENGTH = 40
+_MOST_KEYS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,71 @@ async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
     )
     if found is None:
         raise NotFound(f"Key {key_id} does not exist.")
+
+
+class _OwnKey(NamedTuple):
+    id: UUID
+    label: str
+    mask: str
+    scopes: list[str] | None
+    scoped_teams: list[int]
+    scoped_organizations: list[UUID]
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+_OWN_KEY = [getattr(ApiKey, name) for name in _OwnKey._fields]
+
+
+async def list_own_keys(session: AsyncSession, caller: Principal) -> list[OwnKeyOut]:
+    """Return the keys of the caller's user that are not revoked, the newest first."""
+    statement = (
+        select(*_OWN_KEY)
+        .where(ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
+        .order_by(ApiKey.created_at.desc(), ApiKey.id.desc())
+        .limit(_MOST_KEYS)
+    )
+    return [_own_key(key, caller) for key in await rows_of(session, statement, _OwnKey)]
+
+
+async def create_own_key(session: AsyncSession, caller: Principal, body: OwnKeyIn) -> NewOwnKeyOut:
+    """Create a key of the caller's user, which can do no more than the caller's own, and lives no longer."""
+    for scope in body.scopes:
+        require_scope(caller, scope)
+    present = await row_of(session, select(*_OWN_KEY).where(ApiKey.id == caller.key_id), _OwnKey)
+    lives = None if body.expires_in_days is None else utcnow() + timedelta(days=body.expires_in_days)
+    ends = [moment for moment in (lives, present and present.expires_at) if moment is not None]
+    issued = await create_api_key(
+        session,
+        user_id=caller.user_id,
+        scopes=body.scopes,
+        label=body.label,
+        limits=KeyLimits(
+            project_ids=caller.scoped_teams,
+            organization_ids=caller.scoped_organizations,
+            expires_at=min(ends, default=None),
+        ),
+    )
+    key = await row_of(session, select(*_OWN_KEY).where(ApiKey.id == issued.id), _OwnKey)
+    assert key is not None
+    return {**_own_key(key, caller), "value": issued.value}
+
+
+async def revoke_own_key(session: AsyncSession, caller: Principal, key_id: UUID) -> None:
+    """Revoke a key of the caller's user. Raises NotFound, also if it is revoked already."""
+    own = (ApiKey.id == key_id, ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
+    if (
+        await session.scalar(update(ApiKey).where(*own).values(revoked_at=utcnow()).returning(ApiKey.id))
+        is None
+    ):
+        raise NotFound
+
+
+def _own_key(key: _OwnKey, caller: Principal) -> OwnKeyOut:
+    shown: Any = key._asdict() | {"scopes": key.scopes or [], "current": key.id == caller.key_id}
+    own: OwnKeyOut = shown
+    return own
 
 
 def _known_scopes(words: Sequence[str]) -> tuple[Scope, ...]:

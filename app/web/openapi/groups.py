@@ -156,6 +156,7 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "token": ("path", "The action token from a notification.", {"type": "string"}),
     "session_id": ("path", "Id of a console session of the caller.", _UUID),
+    "key_id": ("path", "Id of an API key of the caller.", _UUID),
     "delivery_id": ("path", "Id of a delivery to the endpoint.", _UUID),
     "limit": (
         "query",

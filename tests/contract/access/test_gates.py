@@ -54,6 +54,7 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
             "question",
             "session",
             "artifact",
+            "key",
         )
     }
     assert {(route.method, route.path.format(**names), route.scope) for route in GATED_ROUTES} == described

@@ -320,6 +320,7 @@ async def test_description_says_which_answers_have_a_tag(application: FastAPI) -
         f"{task}/runs",
         f"{task}/runs/{{run_id}}",
         f"{task}/runs/{{run_id}}/diff",
+        f"{task}/runs/{{run_id}}/review",
     }
     for path in tagged:
         described = paths[path]["get"]

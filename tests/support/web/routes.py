@@ -32,6 +32,7 @@ class Route:
             delivery=_ANY_ID,
             question=_ANY_ID,
             session=_ANY_ID,
+            key=_ANY_ID,
             artifact=_ANY_ID,
         )
         return f"{path}?{self.query}" if self.query else path
@@ -79,6 +80,8 @@ TASK_ROUTES = (
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
     Route("GET", _RUN + "/diff/file", Scope.TASK_READ, query="path=README.md"),
+    Route("GET", _RUN + "/review", Scope.TASK_READ),
+    Route("PUT", _RUN + "/review", Scope.TASK_WRITE, body={"version": 0, "viewed": [], "comments": []}),
     Route("GET", _RUN + "/questions", Scope.TASK_READ),
     Route("GET", _RUN + "/verification", Scope.TASK_READ),
     Route("POST", _RUN + "/verify", Scope.TASK_WRITE, 400),
@@ -102,6 +105,8 @@ PROJECT_ROUTES = (
     Route("GET", _TASKS + "/search", Scope.TASK_READ, query="q=a"),
     Route("POST", _TASKS + "/bulk", Scope.TASK_WRITE, body={"action": "delete", "ids": [_ANY_ID]}),
     Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
+    Route("GET", "/api/projects/{project}/agents", Scope.TASK_READ),
+    Route("GET", "/api/projects/{project}/limits", Scope.TASK_READ),
     Route("GET", "/api/projects/{project}/resolve", Scope.TASK_READ, query="kind=task&ref=@latest"),
     Route("GET", _ACTIVITY, Scope.TASK_READ),
     Route("POST", _ACTIVITY + "/mark_read", Scope.TASK_WRITE, body={"activities": []}),
@@ -117,6 +122,7 @@ PROJECT_ROUTES = (
 ROUTES = (
     Route("GET", "/api/users/@me", Scope.USER_READ),
     Route("GET", "/api/users/@me/push_tokens", Scope.USER_WRITE),
+    Route("GET", "/api/users/@me/api_keys", Scope.USER_READ),
     Route("GET", "/api/users/@me/inbox", Scope.TASK_READ),
     Route("GET", "/api/projects", Scope.PROJECT_READ),
     *PROJECT_ROUTES,
@@ -189,6 +195,10 @@ GATED_ROUTES = (
     Route("POST", "/api/users/@me/push_tokens/unregister", Scope.USER_WRITE, 204, body={"token": "a"}),
     # It would not end; a place that is too long is refused behind the gates.
     Route("GET", "/api/users/@me/inbox/stream", Scope.TASK_READ, 400, query=f"last_event_id={'x' * 2001}"),
+    Route(
+        "POST", "/api/users/@me/api_keys", Scope.USER_WRITE, 201, body={"label": "a", "scopes": ["user:read"]}
+    ),
+    Route("DELETE", "/api/users/@me/api_keys/{key}", Scope.USER_WRITE, 404),
     Route("GET", "/api/console/sessions", Scope.USER_READ),
     Route("DELETE", "/api/console/sessions/{session}", Scope.USER_WRITE, 404),
     Route("GET", "/api/push/vapid_public_key", Scope.USER_READ, 404),

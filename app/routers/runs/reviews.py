@@ -1,0 +1,55 @@
+"""Routes of a person's review of the changes of a run (contract 19.5)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.runs.reviews import ReviewIn, ReviewOut
+from app.services.artifacts import reviews
+from app.web.auth import TaskRead, TaskWrite
+from app.web.body import json_body
+from app.web.conditional import HeldDep, conditional
+from app.web.dependencies import RUN_URL, RunId, TaskId
+from app.web.openapi.errors import UNCHANGED, errors
+from app.web.responses import Json
+from app.web.unit_route import UnitRoute
+
+router = APIRouter(
+    prefix=f"{RUN_URL}/review",
+    tags=["artifacts"],
+    route_class=UnitRoute,
+)
+
+ReviewBody = Annotated[ReviewIn, Depends(json_body(ReviewIn))]
+
+
+@router.get(
+    "",
+    operation_id="tasks_runs_review_retrieve",
+    summary="Retrieve one's review of a run",
+    response_description="The caller's own review.",
+    response_model=ReviewOut,
+    responses=UNCHANGED,
+)
+async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Response:
+    """Return the files that the caller has marked as viewed, and the comments that they have not sent yet.
+
+    Nobody else sees them. To follow what another device of the person writes, ask again with `If-None-Match`.
+    """
+    return conditional(*await reviews.read_review(call.session, call.caller, task_id, run_id, held))
+
+
+@router.put(
+    "",
+    operation_id="tasks_runs_review_update",
+    summary="Replace one's review of a run",
+    response_description="The review with its new version.",
+    response_model=ReviewOut,
+    responses=errors(409),
+)
+async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: ReviewBody) -> Json:
+    """Replace the caller's review, at most 64 KiB of JSON, if `version` is that of the present one.
+
+    If another device has written it meanwhile, the answer is 409 `version_conflict`, with that review in `extra`.
+    """
+    return Json(await reviews.write_review(call.session, call.caller, task_id, run_id, body))

@@ -1,0 +1,95 @@
+"""The review of a run's changes by one person (contract 19.5)."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from typing_extensions import TypedDict
+
+from app.enums import DiffSide
+from app.schemas.base import Input, doc
+from app.schemas.fields import Choice, Integer, Items, Text, Timestamp
+
+_MOST_MARKS = 5000
+_MOST_COMMENTS = 500
+_MOST_LINES = 10_000_000
+_Path = Annotated[
+    str, Text(max_length=1000, verbatim=True), doc("The path of a changed file.", "src/login.py")
+]
+_Line = Annotated[int, Integer(minimum=1, maximum=_MOST_LINES)]
+
+
+class ViewedIn(Input):
+    """A file that the person has viewed."""
+
+    path: _Path
+    hash: Annotated[
+        str, Text(max_length=128), doc("The client's word for the content that was viewed.", "9fceb0")
+    ]
+
+
+class CommentIn(Input):
+    """A comment on lines of a changed file."""
+
+    id: Annotated[str, Text(max_length=64), doc("The client's own, unique in the review.")]
+    path: _Path
+    side: Annotated[
+        DiffSide, Choice(of=DiffSide, named=True), doc("Whether the lines are those before or after.")
+    ]
+    start_line: Annotated[_Line, doc("The first line.")]
+    line: Annotated[_Line, doc("The last line.")]
+    text: Annotated[str, Text(max_length=10_000), doc("The comment.", "Is this still needed?")]
+    hash: Annotated[
+        str | None,
+        Text(max_length=128, null=True),
+        doc("The client's word for the content that it is about."),
+    ] = None
+    created_at: Annotated[datetime | None, Timestamp(null=True), doc("When the person wrote it.")] = None
+
+
+class ReviewIn(Input):
+    """The whole review; it replaces the one that the client has read."""
+
+    examples: ClassVar = {
+        "A viewed file": {
+            "version": 0,
+            "viewed": [{"path": "src/login.py", "hash": "9fceb0"}],
+            "comments": [],
+        }
+    }
+
+    version: Annotated[
+        int, Integer(minimum=0, maximum=2**31 - 1), doc("`version` of the review that was read.")
+    ]
+    viewed: Annotated[list[ViewedIn], Items(max_length=_MOST_MARKS), doc("The viewed files.")]
+    comments: Annotated[
+        list[CommentIn], Items(max_length=_MOST_COMMENTS), doc("The comments that are not sent.")
+    ]
+
+
+class ViewedOut(TypedDict):
+    """A file that the person has viewed."""
+
+    path: str
+    hash: str
+
+
+class CommentOut(TypedDict):
+    """A comment on lines of a changed file that is not sent yet."""
+
+    id: str
+    path: str
+    side: Literal["old", "new"]
+    start_line: int
+    line: int
+    text: str
+    hash: str | None
+    created_at: datetime | None
+
+
+class ReviewOut(TypedDict):
+    """The caller's own review of a run's changes."""
+
+    version: Annotated[int, doc("The number of writes.", 3)]
+    viewed: list[ViewedOut]
+    comments: list[CommentOut]
+    updated_at: Annotated[datetime | None, doc("When it was last written.")]

@@ -1,0 +1,100 @@
+"""Keep the review of a run's changes for its person, on all their devices (contract 19.5).
+
+A device writes the whole review, under the version that it has read: of two that write at a time, the second gets the
+first one's review and decides again. The row's key and its version decide this, not a look before.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import InvalidInput, NotFound, VersionConflict
+from app.models import Run, RunReview, Task
+from app.schemas.runs.reviews import ReviewIn, ReviewOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
+from app.services.views.entity_tags import Held, digest_of
+from app.statements import Prepared, count_changed
+
+# Of both lists as JSON, beside the bounds of each.
+_MOST_BYTES = 64 * 2**10
+_USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
+
+
+class _Review(NamedTuple):
+    version: int | None
+    content: dict[str, Any] | None
+    updated_at: datetime | None
+
+
+_REVIEW = Prepared(
+    select(RunReview.version, RunReview.content, RunReview.updated_at)
+    .select_from(Run)
+    .join(Task, Task.id == Run.task_id)
+    .outerjoin(RunReview, and_(RunReview.run_id == Run.id, RunReview.user_id == _USER))
+    .where(VISIBLE_RUN),
+    _Review,
+)
+
+
+async def read_review(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, held: Held
+) -> tuple[str, ReviewOut | None]:
+    """Return the tag of the caller's review, and the review; None if the client has it already."""
+    review = await _read(session, caller, task_id, run_id)
+    tag = held.tag(review["version"], digest_of([str(review["updated_at"])]))
+    return tag, None if held.has(tag) else review
+
+
+async def write_review(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, body: ReviewIn
+) -> ReviewOut:
+    """Replace the caller's review, unless another device has written it since it was read: VersionConflict."""
+    await require_run(session, caller, task_id, run_id)
+    # As JSON has it: the answer shows what was stored.
+    content = body.model_dump(mode="json", include={"viewed", "comments"})
+    _check(body, content)
+    values = {"version": body.version + 1, "content": content, "updated_at": utcnow()}
+    # A row that another device has made meanwhile is its first version.
+    key = {"run_id": run_id, "user_id": caller.user_id}
+    created = insert(RunReview).values(key | values).on_conflict_do_nothing()
+    same = [
+        RunReview.run_id == run_id,
+        RunReview.user_id == caller.user_id,
+        RunReview.version == body.version,
+    ]
+    changed = update(RunReview).where(*same).values(values)
+    is_stored = await count_changed(session, created if body.version == 0 else changed)
+    review = await _read(session, caller, task_id, run_id)
+    if not is_stored:
+        raise VersionConflict(review)
+    return review
+
+
+async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> ReviewOut:
+    row = await _REVIEW.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
+    if row is None:
+        raise NotFound
+    # Nothing is written before the first mark.
+    content = row.content or {"viewed": [], "comments": []}
+    return {
+        "version": row.version or 0,
+        "viewed": content["viewed"],
+        "comments": content["comments"],
+        "updated_at": row.updated_at,
+    }
+
+
+def _check(body: ReviewIn, content: dict[str, Any]) -> None:
+    if len(orjson.dumps(content)) > _MOST_BYTES:
+        raise InvalidInput(f"A review has at most {_MOST_BYTES} bytes.", code="max_length")
+    if len({comment.id for comment in body.comments}) < len(body.comments):
+        raise InvalidInput("Two comments have the same id.", attr="comments")
+    if any(comment.start_line > comment.line for comment in body.comments):
+        raise InvalidInput("start_line is after line.", attr="comments")
