@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import * as agents from "./agents.mjs";
 import { withRuns } from "./api.mjs";
 import * as archive from "./archive.mjs";
 import * as arrivals from "./arrivals.mjs";
@@ -92,6 +93,7 @@ const ROWS = [
     ...arrivals,
     ...archive,
     ...editing,
+    ...agents,
     ...finding,
     ...checks,
     ...sessions,

@@ -15,7 +15,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.reload();
   expect((await text.inputValue()) === "Keep what I have written.", "nor does a reload");
 
-  await page.getByLabel("Agent", { exact: true }).selectOption("Codex");
+  await page.getByLabel("Agent", { exact: true }).selectOption("actor");
   await page.getByLabel("Model", { exact: true }).fill("a-model");
   await page.getByLabel(/^Interactive/).uncheck();
   await page.getByRole("button", { name: "Save as draft" }).click();
@@ -29,7 +29,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.reload();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
   expect(
-    (await page.getByLabel("Agent", { exact: true }).inputValue()) === "codex",
+    (await page.getByLabel("Agent", { exact: true }).inputValue()) === "actor",
     "a draft keeps its agent",
   );
   expect((await page.getByLabel("Model", { exact: true }).inputValue()) === "a-model", "and its model");

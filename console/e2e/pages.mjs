@@ -7,7 +7,7 @@ function pathsOf(ended, draft) {
   const panes = ["changes", "plan", "checks", "files", "notifications"].map(
     (pane) => `${tasks[0]}?pane=${pane}`,
   );
-  const settings = ["devices", "notifications", "webhooks", "account"];
+  const settings = ["devices", "notifications", "webhooks", "agents", "keys", "account"];
   return [
     "/login",
     "/projects/1/",

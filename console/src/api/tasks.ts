@@ -82,43 +82,19 @@ export async function changeTasks(project: number, action: BatchAction, ids: str
   return changed;
 }
 
-export interface Agent {
-  name: string;
-  available: boolean;
-  /** Why it is not. */
-  reason: string | null;
-  installed: boolean | null;
-  has_key: boolean | null;
-  models: { name: string; display_name: string; efforts: string[] }[];
-  install: string;
+export async function fetchAgents(project: number) {
+  return data(await api.GET("/api/projects/{project_id}/agents", inProject(project)));
 }
 
-export async function fetchAgents(project: number): Promise<{ results: Agent[]; workers: number }> {
-  const { models } = data(await api.GET("/api/projects/{project_id}/tasks/models", inProject(project)));
-  const names = [...new Set(models.map(({ runtime_adapter }) => runtime_adapter))];
-  const results = names.map((name) => ({
-    name,
-    available: true,
-    reason: null,
-    installed: null,
-    has_key: null,
-    models: models
-      .filter(({ runtime_adapter }) => runtime_adapter === name)
-      .map(({ model, display_name, supported_efforts }) => ({
-        name: model,
-        display_name,
-        efforts: supported_efforts,
-      })),
-    install: "",
-  }));
-  return { results, workers: 0 };
+export async function fetchLimits(project: number) {
+  return data(await api.GET("/api/projects/{project_id}/limits", inProject(project))).results;
 }
 
 /** The newest activity of the person's own tasks: they created or follow them. */
 export async function fetchActivity(project: number) {
   const { params } = inProject(project);
   const path = "/api/projects/{project_id}/task_activity";
-  return data(await api.GET(path, { params: { ...params, query: { limit: 100 } } }));
+  return data(await api.GET(path, { params: { ...params, query: { limit: 50 } } }));
 }
 
 /** Mark what has happened to tasks as seen, up to a time each. */

@@ -4,7 +4,9 @@ import { Empty } from "../../ui/feedback";
 import { Page } from "../../ui/page";
 import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
+import { AgentsSection } from "./AgentsSection";
 import { DevicesSection } from "./DevicesSection";
+import { KeysSection } from "./KeysSection";
 import { PreferencesSection } from "./PreferencesSection";
 import styles from "./settings.module.css";
 import { WebhooksSection } from "./WebhooksSection";
@@ -13,6 +15,8 @@ const SECTIONS = [
   { name: "devices", title: "Devices", Section: DevicesSection },
   { name: "notifications", title: "Notifications", Section: PreferencesSection },
   { name: "webhooks", title: "Webhooks", Section: WebhooksSection },
+  { name: "agents", title: "Agents and limits", Section: AgentsSection },
+  { name: "keys", title: "Keys", Section: KeysSection },
   { name: "account", title: "Account", Section: AccountSection },
 ] as const;
 
