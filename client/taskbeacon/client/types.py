@@ -44,6 +44,12 @@ Case = TypedDict(
 )
 
 
+class ChangeTotals(TypedDict):
+    files: int
+    additions: int
+    deletions: int
+
+
 class CheckCounts(TypedDict):
     passed: int
     failed: int
@@ -93,6 +99,11 @@ CommandStatus: TypeAlias = Literal["accepted", "delivered", "consumed", "dropped
 
 
 DeliveryStatus: TypeAlias = Literal["pending", "delivered", "failed", "cancelled"]
+
+
+DiffMissing: TypeAlias = Literal[
+    "not_started", "over", "elsewhere", "no_answer", "too_large", "no_branch", "pending", "no_text"
+]
 
 
 DisabledReason: TypeAlias = Literal[
@@ -390,6 +401,12 @@ class Diff(TypedDict):
     base: str | None
     head: str | None
     files: list[FileDiff]
+    source: Literal["stored", "live"]
+    tree: str | None
+    at: str | None
+    totals: ChangeTotals | None
+    left_out: list[str]
+    missing: DiffMissing | None
     next: str | None
 
 
