@@ -43,7 +43,7 @@ export async function keysOfOnesOwnAreMade(browser, { expect, watched, checkAcce
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByRole("button", { name: `Revoke ${label}` }).click();
   await page.getByRole("button", { name: "Really revoke" }).click();
-  await page.getByText(label).waitFor({ state: "detached" });
+  await page.getByRole("listitem").filter({ hasText: label }).waitFor({ state: "detached" });
   await until("the end of the key", async () => (await me(secret)).status === 401);
   expect(true, "until it is revoked");
   await page.context().close();
