@@ -149,6 +149,31 @@ async def test_followers_learn_that_the_diff_has_changed(
     assert await pilot.log("run.changes") == []
 
 
+async def test_followers_learn_of_an_edit_that_a_request_came_too_soon_for(
+    workshop: Workshop, repositories: Repositories, client: httpx.AsyncClient
+) -> None:
+    pilot = await queued(workshop, repositories, f"{FIRST}\n```sh\necho three >> new.txt\n```")
+    url = f"{url_of(pilot.run)}/diff?source=live"
+    hub, redis = workshop.context.process.hub, workshop.context.process.redis
+    async with hub.follow(pilot.run.id) as follower:
+        assert await follower.is_connected(within=10)
+        job = pilot.start()
+        await pilot.until_waiting_for("permission")
+        await client.get(url)
+        await pilot.answer("go")
+        await pilot.until_waiting_for("message")
+        await client.get(url)
+
+        async def is_announced() -> bool:
+            events = await redis.xrange(f"taskbeacon:run-events:{pilot.run.id}")
+            frames = [orjson.loads(fields[b"data"]) for _, fields in events]
+            return any(frame["type"] == "run.changes" and frame["additions"] == 3 for frame in frames)
+
+        await eventually(is_announced)
+    await pilot.send("close")
+    await job
+
+
 async def test_nothing_is_made_for_a_run_that_no_client_looks_at(
     workshop: Workshop, repositories: Repositories
 ) -> None:

@@ -57,7 +57,6 @@ class LiveDiffs:
     async def _step(self, look: Look, *, is_asked: bool) -> None:
         [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
         if is_asked or (followers and self._log.entries != self._seen):
-            self._seen = self._log.entries
             await self._refresh(look)
         now = asyncio.get_running_loop().time()
         if followers and self._news is not None and now >= self._announced_at + _FRAME_SECONDS:
@@ -72,6 +71,7 @@ class LiveDiffs:
         if is_kept and now < self._next_at:
             await kept()
             return
+        self._seen = self._log.entries
         diff = await self._make(look, known=self._tree if is_kept else None)
         self._next_at = now + max(FRESH_SECONDS, _PAUSES * (asyncio.get_running_loop().time() - now))
         if diff is None:
