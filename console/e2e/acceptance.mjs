@@ -10,6 +10,7 @@ import { withRuns } from "./api.mjs";
 import * as archive from "./archive.mjs";
 import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
+import * as changes from "./changes.mjs";
 import * as checks from "./checks.mjs";
 import * as conversation from "./conversation.mjs";
 import * as drafts from "./drafts.mjs";
@@ -92,6 +93,7 @@ const ROWS = [
     ...parts,
     ...arrivals,
     ...archive,
+    ...changes,
     ...editing,
     ...agents,
     ...finding,

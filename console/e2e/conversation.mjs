@@ -56,7 +56,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
     (await comment.inputValue()) === "Say three",
     "a reload does not lose a comment that is being written",
   );
-  await page.getByRole("button", { name: "One line more below" }).click();
+  await page.getByRole("button", { name: "Comment on line 2" }).click();
   await page.getByRole("textbox", { name: "Comment on lines 1 to 2" }).waitFor();
   expect((await comment.inputValue()) === "Say three", "nor does the choice of more lines");
   await comment.press("End");

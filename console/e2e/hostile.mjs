@@ -155,6 +155,11 @@ export async function hostileOutputDoesNothing(browser, { expect, watched }) {
     corpus.length,
   );
   expect(true, "every name of a file is there, in the changes");
+  await lookThrough(page, page.getByRole("group", { name: "Diffs" }), found);
+  expect(
+    (await ran()) === null && found.size === 0,
+    `changes of it ${[...found].slice(0, 3)} ${await ran()}`,
+  );
 
   await page.goto(`${base}/projects/1/`);
   // Looks and clicks in one step of the page: the button is disabled while a

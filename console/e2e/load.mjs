@@ -1,8 +1,8 @@
-// Measures a run of 10,000 events beside an empty page, in one browser: first paint, and tasks while scrolling.
+// Measures a run of 10,000 events beside an empty page, and one of 300 changed files: first paint, and tasks while scrolling.
 //
 // usage: node e2e/load.mjs [path of a long run below the console]; needs `npm run preview` or CONSOLE_URL.
 import { base, launch, openPage } from "./browser.mjs";
-import { openRun, text, update } from "./outside.mjs";
+import { newFile, openRun, runWithPatch, text, update } from "./outside.mjs";
 import { sum, tasksOf } from "./tasks.mjs";
 
 const EVENTS = 10_000;
@@ -78,6 +78,33 @@ for (const measure of ["clock", "thread"]) {
     `first paint, ${measure}: ${long.toFixed(0)} ms, an empty page ${empty.toFixed(0)} ms, ratio ${(long / empty).toFixed(2)}`,
   );
 }
+await page.waitForTimeout(2000);
+const names = Array.from({ length: 300 }, (_, index) => `src/part_${index}.py`);
+const changed = await runWithPatch("Load: many changes", names.map((name) => newFile(name, 17)).join(""));
+let shown = 0;
+const opening = await tasksOf(browser, page, async () => {
+  await page.goto(`${base}/projects/1${changed.path}`, { waitUntil: "commit" });
+  await page.waitForSelector('[data-file="0"] td');
+  shown = await page.evaluate(() => performance.now());
+  await page.waitForTimeout(2000);
+});
+console.log(
+  `300 files, 5,100 lines: shown after ${shown.toFixed(0)} ms, ${sum(opening).toFixed(0)} ms of the thread`,
+);
+const jumping = await tasksOf(browser, page, () =>
+  page.evaluate(async () => {
+    const list = document.querySelector("[data-file]").parentElement;
+    for (let index = 0; index < 100; index += 1) {
+      list.scrollTop += index % 10 === 0 ? 5000 : 300;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+  }),
+);
+console.log(
+  `scrolling in them: ${jumping.filter((one) => one > LONG_TASK).length} tasks over ${LONG_TASK} ms, the longest ${jumping[0]?.toFixed(0)} ms`,
+);
+await page.goto(`${base}${path}`);
+await page.waitForSelector('[role="log"] [class*="tool"]');
 await page.waitForTimeout(2000);
 const height = await page.evaluate(() => document.querySelector('[role="log"]').scrollHeight);
 const tasks = await tasksOf(browser, page, () =>

@@ -41,3 +41,24 @@ export async function openRun(title) {
     end: () => call(`${path}/`, { status: "completed" }, "PATCH"),
   };
 }
+
+/** A patch that adds a file. */
+export function newFile(name, count) {
+  const lines = Array.from({ length: count }, (_, index) => `+value_${index} = ${index}\n`).join("");
+  return `diff --git a/${name} b/${name}\nnew file mode 100644\n--- /dev/null\n+++ b/${name}\n@@ -0,0 +1,${count} @@\n${lines}`;
+}
+
+/** Create a task whose run is over and has left a patch. */
+export async function runWithPatch(title, content) {
+  const run = await openRun(title);
+  const patch = {
+    name: "changes.patch",
+    type: "output",
+    source: "agent",
+    content,
+    content_type: "text/x-diff",
+  };
+  await call(`${run.path}/artifacts/`, { artifacts: [patch] });
+  await run.end();
+  return run;
+}

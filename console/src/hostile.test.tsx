@@ -3,6 +3,7 @@
  * Agents' output is hostile. Each string of the corpus goes through every place that shows such output, in a document
  * that would run scripts; then nothing may have run, and nothing may load from outside.
  */
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, type ReactNode } from "react";
 import { createRoot } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -12,6 +13,7 @@ import { fieldsOf } from "./features/questions/schema";
 import { CheckRow, Ci, Claims, Step } from "./features/run/CheckRow";
 import { TranscriptRow } from "./features/run/TranscriptRow";
 import { CORPUS } from "./hostile.corpus";
+import { parseHunks } from "./text/patch";
 import { append, EMPTY } from "./transcript/append";
 import { Rows } from "./transcript/rows";
 import { Markdown } from "./ui/markdown";
@@ -84,7 +86,9 @@ afterEach(() => {
 
 async function show(node: ReactNode): Promise<void> {
   const root = createRoot(host);
-  await act(async () => root.render(node));
+  await act(async () =>
+    root.render(<QueryClientProvider client={new QueryClient()}>{node}</QueryClientProvider>),
+  );
   check();
   await act(async () => root.unmount());
 }
@@ -144,8 +148,9 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
       truncated: true,
     };
     const file = { path: evil, old_path: evil, status: "R" as const, ...counts, patch: patchOf(evil) };
-    const place = { side: "new" as const, from: 1, to: 2, code: evil, hasSigns: true };
-    const comment = { id: "c", path: evil, ...place, hasNumbers: true, text: evil };
+    const place = { side: "new" as const, start_line: 1, line: 2, hash: evil };
+    const comment = { id: "c", path: evil, ...place, text: evil, created_at: null };
+    const [hunk] = parseHunks(file.patch);
     const one = { suite: evil, class: evil, name: evil };
     const check = {
       ...{ id: evil, source: "file", gate: "strict", status: "failed", cause: evil, exit_code: 1 },
@@ -167,7 +172,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         <title>{evil}</title>
         <Markdown text={evil} />
         <Markdown text={evil} isOpen />
-        <Markdown text={reviewMessage([comment])} />
+        <Markdown text={reviewMessage([[comment, hunk?.lines ?? []]])} />
         <Terminal text={evil} label={evil} />
         <Terminal text={`\u001b[31m${evil}\u001b]8;;${evil}\u0007`} label="output" />
         {rows.map((row) => (
@@ -181,8 +186,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
           index={0}
           file={file}
           mode="split"
-          place="comment"
-          hasNumbers
+          runRef={{ project: 1, task: "t", run: "r" }}
+          patchPath={null}
           view="changed"
           onViewed={nothing}
           comments={[comment]}

@@ -126,6 +126,8 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
     repositories = folder / "repositories"
     for name in ("acme/prices", "acme/slow"):
         write_origin(repositories / name, [Commit("First", _REPOSITORY)])
+    notes = "".join(f"note {number} of this file\n" for number in range(1, 201))
+    write_origin(repositories / "acme/notes", [Commit("First", {"notes.txt": notes})])
     write_origin(repositories / "acme/found", [Commit("First", {"Makefile": "test:\n\ttest ! -e broken\n"})])
     home = Home(folder / "home")
     with terminal.step("Stack"):

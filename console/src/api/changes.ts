@@ -1,25 +1,39 @@
-import { api, data } from "./client";
-import type { RunRef } from "./commands";
-import type { FileChange } from "./types";
+/** What a run has changed, and the caller's own review of it. */
+import { api, data, request } from "./client";
+import { type RunRef, runPath } from "./commands";
+import type { Diff, FileChange, Review } from "./types";
 
-export interface Changes {
-  base: string | null;
-  head: string | null;
-  files: FileChange[];
-}
+const ofRun = ({ project, task, run }: RunRef) => ({
+  project_id: String(project),
+  task_id: task,
+  run_id: run,
+});
 
-/** Return all changed files of a run: the service sends them in pages. */
-export async function fetchChanges({ project, task, run }: RunRef): Promise<Changes> {
-  const path = { project_id: String(project), task_id: task, run_id: run };
+/** Return all changed files of a run: the service sends them in pages, of one state of the files each. */
+export async function fetchChanges(ref: RunRef): Promise<Diff> {
+  const route = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff";
+  let first: Diff | null = null;
   const files: FileChange[] = [];
-  for (let query = {}; ; ) {
-    const page = data(
-      await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff", {
-        params: { path, query },
-      }),
-    );
+  for (let cursor = 0; ; ) {
+    const query = { source: "auto" as const, cursor };
+    const page = data(await api.GET(route, { params: { path: ofRun(ref), query } }));
+    if (first && page.tree !== first.tree) return fetchChanges(ref);
+    first ??= page;
     files.push(...page.files);
-    if (page.next === null) return { base: page.base, head: page.head, files };
-    query = { cursor: Number(page.next) };
+    if (page.next === null) return { ...first, files };
+    cursor = Number(page.next);
   }
 }
+
+/** Return the lines that a file had where the work began; null if they are not known. */
+export async function fetchLines(ref: RunRef, path: string): Promise<string[] | null> {
+  const route = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff/file";
+  const params = { path: ofRun(ref), query: { source: "auto" as const, path } };
+  const { text } = data(await api.GET(route, { params }));
+  return text?.replace(/\n$/, "").split("\n") ?? null;
+}
+
+export const fetchReview = (ref: RunRef): Promise<Review> => request(`${runPath(ref)}/review/`);
+
+export const storeReview = (ref: RunRef, { version, viewed, comments }: Review): Promise<Review> =>
+  request(`${runPath(ref)}/review/`, { method: "PUT", json: { version, viewed, comments } });

@@ -24,6 +24,8 @@ export type WebhookEndpoint = Schemas["EndpointOut"];
 
 export type Session = Schemas["ConsoleSessionOut"];
 export type SessionRow = Schemas["ConsoleSessionRow"];
+export type Diff = Schemas["DiffOut"];
+export type Review = Schemas["ReviewOut"];
 export type FileChange = Schemas["FileDiff"];
 export type InboxRow = Schemas["QuestionOut"];
 export type InboxPage = Schemas["InboxPage"];

@@ -1,4 +1,5 @@
-/** Marks of highlighted code: how long each piece of a line is, and what it is. Pure. */
+/** Marks of code: how long each piece of a line is, what it is, and whether it has changed. Pure. */
+import { diffWordsWithSpace } from "diff";
 import type { DiffLine, Hunk } from "./patch";
 
 export const MARKS = [
@@ -15,38 +16,81 @@ export const MARKS = [
 
 export type Mark = (typeof MARKS)[number];
 
-/** Of one line: a length and the place of its mark in `MARKS`, in turn. */
+/** Of one line: a length and the place of its mark in `MARKS`, in turn. Of words: a length, and 1 if it has changed. */
 export type LineMarks = readonly number[];
 
 export interface Piece {
   text: string;
   mark: Mark;
+  isChanged: boolean;
 }
 
-/** Return the line in pieces; what the marks do not cover is plain. */
-export function piecesOf(text: string, marks: LineMarks | undefined): Piece[] {
+/** Return the line in pieces; what marks do not cover is plain, what words do not cover has not changed. */
+export function piecesOf(text: string, marks: LineMarks = [], words: LineMarks = []): Piece[] {
   const pieces: Piece[] = [];
-  let from = 0;
-  for (let index = 0; marks && index + 1 < marks.length && from < text.length; index += 2) {
-    const to = from + (marks[index] ?? 0);
-    if (to > from) pieces.push({ text: text.slice(from, to), mark: MARKS[marks[index + 1] ?? 0] ?? "plain" });
-    from = Math.max(from, to);
+  const [mark, word] = [reader(marks), reader(words)];
+  for (let from = 0; from < text.length; ) {
+    const to = Math.min(mark.endAfter(from), word.endAfter(from), text.length);
+    pieces.push({
+      text: text.slice(from, to),
+      mark: MARKS[mark.value()] ?? "plain",
+      isChanged: word.value() === 1,
+    });
+    from = to;
   }
-  if (from < text.length) pieces.push({ text: text.slice(from), mark: "plain" });
   return pieces;
 }
 
-/** The two states of what a hunk shows: code is read as it was, and as it is. */
-export interface Sides {
-  old: DiffLine[];
-  new: DiffLine[];
-}
-
-export function sidesOf(hunk: Hunk): Sides {
+/** Reads marks from left to right: the end of the one behind a place, and then its value. */
+function reader(marks: LineMarks) {
+  let [index, end] = [-2, 0];
   return {
-    old: hunk.lines.filter(({ kind }) => kind !== "add"),
-    new: hunk.lines.filter(({ kind }) => kind !== "delete"),
+    endAfter(place: number): number {
+      while (end <= place && index < marks.length) {
+        index += 2;
+        end = index < marks.length ? end + Math.max(0, marks[index] ?? 0) : Number.POSITIVE_INFINITY;
+      }
+      return end;
+    },
+    value: (): number => marks[index + 1] ?? 0,
   };
 }
 
+// Longer lines are data. Lines that have less in common are other lines, not other versions of one.
+const LONGEST = 500;
+const COMMON = 0.3;
+
+/** Return which words of two versions of a line differ; null if they have too little in common. */
+export function wordsOf(before: string, after: string): { before: LineMarks; after: LineMarks } | null {
+  if (Math.max(before.length, after.length) > LONGEST) return null;
+  const parts = diffWordsWithSpace(before, after);
+  const same = parts.reduce(
+    (sum, { value, added, removed }) => (added || removed ? sum : sum + value.trim().length),
+    0,
+  );
+  if (same < COMMON * Math.max(before.trim().length, after.trim().length)) return null;
+  const side = (isOther: "added" | "removed") =>
+    parts.flatMap((part) => (part[isOther] ? [] : [part.value.length, part.added || part.removed ? 1 : 0]));
+  return { before: side("added"), after: side("removed") };
+}
+
+/** The two states of what a hunk shows: code is read as it was, and as it is. */
+export const sidesOf = ({ lines }: Hunk): [old: DiffLine[], now: DiffLine[]] => [
+  lines.filter(({ kind }) => kind !== "add"),
+  lines.filter(({ kind }) => kind !== "delete"),
+];
+
 export const codeOf = (lines: readonly DiffLine[]): string => lines.map(({ text }) => text).join("\n");
+
+const LONGEST_SHOWN = 5000;
+const HIDDEN =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** Return a text whose characters all show: those that hide or turn text are written as their numbers. */
+export const visible = (text: string): string =>
+  text.replace(HIDDEN, (one) => `⟨${(one.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+
+/** Return a line as far as it can be read, and how much of it is left out. */
+export function readable(text: string): { text: string; rest: number } {
+  return { text: text.slice(0, LONGEST_SHOWN), rest: Math.max(0, text.length - LONGEST_SHOWN) };
+}

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseAnsi, stripAnsi } from "./ansi";
 import { countLines, diffTexts } from "./lineDiff";
-import { parseHunks, splitRows } from "./patch";
+import { piecesOf, visible, wordsOf } from "./marks";
+import { isOf, parseHunks, splitRows, withGaps } from "./patch";
 
 describe("terminal output", () => {
   it("keeps colours and weights as names of classes", () => {
@@ -66,6 +67,84 @@ describe("patches", () => {
       ["d", "d"],
     ]);
   });
+});
+
+describe("gaps", () => {
+  const before = Array.from({ length: 60 }, (_, index) => `line ${index + 1}`);
+  const after = [...before.slice(0, 24), "new", ...before.slice(25, 44), ...before.slice(45)];
+  const hunks = diffTexts(before.join("\n"), after.join("\n"));
+  const gapsOf = (shown: typeof hunks) => shown.map(({ gap }) => gap?.size ?? null);
+  const numbers = (shown: typeof hunks) =>
+    shown.flatMap(({ lines }) => lines.map((line) => [line.oldNumber, line.newNumber]));
+
+  it("have sizes, except for the last one until the file is known", () => {
+    expect(gapsOf(withGaps(hunks, null, new Map()))).toEqual([21, 13, null]);
+    expect(gapsOf(withGaps(hunks, before, new Map()))).toEqual([21, 13, 12]);
+    expect(isOf(hunks, before)).toBe(true);
+    expect(isOf(hunks, after)).toBe(false);
+  });
+
+  it("open at both ends, and join what is around them when they are gone", () => {
+    const opened = new Map([
+      [0, { top: 0, end: 20 }],
+      [1, { top: 10, end: 10 }],
+      [2, { top: 5, end: 0 }],
+    ]);
+    const shown = withGaps(hunks, before, opened);
+    expect(gapsOf(shown)).toEqual([1, 7]);
+    const lines = shown[0]?.lines ?? [];
+    expect(lines[0]).toMatchObject({ kind: "context", text: "line 2", oldNumber: 2, newNumber: 2 });
+    expect(lines.at(-1)).toMatchObject({ text: "line 53", oldNumber: 53, newNumber: 52 });
+    const places = lines.map(({ at }) => at);
+    expect(places).toEqual([...new Set(places)].toSorted((one, other) => one - other));
+  });
+
+  it("open altogether to the whole file, and keep the places of lines", () => {
+    const all = { top: 0, end: Number.POSITIVE_INFINITY };
+    const whole = withGaps(hunks, before, new Map([0, 1, 2].map((id) => [id, all])));
+    expect(gapsOf(whole)).toEqual([null]);
+    expect(numbers(whole).flatMap(([, number]) => number ?? [])).toEqual(after.map((_, index) => index + 1));
+    const places = new Set(whole[0]?.lines.map(({ at }) => at));
+    expect(hunks.every(({ lines }) => lines.every(({ at }) => places.has(at)))).toBe(true);
+  });
+
+  it("are none in files that are new or gone", () => {
+    const [added, deleted] = ["@@ -0,0 +1,2 @@\n+a\n+b", "@@ -1,2 +0,0 @@\n-a\n-b"].map(parseHunks);
+    expect(gapsOf(withGaps(added ?? [], null, new Map()))).toEqual([null]);
+    expect(gapsOf(withGaps(deleted ?? [], null, new Map()))).toEqual([null]);
+  });
+});
+
+describe("words of a line", () => {
+  const changed = (before: string, after: string) => {
+    const words = wordsOf(before, after);
+    const of = (text: string, marks: readonly number[] = []) =>
+      piecesOf(text, [], marks).flatMap(({ text, isChanged }) => (isChanged ? text : []));
+    return words && [of(before, words.before), of(after, words.after)];
+  };
+
+  it("are those that differ", () => {
+    expect(changed("a = price(1)", "a = price(2)")).toEqual([["1"], ["2"]]);
+    expect(changed("  return x", "return x")).toEqual([["  "], []]);
+  });
+
+  it("are none where the lines have little in common, or are data", () => {
+    expect(changed("import os", "x = 1")).toBeNull();
+    expect(changed("a".repeat(1000), "a".repeat(1001))).toBeNull();
+  });
+
+  it("cut marked code, and keep all of its text", () => {
+    const pieces = piecesOf("return price", [6, 4, 6, 5], [8, 0, 4, 1]);
+    expect(pieces.map(({ text, mark, isChanged }) => [text, mark, isChanged])).toEqual([
+      ["return", "keyword", false],
+      [" p", "function", false],
+      ["rice", "function", true],
+    ]);
+  });
+});
+
+it("shows characters that hide or turn text", () => {
+  expect(visible("a\u202Eb\u0000\tc\u200B")).toBe("a⟨202E⟩b⟨0000⟩\tc⟨200B⟩");
 });
 
 describe("two texts", () => {

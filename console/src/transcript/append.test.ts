@@ -347,6 +347,16 @@ describe.each(["question", "hello", "failure", "claude", "codex"])("the recorded
 });
 
 /** An item in a line: what of it is shown, without ids and times. */
+
+it("knows how much the run has changed", () => {
+  const changes = { files: 2, additions: 3, deletions: 1, tree: "a" };
+  const frame = { type: "run.changes", ...changes, at: "2026-01-01T00:00:00.000Z" };
+  const after = append(EMPTY, [frame, { ...frame, files: "many", tree: "b" }]);
+  expect(append(EMPTY, [frame]).standing.changes).toEqual(changes);
+  expect(after.standing.changes).toEqual({ ...changes, files: 0, tree: "b" });
+  expect(after.items).toEqual([]);
+});
+
 function summary(items: readonly Item[]): string[] {
   return items.map((item) => {
     switch (item.kind) {

@@ -7,7 +7,7 @@ import { withoutOpenCall } from "./ended";
 import type { Item, Receipt, Standing } from "./items";
 import { notificationOf } from "./notifications";
 import { updateOf } from "./updates";
-import { type Entry, readEntry } from "./wire";
+import { asText, type Entry, readEntry } from "./wire";
 
 export interface Transcript {
   items: readonly Item[];
@@ -26,7 +26,10 @@ export interface Transcript {
 
 export const EMPTY: Transcript = {
   items: [],
-  standing: { commands: [], modes: [], mode: "", config: [], usage: null, plan: [], status: "", waiting: "" },
+  standing: {
+    ...{ commands: [], modes: [], mode: "", config: [], usage: null, plan: [] },
+    ...{ status: "", waiting: "", changes: null },
+  },
   receipts: new Map(),
   commandIds: new Map(),
   places: new Map(),
@@ -130,6 +133,12 @@ function apply(draft: Draft, entry: Entry): void {
     draft.put({ kind: "gap", id: draft.newId("gap"), at: entry.timestamp, lost });
   } else if (entry.type === "task_run_state") {
     draft.set({ status: String(entry.raw.status ?? "") });
+  } else if (entry.type === "run.changes") {
+    const [files, additions, deletions] = [entry.raw.files, entry.raw.additions, entry.raw.deletions].map(
+      Number,
+    );
+    const tree = asText(entry.raw.tree);
+    draft.set({ changes: { files: files || 0, additions: additions || 0, deletions: deletions || 0, tree } });
   } else if (entry.method === "session/update") {
     updateOf(draft, entry);
   } else {

@@ -154,4 +154,6 @@ export interface Standing {
   status: string;
   /** What the agent waits for: `message`, another kind of question, or nothing. */
   waiting: string;
+  /** How much the workspace of the run differs from where it began; `tree` changes with it. */
+  changes: { files: number; additions: number; deletions: number; tree: string } | null;
 }

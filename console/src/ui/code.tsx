@@ -1,17 +1,31 @@
-import { type LineMarks, piecesOf } from "../text/marks";
+import { type LineMarks, piecesOf, readable, visible } from "../text/marks";
 import styles from "./code.module.css";
 
-/** One line of code with its marks; without any, or before they are there, the plain text. */
-export function CodeLine({ text, marks }: { text: string; marks: LineMarks | undefined }) {
-  if (!marks) return text;
-  return piecesOf(text, marks).map((piece, index) =>
-    piece.mark === "plain" ? (
-      piece.text
-    ) : (
-      // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other identity
-      <span key={index} className={styles[piece.mark]}>
-        {piece.text}
-      </span>
-    ),
+interface Props {
+  text: string;
+  /** What the line consists of; without them, or before they are there, it is plain. */
+  marks: LineMarks | undefined;
+  /** Which words of it have changed. */
+  words?: LineMarks | undefined;
+}
+
+/** One line of code. Whatever characters it has, they show; of a line that is too long to be read, the beginning does. */
+export function CodeLine({ text: line, marks, words }: Props) {
+  const { text, rest } = readable(line);
+  return (
+    <>
+      {piecesOf(text, marks, words).map(({ text, mark, isChanged }, index) => {
+        const Piece = isChanged ? "mark" : "span";
+        return mark === "plain" && !isChanged ? (
+          visible(text)
+        ) : (
+          // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other identity
+          <Piece key={index} className={styles[mark]}>
+            {visible(text)}
+          </Piece>
+        );
+      })}
+      {rest > 0 && <i className={styles.rest}> … {rest.toLocaleString("en")} more characters</i>}
+    </>
   );
 }

@@ -1,21 +1,23 @@
-/** A diff as a table of lines: unified or split, with line numbers and, where wanted, comments between lines. */
-import { Fragment, memo, type ReactNode, useMemo } from "react";
-import { codeOf, type LineMarks, sidesOf } from "../text/marks";
-import { type DiffLine, type Hunk, splitRows } from "../text/patch";
+/** A diff as tables of lines: unified or split, with line numbers and, where wanted, comments and gaps that open. */
+import { ChevronsDown, ChevronsUp, UnfoldVertical } from "lucide-react";
+import { Fragment, memo, type ReactNode, useMemo, useRef } from "react";
+import { codeOf, type LineMarks, sidesOf, wordsOf } from "../text/marks";
+import { type DiffLine, type Gap, type Hunk, type SplitRow, splitRows } from "../text/patch";
 import { classes } from "./classes";
 import { CodeLine } from "./code";
+import { IconButton } from "./controls";
 import styles from "./diff.module.css";
 import { useMarks } from "./highlight";
+import { Near } from "./near";
 
 export type DiffMode = "unified" | "split";
 
 export interface LineActions {
-  /** A line is chosen, or with Shift all lines from the one that was chosen before. */
-  onPick: (line: DiffLine, isExtending: boolean) => void;
-  /** The mouse is pressed on a line, or goes over a line with its button held. */
-  onDrag: (line: DiffLine, begins: boolean) => void;
+  onPick: (line: DiffLine) => void;
   isPicked: (line: DiffLine) => boolean;
   below: (line: DiffLine) => ReactNode;
+  /** Opens a gap at its top, at its end, or all of it. */
+  onOpen: (gap: Gap, where: "top" | "end" | "all") => void;
 }
 
 interface Props {
@@ -28,28 +30,44 @@ interface Props {
 }
 
 const SIGNS = { add: "+", delete: "−", context: " " } as const;
+/** How many rows are drawn at once, and how high about one is. */
+const ROWS = 30;
+export const ROW_PX = 24;
 
 type Marks = ReadonlyMap<number, LineMarks>;
 
 /** The marks of each line: deleted ones are read in the code as it was, all others as it is. */
 function useDiffMarks(hunks: Hunk[], language: string | null): Marks {
-  const sides = useMemo(() => hunks.map(sidesOf).flatMap((both) => [both.old, both.new]), [hunks]);
-  const codes = useMemo(() => sides.map(codeOf), [sides]);
-  const marked = useMarks(language, codes);
+  const sides = useMemo(() => hunks.flatMap(sidesOf), [hunks]);
+  const marked = useMarks(
+    language,
+    useMemo(() => sides.map(codeOf), [sides]),
+  );
+  // Lines keep their marks while more lines are shown around them.
+  const known = useRef<Marks>(new Map());
   return useMemo(() => {
-    const byLine = new Map<number, LineMarks>();
-    for (const [side, lines] of sides.entries())
-      for (const [index, { at }] of lines.entries()) {
-        const marks = marked[side]?.[index];
-        if (marks) byLine.set(at, marks);
-      }
-    return byLine;
+    const marks = sides.flatMap((lines) => {
+      const found = marked.get(codeOf(lines)) ?? [];
+      return found.map((marks, index) => [lines[index]?.at ?? 0, marks] as const);
+    });
+    known.current = new Map([...known.current, ...marks]);
+    return known.current;
   }, [sides, marked]);
+}
+
+/** What all rows of a diff are drawn with. */
+interface Shared {
+  mode: DiffMode;
+  marks: Marks;
+  /** By changed line: the one beside it. */
+  beside: ReadonlyMap<DiffLine, DiffLine>;
+  actions: LineActions | undefined;
 }
 
 export const Diff = memo(function Diff({ hunks, mode, label, language, actions }: Props) {
   const marks = useDiffMarks(hunks, language);
-  const columns = mode === "split" ? 4 : 3;
+  const [pieces, beside] = useMemo(() => layOut(hunks, mode), [hunks, mode]);
+  const shared = { mode, marks, beside, actions };
   return (
     <div
       className={classes(styles.frame, actions && styles.commented)}
@@ -57,147 +75,185 @@ export const Diff = memo(function Diff({ hunks, mode, label, language, actions }
       role="group"
       aria-label={label}
     >
-      <table className={classes(styles.diff, mode === "split" && styles.split)}>
-        {mode === "split" && (
-          <colgroup>
-            <col className={styles.numbers} />
-            <col />
-            <col className={styles.numbers} />
-            <col />
-          </colgroup>
-        )}
-        <tbody>
-          {hunks.map((hunk, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity
-            <Fragment key={index}>
-              {(index > 0 || hunk.header) && (
-                <tr className={styles.hunk}>
-                  <td colSpan={columns}>⋯ {hunk.header}</td>
-                </tr>
-              )}
-              {mode === "split" ? (
-                <SplitLines hunk={hunk} marks={marks} actions={actions} />
-              ) : (
-                <UnifiedLines hunk={hunk} marks={marks} actions={actions} />
-              )}
-            </Fragment>
+      {hunks.map((hunk, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity
+        <Fragment key={index}>
+          {(index > 0 || hunk.header || hunk.gap) && <Between hunk={hunk} onOpen={actions?.onOpen} />}
+          {pieces[index]?.map((rows) => (
+            <Piece key={(rows[0]?.left ?? rows[0]?.right)?.at} rows={rows} {...shared} />
           ))}
-        </tbody>
-      </table>
+        </Fragment>
+      ))}
     </div>
   );
 });
 
-interface LinesProps {
-  hunk: Hunk;
-  marks: Marks;
-  actions: LineActions | undefined;
-}
-
-function UnifiedLines({ hunk, marks, actions }: LinesProps) {
-  return hunk.lines.map((line) => (
-    <Fragment key={line.at}>
-      <tr className={classes(styles[line.kind], actions?.isPicked(line) && styles.picked)}>
-        <td className={styles.number}>{line.oldNumber}</td>
-        <LineNumber line={line} number={line.newNumber} actions={actions} />
-        <Code line={line} marks={marks} />
-      </tr>
-      <Below lines={[line]} actions={actions} columns={3} />
-    </Fragment>
-  ));
-}
-
-function SplitLines({ hunk, marks, actions }: LinesProps) {
-  return splitRows(hunk.lines).map(({ left, right }) => {
-    const lines = [left, right].filter((line) => line !== null);
-    return (
-      <Fragment key={lines[0]?.at}>
-        <tr>
-          <Side line={left} marks={marks} isOld actions={left === right ? undefined : actions} />
-          <Side line={right} marks={marks} actions={actions} />
-        </tr>
-        <Below lines={left === right ? lines.slice(0, 1) : lines} actions={actions} columns={4} />
-      </Fragment>
+/** The rows of each hunk in pieces, and which changed lines stand beside each other. */
+function layOut(hunks: Hunk[], mode: DiffMode) {
+  const beside = new Map<DiffLine, DiffLine>();
+  const pieces = hunks.map(({ lines }) => {
+    const split = splitRows(lines);
+    for (const { left, right } of split)
+      if (left && right && left !== right) beside.set(left, right).set(right, left);
+    const rows: SplitRow[] = mode === "split" ? split : lines.map((line) => ({ left: line, right: line }));
+    return Array.from({ length: Math.ceil(rows.length / ROWS) }, (_, at) =>
+      rows.slice(at * ROWS, (at + 1) * ROWS),
     );
   });
+  return [pieces, beside] as const;
 }
 
-interface SideProps {
-  line: DiffLine | null;
-  marks: Marks;
-  isOld?: boolean;
-  actions: LineActions | undefined;
+/** What is left out before a hunk, and its header. */
+function Between({
+  hunk: { gap, header },
+  onOpen,
+}: {
+  hunk: Hunk;
+  onOpen: LineActions["onOpen"] | undefined;
+}) {
+  const size = gap?.size ?? null;
+  return (
+    <div className={styles.hunk}>
+      {gap && onOpen && (
+        <>
+          {gap.id > 0 && (
+            <IconButton
+              data-repeats
+              label="Show 20 lines more below these"
+              onClick={() => onOpen(gap, "top")}
+            >
+              <ChevronsDown size={14} />
+            </IconButton>
+          )}
+          {size !== null && (
+            <IconButton
+              data-repeats
+              label="Show 20 lines more above these"
+              onClick={() => onOpen(gap, "end")}
+            >
+              <ChevronsUp size={14} />
+            </IconButton>
+          )}
+          <IconButton label="Show all lines between" onClick={() => onOpen(gap, "all")}>
+            <UnfoldVertical size={14} />
+          </IconButton>
+        </>
+      )}
+      <span>
+        ⋯ {size !== null && `${size} ${size === 1 ? "line" : "lines"}`} {header}
+      </span>
+    </div>
+  );
 }
 
-function Side({ line, marks, isOld, actions }: SideProps) {
+function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
+  const { mode, actions } = shared;
+  const lines = rows.flatMap(({ left, right }) => [left, ...(left === right ? [] : [right])]);
+  const below = lines.flatMap((line) => (line && actions?.below(line) ? line.at : []));
+  const draw = () => (
+    <table className={classes(styles.diff, mode === "split" && styles.split)}>
+      <colgroup>
+        <col className={styles.numbers} />
+        <col className={mode === "split" ? undefined : styles.numbers} />
+        {mode === "split" && <col className={styles.numbers} />}
+        <col />
+      </colgroup>
+      <tbody>
+        {rows.map(({ left, right }) => {
+          const line = left ?? right;
+          return (
+            line && (
+              <Fragment key={line.at}>
+                {mode === "split" ? (
+                  <tr>
+                    <Side line={left} isOld {...shared} actions={left === right ? undefined : actions} />
+                    <Side line={right} {...shared} />
+                  </tr>
+                ) : (
+                  <tr>
+                    <td className={classes(styles.number, styles[line.kind])}>{line.oldNumber}</td>
+                    <Side line={line} {...shared} />
+                  </tr>
+                )}
+                {[left, left === right ? null : right].map(
+                  (one) => one && <Below key={one.at} line={one} {...shared} />,
+                )}
+              </Fragment>
+            )
+          );
+        })}
+      </tbody>
+    </table>
+  );
+  return rows.length < ROWS ? (
+    draw()
+  ) : (
+    <Near height={rows.length * ROW_PX} isKept={below.length > 0}>
+      {draw}
+    </Near>
+  );
+}
+
+function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | null; isOld?: boolean }) {
+  const { actions } = shared;
   if (!line) return <td colSpan={2} className={styles.nothing} />;
+  const number = isOld ? line.oldNumber : line.newNumber;
   return (
     <>
-      <LineNumber line={line} number={isOld ? line.oldNumber : line.newNumber} actions={actions} />
-      <Code line={line} marks={marks} isPicked={actions?.isPicked(line)} />
+      <td className={classes(styles.number, styles[line.kind])}>
+        {actions ? (
+          <button
+            type="button"
+            data-repeats
+            aria-label={`Comment on ${line.kind === "delete" ? "removed line" : "line"} ${number ?? line.oldNumber}`}
+            aria-pressed={actions.isPicked(line)}
+            onClick={() => actions.onPick(line)}
+          >
+            {number}
+          </button>
+        ) : (
+          number
+        )}
+      </td>
+      <Code line={line} {...shared} />
     </>
   );
 }
 
-interface LineNumberProps {
-  line: DiffLine;
-  number: number | null;
-  actions: LineActions | undefined;
-}
-
-function LineNumber({ line, number, actions }: LineNumberProps) {
-  const shown = number ?? line.oldNumber;
-  return (
-    <td className={classes(styles.number, styles[line.kind])}>
-      {actions ? (
-        <button
-          type="button"
-          aria-label={`Comment on ${line.kind === "delete" ? "removed line" : "line"} ${shown}`}
-          aria-pressed={actions.isPicked(line)}
-          onClick={(event) => actions.onPick(line, event.shiftKey)}
-          onMouseDown={(event) => event.button === 0 && !event.shiftKey && actions.onDrag(line, true)}
-          onMouseEnter={(event) => event.buttons === 1 && actions.onDrag(line, false)}
-        >
-          {number}
-        </button>
-      ) : (
-        number
-      )}
-    </td>
+function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
+  const { kind, text, at } = line;
+  const other = beside.get(line)?.text;
+  const words = useMemo(
+    () =>
+      other === undefined
+        ? null
+        : kind === "add"
+          ? wordsOf(other, text)?.after
+          : wordsOf(text, other)?.before,
+    [kind, text, other],
   );
-}
-
-function Code({ line, marks, isPicked }: { line: DiffLine; marks: Marks; isPicked?: boolean | undefined }) {
   return (
-    <td className={classes(styles.code, styles[line.kind], isPicked && styles.picked)}>
+    <td className={classes(styles.code, styles[kind], actions?.isPicked(line) && styles.picked)}>
       <span className={styles.sign} aria-hidden="true">
-        {SIGNS[line.kind]}
+        {SIGNS[kind]}
       </span>
-      {line.kind !== "context" && (
-        <span className="visually-hidden">{line.kind === "add" ? "added: " : "removed: "}</span>
+      {kind !== "context" && (
+        <span className="visually-hidden">{kind === "add" ? "added: " : "removed: "}</span>
       )}
-      <CodeLine text={line.text} marks={marks.get(line.at)} />
+      <CodeLine text={text} marks={marks.get(at)} words={words ?? undefined} />
     </td>
   );
 }
 
-interface BelowProps {
-  lines: DiffLine[];
-  actions: LineActions | undefined;
-  columns: number;
-}
-
-function Below({ lines, actions, columns }: BelowProps) {
-  return lines.map((line) => {
-    const content = actions?.below(line);
-    return (
-      content && (
-        <tr key={line.at}>
-          <td colSpan={columns} className={styles.below}>
-            {content}
-          </td>
-        </tr>
-      )
-    );
-  });
+function Below({ line, mode, actions }: Shared & { line: DiffLine }) {
+  const content = actions?.below(line);
+  return (
+    content && (
+      <tr>
+        <td colSpan={mode === "split" ? 4 : 3} className={styles.below}>
+          {content}
+        </td>
+      </tr>
+    )
+  );
 }

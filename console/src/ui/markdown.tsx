@@ -24,7 +24,7 @@ function CodeBlock({ children }: { children?: ReactNode }) {
   const text = typeof props.children === "string" ? props.children : null;
   const codes = useMemo(() => (text === null ? [] : [text]), [text]);
   const language = languageOfFence(/^language-(\S+)/.exec(props.className ?? "")?.[1] ?? "");
-  const [marks] = useMarks(language, codes);
+  const marks = useMarks(language, codes).get(text ?? "");
   return (
     <Copied text={text ?? ""}>
       <pre tabIndex={0} aria-label="Code" role="group">

@@ -1,20 +1,26 @@
-import { X } from "lucide-react";
-import { memo, useMemo, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { Download, X } from "lucide-react";
+import { memo, useMemo, useRef, useState } from "react";
+import { fetchLines } from "../../api/changes";
+import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
-import { type DiffLine, parseHunks } from "../../text/patch";
-import { Check, Chevron, IconButton } from "../../ui/controls";
-import { Diff, type DiffMode } from "../../ui/diff";
+import { visible } from "../../text/marks";
+import { type DiffLine, type Gap, isOf, type Opened, parseHunks, withGaps } from "../../text/patch";
+import { Button, Check, Chevron, IconButton } from "../../ui/controls";
+import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
+import { Near } from "../../ui/near";
+import { EditorLink } from "../project/EditorLink";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, placeOf, placeText, type Range } from "./range";
-import type { Comment, viewOf } from "./review";
-import { useRange } from "./useRange";
+import { anchorOf, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import type { Comment, View } from "./review";
 
-// A diff of more lines is opened by a click: laying it out would stop the page.
+// A file with more changed lines is opened by a click, so that the next one stays in reach.
 const LONG = 1500;
+const STEP = 20;
 
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
@@ -23,58 +29,29 @@ interface Props {
   index: number;
   file: FileChange;
   mode: DiffMode;
-  /** Under what a comment is kept while it is written. */
-  place: string;
-  /** Whether its lines have the numbers of the file. */
-  hasNumbers: boolean;
-  view: ReturnType<typeof viewOf>;
+  runRef: RunRef;
+  /** Where the whole patch can be had; null: not yet. */
+  patchPath: string | null;
+  view: View;
   onViewed: (file: FileChange) => void;
-  comments: Comment[];
-  onComment: (comment: Omit<Comment, "id">) => void;
-  onRemove: (id: string) => void;
+  comments: readonly Comment[];
+  onComment: (comment: Comment) => void;
+  onRemove: (ids: readonly string[]) => void;
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
-  const { index, file, mode, place, hasNumbers, view, onViewed, comments, onComment, onRemove } = props;
-  const isLong = file.additions + file.deletions > LONG;
+  const { index, file: newest, mode, runRef, view, comments, onViewed } = props;
+  const [written, keep] = useKept(sessionStorage, `taskbeacon.comment.${runRef.run}.${newest.path}`, NOTHING);
+  // Lines do not move while a comment on them is written.
+  const held = useRef(newest);
+  if (!written.range) held.current = newest;
+  const file = held.current;
+  const changed = file.additions + file.deletions;
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const isOpen = chosen ?? !(view === "viewed" || isLong);
-  const hunks = useMemo(() => (isOpen && file.patch ? parseHunks(file.patch) : []), [isOpen, file.patch]);
-  const [written, keep] = useKept(sessionStorage, `${place}.${file.path}`, NOTHING);
-  const range = useRange(hunks, written.range, (chosen) => keep(chosen && { ...written, range: chosen }));
-  const { lines: picked } = range;
-  // Beside an empty half nothing is easier to read.
-  const isOneSided = file.additions === 0 || file.deletions === 0;
-  const own = comments.filter(({ path }) => path === file.path);
-  const anchored = own.map((comment) => ({ comment, anchor: anchorOf(hunks, comment)?.at ?? null }));
-  const below = ({ at }: DiffLine) => {
-    const here = anchored.filter(({ anchor }) => anchor === at);
-    const isForm = picked.at(-1)?.at === at && !range.isDragging;
-    if (here.length === 0 && !isForm) return null;
-    return (
-      <>
-        {here.map(({ comment }) => (
-          <CommentNote key={comment.id} comment={comment} onRemove={onRemove} />
-        ))}
-        {isForm && (
-          <CommentForm
-            place={placeText(placeOf(picked))}
-            text={written.text}
-            onText={(text) => keep({ ...written, text })}
-            onExtend={range.extend}
-            onCancel={range.clear}
-            onSave={(text) => {
-              onComment({ path: file.path, ...placeOf(picked), hasNumbers, text });
-              range.clear();
-            }}
-          />
-        )}
-      </>
-    );
-  };
-  const { onPick, onDrag, isPicked } = range;
+  const isOpen = chosen ?? view !== "viewed";
+  const [isWhole, setWhole] = useState(changed <= LONG || !newest.patch);
   return (
-    <section className={styles.file} data-file={index} aria-label={file.path}>
+    <section className={styles.file} data-file={index} aria-label={visible(file.path)}>
       <header className={styles.fileHead}>
         <button
           type="button"
@@ -85,67 +62,170 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
           <span className={styles.path}>
-            {file.old_path && <s>{file.old_path}</s>} {file.path}
+            {file.old_path && <s>{visible(file.old_path)}</s>} {visible(file.path)}
           </span>
         </button>
         {view === "changed" && <span className={styles.again}>changed again</span>}
+        <EditorLink path={file.path} />
         <Amount file={file} />
         <Check
-          aria-label={`Viewed: ${file.path}`}
+          aria-label={`Viewed: ${visible(file.path)}`}
           checked={view === "viewed"}
           onChange={() => {
-            onViewed(file);
+            onViewed(newest);
             setChosen(null);
           }}
         >
           Viewed
         </Check>
       </header>
-      {isOpen &&
-        anchored.map(
-          ({ comment, anchor }) =>
-            anchor === null && (
-              <div key={comment.id} className={styles.stale}>
-                <p>The lines of this comment ({placeText(comment)}) have changed since.</p>
-                <CommentNote comment={comment} onRemove={onRemove} />
-              </div>
-            ),
-        )}
-      {isOpen &&
-        (hunks.length > 0 ? (
-          <Diff
-            hunks={hunks}
-            mode={isOneSided ? "unified" : mode}
-            label={`Changes of ${file.path}`}
-            language={languageOfFile(file.path)}
-            actions={{ onPick, onDrag, isPicked, below }}
-          />
-        ) : (
-          <p className={styles.none}>{missingText(file)}</p>
-        ))}
-      {isOpen && file.truncated && file.patch && <p className={styles.none}>Only the beginning is shown.</p>}
+      {isOpen && !isWhole && (
+        <p className={styles.none}>
+          {changed.toLocaleString("en")} changed lines, folded so that the other files stay in reach.
+          <Button onClick={() => setWhole(true)}>Show them</Button>
+        </p>
+      )}
+      {isOpen && isWhole && (
+        <Near height={Math.max(1, changed) * ROW_PX} isKept={written.range !== null || comments.length > 0}>
+          {() => <FileDiff {...props} file={file} mode={mode} written={written} keep={keep} />}
+        </Near>
+      )}
     </section>
   );
 });
 
+interface DiffProps extends Props {
+  written: typeof NOTHING;
+  keep: (written: typeof NOTHING | null) => void;
+}
+
+function FileDiff({
+  file,
+  mode,
+  runRef,
+  patchPath,
+  written,
+  keep,
+  comments,
+  onComment,
+  onRemove,
+}: DiffProps) {
+  const hunks = useMemo(() => parseHunks(file.patch ?? ""), [file.patch]);
+  const [opened, setOpened] = useState<ReadonlyMap<number, Opened>>(new Map());
+  const before = useQuery({
+    queryKey: ["lines", runRef.run, file.old_path ?? file.path],
+    queryFn: () => fetchLines(runRef, file.old_path ?? file.path),
+    enabled: opened.size > 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const lines = before.data && isOf(hunks, before.data) ? before.data : null;
+  const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
+  const shown = useMemo(
+    () => (hasGaps ? withGaps(hunks, lines, opened) : hunks),
+    [hunks, lines, hasGaps, opened],
+  );
+  const onOpen = ({ id }: Gap, where: "top" | "end" | "all") => {
+    const { top, end } = opened.get(id) ?? { top: 0, end: 0 };
+    const grown = {
+      top: top + (where === "top" ? STEP : 0),
+      end: where === "all" ? Number.POSITIVE_INFINITY : end + (where === "end" ? STEP : 0),
+    };
+    setOpened(new Map(opened).set(id, grown));
+  };
+  const picked = written.range ? linesOf(shown, written.range) : [];
+  const pick = (range: Range | null) => keep(range && { ...written, range });
+  const anchored = comments.map((comment) => [comment, anchorOf(shown, comment).at(-1)?.at] as const);
+  const below = ({ at }: DiffLine) => {
+    const here = anchored.filter(([, anchor]) => anchor === at);
+    const isForm = picked.at(-1)?.at === at;
+    if (here.length === 0 && !isForm) return null;
+    return (
+      <>
+        {here.map(([comment]) => (
+          <CommentNote key={comment.id} comment={comment} onRemove={onRemove} />
+        ))}
+        {isForm && (
+          <CommentForm
+            place={placeText(placeOf(picked))}
+            text={written.text}
+            onText={(text) => keep({ ...written, text })}
+            onCancel={() => pick(null)}
+            onSave={(text) => {
+              const [id, created_at] = [crypto.randomUUID(), new Date().toISOString()];
+              onComment({ id, path: file.path, ...placeOf(picked), text, created_at });
+              pick(null);
+            }}
+          />
+        )}
+      </>
+    );
+  };
+  // Beside an empty half nothing is easier to read.
+  const isOneSided = file.additions === 0 || file.deletions === 0;
+  return (
+    <>
+      {anchored.map(
+        ([comment, anchor]) =>
+          anchor === undefined && (
+            <div key={comment.id} className={styles.stale}>
+              <p>The lines of this comment ({placeText(comment)}) have changed since, or are not shown.</p>
+              <CommentNote comment={comment} onRemove={onRemove} />
+            </div>
+          ),
+      )}
+      {hunks.length > 0 ? (
+        <Diff
+          hunks={shown}
+          mode={isOneSided ? "unified" : mode}
+          label={`Changes of ${visible(file.path)}`}
+          language={languageOfFile(file.path)}
+          actions={{
+            onPick: ({ at }) => pick(reaching(shown, written.range, at)),
+            isPicked: (line) => picked.includes(line),
+            below,
+            onOpen,
+          }}
+        />
+      ) : (
+        <p className={styles.none}>{missingText(file)}</p>
+      )}
+      {file.truncated && (
+        <p className={styles.none}>
+          {file.patch && "Only the beginning is shown: the file's changes are too large for this page."}
+          {patchPath ? (
+            <a href={patchPath} download>
+              <Download size={14} aria-hidden="true" /> Download the patch
+            </a>
+          ) : (
+            " The patch has all of them when the run is over."
+          )}
+        </p>
+      )}
+    </>
+  );
+}
+
 function missingText(file: FileChange): string {
+  if (file.binary && file.truncated) return "The file is too large to be compared.";
   if (file.binary) return "A binary file: its content is not shown.";
   if (file.status === "D") return "The file was deleted.";
-  if (!file.patch) return "Too large to show. Download the patch.";
+  if (!file.patch) return "Its changes are too large to show.";
   if (file.status === "R") return "The file was renamed and not changed.";
   const mode = /^new mode (\d+)$/m.exec(file.patch)?.[1];
   if (mode) return `Only its mode has changed, to ${mode}.`;
   return file.status === "A" ? "The file is empty." : "No line has changed.";
 }
 
-function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: (id: string) => void }) {
+function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: Props["onRemove"] }) {
   return (
-    <div className={styles.comment}>
+    <div className={styles.comment} data-comment={comment.id}>
       <p>
-        {comment.from !== comment.to && <span className={styles.commentPlace}>On {placeText(comment)}</span>}
+        {comment.start_line !== comment.line && (
+          <span className={styles.commentPlace}>On {placeText(comment)}</span>
+        )}
         <span>{comment.text}</span>
       </p>
-      <IconButton label="Remove the comment" onClick={() => onRemove(comment.id)}>
+      <IconButton label="Remove the comment" onClick={() => onRemove([comment.id])}>
         <X size={14} />
       </IconButton>
     </div>

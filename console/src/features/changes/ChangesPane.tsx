@@ -1,109 +1,152 @@
-/** What a run changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
+/** What a run has changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useQuery } from "@tanstack/react-query";
-import { ArrowRight, Columns2, FileDiff, LoaderCircle, Rows2, Send } from "lucide-react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
+import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { fetchChanges } from "../../api/changes";
-import { type RunRef, sendMessage } from "../../api/commands";
+import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
-import type { Item } from "../../transcript/items";
+import { parseHunks } from "../../text/patch";
 import { Button, IconButton } from "../../ui/controls";
+import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
+import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver, noChangesText } from "../project/runState";
 import { ChangedFile } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { type Comment, reviewMessage, useReview, viewOf } from "./review";
-import { inTreeOrder } from "./tree";
-import { useReported } from "./useReported";
+import { anchorOf } from "./range";
+import { type Comment, inOrder, reviewMessage, viewOf } from "./review";
+import { usePlace } from "./usePlace";
+import { useReview } from "./useReview";
 
-const SHORT_COMMIT = 10;
 const MODE_KEY = "taskbeacon.diffMode";
+const AGAIN_MS = 1500;
+const FULL = "Use the whole width";
+const BESIDE = "Show the conversation beside it";
 
-const NONE: Comment[] = [];
+/** Why there is no diff; the first ones pass. */
+const MISSING: Record<string, [text: string, passes: boolean]> = {
+  pending: ["The changes are being compared …", true],
+  no_answer: ["The worker of the run does not answer. Asking again …", true],
+  over: ["The run has just ended. Asking for what is stored …", true],
+  not_started: ["The run has no workspace yet.", true],
+  elsewhere: ["A client performs this run. Its changes come with its patch.", false],
+  too_large: ["Comparing them takes too long. They come with the patch, at the end of the run.", false],
+};
 
-function byPath(comments: Comment[]): ReadonlyMap<string, Comment[]> {
-  const found = new Map<string, Comment[]>();
-  for (const comment of comments) found.set(comment.path, [...(found.get(comment.path) ?? []), comment]);
-  return found;
-}
-
-const REPORTED =
-  "Edits appear here as soon as the agent reports them. What commands change comes at the end of the run.";
+const NOTHING: FileChange[] = [];
+const NONE: readonly Comment[] = [];
 
 interface Props {
   run: Run;
   runRef: RunRef;
-  items: readonly Item[];
+  /** Changes with the workspace of a run that is not over, as its stream says it. */
+  tree: string | null;
+  /** Whether the pane takes the whole width; where it always does, that cannot be changed. */
+  isFull: boolean;
+  onFull: ((isFull: boolean) => void) | undefined;
   /** Resume the run with a message; `onStarted` is called when the new run has begun. */
   onResume: (message: string, onStarted: () => void) => void;
   isBusy: boolean;
 }
 
-export default function ChangesPane({ run, runRef, items, onResume, isBusy }: Props) {
+export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResume, isBusy }: Props) {
   const over = isOver(run);
   const changes = useQuery({
     queryKey: ["task", runRef.task, "diff", run.id],
     queryFn: () => fetchChanges(runRef),
-    // A run has its patch when it is over.
-    enabled: over,
-    staleTime: Number.POSITIVE_INFINITY,
+    refetchInterval: ({ state }) => (MISSING[state.data?.missing ?? ""]?.[1] ? AGAIN_MS : false),
+    staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
+  const { refetch } = changes;
+  const isOld = tree !== null && changes.data?.source === "live" && changes.data.tree !== tree;
+  useEffect(() => {
+    if (isOld && tree) void refetch();
+  }, [isOld, tree, refetch]);
   const [mode, setMode] = useState<DiffMode>(() =>
     localStorage.getItem(MODE_KEY) === "split" ? "split" : "unified",
   );
-  const { viewed, comments, toggleViewed, add, remove, clear } = useReview(runRef.task, run.id);
+  useEffect(() => localStorage.setItem(MODE_KEY, mode), [mode]);
+  const earlier = run.state.resume_from_run_id;
+  const { review, toggleViewed, add, remove } = useReview(
+    runRef,
+    typeof earlier === "string" ? earlier : null,
+  );
+  const comments = review?.comments ?? NONE;
+  const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
+  const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
+  const views = useMemo(() => {
+    const viewed = new Map(review?.viewed.map(({ path, hash }) => [path, hash]));
+    return new Map(files.map((file) => [file.path, viewOf(viewed, file)]));
+  }, [files, review?.viewed]);
+  // Many files come a moment after the page, which goes on answering.
+  const drawn = useDeferredValue(files, NOTHING);
   const onSent = (how: string) => {
     say(how);
-    clear();
+    remove(comments.map(({ id }) => id));
   };
   const send = useAction({
     mutationFn: (message: string) => sendMessage(runRef, crypto.randomUUID(), message, []),
     onSuccess: () => onSent("Your comments are on their way to the agent."),
   });
   const submit = () => {
-    const message = reviewMessage(comments);
+    const hunksOf = (path: string) => parseHunks(files.find((file) => file.path === path)?.patch ?? "");
+    const message = reviewMessage(comments.map((one) => [one, anchorOf(hunksOf(one.path), one)]));
     if (over) onResume(message, () => onSent("A new run continues with your comments."));
     else send.mutate(message);
   };
-  const reported = useReported(items, !over);
-  const shown = over ? changes.data?.files : reported;
-  const files = useMemo(() => inTreeOrder(shown ?? []), [shown]);
-  const commentsByPath = useMemo(() => byPath(comments), [comments]);
-  const [at, setAt] = useState(0);
   const list = useRef<HTMLDivElement>(null);
-  const go = (index: number) => {
-    const next = Math.min(Math.max(index, 0), files.length - 1);
-    setAt(next);
-    list.current?.querySelector(`[data-file="${next}"]`)?.scrollIntoView({ block: "start" });
+  const { at, onScroll, stay, go, goToComment } = usePlace(list);
+  const isPhone = useMedia("(max-width: 760px)");
+  const [isListed, setListed] = useState(!isPhone);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: all heights change with the width
+  useLayoutEffect(stay, [isFull, mode]);
+  const view = () => {
+    if (!files[at]) return;
+    toggleViewed(files[at]);
+    go(at + 1);
   };
   useKeys({
-    j: () => go(at + 1),
-    k: () => go(at - 1),
-    v: () => files[at] && toggleViewed(files[at]),
+    j: ["Next file", () => go(at + 1)],
+    k: ["File before", () => go(at - 1)],
+    n: ["Next comment", () => goToComment(1)],
+    N: ["Comment before", () => goToComment(-1)],
+    v: ["Mark the file as viewed, and go to the next", view],
+    ...(onFull ? { f: [isFull ? BESIDE : FULL, () => onFull(!isFull)] as const } : {}),
   });
-  useEffect(() => localStorage.setItem(MODE_KEY, mode), [mode]);
 
-  if (over && changes.isPending) return <Loading what="the changes" />;
-  if (over && !changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
-  if (files.length === 0) {
-    return (
-      <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
-        <p>{over ? noChangesText(run) : REPORTED}</p>
-      </Empty>
-    );
-  }
-  const viewOfFile = (file: FileChange) => viewOf(viewed, file);
-  const viewedCount = files.filter((file) => viewOfFile(file) === "viewed").length;
+  if (changes.isPending) return <Loading what="the changes" />;
+  if (!changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
+  const missing = MISSING[changes.data.missing ?? ""]?.[0];
+  const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
+  const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
+  const isLive = changes.data.source === "live";
   return (
-    <div className={styles.changes} data-mode={mode}>
+    <div className={styles.changes}>
       <header className={styles.head}>
+        {files.length > 1 && (
+          <IconButton
+            label={isListed ? "Hide the list of files" : "List the files"}
+            aria-expanded={isListed}
+            onClick={() => setListed(!isListed)}
+          >
+            <ListTree size={16} />
+          </IconButton>
+        )}
         <span className={styles.summary}>
-          {files.length === 1 ? "1 file" : `${files.length} files`} · {viewedCount} viewed
-          <Ends base={changes.data?.base ?? null} head={changes.data?.head ?? null} />
+          {files.length > 1 && `${at + 1} of `}
+          {files.length === 1 ? "1 file" : `${files.length} files`} ·{" "}
+          <span className={styles.viewed}>{viewedCount} viewed · </span>
+          <Counts additions={sum("additions")} deletions={sum("deletions")} />
         </span>
+        {isLive && (
+          <span className={styles.live} title="The workspace of the run as it is now">
+            <LoaderCircle size={14} aria-hidden="true" /> Live
+          </span>
+        )}
         <IconButton
           label={mode === "split" ? "Show in one column" : "Show side by side"}
           className={styles.mode ?? ""}
@@ -111,36 +154,57 @@ export default function ChangesPane({ run, runRef, items, onResume, isBusy }: Pr
         >
           {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
         </IconButton>
+        {onFull && (
+          <IconButton label={isFull ? BESIDE : FULL} onClick={() => onFull(!isFull)}>
+            {isFull ? <Minimize2 size={16} /> : <Maximize2 size={16} />}
+          </IconButton>
+        )}
       </header>
-      {!over && (
-        <p className={styles.live}>
-          <LoaderCircle size={14} aria-hidden="true" />
-          The edits that the agent has reported so far. What commands changed comes with the whole patch, at
-          the end of the run.
-        </p>
+      {changes.data.left_out.length > 0 && (
+        <p className={styles.none}>Left out: {changes.data.left_out.join(", ")}</p>
       )}
-      {files.length > 1 && <FileList files={files} viewOf={viewOfFile} current={at} onChoose={go} />}
-      <div ref={list}>
-        {files.map((file, index) => (
-          <ChangedFile
-            key={file.path}
-            index={index}
-            file={file}
-            mode={mode}
-            place={`taskbeacon.comment.${run.id}`}
-            hasNumbers={over}
-            view={viewOfFile(file)}
-            onViewed={toggleViewed}
-            comments={commentsByPath.get(file.path) ?? NONE}
-            onComment={add}
-            onRemove={remove}
-          />
-        ))}
-      </div>
+      {files.length === 0 ? (
+        <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
+          <p>
+            {missing ?? (over ? noChangesText(run) : "What the agent changes appears here as it happens.")}
+          </p>
+        </Empty>
+      ) : (
+        <div className={styles.body}>
+          {isListed && files.length > 1 && (
+            <FileList files={drawn} views={views} current={at} onChoose={go} />
+          )}
+          <div
+            className={styles.list}
+            ref={list}
+            data-scrolls
+            tabIndex={0}
+            role="group"
+            aria-label="Diffs"
+            onScroll={onScroll}
+          >
+            {drawn.map((file, index) => (
+              <ChangedFile
+                key={file.path}
+                index={index}
+                file={file}
+                mode={isPhone ? "unified" : mode}
+                runRef={runRef}
+                patchPath={patchPathOf(run, runRef)}
+                view={views.get(file.path) ?? "new"}
+                onViewed={toggleViewed}
+                comments={commentsByPath.get(file.path) ?? NONE}
+                onComment={add}
+                onRemove={remove}
+              />
+            ))}
+          </div>
+        </div>
+      )}
       {comments.length > 0 && (
         <footer className={styles.send}>
           <span>{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
-          <Button tone="quiet" onClick={clear}>
+          <Button tone="quiet" onClick={() => remove(comments.map(({ id }) => id))}>
             Discard
           </Button>
           <Button tone="primary" disabled={send.isPending || isBusy} onClick={submit}>
@@ -152,15 +216,7 @@ export default function ChangesPane({ run, runRef, items, onResume, isBusy }: Pr
   );
 }
 
-/** The branch that the run started from, and the commit that it pushed: the patch is the difference of the two. */
-function Ends({ base, head }: { base: string | null; head: string | null }) {
-  if (!base && !head) return null;
-  return (
-    <span title={`${base ?? "the start of the run"} to ${head ?? "the end of the run"}`}>
-      {" · "}
-      {base && <span className={styles.branch}>{base} </span>}
-      {base && head && <ArrowRight size={12} aria-label="to" role="img" />}
-      {head && <span className={styles.branch}> {head.slice(0, SHORT_COMMIT)}</span>}
-    </span>
-  );
+function patchPathOf(run: Run, ref: RunRef): string | null {
+  const patch = run.artifacts.findLast(({ name, type }) => name === "changes.patch" && type === "output");
+  return patch ? downloadPath(ref, patch.storage_path) : null;
 }

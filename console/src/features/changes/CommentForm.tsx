@@ -1,5 +1,4 @@
-import { ChevronDown, ChevronUp } from "lucide-react";
-import { Button, IconButton, TextArea } from "../../ui/controls";
+import { Button, TextArea } from "../../ui/controls";
 import styles from "./changes.module.css";
 
 interface Props {
@@ -7,13 +6,11 @@ interface Props {
   place: string;
   text: string;
   onText: (text: string) => void;
-  /** Adds a line above or below. */
-  onExtend: (by: 1 | -1) => void;
   onSave: (text: string) => void;
   onCancel: () => void;
 }
 
-export function CommentForm({ place, text, onText, onExtend, onSave, onCancel }: Props) {
+export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
   const isReady = text.trim() !== "";
   return (
     <form
@@ -23,15 +20,7 @@ export function CommentForm({ place, text, onText, onExtend, onSave, onCancel }:
         if (isReady) onSave(text.trim());
       }}
     >
-      <p className={styles.commentPlace}>
-        <span>Comment on {place}</span>
-        <IconButton data-repeats label="One line more above" onClick={() => onExtend(-1)}>
-          <ChevronUp size={16} />
-        </IconButton>
-        <IconButton data-repeats label="One line more below" onClick={() => onExtend(1)}>
-          <ChevronDown size={16} />
-        </IconButton>
-      </p>
+      <p className={styles.commentPlace}>Comment on {place}; another line makes it reach to there.</p>
       <TextArea
         autoFocus
         aria-label={`Comment on ${place}`}

@@ -1,90 +1,107 @@
-/** The changed files as a tree of folders. */
+/** The changed files by their folders. */
 import { Check } from "lucide-react";
+import { memo, useEffect, useRef } from "react";
 import type { FileChange } from "../../api/types";
-import { classes } from "../../ui/classes";
+import { visible } from "../../text/marks";
 import { Counts, sizeText } from "../../ui/counts";
+import { bring, Near } from "../../ui/near";
 import styles from "./changes.module.css";
-import type { viewOf } from "./review";
-import { treeOf } from "./tree";
+import { folderOf, type View } from "./review";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
 
-const VIEWS = { viewed: "viewed", changed: "changed again", new: "" } as const;
-
 interface Props {
   files: FileChange[];
-  viewOf: (file: FileChange) => ReturnType<typeof viewOf>;
+  /** By path. */
+  views: ReadonlyMap<string, View>;
   current: number;
   onChoose: (index: number) => void;
 }
 
-export function FileList({ files, viewOf, current, onChoose }: Props) {
+/** How many lines are drawn at once, and how high one is. */
+const LINES = 60;
+const LINE_PX = 28;
+
+export const FileList = memo(function FileList({ files, views, current, onChoose }: Props) {
+  const list = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another line is the current one
+  useEffect(() => {
+    bring(list.current, list.current?.querySelector("[aria-current]"), "sight");
+  }, [current]);
   return (
-    <ul className={styles.tree} aria-label="Changed files">
-      {treeOf(files).map((row) =>
-        row.index === null ? (
-          <li
-            key={`folder:${row.path}`}
-            className={styles.folder}
-            title={`${row.name}/`}
-            style={{ paddingLeft: 8 + row.depth * 14 }}
-          >
-            {row.name}/
-          </li>
-        ) : (
-          <FileLine
-            key={row.path}
-            file={files[row.index] as FileChange}
-            name={row.name}
-            depth={row.depth}
-            isHere={row.index === current}
-            view={viewOf(files[row.index] as FileChange)}
-            onChoose={() => onChoose(row.index ?? 0)}
-          />
-        ),
-      )}
-    </ul>
+    <nav ref={list} className={styles.files} aria-label="Changed files" data-scrolls>
+      {Array.from({ length: Math.ceil(files.length / LINES) }, (_, at) => (
+        <Near
+          // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other identity
+          key={at}
+          height={LINES * LINE_PX}
+          isKept={Math.floor(current / LINES) === at}
+        >
+          {() => (
+            <ul>
+              {files.slice(at * LINES, (at + 1) * LINES).map((file, place) => {
+                const [index, folder] = [at * LINES + place, folderOf(file.path)];
+                const isFirst = folder && folder !== folderOf(files[index - 1]?.path ?? "");
+                return (
+                  <li key={file.path}>
+                    {isFirst && <span className={styles.folder}>{visible(folder)}</span>}
+                    <FileLine
+                      {...{ file, folder, index, onChoose }}
+                      isHere={index === current}
+                      view={views.get(file.path) ?? "new"}
+                    />
+                  </li>
+                );
+              })}
+            </ul>
+          )}
+        </Near>
+      ))}
+    </nav>
   );
-}
+});
 
 interface LineProps {
   file: FileChange;
-  name: string;
-  depth: number;
+  folder: string;
+  index: number;
   isHere: boolean;
-  view: ReturnType<typeof viewOf>;
-  onChoose: () => void;
+  view: View;
+  onChoose: (index: number) => void;
 }
 
-function FileLine({ file, name, depth, isHere, view, onChoose }: LineProps) {
+const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onChoose }: LineProps) {
   return (
-    <li>
-      <button
-        type="button"
-        className={classes(styles.fileLine, isHere && styles.here)}
-        aria-label={[file.path, LETTERS[file.status], amountText(file), VIEWS[view]]
-          .filter(Boolean)
-          .join(", ")}
-        style={{ paddingLeft: 8 + depth * 14 }}
-        onClick={onChoose}
-      >
-        <StatusLetter status={file.status} />
-        <span className={styles.name}>{name}</span>
-        {view === "viewed" && <Check size={14} />}
-        {view === "changed" && (
-          <span className={styles.again} title="Viewed before it changed again">
-            {VIEWS.changed}
-          </span>
-        )}
-        <Amount file={file} />
-      </button>
-    </li>
+    <button
+      type="button"
+      className={styles.fileLine}
+      aria-current={isHere || undefined}
+      title={visible(file.path)}
+      onClick={() => onChoose(index)}
+    >
+      <StatusLetter status={file.status} />
+      <span className={styles.name}>
+        <span className="visually-hidden">{visible(folder)}</span>
+        {visible(file.path.slice(folder.length))}
+      </span>
+      <span className="visually-hidden">
+        , {LETTERS[file.status]}
+        {view === "viewed" && ", viewed"},{" "}
+      </span>
+      {view === "viewed" && <Check size={14} aria-hidden="true" />}
+      {view === "changed" && (
+        <span className={styles.again} title="Viewed before it changed again">
+          changed again
+        </span>
+      )}
+      <Amount file={file} />
+    </button>
   );
-}
+});
 
 export function StatusLetter({ status }: { status: FileChange["status"] }) {
   return (
-    <abbr className={styles.letter} data-status={status} title={LETTERS[status]}>
+    <abbr className={styles.letter} data-status={status} title={LETTERS[status]} aria-hidden="true">
       {status}
     </abbr>
   );

@@ -1,4 +1,5 @@
 // @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { render, within } from "@testing-library/react";
 import { expect, it } from "vitest";
 import type { FileChange } from "../../api/types";
@@ -31,18 +32,20 @@ const FILES = [
 const nothing = () => {};
 const show = (one: FileChange) =>
   render(
-    <ChangedFile
-      index={0}
-      file={one}
-      mode="unified"
-      place="comment"
-      hasNumbers
-      view="new"
-      onViewed={nothing}
-      comments={[]}
-      onComment={nothing}
-      onRemove={nothing}
-    />,
+    <QueryClientProvider client={new QueryClient()}>
+      <ChangedFile
+        index={0}
+        file={one}
+        mode="unified"
+        runRef={{ project: 1, task: "t", run: "r" }}
+        patchPath={null}
+        view="new"
+        onViewed={nothing}
+        comments={[]}
+        onComment={nothing}
+        onRemove={nothing}
+      />
+    </QueryClientProvider>,
   ).container;
 
 it("says what has changed where no line has", () => {
@@ -56,16 +59,18 @@ it("says what has changed where no line has", () => {
 });
 
 it("names every file by its path, with what has changed", () => {
-  const list = <FileList files={FILES} viewOf={() => "viewed"} current={0} onChoose={nothing} />;
-  const buttons = within(render(list).container).getAllByRole("button");
-  expect(buttons.map((button) => button.getAttribute("aria-label"))).toEqual([
-    "api/service.py, modified, +2 −1, viewed",
-    "new/name.py, renamed, viewed",
-    "run.sh, modified, viewed",
-    "empty.py, added, viewed",
-    "logo.png, modified, 2.0 kB → 300 B, viewed",
-    "new.png, added, 3.0 MB, viewed",
-    "cut.png, modified, binary, viewed",
-  ]);
+  const views = new Map(FILES.map(({ path }) => [path, "viewed" as const]));
+  const list = <FileList files={FILES} views={views} current={0} onChoose={nothing} />;
+  const found = within(render(list).container);
+  for (const name of [
+    "api/service.py, modified, viewed,+2 −1",
+    "new/name.py, renamed, viewed,",
+    "run.sh, modified, viewed,",
+    "empty.py, added, viewed,",
+    "logo.png, modified, viewed,2.0 kB → 300 B",
+    "new.png, added, viewed,3.0 MB",
+    "cut.png, modified, viewed,binary",
+  ])
+    found.getByRole("button", { name });
   for (const one of FILES) within(show(one)).getByRole("checkbox", { name: `Viewed: ${one.path}` });
 });

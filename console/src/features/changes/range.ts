@@ -1,7 +1,8 @@
-/** Ranges of lines in a diff, and what a comment on one quotes. Pure. */
+/** Ranges of lines in a diff, and where a comment on one stands. Pure. */
+import { codeOf } from "../../text/marks";
 import type { DiffLine, Hunk } from "../../text/patch";
 
-/** Lines of one hunk, by their places in the patch; both ends are in it. */
+/** Lines of one hunk, by their places in the file; both ends are in it. */
 export interface Range {
   /** Where it was begun: it grows from here in both directions. */
   start: number;
@@ -11,11 +12,10 @@ export interface Range {
 /** What a comment is about: lines of the file as it is or, where all of them are removed ones, as it was. */
 export interface Place {
   side: "old" | "new";
-  from: number;
-  to: number;
-  /** The lines; with signs where some of them were changed and others not. */
-  code: string;
-  hasSigns: boolean;
+  start_line: number;
+  line: number;
+  /** Changes with the lines. */
+  hash: string | null;
 }
 
 const SIGNS = { add: "+", delete: "-", context: " " } as const;
@@ -24,63 +24,58 @@ const hunkOf = (hunks: readonly Hunk[], at: number) =>
   hunks.find(({ lines }) => lines.some((line) => line.at === at));
 
 /** Return the lines of a range; none if the patch does not have it any more. */
-export function linesOf(hunks: readonly Hunk[], range: Range): DiffLine[] {
-  const [first, last] = [Math.min(range.start, range.end), Math.max(range.start, range.end)];
-  return hunkOf(hunks, range.start)?.lines.filter(({ at }) => at >= first && at <= last) ?? [];
+export function linesOf(hunks: readonly Hunk[], { start, end }: Range): DiffLine[] {
+  const [first, last] = [Math.min(start, end), Math.max(start, end)];
+  return hunkOf(hunks, start)?.lines.filter(({ at }) => at >= first && at <= last) ?? [];
 }
 
-/** Return the range up to another line, as far as its hunk goes. */
-export function extendTo(hunks: readonly Hunk[], range: Range, at: number): Range {
-  const lines = hunkOf(hunks, range.start)?.lines ?? [];
-  const first = lines[0]?.at ?? range.start;
-  const last = lines.at(-1)?.at ?? range.start;
-  return { start: range.start, end: Math.min(Math.max(at, first), last) };
-}
+/** Return the range from where it was begun to another line; a new one in another hunk. */
+export const reaching = (hunks: readonly Hunk[], range: Range | null, at: number): Range =>
+  range && hunkOf(hunks, range.start) === hunkOf(hunks, at) ? { ...range, end: at } : { start: at, end: at };
 
-/** Return the range with one line more above or below. */
-export function extendBy(hunks: readonly Hunk[], range: Range, by: 1 | -1): Range {
-  const [first, last] = [Math.min(range.start, range.end), Math.max(range.start, range.end)];
-  return by === 1
-    ? extendTo(hunks, { start: first, end: last }, last + 1)
-    : extendTo(hunks, { start: last, end: first }, first - 1);
-}
-
-export function placeOf(lines: readonly DiffLine[]): Place {
-  const kept = lines.filter(({ newNumber }) => newNumber !== null);
-  const side = kept.length ? "new" : "old";
-  const numbers = kept.length
-    ? kept.map(({ newNumber }) => newNumber)
-    : lines.map(({ oldNumber }) => oldNumber);
+/** The code of lines; with signs where some of them were changed and others not. */
+export function quoteOf(lines: readonly DiffLine[]): { code: string; hasSigns: boolean } {
   const hasSigns = new Set(lines.map(({ kind }) => kind)).size > 1;
+  const signed = lines.map(({ kind, text }) => SIGNS[kind] + text).join("\n");
+  return { code: hasSigns ? signed : codeOf(lines), hasSigns };
+}
+
+/** A short word that changes with a text. */
+export function hashOf(text: string): string {
+  let hash = 0;
+  for (const letter of text) hash = (Math.imul(hash, 31) + (letter.codePointAt(0) ?? 0)) | 0;
+  return hash.toString(36);
+}
+
+/** A range may begin and end with removed lines, which have no number of their own: the hash says how many. */
+export function placeOf(lines: readonly DiffLine[]): Place {
+  const side = lines.some(({ newNumber }) => newNumber !== null) ? "new" : "old";
+  const numbers = lines.map((line) => line[`${side}Number`]);
+  const first = numbers.findIndex((number) => number !== null);
+  const last = numbers.findLastIndex((number) => number !== null);
   return {
     side,
-    from: numbers[0] ?? 0,
-    to: numbers.at(-1) ?? 0,
-    code: lines.map(({ kind, text }) => (hasSigns ? SIGNS[kind] : "") + text).join("\n"),
-    hasSigns,
+    start_line: numbers[first] ?? 1,
+    line: numbers[last] ?? 1,
+    hash: `${first}.${lines.length - 1 - last}.${hashOf(quoteOf(lines).code)}`,
   };
 }
 
-export function placeText({ side, from, to }: Pick<Place, "side" | "from" | "to">): string {
-  const lines = from === to ? `line ${from}` : `lines ${from} to ${to}`;
+export function placeText({ side, start_line: from, line }: Omit<Place, "hash">): string {
+  const lines = from === line ? `line ${line}` : `lines ${from} to ${line}`;
   return side === "old" ? `removed ${lines}` : lines;
 }
 
-/** Return the last line of a place, below which its comment stands; null if the lines are others now. */
-export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine | null {
+/** Return the lines of a place, below which its comment stands; none if they are others now. */
+export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine[] {
+  const [before = 0, after = 0] = (place.hash ?? "").split(".").map(Number);
+  const numberOf = ({ kind, oldNumber, newNumber }: DiffLine) =>
+    place.side === "new" ? newNumber : kind === "delete" ? oldNumber : null;
   for (const { lines } of hunks) {
-    const last = lines.findLastIndex((line) =>
-      place.side === "old"
-        ? line.kind === "delete" && line.oldNumber === place.to
-        : line.newNumber === place.to,
-    );
-    if (last < 0) continue;
-    const count = place.code.split("\n").length;
-    // A range may end in removed lines, which have no number of their own.
-    for (let end = last; end < lines.length && (end === last || lines[end]?.kind === "delete"); end += 1) {
-      const found = placeOf(lines.slice(Math.max(0, end - count + 1), end + 1));
-      if (found.code === place.code && found.from === place.from) return lines[end] ?? null;
-    }
+    const first = lines.findIndex((line) => numberOf(line) === place.start_line);
+    const last = lines.findIndex((line) => numberOf(line) === place.line);
+    const found = first < before || last < 0 ? [] : lines.slice(first - before, last + after + 1);
+    if (found.length > 0 && placeOf(found).hash === place.hash) return found;
   }
-  return null;
+  return [];
 }

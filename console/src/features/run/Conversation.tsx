@@ -10,15 +10,14 @@ import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
-import { StateBadge } from "../../ui/status";
 import { useAction } from "../../ui/unmeant";
-import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { filesAtStart, isOver, outputOf, stateOf } from "../project/runState";
+import { filesAtStart, isOver, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
+import { End } from "./End";
 import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
@@ -86,55 +85,53 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
     canKeep: false,
   };
   return (
-    <OfRepository value={task.repository}>
-      <div className={styles.conversation}>
-        <RunQuestions.Provider value={questions}>
-          <TranscriptView
-            items={items}
-            hasCard={question !== undefined}
-            head={<Head task={task} run={run} load={load} />}
-            foot={
-              <>
-                {waiting.map(({ message, receipt }) => (
-                  <Waiting
-                    key={message.id}
-                    message={message}
-                    outbox={outbox}
-                    receipt={receipt}
-                    onContinue={
-                      over
-                        ? () =>
-                            actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
-                        : null
-                    }
-                    onEdit={() => {
-                      draft.putBack(message, toRun.uploads);
-                      outbox.discard(message.id);
-                    }}
-                  >
-                    <ReceiptLine receipt={receipt} />
-                  </Waiting>
-                ))}
-                {over && <End run={run} />}
-              </>
-            }
-          />
-        </RunQuestions.Provider>
-        <div className={styles.below}>
-          {question && <QuestionCard key={question.id} question={question} hasKeys />}
-          {newer}
-          {/* One for all: a person who types when the run begins or ends goes on typing. */}
-          <Composer
-            {...(over ? toNextRun : toRun)}
-            filesPlace={filesPlaceOf(run.id)}
-            standing={transcript.standing}
-            known={known}
-            text={draft.text}
-            onText={draft.write}
-          />
-        </div>
+    <div className={styles.conversation}>
+      <RunQuestions.Provider value={questions}>
+        <TranscriptView
+          items={items}
+          hasCard={question !== undefined}
+          head={<Head task={task} run={run} load={load} />}
+          foot={
+            <>
+              {waiting.map(({ message, receipt }) => (
+                <Waiting
+                  key={message.id}
+                  message={message}
+                  outbox={outbox}
+                  receipt={receipt}
+                  onContinue={
+                    over
+                      ? () =>
+                          actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
+                      : null
+                  }
+                  onEdit={() => {
+                    draft.putBack(message, toRun.uploads);
+                    outbox.discard(message.id);
+                  }}
+                >
+                  <ReceiptLine receipt={receipt} />
+                </Waiting>
+              ))}
+              {over && <End run={run} actions={actions} />}
+            </>
+          }
+        />
+      </RunQuestions.Provider>
+      <div className={styles.below}>
+        {question && <QuestionCard key={question.id} question={question} hasKeys />}
+        {newer}
+        {/* One for all: a person who types when the run begins or ends goes on typing. */}
+        <Composer
+          {...(over ? toNextRun : toRun)}
+          filesPlace={filesPlaceOf(run.id)}
+          standing={transcript.standing}
+          known={known}
+          text={draft.text}
+          onText={draft.write}
+        />
       </div>
-    </OfRepository>
+    </div>
   );
 }
 
@@ -204,19 +201,6 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: Wai
           )}
         </p>
       )}
-    </div>
-  );
-}
-
-function End({ run }: { run: Run }) {
-  const { left_out: leftOut, not_stored: notStored } = run.state;
-  return (
-    <div className={styles.end} data-status={run.status}>
-      <StateBadge state={stateOf(run)} />
-      {run.error_message && <p>{run.error_message}</p>}
-      {!run.error_message && outputOf(run).files_changed?.length === 0 && <p>No file was changed.</p>}
-      {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
-      {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
     </div>
   );
 }

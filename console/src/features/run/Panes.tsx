@@ -5,7 +5,6 @@ import { Suspense } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
-import { classes } from "../../ui/classes";
 import { Empty, Loading } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { FilesPane } from "./FilesPane";
@@ -30,16 +29,14 @@ export type PaneName = (typeof PANES)[number]["name"];
 interface TabsProps {
   shown: PaneName | null;
   onChoose: (name: PaneName | null) => void;
-  isPhone?: boolean;
+  /** Whether the panes and the transcript take turns. */
+  isWhole?: boolean;
 }
 
-function Tabs({ shown, onChoose, isPhone }: TabsProps) {
+function Tabs({ shown, onChoose, isWhole }: TabsProps) {
   return (
-    <nav
-      className={classes(styles.tabs, isPhone && styles.phoneTabs)}
-      aria-label={isPhone ? "Panes of the run" : "Panes"}
-    >
-      {isPhone && (
+    <nav className={styles.tabs} aria-label="Panes of the run">
+      {isWhole && (
         <button
           type="button"
           aria-current={shown === null ? "true" : undefined}
@@ -65,6 +62,8 @@ function Tabs({ shown, onChoose, isPhone }: TabsProps) {
 interface SideProps {
   shown: PaneName;
   onChoose: (name: PaneName | null) => void;
+  /** Whether the pane takes the whole width, and how to change that; null where it always does. */
+  full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
   task: Task;
   run: Run;
   runRef: RunRef;
@@ -72,10 +71,10 @@ interface SideProps {
   actions: RunActions;
 }
 
-function Side({ shown, onChoose, task, run, runRef, transcript, actions }: SideProps) {
+function Side({ shown, onChoose, full, task, run, runRef, transcript, actions }: SideProps) {
   return (
     <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
-      <Tabs shown={shown} onChoose={onChoose} />
+      {full && !full[0] && <Tabs shown={shown} onChoose={onChoose} />}
       <div className={styles.pane}>
         <Suspense fallback={<Loading what="the pane" />}>
           {shown === "changes" && (
@@ -83,7 +82,9 @@ function Side({ shown, onChoose, task, run, runRef, transcript, actions }: SideP
               key={run.id}
               run={run}
               runRef={runRef}
-              items={transcript.items}
+              tree={transcript.standing.changes?.tree ?? null}
+              isFull={full?.[0] ?? false}
+              onFull={full?.[1]}
               isBusy={actions.isBusy}
               onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
             />

@@ -1,0 +1,113 @@
+// The changes of a run: as they happen, reviewed on two devices, and many of them.
+import { call, start } from "./api.mjs";
+import { base, until } from "./browser.mjs";
+import { newFile, runWithPatch } from "./outside.mjs";
+
+const EDITS =
+  "for n in $(seq 10 39); do echo made > made-$n.txt; done\nsed -i 's/note 100 /note one hundred /' notes.txt";
+const MORE = "```sh\necho more > later.txt\n```";
+
+export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, watched, checkAccess }) {
+  const task = await call("/tasks/", {
+    title: "Acceptance: changes as they happen",
+    description: `\`\`\`sh\n${EDITS}\n\`\`\``,
+    repository: "acme/notes",
+  });
+  const { latest_run: run } = await start(task, { mode: "interactive" });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  const pane = page.getByRole("complementary", { name: "Changes" });
+  await pane.getByText("1 of 31 files").waitFor();
+  await pane.getByText("Live").waitFor();
+  expect(true, "what commands have changed is there while the agent waits, in a pane that opens by itself");
+  await pane
+    .getByRole("navigation", { name: "Changed files" })
+    .getByRole("button", { name: /^notes/ })
+    .click();
+  const notes = pane.getByRole("region", { name: "notes.txt" });
+  await notes.locator("mark", { hasText: "hundred" }).waitFor();
+  expect((await notes.locator("mark").allInnerTexts()).join() === "100,one,hundred ", "words are marked");
+  await pane.getByRole("button", { name: "Show side by side" }).click();
+  await notes.locator("td:nth-child(4)", { hasText: "note one hundred" }).waitFor();
+  await checkAccess(page, "live changes, side by side");
+  const whole = notes.getByRole("button", { name: "Show all lines between" });
+  await notes.getByRole("button", { name: "Show 20 lines more above these" }).click();
+  await notes.getByText("note 77 of this file", { exact: true }).first().waitFor();
+  await whole.first().click();
+  await notes.getByText("note 1 of this file", { exact: true }).first().waitFor();
+  await whole.click();
+  await notes.getByText("note 200 of this file", { exact: true }).first().waitFor();
+  expect((await whole.count()) === 0, "lines around a change can be opened, up to the whole file");
+  await page.keyboard.press("f");
+  await pane.getByRole("button", { name: "Show the conversation beside it" }).waitFor();
+
+  const phone = await watched(browser, { size: "phone", theme: "dark" });
+  await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const small = phone.getByRole("region", { name: "notes.txt" });
+  await phone.getByRole("button", { name: "List the files" }).click();
+  await phone
+    .getByRole("navigation", { name: "Changed files" })
+    .getByRole("button", { name: /^notes/ })
+    .click();
+  await small.getByRole("button", { name: "Comment on removed line 100" }).click();
+  await small.getByRole("button", { name: "Comment on line 100", exact: true }).click();
+  await small.getByRole("textbox", { name: "Comment on line 100" }).fill("Why in words?");
+  await checkAccess(phone, "a comment on a phone");
+  await small.getByRole("button", { name: "Add the comment" }).click();
+  await notes.getByText("Why in words?").waitFor();
+  expect(true, "a comment that was made on a phone is on the desk");
+  await pane.getByRole("checkbox", { name: "Viewed: notes.txt" }).click();
+  await phone.getByText("1 viewed").waitFor({ state: "attached" });
+  expect(true, "a mark that was made on the desk is on the phone");
+  await phone.context().close();
+
+  await pane.getByRole("button", { name: "Send to the agent" }).click();
+  await pane.getByText("1 comment").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Transcript" }).click();
+  await page.getByRole("log").getByText("notes.txt, line 100").waitFor();
+  await page.getByRole("log").getByText("+note one hundred of").waitFor();
+  expect(true, "comments reach the agent while it waits, and quote their lines");
+  await call(`/tasks/${task.id}/runs/${run.id}/command/`, {
+    ...{ jsonrpc: "2.0", id: "more", method: "user_message", params: { content: MORE } },
+  });
+  await pane.getByText("of 32 files").waitFor();
+  expect(true, "the next edit comes to the page by itself");
+  await page.getByRole("button", { name: "Finish" }).click();
+  await page.getByRole("log").getByText("32 files").waitFor();
+  await pane.getByText("Live").waitFor({ state: "detached" });
+  await pane.getByText("32 files").waitFor();
+  await checkAccess(page, "a finished run");
+  await page.context().close();
+}
+
+const FILES = 300;
+
+export async function manyChangesStayInReach(browser, { expect, watched, checkAccess }) {
+  const names = Array.from({ length: FILES }, (_, index) => `src/part-${100 + index}.py`);
+  const content = [
+    ...names.map((name) => newFile(name, 16)),
+    newFile("data/long.py", 2000),
+    newFile("wide.txt", 1).replace("value_0", "\u202Eevil".repeat(20_000)),
+  ].join("");
+  const run = await runWithPatch("Acceptance: many changes", content);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1${run.path}`);
+  await page.getByText(`1 of ${FILES + 2} files`).waitFor();
+  await page.getByText("2,000 changed lines, folded").waitFor();
+  await page.getByRole("button", { name: "Show them" }).click();
+  await page.getByText("value_0 = 0").first().waitFor();
+  await checkAccess(page, "many changes");
+  for (const key of ["j", "j", "k"]) await page.keyboard.press(key);
+  await page.getByText(`2 of ${FILES + 2} files`).waitFor();
+  const list = page.getByRole("navigation", { name: "Changed files" });
+  await list.evaluate((one) => one.scrollTo(0, one.scrollHeight));
+  await list.getByRole("button", { name: /^wide\.txt/ }).click();
+  await page.getByText("⟨202E⟩evil").waitFor();
+  await page.getByText(/more characters$/).waitFor();
+  expect(await list.isVisible(), "the list of files stays in reach");
+  const drawn = await page.evaluate(() => document.querySelectorAll("[data-scrolls] td").length);
+  expect(drawn < 1500, `only what is near is drawn (${drawn} cells)`);
+  const last = `${FILES + 2} of ${FILES + 2} files`;
+  await until("the last file", async () => (await page.getByText(last).count()) === 1);
+  await page.context().close();
+}

@@ -1,0 +1,87 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { fetchReview, storeReview } from "../../api/changes";
+import type { RunRef } from "../../api/commands";
+import { ApiError, isTransient } from "../../api/errors";
+import type { FileChange, Review } from "../../api/types";
+import { sayError } from "../../ui/feedback";
+import { type Comment, fingerprint } from "./review";
+
+/** The person's other devices write it, too. */
+const AGAIN_MS = 2000;
+const CONFLICT = 409;
+
+type Change = (review: Review) => Review;
+
+/**
+ * The person's review of a run, kept by the service. Changes show at once; one that meets that of another device is
+ * made again on top of it. The marks of `earlier`, the run that this one continues, count until there are own ones.
+ */
+export function useReview(ref: RunRef, earlier: string | null) {
+  const queries = useQueryClient();
+  const reviewOf = (run: string) => ({
+    queryKey: ["review", run],
+    queryFn: async ({ queryKey }: { queryKey: string[] }) => {
+      const review = await fetchReview({ ...ref, run });
+      const known = queries.getQueryData<Review>(queryKey);
+      // An answer may be older than what was stored meanwhile.
+      return known && known.version > review.version ? known : review;
+    },
+  });
+  const own = useQuery({ ...reviewOf(ref.run), refetchInterval: AGAIN_MS });
+  const isNew = own.data?.version === 0;
+  const before = useQuery({ ...reviewOf(earlier ?? ""), enabled: isNew && earlier !== null });
+  const stored = useMemo(
+    () => own.data && (isNew ? { ...own.data, viewed: before.data?.viewed ?? [] } : own.data),
+    [own.data, isNew, before.data],
+  );
+  const [pending, setPending] = useState<readonly Change[]>([]);
+  const [tries, setTries] = useState(0);
+  const isStoring = useRef(false);
+  const review = useMemo(
+    () => stored && pending.reduce((review, change) => change(review), stored),
+    [stored, pending],
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `tries` repeats it
+  useEffect(() => {
+    if (!review || pending.length === 0 || isStoring.current) return;
+    isStoring.current = true;
+    storeReview(ref, review).then(
+      (result) => {
+        isStoring.current = false;
+        queries.setQueryData(["review", ref.run], result);
+        setPending((all) => all.slice(pending.length));
+      },
+      (error) => {
+        isStoring.current = false;
+        if (error instanceof ApiError && error.status === CONFLICT)
+          void own.refetch().then(() => setTries(tries + 1));
+        else {
+          sayError(error);
+          if (isTransient(error)) setTimeout(() => setTries(tries + 1), AGAIN_MS);
+          else setPending([]);
+        }
+      },
+    );
+  }, [review, pending, tries]);
+  const actions = useMemo(() => {
+    const change = (one: Change) => setPending((all) => [...all, one]);
+    return {
+      toggleViewed: (file: FileChange) =>
+        change(({ viewed, ...rest }) => {
+          const [path, hash] = [file.path, fingerprint(file)];
+          const others = viewed.filter((mark) => mark.path !== path);
+          const isViewed = viewed.some((mark) => mark.path === path && mark.hash === hash);
+          return { ...rest, viewed: isViewed ? others : [...others, { path, hash }] };
+        }),
+      add: (comment: Comment) =>
+        change(({ comments, ...rest }) => ({ ...rest, comments: [...comments, comment] })),
+      remove: (ids: readonly string[]) =>
+        change(({ comments, ...rest }) => ({
+          ...rest,
+          comments: comments.filter(({ id }) => !ids.includes(id)),
+        })),
+    };
+  }, []);
+  return { review, ...actions };
+}

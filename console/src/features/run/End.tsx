@@ -1,0 +1,56 @@
+/** How a run ended: what it has left, and what can be done next. */
+import { ExternalLink, FileDiff, GitBranch, RotateCcw } from "lucide-react";
+import { useSearchParams } from "wouter";
+import type { Run } from "../../api/types";
+import { safeLink } from "../../text/links";
+import { Button } from "../../ui/controls";
+import { Counts } from "../../ui/counts";
+import { StateBadge, VerdictBadge } from "../../ui/status";
+import { figuresOf, outputOf, stateOf } from "../project/runState";
+import styles from "./run.module.css";
+import type { RunActions } from "./useRunActions";
+
+export function End({ run, actions }: { run: Run; actions: RunActions }) {
+  const [, setSearch] = useSearchParams();
+  const { left_out: leftOut, not_stored: notStored } = run.state;
+  const { head_branch: branch, files_changed: changed, pr_url } = outputOf(run);
+  const { files, additions, deletions } = figuresOf(run);
+  const pullRequest = pr_url ? safeLink(pr_url) : "";
+  return (
+    <div className={styles.end} data-status={run.status}>
+      <p className={styles.facts}>
+        <StateBadge state={stateOf(run)} />
+        <VerdictBadge of={run.verification} />
+        {branch && (
+          <span className={styles.fact}>
+            <GitBranch size={13} aria-hidden="true" /> {branch}
+          </span>
+        )}
+        {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
+        {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
+      </p>
+      {run.error_message && <p>{run.error_message}</p>}
+      {!run.error_message && changed?.length === 0 && <p>No file was changed.</p>}
+      {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
+      {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
+      <p className={styles.next}>
+        {files > 0 && (
+          <Button onClick={() => setSearch({ pane: "changes" }, { replace: true })}>
+            <FileDiff size={14} aria-hidden="true" /> Review the changes
+          </Button>
+        )}
+        {pullRequest && (
+          <a href={pullRequest} target="_blank" rel="noopener noreferrer nofollow">
+            <ExternalLink size={14} aria-hidden="true" /> Open the pull request
+          </a>
+        )}
+        {run.status !== "completed" && (
+          <Button onClick={actions.retry} disabled={actions.isBusy}>
+            <RotateCcw size={14} aria-hidden="true" /> Run it again
+          </Button>
+        )}
+        <span>A message below continues from here.</span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,112 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { Link, useSearchParams } from "wouter";
+import type { RunList } from "../../api/tasks";
+import type { Run, Task } from "../../api/types";
+import type { Transcript } from "../../transcript/append";
+import { useKeys } from "../../ui/keys";
+import { useMedia } from "../../ui/media";
+import { OfRepository } from "../project/EditorLink";
+import { useProject } from "../project/project";
+import { type Figures, figuresOf } from "../project/runState";
+import { Conversation } from "./Conversation";
+import { PANES, type PaneName, Panes } from "./Panes";
+import { RunHeader } from "./RunHeader";
+import styles from "./run.module.css";
+import { useRunActions } from "./useRunActions";
+import { useRunTranscript } from "./useRunTranscript";
+
+/** The run's own stream says sooner than the ledger that the run has another status, or waits. */
+function useFreshTask(task: string, { standing }: Transcript): void {
+  const queries = useQueryClient();
+  const state = `${standing.status} ${standing.waiting}`;
+  const known = useRef(state);
+  useEffect(() => {
+    if (known.current === state) return;
+    known.current = state;
+    void queries.invalidateQueries({ queryKey: ["task", task] });
+    void queries.invalidateQueries({ queryKey: ["inbox"] });
+  }, [queries, state, task]);
+}
+
+/** Whether there is something to see in the pane that is shown unless a person chooses another one. */
+const hasChanges = (run: Run, live: Figures | null): boolean =>
+  (live ?? figuresOf(run)).files > 0 || run.artifacts.some(({ name }) => name === "changes.patch");
+
+interface Props {
+  task: Task;
+  run: Run;
+  runs: RunList;
+  isLatest: boolean;
+}
+
+/** A run: its conversation, and a pane beside it. */
+export function RunView({ task, run, runs, isLatest }: Props) {
+  const { project, href } = useProject();
+  const [wasLatest] = useState(isLatest);
+  const [search, setSearch] = useSearchParams();
+  const ref = useMemo(
+    () => ({ project: project.id, task: task.id, run: run.id }),
+    [project.id, task.id, run.id],
+  );
+  const { transcript, load } = useRunTranscript(ref, run);
+  const actions = useRunActions(task, run);
+  useFreshTask(task.id, transcript);
+  const named = search.get("pane") as PaneName | null;
+  const pane = named && PANES.some(({ name }) => name === named) ? named : null;
+  const isWide = useMedia("(min-width: 1160px)");
+  const [isFull, setFull] = useState(false);
+  const choose = (name: PaneName | null) => {
+    setSearch(name ? { pane: name } : {}, { replace: true });
+    if (!name) setFull(false);
+  };
+  useKeys(
+    Object.fromEntries(
+      PANES.map(({ name, label }, index) => [
+        `p ${index + 1}`,
+        [`Show ${label.toLowerCase()}`, () => choose(name)] as const,
+      ]),
+    ),
+  );
+  const { changes } = transcript.standing;
+  const shown = pane ?? (isWide && hasChanges(run, changes) ? "changes" : null);
+  const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
+  return (
+    <OfRepository value={task.repository}>
+      <main className={styles.page}>
+        <RunHeader task={task} run={run} runs={runs} usage={transcript.standing.usage} actions={actions} />
+        <div className={styles.body} data-layout={layout}>
+          {layout !== "both" && <Panes.Tabs shown={shown} onChoose={choose} isWhole />}
+          <Conversation
+            task={task}
+            run={run}
+            runRef={ref}
+            transcript={transcript}
+            load={load}
+            actions={actions}
+            newer={
+              wasLatest &&
+              !isLatest && (
+                <p className={styles.newer} role="status">
+                  A new run has started. <Link href={href(`/tasks/${task.id}`)}>Show it</Link>
+                </p>
+              )
+            }
+          />
+          {shown && (
+            <Panes.Side
+              shown={shown}
+              onChoose={choose}
+              full={isWide ? [isFull, setFull] : null}
+              task={task}
+              run={run}
+              runRef={ref}
+              transcript={transcript}
+              actions={actions}
+            />
+          )}
+        </div>
+      </main>
+    </OfRepository>
+  );
+}
