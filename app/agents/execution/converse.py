@@ -30,7 +30,7 @@ from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import PATH, serve_tools
-from app.agents.workspace.output import output_instructions
+from app.agents.workspace.structured_output import output_instructions
 from app.enums import SandboxKind
 from app.run_values import AgentMessage, MessageOutcome, notification_entry
 from app.shielded import shielded

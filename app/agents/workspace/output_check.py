@@ -8,7 +8,7 @@ from typing import Any  # JSON
 from app.agents.errors import OutputInvalid
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.fair_slots import FairSlots
-from app.agents.workspace.output import MISSING
+from app.agents.workspace.structured_output import MISSING
 from app.agents.workspace.workspace import Workspace
 from app.processes.output import last_lines
 from app.processes.own_program import OWN_PROGRAM, module_command

@@ -6,8 +6,8 @@ import pytest
 
 from app.agents.errors import OutputInvalid
 from app.agents.files.attachments import OUTPUT_PATH
-from app.agents.workspace.output import output_instructions, read_output
 from app.agents.workspace.schema_check import check_output
+from app.agents.workspace.structured_output import output_instructions, read_output
 
 
 @pytest.mark.parametrize(
