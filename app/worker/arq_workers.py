@@ -16,6 +16,8 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
 from app.worker.jobs import chores, sweeps
 from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.fetch_receipts import fetch_receipts
+from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
@@ -39,11 +41,11 @@ def _chores() -> Iterator[CronJob]:
     # Each on one worker at a time.
     every = partial(cron, unique=True, timeout=_CHORE_SECONDS)
     hourly = partial(every, minute=_HOURLY, second=0)
-    yield every(chores.recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
+    yield every(recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
     yield every(chores.start_scheduled, second=set(range(0, 60, 5)))
     # Also at the start, since it writes the bucket's rules.
     yield hourly(sweeps.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
-    yield every(chores.fetch_receipts, second=5)
+    yield every(fetch_receipts, second=5)
     yield every(chores.report_verdicts, second=_EVERY_TEN_SECONDS)
     yield every(sweeps.sweep_presence_and_notifications, second=25)
     # Also at the start, since a restored database has events to adopt.

@@ -15,7 +15,7 @@ from app.models import Notification, PushToken, User
 from app.runtime import ProcessContext
 from app.schemas.notifications import DAYS
 from app.services.notifications.claiming import MOST_CLAIMS
-from app.worker.jobs.chores import fetch_due
+from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import PushScene
 from tests.contract.pushes.rows import history
 from tests.support.database.faults import rolled_back

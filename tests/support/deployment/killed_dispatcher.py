@@ -20,7 +20,7 @@ from app.config import Settings
 from app.runtime import open_process
 from app.services import leases
 from app.services.notifications import claiming, delivery, digests, receipts
-from app.worker.jobs.chores import fetch_due
+from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from app.db import unit_of_work
 from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES
-from app.worker.jobs.chores import fetch_due
+from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops.pushes import deliver_due
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port
