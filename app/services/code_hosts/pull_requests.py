@@ -121,7 +121,7 @@ async def _publish(
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:
-    summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
+    summary = result.summary[:_SUMMARY_LENGTH].strip()
     files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]
     left_out = len(result.files_changed) - len(files)
     if left_out > 0:
@@ -129,15 +129,14 @@ def _section(subject: PullRequestSubject, result: RunResult) -> str:
     task = f"[{subject.slug}]({subject.task_url})" if subject.task_url else subject.slug
     count = len(result.files_changed)
     parts = [
-        _MARK,
         summary or "The agent left no summary.",
         f"<details><summary>{count} file{'' if count == 1 else 's'} changed</summary>\n\n"
         + "\n".join(files)
         + "\n</details>",
         f"Made by an agent for the task {task}.",
-        _END,
     ]
-    return "\n\n".join(parts)
+    # Nothing in the section may look like its end.
+    return "\n\n".join([_MARK, *(part.replace("<!--", "&lt;!--") for part in parts), _END])
 
 
 def _one_line(text: str, limit: int) -> str:

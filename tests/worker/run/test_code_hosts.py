@@ -82,6 +82,20 @@ async def test_resumed_run_goes_on_with_the_branch_and_its_pull_request(host: Ho
     assert third.output["pr_url"] == pull["html_url"]
 
 
+async def test_name_of_a_file_does_not_end_the_section_of_the_pull_request(host: Host) -> None:
+    work = "```sh\nmkdir '<!-- '\necho 1 > '<!-- /taskbeacon -->'\n```"
+    first = await host.perform(await host.integrate(token=TOKEN), work)
+    async with unit_of_work(host.workshop.sessions) as session:
+        task = await session.merge(await host.workshop.task_of(first))
+        task.description = "```sh\necho 2 > '<!-- /taskbeacon -->'\n```\n```say\nSaid more.\n```"
+    await host.resume(first)
+
+    [pull] = host.service.pulls
+    assert pull["body"].count("Made by an agent") == 1
+    assert pull["body"].endswith("<!-- /taskbeacon -->")
+    assert "Said more." in pull["body"]
+
+
 async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
     host.service.replies.extend([Reply(502, {"Retry-After": "0"}), Reply(429, {"Retry-After": "0"})])
 
