@@ -63,27 +63,26 @@ class RateLimiter:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request against each of `limits`; return the quota that remains.
+        """Count one request against each of `limits` if all let it pass; return the quota that remains.
 
         `bucket` names what the request is counted for, such as a user or an address. `now` is the wall-clock time in
         seconds. The request must be refused if the quota has a `retry_after`. Raises RedisError, OSError.
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
-        is_due = is_used_up = False
-        for window in windows:
-            window.pending += 1
-            is_due |= window.is_due(now)
-            is_used_up |= window.synced > window.limit
-        if is_due and not is_used_up:
-            await _sync(redis, windows, now)
+        passes = all(window.remaining > 0 for window in windows)
+        if passes:
+            for window in windows:
+                window.pending += 1
+            if any(window.is_due(now) for window in windows):
+                await _sync(redis, windows, now)
+            passes = all(window.remaining >= 0 for window in windows)
+            if not passes:
+                # Other processes have used the rest up.
+                for window in windows:
+                    window.pending -= 1
         tightest = min(windows, key=lambda window: (max(0, window.remaining), -window.end))
-        exceeded = next((window for window in windows if window.remaining < 0), None)
-        return Quota(
-            limit=tightest.limit,
-            remaining=max(0, tightest.remaining),
-            reset=tightest.end - int(now),
-            retry_after=exceeded.end - int(now) if exceeded else None,
-        )
+        reset = tightest.end - int(now)
+        return Quota(tightest.limit, max(0, tightest.remaining), reset, None if passes else reset)
 
     def _window(self, bucket: str, limit: RateLimit, now: float) -> _Window:
         number = int(now) // limit.seconds

@@ -66,6 +66,23 @@ async def test_used_up_limit_is_refused_without_asking(redis: RedisClient, bucke
     assert await counted(redis, bucket) == synced
 
 
+async def test_requests_that_the_minute_refuses_use_up_nothing_of_the_hour(
+    redis: RedisClient, bucket: str
+) -> None:
+    limits = [RateLimit(60, 20), RateLimit(3600, 100)]
+    one, two = RateLimiter(), RateLimiter()
+    for _ in range(100):
+        for limiter in (one, two):
+            await limiter.hit(redis, bucket, limits, now=NOW)
+    for process in (one, two):
+        quota = await process.hit(redis, bucket, limits, now=NOW)
+        assert 0 < (quota.retry_after or 0) <= 60
+    later = [await process.hit(redis, bucket, limits, now=NOW + 60) for process in (one, two)]
+    assert [quota.retry_after for quota in later] == [None, None]
+    of_hour = int(await redis.get(f"throttle:{bucket}:3600:{int(NOW) // 3600}") or 0)
+    assert 22 <= of_hour <= 24
+
+
 async def test_seconds_to_wait_end_with_the_window(redis: RedisClient, bucket: str) -> None:
     limiter = RateLimiter()
     await passed(limiter, redis, bucket, 480, now=NOW + 50)

@@ -160,7 +160,7 @@ async def test_answer_says_what_is_left_of_the_budget_that_ends_first(
     def left(response: httpx.Response) -> list[str]:
         return [response.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")]
 
-    limit(minute=2, hour=5)
+    limit(minute=2, hour=4)
     clock.now = clock.now.replace(minute=0, second=10, microsecond=0)
     assert left(await client.get(tasks_url)) == ["2", "1", "50"]
     assert left(await client.get(f"{tasks_url}/abc")) == ["2", "0", "50"]
@@ -169,8 +169,8 @@ async def test_answer_says_what_is_left_of_the_budget_that_ends_first(
     assert left(refused) == ["2", "0", "50"]
     assert refused.headers["retry-after"] == "50"
     clock.advance(seconds=60)
-    # Of both budgets one is left, and that of the hour for longer.
-    assert left(await client.get(tasks_url)) == ["5", "1", str(3600 - 70)]
+    # Of both budgets one is left, and that of the hour for longer; what was refused used none of it up.
+    assert left(await client.get(tasks_url)) == ["4", "1", str(3600 - 70)]
     assert not any(name.startswith("x-ratelimit") for name in refused.headers)
 
 
