@@ -149,7 +149,7 @@ def server_timing(metric: str, started: float) -> dict[str, str]:
 
 
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).
-_RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
 _SEND_SECONDS = 3600
 _HEADERS = {
@@ -214,7 +214,8 @@ class StoredFile(Response):
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:
     byte_range = request.headers.get("range", "").strip()
-    if not _RANGE.fullmatch(byte_range):
+    found = _RANGE.fullmatch(byte_range)
+    if found is None or (found[2] and int(found[2]) < int(found[1])):
         return None, None
     version = request.headers.get("if-range")
     if version is None:
