@@ -20,6 +20,7 @@ from app.ids import new_id
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
 from app.security import Cipher, DecryptionError
+from app.services.code_hosts.pushed_branches import BRANCH_PREFIX
 from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
 from app.services.runs.ci import CiReport, fold_ci
@@ -114,7 +115,6 @@ async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
     return kept is not None
 
 
-BRANCH_PREFIX = "taskbeacon/"
 _EVENTS = ("check_suite", "workflow_run", "check_run")
 _LONGEST = 255
 _NAME_LENGTH = 100

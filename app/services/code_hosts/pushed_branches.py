@@ -30,6 +30,8 @@ from app.statements import count_changed, row_of
 # Before the end of its lease a writer is cut off.
 _MARGIN = timedelta(seconds=10)
 _RETRY_SECONDS = 1.0
+# Of the branches that this service pushes.
+BRANCH_PREFIX = "taskbeacon/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,12 @@ from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
 from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
-from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
+from app.services.code_hosts.pushed_branches import (
+    BRANCH_PREFIX,
+    ContinuedBranch,
+    PushRecord,
+    branch_to_resume,
+)
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import AUTHORSHIP, USAGE
@@ -296,7 +301,7 @@ def _repository(
 ) -> RunRepository:
     git_url = access.host.git_url
     # The last digits of the id are random; ids of the same minute begin alike.
-    own_branch = f"taskbeacon/{run.slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"
+    own_branch = f"{BRANCH_PREFIX}{run.slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
     if run.repository:
         source = Source(
