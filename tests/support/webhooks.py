@@ -155,8 +155,10 @@ class Deliveries:
 
     async def send_due(self) -> None:
         """Send the messages that are due, and wait until the results are stored."""
-        while await self.deliverer._begin_attempts(asyncio.Event()):
+        await self.deliverer._begin_attempts(asyncio.Event())
+        while self.deliverer._attempts:
             await self.deliverer.drain()
+            await self.deliverer._begin_attempts(asyncio.Event())
 
     async def relay(self) -> None:
         """Make the rows of deliveries for all events, and send none."""

@@ -88,10 +88,10 @@ class WebhookDeliverer:
         # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
         return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
 
-    async def _begin_attempts(self, woken: asyncio.Event) -> int:
+    async def _begin_attempts(self, woken: asyncio.Event) -> None:
         room = _AT_A_TIME - len(self._attempts)
         if room <= 0:
-            return 0
+            return
         async with unit_of_work(self._process.sessions) as session:
             claimed = await claim_due(session, limit=room, cipher=self._process.cipher)
         for delivery in claimed:
@@ -99,7 +99,6 @@ class WebhookDeliverer:
             self._attempts.add(sending)
             sending.add_done_callback(self._attempts.discard)
             sending.add_done_callback(lambda _: woken.set())
-        return len(claimed)
 
     async def _prepare(self, step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
         is_repeated = await step() > 0

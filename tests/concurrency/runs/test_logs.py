@@ -4,8 +4,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -20,14 +20,13 @@ from app.db import SessionFactory, create_engine, create_session_factory, unit_o
 from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
-from app.services.retrying.policies import LOG_LOCK
 from app.services.run_log import writing
 from app.services.run_log.events import log_line
 from app.services.run_log.writing import MAX_LOG_BYTES, _within_limit, append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, let_time_pass
 from tests.support.database.faults import unacknowledged_once
 from tests.support.deployment.memory import forget_peak, peak_of
 from tests.support.deployment.processes import closed_port
@@ -177,14 +176,17 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
     ref: RunRef,
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(writing, "LOG_LOCK", replace(LOG_LOCK, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,
     ):
+        appending = asyncio.create_task(append_lines(cut_off, hooked, ref, lines(1)))
+        await eventually(lambda: "run_log.lock_not_released" in caplog.text)
+        let_time_pass(monkeypatch, seconds=10)
         with pytest.raises(DatabaseUnavailable):
-            await append_lines(cut_off, hooked, ref, lines(1))
+            await appending
 
     async with unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
@@ -246,7 +248,6 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
     is_cancelled: bool,
 ) -> None:
     """Regression: the lock was handed over at once, and the late write then replaced the next writer's lines."""
-    monkeypatch.setattr(writing, "_WAIT_SECONDS", 0.3)
     async with (
         interruptible(settings.s3_endpoint_url or "") as between,
         ObjectStore(settings.model_copy(update={"s3_endpoint_url": between.url}), seconds=2) as late,
@@ -259,6 +260,9 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
         with pytest.raises(asyncio.CancelledError if is_cancelled else ObjectStoreUnavailable):
             await appending
 
+        # Once it has tried to take the lock.
+        over = partial(let_time_pass, monkeypatch, seconds=writing._WAIT_SECONDS)
+        asyncio.get_running_loop().call_later(0.3, over)
         with pytest.raises(Unavailable):
             await append_lines(sessions, store, ref, lines(1, 2))
         await between.resume()

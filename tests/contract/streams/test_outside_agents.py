@@ -20,12 +20,11 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Run, RunEventId, RunLogState
 from app.runtime import ProcessContext
-from app.services.run_log import ingest as run_ingest
 from app.services.run_log.writing import sweep_event_ids
 from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.support.assertions import concerning
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, let_time_pass
 from tests.support.database.faults import refusing_once
 from tests.support.stand_ins.outside_agents import Agent, line, published
 from tests.support.waiting import eventually
@@ -285,7 +284,6 @@ class TestSilence:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(run_ingest, "_SIGN_OF_LIFE_SECONDS", 0.01)
         ended = asyncio.Event()
         opened = asyncio.Event()
 
@@ -303,10 +301,13 @@ class TestSilence:
                 return await session.scalar(heard_at) == clock()
 
         clock.advance(minutes=1)
+        let_time_pass(monkeypatch, seconds=15)
         await eventually(is_heard)
         async with refusing_once(engine, "run_logs"):
+            let_time_pass(monkeypatch, seconds=15)
             await eventually(lambda: "run_ingest.sign_of_life_not_noted" in caplog.text)
         clock.advance(minutes=30)
+        let_time_pass(monkeypatch, seconds=15)
         await eventually(is_heard)
         await sweep()
         assert (await api.get(url)).json()["status"] == "in_progress"
