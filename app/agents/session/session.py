@@ -63,6 +63,14 @@ class AgentSession:
     """A conversation with one agent process over the Agent Client Protocol."""
 
     reply_seconds: float = 120
+    session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
+    last_usage: Usage | None = None  # of the last turn, as the agent reported it
+    servers: Sequence[McpServer] = ()  # the MCP servers that the agent was given
+    can_be_steered = False  # whether the agent accepts messages in the middle of a turn
+    _modes: frozenset[str] = frozenset()
+    _options: Sequence[ConfigOption] = ()
+    _can_load = False
+    _can_resume = False
 
     def __init__(
         self,
@@ -115,15 +123,7 @@ class AgentSession:
         self._listener = asyncio.create_task(self._stderr.read(process.stderr))
         self._storing = asyncio.create_task(self._transcript.store_unfinished())
         self.name = adapter.name
-        self.session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
-        self.last_usage: Usage | None = None  # of the last turn, as the agent reported it
-        self.servers: Sequence[McpServer] = ()  # the MCP servers that the agent was given
-        self.can_be_steered = False  # whether the agent accepts messages in the middle of a turn
-        self._modes: frozenset[str] = frozenset()
-        self._options: Sequence[ConfigOption] = ()
         self._takes = PromptCapabilities()
-        self._can_load = False
-        self._can_resume = False
 
     @property
     def last_message(self) -> str:

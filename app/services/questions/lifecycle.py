@@ -104,8 +104,7 @@ async def open_question(
 
     Return False, with nothing changed, if it was stored before. The caller holds the lock on the run's row.
     """
-    is_cut = asked.kind is QuestionKind.PERMISSION and asked.is_cut
-    risk = QuestionRisk.HIGH if is_cut else risk_of(asked.kind, asked.tool_call)
+    risk = _risk(asked)
     urgency = urgency or _urgency(asked, risk)
     of_run = {
         name: select(column).where(Run.id == run_id).scalar_subquery()
@@ -361,6 +360,11 @@ def _closed_data(row: ClosedQuestion) -> dict[str, Any]:
         if (chosen := row.answer.get("option_id")) in kinds:
             data["option_kind"] = kinds[chosen]
     return data
+
+
+def _risk(asked: ShownQuestion) -> QuestionRisk:
+    is_cut = asked.kind is QuestionKind.PERMISSION and asked.is_cut
+    return QuestionRisk.HIGH if is_cut else risk_of(asked.kind, asked.tool_call)
 
 
 def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:

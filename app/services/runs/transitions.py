@@ -213,6 +213,19 @@ def move_statement(
     )
     has_started = moved.c.started_at == moved.c.updated_at
     condition = has_started if to is RunStatus.IN_PROGRESS else literal(event is not None)
+    mirrored = _mirrored(moved, to, condition, by)
+    columns = [column for column in moved.c if column.name not in {_VERDICT, *_MIRRORED}]
+    if event is None:
+        return select(*columns, *NO_EVENT).add_cte(mirrored)
+    recorded = record_status(moved, event, condition, reason=reason)
+    return (
+        select(*columns, *recorded_columns(recorded))
+        .outerjoin(recorded, recorded.c.run_id == moved.c.id)
+        .add_cte(mirrored)
+    )
+
+
+def _mirrored(moved: CTE, to: RunStatus, condition: ColumnElement[bool], by: int | None) -> CTE:
     # Of each task the newest moved run, which is its latest run if that has moved.
     newest = (
         select(moved, case((condition, moved.c.updated_at)).label("recorded_at"))
@@ -228,18 +241,7 @@ def move_statement(
     if to in TERMINAL_STATUSES:
         person = literal(by, BigInteger)
         shown |= noted(ActivityKind.COMPLETED, newest.c.updated_at, by=person, subject=newest.c.id)
-    mirrored = (
-        update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
-    )
-    columns = [column for column in moved.c if column.name not in {_VERDICT, *_MIRRORED}]
-    if event is None:
-        return select(*columns, *NO_EVENT).add_cte(mirrored)
-    recorded = record_status(moved, event, condition, reason=reason)
-    return (
-        select(*columns, *recorded_columns(recorded))
-        .outerjoin(recorded, recorded.c.run_id == moved.c.id)
-        .add_cte(mirrored)
-    )
+    return update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
 
 
 def claim_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
