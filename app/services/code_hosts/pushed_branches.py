@@ -23,13 +23,12 @@ from app.enums import EventType
 from app.models import PushedBranch, Run
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
-from app.services.retrying.policies import PULL_REQUEST_LEASE
+from app.services.retrying.policies import PULL_REQUEST_LEASE, PULL_REQUEST_LEASE_SECONDS
 from app.services.retrying.retries import in_transaction
 from app.statements import count_changed, row_of
 
 # Before the end of its lease a writer is cut off.
 _MARGIN = timedelta(seconds=10)
-_RETRY_SECONDS = 1.0
 # Of the branches that this service pushes.
 BRANCH_PREFIX = "taskbeacon/"
 
@@ -105,27 +104,27 @@ async def sole_writer(sessions: SessionFactory, repository: str, branch: str) ->
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
     takes too long ends with TimeoutError; the lease of a lost process ends by itself.
     """
-    its = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
+    where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
     while True:
-        if (until := await in_transaction(sessions, partial(_take, its=its))) is not None:
+        if (until := await in_transaction(sessions, partial(_take, where=where))) is not None:
             break
-        await asyncio.sleep(_RETRY_SECONDS)
+        await asyncio.sleep(PULL_REQUEST_LEASE_SECONDS)
     try:
         async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
             yield
     finally:
-        held = update(PushedBranch).where(*its, PushedBranch.writing_until == until)
+        held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)
         released = held.values(writing_until=None)
         await in_transaction(sessions, lambda session: count_changed(session, released))
 
 
-async def _take(session: AsyncSession, its: tuple[ColumnElement[bool], ...]) -> datetime | None:
+async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -> datetime | None:
     # Of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
-    rows = select(PushedBranch.writing_until).where(*its).order_by(PushedBranch.run_id)
+    rows = select(PushedBranch.writing_until).where(*where).order_by(PushedBranch.run_id)
     now = utcnow()
     leases = await session.scalars(rows.with_for_update(key_share=True))
     if any(until is not None and until > now for until in leases):
         return None
     until = now + PULL_REQUEST_LEASE
-    await session.execute(update(PushedBranch).where(*its).values(writing_until=until))
+    await session.execute(update(PushedBranch).where(*where).values(writing_until=until))
     return until

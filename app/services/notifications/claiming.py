@@ -33,13 +33,9 @@ from app.services.notifications.rules.deciding import (
 )
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.notices import Notice, old_notices
-from app.services.retrying.policies import PUSH_SECONDS
+from app.services.retrying.policies import PUSH_CLAIMS
 from app.services.retrying.retries import by_halves
 from app.statements import Prepared
-
-# An hour of failures takes fewer claims (`PUSH`, `PUSH_PROBES`). If its results are lost, a push is claimed again when
-# its lease ends, and given up after two hours: each claim sends it once more.
-MOST_CLAIMS = int(2 * PUSH_SECONDS / PUSH_LEASE.total_seconds())
 
 # A notice whose row is gone.
 _GONE = ReplacedNotice(is_shown=False, due_at=None)
@@ -76,7 +72,7 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return those that are to be sent now.
 
     A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. A push that must wait or is not needed
-    any more is stored so. One that was claimed more than `MOST_CLAIMS` times is given up.
+    any more is stored so. One that was claimed more than `PUSH_CLAIMS` times is given up.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
@@ -104,7 +100,7 @@ def _shown_by(delivery: Delivery, now: datetime) -> dict[str, Any]:
     # If its results were lost, with its worker or time and again, the device may show the notice.
     decision, attempts = delivery.stored.decision, delivery.attempts
     is_lost = decision == NotificationDecision.PENDING and attempts > 1
-    is_lost |= decision == NotificationDecision.RETRYING and attempts > MOST_CLAIMS
+    is_lost |= decision == NotificationDecision.RETRYING and attempts > PUSH_CLAIMS
     return {"sent_at": now} if is_lost and delivery.stored.replaces is None else {}
 
 
@@ -160,13 +156,13 @@ def log_fields(delivery: Delivery) -> dict[str, object]:
 
 
 async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    """End claimed pushes that were claimed more than `MOST_CLAIMS` times, and return the others."""
-    lost = [each for each in claimed if each.attempts > MOST_CLAIMS]
+    """End claimed pushes that were claimed more than `PUSH_CLAIMS` times, and return the others."""
+    lost = [each for each in claimed if each.attempts > PUSH_CLAIMS]
     for each in lost:
         log.error("push.results_lost", **log_fields(each))
     decided = NoticeDecision(NotificationDecision.GIVEN_UP, "results_lost")
     await store_each(session, lost, lambda each: [_end(each.id, decided, now, _shown_by(each, now))], now)
-    return [each for each in claimed if each.attempts <= MOST_CLAIMS]
+    return [each for each in claimed if each.attempts <= PUSH_CLAIMS]
 
 
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:

@@ -61,6 +61,7 @@ CODE_HOST: Final = RetryPolicy(
 )
 # One process at a time writes about a branch.
 PULL_REQUEST_LEASE: Final = timedelta(minutes=5)
+PULL_REQUEST_LEASE_SECONDS: Final = 1.0  # before another process asks for it again
 # A report of a verdict, for a day from the verdict; every try has the lease for itself.
 VERDICT_REPORT_LEASE: Final = timedelta(minutes=5)
 VERDICT_REPORT_SECONDS: Final = 86_400.0
@@ -77,6 +78,9 @@ RUN_FILES_BRIEF_SECONDS: Final = 15.0
 # A push, for an hour from its event: after that it is of no use any more.
 PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
 PUSH_SECONDS: Final = 3600.0
+# Claims of a push, of a minute each (`PUSH_LEASE`). An hour of failures takes fewer; if its results are lost, it is
+# given up after two hours: each claim sends it once more.
+PUSH_CLAIMS: Final = 120
 # Of a push service, by each process; all that waits is sent within a minute of its return.
 PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
 # A webhook delivery: ten attempts in about 75 hours (Standard Webhooks 1.0.0).
@@ -85,10 +89,17 @@ WEBHOOK: Final = RetrySchedule(
     (5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR), jitter=1.2
 )
 WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
+# A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
+# sends its message once more.
+WEBHOOK_LOST_ATTEMPTS: Final = 10
+# Of a recovery of deliveries, after an unexpected error.
+WEBHOOK_RECOVERY_PAUSE: Final = timedelta(minutes=1)
 # Of a webhook endpoint, by all workers together.
 WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 
 # Losses of a run's worker, each before the agent has started: the last of them fails the run.
 RUN_LOSSES: Final = 3
+# The same of an attempt to check a run: the last of them concludes it.
+ATTEMPT_LOSSES: Final = 3
 # Before a loop of the worker tries Redis or the database again.
 LOOP_SECONDS: Final = 2.0

@@ -35,6 +35,7 @@ from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
 from app.services import leases
+from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Prepared
 
@@ -45,9 +46,6 @@ WEBHOOK_LEASE = timedelta(seconds=60)
 PER_ENDPOINT = 8
 # An endpoint with this many failures in a row is taken to refuse everything, and gets one message at a time.
 FAILING_AFTER = 4
-# A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
-# sends its message once more.
-LOST_ATTEMPTS = 10
 # Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
 
@@ -74,8 +72,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     """Claim up to `limit` due deliveries for `WEBHOOK_LEASE`; concurrent calls wait for each other.
 
     An endpoint has at most `PER_ENDPOINT` at a time; one that keeps failing has one, at the times of its probes. A
-    claim counts as an attempt. A delivery whose results were lost is claimed `LOST_ATTEMPTS` times more, then it ends.
-    One whose secret no key decrypts waits for the end of the lease, uncounted.
+    claim counts as an attempt. A delivery whose results were lost is claimed `WEBHOOK_LOST_ATTEMPTS` times more,
+    then it ends. One whose secret no key decrypts waits for the end of the lease, uncounted.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
@@ -84,7 +82,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     lost, unsigned, claimed = [], [], []
     for row in rows:
         secrets = _secrets(row, cipher, now=now)
-        if row.attempts > row.attempts_allowed + LOST_ATTEMPTS:
+        if row.attempts > row.attempts_allowed + WEBHOOK_LOST_ATTEMPTS:
             log.error("webhook.results_lost", delivery_id=str(row.id))
             lost.append(row.id)
         elif not secrets:

@@ -19,7 +19,7 @@ from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
-from app.services.retrying.policies import WEBHOOK_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS, WEBHOOK_RECOVERY_PAUSE
 from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.relay import (
     PAIR_COLUMNS,
@@ -35,8 +35,6 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 MOST_AGAIN = 250_000
 # A delivery is made after its event, but the clock of the process that makes it may be behind.
 _CLOCKS_APART = timedelta(hours=1)
-# After an unexpected error.
-_PAUSE = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +90,7 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
             raise
         log.exception("webhook.recovery_failed", endpoint_id=str(endpoint_id))
         # The recoveries of other endpoints continue meanwhile.
-        row.continued_at = utcnow() + _PAUSE
+        row.continued_at = utcnow() + WEBHOOK_RECOVERY_PAUSE
         await session.flush()
         return True
     if len(pairs) < batch:

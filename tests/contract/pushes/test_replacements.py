@@ -14,7 +14,7 @@ from app.enums import NotificationDecision, Platform, Urgency
 from app.models import Notification, PushToken, User
 from app.runtime import ProcessContext
 from app.schemas.notifications import DAYS
-from app.services.notifications.claiming import MOST_CLAIMS
+from app.services.retrying.policies import PUSH_CLAIMS
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import PushScene
 from tests.contract.pushes.rows import history
@@ -103,7 +103,7 @@ async def test_notice_that_was_given_up_because_its_results_were_lost_is_retract
 ) -> None:
     """Regression: its device, which shows it, went on to show it."""
     question = await scene.ask()
-    await scene.session.execute(update(Notification).values(attempts=MOST_CLAIMS, decision=decision))
+    await scene.session.execute(update(Notification).values(attempts=PUSH_CLAIMS, decision=decision))
     await scene.deliver()
     assert await scene.history() == [("given_up", "results_lost")]
     await scene.answer(question)

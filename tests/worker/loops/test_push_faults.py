@@ -18,9 +18,9 @@ from app.clients.push import NOT_REACHED, Accepted, Deadline, PushMessage, PushO
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.claiming import MOST_CLAIMS
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
+from app.services.retrying.policies import PUSH_CLAIMS
 from app.worker.loops.pushes import PUSH_LANES, deliver_due
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, refusing_some
@@ -184,9 +184,9 @@ async def test_push_is_given_up_if_its_results_are_lost_time_and_again(
     desk: Desk, push_service: PushService, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Regression: it was sent again every minute for good. The end of one that cannot be stored stops no other."""
-    [last] = await desk.make(1, attempts=MOST_CLAIMS - 1)
-    lost, stuck = await desk.make(2, attempts=MOST_CLAIMS)
-    [unread] = await desk.make(1, attempts=MOST_CLAIMS, decision=DEFERRED)
+    [last] = await desk.make(1, attempts=PUSH_CLAIMS - 1)
+    lost, stuck = await desk.make(2, attempts=PUSH_CLAIMS)
+    [unread] = await desk.make(1, attempts=PUSH_CLAIMS, decision=DEFERRED)
 
     async with desk.refusing(f"NEW.id = '{stuck.id}' AND NEW.decision = 'given_up'"):
         await desk.deliver()

@@ -16,8 +16,8 @@ from app.enums import NotificationDecision
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
-from app.services.notifications.claiming import MOST_CLAIMS
 from app.services.notifications.rules.deciding import PUSH_LEASE
+from app.services.retrying.policies import PUSH_CLAIMS
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing, refusing_some, rolled_back
@@ -199,7 +199,7 @@ async def test_held_notice_that_cannot_be_decided_is_given_up(
 ) -> None:
     """Regression: it was tried, and logged with a stack, every minute for 30 days."""
     [held] = await hold(session, run, task, owner)
-    held.attempts = MOST_CLAIMS - 1
+    held.attempts = PUSH_CLAIMS - 1
     await session.flush()
     condition = f"NEW.id = '{held.id}' AND NEW.decision = 'pending'"
     async with AsyncExitStack() as faults:

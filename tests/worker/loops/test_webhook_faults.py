@@ -27,7 +27,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.events.cursor import SETTLED, START
-from app.services.webhook_endpoints.claiming import LOST_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth
@@ -203,7 +203,7 @@ async def test_delivery_is_given_up_if_its_results_are_lost_time_and_again(
     session: AsyncSession, receiver: Receiver, deliveries: Deliveries, endpoint: WebhookEndpoint
 ) -> None:
     """Regression: it was sent again every minute for good, until the number of its attempts was too large."""
-    most = 10 + LOST_ATTEMPTS
+    most = 10 + WEBHOOK_LOST_ATTEMPTS
     last, lost = [
         await make_delivery(session, endpoint, attempts=attempts, attempts_allowed=10)
         for attempts in (most - 1, most)

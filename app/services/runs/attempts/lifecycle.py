@@ -38,6 +38,7 @@ from app.services.artifacts.manifest import add_artifact
 from app.services.checks.results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
+from app.services.retrying.policies import ATTEMPT_LOSSES
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RUN_LEASE, RunEnd
 from app.services.runs.queue import held_by
@@ -46,7 +47,6 @@ from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
 
-_MOST_LOSSES = 2
 _UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 _UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 # How events count checks by their status; all others are inconclusive.
@@ -390,7 +390,7 @@ async def recover_attempts(session: AsyncSession, run_ids: Sequence[UUID], *, ev
         .with_for_update(key_share=True, skip_locked=True)
     )
     for lost in await rows_of(session, lapsed, OpenAttempt):
-        is_repeated = lost.losses < _MOST_LOSSES
+        is_repeated = lost.losses < ATTEMPT_LOSSES - 1
         log.warning("verification.worker_lost", run_id=str(lost.run_id), repeated=is_repeated)
         if is_repeated:
             await _change(session, lost, **_UNCLAIMED, losses=lost.losses + 1)
