@@ -110,7 +110,7 @@ class ExpoClient(PushSender, ReceiptSource):
     @override
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
-        # Before waiting for a slot, which is held only while sending.
+        # Before waiting for a slot.
         content = _encode([wire_message(message) for message in messages])
         try:
             async with self._slots:

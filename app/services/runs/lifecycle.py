@@ -1,4 +1,4 @@
-"""Change the status, the lease and `completed_at` of runs, which no other module does, and decide each race.
+"""Change the status, the lease and `completed_at` of runs, as else only `transitions` does, and decide each race.
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
