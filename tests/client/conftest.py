@@ -12,8 +12,11 @@ import pytest
 import pytest_asyncio
 
 from taskbeacon.client import AsyncClient, Client
+from tests.client.command import beacon, taskbeacon
 from tests.client.server import Server, serving
 from tests.support.waiting import next_round
+
+__all__ = ["beacon", "taskbeacon"]
 
 
 class Calls(Protocol):

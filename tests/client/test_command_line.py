@@ -1,25 +1,22 @@
 """The command `taskbeacon`, against a server that answers by a script: what it prints, and how it ends."""
 
-import asyncio
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Generator
 from io import StringIO
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from taskbeacon.cli import perform
+from taskbeacon.cli.asking import _choice
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
-from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, serving, stream
+from tests.client.command import Taskbeacon
+from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.support.assertions import concerning
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
@@ -37,65 +34,6 @@ ENDED = frame({"type": "task_run_state", "status": "completed"}, id_="1-9")
 ENTRY = frame({"type": "notification", "notification": {"method": "_taskbeacon/progress",
               "params": {"message": "Cloning\x1b[31m \u202e"}}}, id_="1-1")  # fmt: skip
 HOSTILE = "\x1b[2J\x07\u202e\u200b\x9b title"
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def error(self) -> Any:
-        return json.loads(self.err.splitlines()[-1])["error"]
-
-
-Taskbeacon = Callable[..., Result]
-
-
-@pytest.fixture
-def beacon() -> Generator[Server, None, None]:
-    """The scripted server in a thread of its own: the command runs here."""
-    ready = threading.Event()
-    made: list[Any] = []
-
-    async def serve() -> None:
-        async with serving() as server:
-            over = asyncio.Event()
-            made.extend((server, asyncio.get_running_loop(), over))
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    ready.wait()
-    server, loop, over = made
-    yield server
-    loop.call_soon_threadsafe(over.set)
-    thread.join()
-
-
-@pytest.fixture
-def taskbeacon(
-    beacon: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Taskbeacon:
-    """Run a command in this process."""
-    monkeypatch.setenv("TASKBEACON_URL", beacon.url)
-    monkeypatch.setenv("TASKBEACON_TOKEN", "phx_secret")
-    beacon.on("GET /api/users/@me", answer({"id": 4, "email": "a@example.com", "team": {"id": 12}}))
-
-    def run(*arguments: str, text: str = "") -> Result:
-        monkeypatch.setattr(sys, "stdin", StringIO(text))
-        capsys.readouterr()
-        code = perform(arguments)
-        out, err = capsys.readouterr()
-        assert "phx_secret" not in out + err
-        return Result(code, out, err)
-
-    return run
 
 
 def follows(beacon: Server, run: dict[str, Any], *frames: bytes) -> None:
@@ -152,6 +90,9 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["task"],
         ["task", "create"],
         ["task", "create", "text", "-F", "-"],
+        ["task", "create", ""],
+        ["task", "create", "-"],
+        ["events", "listen", "--forward", "nonsense"],
         ["task", "create", "text", "--attach", __file__],
         ["task", "list", "--json", "bogus"],
         ["task", "list", "--status", "bogus"],
@@ -212,6 +153,16 @@ def test_an_agent_gets_its_first_model(beacon: Server, taskbeacon: Taskbeacon) -
     first, second = beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")
     assert first.json == {"mode": "background", "branch": "main", "runtime_adapter": "claude", "model": "s"}
     assert second.json == {"mode": "background"}
+    assert taskbeacon("task", "create", "Fix it", "--run", "--agent", "gemini").code == 2
+    assert beacon.at(f"POST {PROJECT}/tasks") == []
+
+
+def test_a_wrong_choice_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO("9\n2\n"))
+    assert _choice(
+        {"kind": "permission", "options": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]}
+    ) == {"option_id": "b"}
+    assert "There is no such option." in capsys.readouterr().err
 
 
 def test_tasks_are_listed(beacon: Server, taskbeacon: Taskbeacon) -> None:
@@ -276,7 +227,7 @@ def test_a_run_that_waits(beacon: Server, taskbeacon: Taskbeacon) -> None:
         result = taskbeacon("run", "follow", RUN_ID, "--after", "1-0", *options)
         assert result.code == 6
         assert result.err.splitlines()[-2:] == [
-            "taskbeacon: the run waits for a person",
+            "taskbeacon: the run waits for a person: see `taskbeacon inbox`",
             f"taskbeacon run follow {RUN_ID} --after 1-0",
         ]
         beacon.reset(f"GET {PATH}", answer(WAITS), answer(WAITS), answer(DONE))
@@ -454,6 +405,33 @@ def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> Non
         assert process.wait(timeout=60) == 0
 
 
+def test_closed_standard_input(beacon: Server) -> None:
+    beacon.on("GET /api/users/@me", answer({"id": 4, "team": {"id": 12}}))
+    for command in (
+        ["login", "--url", beacon.url, "--with-token"],
+        ["task", "create", "-"],
+        ["api", "POST", "tasks", "--input", "-"],
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "taskbeacon.cli", *command],
+            env=os.environ | {"TASKBEACON_URL": beacon.url, "TASKBEACON_TOKEN": "phx_secret"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with concerning(command):
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr == "taskbeacon: standard input is closed\n"
+
+
+def test_what_is_not_found_is_named(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"GET {PROJECT}/resolve", failure(404, "not_found"))
+    for kind in ("task", "run"):
+        result = taskbeacon(kind, "view", "nope")
+        assert result.code == 5
+        assert result.err.startswith(f"taskbeacon: {kind} nope: ")
+
+
 def test_requests_can_be_shown_without_the_key(beacon: Server) -> None:
     beacon.on(f"GET {PROJECT}/tasks", answer({"results": []}))
     with spawn(beacon.url, "api", "GET", "tasks", TASKBEACON_DEBUG="api") as process:
@@ -470,116 +448,3 @@ def test_help_loads_no_http_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"httpx", "asyncio", "ssl", "app.config"} & set(done.stderr.split())
-
-
-def git(folder: Path, *arguments: str) -> str:
-    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
-    return subprocess.run(
-        ["git", *settings, *arguments], cwd=folder, capture_output=True, text=True, check=True
-    ).stdout
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    origin, folder = tmp_path / "acme" / "shop.git", tmp_path / "work"
-    origin.mkdir(parents=True)
-    git(origin, "init", "--bare")
-    git(tmp_path, "clone", "--quiet", str(origin), "work")
-    (folder / "a.txt").write_text("one\n" + "same\n" * 8 + "two\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "-m", "first")
-    git(folder, "push", "--quiet", "origin", "HEAD:main")
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def patch_of(folder: Path, change: Callable[[], object]) -> bytes:
-    change()
-    git(folder, "add", "--all")
-    patch = subprocess.run(
-        ["git", "diff", "--cached", "--binary", "-M", "HEAD"], cwd=folder, capture_output=True, check=True
-    ).stdout
-    git(folder, "reset", "--hard", "--quiet")
-    return patch
-
-
-def serve_patch(beacon: Server, patch: bytes, **output: str) -> None:
-    files = [{"id": "a" * 32, "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}]
-    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
-    beacon.on(f"GET {PATH}", answer(DONE | {"artifacts": files if patch else [], "output": output}))
-    beacon.on(f"GET {PATH}/artifacts/download", Reply(body=patch))
-
-
-def test_the_checkout_names_repository_and_branch(
-    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
-) -> None:
-    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
-    beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
-    git(checkout, "switch", "--quiet", "-c", "topic")
-    (checkout / "a.txt").write_text("changed\n")
-    git(checkout, "commit", "--quiet", "-am", "second")
-    (checkout / "b.txt").write_text("new\n")
-    result = taskbeacon("task", "create", "Fix it", "--repo", ".", "--run")
-    assert result.err.splitlines()[:2] == [
-        "Changes that are not committed stay out of it.",
-        "Commits that are not pushed stay out of it: git push origin topic",
-    ]
-    assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == "acme/shop"
-    assert beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")[0].json["branch"] == "topic"
-
-
-def test_changes_are_applied(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
-    def change() -> None:
-        (checkout / "a.txt").rename(checkout / "c.txt")
-        (checkout / "sub dir").mkdir()
-        (checkout / "sub dir" / "é.bin").write_bytes(b"\0\xff")
-
-    serve_patch(beacon, patch_of(checkout, change))
-    head = git(checkout, "rev-parse", "HEAD")
-    result = taskbeacon("run", "apply", "1")
-    assert (result.code, result.out) == (0, "R c.txt\nA sub dir/é.bin\n"), result.err
-    assert (checkout / "sub dir" / "é.bin").read_bytes() == b"\0\xff"
-    assert git(checkout, "rev-parse", "HEAD") == head
-
-
-def test_what_cannot_be_applied_changes_nothing(
-    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
-) -> None:
-    file = checkout / "a.txt"
-    serve_patch(beacon, patch_of(checkout, lambda: file.write_text(file.read_text().replace("one", "ONE"))))
-    file.write_text(file.read_text().replace("one", "other"))
-
-    def state() -> tuple[str, str, bytes]:
-        return git(checkout, "status", "--porcelain=v2"), git(checkout, "ls-files", "-s"), file.read_bytes()
-
-    before = state()
-    assert taskbeacon("run", "apply", "1").code == 7
-    git(checkout, "commit", "--quiet", "-am", "other")
-    before = state()
-    for options in ([], ["--3way"]):
-        result = taskbeacon("run", "apply", "1", *options)
-        assert (result.code, state()) == (7, before), result.err
-    file.write_text(file.read_text().replace("other", "one").replace("two", "2"))
-    git(checkout, "commit", "--quiet", "-am", "merged by --3way")
-    (checkout / "b.txt").write_text("mine\n")
-    assert taskbeacon("run", "apply", "1", "--3way", "--json").lines == [
-        {"applied": True, "run_id": RUN_ID, "files": [{"status": "M", "path": "a.txt"}]}
-    ]
-    assert file.read_text().splitlines()[::9] == ["ONE", "2"]
-
-
-def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
-    git(checkout, "push", "--quiet", "origin", "HEAD:refs/heads/taskbeacon/pla-1")
-    serve_patch(beacon, b"", head_branch="taskbeacon/pla-1")
-    assert taskbeacon("run", "apply", "1").out == ""
-    assert taskbeacon("run", "apply", "1", "--branch", "mine").code == 0
-    assert git(checkout, "rev-parse", "mine") == git(checkout, "rev-parse", "HEAD")
-    assert taskbeacon("run", "apply", "1", "--branch", "main").code == 7
-
-
-def test_outside_of_a_checkout(
-    taskbeacon: Taskbeacon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert taskbeacon("run", "apply", "1").code == 2
-    assert taskbeacon("task", "create", "x", "--repo", ".").code == 2

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_flag, placed
+from taskbeacon.cli.options import connected, json_flag, placed, standard_input
 
 if TYPE_CHECKING:
     from taskbeacon.client import Client
@@ -37,7 +36,7 @@ def login(
     url = url or os.environ.get("TASKBEACON_URL") or kept.get("url")
     if not url:
         raise usage("name the server: --url URL")
-    token = sys.stdin.readline(_MOST_KEY).strip()
+    token = standard_input(_MOST_KEY, whole=False).strip()
     if not token:
         raise usage("standard input has no key")
     with Client(url, token, project, insecure=insecure) as client:

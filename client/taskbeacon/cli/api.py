@@ -1,7 +1,6 @@
 """`taskbeacon api`: any request."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected
+from taskbeacon.cli.options import connected, standard_input
 
 if TYPE_CHECKING:
     from taskbeacon.client import Client
@@ -80,7 +79,7 @@ def _value(text: str) -> Any:
 
 def _read(source: str) -> str:
     if source == "-":
-        return sys.stdin.read(_MOST_BODY)
+        return standard_input(_MOST_BODY)
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

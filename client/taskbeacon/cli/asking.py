@@ -60,6 +60,7 @@ def _choice(question: dict[str, Any]) -> dict[str, Any] | None:
         for number, option in enumerate(options, 1):
             if said in {str(number), option["id"]} or said.casefold() == option["name"].casefold():
                 return {"option_id": option["id"]}
+        output.note("There is no such option.")
 
 
 def _form(question: dict[str, Any]) -> dict[str, Any] | None:

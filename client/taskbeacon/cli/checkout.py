@@ -66,14 +66,20 @@ class Checkout:
         remote = "origin" if "origin" in remotes else remotes[0]
         url = self._run("remote", "get-url", remote).decode().strip()
         branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
-        remarks = []
+        is_folder = "://" not in url and ":" not in url.partition("/")[0]
+        name = _last_parts(str((self._folder / url).resolve()) if is_folder else url)
+        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}"]
+        if is_folder:
+            remarks.append(
+                "The remote is a folder: the server clones the repository of this name from its own git host."
+            )
         if self._run("status", "--porcelain", "--ignore-submodules").strip():
             remarks.append("Changes that are not committed stay out of it.")
         if branch is not None:
             ahead = self._try("rev-list", "--count", "HEAD", "--not", f"--remotes={remote}")
             if ahead and ahead.strip() != b"0":
                 remarks.append(f"Commits that are not pushed stay out of it: git push {remote} {branch}")
-        return Repository(_last_parts(url), branch, tuple(remarks))
+        return Repository(name, branch, tuple(remarks))
 
     def apply(self, patch: bytes, *, three_way: bool) -> list[dict[str, Any]]:
         """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""
@@ -113,6 +119,10 @@ class Checkout:
 
     def _apply(self, patch: bytes, *options: str, index: str | None = None) -> None:
         done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch, index=index)
+        if b"does not match index" in done.stderr:
+            raise _refusal(
+                f"the run changed files that have changes here; commit or stash them: {_reason(done)}"
+            )
         if done.returncode or b"with conflicts" in done.stderr:
             raise _refusal(f"the patch does not apply: {_reason(done)}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskbeacon.cli import output
+from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import json_flag, open_client, placed
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def events() -> None:
 @placed
 def listen(*, types: str | None, target: str | None, print_secret: bool, as_json: bool, **place: Any) -> None:
     """Print events from now on, or behind the last one that was forwarded."""
+    if target is not None and not target.startswith(("http://", "https://")):
+        raise usage(f"{target!r} is no URL of a receiver")
     secret = _secret()
     if print_secret:
         output.line(secret)

@@ -118,7 +118,7 @@ class _Follower:
         return None
 
     def _wait(self, waiting_for: dict[str, Any]) -> _Stop | None:
-        stop = _Stop("waiting", failures.WAITS, "the run waits for a person")
+        stop = _Stop("waiting", failures.WAITS, "the run waits for a person: see `taskbeacon inbox`")
         if self._until == "waiting":
             return stop
         if self._close and waiting_for.get("kind") == "message":

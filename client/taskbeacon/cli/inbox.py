@@ -1,7 +1,6 @@
 """`taskbeacon inbox` and `taskbeacon answer`: the questions that wait for a person."""
 
 import json
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_fields
+from taskbeacon.cli.options import connected, json_fields, standard_input
 
 if TYPE_CHECKING:
     from taskbeacon.client import Client
@@ -74,7 +73,7 @@ def answer(
     body: dict[str, Any]
     if source == "-":
         try:
-            body = json.loads(sys.stdin.read(_MOST_BODY))
+            body = json.loads(standard_input(_MOST_BODY))
         except ValueError as error:
             raise usage(f"standard input is no JSON: {error}") from error
         if not isinstance(body, dict):

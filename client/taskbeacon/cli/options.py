@@ -1,5 +1,6 @@
 """Options that commands share, and the client that they open."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,6 +44,18 @@ def open_client(*, url: str | None, project: str | None, profile: str | None, in
     from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
 
     return Client(url, project=project, profile=profile, insecure=insecure)
+
+
+def standard_input(most: int, *, whole: bool = True) -> str:
+    """Read standard input, or its first line. Raises Failure where it is closed, or is no text."""
+    if sys.stdin is None:
+        raise usage("standard input is closed")
+    try:
+        text = sys.stdin.read(most) if whole else sys.stdin.readline(most)
+        text.encode()
+    except UnicodeError as error:
+        raise usage("standard input is not UTF-8") from error
+    return text
 
 
 def json_flag(command: Command) -> Command:

@@ -15,6 +15,7 @@ _UNSEEN = re.compile(
 )
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 DEFAULT_WIDTH = 80
+_LEAST_LAST_CELL = 20
 
 
 class OutputClosed(BaseException):
@@ -95,13 +96,15 @@ def note(text: str) -> None:
 
 
 def rows(found: Iterable[Sequence[str]]) -> None:
-    """Write rows in columns; the last one ends where the window does."""
+    """Write rows in columns; the last one ends where the window does, unless too little of it would be seen."""
     table = [[one_line(cell) for cell in row] for row in found]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
     for row in table:
         cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
         text = "  ".join([*cells, row[-1]]).rstrip()
-        limit = width() if sys.stdout is not None and sys.stdout.isatty() else len(text)
+        limit = len(text)
+        if sys.stdout is not None and sys.stdout.isatty():
+            limit = max(width(), len(text) - len(row[-1]) + _LEAST_LAST_CELL)
         write(text if len(text) <= limit else f"{text[: max(limit - 1, 0)]}…")
 
 

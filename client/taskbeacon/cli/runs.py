@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _BUILT_IN = "runbook"
+_NO_CHANGES = "The run has no changes."
 _ARTIFACT_FIELDS = (
     *("id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at", "url"),
     *("uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata"),
@@ -74,17 +75,26 @@ def started(
     client: "Client", task: Any, mode: str, key: str | None, uploads: list[str], options: dict[str, Any]
 ) -> tuple[dict[str, Any], bool]:
     """Start a run by the options of the command line, and take them away; return it, and whether it existed."""
+    choose_model(client, options)
     agent, model, branch = options.pop("agent"), options.pop("model"), options.pop("branch")
     fields = {"mode": mode, "branch": branch, "pending_user_artifact_ids": uploads or None}
     if agent not in {None, _BUILT_IN}:
-        fields |= {"runtime_adapter": agent, "model": model or _first_model(client, agent)}
-    elif model is not None:
-        raise usage("--model needs --agent")
+        fields |= {"runtime_adapter": agent, "model": model}
     given = {name: value for name, value in fields.items() if value is not None}
     path = client.perform(client.core.task_path(task))
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
     found: dict[str, Any] = made["latest_run"]
     return found, is_replayed
+
+
+def choose_model(client: "Client", options: dict[str, Any]) -> None:
+    """Set the model where the agent needs one and none is given. Raises Failure for a wrong choice."""
+    agent, model = options["agent"], options["model"]
+    if agent in {None, _BUILT_IN}:
+        if model is not None:
+            raise usage("--model needs --agent")
+    elif model is None:
+        options["model"] = _first_model(client, agent)
 
 
 def _first_model(client: "Client", agent: str) -> str:
@@ -219,13 +229,17 @@ def diff(client: "Client", *, run: str, stat: bool, as_json: bool) -> None:
         files = client.runs.diff(run)["files"]
         if files:
             output.rows([[f"+{each['additions']}", f"-{each['deletions']}", each["path"]] for each in files])
+        else:
+            output.note(_NO_CHANGES)
+    elif patch := client.runs.patch(run):
+        output.raw(patch)
     else:
-        output.raw(client.runs.patch(run))
+        output.note(_NO_CHANGES)
 
 
 @run.command()
 @click.argument("run")
-@click.option("--3way", "three_way", is_flag=True, help="Merge, also into a changed checkout.")
+@click.option("--3way", "three_way", is_flag=True, help="Merge; other files may have changes.")
 @click.option("--branch", metavar="NAME", help="Fetch the pushed branch into NAME instead; no file changes.")
 @json_flag
 @connected
@@ -246,8 +260,13 @@ def apply(client: "Client", *, run: str, three_way: bool, branch: str | None, as
     if as_json:
         done = {"applied": bool(files), "run_id": found["id"], "files": files}
         output.as_json(done | ({"branch": branch} if branch else {}))
-    for each in [] if as_json else files:
-        output.line(f"{each['status']} {each['path']}")
+        return
+    for each in files:
+        output.line(f"{each['status']} {output.one_line(each['path'])}")
+    if branch is not None:
+        output.note(f"The branch {branch} has the work of the run.")
+    elif not files:
+        output.note(_NO_CHANGES)
 
 
 @run.command()

@@ -1,6 +1,5 @@
 """`taskbeacon task`: create, find and change tasks."""
 
-import sys
 import webbrowser
 from collections.abc import Iterator
 from itertools import islice
@@ -12,8 +11,8 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_fields, json_flag, page, project_number
-from taskbeacon.cli.runs import follow_options, follow_run, run_mode, run_options, started
+from taskbeacon.cli.options import connected, json_fields, json_flag, page, project_number, standard_input
+from taskbeacon.cli.runs import choose_model, follow_options, follow_run, run_mode, run_options, started
 
 if TYPE_CHECKING:
     from taskbeacon.client import Client
@@ -107,6 +106,8 @@ def create(
     if checks:
         named = [{"id": f"check-{number}", "shell": shell} for number, shell in enumerate(checks, 1)]
         fields["acceptance"] = {"checks": named}
+    # Before there is a task that a wrong choice would leave without a run.
+    choose_model(client, options)
     request_id = request_id or uuid4().hex
     given = {name: value for name, value in fields.items() if value is not None}
     made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
@@ -139,13 +140,15 @@ def _text(text: str | None, source: str | None, title: str | None) -> str | None
     if text is None and source is None and title is None:
         raise usage("say what is to be done: TEXT, --file or --title")
     if "-" in {text, source}:
-        return sys.stdin.read(_MOST_TEXT)
-    if source is None:
-        return text
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise usage(f"{source} cannot be read: {error}") from error
+        text = standard_input(_MOST_TEXT)
+    elif source is not None:
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise usage(f"{source} cannot be read: {error}") from error
+    if not any((each or "").strip() for each in (text, title)):
+        raise usage("the text is empty")
+    return text
 
 
 @task.command("list")

@@ -19,6 +19,7 @@ from taskbeacon.client.errors import (
     ApiError,
     Conflict,
     ConnectionFailed,
+    NotFound,
     TaskbeaconError,
     WaitTimeout,
     bad_answer,
@@ -176,7 +177,12 @@ class Core:
         return place.project, place.task, place.run
 
     def _resolve(self, project: str, kind: str, ref: str) -> Flow[Place]:
-        found = yield from self._get(f"/api/projects/{_quoted(project)}/resolve", kind=kind, ref=ref)
+        try:
+            found = yield from self._get(f"/api/projects/{_quoted(project)}/resolve", kind=kind, ref=ref)
+        except NotFound as error:
+            message = f"{kind} {ref}: {error.message}"
+            more = {"body": error.body, "request_id": error.request_id}
+            raise NotFound(message, code=error.code, status=error.status, **more) from error
         return Place(project, found["task"], found["run"])
 
     def task_path(self, task: Reference) -> Flow[str]:

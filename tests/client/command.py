@@ -1,0 +1,73 @@
+"""The command `taskbeacon` in this process, and the scripted server in a thread."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Callable, Generator
+from io import StringIO
+from typing import Any, NamedTuple
+
+import pytest
+
+from taskbeacon.cli import perform
+from tests.client.server import Server, answer, serving
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+
+Taskbeacon = Callable[..., Result]
+
+
+@pytest.fixture
+def beacon() -> Generator[Server, None, None]:
+    """The scripted server in a thread of its own: the command runs here."""
+    ready = threading.Event()
+    made: list[Any] = []
+
+    async def serve() -> None:
+        async with serving() as server:
+            over = asyncio.Event()
+            made.extend((server, asyncio.get_running_loop(), over))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    ready.wait()
+    server, loop, over = made
+    yield server
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+
+
+@pytest.fixture
+def taskbeacon(
+    beacon: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Taskbeacon:
+    """Run a command in this process."""
+    monkeypatch.setenv("TASKBEACON_URL", beacon.url)
+    monkeypatch.setenv("TASKBEACON_TOKEN", "phx_secret")
+    beacon.on("GET /api/users/@me", answer({"id": 4, "email": "a@example.com", "team": {"id": 12}}))
+
+    def run(*arguments: str, text: str = "") -> Result:
+        monkeypatch.setattr(sys, "stdin", StringIO(text))
+        capsys.readouterr()
+        code = perform(arguments)
+        out, err = capsys.readouterr()
+        assert "phx_secret" not in out + err
+        return Result(code, out, err)
+
+    return run

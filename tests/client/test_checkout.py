@@ -1,0 +1,142 @@
+"""`--repo .` and `run apply`, in a checkout of git."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.client.command import Taskbeacon
+from tests.client.server import PROJECT, Reply, Server, answer
+from tests.client.test_command_line import DONE, PATH, RUN_ID, TASK, TASK_ID
+
+
+def git(folder: Path, *arguments: str) -> str:
+    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
+    return subprocess.run(
+        ["git", *settings, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    origin, folder = tmp_path / "acme" / "shop.git", tmp_path / "work"
+    origin.mkdir(parents=True)
+    git(origin, "init", "--bare")
+    git(tmp_path, "clone", "--quiet", str(origin), "work")
+    (folder / "a.txt").write_text("one\n" + "same\n" * 8 + "two\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "first")
+    git(folder, "push", "--quiet", "origin", "HEAD:main")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def patch_of(folder: Path, change: Callable[[], object]) -> bytes:
+    change()
+    git(folder, "add", "--all")
+    patch = subprocess.run(
+        ["git", "diff", "--cached", "--binary", "-M", "HEAD"], cwd=folder, capture_output=True, check=True
+    ).stdout
+    git(folder, "reset", "--hard", "--quiet")
+    return patch
+
+
+def serve_patch(beacon: Server, patch: bytes, **output: str) -> None:
+    files = [{"id": "a" * 32, "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}]
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", answer(DONE | {"artifacts": files if patch else [], "output": output}))
+    beacon.on(f"GET {PATH}/artifacts/download", Reply(body=patch))
+
+
+def test_the_checkout_names_repository_and_branch(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
+) -> None:
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
+    git(checkout, "switch", "--quiet", "-c", "topic")
+    (checkout / "a.txt").write_text("changed\n")
+    git(checkout, "commit", "--quiet", "-am", "second")
+    (checkout / "b.txt").write_text("new\n")
+    result = taskbeacon("task", "create", "Fix it", "--repo", ".", "--run")
+    assert result.err.splitlines()[:4] == [
+        "Repository acme/shop, branch topic",
+        "The remote is a folder: the server clones the repository of this name from its own git host.",
+        "Changes that are not committed stay out of it.",
+        "Commits that are not pushed stay out of it: git push origin topic",
+    ]
+    assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == "acme/shop"
+    assert beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")[0].json["branch"] == "topic"
+
+
+def test_a_folder_as_the_remote_is_named(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    git(checkout, "remote", "set-url", "origin", "../remote.git")
+    result = taskbeacon("task", "create", "Fix it", "--repo", ".")
+    named = f"{checkout.parent.name}/remote"
+    assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == named
+    assert named in result.err.splitlines()[0]
+    assert "The remote is a folder" in result.err.splitlines()[1]
+
+
+def test_changes_are_applied(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
+    def change() -> None:
+        (checkout / "a.txt").rename(checkout / "c.txt")
+        (checkout / "sub dir").mkdir()
+        (checkout / "sub dir" / "é.bin").write_bytes(b"\0\xff")
+        (checkout / "two\nlines").touch()
+
+    serve_patch(beacon, patch_of(checkout, change))
+    head = git(checkout, "rev-parse", "HEAD")
+    result = taskbeacon("run", "apply", "1")
+    assert (result.code, result.out) == (0, "R c.txt\nA sub dir/é.bin\nA two lines\n"), result.err
+    assert (checkout / "sub dir" / "é.bin").read_bytes() == b"\0\xff"
+    assert git(checkout, "rev-parse", "HEAD") == head
+
+
+def test_what_cannot_be_applied_changes_nothing(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
+) -> None:
+    file = checkout / "a.txt"
+    serve_patch(beacon, patch_of(checkout, lambda: file.write_text(file.read_text().replace("one", "ONE"))))
+    file.write_text(file.read_text().replace("one", "other"))
+
+    def state() -> tuple[str, str, bytes]:
+        return git(checkout, "status", "--porcelain=v2"), git(checkout, "ls-files", "-s"), file.read_bytes()
+
+    before = state()
+    assert taskbeacon("run", "apply", "1").code == 7
+    result = taskbeacon("run", "apply", "1", "--3way")
+    assert (result.code, state()) == (7, before)
+    assert "commit or stash them" in result.err
+    git(checkout, "commit", "--quiet", "-am", "other")
+    before = state()
+    for options in ([], ["--3way"]):
+        result = taskbeacon("run", "apply", "1", *options)
+        assert (result.code, state()) == (7, before), result.err
+    file.write_text(file.read_text().replace("other", "one").replace("two", "2"))
+    git(checkout, "commit", "--quiet", "-am", "merged by --3way")
+    (checkout / "b.txt").write_text("mine\n")
+    assert taskbeacon("run", "apply", "1", "--3way", "--json").lines == [
+        {"applied": True, "run_id": RUN_ID, "files": [{"status": "M", "path": "a.txt"}]}
+    ]
+    assert file.read_text().splitlines()[::9] == ["ONE", "2"]
+
+
+def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
+    git(checkout, "push", "--quiet", "origin", "HEAD:refs/heads/taskbeacon/pla-1")
+    serve_patch(beacon, b"", head_branch="taskbeacon/pla-1")
+    for command in ("apply", "diff"):
+        assert taskbeacon("run", command, "1") == (0, "", "The run has no changes.\n")
+    result = taskbeacon("run", "apply", "1", "--branch", "mine")
+    assert result == (0, "", "The branch mine has the work of the run.\n")
+    assert git(checkout, "rev-parse", "mine") == git(checkout, "rev-parse", "HEAD")
+    assert taskbeacon("run", "apply", "1", "--branch", "main").code == 7
+
+
+def test_outside_of_a_checkout(
+    taskbeacon: Taskbeacon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert taskbeacon("run", "apply", "1").code == 2
+    assert taskbeacon("task", "create", "x", "--repo", ".").code == 2
