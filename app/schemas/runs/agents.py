@@ -9,6 +9,8 @@ from app.enums import PermissionMode, ReasoningEffort
 from app.schemas.base import QueryInput, doc
 from app.schemas.fields import Uuid
 
+LimitUnit = Literal["seconds", "bytes", "requests_per_minute", "requests_per_hour", "tokens", "usd", "count"]
+
 
 class AgentsQuery(QueryInput):
     """The sandbox environment of the run that an agent is chosen for."""
@@ -55,7 +57,7 @@ class LimitOut(TypedDict):
 
     id: Annotated[str, doc("Its name for programs.", "run_seconds")]
     value: Annotated[float | None, doc("The limit; null if there is none.", 14400)]
-    unit: Literal["seconds", "bytes", "requests_per_minute", "requests_per_hour", "tokens", "usd", "count"]
+    unit: LimitUnit
     used: Annotated[float | None, doc("How much of it is used now, if that is known.")]
 
 

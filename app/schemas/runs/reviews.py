@@ -58,7 +58,7 @@ class ReviewIn(Input):
     }
 
     version: Annotated[
-        int, Integer(minimum=0, maximum=2**31 - 1), doc("`version` of the review that was read.")
+        int, Integer(minimum=0, maximum=2**31 - 2), doc("`version` of the review that was read.")
     ]
     viewed: Annotated[list[ViewedIn], Items(max_length=_MOST_MARKS), doc("The viewed files.")]
     comments: Annotated[

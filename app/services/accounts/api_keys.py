@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
-from app.errors import InvalidInput, NotFound, unknown_choice
+from app.errors import InvalidInput, NotFound, PermissionDenied, unknown_choice
 from app.ids import new_id
 from app.models import ApiKey
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
@@ -113,69 +113,51 @@ async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
         raise NotFound(f"Key {key_id} does not exist.")
 
 
-class _OwnKey(NamedTuple):
-    id: UUID
-    label: str
-    mask: str
-    scopes: list[str] | None
-    scoped_teams: list[int]
-    scoped_organizations: list[UUID]
-    created_at: datetime
-    last_used_at: datetime | None
-    expires_at: datetime | None
+# The columns of a key that its owner sees.
+_SHOWN = [name for name in OwnKeyOut.__annotations__ if name != "current"]
 
 
-_OWN_KEY = [getattr(ApiKey, name) for name in _OwnKey._fields]
-
-
-async def list_own_keys(session: AsyncSession, caller: Principal) -> list[OwnKeyOut]:
+async def list_own_keys(
+    session: AsyncSession, caller: Principal, *only: ColumnElement[bool]
+) -> list[OwnKeyOut]:
     """Return the keys of the caller's user that are not revoked, the newest first."""
     statement = (
-        select(*_OWN_KEY)
-        .where(ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
+        select(*(getattr(ApiKey, name) for name in _SHOWN))
+        .where(ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None), *only)
         .order_by(ApiKey.created_at.desc(), ApiKey.id.desc())
         .limit(_MOST_KEYS)
     )
-    return [_own_key(key, caller) for key in await rows_of(session, statement, _OwnKey)]
+    found: Any = [dict(zip(_SHOWN, row, strict=True)) for row in await rows_of(session, statement)]
+    return [key | {"scopes": key["scopes"] or [], "current": key["id"] == caller.key_id} for key in found]
 
 
 async def create_own_key(session: AsyncSession, caller: Principal, body: OwnKeyIn) -> NewOwnKeyOut:
     """Create a key of the caller's user, which can do no more than the caller's own, and lives no longer."""
     for scope in body.scopes:
         require_scope(caller, scope)
-    present = await row_of(session, select(*_OWN_KEY).where(ApiKey.id == caller.key_id), _OwnKey)
+    # Callers are cached: a key that was revoked since leaves none behind.
+    own = select(ApiKey.expires_at).where(ApiKey.id == caller.key_id, ApiKey.revoked_at.is_(None))
+    present = await row_of(session, own.with_for_update(read=True))
+    if present is None:
+        raise PermissionDenied("The key of this request is revoked.")
     lives = None if body.expires_in_days is None else utcnow() + timedelta(days=body.expires_in_days)
-    ends = [moment for moment in (lives, present and present.expires_at) if moment is not None]
-    issued = await create_api_key(
-        session,
-        user_id=caller.user_id,
-        scopes=body.scopes,
-        label=body.label,
-        limits=KeyLimits(
-            project_ids=caller.scoped_teams,
-            organization_ids=caller.scoped_organizations,
-            expires_at=min(ends, default=None),
-        ),
+    limits = KeyLimits(
+        project_ids=caller.scoped_teams,
+        organization_ids=caller.scoped_organizations,
+        expires_at=min((end for end in (lives, *present) if end is not None), default=None),
     )
-    key = await row_of(session, select(*_OWN_KEY).where(ApiKey.id == issued.id), _OwnKey)
-    assert key is not None
-    return {**_own_key(key, caller), "value": issued.value}
+    issued = await create_api_key(
+        session, user_id=caller.user_id, scopes=body.scopes, label=body.label, limits=limits
+    )
+    (key,) = await list_own_keys(session, caller, ApiKey.id == issued.id)
+    return {**key, "value": issued.value}
 
 
 async def revoke_own_key(session: AsyncSession, caller: Principal, key_id: UUID) -> None:
     """Revoke a key of the caller's user. Raises NotFound, also if it is revoked already."""
-    own = (ApiKey.id == key_id, ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
-    if (
-        await session.scalar(update(ApiKey).where(*own).values(revoked_at=utcnow()).returning(ApiKey.id))
-        is None
-    ):
+    if not await list_own_keys(session, caller, ApiKey.id == key_id):
         raise NotFound
-
-
-def _own_key(key: _OwnKey, caller: Principal) -> OwnKeyOut:
-    shown: Any = key._asdict() | {"scopes": key.scopes or [], "current": key.id == caller.key_id}
-    own: OwnKeyOut = shown
-    return own
+    await revoke_api_key(session, key_id)
 
 
 def _known_scopes(words: Sequence[str]) -> tuple[Scope, ...]:

@@ -18,7 +18,7 @@ from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
-from app.schemas.runs.agents import AgentOut, AgentsOut, LimitOut, LimitsOut
+from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit
 from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
@@ -107,28 +107,22 @@ def _show(adapter: Adapter, reports: list[Report], variables: Collection[str]) -
 
 def list_limits(settings: Settings) -> LimitsOut:
     """Return the limits that operators set, and the sizes that requests meet first."""
-    limits: list[LimitOut] = [
-        {
-            "id": "requests_per_minute",
-            "value": settings.throttle_per_minute,
-            "unit": "requests_per_minute",
-            "used": None,
-        },
-        {
-            "id": "requests_per_hour",
-            "value": settings.throttle_per_hour,
-            "unit": "requests_per_hour",
-            "used": None,
-        },
-        {"id": "request_bytes", "value": BODY_BYTES, "unit": "bytes", "used": None},
-        {"id": "file_bytes", "value": MAX_BYTES, "unit": "bytes", "used": None},
-        {"id": "concurrent_runs", "value": settings.project_concurrency, "unit": "count", "used": None},
-        {"id": "run_seconds", "value": settings.run_timeout_seconds, "unit": "seconds", "used": None},
-        {"id": "run_idle_seconds", "value": settings.run_idle_seconds, "unit": "seconds", "used": None},
-        {"id": "run_memory_bytes", "value": settings.agent_memory_mb * _MIB, "unit": "bytes", "used": None},
-        {"id": "run_disk_bytes", "value": settings.agent_disk_mb * _MIB, "unit": "bytes", "used": None},
-        {"id": "task_tokens", "value": settings.task_token_budget, "unit": "tokens", "used": None},
-        {"id": "task_cost", "value": settings.task_cost_budget, "unit": "usd", "used": None},
-    ]
+    limits: tuple[tuple[str, float, LimitUnit], ...] = (
+        ("requests_per_minute", settings.throttle_per_minute, "requests_per_minute"),
+        ("requests_per_hour", settings.throttle_per_hour, "requests_per_hour"),
+        ("request_bytes", BODY_BYTES, "bytes"),
+        ("file_bytes", MAX_BYTES, "bytes"),
+        ("concurrent_runs", settings.project_concurrency, "count"),
+        ("run_seconds", settings.run_timeout_seconds, "seconds"),
+        ("run_idle_seconds", settings.run_idle_seconds, "seconds"),
+        ("run_memory_bytes", settings.agent_memory_mb * _MIB, "bytes"),
+        ("run_disk_bytes", settings.agent_disk_mb * _MIB, "bytes"),
+        ("task_tokens", settings.task_token_budget, "tokens"),
+        ("task_cost", settings.task_cost_budget, "usd"),
+    )
     # Operators write 0 where there is none.
-    return {"results": [limit | {"value": limit["value"] or None} for limit in limits]}
+    return {
+        "results": [
+            {"id": id_, "value": value or None, "unit": unit, "used": None} for id_, value, unit in limits
+        ]
+    }

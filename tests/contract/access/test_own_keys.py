@@ -1,17 +1,20 @@
 """Keys of one's own (contract 19.7)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
 from app.models import ApiKey, Project, User
+from app.runtime import ProcessContext
 from app.security import hash_api_key
+from app.services.access.cache import CallerCache
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied, concerning
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_user
@@ -98,3 +101,20 @@ async def test_bad_keys_are_refused(client: httpx.AsyncClient) -> None:
     for body, attr, code in cases:
         with concerning(body):
             assert_invalid(await client.post(URL, json=body), attr, code)
+
+
+async def test_key_that_was_revoked_makes_none(
+    client: httpx.AsyncClient, application: FastAPI, session: AsyncSession, owner: User
+) -> None:
+    """Though this process still knows it from a request before."""
+    process: ProcessContext = application.state.process
+    application.state.process = replace(process, callers=CallerCache(lifetime=3600))
+    assert (await client.get(URL)).status_code == 200
+    await session.execute(update(ApiKey).where(ApiKey.user_id == owner.id).values(revoked_at=utcnow()))
+    await session.commit()
+
+    refused = await client.post(URL, json={"label": "a", "scopes": ["task:read"]})
+
+    assert_permission_denied(refused, "The key of this request is revoked.")
+    living = select(func.count()).where(ApiKey.user_id == owner.id, ApiKey.revoked_at.is_(None))
+    assert await session.scalar(living) == 0

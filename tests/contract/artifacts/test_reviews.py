@@ -135,3 +135,7 @@ async def test_bounds_of_a_review(client: httpx.AsyncClient, url: str) -> None:
         detail=None,
         attr=None,
     )
+
+
+async def test_last_version_is_refused(client: httpx.AsyncClient, url: str) -> None:
+    assert_invalid(await put(client, url, 2**31 - 1), "version", "max_value")
