@@ -98,9 +98,8 @@ class RunContext:
     servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers that the run brought
 
 
-# Compares the clone with the commit that the work started from; None while there is none. It takes the `tree` of the
-# last result. Raises AgentError.
-Look = Callable[[str | None], Awaitable[Comparison | None]]
+# Compares the clone with the commit that the work started from; None while there is none. Raises AgentError.
+Look = Callable[[], Awaitable[Comparison | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,8 +103,8 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 async def _showing_changes(run: ActiveRun) -> AsyncIterator[None]:
     show = run.effects.show_changes
 
-    async def look(known: str | None) -> Comparison | None:
-        return await run.workspace.compare(run.context.sandbox, known=known) if run.is_prepared else None
+    async def look() -> Comparison | None:
+        return await run.workspace.compare(run.context.sandbox) if run.is_prepared else None
 
     showing = asyncio.create_task(show(look)) if show is not None else None
     try:

@@ -6,10 +6,11 @@ worker opens that clone or its work tree: the agent's commits come back as a bun
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -227,44 +228,44 @@ class Repository:
 
     async def changed_texts(self, base: str | None, head: str) -> dict[str, str]:
         """Return `texts` of the files of `base` that are others in `head`, or not there."""
-        names = base and await self._compare(
-            "--name-only", "--no-renames", "--diff-filter=a", "-z", base, head
+        how = ("--raw", "--no-abbrev", "--no-renames", "--diff-filter=a", "-z")
+        listed = base and await self._compare(*how, base, head)
+        fields = listed.output.decode(errors="replace").split("\0") if listed else []
+        return await self.texts(
+            {path: raw.split()[2] for raw, path in zip(fields[::2], fields[1::2], strict=False)}
         )
-        paths = names.output.decode(errors="replace").split("\0")[:-1] if names else []
-        return await self.texts(base, paths)
 
-    async def texts(self, commit: str | None, paths: Sequence[str]) -> dict[str, str]:
-        """Return those of these files of a commit that are texts, by path, until they are 8 MiB; no large ones."""
-        asked = "".join(f"{commit}:{path}\0" for path in paths[:_MOST_FILES]).encode(errors="replace")
-        if not asked or commit is None:
-            return {}
+    async def texts(self, blobs: Mapping[str, str]) -> dict[str, str]:
+        """Return those of these blobs that are texts, by their paths, until they are 8 MiB; no large ones."""
         try:
-            return await self._texts(commit, paths, asked)
+            return await self._texts(list(blobs.items())[:_MOST_FILES])
         except RepositoryError as error:
             log.warning("repository.no_texts", reason=error.message)
             return {}
 
-    async def _texts(self, commit: str, paths: Sequence[str], asked: bytes) -> dict[str, str]:
-        shown = ("cat-file", "-z", "--batch-check=%(objecttype) %(objectsize)")
-        listed = await self._git.run(*shown, timeout=_COMPARING, text=asked)
-        wanted, room = [], _TEXTS_LIMIT
-        for path, line in zip(paths, listed.text().splitlines(), strict=False):
-            kind, _, size = line.partition(" ")
-            if kind == "blob" and int(size) <= min(_TEXT_LIMIT, room):
-                wanted.append((path, int(size)))
-                room -= int(size)
-        asked = "".join(f"{commit}:{path}\0" for path, _ in wanted).encode()
-        read = ("cat-file", "-z", "--batch=%(objectsize)")
-        content = (await self._git.run(*read, timeout=_COMPARING, limit=2 * _TEXTS_LIMIT, text=asked)).output
-        texts: dict[str, str] = {}
-        at = 0
-        for path, length in wanted:
-            at = content.find(b"\n", at) + 1
-            part, at = content[at : at + length], at + length + 1
+    async def _texts(self, blobs: list[tuple[str, str]]) -> dict[str, str]:
+        kept, room, texts = list[tuple[str, str]](), _TEXTS_LIMIT, dict[str, str]()
+        for blob, line in zip(blobs, await self._read_each("--batch-check", blobs), strict=False):
+            _, kind, *size = line.split()
+            if kind == b"blob" and int(*size) <= min(_TEXT_LIMIT, room):
+                room -= int(*size)
+                kept.append(blob)
+        content = await self._read_each("--batch", kept)
+        for path, _ in kept:
+            text = content.read(int(content.readline().split()[2]))
+            content.read(1)
             with suppress(UnicodeDecodeError):
-                if b"\0" not in part:
-                    texts[path] = part.decode()
+                if b"\0" not in text:
+                    texts[path] = text.decode()
         return texts
+
+    async def _read_each(self, how: str, blobs: list[tuple[str, str]]) -> BytesIO:
+        # By their ids: what git says of names that it does not find has the names' own line endings.
+        asked = "".join(f"{id_}\n" for _, id_ in blobs).encode()
+        if not asked:
+            return BytesIO()
+        read = await self._git.run("cat-file", how, timeout=_COMPARING, limit=2 * _TEXTS_LIMIT, text=asked)
+        return BytesIO(read.output)
 
     async def tree(self, commit: str) -> list[TreeFile]:
         """Return the files of a commit. Raises RepositoryError."""

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple  # Any: JSON
+from typing import Any  # JSON
 
 import orjson
 
@@ -21,16 +21,8 @@ from app.shielded import shielded
 
 PROGRAM = "app.agents.workspace.comparison"
 _ERROR_LIMIT = 2**16
-_HEAD_LIMIT = 2 * 2**20
+_HEAD_LIMIT = 4 * 2**20
 _GRACE_SECONDS = 0.2
-
-
-class LargeFile(NamedTuple):
-    """A changed file that is too large to be compared."""
-
-    path: str
-    status: str  # A or M
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +30,16 @@ class Comparison:
     """How the files of a clone differ from a commit."""
 
     patch: bytes
-    large: Sequence[LargeFile] = ()  # not in the patch
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of the files that changed
     notes: Sequence[str] = ()  # what the patch lacks
-    changed: Sequence[str] = ()  # files of the commit that are no longer as there
-    texts: Mapping[str, str] = field(default_factory=dict)  # of those files, as they were
+    # Files of the commit that are no longer as there: their blobs of then, and those that are texts.
+    changed: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tree(self) -> str:
         """A word that stays the same as long as the files do."""
-        lacks = orjson.dumps([[tuple(file) for file in self.large], self.notes])
-        return hashlib.sha256(lacks + b"\0" + self.patch).hexdigest()[:40]
+        return hashlib.sha256(orjson.dumps(self.notes) + b"\0" + self.patch).hexdigest()[:40]
 
 
 async def compare(
@@ -79,10 +70,5 @@ async def compare(
     if code != 0 or not head:
         raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors.decode(errors='replace'))}")
     facts: Any = orjson.loads(head)
-    return Comparison(
-        patch=patch if len(patch) <= PATCH_LIMIT else cut_patch(patch[:PATCH_LIMIT]),
-        large=tuple(LargeFile(*each) for each in facts["large"]),
-        sizes=facts["sizes"],
-        notes=facts["notes"],
-        changed=facts["changed"],
-    )
+    whole = patch if len(patch) <= PATCH_LIMIT else cut_patch(patch[:PATCH_LIMIT])
+    return Comparison(patch=whole, **facts)

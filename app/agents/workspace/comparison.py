@@ -6,25 +6,31 @@ executed: filters, external diffs and hooks are settings, and ours has none.
 
 import json
 import os
+import re
 import resource
 import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 # Of larger files only the size is said: git reads all of a file to show that it is large.
 _LARGE = 4 * 2**20
 _MOST_FILES = 5000
-_MOST_NAMED = 100
+_MOST_NOTES = 100
+_LONGEST_NOTE = 500
+# Of the names in a list.
+_MOST_CHARACTERS = 2**18
 _MEMORY = 512 * 2**20
 _NICER = 5
 _CHUNK = 2**16
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 _LINK = 0o120000
+_SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
 # Without the submodules' own git: it obeys what the agent configured there.
 _SUBMODULES = "--ignore-submodules=dirty"
 
@@ -37,10 +43,10 @@ class _Clone:
         folder = Path(os.environ["GIT_DIR"])
         # The files of the commit, with the times at which they were read; and the new files beside them.
         self._known, self._index = folder / "index.base", folder / "index"
-        self._large: list[tuple[str, str, int]] = []
+        self._base = base
+        self._large: list[bytes] = []
         self._sizes: dict[str, int] = {}
         self._notes: list[str] = []
-        self._changed: list[str] = []
         for left in (self._index, folder / "index.lock", folder / "index.base.lock"):
             left.unlink(missing_ok=True)
         if base:
@@ -50,25 +56,26 @@ class _Clone:
 
     @property
     def facts(self) -> dict[str, object]:
+        how = ("diff-index", "-z", "--raw", "--no-renames", "--diff-filter=a", _SUBMODULES, self._base)
+        listed = _git(*how, index=self._index) if self._base else []
+        blobs = {path: raw.split()[2] for raw, path in zip(listed[::2], listed[1::2], strict=True)}
         return {
-            "large": [(_shown(path), *rest) for path, *rest in self._large[:_MOST_NAMED]],
-            "sizes": {_shown(path): size for path, size in self._sizes.items()},
-            "notes": [_shown(note) for note in self._notes[:_MOST_NAMED]],
-            "changed": [_shown(path) for path in self._changed[:_MOST_FILES]],
+            "sizes": {_shown(path): self._sizes[path] for path in _few(self._sizes)},
+            "notes": [_shown(note[:_LONGEST_NOTE]) for note in self._notes[:_MOST_NOTES]],
+            "changed": {_shown(path): blobs[path] for path in _few(blobs)},
         }
 
     def look_at_known_files(self) -> None:
         """Have git pass over files that it should not open."""
-        self._changed = _git("diff-files", "-z", "--name-only", _SUBMODULES, index=self._index)
         passed_over = []
-        for path in self._changed:
+        for path in _git("diff-files", "-z", "--name-only", _SUBMODULES, index=self._index):
             there = _look_at(path)
             if there is None or stat.S_ISDIR(there.st_mode) or stat.S_ISLNK(there.st_mode):
                 continue
             if not stat.S_ISREG(there.st_mode):
                 self._notes.append(f"{path} is no file any more.")
                 passed_over.append(path)
-            elif self._is_large(path, "M", there.st_size):
+            elif self._is_large(path, there.st_size):
                 passed_over.append(path)
         self._update("--skip-worktree", "--stdin", lines=passed_over)
 
@@ -86,15 +93,21 @@ class _Clone:
                 break
             elif stat.S_ISLNK(there.st_mode):
                 added.append(f"{_LINK:o} {_EMPTY_FILE}\t{path}")
-            elif stat.S_ISREG(there.st_mode) and not self._is_large(path, "A", there.st_size):
+            elif stat.S_ISREG(there.st_mode) and not self._is_large(
+                path, there.st_size, "new file mode 100644"
+            ):
                 mode = 0o100755 if there.st_mode & stat.S_IXUSR else 0o100644
                 added.append(f"{mode:o} {_EMPTY_FILE}\t{path}")
         self._update("--index-info", lines=added)
 
-    def write_patch(self, base: str, limit: int) -> int:
+    def write_patch(self, limit: int) -> int:
+        """Write less than `limit` bytes: of files that git does not read the heads alone."""
         how = ("--no-color", "--no-ext-diff", "--no-textconv", "--full-index", _SUBMODULES)
+        heads = b"".join(self._large)[: limit // 2]
+        sys.stdout.buffer.write(heads[: heads.rfind(b"\n") + 1])
+        limit -= len(heads)
         with subprocess.Popen(  # noqa: S603 - our own arguments
-            ("git", "diff", *how, base or _EMPTY_TREE, "--"),  # noqa: S607 - as the sandbox finds it
+            ("git", "diff", *how, self._base or _EMPTY_TREE, "--"),  # noqa: S607 - as the sandbox finds it
             env=_environment(self._index),
             stdout=subprocess.PIPE,
         ) as git:
@@ -106,11 +119,12 @@ class _Clone:
                 git.kill()
         return 0 if limit == 0 else git.returncode
 
-    def _is_large(self, path: str, status: str, size: int) -> bool:
-        if len(self._sizes) < _MOST_FILES:
-            self._sizes[path] = size
+    def _is_large(self, path: str, size: int, *header: str) -> bool:
+        self._sizes[path] = size
         if size > _LARGE:
-            self._large.append((path, status, size))
+            name = _SPECIAL.sub(lambda special: b"\\%03o" % special[0][0], os.fsencode(path))
+            lines = (*header, "GIT binary patch", f"literal {size}", "")
+            self._large.append(b'diff --git "a/%b" "b/%b"\n%b' % (name, name, "\n".join(lines).encode()))
         return size > _LARGE
 
     def _new_files(self) -> Iterator[str]:
@@ -150,6 +164,14 @@ def _look_at(path: str) -> os.stat_result | None:
     return None
 
 
+def _few(paths: Iterable[str]) -> Iterator[str]:
+    room = _MOST_CHARACTERS
+    for path in islice(paths, _MOST_FILES):
+        room -= len(path)
+        if room >= 0:
+            yield path
+
+
 def _shown(text: str) -> str:
     return os.fsencode(text).decode(errors="replace")
 
@@ -164,7 +186,7 @@ def main() -> None:
     clone.add_new_files()
     sys.stdout.write(json.dumps(clone.facts) + "\n")
     sys.stdout.flush()
-    sys.exit(clone.write_patch(base, int(limit)))
+    sys.exit(clone.write_patch(int(limit)))
 
 
 if __name__ == "__main__":

@@ -260,11 +260,10 @@ class Workspace:
         changes = replace(changes, texts=await self.repository.changed_texts(self.began, head))
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
-    async def compare(self, sandbox: Sandbox, *, known: str | None = None) -> Comparison:
+    async def compare(self, sandbox: Sandbox) -> Comparison:
         """Return how the clone differs from the commit that the work started from, while its agent works or waits.
 
-        One at a time. The `texts` are read only if the result is another than `known`, the `tree` of an earlier one.
-        Raises WorkspaceBroken.
+        One at a time. Raises WorkspaceBroken.
         """
         scratch = self.folder / f"compared-{self._comparisons}"
         if not self._is_compared:
@@ -283,9 +282,7 @@ class Workspace:
             hidden=self._hidden,
         )
         found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=self.began)
-        if found.tree == known:
-            return found
-        return replace(found, texts=await self.repository.texts(self.began, found.changed))
+        return replace(found, texts=await self.repository.texts(found.changed))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file

@@ -60,19 +60,12 @@ class RunChanges:
     async def page(self, query: DiffQuery, held: Held) -> tuple[str, DiffOut | None]:
         """Return the tag of a page of the changed files, and the page; None if the client has it already."""
         run = await self._find()
-        facts, missing = None, DiffMissing.NO_BRANCH if query.base is DiffBase.BRANCH else None
-        path, patch = _patch_path(run.artifacts), b""
-        is_live = run.shows_live(query.source)
+        facts, patch, missing = None, b"", DiffMissing.NO_BRANCH if query.base is DiffBase.BRANCH else None
+        path, is_live = _patch_path(run.artifacts), run.shows_live(query.source)
         if is_live and missing is None:
-            facts, missing = await self._ask(run, later=query.cursor > 0)
-        version = [
-            str(facts and facts["tree"]),
-            str(missing),
-            path or "",
-            run.head_sha or "",
-            str(run.changes),
-        ]
-        tag = held.tag(0, digest_of(version))
+            facts, patch, missing = await self._ask(run, "patch", later=query.cursor > 0)
+        version = (facts and facts["tree"], missing, path, run.head_sha, run.changes)
+        tag = held.tag(0, digest_of(map(str, version)))
         if held.has(tag):
             return tag, None
         shown: DiffOut = {
@@ -88,10 +81,7 @@ class RunChanges:
             "next": None,
         }
         if facts is not None:
-            patch = await live_diff.read_patch(self.clients.redis, run.id, facts)
-            if not query.cursor:
-                shown["files"] += [_large_row(*file) for file in facts["large"]]
-            await _fill(shown, _parse(patch[query.cursor :], query.cursor), facts["sizes"])
+            await _fill(shown, _parse(live_diff.unpack(patch)[query.cursor :], query.cursor), facts["sizes"])
         elif not is_live and path is not None and missing is None:
             await _fill(shown, _files(self.clients.store, path, query.cursor), {})
         return tag, shown
@@ -99,22 +89,24 @@ class RunChanges:
     async def text(self, query: FileTextQuery) -> FileTextOut:
         """Return the text that a changed file had where the work began."""
         run = await self._find()
-        facts, missing = None, None
+        facts, packed, missing = None, b"", None
         if run.shows_live(query.source):
-            facts, missing = await self._ask(run, later=True)
-            texts = await live_diff.read_texts(self.clients.redis, run.id) if facts else {}
+            facts, packed, missing = await self._ask(run, "texts", later=True)
         else:
-            texts = await _stored_texts(self.clients.store, self.ref)
+            packed = await _stored_texts(self.clients.store, self.ref)
+        texts = await asyncio.to_thread(live_diff.unpack_texts, packed) if packed else {}
         text = texts.get(query.path)
         if text is None and missing is None:
             missing = DiffMissing.NO_TEXT
         return {"path": query.path, "tree": facts and facts["tree"], "text": text, "missing": missing}
 
-    async def _ask(self, run: "_Run", *, later: bool) -> tuple[LiveFacts | None, DiffMissing | None]:
+    async def _ask(
+        self, run: "_Run", part: Literal["patch", "texts"], *, later: bool
+    ) -> tuple[LiveFacts | None, bytes, DiffMissing | None]:
         if run.why_not_live is not None:
-            return None, run.why_not_live
-        facts = await live_diff.ask(self.clients.redis, run.id, later=later)
-        return facts, DiffMissing.NO_ANSWER if facts is None else facts["missing"]
+            return None, b"", run.why_not_live
+        found = await live_diff.ask(self.clients.redis, run.id, part, later=later)
+        return (*found, found[0]["missing"]) if found else (None, b"", DiffMissing.NO_ANSWER)
 
     async def _find(self) -> "_Run":
         statement = (
@@ -141,15 +133,15 @@ class RunChanges:
         return run
 
 
-async def _stored_texts(store: ObjectStore, ref: RunRef) -> dict[str, str]:
+async def _stored_texts(store: ObjectStore, ref: RunRef) -> bytes:
     packed = b""
     try:
         async with store.open(ref.texts_key) as content:
             async for chunk in content.chunks:
                 packed += chunk
     except ObjectMissing:
-        return {}
-    return live_diff.unpack_texts(packed)
+        pass
+    return packed
 
 
 class _Run(NamedTuple):
@@ -240,20 +232,6 @@ async def _files(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[P
         yield file
 
 
-def _large_row(path: str, status: str, size: int) -> FileDiff:
-    return {
-        "path": path,
-        "old_path": None,
-        "status": cast("Literal['A', 'M', 'D', 'R']", status),
-        "additions": 0,
-        "deletions": 0,
-        "binary": True,
-        "old_size": None,
-        "new_size": size,
-        "truncated": True,
-    }
-
-
 def _row(file: PatchedFile) -> FileDiff:
     old, new = file.names
     row: FileDiff = {
@@ -265,7 +243,7 @@ def _row(file: PatchedFile) -> FileDiff:
         "binary": file.is_binary,
         "old_size": file.sizes[0],
         "new_size": file.sizes[1],
-        "truncated": file.is_truncated,
+        "truncated": file.is_truncated or file.is_bare,
     }
     text = file.text
     if text is not None:

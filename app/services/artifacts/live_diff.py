@@ -5,8 +5,8 @@ Nothing is asked of a worker while no client asks. A request that gets lost is m
 
 import asyncio
 import zlib
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -23,7 +23,6 @@ _KEPT_SECONDS = 60
 _ANSWER_SECONDS = 5.0
 # Between two looks whether the worker has answered.
 _PAUSE_SECONDS = 0.03
-_FACTS, _PATCH, _TEXTS = "facts", "patch", "texts"
 _LEVEL = 1
 # Of what a worker keeps, with room for the escapes of JSON.
 _MOST_BYTES = 64 * 2**20
@@ -35,32 +34,10 @@ class LiveFacts(TypedDict):
     tree: str | None
     at: str
     totals: ChangeTotals | None
-    # Path, status and bytes of changed files that are not in the patch.
-    large: list[tuple[str, str, int]]
+    # Bytes of the changed files that are there.
     sizes: dict[str, int]
     left_out: list[str]
     missing: DiffMissing | None
-
-
-class LiveDiff(NamedTuple):
-    """A diff as its worker makes it: the facts, and packed the patch and the texts that its files had before."""
-
-    facts: LiveFacts
-    patch: bytes
-    texts: bytes
-
-
-def nothing(missing: DiffMissing, at: datetime) -> LiveDiff:
-    facts: LiveFacts = {
-        "tree": None,
-        "at": at.isoformat(),
-        "totals": None,
-        "large": [],
-        "sizes": {},
-        "left_out": [],
-        "missing": missing,
-    }
-    return LiveDiff(facts, pack(b""), pack_texts({}))
 
 
 def topic_of(run_id: UUID) -> str:
@@ -68,77 +45,49 @@ def topic_of(run_id: UUID) -> str:
     return f"diff:{run_id}"
 
 
-async def keep(redis: RedisClient, run_id: UUID, diff: LiveDiff) -> None:
+async def keep(
+    redis: RedisClient, run_id: UUID, facts: LiveFacts, patch: bytes, texts: Mapping[str, str]
+) -> None:
     key = _key(run_id)
+    packed = await asyncio.to_thread(zlib.compress, patch, _LEVEL)
+    packed_texts = await asyncio.to_thread(pack_texts, texts)
+    parts = {"facts": orjson.dumps(facts), "patch": packed, "texts": packed_texts}
     async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.delete(key)
-        pipeline.hset(key, mapping={_FACTS: orjson.dumps(diff.facts), _PATCH: diff.patch, _TEXTS: diff.texts})
+        pipeline.hset(key, mapping=parts)
         pipeline.expire(key, _KEPT_SECONDS)
         await pipeline.execute()
 
 
-async def is_kept(redis: RedisClient, run_id: UUID) -> bool:
-    return bool(await redis.exists(_key(run_id)))
+async def confirm(redis: RedisClient, run_id: UUID) -> bool:
+    """Say that the diff that is kept is that of now; return whether one is."""
+    return bool(await redis.expire(_key(run_id), _KEPT_SECONDS))
 
 
-async def confirm(redis: RedisClient, run_id: UUID) -> None:
-    """Say that the diff that is kept is that of now."""
-    await redis.expire(_key(run_id), _KEPT_SECONDS)
-
-
-async def ask(redis: RedisClient, run_id: UUID, *, later: bool = False) -> LiveFacts | None:
-    """Return the facts of a diff of now, or of the one that is kept if the worker does not answer; None if none is.
+async def ask(
+    redis: RedisClient, run_id: UUID, part: Literal["patch", "texts"], *, later: bool = False
+) -> tuple[LiveFacts, bytes] | None:
+    """Return the facts and a packed part of a diff of now, or of the one that is kept if the worker does not answer.
 
     `later` is the request for another part of a diff: it takes the one that is kept.
     """
     key, loop = _key(run_id), asyncio.get_running_loop()
-    ends_at, is_asked = loop.time() + _ANSWER_SECONDS, False
-    while True:
-        async with redis.pipeline(transaction=True) as pipeline:
-            pipeline.hget(key, _FACTS)
-            pipeline.pttl(key)
-            facts, left = await pipeline.execute()
-        is_fresh = facts is not None and (later or left > 1000 * (_KEPT_SECONDS - FRESH_SECONDS))
-        if is_fresh or loop.time() >= ends_at:
-            kept: LiveFacts | None = None if facts is None else orjson.loads(facts)
-            return kept
-        if not is_asked:
-            await wake(redis, topic_of(run_id))
-            is_asked = True
-        await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def read_patch(redis: RedisClient, run_id: UUID, facts: LiveFacts) -> bytes:
-    """Return the patch that is kept, with its facts in place of `facts` if it is another."""
-    kept, patch = await _read(redis, _key(run_id), _FACTS, _PATCH)
-    if kept is None or patch is None:
-        return b""
-    facts.update(orjson.loads(kept))
-    return unpack(patch)
-
-
-async def read_texts(redis: RedisClient, run_id: UUID) -> dict[str, str]:
-    (packed,) = await _read(redis, _key(run_id), _TEXTS)
-    return unpack_texts(packed) if packed else {}
-
-
-async def _read(redis: RedisClient, key: str, *fields: str) -> list[bytes | None]:
-    async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.hmget(key, list(fields))
-        (values,) = await pipeline.execute()
-    return list(values)
-
-
-def pack(content: bytes) -> bytes:
-    return zlib.compress(content, _LEVEL)
+    ends_at = loop.time() + _ANSWER_SECONDS
+    least = 0 if later else 1000 * (_KEPT_SECONDS - FRESH_SECONDS)
+    if await redis.pttl(key) <= least:
+        await wake(redis, topic_of(run_id))
+        while await redis.pttl(key) <= least and loop.time() < ends_at:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(_PAUSE_SECONDS)
+    found: Any = redis.hmget(key, ["facts", part])
+    facts, packed = await found
+    return None if facts is None else (orjson.loads(facts), packed)
 
 
 def unpack(packed: bytes) -> bytes:
     return zlib.decompressobj().decompress(packed, _MOST_BYTES)
 
 
-def pack_texts(texts: dict[str, str]) -> bytes:
-    return pack(orjson.dumps(texts))
+def pack_texts(texts: Mapping[str, str]) -> bytes:
+    return zlib.compress(orjson.dumps(dict(texts)), _LEVEL)
 
 
 def unpack_texts(packed: bytes) -> dict[str, str]:

@@ -53,6 +53,11 @@ class PatchedFile:
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
     @property
+    def is_bare(self) -> bool:
+        """Whether the patch has the size of a binary file, and no byte of it."""
+        return self.is_binary and any(head.count(b"\n") == 1 for head in self._shown)
+
+    @property
     def sizes(self) -> tuple[int | None, int | None]:
         """The bytes of a binary file before and after, where the patch has them."""
         heads = self._shown if self.is_binary else []

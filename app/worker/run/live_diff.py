@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import orjson
+import structlog
 
 from app.agents.errors import AgentError
 from app.agents.execution.context import Look
@@ -16,7 +17,7 @@ from app.db import unit_of_work
 from app.enums import DiffMissing
 from app.periodic import attempt, wait
 from app.services.artifacts import live_diff
-from app.services.artifacts.live_diff import FRESH_SECONDS, LiveDiff, LiveFacts
+from app.services.artifacts.live_diff import FRESH_SECONDS, LiveFacts
 from app.services.artifacts.patches import total_changes
 from app.services.run_facts import CHANGES
 from app.services.runs.queue import Claim
@@ -24,6 +25,7 @@ from app.services.runs.usage import note_fact
 from app.worker.context import WorkerContext
 from app.worker.run.log_recorder import RunLog
 
+log = structlog.get_logger(__name__)
 _FRAME_SECONDS = 5.0
 _LONGEST_SECONDS = 20.0
 # A diff that takes long is made seldom: it must not slow the agent down.
@@ -65,35 +67,32 @@ class LiveDiffs:
             self._news = None
 
     async def _refresh(self, look: Look) -> None:
-        kept = partial(live_diff.confirm, self._redis, self._claim.run_id)
-        is_kept = await live_diff.is_kept(self._redis, self._claim.run_id)
-        now = asyncio.get_running_loop().time()
-        if is_kept and now < self._next_at:
-            await kept()
+        loop, redis, run_id = asyncio.get_running_loop(), self._redis, self._claim.run_id
+        began = loop.time()
+        if began < self._next_at and await live_diff.confirm(redis, run_id):
             return
         self._seen = self._log.entries
-        diff = await self._make(look, known=self._tree if is_kept else None)
-        self._next_at = now + max(FRESH_SECONDS, _PAUSES * (asyncio.get_running_loop().time() - now))
-        if diff is None:
-            await kept()
-            return
-        await live_diff.keep(self._redis, self._claim.run_id, diff)
-        if diff.facts["tree"] not in (None, self._tree):
-            self._news = diff.facts
-        self._tree = diff.facts["tree"]
-
-    async def _make(self, look: Look, *, known: str | None) -> LiveDiff | None:
-        now = utcnow()
+        at, found, missing = utcnow().isoformat(), None, DiffMissing.NOT_STARTED
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
-                found = await look(known)
-        except (AgentError, TimeoutError):
-            return live_diff.nothing(DiffMissing.TOO_LARGE, now)
-        if found is None:
-            return live_diff.nothing(DiffMissing.NOT_STARTED, now)
-        if found.tree == known:
-            return None
-        return await asyncio.to_thread(_pack, found, now.isoformat())
+                found = await look()
+        except (AgentError, TimeoutError) as error:
+            log.warning("live_diff.not_compared", error=repr(error))
+            missing = DiffMissing.TOO_LARGE
+        shown = found or Comparison(patch=b"")
+        facts = LiveFacts(
+            tree=shown.tree if found else None,
+            at=at,
+            totals=await asyncio.to_thread(total_changes, shown.patch) if found else None,
+            sizes=dict(shown.sizes),
+            left_out=list(shown.notes),
+            missing=None if found else missing,
+        )
+        await live_diff.keep(redis, run_id, facts, shown.patch, shown.texts)
+        self._next_at = began + max(FRESH_SECONDS, _PAUSES * (loop.time() - began))
+        if facts["tree"] not in (None, self._tree):
+            self._news = facts
+        self._tree = facts["tree"]
 
     async def _announce(self, facts: LiveFacts) -> None:
         totals: Mapping[str, Any] = facts["totals"] or {}
@@ -101,18 +100,3 @@ class LiveDiffs:
             await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)
         said = {"type": "run.changes", **totals, "tree": facts["tree"], "at": facts["at"]}
         self._worker.process.events.put(self._claim.run_id, orjson.dumps(said))
-
-
-def _pack(found: Comparison, at: str) -> LiveDiff:
-    totals = total_changes(found.patch)
-    totals["files"] += len(found.large)
-    facts: LiveFacts = {
-        "tree": found.tree,
-        "at": at,
-        "totals": totals,
-        "large": [(file.path, file.status, file.size) for file in found.large],
-        "sizes": dict(found.sizes),
-        "left_out": list(found.notes),
-        "missing": None,
-    }
-    return LiveDiff(facts, live_diff.pack(found.patch), live_diff.pack_texts(dict(found.texts)))

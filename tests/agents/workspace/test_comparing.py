@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.workspace.comparing import Comparison, LargeFile
+from app.agents.workspace.comparing import Comparison
+from app.services.artifacts.patches import PatchReader
 from tests.agents.conftest import GitFolder, in_each_sandbox, make_origin
 from tests.agents.workspace.conftest import Collector, Opened
 from tests.agents.workspace.test_hostile_workspace import BROKEN, NESTED, TRAPS
@@ -22,6 +23,15 @@ def files_of(comparison: Comparison) -> list[str]:
     """The files in the patch, in its order."""
     lines = comparison.patch.decode().splitlines()
     return [line.rpartition(" b/")[2] for line in lines if line.startswith("diff --git ")]
+
+
+def named(comparison: Comparison) -> list[tuple[str, str, int | None]]:
+    """The files in the patch, as clients get them."""
+    reader = PatchReader()
+    return [
+        (file.names[1], file.status, file.sizes[1] if file.is_bare else None)
+        for file in (*reader.feed(comparison.patch), *reader.finish())
+    ]
 
 
 @in_each_sandbox
@@ -42,8 +52,6 @@ async def test_changes_are_seen_while_the_agent_is_there(collector: Collector) -
         second = await compare(opened)
         assert second.tree != first.tree
         assert b"+more and more\n" in second.patch
-        known = await opened.workspace.compare(opened.cell.sandbox, known=second.tree)
-        assert (known.tree, known.texts) == (second.tree, {})
 
 
 async def test_commits_and_ignored_files_count_as_they_will_in_the_end(collector: Collector) -> None:
@@ -160,8 +168,11 @@ async def test_special_and_large_files_are_named_and_not_opened(collector: Colle
 
         shown = await compare(opened)
 
-        assert files_of(shown) == ["x"]
-        assert set(shown.large) == {LargeFile("huge", "A", 2 * 2**30), LargeFile("file1.txt", "M", 5 * 2**20)}
+        assert named(shown) == [
+            ("file1.txt", "M", 5 * 2**20),
+            ("huge", "A", 2 * 2**30),
+            ("x", "A", None),
+        ]
         assert shown.notes == ["file0.txt is no file any more."]
         assert time.monotonic() - began < 60, "git read two gigabytes"
 
@@ -188,8 +199,13 @@ async def test_names_of_any_bytes_are_shown(collector: Collector) -> None:
 
         shown = await compare(opened)
 
-        assert shown.patch.count(b"diff --git ") == 4
-        assert shown.large == (LargeFile("l\ufffd", "A", 5 * 2**20),)
+        assert [name for name, _, _ in named(shown)] == [
+            "l\ufffd",
+            "-rf",
+            ":(top)x",
+            "b\ufffd\ufffd",
+            "new\nline",
+        ]
 
 
 async def test_nothing_is_written_where_the_agent_works(collector: Collector) -> None:
@@ -200,3 +216,33 @@ async def test_nothing_is_written_where_the_agent_works(collector: Collector) ->
         await compare(opened)
 
         await opened.run("find . -printf '%p %T@ %s\\n' | sort | cmp - $TMPDIR/before")
+
+
+async def test_many_large_files_and_long_names_are_counted(collector: Collector) -> None:
+    async with collector.opened() as opened:
+        await opened.run(
+            "for n in $(seq 150); do truncate -s 5M huge$n; done\n"
+            "d=$(printf '%080d/%080d' 0 0 | tr 0 '\\377')\nmkdir -p $d\n"
+            "for n in $(seq 4850); do echo > $d/$(printf %0200d $n | tr 0 '\\377'); done"
+        )
+
+        shown = await compare(opened)
+
+        assert len(named(shown)) == 5000
+        assert sum(size is not None for _, _, size in named(shown)) == 150
+
+
+async def test_texts_are_those_of_their_files(collector: Collector, tmp_path: Path) -> None:
+    names = [r'"a\377\nblob x"', r'"b\377\nblob 7"', "c"]  # as git quotes them
+    collector.origin = make_origin(tmp_path / "names", {name: f"{name}\n" for name in names})
+    async with collector.opened() as opened:
+        await opened.run('for file in *; do echo more >> "$file"; done')
+        texts = {
+            "a\ufffd\nblob x": f"{names[0]}\n",
+            "b\ufffd\nblob 7": f"{names[1]}\n",
+            "c": f"{names[2]}\n",
+        }
+
+        assert (await compare(opened)).texts == texts
+        collected = await opened.workspace.collect(opened.cell.sandbox, "Do the thing")
+        assert collected.changes.texts == texts

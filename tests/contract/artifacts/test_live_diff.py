@@ -7,10 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clock import utcnow
-from app.enums import DiffMissing, Environment, RunStatus
+from app.enums import Environment, RunStatus
 from app.models import Run, Task
 from app.services.artifacts import live_diff
-from app.services.artifacts.live_diff import LiveDiff
 from app.services.artifacts.patches import total_changes
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run
@@ -31,24 +30,22 @@ async def make_held(session: AsyncSession, task: Task, **fields: Any) -> Run:
 
 async def keep(redis: RedisClient, run: Run, patch: str, tree: str = "t1", **facts: Any) -> None:
     """Do as the run's worker does with a diff."""
-    nothing = live_diff.nothing(DiffMissing.NO_ANSWER, utcnow())
-    made: Any = (
-        nothing.facts | {"missing": None, "tree": tree, "totals": total_changes(patch.encode())} | facts
+    totals = total_changes(patch.encode())
+    made: Any = {"tree": tree, "at": utcnow().isoformat(), "totals": totals, "sizes": {}, "left_out": []}
+    await live_diff.keep(
+        redis, run.id, made | {"missing": None} | facts, patch.encode(), {"a.py": "before\n"}
     )
-    diff = LiveDiff(made, live_diff.pack(patch.encode()), live_diff.pack_texts({"a.py": "before\n"}))
-    await live_diff.keep(redis, run.id, diff)
 
 
 async def test_rows_of_a_live_diff(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, redis: RedisClient
 ) -> None:
     run = await make_held(session, task)
-    large = [("huge.bin", "A", 2**31)]
+    large = f'diff --git "a/huge.bin" "b/huge.bin"\nnew file mode 100644\nGIT binary patch\nliteral {2**31}\n'
     await keep(
         redis,
         run,
-        TEXT.format("a.py", "x") + BINARY,
-        large=large,
+        large + TEXT.format("a.py", "x") + BINARY,
         sizes={"logo.png": 17},
         left_out=["a pipe"],
     )
@@ -64,7 +61,7 @@ async def test_rows_of_a_live_diff(
             ("logo.png", True, False, 17),
         ]
         assert (shown["source"], shown["tree"], shown["left_out"]) == ("live", "t1", ["a pipe"])
-        assert shown["totals"] == {"files": 2, "additions": 1, "deletions": 1}
+        assert shown["totals"] == {"files": 3, "additions": 1, "deletions": 1}
         assert shown["at"].endswith("Z")
     stored = (await client.get(f"{task_url}/runs/{run.id}/diff")).json()
     assert (stored["source"], stored["files"], stored["missing"]) == ("stored", [], None)
