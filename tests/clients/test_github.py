@@ -14,12 +14,9 @@ from starlette.routing import Route
 
 from app.clients.github.answers import (
     GitHubAccess,
-    GitHubDenied,
     GitHubError,
-    GitHubMissing,
     GitHubRefused,
     GitHubUnavailable,
-    NewPullRequest,
     PullRequest,
 )
 from app.clients.github.client import GitHubClient
@@ -34,7 +31,7 @@ from tests.support.waiting import patient
 from tests.support.web.serving import serving
 
 TOKEN = "ghp_of_the_client"
-WANTED = NewPullRequest(title="Title", body="Body", head="taskbeacon/tes-0", base="main")
+WANTED = {"title": "Title", "body": "Body", "head": "taskbeacon/tes-0", "base": "main", "draft": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class Wire:
     access: GitHubAccess
 
     async def find(self) -> PullRequest | None:
-        return await self.client.find_pull_request(self.access, "acme/app", WANTED.head)
+        return await self.client.find_pull_request(self.access, "acme/app", "taskbeacon/tes-0")
 
 
 @pytest.fixture
@@ -70,9 +67,9 @@ async def test_pull_request_is_opened_found_and_changed(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (Reply(401, message="Bad credentials"), GitHubDenied),
-        (Reply(403, message="Resource not accessible by integration"), GitHubDenied),
-        (Reply(404, message="Not Found"), GitHubMissing),
+        (Reply(401, message="Bad credentials"), GitHubRefused),
+        (Reply(403, message="Resource not accessible by integration"), GitHubRefused),
+        (Reply(404, message="Not Found"), GitHubRefused),
         (Reply(409, message="Conflict"), GitHubRefused),
         (Reply(422, message="Validation Failed"), GitHubRefused),
         (Reply(403, {"Retry-After": "7"}), GitHubUnavailable),
@@ -164,7 +161,7 @@ async def test_token_that_cannot_be_read_is_none(wire: Wire, body: bytes) -> Non
 
 
 async def test_token_of_an_app_that_the_host_does_not_know_is_denied(wire: Wire) -> None:
-    with pytest.raises(GitHubDenied):
+    with pytest.raises(GitHubRefused):
         await wire.client.create_installation_token(
             wire.access.api_url, app_id="1", installation_id="2", private_key=rsa_pem()
         )
@@ -258,7 +255,7 @@ async def test_retries_end_with_the_budget_and_before_a_delay_that_is_too_long(w
 async def test_what_the_host_has_decided_is_not_retried(wire: Wire) -> None:
     wire.host.replies.append(Reply(404))
 
-    with pytest.raises(GitHubMissing):
+    with pytest.raises(GitHubRefused):
         await retries().call(wire.find)
     assert len(wire.host.requests) == 1
 

@@ -35,16 +35,8 @@ class GitHubUnavailable(GitHubError):
         self.retry_after = retry_after
 
 
-class GitHubDenied(GitHubError):
-    """The GitHub host refuses the credential, or the credential lacks a permission."""
-
-
-class GitHubMissing(GitHubError):
-    """The repository, pull request or installation does not exist, or the credential cannot see it."""
-
-
 class GitHubRefused(GitHubError):
-    """The GitHub host refuses the request because of its content."""
+    """The GitHub host refuses the request for its credential, its subject or its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +64,6 @@ class PullRequest:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewPullRequest:
-    """A pull request to create, with the names of GitHub's API: `head` is the branch to merge into `base`."""
-
-    title: str
-    body: str
-    head: str
-    base: str
-    draft: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRun:
-    """A check run that has ended, with the names of GitHub's API: one for each commit and `external_id`."""
-
-    name: str
-    head_sha: str
-    external_id: str
-    conclusion: str
-    title: str
-    summary: str
-    details_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitStatus:
-    """The status of a commit in a `context`, with the names of GitHub's API. The newest one counts."""
-
-    state: str
-    context: str
-    description: str
-    target_url: str
-
-
 def answer_of(response: httpx.Response, body: bytes) -> Any:
     try:
         answer = orjson.loads(body)
@@ -119,10 +77,6 @@ def answer_of(response: httpx.Response, body: bytes) -> Any:
     )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or limited:
         raise GitHubUnavailable(said, retry_after=delay)
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        raise GitHubDenied(said)
-    if status == httpx.codes.NOT_FOUND:
-        raise GitHubMissing(said)
     if not response.is_success:
         raise GitHubRefused(said)
     if answer is None:

@@ -1,7 +1,7 @@
 """The client of GitHub's REST API over HTTP. It does not retry: services/retrying/retries.py."""
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -12,13 +12,10 @@ import orjson
 
 from app.clients.github.answers import (
     UNREADABLE,
-    CheckRun,
-    CommitStatus,
     GitHubAccess,
     GitHubRefused,
     GitHubUnavailable,
     InstallationToken,
-    NewPullRequest,
     PullRequest,
     answer_of,
     check_run_of,
@@ -36,7 +33,7 @@ _JWT_LEEWAY = timedelta(minutes=1)
 
 
 class GitHubClient:
-    """Sends requests to GitHub's REST API. Each operation may raise a GitHubError."""
+    """Sends requests to GitHub's REST API; `content` has its names. Each operation may raise a GitHubError."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
@@ -69,9 +66,9 @@ class GitHubClient:
         return pull_request_of(answer[0]) if answer else None
 
     async def create_pull_request(
-        self, access: GitHubAccess, repository: str, wanted: NewPullRequest
+        self, access: GitHubAccess, repository: str, content: Mapping[str, Any]
     ) -> PullRequest:
-        return pull_request_of(await self._ask(access, "POST", _pulls(repository), asdict(wanted)))
+        return pull_request_of(await self._ask(access, "POST", _pulls(repository), content))
 
     async def update_pull_request(
         self, access: GitHubAccess, repository: str, number: int, *, body: str
@@ -80,31 +77,22 @@ class GitHubClient:
         path = f"{_pulls(repository)}/{number}"
         return pull_request_of(await self._ask(access, "PATCH", path, {"body": body}))
 
-    async def put_check_run(self, access: GitHubAccess, repository: str, wanted: CheckRun) -> None:
-        """Create a check run, or replace the one that was created before. Only GitHub Apps may do this."""
-        name = quote(wanted.name, safe="")
-        query = f"?check_name={name}&filter=all&per_page=100"
-        path = f"{_repository(repository)}/commits/{quote(wanted.head_sha)}/check-runs{query}"
-        known = check_run_of(await self._ask(access, "GET", path), wanted.external_id)
-        content: dict[str, Any] = {
-            "name": wanted.name,
-            "external_id": wanted.external_id,
-            "status": "completed",
-            "conclusion": wanted.conclusion,
-            "output": {"title": wanted.title, "summary": wanted.summary},
-        }
-        if wanted.details_url:
-            content["details_url"] = wanted.details_url
+    async def put_check_run(
+        self, access: GitHubAccess, repository: str, sha: str, content: Mapping[str, Any]
+    ) -> None:
+        """Create the check run of a commit with this `external_id`, or replace it. Only GitHub Apps may do this."""
+        query = f"?check_name={quote(content['name'], safe='')}&filter=all&per_page=100"
+        path = f"{_repository(repository)}/commits/{quote(sha)}/check-runs{query}"
+        known = check_run_of(await self._ask(access, "GET", path), content["external_id"])
         runs = f"{_repository(repository)}/check-runs"
         if known is None:
-            await self._ask(access, "POST", runs, content | {"head_sha": wanted.head_sha})
+            await self._ask(access, "POST", runs, {**content, "head_sha": sha})
         else:
             await self._ask(access, "PATCH", f"{runs}/{known}", content)
 
     async def create_status(
-        self, access: GitHubAccess, repository: str, sha: str, wanted: CommitStatus
+        self, access: GitHubAccess, repository: str, sha: str, content: Mapping[str, Any]
     ) -> None:
-        content = {name: value for name, value in asdict(wanted).items() if value}
         await self._ask(access, "POST", f"{_repository(repository)}/statuses/{quote(sha)}", content)
 
     async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:

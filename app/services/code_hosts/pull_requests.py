@@ -4,7 +4,7 @@ A failure never fails the run: it is reported in the output.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import structlog
 from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
-from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, NewPullRequest, PullRequest
+from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.client import GitHubClient
 from app.run_values import notification_entry
 from app.services.code_hosts.credentials import HostAccess
@@ -101,23 +101,23 @@ async def _publish(
             partial(github.update_pull_request, access, repository, found.number, body=body)
         )
 
-    async def create(new: NewPullRequest) -> PullRequest:
+    async def create(new: dict[str, Any]) -> PullRequest:
         # An earlier attempt may have succeeded without an answer.
         return await find() or await github.create_pull_request(access, repository, new)
 
-    new = NewPullRequest(
-        title=_one_line(subject.title or subject.slug, _TITLE_LENGTH),
-        body=section,
-        head=result.head_branch,
-        base=result.base_branch,
-    )
+    new = {
+        "title": _one_line(subject.title or subject.slug, _TITLE_LENGTH),
+        "body": section,
+        "head": result.head_branch,
+        "base": result.base_branch,
+    }
     try:
-        return await budget.call(partial(create, new))
+        return await budget.call(partial(create, {**new, "draft": True}))
     except GitHubRefused as error:
         if "draft" not in error.message.lower():
             raise
     # Some GitHub plans have no drafts in private repositories.
-    return await budget.call(partial(create, replace(new, draft=False)))
+    return await budget.call(partial(create, {**new, "draft": False}))
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:

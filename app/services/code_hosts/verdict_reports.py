@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
-from app.clients.github.answers import CheckRun, CommitStatus, GitHubAccess, GitHubError, GitHubUnavailable
+from app.clients.github.answers import GitHubAccess, GitHubError, GitHubUnavailable
 from app.clients.github.client import GitHubClient
 from app.clock import utcnow
 from app.config import Settings
@@ -184,20 +184,21 @@ async def _send(
     if report.pushed_last and await _put_section(hosts.github, api, report, link):
         noted = update(VerdictReport).where(VerdictReport.run_id == report.run_id).values(has_section=True)
         await in_transaction(sessions, lambda session: count_changed(session, noted))
+    commit, title = shown["commit"], heading_of(shown)
     if host.app is not None:
-        check_run = CheckRun(
-            name=OWN_CHECK,
-            head_sha=shown["commit"],
-            external_id=str(report.run_id),
-            conclusion=conclusion,
-            title=heading_of(shown),
-            summary=page_of(shown),
-            details_url=link,
-        )
-        await hosts.github.put_check_run(api, report.repository, check_run)
+        check_run = {
+            "name": OWN_CHECK,
+            "external_id": str(report.run_id),
+            "status": "completed",
+            "conclusion": conclusion,
+            "output": {"title": title, "summary": page_of(shown)},
+        }
+        at = {"details_url": link} if link else {}
+        await hosts.github.put_check_run(api, report.repository, commit, check_run | at)
     elif state is not None:
-        status = CommitStatus(state=state, context=OWN_CHECK, description=heading_of(shown), target_url=link)
-        await hosts.github.create_status(api, report.repository, shown["commit"], status)
+        status = {"state": state, "context": OWN_CHECK, "description": title}
+        at = {"target_url": link} if link else {}
+        await hosts.github.create_status(api, report.repository, commit, status | at)
 
 
 async def _put_section(github: GitHubClient, api: GitHubAccess, report: _Report, link: str) -> bool:
