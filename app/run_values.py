@@ -143,3 +143,8 @@ def notification_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "notification": {"jsonrpc": "2.0", "method": method, "params": params},
     }
+
+
+def progress_entry(step: str, message: str, **details: Any) -> dict[str, Any]:
+    """Return a log entry about a step of a run: `clone`, `setup`, `agent`, `check`, `collect` and the like."""
+    return notification_entry("_taskbeacon/progress", {"step": step, "message": message, **details})

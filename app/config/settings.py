@@ -11,7 +11,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,7 +33,7 @@ from app.config.values import (
     VapidSubject,
     WebUrl,
 )
-from app.enums import ActionTokens, AgentNetwork, ChecksFound, SandboxKind
+from app.enums import ActionTokens, AgentNetwork, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
@@ -210,8 +210,8 @@ class Settings(BaseSettings):
         default=False,
         description="Allow model-only and trusted where the sandbox cannot hold agents to it (landlock, none).",
     )
-    checks_found: ChecksFound = Field(
-        default=ChecksFound.SUGGEST,
+    checks_found: Literal["suggest", "off"] = Field(
+        default="suggest",
         description="Whether runs without checks list those that their repository suggests: suggest or off.",
     )
     check_slots: int = Field(

@@ -147,22 +147,6 @@ class VerdictReason(StrEnum):
     COMMIT_DIFFERS = "commit_differs"  # never given: the row of an attempt names one commit for both
 
 
-class StepStatus(StrEnum):
-    """How a set-up step ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    # What it makes came from a cache, so it was not executed.
-    CACHED = "cached"
-
-
-class ChecksFound(StrEnum):
-    """What is done about checks that a repository suggests: they are listed, or not looked for."""
-
-    SUGGEST = "suggest"
-    OFF = "off"
-
-
 class StopReason(StrEnum):
     """Why an agent is not asked to correct a refuted result."""
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from app.enums import StepStatus, StopReason, Verdict, VerdictReason
+from app.enums import StopReason, Verdict, VerdictReason
 from app.verification.definitions import Definitions, command_of
 from app.verification.judgement import Case, JudgedCheck
 from app.verification.summaries import words_of
@@ -38,7 +38,7 @@ def repair_message(
         reasons.setdefault(reason["check"], []).append(words_of(reason))
     blocks += reasons.pop(None, [])
     if any(reason["code"] == VerdictReason.SETUP_FAILED for reason in shown["reasons"]):
-        failed = [step for step in shown["setup"] if step["status"] == StepStatus.FAILED]
+        failed = [step for step in shown["setup"] if step["status"] == "failed"]
         blocks += ["\n".join([f"Set-up: {step['command']}", *_output(step)]) for step in failed]
     for check in shown["checks"]:
         if (why := reasons.get(check["id"])) is not None:

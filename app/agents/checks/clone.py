@@ -18,7 +18,7 @@ from app.agents.checks.commands import (
     request_for,
     start_commands,
 )
-from app.agents.checks.context import PATH, Preparation, report_progress
+from app.agents.checks.context import PATH, Preparation
 from app.agents.checks.junit import ReportInvalid
 from app.agents.checks.reports import Reports
 from app.agents.errors import AgentOverLimit
@@ -29,7 +29,8 @@ from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
-from app.enums import CheckCause, ChecksNetwork, SandboxKind, StepStatus
+from app.enums import CheckCause, ChecksNetwork, SandboxKind
+from app.run_values import progress_entry
 from app.verification.definitions import Check, PlacedCheck, Step, command_of
 from app.verification.judgement import TAIL_BYTES, Case, Execution
 
@@ -65,7 +66,7 @@ class Clone:
         for index, step in enumerate(setup):
             started = time.monotonic()
             command = self._name_of(step)
-            await report_progress(self.emit, "setup", f"Set-up: {command}", index=index, status="started")
+            await self.emit(progress_entry("setup", f"Set-up: {command}", index=index, status="started"))
             self._permit(allowance_of(self.preparation.setup_network))
             kept = await caches.find(step)
             is_cached = kept is not None and await caches.restore(kept, step)
@@ -73,12 +74,12 @@ class Clone:
             failure = _why_failed(step, ended)
             if failure and (hosts := self._refused_hosts()):
                 failure += f"; refused hosts: {', '.join(hosts)}"
-            status = StepStatus.FAILED if failure else StepStatus.CACHED if is_cached else StepStatus.OK
+            status = "failed" if failure else "cached" if is_cached else "ok"
             said = {"index": index, "status": status, "duration_ms": int((time.monotonic() - started) * 1000)}
             tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
             self.steps.append(said | {"command": command, "tail": tail})
             fault = f"{command}: {failure}" if failure else ""
-            await report_progress(self.emit, "setup", f"Set-up: {fault or command}", **said)
+            await self.emit(progress_entry("setup", f"Set-up: {fault or command}", **said))
             if fault:
                 return fault
             self.services += [step] * step.background

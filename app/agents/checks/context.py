@@ -10,10 +10,8 @@ from uuid import UUID
 from app.agents.git.fetch import Source
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspaces
 from app.enums import CheckCause, CheckSource
-from app.run_values import notification_entry
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
 
@@ -98,8 +96,3 @@ class CheckEffects(Protocol):
 
     async def keep_base(self, key: bytes, execution: Execution) -> None:
         """Keep an execution of a check on the base."""
-
-
-async def report_progress(emit: Emit, step: str, message: str, **details: Any) -> None:
-    """Write to the log of a run what a step of set-up or a check does."""
-    await emit(notification_entry("_taskbeacon/progress", {"step": step, "message": message, **details}))

@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
 
 from app.agents.checks.clone import Clone, open_clone
-from app.agents.checks.context import CheckContext, Checked, CheckEffects, Preparation, report_progress
+from app.agents.checks.context import CheckContext, Checked, CheckEffects, Preparation
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
 from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
+from app.run_values import progress_entry
 from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.found import find_checks, telling
@@ -185,12 +186,12 @@ class _Clones:
         check, emit = placed.check, self._attempt.effects.emit
         named = f"Check {check.id} ({self._side.replace('_', ' ')})"
         said = {"check": check.id, "side": self._side, "run": number}
-        await report_progress(emit, "check", f"{named}: started", **said, status="started")
+        await emit(progress_entry("check", f"{named}: started", **said, status="started"))
         execution = await clone.execute(placed)
         status, cause = execution.judge(check)
         words = (cause or status).value.replace("_", " ")
         said |= {"status": words, "duration_ms": execution.duration_ms}
-        await report_progress(emit, "check", f"{named}: {words}", **said)
+        await emit(progress_entry("check", f"{named}: {words}", **said))
         # Up to 10 MiB each.
         if self._side != "result":
             return replace(execution, output=b"")

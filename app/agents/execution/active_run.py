@@ -15,7 +15,7 @@ from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
-from app.run_values import notification_entry
+from app.run_values import progress_entry
 from app.verification.claims import AgentClaim
 from app.verification.definitions import Definitions
 
@@ -45,9 +45,8 @@ class ActiveRun:
     time: WorkingTime
     keeper: SessionKeeper
     tools: ToolUse
-    definitions: Definitions | None = (
-        None  # what its work is set up and checked by; None until it has a clone
-    )
+    # What its work is set up and checked by; None until it has a clone.
+    definitions: Definitions | None = None
     summary: str = ""  # the agent's last message
 
     @property
@@ -56,11 +55,9 @@ class ActiveRun:
         return self.definitions is not None
 
     async def progress(self, step: str, message: str) -> None:
-        """Write a progress message to the run's log; `step` is `clone`, `agent`, `collect` and the like."""
+        """Write a progress message to the run's log."""
         log.info("run.step", step=step, detail=message)
-        await self.effects.emit(
-            notification_entry("_taskbeacon/progress", {"step": step, "message": message})
-        )
+        await self.effects.emit(progress_entry(step, message))
 
     async def source(self) -> Source | None:
         """Return the remote with a new credential, since the clone's may have expired. Raises RepositoryError."""

@@ -107,13 +107,6 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[int | None]:
         yield port
 
 
-def _own_server(run: ActiveRun, port: int) -> HttpMcpServer:
-    headers = [HttpHeader(name="Authorization", value=f"Bearer {run.tools.token}")]
-    return HttpMcpServer(
-        type="http", name="taskbeacon", url=f"http://127.0.0.1:{port}{PATH}", headers=headers
-    )
-
-
 async def _talk(run: ActiveRun, conversation: Conversation, network: Network, tools: int | None) -> None:
     session = await _launch(run, conversation, network)
     try:
@@ -210,11 +203,13 @@ def _prepare_home(run: ActiveRun) -> None:
 async def _start(run: ActiveRun, session: AgentSession, tools: int | None) -> bool:
     agent = run.context.agent
     rule = agent.adapter.authenticate
-    own = [_own_server(run, tools)] if tools else []
+    headers = [HttpHeader(name="Authorization", value=f"Bearer {run.tools.token}")]
+    url = f"http://127.0.0.1:{tools}{PATH}"
+    own = HttpMcpServer(type="http", name="taskbeacon", url=url, headers=headers)
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
         resume=run.keeper.earlier_id,
-        servers=[*own, *run.context.servers],
+        servers=[*([own] if tools else []), *run.context.servers],
     )
     if missing := sum(server not in session.servers for server in run.context.servers):
         await run.progress(

@@ -22,7 +22,7 @@ from app.enums import QuestionKind
 from app.forms import REJECT, Form, FormRefused, read_form
 from app.ids import new_id
 from app.periodic import wait
-from app.run_values import ShownQuestion, notification_entry
+from app.run_values import ShownQuestion, notification_entry, progress_entry
 from app.unicode import storable
 
 # Limits of a question; the run's log has the whole question.
@@ -128,10 +128,8 @@ class Questions:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
             shown, read = self._page(elicitation) if form is None else self._form(elicitation, form)
         except FormRefused as refused:
-            message = f"A form of the agent is declined: {refused}."
-            await self._channel.emit(
-                notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
-            )
+            declined = progress_entry("agent", f"A form of the agent is declined: {refused}.")
+            await self._channel.emit(declined)
             return ElicitationAnswer("decline")
         try:
             pending = await self._put(

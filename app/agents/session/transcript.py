@@ -8,7 +8,7 @@ from time import monotonic
 from app.agents.session.transport import Message
 from app.ids import new_hex_id
 from app.periodic import wait
-from app.run_values import notification_entry
+from app.run_values import notification_entry, progress_entry
 
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
@@ -105,9 +105,7 @@ class Transcript:
     async def note(self, message: str) -> None:
         """Log a text of the service about the agent, as a progress entry."""
         if not self.is_replay:
-            await self._emit(
-                notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
-            )
+            await self._emit(progress_entry("agent", message))
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
         """Log the tool call of a permission request, unless the agent sent it before the request."""

@@ -161,7 +161,6 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
     operation_id="tasks_runs_verification_waive_create",
     summary="Waive the verification of a run",
     response_description="The verification.",
-    status_code=200,
     response_model=VerificationOut,
     responses=refused(StateRefusedOut),
 )

@@ -15,7 +15,7 @@ from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.client import GitHubClient
-from app.run_values import notification_entry
+from app.run_values import progress_entry
 from app.services.code_hosts.credentials import HostAccess
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import CODE_HOST
@@ -75,14 +75,10 @@ async def open_pull_request(
         is_unexpected = isinstance(failure, UnexpectedError)
         log.warning("pull_request.failed", reason=type(error).__name__, exc_info=is_unexpected)
         message = f"The branch {result.head_branch} is pushed, but has no pull request: {failure.message}"
-        await _report(emit, message)
+        await emit(progress_entry("pull_request", message))
         return PullRequestResult(error=message)
-    await _report(emit, f"Pull request: {pull_request.url}")
+    await emit(progress_entry("pull_request", f"Pull request: {pull_request.url}"))
     return PullRequestResult(pull_request)
-
-
-async def _report(emit: Emit, message: str) -> None:
-    await emit(notification_entry("_taskbeacon/progress", {"step": "pull_request", "message": message}))
 
 
 async def _publish(

@@ -111,14 +111,13 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
                 found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
                 if found is not None:
                     await _send(sessions, hosts, settings, *found)
-    except (GitHubUnavailable, RepositoryUnreachable, TimeoutError) as error:
-        if utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
+    except (GitHubError, AgentError, TimeoutError) as error:
+        may_work_later = isinstance(error, GitHubUnavailable | RepositoryUnreachable | TimeoutError)
+        if may_work_later and utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
             # The row is due again when its lease ends.
             log.info("verdict_report.delayed", run_id=str(due.run_id), error=repr(error))
             return
         log.warning("verdict_report.given_up", run_id=str(due.run_id), error=repr(error))
-    except (GitHubError, AgentError) as error:
-        log.warning("verdict_report.refused", run_id=str(due.run_id), error=error.message)
     except Exception as error:
         if is_outage(error):
             raise

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +17,7 @@ from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
-from app.run_values import notification_entry
+from app.run_values import notification_entry, progress_entry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.checks.kept_bases import find_base, keep_base
 from app.services.checks.results import show_lost, show_progress, show_result
@@ -98,7 +97,7 @@ class _Performance:
         if await self._do(partial(attempts.add_log, claimed=self._claimed, entry=entry)):
             return entry["id"]
         message = f"{name} is left out: the run has as many files as it may have."
-        await self._say("progress", {"step": "check", "message": message})
+        await self.emit(progress_entry("check", message))
         return None
 
     async def find_base(self, key: bytes) -> Execution | None:
@@ -121,17 +120,14 @@ class _Performance:
             raise
         except AgentError as error:
             self._fault = error.message
-            await self._say("progress", {"step": "check", "message": error.message})
+            await self.emit(progress_entry("check", error.message))
             if self._checked is not None:
                 self._checked.fill(CheckCause.SETUP_FAILED, error.message)
         conclusion = self._conclude()
         if conclusion.repair is not None:
             told = {"attempt": self._claimed.attempt, "source": "verification", "text": conclusion.repair}
-            await self._say("repair", told)
+            await self.emit(notification_entry("_taskbeacon/repair", told))
         return conclusion
-
-    async def _say(self, kind: str, said: dict[str, Any]) -> None:
-        await self.emit(notification_entry(f"_taskbeacon/{kind}", said))
 
     async def _read_context(self) -> CheckContext:
         worker, claimed = self._worker, self._claimed

@@ -32,7 +32,7 @@ from app.agents.session.transcript import Emit
 from app.clients.github.client import GitHubClient
 from app.clients.s3 import ObjectStoreUnavailable
 from app.config import Settings
-from app.enums import AgentNetwork, ChecksFound, NetworkAccessLevel, PrAuthorshipMode, RunMode
+from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
@@ -159,7 +159,7 @@ def preparation_for(
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
     return Preparation(
         places=run.places,
-        finds=settings.checks_found is ChecksFound.SUGGEST,
+        finds=settings.checks_found == "suggest",
         base=base,
         definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
         sandbox=worker.sandbox,

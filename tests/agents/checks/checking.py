@@ -64,7 +64,7 @@ class Seen:
 
     @property
     def steps(self) -> list[str]:
-        return [step["status"].value for step in self.checked.setup]
+        return [step["status"] for step in self.checked.setup]
 
     def runs(self, check_id: str) -> list[Execution]:
         return next(each.executions for each in self.checked.checks if each.check.id == check_id)
