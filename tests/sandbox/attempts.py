@@ -112,7 +112,9 @@ def _(targets: Targets) -> None:
 @attempt("use descriptors of the service")
 def _(_targets: Targets) -> None:
     names = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists()]
-    require_found([name for name in names if not name.startswith(("/dev/null", "/proc/", "pipe:"))])
+    # The built-in agent gives each step its text by a file in memory.
+    own = ("/dev/null", "/proc/", "pipe:", "/memfd:step")
+    require_found([name for name in names if not name.startswith(own)])
 
 
 @attempt("slow the service down")

@@ -25,26 +25,35 @@ ORIGIN = "https://app.example.com"
 pytestmark = pytest.mark.usefixtures("signing_key")
 
 
-@pytest.mark.parametrize("suffix", ["", "/", "/?x=1"], ids=["plain", "slash", "slash-and-query"])
+@pytest.mark.parametrize(
+    ("slash", "params"), [("", {}), ("/", {}), ("/", {"x": "1"})], ids=["plain", "slash", "slash-and-query"]
+)
 async def test_both_slash_forms_answer_directly(
-    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, suffix: str
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    slash: str,
+    params: dict[str, str],
 ) -> None:
     """A redirect would lose the Authorization header or the body (contract 2.1)."""
     for route in ROUTES:
         task = await make_task(session, project=project, created_by=owner)
         run = await make_run(session, task=task)
-        url = route.url(project=project.id, task=task.id, run=run.id) + suffix
-        response = await client.request(route.method, url, json=route.body, follow_redirects=False)
+        url = httpx.URL(route.url(project=project.id, task=task.id, run=run.id, slash=slash))
+        response = await client.request(
+            route.method, url.copy_merge_params(params), json=route.body, follow_redirects=False
+        )
         with concerning(route):
             assert response.status_code == route.status
 
 
-@pytest.mark.parametrize("suffix", ["", "/"])
+@pytest.mark.parametrize("slash", ["", "/"])
 async def test_head_answers_as_get_without_the_body(
-    client: httpx.AsyncClient, project: Project, task: Task, run: Run, suffix: str
+    client: httpx.AsyncClient, project: Project, task: Task, run: Run, slash: str
 ) -> None:
     for route in (route for route in ROUTES if route.method == "GET"):
-        url = route.url(project=project.id, task=task.id, run=run.id) + suffix
+        url = route.url(project=project.id, task=task.id, run=run.id, slash=slash)
         got, asked = await client.get(url), await client.head(url)
         with concerning(route):
             assert asked.status_code == got.status_code == 200

@@ -21,7 +21,7 @@ class Route:
     body: JSON | None = None
     query: str = ""
 
-    def url(self, *, project: object, task: object = "", run: object = "") -> str:
+    def url(self, *, project: object, task: object = "", run: object = "", slash: str = "") -> str:
         path = self.path.format(
             project=project,
             task=task,
@@ -35,7 +35,7 @@ class Route:
             key=_ANY_ID,
             artifact=_ANY_ID,
         )
-        return f"{path}?{self.query}" if self.query else path
+        return f"{path}{slash}?{self.query}" if self.query else f"{path}{slash}"
 
     @override
     def __str__(self) -> str:
