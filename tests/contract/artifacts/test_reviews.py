@@ -75,7 +75,11 @@ async def test_second_of_two_writers_gets_the_review_of_the_first(
                         None,
                     )
                     assert error["extra"] == stored
-    assert (await put(client, url, 7)).status_code == 409
+    ahead = await put(client, url, 7)
+    error = ahead.json()
+    seen = (ahead.status_code, error["type"], error["code"], error["attr"])
+    assert seen == (409, "invalid_request", "version_conflict", None)
+    assert error["extra"] == (await client.get(url)).json()
 
 
 async def test_two_people_have_two_reviews(

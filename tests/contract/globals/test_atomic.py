@@ -57,6 +57,7 @@ _ENDPOINTS = "/api/projects/{project_id}/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
 _QUESTION = "/api/projects/{project_id}/questions/{question_id}"
 _ME = "/api/users/@me"
+_KEYS = _ME + "/api_keys"
 _SECRET = "a-secret-between-github-and-us"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
 
@@ -172,11 +173,13 @@ plainly(
 plainly("GET", _RUN + "/connection_token")
 plainly("GET", _RUN + "/stream_token")
 plainly("POST", _RUN + "/artifacts", {"artifacts": [{**_ITEM, "content": "a"}]})
+plainly("PUT", _RUN + "/review", {"version": 0, "viewed": [{"path": "a.py", "hash": "1"}], "comments": []})
 plainly("PUT", _TASK + "/mute")
 plainly("POST", _TASK + "/pin", {"pinned": True})
 plainly("POST", _ENVIRONMENTS, {"name": "made"})
 plainly("POST", _ME + "/push_tokens", {"token": expo_token(), "platform": "ios"})
 plainly("PATCH", _ME + "/notification_preferences", {"failed": False})
+plainly("POST", _KEYS, {"label": "made", "scopes": ["user:read"]})
 
 
 @writing("PATCH", _TASK)
@@ -320,6 +323,12 @@ async def send_again(scene: Scene, path: str) -> Sent:
 async def unregister(scene: Scene, path: str) -> Sent:
     device = await make_device(scene.session, user=scene.owner)
     return Sent("POST", path, {"token": device.token})
+
+
+@writing("DELETE", _KEYS + "/{key_id}")
+async def revoke_key(scene: Scene, path: str) -> Sent:
+    made = await scene.client.post(_KEYS, json={"label": "made", "scopes": ["user:read"]})
+    return Sent("DELETE", path.format(key_id=made.json()["id"]))
 
 
 @writing("DELETE", _TASK + "/mute")
