@@ -30,7 +30,7 @@ from app.services.rate_limits import RateLimiter
 from app.services.retrying.policies import PUSH_PROBES
 from app.services.streams.clients import StreamClients
 from app.services.streams.ledger_feed import LedgerFeed
-from app.services.streams.runs import final_states
+from app.services.streams.run_streams import final_states
 from app.services.tasks.cached_pages import KnownLists
 from app.services.usage_gates import open_gates
 
@@ -120,7 +120,7 @@ async def open_process(
 
 
 def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> PushServices:
-    from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
+    from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
 
     rate = (
         SendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)
@@ -139,8 +139,8 @@ def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) ->
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
         from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
-        from app.clients.web_push.client import WebPushClient  # noqa: PLC0415 - as above
         from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
+        from app.clients.web_push.web_push_client import WebPushClient  # noqa: PLC0415 - as above
 
         browsers = create_guarded_client(
             AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS

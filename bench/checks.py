@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-from app.agents.checks.context import CheckContext, Checked, Preparation
+from app.agents.checks.check_context import CheckContext, Checked, Preparation
 from app.agents.checks.reports import Reports
 from app.agents.checks.verify import verify
 from app.agents.git.command import Remote

@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import func, insert, select, text
 
 from app.cli.serving.loading import collect_seldom
-from app.clients.expo.client import MAX_MESSAGES, MAX_PARALLEL_SENDS
+from app.clients.expo.expo_client import MAX_MESSAGES, MAX_PARALLEL_SENDS
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work

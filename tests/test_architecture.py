@@ -88,7 +88,7 @@ def _imports_transitions(node: ast.AST) -> bool:
     return "app.services.runs.transitions" in _imported(node)
 
 
-# The columns of a run that services/runs/lifecycle.py alone writes.
+# The columns of a run that services/runs/run_lifecycle.py alone writes.
 _LIFE_CYCLE = {"status", "lease_owner", "lease_expires_at", "completed_at"}
 
 
@@ -250,14 +250,14 @@ _RULES = {
         _imports_transitions,
         "from app.services.runs import transitions",
         "app",
-        {"app/services/runs/lifecycle.py": "the writer"},
+        {"app/services/runs/run_lifecycle.py": "the writer"},
     ),
     "no other writer of the status of runs": _Rule(
         _changes_the_status_of_a_run,
         "await session.execute(update(Run).where(Run.id == run_id).values(status=RunStatus.FAILED))",
         "app",
         {
-            "app/services/runs/lifecycle.py": "the writer",
+            "app/services/runs/run_lifecycle.py": "the writer",
             "app/services/runs/transitions.py": "its statements",
         },
     ),
@@ -266,10 +266,10 @@ _RULES = {
         "await session.execute(update(Run).where(Run.id == run_id).values(values))",
         "app",
         {
-            "app/services/runs/lifecycle.py": "the writer of the status",
+            "app/services/runs/run_lifecycle.py": "the writer of the status",
             "app/services/runs/transitions.py": "its statements",
             "app/services/runs/authority.py": "writes who the run acts for",
-            "app/services/runs/changes.py": "writes what a client may change, and leaves the status to lifecycle.py",
+            "app/services/runs/changes.py": "writes what a client may change, and leaves the status to run_lifecycle.py",
         },
     ),
     "tests run what is served": _Rule(
@@ -297,7 +297,7 @@ _RULES = {
         {
             "app/clients/http_client.py": "the maker, whose clients keep no cookies",
             "app/clients/guarded_http.py": "the maker of those for addresses that others chose",
-            "app/clients/expo/client.py": "makes one of another library for Expo, which keeps none either",
+            "app/clients/expo/expo_client.py": "makes one of another library for Expo, which keeps none either",
         },
     ),
     "one reader of settings": _Rule(

@@ -170,7 +170,7 @@ def test_files_that_references_of_decisions_name_exist() -> None:
 
 
 def test_name_without_a_folder_is_looked_for_beside_the_one_before_it() -> None:
-    references = "`app/services/notifications/rules`, `claiming.py`, `gone.py`; `app/main.py`, `errors.py`, `app/none`."
+    references = "`app/services/notifications/rules`, `push_claims.py`, `gone.py`; `app/main.py`, `errors.py`, `app/none`."
 
     assert list(_names_of_nothing(references)) == ["gone.py", "app/none"]
 

@@ -31,7 +31,7 @@ from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
 from app.services.retrying.retries import in_transaction
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.worker.run.lease import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
-from app.verification.claims import AgentClaim
+from app.verification.agent_claims import AgentClaim
 from app.verification.definitions import Definitions
 
 

@@ -17,10 +17,10 @@ from app.cli.database import with_sessions
 from app.cli.settings import check_catalog, development_settings, no_stack, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.devstack.client import Object, ProjectClient
 from app.devstack.errors import INTERRUPTED, DevstackError
 from app.devstack.home import Home, read_json
 from app.devstack.repositories import TrialRepository, copy_repository
+from app.devstack.stack_client import Object, ProjectClient
 from app.devstack.terminal import TerminalOutput
 from app.enums import CodeHostKind, RunStatus
 from app.models import Integration

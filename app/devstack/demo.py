@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from app.devstack.client import REQUEST_SECONDS, Object, ProjectClient, send
 from app.devstack.errors import INTERRUPTED, DevstackError, StopRequested
 from app.devstack.processes import end_with_make
 from app.devstack.repositories import DemoRepository, copy_repository
 from app.devstack.stack import Plan, Stack, stop_on_signals
+from app.devstack.stack_client import REQUEST_SECONDS, Object, ProjectClient, send
 from app.devstack.terminal import TerminalOutput
 from app.enums import QuestionKind, RunMode, RunStatus
 from app.ids import new_hex_id

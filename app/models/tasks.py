@@ -69,7 +69,7 @@ class Task(Base):
     # Options of the first run, from the task's creation: a JSON object, encrypted, until that run takes them.
     encrypted_hints: Mapped[str | None]
 
-    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/lifecycle.py:
+    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/run_lifecycle.py:
     # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
     latest_run_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("runs.id", ondelete="SET NULL", use_alter=True)
@@ -148,7 +148,7 @@ def _alive(
     )
 
 
-# Each serves one query of services/tasks/reading.py, in the order of its page.
+# Each serves one query of services/tasks/task_reading.py, in the order of its page.
 _alive(
     "ix_tasks_inbox",
     Task.project_id,

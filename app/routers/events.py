@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
-from app.services.events import reading
+from app.services.events import event_reading
 from app.services.streams.topics import follow_topics, open_project_stream
 from app.web.auth import TaskRead
 from app.web.pagination import LimitDep
@@ -31,7 +31,7 @@ async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], lim
     are kept for 30 days unless the operator configures another time.
     """
     link = call.process.settings.task_url
-    return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
+    return Json(await event_reading.list_events(call.session, call.caller, query, limit=limit, link=link))
 
 
 @router.get(

@@ -12,9 +12,9 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import delivery, history
+from app.services.notifications import history, push_delivery
 from app.services.notifications import preferences as notification_preferences
-from app.services.notifications.messages import Composer
+from app.services.notifications.push_messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
@@ -60,7 +60,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     """
     senders, composer = call.process.push().senders, Composer(call.process.settings)
     return Json(
-        await delivery.send_trial(
+        await push_delivery.send_trial(
             call.session, call.caller, task_id, body, senders=senders, composer=composer
         )
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
-from app.services.tasks.reading import list_viewers
+from app.services.tasks.task_reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId

@@ -25,7 +25,7 @@ from app.schemas.tasks import (
 )
 from app.services.runs import options as run_options
 from app.services.runs import start
-from app.services.tasks import batches, pins, reading, search, writing
+from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import TaskBodyReader, TaskChangeBodyReader, json_body
 from app.web.conditional import HeldDep, conditional
@@ -62,7 +62,7 @@ async def list_tasks(
     All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
     marked as internal are omitted.
     """
-    lists = reading.TaskLists(call.session, call.caller, call.process.store, call.process.lists)
+    lists = task_reading.TaskLists(call.session, call.caller, call.process.store, call.process.lists)
     tag, found = await lists.find(query, page.asked, held)
     return conditional(tag, None if found is None else page.page(*found))
 
@@ -94,7 +94,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
 )
 async def list_repositories(call: TaskRead) -> Json:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
-    return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
+    return Json({"repositories": await task_reading.list_repositories(call.session, call.caller)})
 
 
 @router.get(
@@ -124,7 +124,7 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
 
     Tasks that the caller cannot see are left out.
     """
-    count, results = await reading.summarize_tasks(call.session, call.caller, body.ids, page.asked)
+    count, results = await task_reading.summarize_tasks(call.session, call.caller, body.ids, page.asked)
     return Json(page.page(count, results))
 
 
@@ -181,7 +181,9 @@ async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Respo
 async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Response:
     """Return a task with its latest run."""
     store = call.process.store
-    return conditional(*await reading.revalidate_task(call.session, call.caller, task_id, held, store=store))
+    return conditional(
+        *await task_reading.revalidate_task(call.session, call.caller, task_id, held, store=store)
+    )
 
 
 @router.patch(
@@ -197,7 +199,9 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
     The fields `origin_product`, `signal_report` and `signal_report_task_relationship` are fixed when the task is
     created: in an update, they are validated and then ignored.
     """
-    return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
+    return Json(
+        await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
+    )
 
 
 @router.put(
@@ -209,7 +213,9 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
-    return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
+    return Json(
+        await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
+    )
 
 
 @router.delete(

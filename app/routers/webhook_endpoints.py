@@ -24,7 +24,7 @@ from app.schemas.webhook_endpoints import (
     RotateIn,
 )
 from app.services.events.catalogue import published_types
-from app.services.webhook_endpoints import deliveries, endpoints, recovery
+from app.services.webhook_endpoints import deliveries, endpoints, missed_events
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import json_body
 from app.web.dependencies import Call, DeliveryId, EndpointId
@@ -204,7 +204,7 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
     because the endpoint was disabled. The period must not begin before the oldest events that are still kept, and at
     most 250,000 deliveries of it may have failed.
     """
-    count = await recovery.recover(
+    count = await missed_events.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
     )
     return Json({"count": count}, status_code=202)

@@ -26,7 +26,7 @@ from app.errors import (
 )
 from app.schemas.base import Input
 from app.services.access.visibility import require_task
-from app.services.tasks.writing import require_references_before
+from app.services.tasks.task_writing import require_references_before
 from app.web.dependencies import call_of, task_id_of
 
 _CACHED = "taskbeacon.body"

@@ -11,7 +11,7 @@ from starlette.types import Scope
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.base import Page
 from app.schemas.fields import parse_integer
-from app.services.run_log.reading import LogPage
+from app.services.run_log.log_reading import LogPage
 from app.web.asgi_keys import ORIGINAL_PATH
 
 # Beyond any table, but still a valid offset for the database.

@@ -12,8 +12,7 @@ from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
-from app.services.runs import lifecycle as run_lifecycle
-from app.worker.context import WorkerContext
+from app.services.runs import run_lifecycle
 from app.worker.jobs import chores, sweeps
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
@@ -22,6 +21,7 @@ from app.worker.jobs.scan_repository import scan_repository
 from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
+from app.worker.worker_context import WorkerContext
 
 # Above the work's own limit, so that the job ends the work first and can report the reason.
 _JOB_MARGIN_SECONDS = 300

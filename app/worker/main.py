@@ -17,17 +17,17 @@ from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.workspace.folders import FolderRemover, reclaim
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.wakes import WakeListener
-from app.clients.webhooks.client import WebhookClient
+from app.clients.webhooks.webhook_client import WebhookClient
 from app.config import Settings
 from app.ids import new_hex_id
 from app.periodic import attempt, repeating
 from app.runtime import open_process
 from app.services.accounts.offers import REPORT_SECONDS, report_agents, withdraw_report
-from app.services.code_hosts.credentials import CodeHosts
+from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -37,12 +37,12 @@ from app.worker.arq_workers import (
     create_scans_worker,
     create_worker,
 )
-from app.worker.context import WorkerContext
 from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.polling import ResilientWorker
 from app.worker.slots import RunSlots
+from app.worker.worker_context import WorkerContext
 
 # Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
 # longer is cancelled; a later job does it.

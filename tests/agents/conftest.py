@@ -17,8 +17,15 @@ from typing_extensions import override
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentError, SandboxUnavailable
-from app.agents.execution.context import RunAgent, RunContext, RunEffects, RunFiles, RunLimits, RunRepository
 from app.agents.execution.perform import perform
+from app.agents.execution.run_context import (
+    RunAgent,
+    RunContext,
+    RunEffects,
+    RunFiles,
+    RunLimits,
+    RunRepository,
+)
 from app.agents.files.attachments import Attachment
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
@@ -27,7 +34,7 @@ from app.agents.result import RunResult
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
-from app.agents.session.commands import Command, CommandSource
+from app.agents.session.command_source import Command, CommandSource
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.workspace import Workspaces

@@ -20,7 +20,7 @@ from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage import UsageMeter
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS

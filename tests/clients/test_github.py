@@ -19,7 +19,7 @@ from app.clients.github.answers import (
     GitHubUnavailable,
     PullRequest,
 )
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget
 from tests.support.clock import MovableClock

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
+from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.expo.send_rate import SendRate
 from app.clients.push import (
     NOT_REACHED,

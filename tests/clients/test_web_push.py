@@ -34,8 +34,8 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
-from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
+from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Urgency
 from app.services.retrying.policies import PUSH_PROBES
 from tests.support.waiting import next_round

@@ -13,7 +13,7 @@ from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
-from app.services.notifications import claiming, delivery, dispatch, replacements
+from app.services.notifications import dispatch, push_claims, push_delivery, replacements
 from app.services.tasks.batches import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
@@ -73,7 +73,7 @@ async def test_pushes_are_settled_while_their_question_closes(
             own, NotificationKind.AWAITING, [question.run_id], question_id=question.id
         )
     async with unit_of_work(sessions) as own:
-        claimed = (await claiming.claim_due(own)).deliveries
+        claimed = (await push_claims.claim_due(own)).deliveries
     late, early = sorted(claimed, key=lambda each: each.id, reverse=True)
 
     async def close() -> None:
@@ -83,7 +83,7 @@ async def test_pushes_are_settled_while_their_question_closes(
     async def settle() -> None:
         async with unit_of_work(sessions) as own:
             said: dict[UUID, PushOutcome] = {late.id: Accepted(), early.id: TryLater("HTTP 503")}
-            await delivery.settle(own, [late, early], said)
+            await push_delivery.settle(own, [late, early], said)
 
     async def count_waiting() -> int:
         async with unit_of_work(sessions) as own:

@@ -19,8 +19,8 @@ from app.schemas.runs.runs import RunIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answering import answer_question
-from app.services.runs.attempts import lifecycle as attempts
 from app.services.runs.start import start_cloud_run
+from app.services.runs.verification import verification_lifecycle
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import is_waiting, perform, race
 from tests.support.factories import make_task
@@ -58,11 +58,11 @@ def conclude(sessions: SessionFactory, run: Run) -> Step:
 
     async def conclude(session: AsyncSession) -> bool:
         async with unit_of_work(sessions) as claiming:
-            claimed = await attempts.claim(claiming, owner="job")
+            claimed = await verification_lifecycle.claim(claiming, owner="job")
         assert claimed is not None
         assert claimed.run_id == run.id
-        conclusion = attempts.Conclusion(shown=REFUTED)
-        return await attempts.conclude(session, claimed, conclusion, events=RecordingEvents())
+        conclusion = verification_lifecycle.Conclusion(shown=REFUTED)
+        return await verification_lifecycle.conclude(session, claimed, conclusion, events=RecordingEvents())
 
     return conclude
 

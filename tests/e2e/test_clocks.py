@@ -14,7 +14,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.runtime import open_process
-from app.services.runs.recovery import recover_runs
+from app.services.runs.lost_runs import recover_runs
 from tests.support.callers import bearer
 from tests.support.deployment.processes import address_of, service_process, wait_until_ready
 from tests.support.deployment.shifted_clock import taskbeacon_ahead

@@ -13,8 +13,8 @@ from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.checks.results import OPEN
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.lifecycle import mirror_verification
+from app.services.runs.run_lifecycle import mirror_verification
+from app.services.runs.verification import verification_lifecycle
 from app.verification.definitions import DEFINITIONS, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents
@@ -195,9 +195,9 @@ async def make_delivered_commit(session: AsyncSession, run: Run) -> None:
 async def end_checked(sessions: SessionFactory, run: Run, result: Mapping[str, Any]) -> None:
     """Conclude the open attempt of a run as a worker does, with this result; a run that waits for it ends."""
     async with unit_of_work(sessions) as session:
-        claimed = await attempts.claim(session, owner="job")
+        claimed = await verification_lifecycle.claim(session, owner="job")
     assert claimed is not None
     assert claimed.run_id == run.id
-    conclusion = attempts.Conclusion(shown=result)
+    conclusion = verification_lifecycle.Conclusion(shown=result)
     async with unit_of_work(sessions) as session:
-        assert await attempts.conclude(session, claimed, conclusion, events=RecordingEvents())
+        assert await verification_lifecycle.conclude(session, claimed, conclusion, events=RecordingEvents())

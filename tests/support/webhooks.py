@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
-from app.clients.webhooks.client import TOTAL_SECONDS, WebhookClient
+from app.clients.webhooks.webhook_client import TOTAL_SECONDS, WebhookClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

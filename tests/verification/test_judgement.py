@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from app.agents.checks.context import Checked
+from app.agents.checks.check_context import Checked
 from app.enums import (
     BaseExpectation,
     BaseStatus,

@@ -21,8 +21,8 @@ from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext, open_process
 from app.services.enqueueing import enqueue_run
-from app.services.runs.lifecycle import claim
-from app.services.runs.recovery import recover_runs
+from app.services.runs.lost_runs import recover_runs
+from app.services.runs.run_lifecycle import claim
 from app.worker.arq_workers import create_chores_worker, create_worker
 from app.worker.main import working
 from app.worker.slots import RunSlots

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from app.agents.checks.context import Preparation
+from app.agents.checks.check_context import Preparation
 from app.agents.files.least_used import least_used
 from app.agents.workspace.folders import remove
 from app.agents.workspace.workspace import Workspace

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.agents.checks.caches import Caches
-from app.agents.checks.commands import (
+from app.agents.checks.check_context import PATH, Preparation
+from app.agents.checks.junit import ReportInvalid
+from app.agents.checks.reports import Reports
+from app.agents.checks.sandboxed_commands import (
     PROGRAM,
     CommandEnd,
     Commands,
@@ -18,9 +21,6 @@ from app.agents.checks.commands import (
     request_for,
     start_commands,
 )
-from app.agents.checks.context import PATH, Preparation
-from app.agents.checks.junit import ReportInvalid
-from app.agents.checks.reports import Reports
 from app.agents.errors import AgentOverLimit
 from app.agents.masking import Masker
 from app.agents.network.network import allowance_of, serve_proxy

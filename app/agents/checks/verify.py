@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
 
+from app.agents.checks.check_context import CheckContext, Checked, CheckEffects, Preparation
 from app.agents.checks.clone import Clone, open_clone
-from app.agents.checks.context import CheckContext, Checked, CheckEffects, Preparation
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace

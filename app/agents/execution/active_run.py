@@ -9,14 +9,14 @@ import structlog
 
 from app.agents.adapters.installation import Installed
 from app.agents.errors import AgentStopped
-from app.agents.execution.context import RunContext, RunEffects
+from app.agents.execution.run_context import RunContext, RunEffects
 from app.agents.git.fetch import Source
 from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 from app.run_values import progress_entry
-from app.verification.claims import AgentClaim
+from app.verification.agent_claims import AgentClaim
 from app.verification.definitions import Definitions
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from acp.schema import HttpHeader, HttpMcpServer
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.commands import PROGRAM
+from app.agents.checks.sandboxed_commands import PROGRAM
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
@@ -23,7 +23,7 @@ from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
-from app.agents.session.commands import RunChannel
+from app.agents.session.command_source import RunChannel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
@@ -34,7 +34,7 @@ from app.agents.workspace.structured_output import output_instructions
 from app.enums import SandboxKind
 from app.run_values import AgentMessage, MessageOutcome, notification_entry
 from app.shielded import shielded
-from app.verification.claims import AgentClaim
+from app.verification.agent_claims import AgentClaim
 
 log = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000

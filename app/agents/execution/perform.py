@@ -32,8 +32,8 @@ from app.agents.errors import (
 )
 from app.agents.execution.active_run import ActiveRun, ToolUse, until_stopped
 from app.agents.execution.collect import collect, keep_files, read_structured, salvage
-from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
+from app.agents.execution.run_context import RunContext, RunEffects
 from app.agents.execution.set_up import set_up
 from app.agents.files.attachments import place_attachments
 from app.agents.files.safe_paths import read_file

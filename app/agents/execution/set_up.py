@@ -1,7 +1,7 @@
 """Sets up an agent's clone as the clones for checks are, and starts the services of set-up beside the agent."""
 
 from app.agents.checks.clone import environment_of, open_clone
-from app.agents.checks.commands import SandboxEnded, Start, request_for, start_commands
+from app.agents.checks.sandboxed_commands import SandboxEnded, Start, request_for, start_commands
 from app.agents.checks.verify import read_definitions
 from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentError, BudgetSpent
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import AgentSession
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent

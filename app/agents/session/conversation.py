@@ -15,7 +15,7 @@ from acp.helpers import ContentBlock, text_block
 from app.agents.adapters.adapter import FailureMark
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.budget import Spender
-from app.agents.session.commands import Command, Phase, RunChannel, Stop, TurnPolicy, decide_stop
+from app.agents.session.command_source import Command, Phase, RunChannel, Stop, TurnPolicy, decide_stop
 from app.agents.session.messages import awaited_message, log_message, message_blocks
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, decide, is_for_people
 from app.agents.session.questions import Questions

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
-from app.agents.session.commands import Command, CommandSource, RunChannel
+from app.agents.session.command_source import Command, CommandSource, RunChannel
 from app.agents.session.session import AgentSession
 from app.clock import utcnow
 from app.enums import QuestionKind

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from app.agents.errors import AgentStopped
-from app.agents.session.commands import Command, RunChannel
+from app.agents.session.command_source import Command, RunChannel
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, refuse
 from app.agents.session.transport import Message
 from app.clock import utcnow

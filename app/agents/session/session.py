@@ -35,8 +35,8 @@ from pydantic import ValidationError
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.session.client import WorkspaceClient
-from app.agents.session.commands import CLOSE_SECONDS
+from app.agents.session.acp_client import WorkspaceClient
+from app.agents.session.command_source import CLOSE_SECONDS
 from app.agents.session.permissions import Decide
 from app.agents.session.questions import Questions
 from app.agents.session.terminals import StartCommand, Terminals

@@ -11,7 +11,7 @@ from uuid import UUID
 from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
-from app.agents.session.commands import Command, RunChannel
+from app.agents.session.command_source import Command, RunChannel
 from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.session import AgentSession
 from app.enums import CommandStatus

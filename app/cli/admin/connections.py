@@ -11,7 +11,7 @@ from app.clients.web_push.vapid import VapidKey
 from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
-from app.services.events.sweep import prune_events
+from app.services.events.event_sweep import prune_events
 from app.services.webhook_endpoints import admin as webhook_admin
 
 _STANDARD_INPUT = "-"

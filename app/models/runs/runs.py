@@ -13,7 +13,7 @@ from app.models.base import Base, JsonDict, constant, has_lease_of, one_of
 
 
 class Run(Base):
-    """One attempt at a task. Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease."""
+    """One attempt at a task. Only services/runs/run_lifecycle.py writes `status`, `completed_at` and the lease."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -82,7 +82,8 @@ class Run(Base):
     # The task when that person first asked for the run, if it uses a personal account or environment
     # (services/runs/authority.py).
     asked_task: Mapped[JsonDict | None]
-    # The newest verification of what the run delivered, as the API shows it (services/runs/attempts/lifecycle.py).
+    # The newest verification of what the run delivered, as the API shows it
+    # (services/runs/verification/verification_lifecycle.py).
     verification: Mapped[JsonDict | None]
     # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
     encrypted_mcp_servers: Mapped[str | None]

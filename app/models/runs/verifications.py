@@ -29,7 +29,7 @@ class Verification(Base):
     # The commits that the run delivered and began from.
     commit: Mapped[str] = mapped_column(String(64))
     base: Mapped[str | None] = mapped_column(String(64))
-    # How the run is to end after this attempt (services/runs/attempts/lifecycle.py); NULL if it was over before.
+    # How the run is to end after this attempt; NULL if it was over before.
     delivery: Mapped[JsonDict | None]
     # The verdict before, if the run was over.
     previous_verdict: Mapped[str | None] = mapped_column(String(16))

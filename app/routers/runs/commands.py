@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
-from app.services.runs import commands as run_commands
+from app.services.runs import command_acceptance
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RUN_URL, RunId, TaskId
@@ -56,5 +56,5 @@ async def send_command(
     `reason`.
     """
     return await once(
-        run_commands.send_command(call.session, call.caller, task_id, run_id, body, call.process)
+        command_acceptance.send_command(call.session, call.caller, task_id, run_id, body, call.process)
     )

@@ -9,8 +9,8 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.run_log import ingest
-from app.services.run_log.reading import read_page, read_text
-from app.services.run_log.writing import CONTENT_TYPE
+from app.services.run_log.log_reading import read_page, read_text
+from app.services.run_log.log_writing import CONTENT_TYPE
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
-from app.services.streams import runs as run_stream
+from app.services.streams import run_streams
 from app.web.auth import RunHolder, StreamReader
 from app.web.dependencies import RUN_URL, RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
@@ -65,9 +65,9 @@ async def follow_run(
 
     Beside an API key, the token of the operation `stream_token` of this run is accepted.
     """
-    run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
-    start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
-    return EventStream(call, run_stream.follow(run, start, call.process.stream_clients()))
+    run = await run_streams.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
+    start = run_streams.start_of(last_event_id or query.last_event_id, query.start)
+    return EventStream(call, run_streams.follow(run, start, call.process.stream_clients()))
 
 
 @router.post(

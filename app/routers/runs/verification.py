@@ -16,7 +16,7 @@ from app.schemas.checks.check_sets import (
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.checks import check_sets, scans
-from app.services.runs.attempts import requests
+from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import json_body
 from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId
@@ -133,7 +133,7 @@ async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
 )
 async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return all attempts to check the work of a run, with the end of each output."""
-    attempts = await requests.list_attempts(call.session, call.caller, task_id, run_id)
+    attempts = await verification_requests.list_attempts(call.session, call.caller, task_id, run_id)
     return Json({"count": len(attempts), "results": attempts})
 
 
@@ -152,7 +152,8 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
     An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
     """
     return await once(
-        requests.verify_again(call.session, call.caller, task_id, run_id, call.process), status_code=202
+        verification_requests.verify_again(call.session, call.caller, task_id, run_id, call.process),
+        status_code=202,
     )
 
 
@@ -166,4 +167,4 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 )
 async def waive(call: TaskWrite, body: WaiveBody, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
     """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
-    return await once(requests.waive(call.session, call.caller, task_id, run_id, body))
+    return await once(verification_requests.waive(call.session, call.caller, task_id, run_id, body))

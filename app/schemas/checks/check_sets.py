@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnverified
 from app.schemas.base import Input, ListPage, QueryInput, doc
-from app.schemas.checks.commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
+from app.schemas.checks.check_commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
 from app.schemas.users import UserBasic
 from app.verification.definitions import CHECK_SET, Check, CheckSet, Step

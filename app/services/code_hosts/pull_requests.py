@@ -14,9 +14,9 @@ from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.run_values import progress_entry
-from app.services.code_hosts.credentials import HostAccess
+from app.services.code_hosts.host_credentials import HostAccess
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget

@@ -18,7 +18,7 @@ from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubUnavailable
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory
@@ -26,7 +26,7 @@ from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
 from app.periodic import attempt
-from app.services.code_hosts.credentials import CodeHost, CodeHosts, HostAccess, read_code_host
+from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction

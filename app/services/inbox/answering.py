@@ -41,10 +41,10 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.questions import QuestionRow, require_question, winner
 from app.services.opened_clients import ServiceClients
 from app.services.questions.answers import Answer, Origin, read_answer
-from app.services.questions.lifecycle import ClosedQuestion, close_question, follow
-from app.services.runs.attempts.requests import waive
+from app.services.questions.question_lifecycle import ClosedQuestion, close_question, follow
 from app.services.runs.authority import lock_run, lock_to_steer
 from app.services.runs.start import require_new_run_allowance, start_cloud_run
+from app.services.runs.verification.verification_requests import waive
 from app.statements import Prepared, rows_of
 from app.verification.definitions import DEFINITIONS
 from app.verification.repair import repair_message

@@ -27,7 +27,7 @@ from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOu
 from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
 from app.services.notifications import replacements
-from app.services.questions.lifecycle import ClosedQuestion, follow
+from app.services.questions.question_lifecycle import ClosedQuestion, follow
 from app.services.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared

@@ -16,7 +16,7 @@ from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
 from app.services import leases
-from app.services.notifications.claiming import (
+from app.services.notifications.push_claims import (
     ClaimedRow,
     as_deliveries,
     changes_of,
@@ -26,7 +26,7 @@ from app.services.notifications.claiming import (
     release,
     store_each,
 )
-from app.services.notifications.messages import Delivery
+from app.services.notifications.push_messages import Delivery
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice

@@ -20,8 +20,8 @@ from app.enums import NotificationDecision
 from app.models import Notification
 from app.services import leases
 from app.services.notifications import devices
-from app.services.notifications.delivery import RECEIPT_AFTER
 from app.services.notifications.devices import DeadDevice
+from app.services.notifications.push_delivery import RECEIPT_AFTER
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.sweeping import delete_batch
 from app.statements import Prepared, rows_of

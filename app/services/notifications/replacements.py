@@ -18,7 +18,7 @@ from app.ids import new_id
 from app.models import Event, Notification, Question, Run
 from app.models.base import constant, given_rows
 from app.models.events import CURRENT_TRANSACTION
-from app.services.notifications.messages import Delivery
+from app.services.notifications.push_messages import Delivery
 from app.services.notifications.rules.deciding import ReplacedNotice, RunEndNotice
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
 from app.statements import Prepared

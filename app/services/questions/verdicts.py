@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import QuestionKind, Urgency, Verdict, VerdictAnswer
 from app.models import Question, Task
 from app.run_values import ShownQuestion
-from app.services.questions.lifecycle import digest_of, lock_asking, open_question, withdraw
+from app.services.questions.question_lifecycle import digest_of, lock_asking, open_question, withdraw
 from app.verification.summaries import reasons_of, summarize
 
 _URGENCY = {Verdict.REFUTED: Urgency.NORMAL, Verdict.INCONCLUSIVE: Urgency.LOW}

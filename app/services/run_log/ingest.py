@@ -26,8 +26,8 @@ from app.schemas.runs.stream import PositionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.events import LogEvent, log_line, publish_entries, publish_gap
-from app.services.run_log.writing import append_events, append_numbered, carries_ids
+from app.services.run_log.log_entries import LogEvent, log_line, publish_entries, publish_gap
+from app.services.run_log.log_writing import append_events, append_numbered, carries_ids
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 from app.statements import Prepared, rows_of

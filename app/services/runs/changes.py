@@ -33,12 +33,12 @@ from app.services.run_facts import (
     FACTS,
     SANDBOX_ENVIRONMENT,
 )
-from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import authority as run_authority
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.attempts import lifecycle as verifications
+from app.services.runs import run_lifecycle
 from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
+from app.services.runs.verification import verification_lifecycle
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 from app.statements import rows_of
@@ -81,7 +81,7 @@ async def update_run(
         await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
     is_live = run.status not in TERMINAL_STATUSES
     if is_live and run.verification is not None and body.status not in (None, run.status):
-        await verifications.abandon(session, run_id, is_over=body.status in TERMINAL_STATUSES)
+        await verification_lifecycle.abandon(session, run_id, is_over=body.status in TERMINAL_STATUSES)
     if body.output and _VERDICT in body.output and await _read_schema(session, task_id) is None:
         body = body.model_copy(update={"output": _without_verdict(body.output)})
     row = await write_columns(session, run_id, _read_changes(body))
@@ -143,7 +143,7 @@ async def cancel_run(
         if run.environment is not Environment.CLOUD:
             raise StateRefused("Only cloud runs can be cancelled via this endpoint")
         if run.verification is not None:
-            await verifications.abandon(session, run_id, is_over=True)
+            await verification_lifecycle.abandon(session, run_id, is_over=True)
         asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
         await run_lifecycle.set_status(
             session,
@@ -155,7 +155,7 @@ async def cancel_run(
             facts=Run.facts.op("||")(asked),
         )
     elif run.is_verified_now:
-        await verifications.abandon(session, run_id, is_over=True)
+        await verification_lifecycle.abandon(session, run_id, is_over=True)
     is_cancelled = is_live or run.is_verified_now
     if is_cancelled:
         wake_run_worker_after_commit(session, clients.redis, run_id)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CiState
 from app.models import Integration, PushedBranch
-from app.services.runs.attempts.lifecycle import note_ci
+from app.services.runs.verification.verification_lifecycle import note_ci
 from app.statements import rows_of
 
 _MOST: Final = 200

@@ -1,7 +1,7 @@
 """Steps of a worker with the commands to an agent: read them, record their progress, and store questions.
 
 Each function is one step of the worker that holds the run. If the worker has lost the run, the step changes nothing. A
-step that must not overlook a new command locks the run's row first, as the senders do (services/runs/commands.py).
+step that must not overlook a new command locks the run's row first, as the senders do (command_acceptance.py).
 """
 
 from collections.abc import Collection, Sequence
@@ -21,7 +21,7 @@ from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notifica
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import dispatch as notifications
-from app.services.questions import lifecycle as questions
+from app.services.questions import question_lifecycle
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
@@ -160,7 +160,7 @@ async def start_waiting(
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:
         return result
-    if not await questions.open_question(session, run_id, asked):
+    if not await question_lifecycle.open_question(session, run_id, asked):
         return result
     await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     return result
@@ -186,7 +186,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
     """Close a question for which its agent does not wait any more; return False if it was closed or the run is lost."""
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
-    return await questions.withdraw(session, [run_id], request_id=request_id)
+    return await question_lifecycle.withdraw(session, [run_id], request_id=request_id)
 
 
 async def end_agent(
@@ -201,7 +201,7 @@ async def end_agent(
         ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
         await session.execute(update(Run).where(Run.id == run_id).values(facts=ended))
         await drop_open(session, [run_id], reason=reason)
-        await questions.withdraw(session, [run_id])
+        await question_lifecycle.withdraw(session, [run_id])
     return result
 
 

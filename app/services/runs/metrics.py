@@ -17,7 +17,7 @@ from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE
-from app.services.run_log.events import RunState
+from app.services.run_log.log_entries import RunState
 from app.statements import rows_of
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.

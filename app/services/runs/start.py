@@ -31,17 +31,17 @@ from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.questions.lifecycle import withdraw
+from app.services.questions.question_lifecycle import withdraw
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import authority as run_authority
-from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs import run_lifecycle
 from app.services.runs.changes import write_columns
-from app.services.runs.credentials import keep_token
+from app.services.runs.run_credentials import keep_token
+from app.services.runs.verification import verification_lifecycle
 from app.services.sweeping import until_none_is_left
-from app.services.tasks.reading import retrieve_task
-from app.services.tasks.writing import create_task, require_references
+from app.services.tasks.task_reading import retrieve_task
+from app.services.tasks.task_writing import create_task, require_references
 from app.services.views.runs import retrieve_run
 
 _MOST_AHEAD = timedelta(days=90)
@@ -339,7 +339,7 @@ async def resume_in_cloud(
     )
     await run_authority.record(session, run_id, task_id, authority)
     if run.is_verified_now:
-        await attempts.abandon(session, run_id, is_over=False)
+        await verification_lifecycle.abandon(session, run_id, is_over=False)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)

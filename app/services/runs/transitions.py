@@ -43,11 +43,10 @@ from app.services.events.ledger import (
 )
 from app.services.events.task_activity import moved_to, noted
 from app.services.notifications import dispatch as notifications
-from app.services.questions import lifecycle as questions
+from app.services.questions import question_lifecycle
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.run_log.events import STATE_COLUMNS, RunState, announce_entries, announce_state
-from app.services.runs import command_delivery
-from app.services.runs import credentials as run_credentials
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state
+from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs.metrics import MovedRun
 from app.services.runs.queue import longest_waiting
@@ -113,7 +112,7 @@ async def transition(
     rows = await rows_of(session, statement, MovedRun)
     ids = [row.run.id for row in rows]
     if rows and to is not RunStatus.IN_PROGRESS:
-        await questions.withdraw(session, ids)
+        await question_lifecycle.withdraw(session, ids)
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
         # Published before the final state, at which followers leave.

@@ -15,7 +15,7 @@ from app.outages import DatabaseUnavailable
 from app.periodic import wait
 from app.services.access.visibility import Memberships
 from app.services.events.cursor import Cursor
-from app.services.events.reading import LIVE_PAGE, NewEvents, find_end, read_new_events
+from app.services.events.event_reading import LIVE_PAGE, NewEvents, find_end, read_new_events
 from app.services.streams.frames import LedgerEvent
 
 # People watch: half of the events are shown within half of this. A look without new events is one short statement.

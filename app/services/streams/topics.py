@@ -27,7 +27,7 @@ from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 from app.services.access.visibility import is_audience_of, task_id_of_visible_run
 from app.services.events.cursor import Cursor
-from app.services.events.reading import (
+from app.services.events.event_reading import (
     find_end,
     is_any_truncated,
     is_truncated,
@@ -39,7 +39,7 @@ from app.services.events.rendering import EventRow
 from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, encode, keepalive
 from app.services.streams.ledger_feed import Batch
-from app.services.streams.runs import FollowedRun, RunFollower, StreamStart, follow, open_stream
+from app.services.streams.run_streams import FollowedRun, RunFollower, StreamStart, follow, open_stream
 
 TASKS = "tasks"
 INBOX = "inbox"

@@ -32,9 +32,9 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASKS, visibility, visible_task
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
 from app.services.events.task_activity import moved_to
-from app.services.questions.lifecycle import leave_inboxes, lock_asking
+from app.services.questions.question_lifecycle import leave_inboxes, lock_asking
 from app.services.questions.verdicts import withdraw_all
-from app.services.tasks.writing import task_event_cte
+from app.services.tasks.task_writing import task_event_cte
 from app.statements import Prepared
 
 

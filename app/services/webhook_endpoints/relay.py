@@ -16,7 +16,7 @@ from app.ids import new_id
 from app.models import Event, EventCursor, EventSnapshot, Task, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.access.visibility import active_member, is_for_user
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
-from app.services.events.reading import EVENT_COLUMNS, SELECTORS
+from app.services.events.event_reading import EVENT_COLUMNS, SELECTORS
 from app.services.events.rendering import EventRow, event_body, event_data
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.statements import row_of, rows_of

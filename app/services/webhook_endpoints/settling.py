@@ -19,7 +19,7 @@ from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDel
 from app.models.base import constant
 from app.services import leases
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
-from app.services.webhook_endpoints.claiming import Claimed
+from app.services.webhook_endpoints.delivery_claims import Claimed
 from app.services.webhook_endpoints.disabling import Health, disable
 from app.statements import rows_of
 

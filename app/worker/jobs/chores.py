@@ -10,7 +10,7 @@ from app.services import count_folding
 from app.services.code_hosts.verdict_reports import report_due
 from app.services.count_folding import FOLDED_AT_ONCE, QUESTION_COUNTS, TASK_COUNTS
 from app.services.runs.start import start_scheduled_runs
-from app.worker.context import worker_context
+from app.worker.worker_context import worker_context
 
 log = structlog.get_logger(__name__)
 

@@ -15,14 +15,14 @@ import structlog
 
 from app.clock import utcnow
 from app.services.enqueueing import enqueue_next_run, remove_run_job
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
 from app.shielded import shielded
-from app.worker.context import WorkerContext, worker_context
 from app.worker.run.claim import claim_run, hand_back
 from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
-from app.worker.run.stages import perform_run
+from app.worker.run.run_stages import perform_run
+from app.worker.worker_context import WorkerContext, worker_context
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from app.clients.push import PushUnavailable
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import receipts
-from app.worker.context import worker_context
+from app.worker.worker_context import worker_context
 
 log = structlog.get_logger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.services.runs import recovery
+from app.services.runs import lost_runs
 from app.shielded import shielded
-from app.worker.context import worker_context
+from app.worker.worker_context import worker_context
 
 
 async def recover_runs(ctx: Mapping[str, Any]) -> None:
@@ -17,4 +17,4 @@ async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence
-    await shielded(recovery.recover_runs(process, limit=limit, silence=silence))
+    await shielded(lost_runs.recover_runs(process, limit=limit, silence=silence))

@@ -11,11 +11,11 @@ from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.ids import new_id
 from app.services.checks.scans import keep_failure, keep_scan
-from app.services.code_hosts.credentials import read_project_host
+from app.services.code_hosts.host_credentials import read_project_host
 from app.services.retrying.retries import in_transaction
 from app.verification.definitions import FoundCheck
-from app.worker.context import WorkerContext, worker_context
-from app.worker.run.context import open_remote
+from app.worker.run.context_reading import open_remote
+from app.worker.worker_context import WorkerContext, worker_context
 
 
 async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:

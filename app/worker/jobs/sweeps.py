@@ -11,19 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.s3 import ObjectStoreUnavailable
 from app.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
-from app.services.artifacts import sweep
+from app.services.artifacts import artifact_sweep
 from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
-from app.services.events.sweep import adopt_events, prune_events
+from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
 from app.services.notifications import receipts
 from app.services.notifications.presence import sweep_expired
-from app.services.run_log.writing import sweep_event_ids
-from app.services.runs.credentials import sweep_tokens
+from app.services.run_log.log_writing import sweep_event_ids
+from app.services.runs.run_credentials import sweep_tokens
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
-from app.worker.context import worker_context
+from app.worker.worker_context import worker_context
 
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
 
@@ -32,9 +32,9 @@ log = structlog.get_logger(__name__)
 
 async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
     process = worker_context(ctx).process
-    await sweep.write_lifecycle(process.store)
+    await artifact_sweep.write_lifecycle(process.store)
     try:
-        await sweep.sweep_artifacts(process.sessions, process.store)
+        await artifact_sweep.sweep_artifacts(process.sessions, process.store)
     except ObjectStoreUnavailable as error:
         log.warning("artifacts.not_swept", error=repr(error))
 

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.shielded import shielded
-from app.worker.attempt.stages import check
-from app.worker.context import WorkerContext, worker_context
 from app.worker.run.claim import new_owner
 from app.worker.run.lease import LeaseLost, hold_lease
+from app.worker.verification.verification_stages import check
+from app.worker.worker_context import WorkerContext, worker_context
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +29,14 @@ async def verify_run(ctx: Mapping[str, Any]) -> None:
     await enqueueing.remove_verification_job(worker.process.queue, ctx["job_id"])
     since = utcnow()
     # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
-    claiming = asyncio.create_task(in_transaction(sessions, partial(attempts.claim, owner=new_owner())))
+    claiming = asyncio.create_task(
+        in_transaction(sessions, partial(verification_lifecycle.claim, owner=new_owner()))
+    )
     try:
         if (claimed := await asyncio.shield(claiming)) is None:
             return
         structlog.contextvars.bind_contextvars(run_id=str(claimed.run_id), attempt=claimed.attempt)
-        extend = partial(attempts.extend_lease, claimed=claimed)
+        extend = partial(verification_lifecycle.extend_lease, claimed=claimed)
         async with hold_lease(sessions, worker.changes, claimed.run_id, extend, since=since) as lost:
             if (conclusion := await check(worker, claimed, lost)) is not None:
                 await _conclude(worker, claimed, conclusion)
@@ -49,7 +51,9 @@ async def _conclude(worker: WorkerContext, claimed: OpenAttempt, conclusion: Con
     process = worker.process
 
     async def step(session: AsyncSession) -> bool:
-        is_concluded = await attempts.conclude(session, claimed, conclusion, events=process.events)
+        is_concluded = await verification_lifecycle.conclude(
+            session, claimed, conclusion, events=process.events
+        )
         if is_concluded and conclusion.repair is not None:
             enqueueing.enqueue_run_after_commit(session, process.queue, claimed.run_id)
         return is_concluded
@@ -64,7 +68,7 @@ async def _hand_back(worker: WorkerContext, claiming: asyncio.Task[OpenAttempt |
         return
 
     async def step(session: AsyncSession) -> None:
-        if await attempts.hand_back(session, claimed):
+        if await verification_lifecycle.hand_back(session, claimed):
             enqueueing.enqueue_verification_after_commit(session, queue, claimed.run_id, claimed.attempt)
 
     await in_transaction(worker.process.sessions, step)

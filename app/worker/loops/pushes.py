@@ -14,8 +14,8 @@ from app.db import unit_of_work
 from app.periodic import every
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
-from app.services.notifications import claiming, delivery, digests
-from app.services.notifications.messages import Composer, Delivery
+from app.services.notifications import digests, push_claims, push_delivery
+from app.services.notifications.push_messages import Composer, Delivery
 from app.shielded import shielded
 from app.worker.loops.supervision import repeat
 
@@ -34,7 +34,7 @@ async def deliver_as_due(process: ProcessContext, changes: WakeListener) -> Neve
 
     async def look() -> float:
         async with unit_of_work(process.sessions) as session:
-            is_due = await claiming.is_due(session)
+            is_due = await push_claims.is_due(session)
         if is_due:
             await deliver_due(process)
         return _LOOK_SECONDS
@@ -82,7 +82,7 @@ async def _lane(process: ProcessContext, more: asyncio.Event) -> tuple[int, Exce
     total = 0
     is_last = False
     while not is_last:
-        deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
+        deadline = Deadline(push_delivery.SEND_WITHIN.total_seconds())
         work = _claim_send_settle(process, deadline, more)
         try:
             taken, is_last = await shielded(work, on_cancel=deadline.expire)
@@ -96,20 +96,22 @@ async def _claim_send_settle(
     process: ProcessContext, deadline: Deadline, more: asyncio.Event
 ) -> tuple[int, bool]:
     async with unit_of_work(process.sessions) as session:
-        claimed, is_full = await claiming.claim_due(session)
+        claimed, is_full = await push_claims.claim_due(session)
     if is_full:
         more.set()
     outcomes = {}
     if claimed:
         composer = Composer(process.settings)
-        outcomes = await delivery.send(process.push().senders, claimed, composer=composer, deadline=deadline)
+        outcomes = await push_delivery.send(
+            process.push().senders, claimed, composer=composer, deadline=deadline
+        )
 
         async def settle(session: AsyncSession, some: Sequence[Delivery]) -> None:
-            await delivery.settle(session, some, outcomes)
+            await push_delivery.settle(session, some, outcomes)
 
         # One that is not stored is sent again when its claim ends, until it is given up.
         await settle_each(
-            process.sessions, claimed, settle, event="push.not_settled", name=claiming.log_fields
+            process.sessions, claimed, settle, event="push.not_settled", name=push_claims.log_fields
         )
     is_refused = bool(outcomes) and all(isinstance(each, TryLater | NotSent) for each in outcomes.values())
     if outcomes and not is_refused:

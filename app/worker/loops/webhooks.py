@@ -13,16 +13,16 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.wakes import LEDGER, WakeListener
-from app.clients.webhooks.client import WebhookClient
 from app.clients.webhooks.sender import AttemptResult
+from app.clients.webhooks.webhook_client import WebhookClient
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.periodic import attempt
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
-from app.services.webhook_endpoints.claiming import Claimed, claim_due, next_due
-from app.services.webhook_endpoints.recovery import continue_recovery
+from app.services.webhook_endpoints.delivery_claims import Claimed, claim_due, next_due
+from app.services.webhook_endpoints.missed_events import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.settling import settle
 from app.services.webhook_endpoints.signing import sign

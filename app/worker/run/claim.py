@@ -11,9 +11,9 @@ from app.agents.errors import AgentStopped
 from app.ids import new_hex_id
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.retries import in_transaction
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim, find_claimed
-from app.worker.context import WorkerContext
+from app.worker.worker_context import WorkerContext
 
 _LONGEST_HOST_NAME = 20
 

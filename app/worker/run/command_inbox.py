@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
-from app.agents.session.commands import Command, CommandSource
+from app.agents.session.command_source import Command, CommandSource
 from app.agents.session.transcript import Emit
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -24,9 +24,9 @@ from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult
 from app.services.runs.queue import Claim
-from app.worker.context import WorkerContext
-from app.worker.run.files import fetch_attachments
 from app.worker.run.log_recorder import RunLog
+from app.worker.run.run_files import fetch_attachments
+from app.worker.worker_context import WorkerContext
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

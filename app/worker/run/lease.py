@@ -14,7 +14,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import wait
-from app.services.runs.lifecycle import RUN_LEASE
+from app.services.runs.run_lifecycle import RUN_LEASE
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6
 # The time for an extension of a lease that is about to lapse.

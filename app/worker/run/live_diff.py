@@ -9,7 +9,7 @@ import orjson
 import structlog
 
 from app.agents.errors import AgentError
-from app.agents.execution.context import Look
+from app.agents.execution.run_context import Look
 from app.agents.workspace.comparing import Comparison
 from app.clients.run_event_stream import channel_of
 from app.clock import utcnow
@@ -22,8 +22,8 @@ from app.services.artifacts.patches import total_changes
 from app.services.run_facts import CHANGES
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact
-from app.worker.context import WorkerContext
 from app.worker.run.log_recorder import RunLog
+from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
 _FRAME_SECONDS = 5.0

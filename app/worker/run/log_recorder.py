@@ -16,8 +16,8 @@ from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory
 from app.periodic import wait
 from app.services.retrying.policies import RUN_FILES
-from app.services.run_log.events import is_chunk
-from app.services.run_log.writing import MAX_LOG_BYTES, append_lines
+from app.services.run_log.log_entries import is_chunk
+from app.services.run_log.log_writing import MAX_LOG_BYTES, append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 

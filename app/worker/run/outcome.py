@@ -17,14 +17,14 @@ from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import RunDelivery
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
+from app.services.runs.run_lifecycle import RunEnd
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import RunDelivery
 from app.verification.judgement import Facts
-from app.worker.context import WorkerContext
-from app.worker.run.files import StoredFiles
+from app.worker.run.run_files import StoredFiles
+from app.worker.worker_context import WorkerContext
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
@@ -79,14 +79,14 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
         if is_checked and isinstance(report.work, RunResult):
             base = report.pushed.base_sha if report.pushed else report.work.base.sha
             delivery = RunDelivery(work=report.work, base=base, end=end, has_schema=report.has_schema)
-            attempt = await attempts.deliver(
+            attempt = await verification_lifecycle.deliver(
                 session, claim.run_id, delivery, owner=claim.owner, events=process.events
             )
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
                 return True
             # A run that was cancelled gets what its agent has made.
-        elif (stopped := _why_stopped(report, end)) is not None and await attempts.stop_repair(
+        elif (stopped := _why_stopped(report, end)) is not None and await verification_lifecycle.stop_repair(
             session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
         ):
             return True

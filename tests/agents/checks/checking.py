@@ -9,7 +9,7 @@ from typing import Any  # JSON
 
 import pytest
 
-from app.agents.checks.context import CheckContext, Checked, Preparation
+from app.agents.checks.check_context import CheckContext, Checked, Preparation
 from app.agents.checks.verify import verify
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.checks.context import Preparation
+from app.agents.checks.check_context import Preparation
 from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from app.agents.checks.context import PATH
+from app.agents.checks.check_context import PATH
 from app.enums import CheckStatus
 from tests.agents.checks.checking import Checking
 

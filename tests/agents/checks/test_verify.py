@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.checks.context import PATH
+from app.agents.checks.check_context import PATH
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict, VerdictReason

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.checks.context import Preparation
+from app.agents.checks.check_context import Preparation
 from app.agents.network.network import NetworkRules
 from app.enums import CheckSource
 from app.verification.definitions import CheckSet, Step

@@ -13,7 +13,7 @@ import pytest
 
 from app.agents.errors import AgentOverLimit, AgentTimedOut
 from app.agents.sandbox.measuring import ProcessTable, measure
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.enums import SandboxKind
 from tests.agents.conftest import CONFINING, Outcome, Runner, eventually, in_each_sandbox, scripted_adapter
 from tests.support.clock import let_time_pass

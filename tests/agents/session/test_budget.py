@@ -8,10 +8,10 @@ import pytest
 from acp.helpers import text_block
 
 from app.agents.errors import BudgetSpent, UnexpectedError
-from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
+from app.agents.execution.run_context import RunEffects
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
 from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter

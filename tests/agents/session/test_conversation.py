@@ -15,7 +15,7 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.commands import Command, CommandSource, RunChannel, TurnPolicy
+from app.agents.session.command_source import Command, CommandSource, RunChannel, TurnPolicy
 from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime

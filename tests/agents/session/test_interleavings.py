@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
-from app.agents.session.commands import Command, TurnPolicy
+from app.agents.session.command_source import Command, TurnPolicy
 from app.agents.session.permissions import PermissionRequest
 from app.enums import CommandMethod, CommandStatus
 from app.run_values import ShownQuestion

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from acp.schema import PermissionOption
 
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.agents.session.questions import Elicitation, ElicitationAnswer, describe
 from app.enums import CommandMethod

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app.agents.errors import AgentCancelled
 from app.agents.files.attachments import Attachment
-from app.agents.session.commands import Stop, TurnPolicy
+from app.agents.session.command_source import Stop, TurnPolicy
 from app.enums import CommandMethod, CommandStatus
 from tests.agents.conftest import eventually
 from tests.agents.session.test_conversation import JSON, Letters, Room, held

@@ -26,10 +26,9 @@ from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.runtime import ProcessContext
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
-from app.services.runs import command_delivery
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import command_delivery, run_lifecycle
+from app.services.runs.command_acceptance import send_command
 from app.services.runs.command_delivery import StepResult
-from app.services.runs.commands import send_command
 from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user

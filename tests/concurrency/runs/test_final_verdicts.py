@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, CheckStatus, RunStatus, Verdict
 from app.models import Event, Run, Task, Verification
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import Conclusion
 from app.services.runs.ci import CiReport, fold_ci
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import Conclusion
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.verification import COMMIT, make_verified_run, shown_verdict
 
@@ -39,13 +39,13 @@ def steps_of(client: httpx.AsyncClient, sessions: SessionFactory, url: str) -> d
         verdict = Verdict.REFUTED if repair else Verdict.VERIFIED
         status = CheckStatus.FAILED if repair else CheckStatus.PASSED
         async with unit_of_work(sessions) as session:
-            claimed = await attempts.claim(session, owner=f"job {next(numbers)}")
+            claimed = await verification_lifecycle.claim(session, owner=f"job {next(numbers)}")
         if claimed is None:
             return
         result = {**shown_verdict(verdict, status), "attempt": claimed.attempt, "attempts": claimed.attempt}
         conclusion = Conclusion(shown=result, repair=repair if claimed.delivery else None)
         async with unit_of_work(sessions) as session:
-            await attempts.conclude(session, claimed, conclusion, events=RecordingEvents())
+            await verification_lifecycle.conclude(session, claimed, conclusion, events=RecordingEvents())
 
     async def report_ci() -> None:
         number = next(numbers)

@@ -1,4 +1,4 @@
-"""The life of a run: every pair of statuses, and every race that services/runs/lifecycle.py names, decided.
+"""The life of a run: every pair of statuses, and every race that services/runs/run_lifecycle.py names, decided.
 
 Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
@@ -31,9 +31,8 @@ from app.services.run_facts import (
     RECOVERY,
     WAITING_FOR,
 )
-from app.services.runs import changes
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import changes, run_lifecycle
+from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
 from app.services.tasks.batches import change_tasks
@@ -376,7 +375,7 @@ RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
 
 class TestRaces:
-    """Races that services/runs/lifecycle.py names: the steps, their results, and the row that they leave."""
+    """Races that services/runs/run_lifecycle.py names: the steps, their results, and the row that they leave."""
 
     @pytest.mark.parametrize(
         ("run", "first", "second", "outcome", "left"),

@@ -20,9 +20,9 @@ from app.db import SessionFactory, create_engine, create_session_factory, unit_o
 from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
-from app.services.run_log import writing
-from app.services.run_log.events import log_line
-from app.services.run_log.writing import MAX_LOG_BYTES, _within_limit, append_lines
+from app.services.run_log import log_writing
+from app.services.run_log.log_entries import log_line
+from app.services.run_log.log_writing import MAX_LOG_BYTES, _within_limit, append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -191,7 +191,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
     async with unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=writing._WAIT_SECONDS)
+    assert until - clock.now < timedelta(seconds=log_writing._WAIT_SECONDS)
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
@@ -204,7 +204,7 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with writing.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
+    async with log_writing.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
@@ -261,7 +261,7 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
             await appending
 
         # Once it has tried to take the lock.
-        over = partial(let_time_pass, monkeypatch, seconds=writing._WAIT_SECONDS)
+        over = partial(let_time_pass, monkeypatch, seconds=log_writing._WAIT_SECONDS)
         asyncio.get_running_loop().call_later(0.3, over)
         with pytest.raises(Unavailable):
             await append_lines(sessions, store, ref, lines(1, 2))

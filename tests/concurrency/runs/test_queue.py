@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.views import queue as queue_view
 from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock

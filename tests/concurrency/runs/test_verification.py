@@ -1,4 +1,4 @@
-"""The checks phase of runs: every race that services/runs/attempts/lifecycle.py names, decided.
+"""The checks phase of runs: every race that services/runs/verification/verification_lifecycle.py names, decided.
 
 Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
@@ -21,15 +21,15 @@ from app.runtime import ProcessContext
 from app.schemas.runs.runs import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
+from app.services.runs import run_lifecycle
 from app.services.runs.changes import cancel_run
+from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import Claim
-from app.services.runs.recovery import recover_runs
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.verification.definitions import unite
-from app.worker.run.files import StoredFiles
 from app.worker.run.outcome import RunReport, end_run
+from app.worker.run.run_files import StoredFiles
 from tests.concurrency.races import perform, race
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some, unacknowledged_once
@@ -44,7 +44,7 @@ JOB, OTHER = "job", "other job"
 EVENTS = RecordingEvents()
 ARTIFACT: Any = {"id": "1" * 32, "name": "changes.patch"}
 REFUTED = shown(verdict="refuted")
-claim = partial(attempts.claim, owner=JOB)
+claim = partial(verification_lifecycle.claim, owner=JOB)
 
 
 @pytest.fixture
@@ -109,15 +109,15 @@ async def ends(sessions: SessionFactory, run: Run) -> list[str]:
 
 def conclude(claimed: OpenAttempt) -> Step:
     conclusion = Conclusion(shown=REFUTED)
-    return lambda session: attempts.conclude(session, claimed, conclusion, events=EVENTS)
+    return lambda session: verification_lifecycle.conclude(session, claimed, conclusion, events=EVENTS)
 
 
 def heartbeat(claimed: OpenAttempt) -> Step:
-    return lambda session: attempts.extend_lease(session, claimed)
+    return lambda session: verification_lifecycle.extend_lease(session, claimed)
 
 
 def recover(run: Run) -> Step:
-    return lambda session: attempts.recover_attempts(session, [run.id], events=EVENTS)
+    return lambda session: verification_lifecycle.recover_attempts(session, [run.id], events=EVENTS)
 
 
 class TestClaims:
@@ -125,13 +125,13 @@ class TestClaims:
         self, session: AsyncSession, sessions: SessionFactory, task: Task, run: Run
     ) -> None:
         other = await make_verified_run(session, task=task)
-        first, second = await race(sessions, claim, partial(attempts.claim, owner=OTHER))
+        first, second = await race(sessions, claim, partial(verification_lifecycle.claim, owner=OTHER))
         assert first is not None
         assert second is not None
         assert (first.run_id, second.run_id) == (run.id, other.id)
 
     async def test_one_attempt_is_claimed_by_one_job(self, sessions: SessionFactory, run: Run) -> None:
-        first, second = await race(sessions, claim, partial(attempts.claim, owner=OTHER))
+        first, second = await race(sessions, claim, partial(verification_lifecycle.claim, owner=OTHER))
         assert (first is not None, second) == (True, None)
         assert (await attempt_of(sessions, run)).lease_owner == JOB
 
@@ -252,7 +252,9 @@ class TestLeases:
     ) -> None:
         """Regression: it gave no reason."""
         run = await make_verified_run(session, task=task, verdict="verified")
-        await perform(sessions, partial(attempts.reopen, run_id=run.id, commit="c" * 40, base=None))
+        await perform(
+            sessions, partial(verification_lifecycle.reopen, run_id=run.id, commit="c" * 40, base=None)
+        )
         lapsed = {"lease_owner": JOB, "lease_expires_at": utcnow(), "losses": 2}
         await change(sessions, **lapsed)
         await recover_runs(process)
@@ -340,14 +342,18 @@ class TestRepairs:
         stopped: str | None,
     ) -> None:
         def stop(owner: str) -> Step:
-            ending = partial(attempts.stop_repair, run_id=repaired.id, stopped="agent", events=EVENTS)
+            ending = partial(
+                verification_lifecycle.stop_repair, run_id=repaired.id, stopped="agent", events=EVENTS
+            )
             return partial(ending, owner=owner)
 
         steps: dict[str, Step] = {
             "cancel": cancel(repaired),
             "stop": stop(JOB),
             "lost stop": stop(OTHER),
-            "recover": lambda session: attempts.end_lost_repairs(session, [repaired.id], events=EVENTS),
+            "recover": lambda session: verification_lifecycle.end_lost_repairs(
+                session, [repaired.id], events=EVENTS
+            ),
             "heartbeat": partial(run_lifecycle.extend_lease, run_id=repaired.id, owner=JOB),
         }
         assert await race(sessions, steps[first], steps[second]) == outcome

@@ -13,7 +13,7 @@ from app.enums import NotificationKind
 from app.models import Notification, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import dispatch as notifications
-from app.services.questions import lifecycle as questions
+from app.services.questions import question_lifecycle
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.contract.pushes import rows
@@ -98,7 +98,7 @@ class PushScene:
     async def withdraw(self) -> None:
         """Withdraw the questions of the run."""
         async with unit_of_work(self.sessions) as session:
-            await questions.withdraw(session, [self.run.id])
+            await question_lifecycle.withdraw(session, [self.run.id])
 
     async def end_run(self) -> None:
         await rows.end_run(self.sessions, self.run)

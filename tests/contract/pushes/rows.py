@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import AnswerVia, CommandMethod, RunStatus
 from app.models import Notification, NotificationPreferences, Project, Question, Run, Task, User
-from app.services.questions import lifecycle
+from app.services.questions import question_lifecycle
 from app.services.questions.answers import Answer, Origin
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import run_lifecycle
+from app.services.runs.run_lifecycle import RunEnd
 from tests.support.devices import notifications_of
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
@@ -21,7 +21,7 @@ async def answer(sessions: SessionFactory, question: Question, by: User) -> None
         caller = member_of(await session.get_one(Project, question.project_id), by)
         given = Answer(CommandMethod.PERMISSION_RESPONSE, {"option_id": "allow"})
         origin = Origin(caller, AnswerVia.API)
-        assert await lifecycle.close_question(session, question.id, given, origin)
+        assert await question_lifecycle.close_question(session, question.id, given, origin)
 
 
 async def end_run(sessions: SessionFactory, run: Run) -> None:

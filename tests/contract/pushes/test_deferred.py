@@ -25,8 +25,8 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.events.run_ledger import record_for_run
-from app.services.notifications import claiming, presence
 from app.services.notifications import dispatch as notifications
+from app.services.notifications import presence, push_claims
 from app.services.notifications.presence import sweep_expired
 from app.worker.loops import pushes
 from tests.support.clock import MovableClock
@@ -581,9 +581,9 @@ async def test_push_of_a_dispatcher_that_died_after_its_claim_is_sent_once_more(
     clock.advance(seconds=65)
     # Died before its claim was committed, then behind it.
     async with rolled_back(sessions) as dying:
-        assert len((await claiming.claim_due(dying)).deliveries) == 1
+        assert len((await push_claims.claim_due(dying)).deliveries) == 1
     async with unit_of_work(process.sessions) as dying:
-        assert len((await claiming.claim_due(dying)).deliveries) == 1
+        assert len((await push_claims.claim_due(dying)).deliveries) == 1
     assert await deliver() == 0
     clock.advance(seconds=60)
 

@@ -14,7 +14,7 @@ from app.enums import ActionTokens, Platform, PushText, QuestionKind, QuestionRi
 from app.models import Notification, Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.action_tokens import read
-from app.services.notifications import claiming
+from app.services.notifications import push_claims
 from app.worker.loops import pushes
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import only_row, prefer
@@ -263,14 +263,14 @@ async def test_browser_gets_one_body_that_declares_and_is_read(
     session: AsyncSession, owner: User, process: ProcessContext, clock: MovableClock, ask: Asks
 ) -> None:
     """The form of the body is held in tests/clients/test_web_push.py; here that links and buttons reach it."""
-    from app.services.notifications.messages import Composer  # noqa: PLC0415 - what makes the message
+    from app.services.notifications.push_messages import Composer  # noqa: PLC0415 - what makes the message
 
     await make_device(session, user=owner, platform=Platform.WEB)
     question = await ask(urgency=Urgency.HIGH, expires_at=clock.now + timedelta(minutes=10))
     settings = process.settings.model_copy(update={"public_url": "https://tasks.example/"})
     composer = Composer(settings)
     async with unit_of_work(process.sessions) as own:
-        claimed = (await claiming.claim_due(own)).deliveries
+        claimed = (await push_claims.claim_due(own)).deliveries
     styles = [composer.compose(each).style for each in claimed]
     for style in styles:
         assert style is not None

@@ -15,7 +15,7 @@ from app.models import Notification, NotificationPreferences, Project, PushToken
 from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications import dispatch as notifications
-from app.services.questions.lifecycle import withdraw
+from app.services.questions.question_lifecycle import withdraw
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
 from tests.support.assertions import assert_invalid

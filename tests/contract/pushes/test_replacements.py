@@ -342,13 +342,13 @@ async def test_answered_question_has_no_reminder(scene: PushScene) -> None:
 
 @pytest.mark.parametrize("step", ["claimed", "claim rolled back"])
 async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(scene: PushScene, step: str) -> None:
-    from app.services.notifications import claiming  # noqa: PLC0415 - the step that is broken off
+    from app.services.notifications import push_claims  # noqa: PLC0415 - the step that is broken off
 
     question = await scene.ask()
     await scene.deliver()
     await scene.answer(question)
     async with (unit_of_work if step == "claimed" else rolled_back)(scene.sessions) as dying:
-        assert len((await claiming.claim_due(dying)).deliveries) == 1
+        assert len((await push_claims.claim_due(dying)).deliveries) == 1
     scene.clock.advance(seconds=60)
     assert await scene.deliver() == 1
     assert await scene.history() == [("sent", None), ("retracted", "answered")]
@@ -357,11 +357,11 @@ async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(scene: Pus
 
 async def test_notice_of_a_dispatcher_that_died_is_retracted(scene: PushScene) -> None:
     """It may have been sent: the phone kept the buttons of a question that was answered within the lease."""
-    from app.services.notifications import claiming  # noqa: PLC0415 - the step that is broken off
+    from app.services.notifications import push_claims  # noqa: PLC0415 - the step that is broken off
 
     question = await scene.ask()
     async with unit_of_work(scene.sessions) as dying:
-        assert len((await claiming.claim_due(dying)).deliveries) == 1
+        assert len((await push_claims.claim_due(dying)).deliveries) == 1
     await scene.answer(question)
     scene.clock.advance(seconds=60)
     assert await scene.deliver() == 0

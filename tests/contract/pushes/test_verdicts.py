@@ -7,8 +7,8 @@ import pytest
 
 from app.db import unit_of_work
 from app.enums import CheckStatus, RunReason, RunStatus, Verdict
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import run_lifecycle
+from app.services.runs.run_lifecycle import RunEnd
 from tests.contract.pushes import rows
 from tests.contract.pushes.conftest import PushScene
 from tests.support.stand_ins.fakes import RecordingEvents

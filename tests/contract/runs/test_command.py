@@ -14,7 +14,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task
-from app.services.runs.commands import MAX_OPEN
+from app.services.runs.command_acceptance import MAX_OPEN
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock

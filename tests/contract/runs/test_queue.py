@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task

@@ -17,7 +17,7 @@ from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.config import Settings
 from app.db import SessionFactory
-from app.services.streams.runs import final_states
+from app.services.streams.run_streams import final_states
 from tests.support.callers import Caller
 from tests.support.stand_ins.outage import Interruptible, behind, interruptible
 from tests.support.waiting import patient

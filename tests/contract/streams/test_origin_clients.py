@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 from app.db import SessionFactory, unit_of_work
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.web.clients import socket_client
 from tests.support.web.streams import StreamReader

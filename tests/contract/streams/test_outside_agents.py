@@ -20,8 +20,8 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Run, RunEventId, RunLogState
 from app.runtime import ProcessContext
-from app.services.run_log.writing import sweep_event_ids
-from app.services.runs.recovery import recover_runs
+from app.services.run_log.log_writing import sweep_event_ids
+from app.services.runs.lost_runs import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock, let_time_pass

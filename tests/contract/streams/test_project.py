@@ -21,7 +21,7 @@ from app.db import SessionFactory
 from app.enums import EventType
 from app.models import Membership, Project, Task, User
 from app.runtime import ProcessContext
-from app.services.events.sweep import prune_events
+from app.services.events.event_sweep import prune_events
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
 from tests.support.factories import make_run, make_task, make_user

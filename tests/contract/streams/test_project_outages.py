@@ -20,8 +20,8 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Project, Run, Task
 from app.runtime import ProcessContext
 from app.services.events.cursor import START
-from app.services.events.reading import find_end
-from app.services.streams.runs import final_states
+from app.services.events.event_reading import find_end
+from app.services.streams.run_streams import final_states
 from tests.support.database.faults import altered, refusing_reads
 from tests.support.factories import make_run
 from tests.support.stand_ins.outage import Interruptible, behind, interruptible

@@ -28,7 +28,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
 from app.runtime import ProcessContext
-from app.services.streams.runs import final_states
+from app.services.streams.run_streams import final_states
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving

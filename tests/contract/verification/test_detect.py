@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import Project
 from app.runtime import ProcessContext
 from app.services.checks.scans import keep_failure, keep_scan
-from app.services.code_hosts.credentials import read_project_host
+from app.services.code_hosts.host_credentials import read_project_host
 from app.verification.definitions import Check, FoundCheck
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_integration, make_project

@@ -19,7 +19,7 @@ from app.models import Event, EventSnapshot, Project, Run, User
 from app.run_values import ShownQuestion
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
-from app.services.runs import command_delivery, lifecycle
+from app.services.runs import command_delivery, run_lifecycle
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_user
@@ -125,20 +125,20 @@ async def test_life_of_a_run_that_workers_perform(
     followers = RecordingEvents()
 
     async with unit_of_work(sessions) as own:
-        assert await lifecycle.claim(own, run.id, owner="first", events=followers)
+        assert await run_lifecycle.claim(own, run.id, owner="first", events=followers)
     await session.execute(update(Run).values(lease_expires_at=utcnow()))
     async with unit_of_work(sessions) as own:
-        await lifecycle.recover_lapsed(own, events=followers)
+        await run_lifecycle.recover_lapsed(own, events=followers)
     async with unit_of_work(sessions) as own:
-        assert await lifecycle.claim(own, run.id, owner="second", events=followers)
+        assert await run_lifecycle.claim(own, run.id, owner="second", events=followers)
     artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
-    end = lifecycle.RunEnd(
+    end = run_lifecycle.RunEnd(
         status=RunStatus.FAILED, error_message=_SECRET, reason=RunReason.AGENT_TIMED_OUT, artifacts=[artifact]
     )
     async with unit_of_work(sessions) as own:
-        assert await lifecycle.finish(own, run.id, end, owner="second", events=followers)
+        assert await run_lifecycle.finish(own, run.id, end, owner="second", events=followers)
         # Too late: it is over.
-        assert not await lifecycle.finish(own, run.id, end, owner="second", events=followers)
+        assert not await run_lifecycle.finish(own, run.id, end, owner="second", events=followers)
 
     rows = await read(client, events_url, 5, run_id=run_id)
 
@@ -185,7 +185,7 @@ async def test_agent_that_waits_for_a_person(
     run = (await session.scalars(select(Run))).one()
     followers = RecordingEvents()
     async with unit_of_work(sessions) as own:
-        assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
+        assert await run_lifecycle.claim(own, run.id, owner="worker", events=followers)
     options = [{"optionId": "yes", "name": _SECRET, "kind": "allow_once"}]
     question = ShownQuestion(kind=QuestionKind.PERMISSION, title=_SECRET, options=options)
     asked = question.request_id

@@ -22,9 +22,9 @@ from app.schemas.events import EventQuery
 from app.services.access.principal import Principal
 from app.services.events.catalogue import CATALOGUE, PING, VALID_SELECTORS
 from app.services.events.cursor import START, Cursor
-from app.services.events.reading import find_end, list_events, parse_types, read_events
+from app.services.events.event_reading import find_end, list_events, parse_types, read_events
+from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.events.run_ledger import record_for_runs
-from app.services.events.sweep import adopt_events, prune_events
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_task

@@ -39,15 +39,15 @@ from app.models import (
     User,
 )
 from app.run_values import AgentMessage
-from app.services.notifications import claiming
 from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_claims
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.rules.notices import COOLDOWNS
 from app.services.notifications.texts import message_body
 from app.services.run_facts import AGENT_STARTED, with_fact
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import run_lifecycle
+from app.services.runs.run_lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, rolled_back
 from tests.support.database.queries import recorded
@@ -508,6 +508,6 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
         await notifications.notify_people(own, NotificationKind.COMPLETED, runs)
     clock.advance(seconds=65)
     async with unit_of_work(sessions) as own, recorded(engine) as statements:
-        assert len((await claiming.claim_due(own)).deliveries) == 20
+        assert len((await push_claims.claim_due(own)).deliveries) == 20
     # Claim, context, presence, what they have become, badges.
     assert len(statements) <= 6

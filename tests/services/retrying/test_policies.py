@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.clients.webhooks.client import ANSWER_SECONDS, TOTAL_SECONDS
+from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS
 from app.services.retrying.policies import (
     ATTACHMENT,
     CODE_HOST,
@@ -13,9 +13,9 @@ from app.services.retrying.policies import (
     RetryPolicy,
     RetrySchedule,
 )
-from app.services.run_log import writing
-from app.services.runs.lifecycle import RUN_LEASE
-from app.services.webhook_endpoints.claiming import WEBHOOK_LEASE
+from app.services.run_log import log_writing
+from app.services.runs.run_lifecycle import RUN_LEASE
+from app.services.webhook_endpoints.delivery_claims import WEBHOOK_LEASE
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])
@@ -40,4 +40,4 @@ def test_policy_has_time_for_its_delays(policy: RetryPolicy) -> None:
 def test_tries_begin_before_the_lease_that_they_need_has_lapsed() -> None:
     assert DATABASE.within < RUN_LEASE.total_seconds()
     assert TOTAL_SECONDS + ANSWER_SECONDS + DATABASE.within < WEBHOOK_LEASE.total_seconds()
-    assert LOG_LOCK.within < writing._LIFETIME.total_seconds()
+    assert LOG_LOCK.within < log_writing._LIFETIME.total_seconds()

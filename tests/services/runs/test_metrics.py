@@ -11,9 +11,9 @@ from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RunEnd
+from app.services.runs import run_lifecycle
 from app.services.runs.metrics import measure_queue
+from app.services.runs.run_lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.metrics import growth

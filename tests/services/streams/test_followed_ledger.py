@@ -12,7 +12,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, OriginProduct
 from app.ids import new_id
 from app.models import Project, TaskFollow, User
-from app.services.events.reading import find_end, read_new_events
+from app.services.events.event_reading import find_end, read_new_events
 from app.services.events.rendering import EventRow
 from app.services.streams.ledger_feed import Batch
 from app.services.streams.topics import INBOX, TASKS, ledger_of

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.models import Project, Task, User
-from app.services.events.reading import find_end, read_events
+from app.services.events.event_reading import find_end, read_events
 from app.services.streams.ledger_feed import Batch, Following, LedgerFeed
 from tests.support.database.faults import altered
 from tests.support.factories import make_user

@@ -18,7 +18,7 @@ from app.models import Event, Project, Task, User
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.events.cursor import START, Cursor
-from app.services.events.reading import LIVE_PAGE, read_events
+from app.services.events.event_reading import LIVE_PAGE, read_events
 from app.services.events.rendering import EventRow
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.topics import (

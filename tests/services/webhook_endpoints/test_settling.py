@@ -13,7 +13,7 @@ from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints import admin
-from app.services.webhook_endpoints.claiming import FAILING_AFTER, Claimed, claim_due
+from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, Claimed, claim_due
 from app.services.webhook_endpoints.settling import settle
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth

@@ -19,7 +19,7 @@ from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
 from app.services import leases
-from app.services.notifications import claiming, delivery, digests, receipts
+from app.services.notifications import digests, push_claims, push_delivery, receipts
 from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
@@ -41,11 +41,11 @@ class Step(Enum):
 
     # Not committed, then committed.
     DIGEST_MADE = _Place(digests, "release_held")
-    DIGEST_KEPT = _Place(claiming, "claim_due", is_before=True)
-    DECIDED = _Place(claiming, "claim_due")
-    CLAIMED = _Place(delivery, "send", is_before=True)
-    SENT = _Place(delivery, "send")
-    SETTLING = _Place(delivery, "settle")
+    DIGEST_KEPT = _Place(push_claims, "claim_due", is_before=True)
+    DECIDED = _Place(push_claims, "claim_due")
+    CLAIMED = _Place(push_delivery, "send", is_before=True)
+    SENT = _Place(push_delivery, "send")
+    SETTLING = _Place(push_delivery, "settle")
     SETTLED = _Place(leases, "in_transaction")
     RECEIPTS_CLAIMED = _Place(receipts, "claim_receipts")
     RECEIPTS_READ = _Place(receipts, "settle_receipts", is_before=True)

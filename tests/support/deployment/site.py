@@ -20,7 +20,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Project, Run, User, Verification
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, wake_run_worker_after_commit
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.storage_keys import RunRef
 from tests.support.callers import bearer
 from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready

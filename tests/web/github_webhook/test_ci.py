@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CheckStatus, Verdict
 from app.models import Event, Integration, PushedBranch, Run
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.verification import shown_check, shown_verdict
 from tests.web.github_webhook.conftest import BRANCH, SHA, Hook, check_run
@@ -164,14 +164,16 @@ async def test_verdict_keeps_a_report_that_came_while_checks_ran(verified: Hook)
     await verified.send(check_run("build", "success"), event="check_run")
     concluded = {"verdict": Verdict.REFUTED, "checks": [shown_check(1, CheckStatus.FAILED)]}
 
-    await attempts.note_progress(verified.session, claimed, {"checks": []})
-    await attempts.conclude(verified.session, claimed, Conclusion(shown=concluded), events=RecordingEvents())
+    await verification_lifecycle.note_progress(verified.session, claimed, {"checks": []})
+    await verification_lifecycle.conclude(
+        verified.session, claimed, Conclusion(shown=concluded), events=RecordingEvents()
+    )
 
     assert (await ci_of(verified))["state"] == "success"
 
 
 async def open_attempt(session: AsyncSession, run: Run) -> OpenAttempt:
-    await attempts.reopen(session, run.id, SHA, None)
-    claimed = await attempts.claim(session, owner="worker")
+    await verification_lifecycle.reopen(session, run.id, SHA, None)
+    claimed = await verification_lifecycle.claim(session, owner="worker")
     assert claimed is not None
     return claimed

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.expo.client import ExpoClient, open_http
+from app.clients.expo.expo_client import ExpoClient, open_http
 from app.db import unit_of_work
 from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext

@@ -10,9 +10,9 @@ from arq.constants import in_progress_key_prefix
 from app.clients.queue import ArqQueue, JobQueue
 from app.services.enqueueing import enqueue_scan
 from app.worker.arq_workers import create_checks_worker, create_scans_worker
-from app.worker.context import WorkerContext
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.main import working
+from app.worker.worker_context import WorkerContext
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.outage import interruptible
 from tests.support.waiting import eventually

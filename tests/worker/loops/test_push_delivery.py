@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
+from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
+from app.services.notifications.push_delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.retrying.policies import PUSH_PROBES
 from app.worker.loops import pushes

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.circuit import OPEN_AFTER
-from app.clients.expo.client import ExpoClient, open_http
+from app.clients.expo.expo_client import ExpoClient, open_http
 from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
-from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
+from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Platform
 from app.models import Notification, Task, User
 from app.runtime import ProcessContext

@@ -16,7 +16,7 @@ from app.enums import DeliveryStatus, DisabledReason
 from app.models import Event, Project, Task, User, WebhookAttempt, WebhookEndpoint
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_PROBES
-from app.services.webhook_endpoints.claiming import FAILING_AFTER, PER_ENDPOINT, next_due
+from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, PER_ENDPOINT, next_due
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Membership, Run, SandboxEnvironment, User
-from app.services.code_hosts.credentials import read_code_host
+from app.services.code_hosts.host_credentials import read_code_host
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_sandbox_environment, make_user
 from tests.support.web.clients import in_process_client

@@ -17,7 +17,7 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.lease import hold_lease

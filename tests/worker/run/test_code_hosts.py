@@ -11,15 +11,15 @@ from sqlalchemy import select
 from typing_extensions import override
 
 from app.clients.github.answers import GitHubAccess, PullRequest
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.clients.object_store import ObjectStore
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import PushedBranch, RunCredential
 from app.outages import DatabaseUnavailable
-from app.services.code_hosts.credentials import CodeHosts
-from app.services.runs import credentials as run_credentials
+from app.services.code_hosts.host_credentials import CodeHosts
+from app.services.runs import run_credentials
 from tests.support.stand_ins.github import Reply
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout, app_installation
 

@@ -18,10 +18,10 @@ from app.run_values import ShownQuestion
 from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.runs import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN
-from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import run_lifecycle
 from app.services.runs.changes import update_run
-from app.services.runs.commands import send_command
-from app.services.runs.recovery import recover_runs
+from app.services.runs.command_acceptance import send_command
+from app.services.runs.lost_runs import recover_runs
 from app.worker.run.command_inbox import CommandInbox
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop

@@ -20,8 +20,8 @@ from app.enums import CommandStatus, RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import DATABASE
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.recovery import recover_runs
+from app.services.runs import run_lifecycle
+from app.services.runs.lost_runs import recover_runs
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.claim import claim_run

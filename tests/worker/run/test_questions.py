@@ -21,7 +21,7 @@ from tests.support.database.faults import cut_once
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
 from tests.worker.run.test_earlier_runs import with_agent
-from tests.worker.run.test_files import attach
+from tests.worker.run.test_run_files import attach
 from tests.worker.run.test_steering import impatient
 
 JSON = dict[str, Any]

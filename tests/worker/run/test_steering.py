@@ -17,16 +17,15 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.runs import command_delivery
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.recovery import recover_runs
+from app.services.runs import command_delivery, run_lifecycle
+from app.services.runs.lost_runs import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import cut_once
 from tests.support.devices import make_device, notifications_of
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
-from tests.worker.run.test_files import attach
+from tests.worker.run.test_run_files import attach
 
 JSON = dict[str, Any]
 MakePilot = Callable[..., Awaitable[Pilot]]

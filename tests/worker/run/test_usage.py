@@ -17,7 +17,7 @@ from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.stages import record_usage
+from app.worker.run.run_stages import record_usage
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_reads

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.context import Preparation
+from app.agents.checks.check_context import Preparation
 from app.agents.errors import EnvironmentUnavailable
-from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
+from app.agents.execution.run_context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
@@ -26,17 +26,17 @@ from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Allowance, Service
 from app.agents.result import RunResult
 from app.agents.session.budget import Budget
-from app.agents.session.commands import TurnPolicy
+from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.clients.s3 import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
-from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
+from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import (
     BRANCH_PREFIX,
@@ -54,9 +54,9 @@ from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.verification.definitions import DEFINITIONS
-from app.worker.context import WorkerContext
 from app.worker.run.earlier_runs import fetch_session, recall
-from app.worker.run.files import Exchange, fetch_attachments
+from app.worker.run.run_files import Exchange, fetch_attachments
+from app.worker.worker_context import WorkerContext
 
 _SHORT_ID_LENGTH = 8
 _SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])

@@ -20,8 +20,8 @@ from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
 from app.services import leases
 from app.services.notifications import badges, presence, replacements
-from app.services.notifications.delivery import PUSHES_PER_CLAIM
-from app.services.notifications.messages import Delivery, PushClaim, StoredPush, Subject
+from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
+from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import (
     PUSH_LEASE,
     NoticeContext,

@@ -6,13 +6,13 @@ from typing import Any
 
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.session.commands import CANCEL_SECONDS, CLOSE_SECONDS, INTERRUPT_SECONDS
+from app.agents.session.command_source import CANCEL_SECONDS, CLOSE_SECONDS, INTERRUPT_SECONDS
 from app.agents.workspace.folders import FolderRemover
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.workspace import Workspaces
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
-from app.services.code_hosts.credentials import CodeHosts
+from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import RUN_FILES_BRIEF_SECONDS
 from app.worker.slots import RunSlots
 

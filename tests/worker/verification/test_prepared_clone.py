@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.agents.checks.test_verify import SERVER
 from tests.fixtures.worker import Repositories, Workshop
-from tests.worker.attempt.test_attempts import define, perform, shown, verify
+from tests.worker.verification.test_attempts import define, perform, shown, verify
 
 _NAME = "acme/shop"
 

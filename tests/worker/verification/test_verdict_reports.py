@@ -15,7 +15,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
 from app.services.enqueueing import VERIFY_RUN
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.verification import verification_lifecycle
 from app.worker.jobs.chores import report_verdicts
 from app.worker.jobs.verify_run import verify_run
 from tests.support.database.queries import recorded
@@ -61,7 +61,9 @@ async def performed(host: Host, integration: Integration) -> Run:
 async def verify_again(host: Host, run: Run) -> None:
     assert run.verification is not None
     async with unit_of_work(host.workshop.sessions) as session:
-        await attempts.reopen(session, run.id, run.verification["commit"], run.verification["base"])
+        await verification_lifecycle.reopen(
+            session, run.id, run.verification["commit"], run.verification["base"]
+        )
     await verify(host)
     await report(host)
 
@@ -79,7 +81,9 @@ async def correct(host: Host, run: Run) -> Run:
 async def waive(host: Host, run: Run) -> None:
     assert run.verification is not None
     async with unit_of_work(host.workshop.sessions) as session:
-        await attempts.note_waiver(session, run.id, run.verification, {"reason": "", "user": None, "at": ""})
+        await verification_lifecycle.note_waiver(
+            session, run.id, run.verification, {"reason": "", "user": None, "at": ""}
+        )
 
 
 async def due_at(host: Host, run: Run) -> Any:

@@ -1,4 +1,4 @@
-"""Send pushes to the push services and store the results. The pushes were claimed before (claiming.py)."""
+"""Send pushes to the push services and store the results. The pushes were claimed before (push_claims.py)."""
 
 import asyncio
 from collections import defaultdict
@@ -53,7 +53,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import devices, replacements
 from app.services.notifications.devices import DeadDevice
-from app.services.notifications.messages import Composer, Delivery, PushClaim, StoredPush, Subject
+from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.texts import message_body

@@ -15,9 +15,9 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.questions.lifecycle import withdraw
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.questions.question_lifecycle import withdraw
 from app.services.runs.authority import Intent, LockedRun, authorize_run, lock_run
+from app.services.runs.verification import verification_lifecycle
 from app.services.views.users import Creator, user_basic
 from app.statements import row_of, rows_of
 
@@ -49,7 +49,7 @@ async def verify_again(
     is_over = run.status in TERMINAL_STATUSES and run.environment is Environment.CLOUD
     if not is_over or pushed is None:
         raise StateRefused("This run has no result to verify")
-    attempt = await attempts.reopen(session, run_id, *pushed)
+    attempt = await verification_lifecycle.reopen(session, run_id, *pushed)
     enqueue_verification_after_commit(session, clients.queue, run_id, attempt)
     return {"attempt": attempt}
 
@@ -67,7 +67,7 @@ async def waive(
         # Kept as JSON: runs show it without looking for the user.
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
         waiver = {"reason": body.reason, "user": user, "at": wire_time()}
-        shown = dict(await attempts.note_waiver(session, run_id, shown, waiver))
+        shown = dict(await verification_lifecycle.note_waiver(session, run_id, shown, waiver))
         await withdraw(session, [run_id], kind=QuestionKind.VERDICT)
     return cast("VerificationOut", shown)
 
@@ -79,7 +79,7 @@ async def skip(
     run = await _lock_to_steer(session, caller, task_id, run_id)
     if not run.is_verified_now or run.status in TERMINAL_STATUSES:
         raise StateRefused("This run is not being verified")
-    await attempts.skip(session, run_id, events=clients.events)
+    await verification_lifecycle.skip(session, run_id, events=clients.events)
     wake_run_worker_after_commit(session, clients.redis, run_id)
 
 

@@ -24,7 +24,7 @@ Every change is one conditional UPDATE: the database decides each race, and both
     start against claim        the run is in progress: the start is refused
 
 The same statement updates the task's copy of its latest run's status. The new status is published to followers after
-the commit (services/run_log/events.py).
+the commit (services/run_log/log_entries.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ from app.services.run_facts import (
     with_recovery,
     without_fact,
 )
-from app.services.run_log.events import STATE_COLUMNS, RunState, announce_state
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import command_delivery
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
@@ -432,7 +432,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         events,
         RunStatus.FAILED,
         *lapsed,
-        # The ends of repairs are decided elsewhere (services/runs/attempts/lifecycle.py).
+        # The ends of repairs are decided elsewhere (services/runs/verification/verification_lifecycle.py).
         Run.verification.is_(None),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,

@@ -26,9 +26,9 @@ from app.ids import new_id
 from app.models import Event, Project, Question, Run, RunCommand, Task, User
 from app.run_values import DETAIL_CHARACTERS, ShownQuestion
 from app.services.questions.answers import Answer, Origin
-from app.services.questions.lifecycle import close_question
+from app.services.questions.question_lifecycle import close_question
 from app.services.questions.risk import risk_of
-from app.services.runs import command_delivery, lifecycle
+from app.services.runs import command_delivery, run_lifecycle
 from app.services.runs.command_delivery import StepResult
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
@@ -222,18 +222,18 @@ async def test_no_question_outlives_its_agent(
             case "agent":
                 await command_delivery.end_agent(own, live.id, owner=OWNER, seen=None, reason="It ended.")
             case "completed":
-                result = lifecycle.RunEnd(status=RunStatus.COMPLETED)
-                assert await lifecycle.finish(own, live.id, result, owner=OWNER, events=events)
+                result = run_lifecycle.RunEnd(status=RunStatus.COMPLETED)
+                assert await run_lifecycle.finish(own, live.id, result, owner=OWNER, events=events)
             case "client":
-                assert await lifecycle.set_status(own, live.id, RunStatus.CANCELLED, events=events)
+                assert await run_lifecycle.set_status(own, live.id, RunStatus.CANCELLED, events=events)
             case "handed back":
-                assert await lifecycle.hand_back(own, live.id, owner=OWNER, events=events)
+                assert await run_lifecycle.hand_back(own, live.id, owner=OWNER, events=events)
             case "silent":
                 clock.advance(seconds=100)
-                assert await lifecycle.fail_silent(own, silence=timedelta(seconds=90), events=events)
+                assert await run_lifecycle.fail_silent(own, silence=timedelta(seconds=90), events=events)
             case _:
                 clock.advance(seconds=100)
-                repeated, failed = await lifecycle.recover_lapsed(own, events=events)
+                repeated, failed = await run_lifecycle.recover_lapsed(own, events=events)
                 assert (repeated, failed) == (([live.id], []) if end == "lost, repeated" else ([], [live.id]))
     assert [(await row_of(sessions, question)).status for question in asked] == ["withdrawn"] * 2
     assert await waiting_for(sessions, live) is None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Event, Run, Task, Verification
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
@@ -105,7 +105,7 @@ async def test_work_is_checked_where_it_was_pushed(
     assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, "verified")
 
     async with unit_of_work(workshop.sessions) as session:
-        await attempts.reopen(session, run.id, shown(ended)["commit"], shown(ended)["base"])
+        await verification_lifecycle.reopen(session, run.id, shown(ended)["commit"], shown(ended)["base"])
     await verify(workshop)
     again = shown(await workshop.read(run))
     assert (again["attempts"], again["verdict"]) == (2, "verified")

@@ -16,7 +16,7 @@ from app.models import Event, Project, Task, User, WebhookEndpoint, WebhookEndpo
 from app.runtime import ProcessContext
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.events.cursor import SETTLED
-from app.services.webhook_endpoints.recovery import MOST_AGAIN, continue_recovery, recover
+from app.services.webhook_endpoints.missed_events import MOST_AGAIN, continue_recovery, recover
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_some
 from tests.support.principals import member_of

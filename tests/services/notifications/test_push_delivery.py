@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.clients.push import Accepted
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
-from app.services.notifications import claiming, delivery
+from app.services.notifications import push_claims, push_delivery
 from tests.support.database.plans import custom_plan, generic_plan
 from tests.support.database.queries import recorded
 from tests.support.devices import make_many_pending
@@ -21,11 +21,11 @@ async def test_each_settled_push_is_looked_up_once_by_its_key(
         task = await make_task(session, project=project, created_by=owner)
         await make_many_pending(session, task=task, user=owner, count=5_000)
     async with unit_of_work(sessions) as session:
-        claimed = (await claiming.claim_due(session)).deliveries
-    assert len(claimed) == delivery.PUSHES_PER_CLAIM
+        claimed = (await push_claims.claim_due(session)).deliveries
+    assert len(claimed) == push_delivery.PUSHES_PER_CLAIM
 
     async with recorded(engine) as statements, unit_of_work(sessions) as session:
-        await delivery.settle(session, claimed, {each.id: Accepted("ticket") for each in claimed})
+        await push_delivery.settle(session, claimed, {each.id: Accepted("ticket") for each in claimed})
 
     [settling] = [each for each in statements if each.sql.startswith("UPDATE notifications")]
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))

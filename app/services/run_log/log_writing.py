@@ -44,7 +44,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.retrying.policies import LOG_LOCK
 from app.services.retrying.retries import RetryBudget
-from app.services.run_log.events import LogEvent
+from app.services.run_log.log_entries import LogEvent
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
 from app.statements import Prepared, rows_of

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.context import CheckContext, Checked
+from app.agents.checks.check_context import CheckContext, Checked
 from app.agents.checks.verify import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
@@ -22,17 +22,17 @@ from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.checks.kept_bases import find_base, keep_base
 from app.services.checks.results import show_lost, show_progress, show_result
 from app.services.retrying.retries import in_transaction
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.lifecycle import Conclusion, OpenAttempt
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
-from app.worker.context import WorkerContext
-from app.worker.run.context import open_remote, preparation_for, read_repository
-from app.worker.run.files import open_exchange
+from app.worker.run.context_reading import open_remote, preparation_for, read_repository
 from app.worker.run.log_recorder import RunLog, open_log
+from app.worker.run.run_files import open_exchange
 from app.worker.run.store_retry import StoreRetryBudget
+from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
 _DETAIL_CHARACTERS = 300
@@ -83,7 +83,7 @@ class _Performance:
         self._checked = checked
         # Beside the event loop: there may be 100,000 cases.
         shown = self._begun | await asyncio.to_thread(show_progress, checked, running)
-        await self._do(partial(attempts.note_progress, claimed=self._claimed, shown=shown))
+        await self._do(partial(verification_lifecycle.note_progress, claimed=self._claimed, shown=shown))
         self._claimed.shown.update(shown)
 
     async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
@@ -94,7 +94,7 @@ class _Performance:
         except ObjectStoreUnavailable as error:
             log.warning("verification.log_not_stored", name=name, error=repr(error))
             return None
-        if await self._do(partial(attempts.add_log, claimed=self._claimed, entry=entry)):
+        if await self._do(partial(verification_lifecycle.add_log, claimed=self._claimed, entry=entry)):
             return entry["id"]
         message = f"{name} is left out: the run has as many files as it may have."
         await self.emit(progress_entry("check", message))

@@ -23,14 +23,14 @@ from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.task_activity import note_message
 from app.services.opened_clients import ServiceClients
-from app.services.questions import lifecycle as questions
+from app.services.questions import question_lifecycle
 from app.services.questions.answers import Answer, Origin, read_answer
-from app.services.questions.lifecycle import follow
-from app.services.run_log.events import announce_entries
-from app.services.runs.attempts.requests import skip as skip_verification
+from app.services.questions.question_lifecycle import follow
+from app.services.run_log.log_entries import announce_entries
 from app.services.runs.authority import lock_to_steer
 from app.services.runs.changes import cancel_checks
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
+from app.services.runs.verification.verification_requests import skip as skip_verification
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -113,20 +113,24 @@ async def _take(
     session: AsyncSession, task_id: UUID, run_id: UUID, body: CommandIn, origin: Origin
 ) -> RpcError | None:
     if body.method is CommandMethod.PERMISSION_RESPONSE:
-        question = await questions.find_by_request(session, run_id, body.params["request_id"])
+        question = await question_lifecycle.find_by_request(session, run_id, body.params["request_id"])
         if question is None:
             return _NO_QUESTION
         try:
             answer = read_answer(question, body.params, is_command=True)
         except AnswerInvalid as invalid:
             return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
-        return None if await questions.close_question(session, question.id, answer, origin) else _NO_QUESTION
+        return (
+            None
+            if await question_lifecycle.close_question(session, question.id, answer, origin)
+            else _NO_QUESTION
+        )
     if body.method not in _STOPS and await _has_too_many(session, run_id):
         return _TOO_MANY
     if body.method is CommandMethod.USER_MESSAGE:
-        awaited = await questions.find_awaited_message(session, run_id)
+        awaited = await question_lifecycle.find_awaited_message(session, run_id)
         message = Answer(body.method, body.params)
-        if awaited and await questions.close_question(session, awaited.id, message, origin):
+        if awaited and await question_lifecycle.close_question(session, awaited.id, message, origin):
             return None
     command_id, now, user_id = new_id(), utcnow(), origin.caller.user_id
     sent = insert(RunCommand).values(

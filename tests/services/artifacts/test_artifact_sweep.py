@@ -15,7 +15,7 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.sweep import DELETED_LIFETIME, sweep_artifacts, write_lifecycle
+from app.services.artifacts.artifact_sweep import DELETED_LIFETIME, sweep_artifacts, write_lifecycle
 from app.services.storage_keys import RunRef, staged_folder
 from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock

@@ -30,7 +30,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
-from app.services.run_log.events import STATE_COLUMNS, RunState, state_event
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, state_event
 from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode, keepalive
 from app.statements import rows_of

@@ -21,7 +21,7 @@ from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, Reposi
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER
 from app.clients.github.answers import GitHubError, GitHubUnavailable
-from app.clients.github.client import GitHubClient
+from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import CodeHostKind, PrAuthorshipMode
@@ -32,7 +32,7 @@ from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget, in_transaction
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
-from app.services.tasks.writing import default_github_integration
+from app.services.tasks.task_writing import default_github_integration
 from app.statements import row_of, rows_of
 
 # A token must not expire while git uses it.

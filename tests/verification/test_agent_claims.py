@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.enums import CheckStatus, ClaimKind, Verdict
-from app.verification.claims import AgentClaim, judge_claim
+from app.verification.agent_claims import AgentClaim, judge_claim
 from tests.support.assertions import concerning
 
 STATUSES = {"tests": CheckStatus.PASSED, "lint": CheckStatus.FAILED}

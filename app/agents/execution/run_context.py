@@ -12,7 +12,7 @@ from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
-from app.agents.checks.context import Preparation
+from app.agents.checks.check_context import Preparation
 from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
@@ -20,7 +20,7 @@ from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
-from app.agents.session.commands import CommandSource, TurnPolicy
+from app.agents.session.command_source import CommandSource, TurnPolicy
 from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter

@@ -8,7 +8,7 @@ A run whose work is checked is in progress, and no job holds it. Its open attemp
     conclude against recovery   the first decides: the verdict counts, or another worker repeats the attempt and the
                                 verdict of the lost one is refused
     heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
-                                sweep, the recovery waits for no lock (services/runs/lifecycle.py)
+                                sweep, the recovery waits for no lock (services/runs/run_lifecycle.py)
     re-run against cancel       the first decides, as above, but for the run, which was over and stays as it ended
     deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
     repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
@@ -39,9 +39,9 @@ from app.services.checks.results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
 from app.services.retrying.policies import ATTEMPT_LOSSES
-from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.lifecycle import RUN_LEASE, RunEnd
+from app.services.runs import run_lifecycle
 from app.services.runs.queue import held_by
+from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
 from app.statements import count_changed, row_of, rows_of
 from app.unicode import storable
 from app.verification.definitions import DEFINITIONS

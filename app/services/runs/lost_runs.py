@@ -15,12 +15,12 @@ from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, enqueue_verification
 from app.services.leases import settle_each
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.events import log_line
-from app.services.run_log.writing import append_lines
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.run_log.log_entries import log_line
+from app.services.run_log.log_writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost
-from app.services.runs.lifecycle import fail_silent, lost_repairs, recover_lapsed
 from app.services.runs.queue import startable
+from app.services.runs.run_lifecycle import fail_silent, lost_repairs, recover_lapsed
+from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.statements import rows_of
 
@@ -36,8 +36,8 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
     begun, events = utcnow(), clients.events
     asked_before = begun - _GRACE
     for lost_runs, recover in (
-        (lost_repairs(), attempts.end_lost_repairs),
-        (attempts.lapsed_attempts(), attempts.recover_attempts),
+        (lost_repairs(), verification_lifecycle.end_lost_repairs),
+        (verification_lifecycle.lapsed_attempts(), verification_lifecycle.recover_attempts),
     ):
         async with unit_of_work(clients.sessions) as session:
             run_ids = [run_id for run_id, *_ in await rows_of(session, lost_runs)]
@@ -53,7 +53,9 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         is_any = requeued or failed
         receipts = await receipts_of_lost(session, requeued, failed, begun) if is_any else {}
         waiting = (await session.scalars(startable(limit, asked_before=asked_before).limit(_BATCH))).all()
-        unverified = await rows_of(session, attempts.waiting_attempts(asked_before).limit(_BATCH))
+        unverified = await rows_of(
+            session, verification_lifecycle.waiting_attempts(asked_before).limit(_BATCH)
+        )
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:

@@ -14,22 +14,22 @@ from app.db import unit_of_work
 from app.enums import CheckSource, RunStatus
 from app.models import CheckSet, Run, Verification
 from app.schemas.runs.runs import CancelIn
-from app.services.runs import lifecycle
-from app.services.runs.attempts import lifecycle as attempts
+from app.services.runs import run_lifecycle
 from app.services.runs.changes import cancel_run
+from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import Claim
-from app.services.runs.recovery import recover_runs
+from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite
 from app.verification.definitions import CheckSet as CheckSetOf
-from app.worker.run.files import StoredFiles
 from app.worker.run.outcome import RunReport, end_run
+from app.worker.run.run_files import StoredFiles
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
-from tests.worker.attempt.test_attempts import define, events_of, move, perform, shown, verify
-from tests.worker.attempt.test_recovering import ends
 from tests.worker.run.test_earlier_runs import STATE, with_agent
+from tests.worker.verification.test_attempts import define, events_of, move, perform, shown, verify
+from tests.worker.verification.test_recovering import ends
 
 _NAME = "acme/shop"
 
@@ -181,12 +181,14 @@ async def test_run_that_begins_again_is_not_ended_by_what_it_delivered_before(
 
     events = shop.context.process.events
     async with unit_of_work(shop.sessions) as session:
-        assert not await attempts.stop_repair(session, run.id, stopped="agent", owner=None, events=events)
+        assert not await verification_lifecycle.stop_repair(
+            session, run.id, stopped="agent", owner=None, events=events
+        )
 
 
 async def begin_again(shop: Workshop, run: Run) -> None:
     async with unit_of_work(shop.sessions) as session:
-        await lifecycle.reopen(session, run.id, events=shop.context.process.events)
+        await run_lifecycle.reopen(session, run.id, events=shop.context.process.events)
 
 
 async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
@@ -258,9 +260,9 @@ async def check_delivered(
 async def claim(shop: Workshop, run: Run) -> Claim:
     """Begin the repair of a run, as a worker does whose agent starts."""
     async with unit_of_work(shop.sessions) as session:
-        claimed = await lifecycle.claim(session, run.id, owner="job", events=shop.context.process.events)
+        claimed = await run_lifecycle.claim(session, run.id, owner="job", events=shop.context.process.events)
         assert claimed is not None
-        assert await lifecycle.mark_agent_started(session, run.id, owner="job")
+        assert await run_lifecycle.mark_agent_started(session, run.id, owner="job")
     return claimed
 
 

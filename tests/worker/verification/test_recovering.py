@@ -17,16 +17,16 @@ from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run, Verification
 from app.services.enqueueing import VERIFY_RUN
-from app.services.runs.attempts import lifecycle as attempts
-from app.services.runs.attempts.requests import skip
 from app.services.runs.changes import cancel_checks
-from app.services.runs.recovery import recover_runs
+from app.services.runs.lost_runs import recover_runs
+from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.verification_requests import skip
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.marked import processes_with
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
-from tests.worker.attempt.test_attempts import define, events_of, perform, shown, verify
 from tests.worker.pilot import listening
+from tests.worker.verification.test_attempts import define, events_of, perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"
@@ -115,7 +115,7 @@ async def test_attempt_that_loses_three_workers_is_inconclusive_and_its_run_comp
 ) -> None:
     for _ in range(3):
         async with unit_of_work(workshop.sessions) as session:
-            claimed = await attempts.claim(session, owner="lost")
+            claimed = await verification_lifecycle.claim(session, owner="lost")
         assert claimed is not None
         await lapse(workshop, delivered)
 
@@ -128,7 +128,7 @@ async def test_attempt_that_loses_three_workers_is_inconclusive_and_its_run_comp
         ("run.completed", "inconclusive"),
     ]
     async with unit_of_work(workshop.sessions) as session:
-        assert await attempts.claim(session, owner="late") is None
+        assert await verification_lifecycle.claim(session, owner="late") is None
 
 
 async def test_check_that_has_ended_shows_its_status_and_its_output_while_others_run(
@@ -156,7 +156,7 @@ async def test_lost_workers_leave_what_they_have_seen(workshop: Workshop, delive
     await lapse(workshop, delivered)
     for _ in range(2):
         async with unit_of_work(workshop.sessions) as session:
-            await attempts.claim(session, owner="lost")
+            await verification_lifecycle.claim(session, owner="lost")
         await lapse(workshop, delivered)
 
     await check_that_only_the_slow_one_is_an_error(workshop, delivered)
@@ -197,7 +197,7 @@ async def test_run_that_is_to_fail_unverified_fails_when_its_attempt_loses_three
         await session.execute(update(Verification).values(definitions=fails))
     for _ in range(3):
         async with unit_of_work(workshop.sessions) as session:
-            await attempts.claim(session, owner="lost")
+            await verification_lifecycle.claim(session, owner="lost")
         await lapse(workshop, delivered)
 
     ended = await workshop.read(delivered)
@@ -281,5 +281,5 @@ async def test_stopped_worker_hands_its_attempt_back(workshop: Workshop, deliver
     assert processes_with(nap) == []
     assert [(each.name, each.queue_name) for each in workshop.queue.jobs] == [(VERIFY_RUN, CHECKS_QUEUE)]
     async with unit_of_work(workshop.sessions) as session:
-        assert await attempts.claim(session, owner="another") is not None
+        assert await verification_lifecycle.claim(session, owner="another") is not None
     assert await ends(workshop, delivered) == []
