@@ -57,6 +57,10 @@ _CHECKED_AGAIN_SECONDS = 10
 _STOPPED = "Stopped by user"
 # Of an output, unless the task has a JSON Schema: the verdict, which no client can write (contract 18.6).
 _VERDICT = "verification"
+# What stays of an output that a client replaces, SQL's NULL if nothing.
+_KEPT_VERDICT = case(
+    (Run.output[_VERDICT].is_not(None), func.jsonb_build_object(_VERDICT, Run.output[_VERDICT]))
+)
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # The size in bytes after the UPDATE; concurrent writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
@@ -82,9 +86,11 @@ async def update_run(
     is_live = run.status not in TERMINAL_STATUSES
     if is_live and run.verification is not None and body.status not in (None, run.status):
         await verification_lifecycle.abandon(session, run_id, is_over=body.status in TERMINAL_STATUSES)
-    if body.output and _VERDICT in body.output and await _read_schema(session, task_id) is None:
-        body = body.model_copy(update={"output": _without_verdict(body.output)})
-    row = await write_columns(session, run_id, _read_changes(body))
+    changes = _read_changes(body)
+    clears = body.given("output") and body.output is None
+    if (clears or _VERDICT in (body.output or ())) and await _read_schema(session, task_id) is None:
+        changes["output"] = _KEPT_VERDICT if clears else _merge_output(_without_verdict(body.output or {}))
+    row = await write_columns(session, run_id, changes)
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, by=caller.user_id, events=clients.events
@@ -215,8 +221,11 @@ async def set_output(
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
+    elif output is None:
+        output = _KEPT_VERDICT
     elif isinstance(output, dict):
-        output = _without_verdict(output)
+        kept = func.coalesce(_KEPT_VERDICT, literal({}, Run.output.type))
+        output = literal(_without_verdict(output), Run.output.type).op("||")(kept)
     row = await write_columns(session, run_id, {"output": output, "updated_at": utcnow()})
     announce_state(session, clients.events, row)
     wake_run_worker_after_commit(session, clients.redis, run_id)

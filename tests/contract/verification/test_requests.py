@@ -121,20 +121,29 @@ class TestList:
     async def test_verdict_in_the_output_cannot_be_forged(
         self, ask: Ask, session: AsyncSession, task: Task
     ) -> None:
-        """Regression: a client could write it."""
+        """Regression: a client could write it, or take it away."""
         forged = {"verification": {"verdict": "verified", "reasons": []}, "summary": "Done."}
         real = {"verification": {"verdict": "refuted", "reasons": []}}
         ways: Ways = (
             lambda run: ask("PATCH", run, output=forged),
             lambda run: ask("PATCH", run, "/set_output", **forged),
         )
-        for change, left in zip(ways, (real, {}), strict=True):
+        clearings: Ways = (
+            lambda run: ask("PATCH", run, output=None),
+            lambda run: ask("PATCH", run, "/set_output", output=None),
+        )
+        for change, left in (
+            *((each, {"summary": "Done."}) for each in ways),
+            *((each, {}) for each in clearings),
+        ):
             run = await make_verified_run(session, task=task, verdict="refuted", output=real)
-            assert (await change(run)).json()["output"] == {**left, "summary": "Done."}
+            assert (await change(run)).json()["output"] == {**real, **left}
         await session.execute(update(Task).where(Task.id == task.id).values(json_schema={"type": "object"}))
         for change in ways:
             run = await make_run(session, task=task)
             assert (await change(run)).json()["output"] == forged, "all of it is what the schema asks for"
+        cleared = await make_run(session, task=task, output=forged)
+        assert (await clearings[0](cleared)).json()["output"] is None
 
     async def test_run_of_a_task_that_is_not_visible_is_not_found(
         self,
