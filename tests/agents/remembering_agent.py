@@ -1,8 +1,9 @@
 """An agent that keeps its conversations in its home, as the real ones do; started by workspace/test_kept_session.py.
 
 Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`. By
-`work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then crashes;
-by `spend` it then spends a thousand tokens, until it is cancelled, and by `once` it then does nothing.
+`work` it loads one, and writes the number of prompts so far to a file; by `give-up` it does so once, and then takes it
+back, changes another, and crashes; by `spend` it then spends a thousand tokens, until it is cancelled, and by `once`
+it then does nothing.
 """
 
 import json
@@ -44,6 +45,8 @@ def work(manner: str, prompts: int) -> None:
     if manner in {"work", "give-up", "spend"} or (manner == "once" and prompts == 1):
         Path("turns.txt").write_text(f"{prompts}\n")
     if manner == "give-up" and prompts > 1:
+        Path("turns.txt").write_text("0\n")
+        Path("README.md").write_text("after\n")
         sys.exit(3)
 
 

@@ -6,13 +6,13 @@ leaves without an entry are deleted by the sweep. No transaction is open during 
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import KEPT_DAYS, ObjectStore
@@ -51,6 +51,10 @@ from app.statements import count_changed
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
+# All entries but the outputs of workers with one of the names.
+_OTHERS: ColumnElement[Any] = literal_column(
+    """'$[*] ? (!(@.type == "output" && @.uploaded_by == "agent" && @.name == $names[*]))'::jsonpath"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +259,21 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
 async def add_artifact(session: AsyncSession, run_id: UUID, entry: ManifestEntry) -> bool:
     """Add a stored file to the manifest of a run, once; return False if that has no room for it."""
     is_known = Run.artifacts.contains([{"id": entry["id"]}])
-    has_room = func.jsonb_array_length(Run.artifacts) < _MAX_ARTIFACTS
+    artifacts = manifest_with([entry])
+    has_room = func.jsonb_array_length(artifacts) <= _MAX_ARTIFACTS
     added = update(Run).where(Run.id == run_id, ~is_known, has_room)
-    values = {"artifacts": Run.artifacts.op("||")([entry]), "updated_at": utcnow()}
-    if await count_changed(session, added.values(values)):
+    if await count_changed(session, added.values(artifacts=artifacts, updated_at=utcnow())):
         await record_artifacts(session, run_id, [entry])
         return True
     return bool(await session.scalar(select(is_known).where(Run.id == run_id)))
+
+
+def manifest_with(entries: Sequence[Mapping[str, Any]]) -> ColumnElement[Any]:
+    """Return the SQL expression for a run's manifest with more entries; an output replaces the worker's of its name."""
+    names = [entry["name"] for entry in entries if entry.get("type") == ArtifactType.OUTPUT]
+    named = literal({"names": names}, Run.artifacts.type)
+    kept = func.jsonb_path_query_array(Run.artifacts, _OTHERS, named, type_=Run.artifacts.type)
+    return kept.op("||")(literal(list(entries), Run.artifacts.type))
 
 
 def _content(index: int, item: InlineItem) -> bytes:

@@ -58,6 +58,7 @@ from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.runs import is_scheduled
 from app.models.tasks import copies_of
+from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
@@ -283,8 +284,7 @@ async def await_checks(
 ) -> bool:
     """Give up the claim of `owner` on a run whose work is checked (contract 18.3); False if it has none."""
     values = {"lease_owner": None, "lease_expires_at": None, "stage": VERIFYING, "updated_at": utcnow()}
-    added = Run.artifacts.op("||")(list(artifacts))
-    given_up = update(Run).where(*held_by(run_id, owner)).values(values | {"artifacts": added})
+    given_up = update(Run).where(*held_by(run_id, owner)).values(**values, artifacts=manifest_with(artifacts))
     runs = await rows_of(session, given_up.returning(*STATE_COLUMNS), RunState)
     for run in runs:
         announce_state(session, events, run)
@@ -332,7 +332,7 @@ async def finish(
     if owner is None:
         values["stage"] = end.stage
     if end.artifacts:
-        values["artifacts"] = Run.artifacts.op("||")(list(end.artifacts))
+        values["artifacts"] = manifest_with(end.artifacts)
     if end.state:
         state = storable(dict(end.state))
         facts = {name: state.pop(name) for name in FACTS & state.keys()}

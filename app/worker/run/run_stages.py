@@ -63,7 +63,8 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
         ) as run_log:
             report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
-            if report.result:
+            # What a repair that came to nothing has changed is dropped; the texts are those of the delivered work.
+            if report.result and (report.has_work or not report.is_repair):
                 await store_texts(store, report.result.texts, ref=claim.ref, retry=retry)
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
@@ -92,6 +93,7 @@ async def _run_agent(
             raise
         except Exception as error:  # noqa: BLE001 - every other worker would fail too
             return _failure_report(error), None
+        is_repair = bool(context.limits.worked)
         effects = RunEffects(
             emit=run_log.append,
             stop=lost,
@@ -108,13 +110,13 @@ async def _run_agent(
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the run says that it failed
-            return _failure_report(error), None
+            return replace(_failure_report(error), is_repair=is_repair), None
     report = RunReport(
         work=result,
         has_schema=context.agent.json_schema is not None,
         has_repository=context.repository.source is not None,
         continues=publication.continued and publication.continued.verdict,
-        is_repair=bool(context.limits.worked),
+        is_repair=is_repair,
     )
     return report, publication
 

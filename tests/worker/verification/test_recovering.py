@@ -104,6 +104,10 @@ async def test_attempt_of_a_lost_worker_is_repeated_and_what_the_lost_one_says_i
 
     ended = await workshop.read(delivered)
     assert (ended.status, shown(ended)["attempts"]) == (RunStatus.COMPLETED, 1)
+    # Regression: those of the lost worker were there too.
+    logs = {file["id"]: file["name"] for file in ended.artifacts if file["name"].startswith("check-")}
+    assert sorted(logs.values()) == ["check-quick-1-1.log", "check-slow-1-1.log"]
+    assert {one["log_artifact_id"] for check in shown(ended)["checks"] for one in check["runs"]} == set(logs)
     assert await ends(workshop, delivered) == [
         ("verification.finished", "verified", True),
         ("run.completed", "verified"),

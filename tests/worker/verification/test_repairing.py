@@ -1,7 +1,8 @@
 """Agents that are asked to correct what was refuted, in the same conversation (contract 18.5)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from app.db import unit_of_work
 from app.enums import CheckSource, RunStatus
 from app.models import CheckSet, Run, Verification
 from app.schemas.runs.runs import CancelIn
+from app.services.artifacts.live_diff import unpack_texts
 from app.services.runs import run_lifecycle
 from app.services.runs.changes import cancel_run
 from app.services.runs.lost_runs import recover_runs
@@ -27,6 +29,7 @@ from app.worker.run.run_files import StoredFiles
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
+from tests.support.runs import read_object
 from tests.worker.run.test_earlier_runs import STATE, with_agent
 from tests.worker.verification.test_attempts import define, events_of, move, perform, shown, verify
 from tests.worker.verification.test_recovering import ends
@@ -41,11 +44,12 @@ async def refuted(
     needs: str,
     *,
     command: Sequence[str] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
     **definitions: Any,
 ) -> tuple[Workshop, Run]:
     """Have an agent work whose result is refuted unless its file holds a text."""
     shop = with_agent(workshop, remembering_adapter(manner, name="actor"))
-    repositories.create(_NAME, {"README.md": "before\n"})
+    repositories.create(_NAME, {"README.md": "before\n", **files})
     checks = [
         {"id": "turns", "run": [*command] or ["grep", needs, "turns.txt"], "gate": "strict", "retries": 0}
     ]
@@ -107,7 +111,8 @@ async def test_changes_of_a_corrected_run_are_those_since_it_began(
 
     ended = await shop.read(run)
     assert (ended.output or {})["files_changed"] == ["turns.txt"]
-    patch = [artifact for artifact in ended.artifacts if artifact["name"] == "changes.patch"][-1]
+    # Regression: that of the work before was there too.
+    [patch] = [artifact for artifact in ended.artifacts if artifact["name"] == "changes.patch"]
     lines = (await shop.stored(patch["storage_path"])).splitlines()
     assert (("new file mode 100644" in lines), "-1" in lines, "+2" in lines) == (is_kept, not is_kept, True)
 
@@ -194,10 +199,15 @@ async def begin_again(shop: Workshop, run: Run) -> None:
 async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
-    shop, run = await refuted(workshop, repositories, "give-up", "2")
+    """Regression: the texts of its files were those that the dropped repair has changed."""
+    shop, run = await refuted(workshop, repositories, "give-up", "2", files={"turns.txt": "0\n"})
     await perform(shop, run)
 
     await check_delivered(shop, run, repositories)
+    texts = await read_object(
+        shop.context.process.store, RunRef(run.project_id, run.task_id, run.id).texts_key
+    )
+    assert unpack_texts(texts) == {"turns.txt": "0\n"}
 
 
 async def test_repair_that_changes_nothing_leaves_what_was_delivered(
