@@ -21,7 +21,7 @@ from app.verification.definitions import Check, PlacedCheck
 _NOT_EXECUTED: Final = frozenset({126, 127})
 _DETAIL_CHARACTERS: Final = 300
 TAIL_BYTES: Final = 4096
-_DOUBTS: Final = {
+DOUBTS: Final[Mapping[str, VerdictReason]] = {
     CheckStatus.TIMEOUT: VerdictReason.CHECK_TIMEOUT,
     CheckStatus.ERROR: VerdictReason.CHECK_ERROR,
     CheckStatus.NO_TESTS: VerdictReason.NO_TESTS,
@@ -306,7 +306,7 @@ def _refutation(judged: JudgedCheck) -> Reason:
 
 def _doubts(judged: JudgedCheck, facts: Facts) -> Iterator[Reason]:
     check = judged.check
-    code = _DOUBTS.get(judged.status)
+    code = DOUBTS.get(judged.status)
     if judged.status is CheckStatus.FAILED and judged.base is BaseStatus.FAILED:
         code = VerdictReason.BASE_FAILED_TOO
     if code is not None and judged.cause is not CheckCause.SETUP_FAILED:

@@ -12,6 +12,7 @@ from app.schemas.runs.verification import VerificationOut
 from app.verification.agent_claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import (
+    DOUBTS,
     Case,
     CheckResult,
     Facts,
@@ -84,13 +85,22 @@ def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
     lost = [{**check, **error} if check["status"] in _OPEN_STATUSES else check for check in checks]
     reasons = [
-        Reason(VerdictReason.CHECK_ERROR, check["id"], CheckCause.WORKER)
+        Reason(code, check["id"], check["cause"] or "")
         for check in lost
-        if check["gate"] != CheckGate.INFORMATIONAL and check["cause"] == CheckCause.WORKER
+        if check["gate"] != CheckGate.INFORMATIONAL and (code := _code_without_base(check)) is not None
     ]
+    if refuting := [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]:
+        return show_end(Judgement(Verdict.REFUTED, tuple(refuting)), checks=lost)
     # A worker that was lost before its first note has shown no check; one after its last check has left none open.
     reasons = reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
+
+
+def _code_without_base(check: Mapping[str, Any]) -> VerdictReason | None:
+    if check["status"] != CheckStatus.FAILED:
+        return DOUBTS.get(check["status"])
+    is_strict = check["gate"] == CheckGate.STRICT
+    return VerdictReason.CHECK_FAILED if is_strict else VerdictReason.BASE_UNKNOWN
 
 
 def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:

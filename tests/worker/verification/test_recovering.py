@@ -153,17 +153,47 @@ async def test_check_that_has_ended_shows_its_status_and_its_output_while_others
     await asyncio.gather(job, return_exceptions=True)
 
 
-async def test_lost_workers_leave_what_they_have_seen(workshop: Workshop, delivered: Run, nap: str) -> None:
-    """Regression: checks that had ended were errors too."""
+DOUBTS = [("late", "check_timeout"), ("red", "base_unknown"), ("slow", "check_error")]
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict", "reasons"),
+    [("regression", "inconclusive", DOUBTS), ("strict", "refuted", [("red", "check_failed")])],
+)
+async def test_lost_workers_leave_what_they_have_seen(
+    workshop: Workshop,
+    repositories: Repositories,
+    nap: str,
+    gate: str,
+    verdict: str,
+    reasons: list[tuple[str, str]],
+) -> None:
+    """Regression: checks that had ended were errors too, and one that refutes the work did not count."""
+    repositories.create(_NAME, {"README.md": "before\n"})
+    await define(
+        workshop,
+        checks=[
+            {"id": "quick", "run": ["grep", "changed", "README.md"]},
+            {"id": "late", "run": ["sleep", "60"], "timeout_seconds": 1},
+            {"id": "red", "run": ["false"], "retries": 0, "gate": gate},
+            {"id": "slow", "run": ["sleep", nap]},
+        ],
+    )
+    run = await workshop.queued_run(_CHANGE, repository=_NAME)
+    await perform(workshop, run)
     job = asyncio.create_task(verify(workshop))
     await until_asleep(nap)
-    await lapse(workshop, delivered)
+    await lapse(workshop, run)
     for _ in range(2):
         async with unit_of_work(workshop.sessions) as session:
             await verification_lifecycle.claim(session, owner="lost")
-        await lapse(workshop, delivered)
+        await lapse(workshop, run)
 
-    await check_that_only_the_slow_one_is_an_error(workshop, delivered)
+    ended = await workshop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, verdict)
+    statuses = [check["status"] for check in shown(ended)["checks"]]
+    assert statuses == ["passed", "timeout", "failed", "error"]
+    assert [(each["check"], each["code"]) for each in shown(ended)["reasons"]] == reasons
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
 
