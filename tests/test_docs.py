@@ -267,7 +267,7 @@ def test_table_of_architecture_names_the_folders_beside_app() -> None:
     rows = [row.split("|")[1].strip(" `") for row in _rows("beside `app`")]
     folders = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {"app"}
 
-    assert folders | {"client", "console"} == set(rows)
+    assert folders | {"client", "console", "deploy"} == set(rows)
     assert all((_ROOT / row).is_dir() for row in rows)
 
 

@@ -144,6 +144,7 @@ _OPERATIONS = {
     ("PUT", f"{_RUN}/review"): "tasks_runs_review_update",
     ("GET", "/api/projects/{project_id}/agents"): "agents_list",
     ("GET", "/api/projects/{project_id}/limits"): "limits_list",
+    ("GET", "/api/projects/{project_id}/queue"): "queue_retrieve",
     ("GET", "/api/users/@me/api_keys"): "users_api_keys_list",
     ("POST", "/api/users/@me/api_keys"): "users_api_keys_create",
     ("DELETE", "/api/users/@me/api_keys/{key_id}"): "users_api_keys_destroy",

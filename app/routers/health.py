@@ -60,9 +60,10 @@ async def ready(request: Request) -> Json:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Return the metrics of this process and the number of waiting runs, in the text format of Prometheus.
+    """Return the metrics of this process, of the queue of runs and of the workers, in the text format of Prometheus.
 
     They are at most one second old.
     """
-    content = await health.read_metrics(process_of(request).sessions)
+    process = process_of(request)
+    content = await health.read_metrics(process.sessions, process.redis)
     return Response(content, media_type=CONTENT_TYPE_LATEST)

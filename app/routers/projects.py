@@ -1,10 +1,10 @@
-"""Routes of projects: those that the caller may use, what a reference in one means, agents and limits (contract 19)."""
+"""Routes of projects: the list, what a reference in one means; agents, limits and queue (contract 19, 20)."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.schemas.runs.agents import AgentsOut, AgentsQuery, LimitsOut
+from app.schemas.runs.agents import AgentsOut, AgentsQuery, LimitsOut, QueueOut
 from app.schemas.tasks import ReferenceQuery, ResolvedOut
 from app.schemas.users import ProjectPage
 from app.services.accounts import offers, users
@@ -78,3 +78,19 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
 async def show_limits(call: TaskRead) -> Json:
     """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
     return Json(offers.list_limits(call.process.settings))
+
+
+@offers_router.get(
+    "/queue",
+    operation_id="queue_retrieve",
+    summary="Show the queue",
+    response_description="The queue.",
+    response_model=QueueOut,
+)
+async def retrieve_queue(call: TaskRead) -> Json:
+    """Return how many runs of the project wait for a worker and for how long, how many are performed, and the slots.
+
+    All runs of the project count, also those of tasks that the caller does not see.
+    """
+    limit = call.process.settings.project_concurrency
+    return Json(await offers.show_queue(call.session, call.caller, call.process, limit=limit))

@@ -50,11 +50,11 @@ _readiness = Coalesced[tuple[ReadinessOut, bool]]()
 _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
 
 
-async def read_metrics(sessions: SessionFactory) -> bytes:
-    """Return the metrics of this process and of the queue as text for Prometheus, at most a second old."""
+async def read_metrics(sessions: SessionFactory, redis: RedisClient) -> bytes:
+    """Return the metrics of this process, the queue and the workers as text for Prometheus, at most a second old."""
 
     async def read() -> bytes:
-        await measure_queue(sessions)
+        await measure_queue(sessions, redis)
         return await asyncio.to_thread(generate_latest)
 
     return await _metrics.get(read)

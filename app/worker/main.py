@@ -26,9 +26,9 @@ from app.config import Settings
 from app.ids import new_hex_id
 from app.periodic import attempt, repeating
 from app.runtime import open_process
-from app.services.accounts.offers import REPORT_SECONDS, report_agents, withdraw_report
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
+from app.services.runs.queue import REPORT_SECONDS, report_worker, withdraw_report
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.arq_workers import (
@@ -102,20 +102,21 @@ async def working(
 
 
 @asynccontextmanager
-async def _reporting_agents(context: WorkerContext) -> AsyncGenerator[None, None]:
+async def _reporting(context: WorkerContext) -> AsyncGenerator[None, None]:
     name, process = new_hex_id(), context.process
 
     async def report() -> None:
         programs = process.settings.agents_path
         found = await asyncio.to_thread(find_agents, process.catalog.adapters, context.environment, programs)
-        await report_agents(process.redis, name, found)
+        slots = process.settings.worker_concurrency
+        await report_worker(process.redis, name, {"agents": found, "slots": slots})
 
-    await attempt(report, event="agents.not_reported")
+    await attempt(report, event="worker.not_reported")
     try:
-        async with repeating(REPORT_SECONDS, report, event="agents.not_reported"):
+        async with repeating(REPORT_SECONDS, report, event="worker.not_reported"):
             yield
     finally:
-        await attempt(partial(withdraw_report, process.redis, name), event="agents.not_reported")
+        await attempt(partial(withdraw_report, process.redis, name), event="worker.not_reported")
 
 
 async def _run(settings: Settings) -> None:
@@ -152,7 +153,7 @@ async def _run(settings: Settings) -> None:
                     working("chores", chores),
                     working("checks", checks),
                     working("scans", scans),
-                    _reporting_agents(context),
+                    _reporting(context),
                 ):
                     await worker.async_run()
             except asyncio.CancelledError:

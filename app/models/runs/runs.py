@@ -114,6 +114,14 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
     return waits
 
 
+def is_performed(run: Any = Run) -> ColumnElement[bool]:
+    """Return the condition for runs that workers perform, or let wait for a person."""
+    is_held: ColumnElement[bool] = (
+        run.status == constant(RunStatus.IN_PROGRESS)
+    ) & run.lease_expires_at.is_not(None)
+    return is_held
+
+
 def is_scheduled(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs that wait for the time for which they were created."""
     waits: ColumnElement[bool] = (

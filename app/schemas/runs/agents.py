@@ -1,4 +1,4 @@
-"""The agents that runs may request, and the limits of a project (contract 19.6, 19.8)."""
+"""The agents that runs may request, and the limits and the queue of a project (contract 19.6, 19.8, 20)."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -65,3 +65,16 @@ class LimitsOut(TypedDict):
     """The limits that hold in a project."""
 
     results: list[LimitOut]
+
+
+class QueueOut(TypedDict):
+    """How many runs of a project wait for a worker, and what workers offer."""
+
+    queued: Annotated[int, doc("Runs of the project that wait for a worker.", 12)]
+    oldest_queued_seconds: Annotated[
+        float, doc("How long the one that has waited longest has waited; 0 if none waits.", 41.5)
+    ]
+    active: Annotated[int, doc("Runs of the project that workers perform now.", 4)]
+    limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
+    workers: Annotated[int, doc("Workers of the service that reported in the last minute.", 2)]
+    slots: Annotated[int, doc("Runs that they perform at a time, for all projects together.", 8)]

@@ -1,49 +1,25 @@
-"""What the service offers: the agents of the catalog, with what workers report of them, and limits (contract 19).
+"""What the service offers: agents, limits, and room for runs, with what workers report of them (contract 19, 20)."""
 
-A worker reports what it has with a life of a minute, so that its report ends with it.
-"""
-
-from collections.abc import Collection, Mapping
-from time import time
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Adapter
 from app.api_limits import BODY_BYTES
-from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
-from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit
+from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit, QueueOut
 from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.opened_clients import ServiceClients
+from app.services.runs.queue import WorkerReport, read_figures, read_reports
 
-REPORT_SECONDS = 20.0
-_LIFE_SECONDS = 60
-_REPORTS = "taskbeacon:agents"
-_MOST_WORKERS = 1000
 _MIB = 2**20
-
-# Of an agent's name: whether its program is installed, and whether the worker has a key for it.
-Report = Mapping[str, tuple[bool, bool]]
-
-
-async def report_agents(redis: RedisClient, worker: str, report: Report) -> None:
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.set(f"{_REPORTS}:{worker}", orjson.dumps(report), ex=_LIFE_SECONDS)
-        pipeline.zremrangebyscore(_REPORTS, "-inf", time() - _LIFE_SECONDS)
-        pipeline.zadd(_REPORTS, {worker: time()})
-        await pipeline.execute()
-
-
-async def withdraw_report(redis: RedisClient, worker: str) -> None:
-    await redis.delete(f"{_REPORTS}:{worker}")
 
 
 async def list_agents(
@@ -51,7 +27,7 @@ async def list_agents(
 ) -> AgentsOut:
     """Return the agents that runs of the project may request, and why one cannot be chosen."""
     variables = await _variables_of(session, caller, environment_id) if environment_id else ()
-    reports = await _read_reports(clients.redis)
+    reports = await read_reports(clients.redis)
     adapters = [clients.catalog.adapters[name] for name in clients.catalog.choices]
     return {"results": [_show(each, reports, variables) for each in adapters], "workers": len(reports)}
 
@@ -66,14 +42,8 @@ async def _variables_of(session: AsyncSession, caller: Principal, environment_id
     return variables
 
 
-async def _read_reports(redis: RedisClient) -> list[Report]:
-    workers = await redis.zrevrange(_REPORTS, 0, _MOST_WORKERS - 1)
-    found = await redis.mget([f"{_REPORTS}:{worker.decode()}" for worker in workers]) if workers else []
-    return [orjson.loads(report) for report in found if report is not None]
-
-
-def _show(adapter: Adapter, reports: list[Report], variables: Collection[str]) -> AgentOut:
-    own = [report[adapter.name] for report in reports if adapter.name in report]
+def _show(adapter: Adapter, reports: list[WorkerReport], variables: Collection[str]) -> AgentOut:
+    own = [report["agents"][adapter.name] for report in reports if adapter.name in report["agents"]]
     installed, has_key = any(there for there, _ in own), any(key for _, key in own)
     has_key = has_key or not adapter.keys or any(name in variables for name in adapter.keys)
     reason = None
@@ -125,4 +95,20 @@ def list_limits(settings: Settings) -> LimitsOut:
         "results": [
             {"id": id_, "value": value or None, "unit": unit, "used": None} for id_, value, unit in limits
         ]
+    }
+
+
+async def show_queue(
+    session: AsyncSession, caller: Principal, clients: ServiceClients, *, limit: int
+) -> QueueOut:
+    """Return how many runs of the caller's project wait and are performed, and what workers offer to all projects."""
+    figures = await read_figures(session, caller.project.id)
+    reports = await read_reports(clients.redis)
+    return {
+        "queued": figures.queued,
+        "oldest_queued_seconds": figures.oldest_seconds,
+        "active": figures.active,
+        "limit": limit or None,
+        "workers": len(reports),
+        "slots": sum(report["slots"] for report in reports),
     }

@@ -6,19 +6,17 @@ from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import func, select
+from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clock import utcnow
+from app.clients.redis import RedisClient
 from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
-from app.models import Run
-from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE
 from app.services.run_log.log_entries import RunState
-from app.statements import rows_of
+from app.services.runs.queue import read_figures, read_reports
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
@@ -26,6 +24,9 @@ _END_SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 _QUEUED = Gauge("taskbeacon_runs_queued", "Runs that wait for a worker, by the database.")
 _OLDEST = Gauge("taskbeacon_runs_queued_oldest_seconds", "How long the oldest of them has waited.")
+_ACTIVE = Gauge("taskbeacon_runs_active", "Runs that workers perform, by the database.")
+_WORKERS = Gauge("taskbeacon_workers", "Workers that reported in the last minute.")
+_SLOTS = Gauge("taskbeacon_worker_slots", "Runs that these workers perform at a time.")
 _STARTED = Counter("taskbeacon_runs_started_total", "Runs that a worker began.")
 _UNTIL_START = Histogram(
     "taskbeacon_run_start_seconds", "From the request for a worker to its claim.", buckets=_START_SECONDS
@@ -40,10 +41,11 @@ _COST = Counter(
 )
 _LOST = Counter("taskbeacon_run_leases_lost_total", "Runs whose worker was lost.")
 
-# The value of the gauges in a process that does not read the queue; workers do not.
+# The value of these gauges in a process that does not read the queue; workers do not.
 _UNKNOWN = float("nan")
-_QUEUED.set(_UNKNOWN)
-_OLDEST.set(_UNKNOWN)
+_BY_DATABASE, _BY_REPORTS = (_QUEUED, _OLDEST, _ACTIVE), (_WORKERS, _SLOTS)
+for gauge in (*_BY_DATABASE, *_BY_REPORTS):
+    gauge.set(_UNKNOWN)
 
 log = structlog.get_logger(__name__)
 
@@ -100,18 +102,22 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
     after_commit(session, count)
 
 
-async def measure_queue(sessions: SessionFactory) -> None:
-    statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
+async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:
+    """Set the gauges of the queue and of the workers; what cannot be read becomes unknown."""
+    queue, offered = (_UNKNOWN,) * 3, (_UNKNOWN,) * 2
     try:
         async with unit_of_work(sessions) as session:
-            ((count, oldest),) = await rows_of(session, statement)
+            figures = await read_figures(session)
+        queue = (figures.queued, figures.oldest_seconds, figures.active)
     except DatabaseUnavailable as error:
         log.warning("run_metrics.not_measured", error=repr(error))
-        _QUEUED.set(_UNKNOWN)
-        _OLDEST.set(_UNKNOWN)
-        return
-    _QUEUED.set(count)
-    _OLDEST.set((utcnow() - oldest).total_seconds() if oldest else 0)
+    try:
+        reports = await read_reports(redis)
+        offered = (len(reports), sum(report["slots"] for report in reports))
+    except (RedisError, OSError) as error:
+        log.warning("worker_metrics.not_measured", error=repr(error))
+    for gauge, value in zip((*_BY_DATABASE, *_BY_REPORTS), (*queue, *offered), strict=True):
+        gauge.set(value)
 
 
 def _amount(value: Any) -> float:

@@ -1,21 +1,34 @@
-"""SQL expressions for runs that wait for a worker, their order in a project, and runs that jobs hold."""
+"""Runs that wait for a worker, their order in a project, runs that jobs hold, and what workers report of themselves.
 
+The report of a worker is in Redis and has a life of a minute, so that it ends with its worker.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
+from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from typing_extensions import TypedDict
 
+from app.clients.redis import RedisClient
+from app.clock import utcnow
 from app.enums import RunStatus
 from app.models import Run
 from app.models.base import constant
-from app.models.runs.runs import is_waiting
+from app.models.runs.runs import is_performed, is_waiting
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 _LOCK_NAME = "taskbeacon:project-runs:"
+REPORT_SECONDS = 20.0
+_LIFE_SECONDS = 60
+_REPORTS = "taskbeacon:workers"
+_MOST_WORKERS = 1000
 
 
 class Claim(NamedTuple):
@@ -29,6 +42,25 @@ class Claim(NamedTuple):
     @property
     def ref(self) -> RunRef:
         return RunRef(self.project_id, self.task_id, self.run_id)
+
+
+class QueueFigures(NamedTuple):
+    queued: int
+    oldest_asked_at: datetime | None
+    active: int
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the run that has waited longest has waited; 0 if none waits."""
+        if self.oldest_asked_at is None:
+            return 0.0
+        return max(0.0, (utcnow() - self.oldest_asked_at).total_seconds())
+
+
+class WorkerReport(TypedDict):
+    # By an agent's name: whether its program is installed, and whether the worker has a key for it.
+    agents: Mapping[str, tuple[bool, bool]]
+    slots: int
 
 
 _CLAIMED = Prepared(
@@ -75,15 +107,7 @@ def has_room(limit: Any) -> ColumnElement[bool]:
 
 def _in_hand(project_id: Any) -> ColumnElement[int]:
     held = aliased(Run)
-    return (
-        select(func.count())
-        .where(
-            held.project_id == project_id,
-            held.status == constant(RunStatus.IN_PROGRESS),
-            held.lease_expires_at.is_not(None),
-        )
-        .scalar_subquery()
-    )
+    return select(func.count()).where(held.project_id == project_id, is_performed(held)).scalar_subquery()
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
@@ -116,3 +140,46 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
 
 async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
     return await _CLAIMED.first(session, {"asked_by": owner})
+
+
+def _select_figures(*of: ColumnElement[bool]) -> Select[int, datetime | None, int]:
+    waiting = (is_waiting(), *of)
+    # Each from an index of its own: the oldest is the first entry of one.
+    return select(
+        select(func.count()).select_from(Run).where(*waiting).scalar_subquery().label("queued"),
+        select(func.min(Run.dispatch_requested_at))
+        .where(*waiting)
+        .scalar_subquery()
+        .label("oldest_asked_at"),
+        select(func.count()).select_from(Run).where(is_performed(), *of).scalar_subquery().label("active"),
+    )
+
+
+_FIGURES = Prepared(_select_figures(), QueueFigures)
+_FIGURES_OF_PROJECT = Prepared(_select_figures(Run.project_id == bindparam("project_id")), QueueFigures)
+
+
+async def read_figures(session: AsyncSession, project_id: int | None = None) -> QueueFigures:
+    """Return the figures of a project, or of all together (contract 20)."""
+    if project_id is None:
+        return await _FIGURES.one(session)
+    return await _FIGURES_OF_PROJECT.one(session, {"project_id": project_id})
+
+
+async def report_worker(redis: RedisClient, worker: str, report: WorkerReport) -> None:
+    async with redis.pipeline(transaction=True) as pipeline:
+        pipeline.set(f"{_REPORTS}:{worker}", orjson.dumps(report), ex=_LIFE_SECONDS)
+        pipeline.zremrangebyscore(_REPORTS, "-inf", time() - _LIFE_SECONDS)
+        pipeline.zadd(_REPORTS, {worker: time()})
+        await pipeline.execute()
+
+
+async def withdraw_report(redis: RedisClient, worker: str) -> None:
+    await redis.delete(f"{_REPORTS}:{worker}")
+
+
+async def read_reports(redis: RedisClient) -> list[WorkerReport]:
+    """Return the reports of the workers that are alive, of a thousand at most."""
+    workers = await redis.zrevrange(_REPORTS, 0, _MOST_WORKERS - 1)
+    found = await redis.mget([f"{_REPORTS}:{worker.decode()}" for worker in workers]) if workers else []
+    return [orjson.loads(report) for report in found if report is not None]

@@ -7,7 +7,7 @@ import pytest
 
 from app.clients.redis import RedisClient
 from app.models import Project
-from app.services.accounts.offers import report_agents, withdraw_report
+from app.services.runs.queue import report_worker, withdraw_report
 from tests.support.assertions import assert_not_found
 
 JSON = dict[str, Any]
@@ -40,7 +40,9 @@ async def test_agents_are_as_workers_report_them(
     assert claude["models"][0].keys() == {"name", "display_name", "efforts"}
     assert "plan" in claude["modes"]
 
-    await report_agents(redis, "one", {"claude": (True, False), "codex": (False, True)})
+    await report_worker(
+        redis, "one", {"agents": {"claude": (True, False), "codex": (False, True)}, "slots": 4}
+    )
     reported = await agents(client, url)
     assert (reported["claude"]["installed"], reported["claude"]["has_key"]) == (True, False)
     assert not reported["claude"]["available"]
@@ -48,9 +50,9 @@ async def test_agents_are_as_workers_report_them(
     assert (reported["codex"]["installed"], reported["codex"]["available"]) == (False, False)
     assert "No worker has its program." in reported["codex"]["reason"]
 
-    await report_agents(redis, "two", {"claude": (False, True)})
+    await report_worker(redis, "two", {"agents": {"claude": (False, True)}, "slots": 4})
     assert (await agents(client, url))["claude"]["available"]
-    await report_agents(redis, "two", {"claude": (False, False)})
+    await report_worker(redis, "two", {"agents": {"claude": (False, False)}, "slots": 4})
     assert not (await agents(client, url))["claude"]["available"]
 
     await withdraw_report(redis, "one")
@@ -62,7 +64,7 @@ async def test_agents_are_as_workers_report_them(
 async def test_variables_of_an_environment_count_as_keys(
     client: httpx.AsyncClient, url: str, redis: RedisClient
 ) -> None:
-    await report_agents(redis, "one", {"claude": (True, False)})
+    await report_worker(redis, "one", {"agents": {"claude": (True, False)}, "slots": 4})
     body = {"name": "with a key", "environment_variables": {"ANTHROPIC_API_KEY": "secret"}}
     made = (await client.post(f"{url}/sandbox_environments", json=body)).json()
 

@@ -1,15 +1,19 @@
 """Queueing as clients see it: the wait of a run for a worker, and the workers that it had."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
 from app.services.runs import run_lifecycle
+from app.services.runs.queue import report_worker
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
@@ -107,3 +111,43 @@ async def test_run_that_its_client_performs_has_no_place(
     run = await make_run(session, task=task)
     answer = await client.get(f"{tasks_url}/{task.id}/runs/{run.id}")
     assert answer.json()["state"] == {"mode": "background"}
+
+
+async def test_queue_of_a_project_has_its_own_figures_and_the_slots_of_all_workers(
+    application: FastAPI,
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    task: Task,
+    process: ProcessContext,
+    clock: MovableClock,
+) -> None:
+    """Contract 20.1. The runs of a colleague's own task count too."""
+    url = f"/api/projects/{project.id}/queue"
+    empty = {"queued": 0, "oldest_queued_seconds": 0, "active": 0, "limit": None, "workers": 0, "slots": 0}
+    assert (await client.get(f"{url}/")).json() == empty
+
+    elsewhere = await make_project(session)
+    colleagues = await make_task(session, project=project, created_by=None, internal=True)
+    other = await make_task(session, project=elsewhere, created_by=owner)
+    clock.advance(seconds=1)
+    first = await make_run(session, task=task, dispatch_requested_at=clock.now)
+    clock.advance(seconds=10)
+    for each in (colleagues, other, other):
+        await make_run(session, task=each, dispatch_requested_at=clock.now)
+    # A client performs it, and one is not due.
+    await make_run(session, task=task)
+    await make_run(session, task=task, status=RunStatus.NOT_STARTED, scheduled_at=clock.now)
+    clock.advance(seconds=5)
+    figures = empty | {"queued": 2, "oldest_queued_seconds": 15}
+    assert (await client.get(url)).json() == figures
+
+    assert await claim(session, first.id, owner="job") is not None
+    for name, slots in (("one", 4), ("two", 6)):
+        await report_worker(process.redis, name, {"agents": {}, "slots": slots})
+    figures |= {"queued": 1, "oldest_queued_seconds": 5, "active": 1, "workers": 2, "slots": 10}
+    assert (await client.get(url)).json() == figures
+    settings = process.settings.model_copy(update={"project_concurrency": 3})
+    application.state.process = replace(process, settings=settings)
+    assert (await client.get(url)).json() == figures | {"limit": 3}

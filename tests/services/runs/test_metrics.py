@@ -7,16 +7,20 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
+from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
 from app.services.runs import run_lifecycle
 from app.services.runs.metrics import measure_queue
+from app.services.runs.queue import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.metrics import growth
+
+_GAUGES = ("runs_queued", "runs_queued_oldest_seconds", "runs_active", "workers", "worker_slots")
 
 
 async def waiting(sessions: SessionFactory, task: Task, clock: MovableClock, **overrides: Any) -> Run:
@@ -74,20 +78,31 @@ async def test_run_that_a_client_ends_is_counted_as_its(
     assert ended() == 1
 
 
-async def test_waiting_runs_and_the_age_of_the_oldest_are_what_the_database_says(
-    sessions: SessionFactory, task: Task, clock: MovableClock
+async def test_figures_of_the_queue_are_what_the_database_and_the_workers_say(
+    sessions: SessionFactory, task: Task, events: RunEvents, redis: RedisClient, clock: MovableClock
 ) -> None:
-    async def shown() -> tuple[float | None, float | None]:
-        await measure_queue(sessions)
-        names = ("taskbeacon_runs_queued", "taskbeacon_runs_queued_oldest_seconds")
-        return REGISTRY.get_sample_value(names[0]), REGISTRY.get_sample_value(names[1])
+    async def shown(through: RedisClient = redis) -> list[float | None]:
+        await measure_queue(sessions, through)
+        return [REGISTRY.get_sample_value(f"taskbeacon_{name}") for name in _GAUGES]
 
-    await waiting(sessions, task, clock)
+    first = await waiting(sessions, task, clock)
     clock.advance(seconds=40)
     second = await waiting(sessions, task, clock)
     clock.advance(seconds=2)
-    assert await shown() == (2, 42)
+    assert await shown() == [2, 42, 0, 0, 0]
 
     async with unit_of_work(sessions) as session:
-        await session.execute(update(Run).where(Run.id != second.id).values(status=RunStatus.CANCELLED))
-    assert await shown() == (1, 2)
+        await run_lifecycle.claim(session, first.id, owner="job", events=events)
+    for name in ("one", "two"):
+        await report_worker(redis, name, {"agents": {}, "slots": 4})
+    assert await shown() == [1, 2, 1, 2, 8]
+
+    await withdraw_report(redis, "two")
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(Run).where(Run.id == second.id).values(status=RunStatus.CANCELLED))
+    assert await shown() == [0, 0, 1, 1, 4]
+
+    async with create_redis("redis://127.0.0.1:1/0") as nowhere:
+        *by_database, workers, slots = await shown(nowhere)
+    assert by_database == [0, 0, 1]
+    assert str((workers, slots)) == "(nan, nan)"

@@ -1,4 +1,4 @@
-"""Reads of a project's queue of runs: by an index, whether few or many wait."""
+"""Reads of the queue of runs: by an index, whether few or many wait."""
 
 import asyncpg
 from sqlalchemy import text
@@ -8,6 +8,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import Environment
 from app.models import Task
+from app.services.runs.queue import read_figures
 from app.services.runs.run_lifecycle import NewRun, claim, open_run
 from tests.support.database.plans import generic_plan
 from tests.support.database.queries import recorded
@@ -17,9 +18,14 @@ INSERT INTO runs (id, task_id, project_id, status, environment, created_at, upda
 SELECT gen_random_uuid(), task_id, project_id, status, environment, created_at, updated_at, dispatch_requested_at
 FROM runs, generate_series(2, 5000)
 """
+_MORE_ENDED = """
+INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at)
+SELECT gen_random_uuid(), task_id, project_id, 'completed', environment, created_at, updated_at
+FROM runs, generate_series(1, 4)
+"""
 
 
-async def test_new_run_and_claim_read_a_long_queue_by_an_index(
+async def test_new_run_claim_and_figures_read_a_long_queue_by_an_index(
     session: AsyncSession,
     sessions: SessionFactory,
     engine: AsyncEngine,
@@ -31,11 +37,14 @@ async def test_new_run_and_claim_read_a_long_queue_by_an_index(
     new = NewRun(task_id=task.id, project_id=task.project_id, environment=Environment.CLOUD, state={})
     run_id = await open_run(session, new, dispatch=True, events=events)
     await session.execute(text(_MANY))
+    await session.execute(text(_MORE_ENDED))
     await session.commit()
     await session.execute(text("ANALYZE"))
     async with recorded(engine) as statements, unit_of_work(sessions) as own:
         await open_run(own, new, dispatch=True, events=events)
         assert await claim(own, run_id, owner="job", events=events)
+        assert (await read_figures(own)).queued == 5000
+        assert (await read_figures(own, task.project_id)).queued == 5000
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         plans = [
@@ -44,6 +53,6 @@ async def test_new_run_and_claim_read_a_long_queue_by_an_index(
     finally:
         await connection.close()
 
-    assert len(plans) == 2
+    assert len(plans) == 4
     for plan in plans:
         assert "runs" not in plan.scanned, plan

@@ -43,7 +43,8 @@ async def generic_plan(connection: asyncpg.Connection, statement: Statement) -> 
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     await connection.execute(f"PREPARE planned AS {statement.sql}")
     values = ", ".join(["NULL"] * len(statement.parameters))
-    answer = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({values})")
+    given = f"({values})" if values else ""
+    answer = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned{given}")
     await connection.execute("DEALLOCATE planned")
     await connection.execute("RESET plan_cache_mode")
     return _plan(statement, answer)

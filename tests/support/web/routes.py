@@ -107,6 +107,7 @@ PROJECT_ROUTES = (
     Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
     Route("GET", "/api/projects/{project}/agents", Scope.TASK_READ),
     Route("GET", "/api/projects/{project}/limits", Scope.TASK_READ),
+    Route("GET", "/api/projects/{project}/queue", Scope.TASK_READ),
     Route("GET", "/api/projects/{project}/resolve", Scope.TASK_READ, query="kind=task&ref=@latest"),
     Route("GET", _ACTIVITY, Scope.TASK_READ),
     Route("POST", _ACTIVITY + "/mark_read", Scope.TASK_WRITE, body={"activities": []}),
