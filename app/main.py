@@ -35,6 +35,7 @@ from app.routers.runs import artifacts, commands, diff, logs, reviews, runs, str
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
+from app.web.console.files import FOLDER
 from app.web.errors import install_error_handlers
 from app.web.middleware import ObservabilityMiddleware, SameAnswerMiddleware
 from app.web.openapi.document import install_openapi
@@ -123,6 +124,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.process = process
+    app.state.console = FOLDER
     app.state.large_responses = LargeResponses()
     install_error_handlers(app)
     install_openapi(app)

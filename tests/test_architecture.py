@@ -17,13 +17,6 @@ from checks import client_types
 from tests.support.assertions import concerning
 
 _ROOT = Path(__file__).parents[1]
-# Where the console is, and a statement that a test makes fail.
-_REPLACEABLE = {
-    "app.devstack.console.SOURCE",
-    "app.devstack.console._PLACE",
-    "app.services.shared_clock._CLOCK",
-    "app.web.console.files.FOLDER",
-}
 
 
 def _sources(*folders: str) -> Iterator[Path]:
@@ -471,7 +464,7 @@ def test_replaced_code_is_found() -> None:
         ("from app.agents.workspace import gathering as g\npatch.setattr(g, 'GATHER', 'true')", True),
         ("patch.setattr('app.agents.workspace.gathering.GATHER', 'true')", True),
         ("from app.services.run_log import writing as w\npatch.setattr(w, '_WAIT_SECONDS', 1)", True),
-        ("from app.web.console import files\npatch.setattr(files, 'FOLDER', path)", False),
+        ("application.state.console = path", False),
         ("patch.setattr('sys.stdout', None)", False),
         ("import shutil\npatch.setattr(shutil, 'which', fail)", False),
     )
@@ -482,7 +475,7 @@ def test_replaced_code_is_found() -> None:
 def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield what a module replaces of `app`, as the line, and the name with that of its owner."""
     ours = {
-        alias.asname or alias.name.partition(".")[0]: _full_name(node, alias)
+        alias.asname or alias.name.partition(".")[0]
         for node in ast.walk(module)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
@@ -492,20 +485,13 @@ def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
         if not isinstance(node, ast.Call) or _called(node).rpartition(".")[2] != "setattr":
             continue
         if isinstance(node.args[0], ast.Constant):
-            owner, _, name = str(node.args[0].value).rpartition(".")
-            full = owner if owner.startswith("app.") else None
+            replaced = str(node.args[0].value)
+            is_ours = replaced.startswith("app.")
         else:
-            owner, name = _dotted(node.args[0]), ast.unparse(node.args[1]).strip("'")
-            first, dot, rest = owner.partition(".")
-            full = f"{ours[first]}{dot}{rest}" if first in ours else None
-        if full and f"{full}.{name}" not in _REPLACEABLE:
-            yield node.lineno, f"{owner}.{name}"
-
-
-def _full_name(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
-    if isinstance(node, ast.ImportFrom):
-        return f"{node.module}.{alias.name}"
-    return alias.name if alias.asname else alias.name.partition(".")[0]
+            replaced = f"{_dotted(node.args[0])}.{ast.unparse(node.args[1])}"
+            is_ours = replaced.partition(".")[0] in ours
+        if is_ours:
+            yield node.lineno, replaced
 
 
 def test_imports_of_app_point_downwards() -> None:

@@ -5,12 +5,12 @@ from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import Reading, adopt, machine_skew, utcnow
 from app.db import SessionFactory
-from app.services import shared_clock
 from app.services.shared_clock import ClockSkewed, keep_synchronised, require_machine_time, synchronise
+from tests.support.database.faults import replacing
 from tests.support.waiting import eventually
 
 CLOSE = timedelta(seconds=5)
@@ -59,15 +59,10 @@ async def test_process_goes_by_the_clock_of_the_database(sessions: SessionFactor
     [("SELECT pg_terminate_backend(pg_backend_pid())", "WARNING"), ("SELECT 1 / 0", "ERROR")],
 )
 async def test_process_goes_by_the_clock_of_the_database_again_after_a_fault(
-    sessions: SessionFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    fault: str,
-    level: str,
+    engine: AsyncEngine, sessions: SessionFactory, caplog: pytest.LogCaptureFixture, fault: str, level: str
 ) -> None:
     async with keep_synchronised(sessions, seconds=0.01):
-        with monkeypatch.context() as planted:
-            planted.setattr(shared_clock, "_CLOCK", text(fault))
+        with replacing(engine, "clock_timestamp", fault):
             await eventually(lambda: "clock.not_synchronised" in caplog.text)
             adopt(reading(timedelta(days=1)))
         await eventually(lambda: abs(utcnow() - datetime.now(UTC)) < CLOSE)

@@ -24,7 +24,7 @@ from app.devstack.terminal import TerminalOutput
 SKIP = "SKIP_CONSOLE_BUILD"
 SOURCE = Path(app.__file__ or "").absolute().parents[1] / "console"
 
-_PLACE = Path(app.__file__ or "").absolute().parent / "web" / "console"
+PLACE = Path(app.__file__ or "").absolute().parent / "web" / "console"
 # Names the release of Node, with its hashes.
 _NODE_LOCK = Path(__file__).parents[2] / "agents" / "node.lock"
 _OLDEST_NODE = (20, 19)  # as console/package.json says
@@ -48,12 +48,14 @@ class Npm:
         """Run npm in a folder, without its output. Raises DevstackError with its last lines if it fails."""
         _run([*self.command, *arguments], folder, self.environment)
 
-    def call(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-        """Run npm in the console's sources with its output, and return its exit status."""
+    def call(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """Run npm in a folder with its output, and return its exit status."""
         variables = {**self.environment, **(environment or {})}
         command = [*self.command, *arguments]
         return subprocess.run(
-            command, cwd=SOURCE, env=variables, stdin=subprocess.DEVNULL, check=False
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, check=False
         ).returncode
 
 
@@ -95,62 +97,83 @@ def put(made: Path, folder: Path) -> None:
         made.rename(place)
 
 
-def is_built() -> bool:
-    """Return whether there is a build of the console, even if its sources have changed since."""
-    return (_PLACE / "dist" / "index.html").is_file()
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The sources of the console, and the folder of which its build becomes the folder `dist`."""
+
+    source: Path = SOURCE
+    place: Path = PLACE
+
+    def is_built(self) -> bool:
+        """Return whether there is a build of the console, even if its sources have changed since."""
+        return (self.place / "dist" / "index.html").is_file()
+
+    def is_wanted(self) -> bool:
+        """Return whether there are sources that the last build is not of, and SKIP_CONSOLE_BUILD does not forbid it."""
+        return os.environ.get(SKIP, "0") in {"", "0"} and self._has_sources() and not self._is_current()
+
+    @contextmanager
+    def packages(self, home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Iterator[Npm]:
+        """Install the packages of the console unless they are current, and hold the lock on them during the block."""
+        if not self._has_sources():
+            raise DevstackError(f"there are no sources of the console in {self.source}")
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (home / ".console.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            npm = find_npm(home, _OLDEST_NODE, terminal)
+            digest = hashlib.sha256((self.source / "package-lock.json").read_bytes()).hexdigest()
+            # What was installed. npm removes the folder before it installs.
+            stamp = self.source / "node_modules" / ".installed"
+            there = stamp.read_text() if stamp.is_file() else ""
+            # Packages that a person has installed are not replaced by fewer.
+            with_tools = with_tools or (not there and stamp.parent.is_dir())
+            if there != f"{digest} all" and (with_tools or there != digest):
+                with terminal.step("Packages of the console"):
+                    npm.run(_INSTALL if with_tools else (*_INSTALL, "--omit=dev"), self.source)
+                stamp.parent.mkdir(exist_ok=True)  # there may be no packages
+                stamp.write_text(f"{digest} all" if with_tools else digest)
+            yield npm
+
+    def build(self, home: Path, terminal: TerminalOutput) -> None:
+        """Build the console unless the last build is current. Raises DevstackError, and then keeps the last build."""
+        if self._has_sources() and self._is_current():
+            return
+        with self.packages(home, terminal, with_tools=False) as npm:
+            if not self._is_current():  # another process may have built it meanwhile
+                digest = self._digest()
+                with terminal.step("Build of the console"):
+                    npm.run(("run", "build"), self.source)
+                    (self.source / "dist" / ".source").write_text(digest)
+                    put(self.source / "dist", self.place)
+
+    def _has_sources(self) -> bool:
+        # An installed wheel does not have them.
+        return (self.source / "package-lock.json").is_file()
+
+    def _is_current(self) -> bool:
+        stamp = self.place / "dist" / ".source"
+        return stamp.is_file() and stamp.read_text() == self._digest()
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for folder, folders, files in os.walk(self.source):
+            folders[:] = sorted(set(folders) - _APART)
+            for name in sorted(set(files) - _APART):
+                file = Path(folder) / name
+                digest.update(file.relative_to(self.source).as_posix().encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()
 
 
-def is_wanted() -> bool:
-    """Return whether there are sources that the last build is not of, and SKIP_CONSOLE_BUILD does not forbid it."""
-    return os.environ.get(SKIP, "0") in {"", "0"} and _has_sources() and not _is_current()
-
-
-@contextmanager
-def packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Iterator[Npm]:
-    """Install the packages of the console unless they are current, and hold the lock on them during the block."""
-    if not _has_sources():
-        raise DevstackError(f"there are no sources of the console in {SOURCE}")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / ".console.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        npm = find_npm(home, _OLDEST_NODE, terminal)
-        digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
-        # What was installed. npm removes the folder before it installs.
-        stamp = SOURCE / "node_modules" / ".installed"
-        there = stamp.read_text() if stamp.is_file() else ""
-        # Packages that a person has installed are not replaced by fewer.
-        with_tools = with_tools or (not there and stamp.parent.is_dir())
-        if there != f"{digest} all" and (with_tools or there != digest):
-            with terminal.step("Packages of the console"):
-                npm.run(_INSTALL if with_tools else (*_INSTALL, "--omit=dev"), SOURCE)
-            stamp.parent.mkdir(exist_ok=True)  # there may be no packages
-            stamp.write_text(f"{digest} all" if with_tools else digest)
-        yield npm
-
-
-def build(home: Path, terminal: TerminalOutput) -> None:
-    """Build the console unless the last build is current. Raises DevstackError if it fails; the last build is kept."""
-    if _has_sources() and _is_current():
-        return
-    with packages(home, terminal, with_tools=False) as npm:
-        if not _is_current():  # another process may have built it meanwhile
-            digest = _digest()
-            with terminal.step("Build of the console"):
-                npm.run(("run", "build"), SOURCE)
-                (SOURCE / "dist" / ".source").write_text(digest)
-                put(SOURCE / "dist", _PLACE)
-
-
-def main(scripts: Sequence[str]) -> int:
+def main(scripts: Sequence[str], console: Console) -> int:
     """Build the console, or run scripts of its package.json; return an exit status. Without Node, only CI fails."""
     terminal = TerminalOutput()
     home = Settings(development=True).home.absolute()
     try:
         if not scripts:
-            build(home, terminal)
+            console.build(home, terminal)
             terminal.line("  The console is built; `make run` serves it at /console.")
             return 0
-        with packages(home, terminal, with_tools=True) as npm:
+        with console.packages(home, terminal, with_tools=True) as npm:
             pass
     except DevstackError as error:
         terminal.error(error)
@@ -158,27 +181,9 @@ def main(scripts: Sequence[str]) -> int:
             return 1
         terminal.line(f"The console was left out ({', '.join(scripts)}): its packages need a network once.")
         return 0
-    return next((status for name in scripts if (status := npm.call(("run", "--silent", name)))), 0)
-
-
-def _has_sources() -> bool:
-    # An installed wheel does not have them.
-    return (SOURCE / "package-lock.json").is_file()
-
-
-def _is_current() -> bool:
-    stamp = _PLACE / "dist" / ".source"
-    return stamp.is_file() and stamp.read_text() == _digest()
-
-
-def _digest() -> str:
-    digest = hashlib.sha256()
-    for folder, folders, files in os.walk(SOURCE):
-        folders[:] = sorted(set(folders) - _APART)
-        for name in sorted(set(files) - _APART):
-            file = Path(folder) / name
-            digest.update(file.relative_to(SOURCE).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    return next(
+        (status for name in scripts if (status := npm.call(("run", "--silent", name), console.source))), 0
+    )
 
 
 def _version(node: str) -> tuple[int, ...]:
@@ -208,4 +213,4 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Console()))

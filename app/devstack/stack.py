@@ -22,8 +22,8 @@ import asyncpg
 
 import migrations
 from app.config import Settings
-from app.devstack import console
 from app.devstack.account import Account, keep_account, read_account
+from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private, read_json, write_json
 from app.devstack.loopback import bypass_proxies, status_of
@@ -113,10 +113,10 @@ class Stack:
 
     def build_console(self) -> None:
         """Build the console if its sources have changed since the last build, and wait until it is built."""
-        if not console.is_wanted():
+        if not Console().is_wanted():
             return
         self.home.create()
-        command = [sys.executable, "-m", console.__name__]
+        command = [sys.executable, "-m", Console.__module__]
         log = self.home.logs / "console.log"
         environment = {**self.plan.environment, "TASKBEACON_HOME": str(self.home.root)}
         try:
@@ -137,7 +137,7 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        return self._command("console", "app.cli", "console") if console.is_built() else None
+        return self._command("console", "app.cli", "console") if Console().is_built() else None
 
     def stop(self) -> None:
         if self._lock is not None:

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.web.conditional import encodings_of, tags_of
-from app.web.console.files import is_built
+from app.web.console.files import find_build
 from app.web.openapi.document import encode_document
 
 # The page may load from this service only.
@@ -53,7 +53,7 @@ router = APIRouter()
 @router.get("/", include_in_schema=False)
 async def begin(request: Request) -> RedirectResponse:
     """Redirect from the base URL to the console, or to Swagger UI if the console is not built."""
-    return RedirectResponse(f"{_root(request)}{'/console' if is_built() else '/docs'}")
+    return RedirectResponse(f"{_root(request)}{'/console' if find_build(request) else '/docs'}")
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -21,8 +21,6 @@ _EVERY_SECONDS = 30.0
 # Several, because the first one includes the time to connect.
 _READINGS = 3
 
-_CLOCK = text("SELECT clock_timestamp()")
-
 log = structlog.get_logger(__name__)
 
 
@@ -39,7 +37,7 @@ async def synchronise(sessions: SessionFactory) -> None:
 
 async def _read(session: AsyncSession) -> Reading:
     asked = time.monotonic()
-    instant = await session.scalar(_CLOCK)
+    instant = await session.scalar(text("SELECT clock_timestamp()"))
     answered = time.monotonic()
     return Reading(instant, (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2))
 

@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.devstack import console
 from app.devstack.bootstrap import uv_environment
-from app.devstack.console import Npm
+from app.devstack.console import SOURCE, Console, Npm
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, running_environment
 from app.devstack.processes import Supervisor
@@ -68,7 +67,7 @@ def main(scenes: Sequence[str]) -> int:
             "TASKBEACON_HOME": f"{folder}/home",
             "TASKBEACON_PROGRAM": str(program),
         }
-        status = npm.call(("run", "--silent", "acceptance", "--", *scenes), found)
+        status = npm.call(("run", "--silent", "acceptance", "--", *scenes), SOURCE, found)
         if status:
             lines = (Path(folder) / "stack.log").read_text(errors="replace").splitlines()
             terminal.line("\n".join(["The end of the stack's output:", *lines[-_SHOWN_LINES:]]))
@@ -83,6 +82,7 @@ def built_console(terminal: TerminalOutput) -> tuple[str, Npm]:
             "There is no Chromium (Debian: apt-get install chromium; or name one in CHROMIUM)."
         )
     home = developers_home()
+    console = Console()
     console.build(home, terminal)
     with console.packages(home, terminal, with_tools=True) as npm:
         return chromium, npm
@@ -119,9 +119,7 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
     """Start a stack in `home`, and return the address of its API. Raises DevstackError."""
     catalog = folder / "catalog.json"
     catalog.write_text(
-        subprocess.check_output(
-            ["node", "e2e/catalog.mjs"], cwd=console.SOURCE, env=npm.environment, text=True
-        )
+        subprocess.check_output(["node", "e2e/catalog.mjs"], cwd=SOURCE, env=npm.environment, text=True)
     )
     repositories = folder / "repositories"
     for name in ("acme/prices", "acme/slow"):

@@ -6,6 +6,7 @@
 import sys
 from pathlib import Path
 
+from app.devstack.console import SOURCE
 from app.devstack.demo import run_demo
 from app.devstack.errors import DevstackError
 from app.devstack.stack import Stack
@@ -28,7 +29,7 @@ def main(folder: Path) -> int:
             "CONSOLE_URL": f"{stack.base_url}/console",
             "TASKBEACON_HOME": str(stack.home.root),
         }
-        if npm.call(("run", "--silent", "screenshots", "--", str(folder)), found):
+        if npm.call(("run", "--silent", "screenshots", "--", str(folder)), SOURCE, found):
             raise DevstackError("the images could not be drawn")
 
     return run_demo(draw)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devstack import console
+from app.devstack.console import SKIP, Console, main
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 from tests.devstack.test_agents import lay_program
@@ -30,24 +30,22 @@ CHECK = "run --silent check"
 
 
 @pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Console:
     """Sources of a console, and an npm that notes what it is asked for and builds it."""
     source, place, programs = (tmp_path / name for name in ("console", "place", "programs"))
     (source / "src").mkdir(parents=True)
     place.mkdir()
     (source / "package-lock.json").write_text("{}")
     (source / "index.html").write_text("first")
-    monkeypatch.setattr(console, "SOURCE", source)
-    monkeypatch.setattr(console, "_PLACE", place)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
-    monkeypatch.delenv(console.SKIP, raising=False)
+    monkeypatch.delenv(SKIP, raising=False)
     lay_program(programs / "node", "echo v20.19.0")
     lay_program(programs / "npm", _NPM)
-    return source
+    return Console(source, place)
 
 
-def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> None:
+def test_console_is_built_once_for_its_sources(console: Console, tmp_path: Path) -> None:
     home, asked, dist = tmp_path / "home", tmp_path / "asked", tmp_path / "place" / "dist"
     assert not console.is_built()
     assert console.is_wanted()
@@ -55,24 +53,22 @@ def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> 
     assert console.is_built()
     assert not console.is_wanted()
     # What the build leaves beside its sources is none of them, nor are scenes and generated types.
-    (source / "node_modules" / "a.js").touch()
-    (source / "src" / "schema.d.ts").touch()
-    (source / "e2e").mkdir()
-    (source / "e2e" / "scene.mjs").touch()
+    (console.source / "node_modules" / "a.js").touch()
+    (console.source / "src" / "schema.d.ts").touch()
+    (console.source / "e2e").mkdir()
+    (console.source / "e2e" / "scene.mjs").touch()
     console.build(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
-    (source / "index.html").write_text("second")
+    (console.source / "index.html").write_text("second")
     console.build(home, TerminalOutput())
     assert (dist / "index.html").read_text() == "second"
     assert asked.read_text().splitlines() == [INSTALL, BUILD, BUILD]
     assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
 
 
-def test_build_prints_its_steps(source: Path, tmp_path: Path) -> None:
+def test_build_prints_its_steps(console: Console, tmp_path: Path) -> None:
     shown = io.StringIO()
-    assert source.exists()
-
     console.build(tmp_path / "home", TerminalOutput(shown))
 
     steps = [line.partition(" …")[0].strip() for line in shown.getvalue().splitlines()]
@@ -80,27 +76,27 @@ def test_build_prints_its_steps(source: Path, tmp_path: Path) -> None:
 
 
 def test_packages_are_installed_once_for_their_lock(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, asked = tmp_path / "home", tmp_path / "asked"
     monkeypatch.setenv("TASKBEACON_HOME", str(home))
     console.build(home, TerminalOutput())
-    assert console.main(["check"]) == 0
-    (source / "index.html").write_text("second")
+    assert main(["check"], console) == 0
+    (console.source / "index.html").write_text("second")
     # What checks need is more than a build does.
     console.build(home, TerminalOutput())
-    assert console.main(["check"]) == 0
+    assert main(["check"], console) == 0
     assert asked.read_text().splitlines() == [INSTALL, BUILD, TOOLS, CHECK, BUILD, CHECK]
 
     asked.unlink()
-    (source / "package-lock.json").write_text('{"another": 1}')
+    (console.source / "package-lock.json").write_text('{"another": 1}')
     console.build(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
 
-def test_packages_that_a_person_installed_are_not_replaced_by_fewer(source: Path, tmp_path: Path) -> None:
+def test_packages_that_a_person_installed_are_not_replaced_by_fewer(console: Console, tmp_path: Path) -> None:
     """`make run` removed the packages of the checks."""
-    (source / "node_modules" / "vitest").mkdir(parents=True)
+    (console.source / "node_modules" / "vitest").mkdir(parents=True)
 
     console.build(tmp_path / "home", TerminalOutput())
 
@@ -109,7 +105,7 @@ def test_packages_that_a_person_installed_are_not_replaced_by_fewer(source: Path
 
 @pytest.mark.parametrize(("is_ci", "status"), [("", 0), ("true", 1)])
 def test_checks_without_packages_are_left_out_except_in_ci(
-    source: Path,
+    console: Console,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -119,25 +115,27 @@ def test_checks_without_packages_are_left_out_except_in_ci(
     monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CI", is_ci)
     lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
-    assert console.main(["check", "test"]) == status
+    assert main(["check", "test"], console) == status
     said = capsys.readouterr()
     assert "no network" in said.err
     assert ("The console was left out (check, test)" in said.out) == (not is_ci)
-    assert not (source / "node_modules").exists()
+    assert not (console.source / "node_modules").exists()
 
 
-def test_check_that_fails_is_a_failure(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_that_fails_is_a_failure(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
     lay_program(tmp_path / "programs" / "npm", 'echo "$@" >> "$ASKED"; [ "$3" != check ]')
-    assert console.main(["check", "test"]) == 1
+    assert main(["check", "test"], console) == 1
     assert (tmp_path / "asked").read_text().splitlines() == [TOOLS, CHECK]
-    assert source.exists()
+    assert console.source.exists()
 
 
-def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_path: Path) -> None:
+def test_console_that_is_there_outlasts_a_build_that_fails(console: Console, tmp_path: Path) -> None:
     home, dist = tmp_path / "home", tmp_path / "place" / "dist"
     console.build(home, TerminalOutput())
-    (source / "index.html").write_text("second")
+    (console.source / "index.html").write_text("second")
     lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
     with pytest.raises(DevstackError, match="no network"):
         console.build(home, TerminalOutput())
@@ -145,17 +143,17 @@ def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_pat
     assert console.is_wanted()
 
 
-def test_build_can_be_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(console.SKIP, "1")
+def test_build_can_be_left_out(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SKIP, "1")
     assert not console.is_wanted()
-    monkeypatch.setenv(console.SKIP, "0")
+    monkeypatch.setenv(SKIP, "0")
     assert console.is_wanted()
     # As where the service is installed from a wheel.
-    shutil.rmtree(source)
+    shutil.rmtree(console.source)
     assert not console.is_wanted()
 
 
-def test_old_node_is_not_taken(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_node_is_not_taken(console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_program(tmp_path / "programs" / "node", "echo v20.18.9")
     (tmp_path / "home").mkdir()
     # Nothing can be fetched.
@@ -164,7 +162,7 @@ def test_old_node_is_not_taken(source: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     with pytest.raises(DevstackError, match="pip"):
         console.build(tmp_path / "home", TerminalOutput())
-    assert source.exists()
+    assert console.source.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The files of the console (contract 17.8), from a build of a few files."""
 
 import gzip
+from collections.abc import Generator
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.config import Settings
 from app.web.console import files
@@ -18,10 +20,12 @@ POLICY = (
 
 
 @pytest.fixture
-def not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def not_built(application: FastAPI, tmp_path: Path) -> Generator[Path, None, None]:
     """The folder for a build, in place of that of the package."""
-    monkeypatch.setattr(files, "FOLDER", tmp_path / "dist")
-    return tmp_path / "dist"
+    of_package = application.state.console
+    application.state.console = tmp_path / "dist"
+    yield tmp_path / "dist"
+    application.state.console = of_package
 
 
 @pytest.fixture

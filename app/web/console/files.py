@@ -45,22 +45,23 @@ _NOT_BUILT = """\
 """
 
 
-def is_built() -> bool:
-    return (FOLDER / _INDEX).is_file()
+def find_build(request: Request) -> Path | None:
+    folder: Path = request.app.state.console
+    return folder if (folder / _INDEX).is_file() else None
 
 
 def send_file(request: Request, path: str) -> Response:
     policy = content_security_policy(process_of(request).settings)
     headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-    if not is_built():
+    if (folder := find_build(request)) is None:
         return HTMLResponse(_NOT_BUILT, 404, headers={**headers, "Cache-Control": "no-store"})
-    found = _find(path)
+    found = _find(folder, path)
     if found is None and path.startswith(_HASHED):
         raise NotFound
     name = path if found else _INDEX
     headers["Cache-Control"] = _IMMUTABLE if name.startswith(_HASHED) else _CHECKED
     headers["Vary"] = "Accept-Encoding"
-    file, encoding = _variant(FOLDER / name, encodings_of(request.headers))
+    file, encoding = _variant(folder / name, encodings_of(request.headers))
     if encoding:
         headers["Content-Encoding"] = encoding
     kind = _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
@@ -72,11 +73,11 @@ def send_file(request: Request, path: str) -> Response:
     return response
 
 
-def _find(path: str) -> Path | None:
+def _find(folder: Path, path: str) -> Path | None:
     if not path or "\0" in path:
         return None
-    file = Path(os.path.normpath(FOLDER / path))
-    if not file.is_relative_to(FOLDER):
+    file = Path(os.path.normpath(folder / path))
+    if not file.is_relative_to(folder):
         return None
     try:
         return file if file.is_file() else None

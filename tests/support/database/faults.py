@@ -162,6 +162,22 @@ def cut_once(engine: AsyncEngine, words: str) -> Generator[list[str], None, None
 
 
 @contextmanager
+def replacing(engine: AsyncEngine, words: str, fault: str) -> Generator[None, None, None]:
+    """Send the statement `fault` in place of each one with these words. Not for statements that are `Prepared`."""
+
+    def replace(
+        _connection: Connection, _cursor: object, statement: str, values: object, *_more: object
+    ) -> Any:
+        return fault if words in statement else statement, values
+
+    event.listen(engine.sync_engine, "before_cursor_execute", replace, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", replace)
+
+
+@contextmanager
 def unacknowledged_once() -> Generator[list[str], None, None]:
     """Lose the acknowledgement of the next commit of this process: the server has committed, and the connection breaks.
 
