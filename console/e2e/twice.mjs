@@ -2,20 +2,60 @@
 import { call, endLater, newTask, start } from "./api.mjs";
 import { base } from "./browser.mjs";
 
-/** Click twice at one place, without a pause: each one as a first click, as phones count them. */
-async function clickTwice(button, click) {
+/** Hold back the answer to the first request of an address until what is returned is called. */
+async function holdBack(page, address) {
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const answer = async (route) => {
+    const response = await route.fetch();
+    await released;
+    await route.fulfill({ response });
+  };
+  await page.route(address, answer, { times: 1 });
+  return release;
+}
+
+/**
+ * Click twice at one place, without a pause: each one as a first click, as phones count them. What `aimed` does comes
+ * between the look at the place and the first click.
+ */
+async function clickTwice(button, size, aimed = async () => {}) {
+  const page = button.page();
   await button.click({ trial: true });
+  const label = await button.textContent();
   const { x, y, width, height } = await button.boundingBox();
-  await click(x + width / 2, y + height / 2);
-  await click(x + width / 2, y + height / 2);
+  await aimed();
+  const met = await page.evaluateHandle(() => {
+    const labels = [];
+    const onDown = ({ target }) => labels.push((target.closest("button") ?? target).textContent);
+    addEventListener("pointerdown", onDown, true);
+    return labels;
+  });
+  for (let count = 0; count < 2; count++) {
+    const place = [x + width / 2, y + height / 2];
+    await (size === "desk" ? page.mouse.click(...place) : page.touchscreen.tap(...place));
+  }
+  const [first] = await met.jsonValue();
+  if (first !== label) throw new Error(`"${label}" has moved: the first click met "${first}"`);
 }
 
 export async function taskIsCreatedOnce(browser, { expect, watched }) {
   const pressed = (page) => Promise.all([1, 2].map(() => page.keyboard.press("Control+Enter")));
+  // What says why an agent cannot be chosen comes while the finger is on its way.
+  const doubleTap = async (page, button, release) => {
+    const says = page.getByText(/^Codex cannot be chosen/);
+    await clickTwice(button, "phone", async () => {
+      expect((await says.count()) === 0, "agents are not known before their answer");
+      release();
+      await says.waitFor();
+    });
+  };
   for (const [size, how, act] of [
     ["desk", "double click", (_page, button) => button.dblclick()],
     ["desk", "key pressed twice", pressed],
-    ["phone", "double tap", (page, button) => clickTwice(button, (x, y) => page.touchscreen.tap(x, y))],
+    ["phone", "double tap", doubleTap],
   ]) {
     const page = await watched(browser, { size });
     const sent = [];
@@ -23,10 +63,12 @@ export async function taskIsCreatedOnce(browser, { expect, watched }) {
       "request",
       (request) => request.method() === "POST" && sent.push(new URL(request.url()).pathname),
     );
+    const release = await holdBack(page, /\/agents$/);
     await page.goto(`${base}/projects/1/?new=1`);
     await page.getByLabel("What shall the agent do?").fill(`\`\`\`say\nOnce by ${how}\n\`\`\``);
-    await act(page, page.getByRole("button", { name: "Start", exact: true }));
+    await act(page, page.getByRole("button", { name: "Start", exact: true }), release);
     await page.waitForURL(/\/tasks\//);
+    release();
     endLater(new URL(page.url()).pathname.split("/").at(-1));
     const tasks = sent.filter((path) => path.endsWith("/tasks"));
     const runs = sent.filter((path) => path.endsWith("/run"));
@@ -38,7 +80,6 @@ export async function taskIsCreatedOnce(browser, { expect, watched }) {
 export async function secondClickDoesNothing(browser, { expect, watched }) {
   for (const size of ["desk", "phone"]) {
     const page = await watched(browser, { size });
-    const click = (x, y) => (size === "desk" ? page.mouse.click(x, y) : page.touchscreen.tap(x, y));
     const task = await newTask("Acceptance: a second click", [["ask", "Go on?"]]);
     const path = `/tasks/${task.id}`;
     await start(task, { mode: "interactive" });
@@ -46,14 +87,14 @@ export async function secondClickDoesNothing(browser, { expect, watched }) {
     await page.goto(`${base}/projects/1${path}`);
     const end = page.getByRole("button", { name: "End run" });
     const sure = page.getByRole("button", { name: "Really end it" });
-    await clickTwice(end, click);
+    await clickTwice(end, size);
     await sure.waitFor();
     const { latest_run: asked } = await call(`${path}/`);
     expect(asked.status !== "cancelled", `a double click does not end a run (${size})`);
     // A click here would make the next one a second click.
     await sure.and(page.locator('[aria-disabled="false"]')).press("Enter");
     const again = page.getByRole("button", { name: "Run again" });
-    await clickTwice(again, click);
+    await clickTwice(again, size);
     await end.waitFor();
     const [latest, ...earlier] = await runs();
     expect(earlier.length === 1, `"Run again" starts one run (${size})`);
@@ -68,12 +109,21 @@ export async function actionUnderWayIsNotBegunAgain(browser, { expect, watched }
   const page = await watched(browser);
   const sent = [];
   page.on("request", (request) => request.url().includes("/mute") && sent.push(request.method()));
+  const release = await holdBack(page, /\/mute\/$/);
+  const asked = page.waitForRequest(/\/mute\/$/);
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await page.getByRole("button", { name: "Mute the pushes of this task" }).evaluate((button) => {
     button.click();
     button.click();
   });
-  await page.getByRole("button", { name: "Get pushes about this task again" }).waitFor();
-  expect(String(sent) === "GET,PUT", `what is asked for twice at once is asked for once (${sent})`);
+  const muted = page.getByRole("button", { name: "Get pushes about this task again" });
+  await muted.waitFor();
+  release();
+  await (await (await asked).response()).finished();
+  // Drawn, if it is drawn at all.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
+  expect(await muted.isVisible(), "an answer that is older than the change does not undo it");
+  const changes = sent.filter((method) => method !== "GET");
+  expect(String(changes) === "PUT", `what is asked for twice at once is asked for once (${sent})`);
   await page.context().close();
 }

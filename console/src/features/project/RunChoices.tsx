@@ -104,17 +104,22 @@ export function RunChoices({ choices, onChange }: Props) {
           <option key={name} value={name} label={display_name} />
         ))}
       </datalist>
-      {agents.map(
-        ({ name, available, reason }) =>
-          !available && (
-            <p key={name} className={styles.blocked}>
-              {agentTitle(name)} cannot be chosen: {reason}
-            </p>
-          ),
-      )}
       <Check checked={isInteractive} onChange={({ target }) => set({ isInteractive: target.checked })}>
         Interactive: the agent asks you, and waits for messages after its turn
       </Check>
     </div>
+  );
+}
+
+/** Why agents cannot be chosen. It comes later than the buttons, and stands below them: none moves under a tap. */
+export function BlockedAgents() {
+  const agents = useAgents().data?.results ?? [];
+  return agents.map(
+    ({ name, available, reason }) =>
+      !available && (
+        <p key={name} className={styles.blocked}>
+          {agentTitle(name)} cannot be chosen: {reason}
+        </p>
+      ),
   );
 }

@@ -5,7 +5,14 @@ import { Button } from "../../ui/controls";
 import { Empty } from "../../ui/feedback";
 import { AttachButton, AttachmentList, useAttachments } from "../attachments/attachments";
 import { useProject } from "../project/project";
-import { areWhole, draftFiles, RunChoices, requestOf, useDraftChoices } from "../project/RunChoices";
+import {
+  areWhole,
+  BlockedAgents,
+  draftFiles,
+  RunChoices,
+  requestOf,
+  useDraftChoices,
+} from "../project/RunChoices";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { TaskText } from "./TaskText";
@@ -39,6 +46,7 @@ export function DraftView({ task }: { task: Task }) {
               Start a run
             </Button>
           </p>
+          <BlockedAgents />
         </Empty>
       </div>
     </main>

@@ -97,6 +97,8 @@ export function useRunActions(
       queries.setQueryData(muteKey, { muted });
       say(muted ? "You get no pushes about this task." : "You get pushes about this task again.");
     },
+    // An answer on its way may be older than the change.
+    onSettled: () => void queries.invalidateQueries({ queryKey: muteKey }),
   });
   return {
     isBusy: start.isPending || cancel.isPending,

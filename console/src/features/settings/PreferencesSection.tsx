@@ -48,6 +48,8 @@ export function PreferencesSection() {
       say("Saved.");
     },
     onError: sayError,
+    // An answer on its way may be older than the change.
+    onSettled: () => void queries.invalidateQueries({ queryKey: ["preferences"] }),
   });
   if (preferences.isPending) return <Loading what="the preferences" />;
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;

@@ -25,6 +25,7 @@ import { liveRunOf } from "../project/batch";
 import { useProject } from "../project/project";
 import {
   areWhole,
+  BlockedAgents,
   choicesOf,
   draftFiles,
   keepDraftChoices,
@@ -192,6 +193,7 @@ export function TaskDialog({ task, onClose }: Props) {
             {store.isPending ? "Working …" : startLabel}
           </Button>
         </div>
+        <BlockedAgents />
       </form>
     </Dialog>
   );
