@@ -51,26 +51,26 @@ export async function launch() {
   });
 }
 
-let signedIn;
+const signedIn = new Map();
 
-/** Return the cookies of one session, which all pages share: a scene that counts sessions sees none begin. */
-function cookies() {
-  signedIn ??= signIn();
-  return signedIn;
+/** Return the cookies of one session for each key, which all its pages share: a scene that counts sessions sees none begin. */
+function cookies(key) {
+  if (!signedIn.has(key)) signedIn.set(key, signIn(key));
+  return signedIn.get(key);
 }
 
-async function signIn() {
+async function signIn(key) {
   const session = new URL("/api/console/session/", base).href;
   const requests = await request.newContext({ timeout: PATIENCE });
-  const answer = await requests.post(session, { data: { api_key: stack.api_key } });
+  const answer = await requests.post(session, { data: { api_key: key } });
   if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
   return (await requests.storageState()).cookies;
 }
 
-/** Open a page of a browser of its own, signed in unless `isSignedOut`. */
+/** Open a page of a browser of its own, signed in with a key unless `isSignedOut`. */
 export async function openPage(
   browser,
-  { size = "desk", theme = "light", isSignedOut = false, ...options } = {},
+  { size = "desk", theme = "light", isSignedOut = false, key = stack.api_key, ...options } = {},
 ) {
   const isPhone = size === "phone";
   const context = await browser.newContext({
@@ -81,6 +81,6 @@ export async function openPage(
     ...options,
   });
   context.setDefaultTimeout(PATIENCE);
-  if (!isSignedOut) await context.addCookies(await cookies());
+  if (!isSignedOut) await context.addCookies(await cookies(key));
   return context.newPage();
 }

@@ -2,6 +2,7 @@
 import { call, start } from "./api.mjs";
 import { base, until } from "./browser.mjs";
 import { newFile, runWithPatch } from "./outside.mjs";
+import { newMember } from "./people.mjs";
 
 const EDITS =
   "for n in $(seq 10 39); do echo made > made-$n.txt; done\nsed -i 's/note 100 /note one hundred /' notes.txt";
@@ -12,6 +13,8 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     title: "Acceptance: changes as they happen",
     description: `\`\`\`sh\n${EDITS}\n\`\`\``,
     repository: "acme/notes",
+    // Of others who may see it, too.
+    origin_product: "onboarding",
   });
   const { latest_run: run } = await start(task, { mode: "interactive" });
   const page = await watched(browser);
@@ -26,7 +29,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     .click();
   const notes = pane.getByRole("region", { name: "notes.txt" });
   await notes.locator("mark", { hasText: "hundred" }).waitFor();
-  expect((await notes.locator("mark").allInnerTexts()).join() === "100,one,hundred ", "words are marked");
+  expect((await notes.locator("mark").allInnerTexts()).join() === "100,one hundred ", "words are marked");
   await pane.getByRole("button", { name: "Show side by side" }).click();
   await notes.locator("td:nth-child(4)", { hasText: "note one hundred" }).waitFor();
   await checkAccess(page, "live changes, side by side");
@@ -38,6 +41,22 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await whole.click();
   await notes.getByText("note 200 of this file", { exact: true }).first().waitFor();
   expect((await whole.count()) === 0, "lines around a change can be opened, up to the whole file");
+  await notes.getByRole("button", { name: "Comment on line 150", exact: true }).click();
+  await notes.getByRole("textbox", { name: "Comment on line 150" }).fill("And this?");
+  await notes.getByRole("button", { name: "Add the comment" }).click();
+  const review = `/tasks/${task.id}/runs/${run.id}/review/`;
+  await until("the comment", async () => (await call(review)).comments.length === 1);
+  await page.reload();
+  await notes.getByText("note 150 of this file", { exact: true }).first().waitFor();
+  await notes.getByRole("button", { name: "Discard the comment: And this?" }).click();
+  await until("the end of the comment", async () => (await call(review)).comments.length === 0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await notes.getByText("And this?").waitFor();
+  expect(
+    (await whole.count()) > 0,
+    "a comment opens the gap that it stands in, and comes back when discarded",
+  );
+  expect((await pane.getByText("have changed since").count()) === 0, "its lines have not changed");
   await page.keyboard.press("f");
   await pane.getByRole("button", { name: "Show the conversation beside it" }).waitFor();
 
@@ -61,11 +80,24 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   expect(true, "a mark that was made on the desk is on the phone");
   await phone.context().close();
 
+  const other = await watched(browser, { key: await newMember("Ana") });
+  const theirs = other.getByRole("complementary", { name: "Changes" });
+  await other.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await theirs.getByRole("button", { name: "Comment on line 1", exact: true }).first().click();
+  await theirs.getByRole("textbox", { name: "Comment on line 1" }).fill("Of Ana");
+  await theirs.getByRole("button", { name: "Add the comment" }).click();
+  await theirs.getByText("1 comment", { exact: true }).waitFor();
+  expect(await theirs.getByText("0 viewed").isVisible(), "another person sees no marks of this one");
+  await other.context().close();
+
+  await pane.getByText("2 comments").waitFor();
   await pane.getByRole("button", { name: "Send to the agent" }).click();
-  await pane.getByText("1 comment").waitFor({ state: "detached" });
+  await pane.getByText("2 comments").waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Transcript" }).click();
   await page.getByRole("log").getByText("notes.txt, line 100").waitFor();
   await page.getByRole("log").getByText("+note one hundred of").waitFor();
+  await page.getByRole("log").getByText("note 150 of this file").waitFor();
+  expect((await page.getByText("Of Ana").count()) === 0, "each person has a review of their own");
   expect(true, "comments reach the agent while it waits, and quote their lines");
   await call(`/tasks/${task.id}/runs/${run.id}/command/`, {
     ...{ jsonrpc: "2.0", id: "more", method: "user_message", params: { content: MORE } },

@@ -192,7 +192,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
           onViewed={nothing}
           comments={[comment]}
           onComment={nothing}
-          onRemove={nothing}
+          onDiscard={nothing}
         />
       </>,
     );

@@ -60,6 +60,12 @@ function reader(marks: LineMarks) {
 const LONGEST = 500;
 const COMMON = 0.3;
 
+/** Add a piece of a line to its marks. */
+export function addMark(marks: number[], length: number, mark: number): void {
+  if (marks.at(-1) === mark) marks[marks.length - 2] = (marks[marks.length - 2] ?? 0) + length;
+  else marks.push(length, mark);
+}
+
 /** Return which words of two versions of a line differ; null if they have too little in common. */
 export function wordsOf(before: string, after: string): { before: LineMarks; after: LineMarks } | null {
   if (Math.max(before.length, after.length) > LONGEST) return null;
@@ -69,8 +75,17 @@ export function wordsOf(before: string, after: string): { before: LineMarks; aft
     0,
   );
   if (same < COMMON * Math.max(before.trim().length, after.trim().length)) return null;
-  const side = (isOther: "added" | "removed") =>
-    parts.flatMap((part) => (part[isOther] ? [] : [part.value.length, part.added || part.removed ? 1 : 0]));
+  const side = (isOther: "added" | "removed") => {
+    const own = parts.filter((part) => !part[isOther]);
+    const isChanged = own.map(({ added, removed }) => added || removed);
+    const marks: number[] = [];
+    for (const [at, { value }] of own.entries()) {
+      // Words that have changed are one piece with the space between them.
+      const joins = value.trim() === "" && isChanged[at - 1] && isChanged[at + 1];
+      addMark(marks, value.length, isChanged[at] || joins ? 1 : 0);
+    }
+    return marks;
+  };
   return { before: side("added"), after: side("removed") };
 }
 

@@ -114,6 +114,31 @@ export function withGaps(
   return shown;
 }
 
+/** Return what is to be opened so that lines are shown, too, which are numbered as the file is now. */
+export function openedTo(
+  lines: { start_line: number; line: number },
+  hunks: readonly Hunk[],
+  file: readonly string[],
+  opened: ReadonlyMap<number, Opened>,
+): ReadonlyMap<number, Opened> {
+  const all = new Map(opened);
+  let first = 1;
+  for (const hunk of withGaps(hunks, file, new Map())) {
+    const { id, size } = hunk.gap ?? { id: 0, size: 0 };
+    const behind = first + (size ?? 0);
+    if (lines.start_line < behind && lines.line >= first) {
+      const { top, end } = opened.get(id) ?? { top: 0, end: 0 };
+      const [fromTop, fromEnd] = [lines.line - first + 1 + CONTEXT, behind - lines.start_line + CONTEXT];
+      // Nothing stands above the first gap that its top could join.
+      const isTop = id > 0 && fromTop < fromEnd;
+      all.set(id, isTop ? { top: Math.max(top, fromTop), end } : { top, end: Math.max(end, fromEnd) });
+    }
+    const last = hunk.lines.at(-1);
+    if (last) first = countersOf(last)[1] + (last.kind === "delete" ? 0 : 1);
+  }
+  return all;
+}
+
 /** How many unchanged lines stand at the end of a hunk. */
 const trailing = (hunk: Hunk | undefined): number =>
   hunk ? hunk.lines.length - 1 - hunk.lines.findLastIndex(({ kind }) => kind !== "context") : 0;

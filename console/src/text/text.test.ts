@@ -126,6 +126,7 @@ describe("words of a line", () => {
   it("are those that differ", () => {
     expect(changed("a = price(1)", "a = price(2)")).toEqual([["1"], ["2"]]);
     expect(changed("  return x", "return x")).toEqual([["  "], []]);
+    expect(changed("note 100 of this", "note one hundred of this")).toEqual([["100"], ["one hundred "]]);
   });
 
   it("are none where the lines have little in common, or are data", () => {

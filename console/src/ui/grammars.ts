@@ -1,7 +1,7 @@
 /** Reads code by the grammars of editors. Heavy, and slow on hostile code: only the worker uses it. */
 import { createJavaScriptRegexEngine } from "@shikijs/engine-javascript";
 import { codeToTokensBase, createShikiPrimitiveAsync } from "@shikijs/primitive";
-import { type LineMarks, MARKS, type Mark } from "../text/marks";
+import { addMark, type LineMarks, MARKS, type Mark } from "../text/marks";
 
 /** A file each, loaded when code in it is first shown. C++ is read as C: its own grammar takes ten seconds to begin. */
 const GRAMMARS = import.meta.glob<{ default: never }>(
@@ -66,8 +66,7 @@ export async function markCode(language: string, code: string): Promise<LineMark
     const marks: number[] = [];
     for (const { content, color } of tokens) {
       const mark = Number.parseInt((color ?? "").slice(-2), 16) || 0;
-      if (marks.at(-1) === mark) marks[marks.length - 2] = (marks[marks.length - 2] ?? 0) + content.length;
-      else marks.push(content.length, mark);
+      addMark(marks, content.length, mark);
     }
     return marks;
   });

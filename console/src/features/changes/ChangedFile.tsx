@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, X } from "lucide-react";
 import { memo, useMemo, useRef, useState } from "react";
-import { fetchLines } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
@@ -15,12 +14,15 @@ import { EditorLink } from "../project/EditorLink";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import { anchorOf, linesOf, openedFor, placeOf, placeText, type Range, reaching } from "./range";
 import type { Comment, View } from "./review";
+import { linesQuery } from "./useReview";
 
 // A file with more changed lines is opened by a click, so that the next one stays in reach.
 const LONG = 1500;
 const STEP = 20;
+/** How much of a comment names its button. */
+const NAMED = 40;
 
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
@@ -36,7 +38,7 @@ interface Props {
   onViewed: (file: FileChange) => void;
   comments: readonly Comment[];
   onComment: (comment: Comment) => void;
-  onRemove: (ids: readonly string[]) => void;
+  onDiscard: (comments: readonly Comment[]) => void;
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
@@ -108,24 +110,30 @@ function FileDiff({
   keep,
   comments,
   onComment,
-  onRemove,
+  onDiscard,
 }: DiffProps) {
   const hunks = useMemo(() => parseHunks(file.patch ?? ""), [file.patch]);
   const [opened, setOpened] = useState<ReadonlyMap<number, Opened>>(new Map());
+  const isBetween = useMemo(
+    () => comments.some((comment) => anchorOf(hunks, comment).length === 0),
+    [hunks, comments],
+  );
   const before = useQuery({
-    queryKey: ["lines", runRef.run, file.old_path ?? file.path],
-    queryFn: () => fetchLines(runRef, file.old_path ?? file.path),
-    enabled: opened.size > 0,
-    staleTime: Number.POSITIVE_INFINITY,
+    ...linesQuery(runRef, file),
+    enabled: opened.size > 0 || (isBetween && !file.truncated),
   });
   const lines = before.data && isOf(hunks, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
+  const reached = useMemo(
+    () => (lines ? openedFor(comments, hunks, lines, opened) : opened),
+    [comments, hunks, lines, opened],
+  );
   const shown = useMemo(
-    () => (hasGaps ? withGaps(hunks, lines, opened) : hunks),
-    [hunks, lines, hasGaps, opened],
+    () => (hasGaps ? withGaps(hunks, lines, reached) : hunks),
+    [hunks, lines, hasGaps, reached],
   );
   const onOpen = ({ id }: Gap, where: "top" | "end" | "all") => {
-    const { top, end } = opened.get(id) ?? { top: 0, end: 0 };
+    const { top, end } = reached.get(id) ?? { top: 0, end: 0 };
     const grown = {
       top: top + (where === "top" ? STEP : 0),
       end: where === "all" ? Number.POSITIVE_INFINITY : end + (where === "end" ? STEP : 0),
@@ -142,7 +150,7 @@ function FileDiff({
     return (
       <>
         {here.map(([comment]) => (
-          <CommentNote key={comment.id} comment={comment} onRemove={onRemove} />
+          <CommentNote key={comment.id} comment={comment} onDiscard={onDiscard} />
         ))}
         {isForm && (
           <CommentForm
@@ -166,10 +174,11 @@ function FileDiff({
     <>
       {anchored.map(
         ([comment, anchor]) =>
-          anchor === undefined && (
+          anchor === undefined &&
+          !before.isLoading && (
             <div key={comment.id} className={styles.stale}>
               <p>The lines of this comment ({placeText(comment)}) have changed since, or are not shown.</p>
-              <CommentNote comment={comment} onRemove={onRemove} />
+              <CommentNote comment={comment} onDiscard={onDiscard} />
             </div>
           ),
       )}
@@ -216,7 +225,7 @@ function missingText(file: FileChange): string {
   return file.status === "A" ? "The file is empty." : "No line has changed.";
 }
 
-function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: Props["onRemove"] }) {
+function CommentNote({ comment, onDiscard }: { comment: Comment; onDiscard: Props["onDiscard"] }) {
   return (
     <div className={styles.comment} data-comment={comment.id}>
       <p>
@@ -225,7 +234,10 @@ function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: Props[
         )}
         <span>{comment.text}</span>
       </p>
-      <IconButton label="Remove the comment" onClick={() => onRemove([comment.id])}>
+      <IconButton
+        label={`Discard the comment: ${comment.text.slice(0, NAMED)}`}
+        onClick={() => onDiscard([comment])}
+      >
         <X size={14} />
       </IconButton>
     </div>

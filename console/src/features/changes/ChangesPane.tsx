@@ -1,11 +1,11 @@
 /** What a run has changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
-import { parseHunks } from "../../text/patch";
+import { isOf, parseHunks, withGaps } from "../../text/patch";
 import { Button, IconButton } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
@@ -17,10 +17,10 @@ import { isOver, noChangesText } from "../project/runState";
 import { ChangedFile } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { anchorOf } from "./range";
+import { anchorOf, openedFor } from "./range";
 import { type Comment, inOrder, reviewMessage, viewOf } from "./review";
 import { usePlace } from "./usePlace";
-import { useReview } from "./useReview";
+import { linesQuery, useReview } from "./useReview";
 
 const MODE_KEY = "taskbeacon.diffMode";
 const AGAIN_MS = 1500;
@@ -39,6 +39,7 @@ const MISSING: Record<string, [text: string, passes: boolean]> = {
 
 const NOTHING: FileChange[] = [];
 const NONE: readonly Comment[] = [];
+const NO_GAPS = new Map();
 
 interface Props {
   run: Run;
@@ -54,6 +55,7 @@ interface Props {
 }
 
 export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResume, isBusy }: Props) {
+  const queries = useQueryClient();
   const over = isOver(run);
   const changes = useQuery({
     queryKey: ["task", runRef.task, "diff", run.id],
@@ -71,7 +73,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   );
   useEffect(() => localStorage.setItem(MODE_KEY, mode), [mode]);
   const earlier = run.state.resume_from_run_id;
-  const { review, toggleViewed, add, remove } = useReview(
+  const { review, toggleViewed, add, remove, discard } = useReview(
     runRef,
     typeof earlier === "string" ? earlier : null,
   );
@@ -86,18 +88,29 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   const drawn = useDeferredValue(files, NOTHING);
   const onSent = (how: string) => {
     say(how);
-    remove(comments.map(({ id }) => id));
+    remove(comments);
   };
-  const send = useAction({
-    mutationFn: (message: string) => sendMessage(runRef, crypto.randomUUID(), message, []),
-    onSuccess: () => onSent("Your comments are on their way to the agent."),
+  /** The lines that a comment is about; between the hunks of a patch they are those of the file. */
+  const quoted = async (comment: Comment) => {
+    const file = files.find(({ path }) => path === comment.path);
+    const hunks = parseHunks(file?.patch ?? "");
+    const lines = anchorOf(hunks, comment);
+    if (!file || file.truncated || lines.length > 0) return lines;
+    const before = await queries.fetchQuery(linesQuery(runRef, file)).catch(() => null);
+    if (!before || !isOf(hunks, before)) return [];
+    return anchorOf(withGaps(hunks, before, openedFor([comment], hunks, before, NO_GAPS)), comment);
+  };
+  const submit = useAction({
+    mutationFn: async () => {
+      const quotes = await Promise.all(comments.map(async (one) => [one, await quoted(one)] as const));
+      const message = reviewMessage(quotes);
+      if (over) onResume(message, () => onSent("A new run continues with your comments."));
+      else {
+        await sendMessage(runRef, crypto.randomUUID(), message, []);
+        onSent("Your comments are on their way to the agent.");
+      }
+    },
   });
-  const submit = () => {
-    const hunksOf = (path: string) => parseHunks(files.find((file) => file.path === path)?.patch ?? "");
-    const message = reviewMessage(comments.map((one) => [one, anchorOf(hunksOf(one.path), one)]));
-    if (over) onResume(message, () => onSent("A new run continues with your comments."));
-    else send.mutate(message);
-  };
   const list = useRef<HTMLDivElement>(null);
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
   const isPhone = useMedia("(max-width: 760px)");
@@ -126,40 +139,42 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   const isLive = changes.data.source === "live";
   return (
     <div className={styles.changes}>
-      <header className={styles.head}>
-        {files.length > 1 && (
-          <IconButton
-            label={isListed ? "Hide the list of files" : "List the files"}
-            aria-expanded={isListed}
-            onClick={() => setListed(!isListed)}
-          >
-            <ListTree size={16} />
-          </IconButton>
-        )}
-        <span className={styles.summary}>
-          {files.length > 1 && `${at + 1} of `}
-          {files.length === 1 ? "1 file" : `${files.length} files`} ·{" "}
-          <span className={styles.viewed}>{viewedCount} viewed · </span>
-          <Counts additions={sum("additions")} deletions={sum("deletions")} />
-        </span>
-        {isLive && (
-          <span className={styles.live} title="The workspace of the run as it is now">
-            <LoaderCircle size={14} aria-hidden="true" /> Live
+      {files.length > 0 && (
+        <header className={styles.head}>
+          {files.length > 1 && (
+            <IconButton
+              label={isListed ? "Hide the list of files" : "List the files"}
+              aria-expanded={isListed}
+              onClick={() => setListed(!isListed)}
+            >
+              <ListTree size={16} />
+            </IconButton>
+          )}
+          <span className={styles.summary}>
+            {files.length > 1 && `${at + 1} of `}
+            {files.length === 1 ? "1 file" : `${files.length} files`} ·{" "}
+            <span className={styles.viewed}>{viewedCount} viewed · </span>
+            <Counts additions={sum("additions")} deletions={sum("deletions")} />
           </span>
-        )}
-        <IconButton
-          label={mode === "split" ? "Show in one column" : "Show side by side"}
-          className={styles.mode ?? ""}
-          onClick={() => setMode(mode === "split" ? "unified" : "split")}
-        >
-          {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
-        </IconButton>
-        {onFull && (
-          <IconButton label={isFull ? BESIDE : FULL} onClick={() => onFull(!isFull)}>
-            {isFull ? <Minimize2 size={16} /> : <Maximize2 size={16} />}
+          {isLive && (
+            <span className={styles.live} title="The workspace of the run as it is now">
+              <LoaderCircle size={14} aria-hidden="true" /> Live
+            </span>
+          )}
+          <IconButton
+            label={mode === "split" ? "Show in one column" : "Show side by side"}
+            className={styles.mode ?? ""}
+            onClick={() => setMode(mode === "split" ? "unified" : "split")}
+          >
+            {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
           </IconButton>
-        )}
-      </header>
+          {onFull && (
+            <IconButton label={isFull ? BESIDE : FULL} onClick={() => onFull(!isFull)}>
+              {isFull ? <Minimize2 size={16} /> : <Maximize2 size={16} />}
+            </IconButton>
+          )}
+        </header>
+      )}
       {changes.data.left_out.length > 0 && (
         <p className={styles.none}>Left out: {changes.data.left_out.join(", ")}</p>
       )}
@@ -195,7 +210,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
                 onViewed={toggleViewed}
                 comments={commentsByPath.get(file.path) ?? NONE}
                 onComment={add}
-                onRemove={remove}
+                onDiscard={discard}
               />
             ))}
           </div>
@@ -204,10 +219,10 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
       {comments.length > 0 && (
         <footer className={styles.send}>
           <span>{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
-          <Button tone="quiet" onClick={() => remove(comments.map(({ id }) => id))}>
+          <Button tone="quiet" onClick={() => discard(comments)}>
             Discard
           </Button>
-          <Button tone="primary" disabled={send.isPending || isBusy} onClick={submit}>
+          <Button tone="primary" disabled={submit.isPending || isBusy} onClick={() => submit.mutate()}>
             <Send size={14} aria-hidden="true" /> Send to the agent
           </Button>
         </footer>

@@ -43,7 +43,7 @@ const show = (one: FileChange) =>
         onViewed={nothing}
         comments={[]}
         onComment={nothing}
-        onRemove={nothing}
+        onDiscard={nothing}
       />
     </QueryClientProvider>,
   ).container;

@@ -1,6 +1,6 @@
 /** Ranges of lines in a diff, and where a comment on one stands. Pure. */
 import { codeOf } from "../../text/marks";
-import type { DiffLine, Hunk } from "../../text/patch";
+import { type DiffLine, type Hunk, type Opened, openedTo, withGaps } from "../../text/patch";
 
 /** Lines of one hunk, by their places in the file; both ends are in it. */
 export interface Range {
@@ -78,4 +78,18 @@ export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine[] {
     if (found.length > 0 && placeOf(found).hash === place.hash) return found;
   }
   return [];
+}
+
+/** Return which gaps are open once those are in which lines with comments stand. `file` is what the file was. */
+export function openedFor(
+  places: readonly Place[],
+  hunks: readonly Hunk[],
+  file: readonly string[],
+  opened: ReadonlyMap<number, Opened>,
+): ReadonlyMap<number, Opened> {
+  return places.reduce((known, place) => {
+    if (anchorOf(withGaps(hunks, file, known), place).length > 0) return known;
+    const next = openedTo(place, hunks, file, known);
+    return anchorOf(withGaps(hunks, file, next), place).length > 0 ? next : known;
+  }, opened);
 }

@@ -22,7 +22,9 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
 }
 
 /** One message for the agent: each comment with its file, and the lines that it is about unless they are others now. */
-export function reviewMessage(comments: readonly [comment: Comment, lines: readonly DiffLine[]][]): string {
+export function reviewMessage(
+  comments: readonly (readonly [comment: Comment, lines: readonly DiffLine[]])[],
+): string {
   const parts = comments.map(([{ path, text, ...place }, lines]) => {
     const { code, hasSigns } = quoteOf(lines);
     // A fence longer than any in the code, so that code cannot end it.

@@ -1,10 +1,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { fetchReview, storeReview } from "../../api/changes";
+import { fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
 import type { FileChange, Review } from "../../api/types";
-import { sayError } from "../../ui/feedback";
+import { say, sayError } from "../../ui/feedback";
 import { type Comment, fingerprint } from "./review";
 
 /** The person's other devices write it, too. */
@@ -12,6 +12,18 @@ const AGAIN_MS = 2000;
 const CONFLICT = 409;
 
 type Change = (review: Review) => Review;
+
+/** The lines of a file where the work began. */
+export const linesQuery = (ref: RunRef, { old_path, path }: FileChange) => ({
+  queryKey: ["lines", ref.run, old_path ?? path],
+  queryFn: () => fetchLines(ref, old_path ?? path),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Review => ({
+  ...rest,
+  comments: comments.filter(({ id }) => !gone.some((one) => one.id === id)),
+});
 
 /**
  * The person's review of a run, kept by the service. Changes show at once; one that meets that of another device is
@@ -76,12 +88,19 @@ export function useReview(ref: RunRef, earlier: string | null) {
         }),
       add: (comment: Comment) =>
         change(({ comments, ...rest }) => ({ ...rest, comments: [...comments, comment] })),
-      remove: (ids: readonly string[]) =>
-        change(({ comments, ...rest }) => ({
-          ...rest,
-          comments: comments.filter(({ id }) => !ids.includes(id)),
-        })),
+      remove: (gone: readonly Comment[]) => change((review) => without(review, gone)),
+      discard: (gone: readonly Comment[]) => {
+        change((review) => without(review, gone));
+        const undo = async () => {
+          // The page may have been left since.
+          const now = without(await fetchReview(ref), gone);
+          const stored = await storeReview(ref, { ...now, comments: [...now.comments, ...gone] });
+          queries.setQueryData(["review", ref.run], stored);
+        };
+        const what = gone.length === 1 ? "The comment is" : `${gone.length} comments are`;
+        say(`${what} discarded.`, "info", () => void undo().catch(sayError));
+      },
     };
-  }, []);
+  }, [queries, ref]);
   return { review, ...actions };
 }
