@@ -95,6 +95,17 @@ def test_origins_are_read_from_a_comma_list(monkeypatch: pytest.MonkeyPatch) -> 
     assert _read(monkeypatch, "cors_origins", ", ".join(origins)).cors_origins == origins
 
 
+def test_task_is_seen_in_the_console_unless_another_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: pull requests and statuses had no link."""
+    assert _read(monkeypatch, "public_url", "").task_url == ""
+    in_console = "https://api.example/console/projects/{project_id}/tasks/{task_id}"
+    assert _read(monkeypatch, "public_url", "https://api.example/").task_url == in_console
+    assert (
+        _read(monkeypatch, "task_url", "https://app.example/{task_id}").task_url
+        == "https://app.example/{task_id}"
+    )
+
+
 @pytest.mark.parametrize("name", ["s3_endpoint_url", "s3_public_endpoint_url", "vapid_private_key"])
 def test_empty_value_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert getattr(_read(monkeypatch, name, ""), name) is None

@@ -176,7 +176,9 @@ class Settings(BaseSettings):
     task_url: str = Field(
         default="",
         max_length=500,
-        description="Where people see a task, for links; {project_id} and {task_id} are filled in.",
+        validate_default=True,
+        description="Where people see a task, for links; {project_id} and {task_id} are filled in. Empty: in the console "
+        "at TASKBEACON_PUBLIC_URL.",
     )
     github_webhook_secret: OptionalSecret = Field(
         default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
@@ -313,6 +315,13 @@ class Settings(BaseSettings):
     def _no_path_is_unset(cls, value: object, info: ValidationInfo) -> object:
         # An empty path would mean the current folder of the process.
         return value or cls.model_fields[str(info.field_name)].default
+
+    @field_validator("task_url")
+    @classmethod
+    def _show_in_the_console(cls, value: str, info: ValidationInfo) -> str:
+        api: str | None = info.data.get("public_url")
+        page = "/console/projects/{project_id}/tasks/{task_id}"
+        return value or (api.rstrip("/") + page if api else "")
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
