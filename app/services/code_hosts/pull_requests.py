@@ -15,6 +15,7 @@ from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.github_client import GitHubClient
+from app.db import SessionFactory
 from app.run_values import progress_entry
 from app.services.code_hosts.host_credentials import HostAccess
 from app.services.code_hosts.pushed_branches import sole_writer
@@ -67,8 +68,10 @@ async def open_pull_request(
         token = await access.token()
         if token is None:
             return PullRequestResult()
-        async with sole_writer(access.sessions, subject.repository, result.head_branch):
-            pull_request = await _publish(github, GitHubAccess(api_url, token), subject, result)
+        api = GitHubAccess(api_url, token)
+        pull_request = await RetryBudget(CODE_HOST).call(
+            partial(_publish, github, api, access.sessions, subject, result)
+        )
     except Exception as error:
         # Also an outage of the database: the agent's work is done.
         failure = error if isinstance(error, GitHubError) else as_agent_error(error)
@@ -82,38 +85,36 @@ async def open_pull_request(
 
 
 async def _publish(
-    github: GitHubClient, access: GitHubAccess, subject: PullRequestSubject, result: RunResult
+    github: GitHubClient,
+    access: GitHubAccess,
+    sessions: SessionFactory,
+    subject: PullRequestSubject,
+    result: RunResult,
 ) -> PullRequest:
     assert result.head_branch is not None
     assert result.base_branch is not None
-    repository, section, budget = subject.repository, _section(subject, result), RetryBudget(CODE_HOST)
-    find = partial(github.find_pull_request, access, repository, result.head_branch)
-    if (found := await budget.call(find)) is not None:
-        # People's text around our section stays; a section that they removed stays removed.
-        body = _OURS.sub(lambda _: section, found.body, count=1)
-        if body == found.body:
-            return found
-        return await budget.call(
-            partial(github.update_pull_request, access, repository, found.number, body=body)
-        )
-
-    async def create(new: dict[str, Any]) -> PullRequest:
-        # An earlier attempt may have succeeded without an answer.
-        return await find() or await github.create_pull_request(access, repository, new)
-
-    new = {
-        "title": _one_line(subject.title or subject.slug, _TITLE_LENGTH),
-        "body": section,
-        "head": result.head_branch,
-        "base": result.base_branch,
-    }
-    try:
-        return await budget.call(partial(create, {**new, "draft": True}))
-    except GitHubRefused as error:
-        if "draft" not in error.message.lower():
-            raise
-    # Some GitHub plans have no drafts in private repositories.
-    return await budget.call(partial(create, {**new, "draft": False}))
+    repository, branch, section = subject.repository, result.head_branch, _section(subject, result)
+    async with sole_writer(sessions, repository, branch):
+        # Also what an earlier try has opened, which had no answer.
+        if (found := await github.find_pull_request(access, repository, branch)) is not None:
+            # People's text around our section stays; a section that they removed stays removed.
+            body = _OURS.sub(lambda _: section, found.body, count=1)
+            if body == found.body:
+                return found
+            return await github.update_pull_request(access, repository, found.number, body=body)
+        new = {
+            "title": _one_line(subject.title or subject.slug, _TITLE_LENGTH),
+            "body": section,
+            "head": branch,
+            "base": result.base_branch,
+        }
+        try:
+            return await github.create_pull_request(access, repository, {**new, "draft": True})
+        except GitHubRefused as error:
+            if "draft" not in error.message.lower():
+                raise
+        # Some GitHub plans have no drafts in private repositories.
+        return await github.create_pull_request(access, repository, {**new, "draft": False})
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:

@@ -59,8 +59,8 @@ ATTACHMENT: Final = RetryPolicy(
 CODE_HOST: Final = RetryPolicy(
     (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", within=180.0, longest_retry_after=60.0
 )
-# One process at a time writes about a branch.
-PULL_REQUEST_LEASE: Final = timedelta(minutes=5)
+# One process at a time writes about a branch; each try has the lease for itself.
+PULL_REQUEST_LEASE: Final = timedelta(seconds=90)
 PULL_REQUEST_LEASE_SECONDS: Final = 1.0  # before another process asks for it again
 # A report of a verdict, for a day from the verdict; every try has the lease for itself.
 VERDICT_REPORT_LEASE: Final = timedelta(minutes=5)

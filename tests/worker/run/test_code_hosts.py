@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.clients.github.answers import GitHubAccess, PullRequest
@@ -20,6 +21,7 @@ from app.models import PushedBranch, RunCredential
 from app.outages import DatabaseUnavailable
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.runs import run_credentials
+from tests.support.database.queries import recorded
 from tests.support.stand_ins.github import Reply
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout, app_installation
 
@@ -96,12 +98,16 @@ async def test_name_of_a_file_does_not_end_the_section_of_the_pull_request(host:
     assert "Said more." in pull["body"]
 
 
-async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
+async def test_fault_of_the_host_is_waited_for(host: Host, engine: AsyncEngine) -> None:
+    """Regression: no other process could write about the branch meanwhile."""
     host.service.replies.extend([Reply(502, {"Retry-After": "0"}), Reply(429, {"Retry-After": "0"})])
 
-    run = await host.perform(await host.integrate(token=TOKEN))
+    async with recorded(engine) as statements:
+        run = await host.perform(await host.integrate(token=TOKEN))
 
     assert (run.output or {})["pr_url"] == host.service.pulls[0]["html_url"]
+    leases = [each for each in statements if each.sql.startswith("SELECT pushed_branches.writing_until")]
+    assert len(leases) == 3, "one for each try"
 
 
 async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -> None:
