@@ -26,6 +26,7 @@ from app.config import Settings
 from app.ids import new_hex_id
 from app.periodic import attempt, repeating
 from app.runtime import open_process
+from app.services.checks.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue import REPORT_SECONDS, report_worker, withdraw_report
@@ -102,14 +103,16 @@ async def working(
 
 
 @asynccontextmanager
-async def _reporting(context: WorkerContext) -> AsyncGenerator[None, None]:
+async def reporting(context: WorkerContext) -> AsyncGenerator[None, None]:
+    """Report of the worker during the block what it has, and what it cannot hold."""
     name, process = new_hex_id(), context.process
 
     async def report() -> None:
         programs = process.settings.agents_path
         found = await asyncio.to_thread(find_agents, process.catalog.adapters, context.environment, programs)
         slots = process.settings.worker_concurrency
-        await report_worker(process.redis, name, {"agents": found, "slots": slots})
+        warnings = warn_of_networks(process.settings, context.sandbox.kind)
+        await report_worker(process.redis, name, {"agents": found, "slots": slots, "warnings": warnings})
 
     await attempt(report, event="worker.not_reported")
     try:
@@ -153,7 +156,7 @@ async def _run(settings: Settings) -> None:
                     working("chores", chores),
                     working("checks", checks),
                     working("scans", scans),
-                    _reporting(context),
+                    reporting(context),
                 ):
                     await worker.async_run()
             except asyncio.CancelledError:

@@ -15,16 +15,17 @@ from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.enums import RunStatus
+from app.enums import RunStatus, SandboxKind
 from app.ids import new_hex_id
 from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext, open_process
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lost_runs import recover_runs
+from app.services.runs.queue import read_reports
 from app.services.runs.run_lifecycle import claim
 from app.worker.arq_workers import create_chores_worker, create_worker
-from app.worker.main import working
+from app.worker.main import reporting, working
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
@@ -275,3 +276,15 @@ async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots
         running.cancel()
         await worker.close()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_worker_reports_what_its_own_sandbox_cannot_hold(workshop: Workshop) -> None:
+    """Regression: settings alone were asked, which `auto` says nothing of."""
+    redis = workshop.context.process.redis
+    assert workshop.context.process.settings.agent_sandbox is SandboxKind.AUTO
+    for kind, count in ((SandboxKind.BUBBLEWRAP, 0), (SandboxKind.LANDLOCK, 1)):
+        sandbox = replace(workshop.context.sandbox, kind=kind)
+        async with reporting(replace(workshop.context, sandbox=sandbox)):
+            [report] = await read_reports(redis)
+        assert [f"'{kind}'" in warning for warning in report["warnings"]] == [True] * count
+    assert await read_reports(redis) == []

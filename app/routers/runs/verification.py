@@ -15,6 +15,7 @@ from app.schemas.checks.check_sets import (
 )
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
+from app.services.accounts import offers
 from app.services.checks import check_sets, scans
 from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
@@ -65,7 +66,8 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
     agent cannot touch them. What they show is the run's `verification`.
     """
-    created = check_sets.create_set(call.session, call.caller, body, call.process.settings)
+    warnings = await offers.find_warnings(call.process.redis, call.process.settings)
+    created = check_sets.create_set(call.session, call.caller, body, warnings)
     return await once(created, status_code=201)
 
 
@@ -108,8 +110,8 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
 )
 async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody) -> Json:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
-    changed = await check_sets.update_set(call.session, call.caller, set_id, body, call.process.settings)
-    return Json(changed)
+    warnings = await offers.find_warnings(call.process.redis, call.process.settings)
+    return Json(await check_sets.update_set(call.session, call.caller, set_id, body, warnings))
 
 
 @check_sets_router.delete(

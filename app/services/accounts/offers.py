@@ -1,14 +1,17 @@
 """What the service offers: agents, limits, and room for runs, with what workers report of them (contract 19, 20)."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Adapter
 from app.api_limits import BODY_BYTES
+from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
@@ -16,6 +19,7 @@ from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit, Q
 from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
+from app.services.checks.check_sets import warn_of_networks
 from app.services.opened_clients import ServiceClients
 from app.services.runs.queue import WorkerReport, read_figures, read_reports
 
@@ -40,6 +44,17 @@ async def _variables_of(session: AsyncSession, caller: Principal, environment_id
     if variables is None:
         raise NotFound
     return variables
+
+
+async def find_warnings(redis: RedisClient, settings: Settings) -> list[str]:
+    """Return what workers report that they cannot hold of check sets; without a worker, what follows from settings."""
+    reports: list[WorkerReport] = []
+    # Without Redis a check set is stored all the same.
+    with suppress(RedisError, OSError):
+        reports = await read_reports(redis)
+    if not reports:
+        return warn_of_networks(settings, settings.agent_sandbox)
+    return list(dict.fromkeys(warning for report in reports for warning in report["warnings"]))
 
 
 def _show(adapter: Adapter, reports: list[WorkerReport], variables: Collection[str]) -> AgentOut:

@@ -1,5 +1,6 @@
 """Store, show and delete check sets, which every member of a project sees and edits (contract 18.1)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -72,7 +73,7 @@ async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -
 
 
 async def create_set(
-    session: AsyncSession, caller: Principal, body: CheckSetIn, settings: Settings
+    session: AsyncSession, caller: Principal, body: CheckSetIn, warnings: Sequence[str]
 ) -> CheckSetOut:
     """Store a new check set. Raises InvalidInput if there is one for this repository."""
     now = utcnow()
@@ -94,11 +95,11 @@ async def create_set(
     set_id = await session.scalar(created)
     if set_id is None:
         raise _second()
-    return _with_warnings(await retrieve_set(session, caller, set_id), settings)
+    return _with_warnings(await retrieve_set(session, caller, set_id), warnings)
 
 
 async def update_set(
-    session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, settings: Settings
+    session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, warnings: Sequence[str]
 ) -> CheckSetOut:
     """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
     named = (CheckSet.id == set_id) & visible_check_set(caller)
@@ -119,7 +120,7 @@ async def update_set(
             if isinstance(error.driver_exception, asyncpg.UniqueViolationError):
                 raise _second() from None
             raise
-    return _with_warnings(await retrieve_set(session, caller, set_id), settings)
+    return _with_warnings(await retrieve_set(session, caller, set_id), warnings)
 
 
 async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> None:
@@ -129,21 +130,25 @@ async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> 
         raise NotFound
 
 
-def _with_warnings(shown: CheckSetOut, settings: Settings) -> CheckSetOut:
-    """Return a check set with the field `warnings` if the workers of this service cannot hold its networks."""
+def warn_of_networks(settings: Settings, kind: SandboxKind) -> list[str]:
+    """Return why a worker with these settings and this kind of sandbox cannot hold the networks of check sets."""
     warnings = []
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
     if level is not AgentNetwork.TRUSTED:
         warnings.append(
             f"Set-up gets the network level '{level}' instead of 'trusted' (TASKBEACON_AGENT_NETWORK_CEILING)."
         )
-    if settings.agent_sandbox in _PORTS_ONLY:
+    if kind in _PORTS_ONLY:
         held = "is not held to it" if settings.agent_network_unenforced else "gets no network"
         warnings.append(
             f"Set-up {held}, and nothing keeps checks from hosts on open ports: the sandbox "
-            f"'{settings.agent_sandbox}' cannot tell hosts apart (TASKBEACON_AGENT_SANDBOX)."
+            f"'{kind}' cannot tell hosts apart (TASKBEACON_AGENT_SANDBOX)."
         )
-    return {**shown, "warnings": warnings} if warnings else shown
+    return warnings
+
+
+def _with_warnings(shown: CheckSetOut, warnings: Sequence[str]) -> CheckSetOut:
+    return {**shown, "warnings": [*warnings]} if warnings else shown
 
 
 def _second() -> InvalidInput:

@@ -3,7 +3,7 @@
 The report of a worker is in Redis and has a life of a minute, so that it ends with its worker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
@@ -61,6 +61,7 @@ class WorkerReport(TypedDict):
     # By an agent's name: whether its program is installed, and whether the worker has a key for it.
     agents: Mapping[str, tuple[bool, bool]]
     slots: int
+    warnings: Sequence[str]  # what it cannot hold of check sets
 
 
 _CLAIMED = Prepared(

@@ -41,7 +41,9 @@ async def test_agents_are_as_workers_report_them(
     assert "plan" in claude["modes"]
 
     await report_worker(
-        redis, "one", {"agents": {"claude": (True, False), "codex": (False, True)}, "slots": 4}
+        redis,
+        "one",
+        {"agents": {"claude": (True, False), "codex": (False, True)}, "slots": 4, "warnings": []},
     )
     reported = await agents(client, url)
     assert (reported["claude"]["installed"], reported["claude"]["has_key"]) == (True, False)
@@ -50,9 +52,9 @@ async def test_agents_are_as_workers_report_them(
     assert (reported["codex"]["installed"], reported["codex"]["available"]) == (False, False)
     assert "No worker has its program." in reported["codex"]["reason"]
 
-    await report_worker(redis, "two", {"agents": {"claude": (False, True)}, "slots": 4})
+    await report_worker(redis, "two", {"agents": {"claude": (False, True)}, "slots": 4, "warnings": []})
     assert (await agents(client, url))["claude"]["available"]
-    await report_worker(redis, "two", {"agents": {"claude": (False, False)}, "slots": 4})
+    await report_worker(redis, "two", {"agents": {"claude": (False, False)}, "slots": 4, "warnings": []})
     assert not (await agents(client, url))["claude"]["available"]
 
     await withdraw_report(redis, "one")
@@ -64,7 +66,7 @@ async def test_agents_are_as_workers_report_them(
 async def test_variables_of_an_environment_count_as_keys(
     client: httpx.AsyncClient, url: str, redis: RedisClient
 ) -> None:
-    await report_worker(redis, "one", {"agents": {"claude": (True, False)}, "slots": 4})
+    await report_worker(redis, "one", {"agents": {"claude": (True, False)}, "slots": 4, "warnings": []})
     body = {"name": "with a key", "environment_variables": {"ANTHROPIC_API_KEY": "secret"}}
     made = (await client.post(f"{url}/sandbox_environments", json=body)).json()
 

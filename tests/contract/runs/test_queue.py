@@ -145,7 +145,7 @@ async def test_queue_of_a_project_has_its_own_figures_and_the_slots_of_all_worke
 
     assert await claim(session, first.id, owner="job") is not None
     for name, slots in (("one", 4), ("two", 6)):
-        await report_worker(process.redis, name, {"agents": {}, "slots": slots})
+        await report_worker(process.redis, name, {"agents": {}, "slots": slots, "warnings": []})
     figures |= {"queued": 1, "oldest_queued_seconds": 5, "active": 1, "workers": 2, "slots": 10}
     assert (await client.get(url)).json() == figures
     settings = process.settings.model_copy(update={"project_concurrency": 3})

@@ -1,16 +1,23 @@
 """Check sets: what the runs of a project are set up with and checked by (contract 18.1)."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.redis import create_redis
+from app.enums import AgentNetwork, SandboxKind
 from app.models import CheckSet, Project, User
+from app.runtime import ProcessContext
+from app.services.runs.queue import report_worker
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.clock import MovableClock
+from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.verification import CHECK_DEFAULTS, DEFINITIONS_DEFAULTS, STEP_DEFAULTS
 
@@ -118,6 +125,32 @@ class TestCreate:
         first, second = [await client.post(url, json=GIVEN, headers=key) for _ in range(2)]
         assert (second.status_code, second.json()) == (201, first.json())
         assert_page(await client.get(url), count=1)
+
+
+class TestWarnings:
+    async def test_are_those_of_the_workers_and_without_any_of_the_settings(
+        self, client: httpx.AsyncClient, url: str, application: FastAPI, process: ProcessContext
+    ) -> None:
+        """Regression: a worker with another sandbox than the settings say was not asked."""
+        made = await client.post(url, json={})
+        assert "warnings" not in made.json()
+        one = f"{url}/{made.json()['id']}"
+        for name, warnings in (("one", ["a", "b"]), ("two", ["b", "c"]), ("three", [])):
+            await report_worker(process.redis, name, {"agents": {}, "slots": 1, "warnings": warnings})
+        created = await client.post(url, json={"repository": "acme/shop"})
+        for changed in (created, await client.patch(one, json={"max_repairs": 1})):
+            assert sorted(changed.json()["warnings"]) == ["a", "b", "c"]
+        assert "warnings" not in (await client.get(one)).json()
+
+        limits = {"agent_sandbox": SandboxKind.LANDLOCK, "agent_network_ceiling": AgentNetwork.MODEL_ONLY}
+        away = create_redis(f"redis://127.0.0.1:{closed_port()}/0")
+        application.state.process = replace(
+            process, redis=away, settings=process.settings.model_copy(update=limits)
+        )
+        ceiling, sandbox = (await client.patch(one, json={"max_repairs": 2})).json()["warnings"]
+        assert "'model-only' instead of 'trusted' (TASKBEACON_AGENT_NETWORK_CEILING)" in ceiling
+        assert "the sandbox 'landlock' cannot tell hosts apart (TASKBEACON_AGENT_SANDBOX)" in sandbox
+        await away.aclose()
 
 
 def of_check(**fields: Any) -> JSON:

@@ -94,7 +94,7 @@ async def test_figures_of_the_queue_are_what_the_database_and_the_workers_say(
     async with unit_of_work(sessions) as session:
         await run_lifecycle.claim(session, first.id, owner="job", events=events)
     for name in ("one", "two"):
-        await report_worker(redis, name, {"agents": {}, "slots": 4})
+        await report_worker(redis, name, {"agents": {}, "slots": 4, "warnings": []})
     assert await shown() == [1, 2, 1, 2, 8]
 
     await withdraw_report(redis, "two")
