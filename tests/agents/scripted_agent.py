@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -198,6 +199,19 @@ def requests(prompt: Prompt) -> Answer:
     return DONE
 
 
+def command(prompt: Prompt) -> Answer:
+    """Run the prompt by a shell as agents do, in a terminal where the client has some; say where, and its output."""
+    words = ["sh", "-c", prompt[0]["text"]]
+    if not CLIENT.get("terminal"):
+        output = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+        say(json.dumps(["agent", output]))
+        return DONE
+    terminal = ask("terminal/create", {"command": words[0], "args": words[1:]})["result"]
+    ask("terminal/wait_for_exit", terminal)
+    say(json.dumps(["terminal", ask("terminal/output", terminal)["result"]["output"]]))
+    return DONE
+
+
 def requests_then_deaf(prompt: Prompt) -> Answer:
     """Send several requests in turn, then look at nothing that comes, for ever."""
     requests(prompt)
@@ -380,6 +394,7 @@ PARTS = {
         noisy,
         ask_much,
         capabilities,
+        command,
         elicit_page,
         take_back,
         take_messages,

@@ -1,7 +1,6 @@
-"""The agent works beside the services of set-up."""
+"""The agent works in the prepared environment in which its work is checked."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -9,24 +8,33 @@ from app.agents.checks.check_context import Preparation
 from app.agents.network.network import NetworkRules
 from app.enums import CheckSource
 from app.verification.definitions import CheckSet, Step
+from tests.agents.checks.checking import needs
 from tests.agents.conftest import Runner, scripted_adapter
 
+SERVER = ("python3", "-m", "http.server", "--bind", "127.0.0.1", "8765")
+PAGE = "http://127.0.0.1:8765/prepared"
 
-@pytest.mark.parametrize("background", [True, False])
-async def test_agent_beside_services_runs_its_commands_itself(runner: Runner, background: bool) -> None:
-    """Regression: its terminals were offered, in sandboxes from which no service could be reached."""
-    step = Step(run=("sleep", "3600" if background else "0"), background=background)
+
+@needs("python3", "curl")
+@pytest.mark.parametrize(("place", "served"), [("agent", "made\n"), ("terminal", "")])
+async def test_commands_of_an_agent_reach_the_files_and_services_of_set_up(
+    runner: Runner, place: str, served: str
+) -> None:
+    """Regression: beside services terminals were offered, in sandboxes from which no service could be reached."""
+    serves = Step(run=SERVER, background=True, ready=("curl", "--fail", "--silent", PAGE), timeout_seconds=60)
+    makes = Step(run=("sh", "-c", "echo made > prepared; echo at home > ~/prepared"))
+    steps = (makes, serves) if served else (makes,)
     preparation = Preparation(
-        places=[(CheckSource.PROJECT, CheckSet(setup=(step,)))],
+        places=[(CheckSource.PROJECT, CheckSet(setup=steps))],
         sandbox=runner.context.sandbox,
         setup_network=NetworkRules(),
         run_network=NetworkRules(),
     )
-    asked: list[dict[str, Any]] = [{"method": "terminal/create", "params": {"command": "true"}}]
 
     outcome = await runner.run(
-        json.dumps(asked), adapter=scripted_adapter("requests"), preparation=preparation
+        f"cat prepared ~/prepared; curl --fail --silent {PAGE}",
+        adapter=scripted_adapter("command"),
+        preparation=preparation,
     )
 
-    [answer] = json.loads(outcome.done.summary)
-    assert (answer is None) is background
+    assert json.loads(outcome.done.summary) == [place, f"made\nat home\n{served}"]
