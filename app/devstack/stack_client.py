@@ -9,7 +9,7 @@ import httpx
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import Styled, TerminalOutput
 from app.enums import TERMINAL_STATUSES, RunStatus
-from taskbeacon.cli.live import Transcript
+from taskbeacon.cli.live import Transcript, show_verdict
 from taskbeacon.client import Client, TaskbeaconError
 
 REQUEST_SECONDS = 30.0
@@ -78,8 +78,10 @@ class ProjectClient:
         is_good = run["status"] == RunStatus.COMPLETED
         self._terminal.line()
         self._terminal.title("Result: ", Styled(run["status"], "green" if is_good else "red"))
+        show_verdict(run)
         # The summary was in the log.
-        output = {name: value for name, value in (run["output"] or {}).items() if name != "summary"}
+        said = {"summary", "verification"}
+        output = {name: value for name, value in (run["output"] or {}).items() if name not in said}
         for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines() if output else []:
             self._terminal.line(f"  {line}")
         if any(artifact["name"].endswith(".patch") for artifact in run["artifacts"]):

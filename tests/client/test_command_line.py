@@ -34,6 +34,8 @@ ENDED = frame({"type": "task_run_state", "status": "completed"}, id_="1-9")
 ENTRY = frame({"type": "notification", "notification": {"method": "_taskbeacon/progress",
               "params": {"message": "Cloning\x1b[31m \u202e"}}}, id_="1-1")  # fmt: skip
 HOSTILE = "\x1b[2J\x07\u202e\u200b\x9b title"
+REASONS = [{"code": "new_failures", "check": "tests", "detail": "shop > price no \x1b[31m\n"},
+           {"code": "checks_file_invalid", "check": None, "detail": ""}]  # fmt: skip
 
 
 def follows(beacon: Server, run: dict[str, Any], *frames: bytes) -> None:
@@ -203,7 +205,7 @@ def test_how_a_run_ends(beacon: Server, taskbeacon: Taskbeacon) -> None:
         (RUN | {"status": "failed", "error_message": f"no {HOSTILE}"}, [], 1),
         (RUN | {"status": "cancelled"}, [], 9),
         (DONE, ["--require", "verified"], 3),
-        (DONE | {"verification": {"verdict": "claimed"}}, ["--require", "verified"], 3),
+        (DONE | {"verification": {"verdict": "refuted", "reasons": REASONS}}, ["--require", "verified"], 3),
         (DONE | {"verification": {"verdict": "verified", "ci": None}}, ["--require", "verified,ci"], 3),
         (DONE | {"verification": {"verdict": "verified", "ci": {"state": "success"}}}, ["--require", "verified,ci"], 0),
     ]  # fmt: skip
@@ -216,6 +218,10 @@ def test_how_a_run_ends(beacon: Server, taskbeacon: Taskbeacon) -> None:
             assert result.code == code
             assert "  ● Cloning[31m \n" in result.out
             assert f"Result: {run['status']}" in result.out
+            reasons = (
+                "  verdict: refuted\n    tests: new failures: shop > price no [31m\n    checks file invalid\n"
+            )
+            assert (reasons in result.out) is ("reasons" in (run["verification"] or {}))
             assert not {"\x1b", "\u202e", "\x07"} & set(result.out + result.err)
 
 

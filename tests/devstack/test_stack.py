@@ -175,6 +175,9 @@ def try_repository(home: Path, checkout: Path) -> None:
     checkout.mkdir()
     git(checkout, "init", "--quiet", "--initial-branch=trunk")
     (checkout / "notes.txt").write_text("first\n")
+    (checkout / ".taskbeacon").mkdir()
+    strict = '[[check]]\nid = "done"\nrun = ["test", "-f", "missing"]\ngate = "strict"\nretries = 0\n'
+    (checkout / ".taskbeacon/checks.toml").write_text(strict)
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "-m", "First")
     (checkout / "notes.txt").write_text("mine\n")
@@ -184,6 +187,9 @@ def try_repository(home: Path, checkout: Path) -> None:
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "not committed stay out" in shown.stdout
+    # Regression: it was somewhere in the JSON of the output.
+    assert "  verdict: refuted\n    done: check failed: exit code 1\n" in shown.stdout
+    assert '"verification"' not in shown.stdout
     assert re.search(r"http://127\.0\.0\.1:\d+/console/projects/\d+/tasks/[0-9a-f-]{36}\n", shown.stdout)
     found = re.search(r"Branch (taskbeacon/\S+) is in ", shown.stdout)
     assert found is not None, shown.stdout

@@ -139,7 +139,7 @@ class _Follower:
         self._run = run
         self._json_end("terminal", code)
         if not self._as_json:
-            show_result(run, verdict)
+            show_result(run)
         if code == failures.VERDICT:
             raise Failure(f"the verdict is {verdict or 'none'}", code="verdict", exit_code=code)
         return code

@@ -58,15 +58,27 @@ def _text_of(content: Any) -> str:
     return str(content.get("text") or "") if isinstance(content, dict) else ""
 
 
-def show_result(run: Mapping[str, Any], verdict: str | None) -> None:
+def show_verdict(run: Mapping[str, Any]) -> None:
+    """Print the verdict about the work of a run, and why."""
+    verification = run["verification"] or {}
+    verdict = verification.get("verdict")
+    if not verdict:
+        return
+    style = {"verified": "green", "claimed": "yellow"}.get(verdict, "red")
+    waived = ", waived" if verification.get("waived") else ""
+    output.write(f"  verdict: {output.styled(verdict, style)}{waived}")
+    for reason in verification.get("reasons", ()):
+        words = filter(None, (reason["check"], reason["code"].replace("_", " "), reason["detail"]))
+        output.line(f"    {output.one_line(': '.join(words))}")
+
+
+def show_result(run: Mapping[str, Any]) -> None:
     """Print how a run ended, and what it brought."""
     is_good = run["status"] == "completed"
     output.write(output.styled(f"Result: {run['status']}", "green" if is_good else "red"))
     if run["error_message"]:
         output.line(f"  {output.one_line(run['error_message'])}")
-    if verdict:
-        style = {"verified": "green", "claimed": "yellow"}.get(verdict, "red")
-        output.write(f"  verdict: {output.styled(verdict, style)}")
+    show_verdict(run)
     brought = run["output"] if isinstance(run["output"], dict) else {}
     for name in ("head_branch", "pr_url"):
         if brought.get(name):
