@@ -23,11 +23,7 @@ def judge_claim(
     commands: Mapping[tuple[str, ...], str],
     changed: Collection[str],
 ) -> Verdict:
-    """Return what is known of a claim.
-
-    `statuses` are those of the checks by id, `commands` their ids by program and arguments, `changed` the files of the
-    work.
-    """
+    """Return what checks, by id, or the changed files show of a claim; `commands` has the ids by command."""
     check, command, path = claim["check"], claim["command"], claim["path"]
     if claim["kind"] == ClaimKind.FILE_WRITTEN and path is not None:
         return Verdict.VERIFIED if path in changed else Verdict.REFUTED

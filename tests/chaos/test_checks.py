@@ -180,7 +180,7 @@ async def test_killed_workers_leave_no_run_without_its_verdict(
         assert (run.status, run.lease_owner, run.error_message) == (RunStatus.COMPLETED, None, None)
         assert run.verification is not None
         [check] = run.verification["checks"]
-        # An attempt that has lost three workers proves nothing, also where its check had ended.
+        # An attempt that has lost three workers verifies nothing, also where its check has passed.
         is_lost = "worker" in [reason["detail"] for reason in run.verification["reasons"]]
         expected = "inconclusive" if is_lost else VERDICTS[check["status"]]
         assert run.verification["verdict"] == expected

@@ -75,20 +75,17 @@ def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[s
 
 def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what an attempt shows that a member has ended: checks without a result are skipped."""
-    skipped = {"status": CheckStatus.SKIPPED}
-    closed = [{**check, **skipped} if check["status"] in _OPEN_STATUSES else check for check in checks]
-    return show_end(judgement, checks=closed)
+    return show_end(judgement, checks=_with_end(checks, status=CheckStatus.SKIPPED))
+
+
+def _with_end(checks: Iterable[Mapping[str, Any]], **end: str) -> list[Mapping[str, Any]]:
+    return [{**check, **end} if check["status"] in _OPEN_STATUSES else check for check in checks]
 
 
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what an attempt shows that no worker could end: what is open are errors of ours, which prove nothing."""
-    error = {"status": CheckStatus.ERROR, "cause": CheckCause.WORKER}
-    lost = [{**check, **error} if check["status"] in _OPEN_STATUSES else check for check in checks]
-    reasons = [
-        Reason(code, check["id"], check["cause"] or "")
-        for check in lost
-        if check["gate"] != CheckGate.INFORMATIONAL and (code := _code_without_base(check)) is not None
-    ]
+    lost = _with_end(checks, status=CheckStatus.ERROR, cause=CheckCause.WORKER)
+    reasons = [*filter(None, map(_reason_without_base, lost))]
     if refuting := [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]:
         return show_end(Judgement(Verdict.REFUTED, tuple(refuting)), checks=lost)
     # A worker that was lost before its first note has shown no check; one after its last check has left none open.
@@ -96,11 +93,14 @@ def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
 
-def _code_without_base(check: Mapping[str, Any]) -> VerdictReason | None:
-    if check["status"] != CheckStatus.FAILED:
-        return DOUBTS.get(check["status"])
-    is_strict = check["gate"] == CheckGate.STRICT
-    return VerdictReason.CHECK_FAILED if is_strict else VerdictReason.BASE_UNKNOWN
+def _reason_without_base(check: Mapping[str, Any]) -> Reason | None:
+    code, detail = DOUBTS.get(check["status"]), check["cause"] or ""
+    if check["status"] == CheckStatus.FAILED:
+        is_strict = check["gate"] == CheckGate.STRICT
+        code = VerdictReason.CHECK_FAILED if is_strict else VerdictReason.BASE_UNKNOWN
+        detail = f"exit code {check['exit_code']}"
+    is_gating = check["gate"] != CheckGate.INFORMATIONAL
+    return Reason(code, check["id"], detail) if code is not None and is_gating else None
 
 
 def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:

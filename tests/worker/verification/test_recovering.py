@@ -153,12 +153,16 @@ async def test_check_that_has_ended_shows_its_status_and_its_output_while_others
     await asyncio.gather(job, return_exceptions=True)
 
 
-DOUBTS = [("late", "check_timeout"), ("red", "base_unknown"), ("slow", "check_error")]
+DOUBTS = [
+    ("late", "check_timeout", ""),
+    ("red", "base_unknown", "exit code 1"),
+    ("slow", "check_error", "worker"),
+]
 
 
 @pytest.mark.parametrize(
     ("gate", "verdict", "reasons"),
-    [("regression", "inconclusive", DOUBTS), ("strict", "refuted", [("red", "check_failed")])],
+    [("regression", "inconclusive", DOUBTS), ("strict", "refuted", [("red", "check_failed", "exit code 1")])],
 )
 async def test_lost_workers_leave_what_they_have_seen(
     workshop: Workshop,
@@ -166,7 +170,7 @@ async def test_lost_workers_leave_what_they_have_seen(
     nap: str,
     gate: str,
     verdict: str,
-    reasons: list[tuple[str, str]],
+    reasons: list[tuple[str, str, str]],
 ) -> None:
     """Regression: checks that had ended were errors too, and one that refutes the work did not count."""
     repositories.create(_NAME, {"README.md": "before\n"})
@@ -193,7 +197,7 @@ async def test_lost_workers_leave_what_they_have_seen(
     assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, verdict)
     statuses = [check["status"] for check in shown(ended)["checks"]]
     assert statuses == ["passed", "timeout", "failed", "error"]
-    assert [(each["check"], each["code"]) for each in shown(ended)["reasons"]] == reasons
+    assert [(each["check"], each["code"], each["detail"]) for each in shown(ended)["reasons"]] == reasons
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
 
