@@ -11,6 +11,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 │   ├── SessionEnded            the console session, or the login link, has ended
 │   └── RunTokenInvalid         the run token is invalid or has expired
 ├── PermissionDenied       403  the caller is known, but not allowed
+├── LoginRefused           400  a terminal gets no key: not yet, or never, by the code
 ├── NotFound               404  it does not exist, or is not visible: the caller cannot distinguish them
 ├── MethodNotAllowed       405
 ├── RequestTimeout         408  the head or the body takes too long to arrive; the connection is closed
@@ -124,6 +125,11 @@ class PermissionDenied(AppError):
     status = 403
     type = "authentication_error"
     code = "permission_denied"
+
+
+class LoginRefused(AppError):
+    code = "authorization_pending"
+    detail = "Nobody has confirmed the code yet."
 
 
 class NotFound(AppError):

@@ -30,7 +30,7 @@ from app.routers import (
     users,
     webhook_endpoints,
 )
-from app.routers.console import files, sessions
+from app.routers.console import files, sessions, terminals
 from app.routers.runs import artifacts, commands, diff, logs, reviews, runs, stream, verification
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
@@ -67,6 +67,7 @@ ROUTERS = (
     actions.page_router,
     users.router,
     sessions.router,
+    terminals.router,
     projects.router,
     projects.offers_router,
     projects.references_router,

@@ -12,6 +12,8 @@ API_KEY_PREFIX = "phx_"
 PROJECT_TOKEN_PREFIX = "phc_"  # noqa: S105 - a public token's prefix
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _RANDOM_CHARACTERS = 43  # 256 bits in base 62
+# Letters that nobody confuses, and that form no words (RFC 8628, 6.1): 2^34 codes.
+_TYPED = "BCDFGHJKLMNPQRSTVWXZ"
 _MASK_TAIL = 4
 
 
@@ -35,8 +37,14 @@ def new_session_secret() -> str:
     return _random_characters()
 
 
+def new_user_code() -> str:
+    """Return a new code that a person reads in a terminal and types elsewhere: BCDF-GHJK."""
+    letters = "".join(secrets.choice(_TYPED) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
 def hash_session_secret(value: str) -> str:
-    """Return the hash of the secret of a console session or login link, which is never that of an API key."""
+    """Return the hash of a secret or code of a sign-in, which is never that of an API key."""
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 

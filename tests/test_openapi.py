@@ -153,6 +153,11 @@ _OPERATIONS = {
     ("DELETE", "/api/console/session"): "console_session_destroy",
     ("GET", "/api/console/sessions"): "console_sessions_list",
     ("DELETE", "/api/console/sessions/{session_id}"): "console_sessions_destroy",
+    ("POST", "/api/cli/login"): "cli_login_create",
+    ("POST", "/api/cli/login/token"): "cli_login_token_create",
+    ("GET", "/api/cli/login/{user_code}"): "cli_login_retrieve",
+    ("POST", "/api/cli/login/{user_code}/approve"): "cli_login_approve_create",
+    ("POST", "/api/cli/login/{user_code}/deny"): "cli_login_deny_create",
     ("GET", "/api/users/@me/notification_preferences"): "users_notification_preferences_retrieve",
     ("PATCH", "/api/users/@me/notification_preferences"): "users_notification_preferences_partial_update",
 }
@@ -172,6 +177,9 @@ _PUBLIC_PATHS = frozenset(
         "/console",
         "/console/{path:path}",
         "/api/webhooks/github",
+        # Who signs in has no key yet.
+        "/api/cli/login",
+        "/api/cli/login/token",
         # An action token in the path is the credential.
         "/a/{token}",
         "/api/actions/{token}",
@@ -537,7 +545,9 @@ async def test_whatever_fits_the_description_is_answered_as_described(
         "set_id": _ANY_ID,
     }
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
-    names["session_id"] = names["artifact_id"] = names["set_id"] = names["key_id"] = _ANY_ID
+    names["user_code"] = names["session_id"] = names["artifact_id"] = names["set_id"] = names["key_id"] = (
+        _ANY_ID
+    )
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

@@ -143,6 +143,8 @@ def show_welcome(
             "  The link to the console signs one browser in, within a minute. This prints another one:"
         )
         terminal.line(f"    {command} console")
+        terminal.line("  In another terminal: sign it in, by a code that you confirm in the console")
+        terminal.line(f"    {command} login --url {base_url}")
     terminal.line("  In another terminal: an agent on a repository of yours, and a request")
     terminal.line(f"    {command} try {shlex.quote(str(_CHECKOUT))}")
     terminal.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {base_url}/api/users/@me/")

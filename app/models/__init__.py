@@ -4,7 +4,7 @@ from app.models.api_keys import ApiKey
 from app.models.base import Base
 from app.models.check_sets import CheckSet
 from app.models.code_hosts import CiFailure, GithubDelivery, PushedBranch
-from app.models.console_sessions import ConsoleSession
+from app.models.console_sessions import ConsoleSession, TerminalLogin
 from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration

@@ -1,9 +1,9 @@
-"""Sign-ins of browsers: each acts as the API key that it was opened with."""
+"""Sign-ins of browsers, which act as the API key that they were opened with, and of terminals, which get a key."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, rule
@@ -32,3 +32,25 @@ class ConsoleSession(Base):
     # What signed in.
     user_agent: Mapped[str] = mapped_column(String(200))
     address: Mapped[str] = mapped_column(String(64))
+
+
+class TerminalLogin(Base):
+    """A terminal that waits for a person to confirm its code (contract 21); the row goes when it fetches its key."""
+
+    __tablename__ = "terminal_logins"
+    __table_args__ = (Index(None, "key_id"), Index(None, "project_id"), Index(None, "expires_at"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Of what the terminal asks with.
+    device_hash: Mapped[str] = mapped_column(String(80), unique=True)
+    # Of what a person types.
+    code_hash: Mapped[str] = mapped_column(String(80), unique=True)
+    # What asks, by its own account, and from where.
+    client: Mapped[str] = mapped_column(String(80))
+    address: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    is_refused: Mapped[bool] = mapped_column(server_default=false())
+    # The key of the person who confirmed; NULL until then.
+    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    project_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))

@@ -1,4 +1,4 @@
-"""Bodies that open console sessions, and the published form of these (contract 17)."""
+"""Bodies that sign browsers (contract 17) and terminals (contract 21, by the names of RFC 8628) in."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
@@ -7,11 +7,13 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
+from app.ids import MAX_BIGINT
 from app.schemas.base import Input, doc
-from app.schemas.fields import Text, fail
+from app.schemas.fields import Integer, Text, fail
 from app.schemas.users import UserBasic
 
 _MOST_CHARACTERS = 512
+_CLIENT_CHARACTERS = 80
 _AMBIGUOUS = fail("invalid_input", "Give exactly one of api_key and code.")
 
 
@@ -79,3 +81,69 @@ class ConsoleSessionList(TypedDict):
     """The caller's console sessions, the most recently used first."""
 
     results: list[ConsoleSessionRow]
+
+
+class TerminalLoginIn(Input):
+    """A terminal that asks for a key."""
+
+    examples: ClassVar = {"A laptop": {"client": "ada@laptop"}}
+
+    client: Annotated[
+        str, Text(max_length=_CLIENT_CHARACTERS), doc("What asks; the person who confirms sees it.")
+    ]
+
+
+class TerminalLoginOut(TypedDict):
+    """The codes of a sign-in. `device_code` is the terminal's own; a person types `user_code`."""
+
+    device_code: Annotated[str, doc("Asks for the key; never shown to anybody.")]
+    user_code: Annotated[str, doc("What a person types at `verification_uri`.", "BCDF-GHJK")]
+    verification_uri: Annotated[str, doc("Where.", "https://beacon.example/console/device")]
+    expires_in: Annotated[int, doc("Seconds for which the codes are valid.", 600)]
+    interval: Annotated[int, doc("Seconds between two questions for the key, at least.", 2)]
+
+
+class TerminalTokenIn(Input):
+    """A question whether the sign-in is confirmed."""
+
+    examples: ClassVar = {"The code of the terminal": {"device_code": "Vt3…"}}
+
+    device_code: Annotated[str, Text(max_length=_MOST_CHARACTERS), doc("As the sign-in answered it.")]
+
+
+class TerminalUser(TypedDict):
+    """The user who confirmed."""
+
+    id: int
+    email: Annotated[str, doc("Their address.", "ada@example.com")]
+
+
+class TerminalTokenOut(TypedDict):
+    """The key of a confirmed sign-in."""
+
+    api_key: Annotated[str, doc("The key itself; no later answer has it.", "phx_…")]
+    project_id: Annotated[int, doc("The project that the person chose.", 1)]
+    user: TerminalUser
+    scopes: Annotated[list[str], doc("What the key allows.", ["task:write"])]
+
+
+class PendingLoginOut(TypedDict):
+    """What a person is to confirm."""
+
+    client: Annotated[str, doc("What asks, by its own account.", "ada@laptop")]
+    address: Annotated[str, doc("The address that it asks from; for IPv6, its network.", "203.0.113.7")]
+    created_at: datetime
+    expires_at: datetime
+    scopes: Annotated[list[str], doc("What its key would allow.", ["task:write"])]
+
+
+class ApproveLoginIn(Input):
+    """A confirmation."""
+
+    examples: ClassVar = {"A project": {"project_id": 1}}
+
+    project_id: Annotated[
+        int,
+        Integer(minimum=1, maximum=MAX_BIGINT),
+        doc("The project that the terminal works in unless it names another."),
+    ]

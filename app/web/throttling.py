@@ -12,13 +12,16 @@ from app.clock import utcnow
 from app.errors import Throttled
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
-from app.services.rate_limits import RateLimit
+from app.services.rate_limits import Quota, RateLimit
 from app.web.asgi_keys import RATE_LIMIT
 
 _MINUTE = 60
 _HOUR = 3600
 # A person opens a link and presses a button, and many people may share an address.
 _OF_ADDRESS = [RateLimit(_MINUTE, 60)]
+# Of sign-ins of terminals: codes that a person types, and questions for a key, one a second (contract 21).
+CODES = [RateLimit(_MINUTE, 10)]
+POLLS = [RateLimit(1, 1)]
 _IPV6_CLIENT_BITS = 64
 
 log = structlog.get_logger(__name__)
@@ -32,27 +35,36 @@ async def throttle(
     if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
-    await _count(request, process, bucket, limits)
-
-
-async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client without a key against the limit of the client's IP address."""
-    await _count(request, process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
-
-
-async def _count(request: Request, process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> None:
-    try:
-        quota = await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
-    except (RedisError, OSError) as error:
-        log.warning("throttle.unavailable", error=repr(error))
-        return
-    if limits is not _OF_ADDRESS:
+    quota = await _count(process, bucket, limits)
+    if quota is not None:
         request.scope[RATE_LIMIT] = [
             (b"ratelimit-limit", b"%d" % quota.limit),
             (b"ratelimit-remaining", b"%d" % quota.remaining),
             (b"ratelimit-reset", b"%d" % quota.reset),
         ]
-    if quota.retry_after is not None:
+    _refuse_above(quota)
+
+
+async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
+    """Count one request of a client without a key against the limit of the client's IP address."""
+    await throttle_by(process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
+
+
+async def throttle_by(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> None:
+    """Count one request against limits beside those of its project or user."""
+    _refuse_above(await _count(process, bucket, limits))
+
+
+async def _count(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> Quota | None:
+    try:
+        return await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
+    except (RedisError, OSError) as error:
+        log.warning("throttle.unavailable", error=repr(error))
+        return None
+
+
+def _refuse_above(quota: Quota | None) -> None:
+    if quota is not None and quota.retry_after is not None:
         raise Throttled(retry_after=quota.retry_after)
 
 

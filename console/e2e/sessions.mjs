@@ -1,5 +1,10 @@
 // Signing in and out, as a person does it.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { base, program, stack } from "./browser.mjs";
 
@@ -62,4 +67,69 @@ export async function personSignsInAndOut(browser, { expect, watched }) {
   expect(true, "signing out ends the session");
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
   await page.context().close();
+}
+
+/** `taskbeacon login` in a configuration of its own: the code that it shows, and how it ends. */
+async function newTerminal(home) {
+  const env = { ...process.env, XDG_CONFIG_HOME: home };
+  const terminal = spawn(program, ["login", "--url", new URL(base).origin], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const lines = [];
+  const ended = once(terminal, "close").then(([status]) => ({ status, last: lines.at(-1) }));
+  const output = createInterface({ input: terminal.stderr });
+  output.on("line", (line) => lines.push(line));
+  const [line] = await once(output, "line");
+  return { code: /[A-Z]{4}-[A-Z]{4}$/.exec(line)[0], ended, stop: () => terminal.kill() };
+}
+
+export async function personSignsATerminalIn(browser, { expect, watched, checkAccess }) {
+  const home = await mkdtemp(join(tmpdir(), "taskbeacon-terminal-"));
+  const terminals = [];
+  const begin = async () => {
+    const terminal = await newTerminal(home);
+    terminals.push(terminal);
+    return terminal;
+  };
+  try {
+    const page = await watched(browser);
+    const enter = async (code) => {
+      await page.goto(`${base}/device`);
+      await page.getByLabel("Code").fill(code);
+      await page.getByRole("button", { name: "Continue" }).click();
+    };
+    await enter("BBBB-BBBB");
+    await page.getByRole("alert").getByText("No terminal waits with this code.").waitFor();
+    await checkAccess(page, "the page of a terminal's code");
+
+    const refused = await begin();
+    await enter(refused.code);
+    await page.getByRole("heading", { name: "Is this your terminal?" }).waitFor();
+    await checkAccess(page, "the question whose terminal it is");
+    await page.getByRole("button", { name: "Refuse" }).click();
+    await page.getByRole("heading", { name: "The terminal is refused" }).waitFor();
+    const { status, last } = await refused.ended;
+    expect(
+      status === 4 && last === "taskbeacon: The sign-in was refused.",
+      "a refused terminal says so, and ends",
+    );
+
+    const terminal = await begin();
+    await enter(terminal.code.toLowerCase().replace("-", ""));
+    await page.getByRole("button", { name: "Confirm" }).click();
+    await page.getByRole("heading", { name: "The terminal is signed in" }).waitFor();
+    const done = await terminal.ended;
+    expect(done.status === 0 && done.last.startsWith("Signed in to"), "a confirmed terminal is signed in");
+    const env = { ...process.env, XDG_CONFIG_HOME: home };
+    const { stdout } = await promisify(execFile)(program, ["status", "--json"], { env });
+    expect(JSON.parse(stdout).key_from === "file", "and acts as the person from then on");
+    await enter(terminal.code);
+    await page.getByRole("alert").getByText("No terminal waits with this code.").waitFor();
+    expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
+    await page.context().close();
+  } finally {
+    for (const terminal of terminals) terminal.stop();
+    await rm(home, { recursive: true });
+  }
 }

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from io import StringIO
 from typing import Any
 
@@ -317,6 +318,39 @@ def test_sign_in_status_and_sign_out(
     beacon.reset("GET /api/users/@me", failure(401, "authentication_failed"))
     assert taskbeacon("login", "--with-token", "--url", beacon.url, text="phx_secret").code == 4
     assert "key" not in read_config()["profiles"]["default"]
+
+
+def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
+             "expires_in": 600, "interval": 2}  # fmt: skip
+    token = "POST /api/cli/login/token"
+    beacon.on("POST /api/cli/login", answer(begun, 201))
+    beacon.on(
+        token,
+        failure(400, "authorization_pending"),
+        failure(400, "slow_down"),
+        Reply(cut=True),
+        answer({"api_key": "phx_secret", "project_id": 12}),
+        failure(400, "access_denied"),
+        failure(400, "expired_token"),
+    )
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    result = taskbeacon("login")
+    assert (result.code, result.out) == (0, "")
+    asked, signed_in = result.err.splitlines()
+    assert asked == "Open https://a.example/console/device and enter the code BCDF-GHJK"
+    assert signed_in == f"Signed in to {beacon.url} as a@example.com."
+    assert pauses == [2, 2, 7, 7]
+    assert {sent.body for sent in beacon.at(token)} == {b'{"device_code": "d"}'}
+    kept = {"url": beacon.url, "project": "12", "key": "phx_secret"}
+    assert read_config()["profiles"]["default"] == kept
+    for code in ("access_denied", "expired_token"):
+        with concerning(code):
+            result = taskbeacon("login", "--profile", "other")
+            assert (result.code, result.err.splitlines()[-1]) == (4, f"taskbeacon: It is {code}.")
+    assert "other" not in read_config()["profiles"]
 
 
 def test_any_request(beacon: Server, taskbeacon: Taskbeacon) -> None:

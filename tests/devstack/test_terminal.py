@@ -156,5 +156,6 @@ def test_console_is_among_the_addresses_if_it_is_built(tmp_path: Path, link: str
     assert rows.get("Console") == link
     # The command that prints another link, above the last line.
     commands = [line for line in lines if line.startswith(f"    TASKBEACON_HOME={tmp_path} ")]
-    assert [command.endswith(" console") for command in commands] == ([True, False] if link else [False])
+    named = [command.split()[2] for command in commands]
+    assert named == (["console", "login", "try"] if link else ["try"])
     assert lines[-2] == "  Ctrl-C stops everything; the data stays."

@@ -162,6 +162,8 @@ _SOLVED_BY_FASTAPI = {
     "GET /api/users/@me/inbox/stream",
     "POST /a/{token}",
     "POST /api/actions/{token}",
+    "POST /api/cli/login",
+    "POST /api/cli/login/token",
     "POST /api/console/session",
     "POST /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/append_log",
     "POST /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/download",

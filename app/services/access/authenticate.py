@@ -183,6 +183,20 @@ _OPEN_SESSIONS = Prepared(
 _VALID_KEYS = Prepared(_CALLER.with_only_columns(ApiKey.id).where(ApiKey.id == any_(_IDS)))
 
 
+_HOLDER = Prepared(
+    _CALLER.add_columns(*_NO_SESSION, *(null().label(each.name) for each in _PROJECT)).where(
+        ApiKey.id == bindparam("key_id")
+    ),
+    _Caller,
+)
+
+
+async def find_holder(session: AsyncSession, key_id: UUID) -> Principal | None:
+    """Return whom `authenticate` would accept with this API key, else None."""
+    row = await _HOLDER.first(session, {"key_id": key_id, "now": utcnow()})
+    return None if row is None else _principal(row)
+
+
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
     """Return the ids, among `session_ids`, of the console sessions that `authenticate_session` would still accept."""
     now = utcnow()

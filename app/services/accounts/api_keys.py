@@ -21,7 +21,7 @@ from app.services.accounts.accounts import require_organizations, require_projec
 from app.services.accounts.fields import clean_label
 from app.statements import row_of, rows_of
 
-_LABEL_LENGTH = 40
+LABEL_LENGTH = 40
 _MOST_KEYS = 500
 
 
@@ -52,7 +52,7 @@ async def create_api_key(
 ) -> IssuedKey:
     """Create an API key for a user and return it with its value, which no later call returns (contract 2.3)."""
     granted = _known_scopes(scopes)
-    label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
+    label = clean_label(label, attr="label", limit=LABEL_LENGTH)
     project_ids = tuple(dict.fromkeys(limits.project_ids))
     organization_ids = tuple(dict.fromkeys(limits.organization_ids))
     expires_at = limits.expires_at

@@ -157,6 +157,11 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     "token": ("path", "The action token from a notification.", {"type": "string"}),
     "session_id": ("path", "Id of a console session of the caller.", _UUID),
     "key_id": ("path", "Id of an API key of the caller.", _UUID),
+    "user_code": (
+        "path",
+        "What the terminal shows; letters of any size, with or without the hyphen.",
+        {"type": "string"},
+    ),
     "delivery_id": ("path", "Id of a delivery to the endpoint.", _UUID),
     "limit": (
         "query",

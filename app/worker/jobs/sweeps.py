@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.s3 import ObjectStoreUnavailable
 from app.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
+from app.services.accounts.terminal_logins import sweep_logins
 from app.services.artifacts import artifact_sweep
 from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
@@ -65,6 +66,7 @@ async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
         run_event_ids=sweep_event_ids,
         idempotency_keys=sweep_keys,
         console_sessions=sweep_sessions,
+        terminal_logins=sweep_logins,
         kept_bases=partial(sweep_bases, days=worker_context(ctx).process.settings.check_base_days),
     )
 

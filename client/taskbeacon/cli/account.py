@@ -1,7 +1,9 @@
 """The person and the server: `login`, `logout`, `status`; and `completion`, `version`, `help`."""
 
+import getpass
 import os
 import platform
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,47 +17,83 @@ if TYPE_CHECKING:
     from taskbeacon.client import Client
 
 _MOST_KEY = 1000
+_MOST_NAME = 80
 _SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
-@click.option("--with-token", is_flag=True, help="Read the key from standard input.")
+@click.option("--with-token", is_flag=True, help="Read a key from standard input instead.")
 @placed
 def login(
     *, with_token: bool, url: str | None, project: str | None, profile: str | None, insecure: bool
 ) -> None:
-    """Keep a key for a server in a file that only you can read."""
+    """Sign in: confirm a code in the console, and the key is kept in a file that only you can read."""
     from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import DEFAULT_PROFILE, keep_profile, read_config  # noqa: PLC0415
+    from taskbeacon.client.settings import keep_profile, read_config  # noqa: PLC0415
 
-    if not with_token:
-        raise usage("give the key on standard input: taskbeacon login --url URL --with-token < key")
-    config = read_config()
-    profile = profile or os.environ.get("TASKBEACON_PROFILE") or config.get("profile") or DEFAULT_PROFILE
-    kept = config.get("profiles", {}).get(profile, {})
+    profile = _profile(profile)
+    kept = read_config().get("profiles", {}).get(profile, {})
     url = url or os.environ.get("TASKBEACON_URL") or kept.get("url")
     if not url:
         raise usage("name the server: --url URL")
-    token = standard_input(_MOST_KEY, whole=False).strip()
-    if not token:
-        raise usage("standard input has no key")
+    if with_token:
+        token = standard_input(_MOST_KEY, whole=False).strip()
+        if not token:
+            raise usage("standard input has no key")
+    else:
+        # The requests of a sign-in need no key.
+        with Client(url, "none", insecure=insecure) as client:
+            made = _ask_for_key(client)
+        token, project = made["api_key"], project or str(made["project_id"])
     with Client(url, token, project, insecure=insecure) as client:
         me = client.request("GET", "/api/users/@me")
         keep_profile(profile, url=client.settings.url, project=project, key=token)
     output.note(f"Signed in to {client.settings.url} as {output.one_line(str(me.get('email')))}.")
 
 
+def _ask_for_key(client: "Client") -> dict[str, Any]:
+    """Return the key that a person confirms in the console, by a code shown here."""
+    from taskbeacon.client import BadRequest, ConnectionFailed  # noqa: PLC0415 - loaded already
+
+    name = output.one_line(f"{getpass.getuser()}@{platform.node()}")[:_MOST_NAME]
+    begun = client.request("POST", "/api/cli/login", json={"client": name})
+    output.note(f"Open {begun['verification_uri']} and enter the code {begun['user_code']}")
+    until, interval = time.monotonic() + begun["expires_in"], begun["interval"]
+    while True:
+        time.sleep(interval)
+        try:
+            body = {"device_code": begun["device_code"]}
+            found: dict[str, Any] = client.request("POST", "/api/cli/login/token", json=body)
+        except BadRequest as error:
+            if error.code not in {"authorization_pending", "slow_down"}:
+                raise
+            interval += 5 * (error.code == "slow_down")
+        except ConnectionFailed:
+            if time.monotonic() > until:
+                raise
+        else:
+            return found
+
+
+def _profile(named: str | None) -> str:
+    from taskbeacon.client.settings import DEFAULT_PROFILE, read_config  # noqa: PLC0415 - loaded when needed
+
+    return named or os.environ.get("TASKBEACON_PROFILE") or read_config().get("profile") or DEFAULT_PROFILE
+
+
 @click.command()
 @click.option("--profile", metavar="NAME", help="Profile of the configuration.")
 def logout(*, profile: str | None) -> None:
     """Forget the key of a server; it stays valid."""
-    from taskbeacon.client.settings import DEFAULT_PROFILE, forget_profile, read_config  # noqa: PLC0415
+    from taskbeacon.client.settings import forget_profile  # noqa: PLC0415 - loaded when needed
 
-    profile = (
-        profile or os.environ.get("TASKBEACON_PROFILE") or read_config().get("profile") or DEFAULT_PROFILE
+    profile = _profile(profile)
+    had_key = forget_profile(profile)
+    output.note(
+        f"The key of the profile {profile} is forgotten; it stays valid until you revoke it in the console."
+        if had_key
+        else f"The profile {profile} has no key."
     )
-    if not forget_profile(profile):
-        output.note("There was no key.")
 
 
 @click.command()

@@ -92,7 +92,8 @@ def _of_client(error: BaseException) -> Failure | None:
 def _exit_code(error: "TaskbeaconError") -> int:
     from taskbeacon.client import errors  # noqa: PLC0415 - loaded already
 
-    by_code = {"not_signed_in": SIGN_IN, "ambiguous_reference": USAGE, "timeout": TIMED_OUT}
+    by_code = {"ambiguous_reference": USAGE, "timeout": TIMED_OUT}
+    by_code |= dict.fromkeys(("not_signed_in", "access_denied", "expired_token"), SIGN_IN)
     by_kind: dict[type[Exception], int] = {
         errors.BadRequest: USAGE,
         errors.AccessDenied: SIGN_IN,

@@ -23,6 +23,7 @@ export type QuietHours = Schemas["QuietHoursOut"];
 export type WebhookEndpoint = Schemas["EndpointOut"];
 
 export type Session = Schemas["ConsoleSessionOut"];
+export type PendingLogin = Schemas["PendingLoginOut"];
 export type SessionRow = Schemas["ConsoleSessionRow"];
 export type Diff = Schemas["DiffOut"];
 export type Review = Schemas["ReviewOut"];

@@ -24,6 +24,7 @@ const RunPage = later(loadRunPage, true);
 
 const SHOWN_RUN = /\/projects\/(\d+)\/tasks\/([^/]+)(?:\/runs\/([^/]+))?/;
 
+const DevicePage = later(() => import("../features/login/DevicePage"), true);
 const SettingsPage = later(() => import("../features/settings/SettingsPage"), true);
 
 const client = new QueryClient({
@@ -109,6 +110,11 @@ function Projects({ session }: { session: Session }) {
     <Switch>
       <Route path="/projects/:project" nest>
         {({ project }) => <OfProject session={session} id={Number(project)} />}
+      </Route>
+      <Route path="/device">
+        <Suspense fallback={<Loading what="the page" />}>
+          <DevicePage session={session} />
+        </Suspense>
       </Route>
       <Route path="/tasks/:task">{({ task }) => <OpenTask session={session} task={task} />}</Route>
       <Route path={/^\/(?:login|projects|tasks|(?<place>inbox|settings(?:\/\w+)?))?\/?$/}>

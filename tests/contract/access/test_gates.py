@@ -56,7 +56,7 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
             "artifact",
             "key",
         )
-    }
+    } | {"user_code": "{user_code}"}
     assert {(route.method, route.path.format(**names), route.scope) for route in GATED_ROUTES} == described
     assert len(GATED_ROUTES) == len(described)
 

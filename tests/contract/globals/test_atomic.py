@@ -419,6 +419,27 @@ async def end_session(scene: Scene, path: str) -> Sent:
     return Sent("DELETE", path.format(session_id=signed_in.json()["id"]))
 
 
+plainly("POST", "/api/cli/login", {"client": "laptop"})
+
+
+async def begin_terminal_login(scene: Scene) -> Any:
+    return (await scene.client.post("/api/cli/login", json={"client": "laptop"})).json()
+
+
+@writing("POST", "/api/cli/login/{user_code}/approve")
+@writing("POST", "/api/cli/login/{user_code}/deny")
+async def decide_terminal_login(scene: Scene, path: str) -> Sent:
+    return Sent("POST", path.format(**await begin_terminal_login(scene)), {"project_id": scene.project.id})
+
+
+@writing("POST", "/api/cli/login/token")
+async def fetch_key_of_terminal(scene: Scene, path: str) -> Sent:
+    begun = await begin_terminal_login(scene)
+    approval = f"/api/cli/login/{begun['user_code']}/approve"
+    assert (await scene.client.post(approval, json={"project_id": scene.project.id})).is_success
+    return Sent("POST", path, {"device_code": begun["device_code"]})
+
+
 @writing("POST", "/api/webhooks/github")
 async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
     integration = await integrations.create_integration(

@@ -100,6 +100,10 @@ CASES = (
 # Rows that need more than one request, or a connection of their own: where their answers are tested.
 _ELSEWHERE = {
     (408, "invalid_request", "request_timeout"): "tests/cli/test_protocol.py",
+    **{
+        (400, "invalid_request", code): "tests/contract/console/test_terminals.py"
+        for code in ("authorization_pending", "slow_down", "access_denied", "expired_token")
+    },
     (409, "invalid_request", "idempotency_conflict"): "tests/contract/globals/test_idempotency.py",
     (409, "invalid_request", "ambiguous_reference"): "tests/contract/tasks/test_references.py",
     (409, "invalid_request", "already_answered"): "tests/contract/inbox/test_answers.py",

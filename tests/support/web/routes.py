@@ -33,6 +33,7 @@ class Route:
             question=_ANY_ID,
             session=_ANY_ID,
             key=_ANY_ID,
+            user_code="BCDF-GHJK",
             artifact=_ANY_ID,
         )
         return f"{path}{slash}?{self.query}" if self.query else f"{path}{slash}"
@@ -202,6 +203,9 @@ GATED_ROUTES = (
     Route("DELETE", "/api/users/@me/api_keys/{key}", Scope.USER_WRITE, 404),
     Route("GET", "/api/console/sessions", Scope.USER_READ),
     Route("DELETE", "/api/console/sessions/{session}", Scope.USER_WRITE, 404),
+    Route("GET", "/api/cli/login/{user_code}", Scope.USER_WRITE, 404),
+    Route("POST", "/api/cli/login/{user_code}/approve", Scope.USER_WRITE, 400, body={"project_id": 2**62}),
+    Route("POST", "/api/cli/login/{user_code}/deny", Scope.USER_WRITE, 404),
     Route("GET", "/api/push/vapid_public_key", Scope.USER_READ, 404),
     Route("GET", "/api/users/@me/notification_preferences", Scope.USER_READ),
     Route("PATCH", "/api/users/@me/notification_preferences", Scope.USER_WRITE, body={}),

@@ -1,0 +1,149 @@
+"""Routes that sign terminals in by a code, which a person confirms in the console (contract 21)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from app.db import release
+from app.errors import LoginRefused, Throttled
+from app.schemas.console import (
+    ApproveLoginIn,
+    PendingLoginOut,
+    TerminalLoginIn,
+    TerminalLoginOut,
+    TerminalTokenIn,
+    TerminalTokenOut,
+)
+from app.security import hash_session_secret
+from app.services.accounts import terminal_logins
+from app.services.accounts.terminal_logins import LIFETIME
+from app.web.auth import UserWrite
+from app.web.body import json_body
+from app.web.dependencies import call_of, process_of, session_of
+from app.web.openapi.errors import errors
+from app.web.responses import Json
+from app.web.throttling import CODES, POLLS, address_of, throttle_address, throttle_by
+from app.web.unit_route import UnitRoute
+
+INTERVAL = 2
+_ADDRESS_CHARACTERS = 64
+_CODE_CHARACTERS = 100
+_LOGIN = "/login"
+_CODE = _LOGIN + "/{user_code}"
+_NO_STORE = {"Cache-Control": "no-store"}
+
+router = APIRouter(prefix="/api/cli", tags=["console"], route_class=UnitRoute)
+
+
+async def _identify_address(request: Request) -> str:
+    await throttle_address(request, process_of(request), "terminal")
+    return address_of(request)[:_ADDRESS_CHARACTERS]
+
+
+async def _user_code(request: Request) -> str:
+    # Counted whether it is known or not: what a person tries must not tell it.
+    await throttle_by(process_of(request), f"codes:{call_of(request).caller.user_id}", CODES)
+    code: str = request.path_params["user_code"]
+    return code[:_CODE_CHARACTERS]
+
+
+Address = Annotated[str, Depends(_identify_address)]
+UserCode = Annotated[str, Depends(_user_code)]
+
+
+@router.post(
+    _LOGIN,
+    operation_id="cli_login_create",
+    summary="Begin to sign a terminal in",
+    response_description="The codes.",
+    status_code=201,
+    response_model=TerminalLoginOut,
+    responses=errors(429),
+)
+async def begin(
+    request: Request, address: Address, body: Annotated[TerminalLoginIn, Depends(json_body(TerminalLoginIn))]
+) -> Json:
+    """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
+    device_code, user_code = await terminal_logins.begin_login(session_of(request), body.client, address)
+    base = process_of(request).settings.public_url or str(request.base_url)
+    made = {"device_code": device_code, "user_code": user_code, "interval": INTERVAL}
+    made |= {
+        "verification_uri": f"{base.rstrip('/')}/console/device",
+        "expires_in": int(LIFETIME.total_seconds()),
+    }
+    return Json(made, 201, _NO_STORE)
+
+
+@router.post(
+    _LOGIN + "/token",
+    operation_id="cli_login_token_create",
+    summary="Fetch the key of a sign-in",
+    response_description="The key.",
+    response_model=TerminalTokenOut,
+)
+async def fetch(
+    request: Request, body: Annotated[TerminalTokenIn, Depends(json_body(TerminalTokenIn))]
+) -> Json:
+    """Return the key, once, after a person has confirmed the code.
+
+    Until then the `code` of the error is `authorization_pending`; `slow_down` if the terminal asks too often,
+    `access_denied` if it was refused, `expired_token` if the code is unknown, used or too old.
+    """
+    session = session_of(request)
+    try:
+        return Json(await terminal_logins.fetch_key(session, body.device_code), 200, _NO_STORE)
+    except LoginRefused as error:
+        if error.code == LoginRefused.code:
+            await release(session)
+            await _count_question(request, body.device_code)
+        raise
+
+
+async def _count_question(request: Request, device_code: str) -> None:
+    try:
+        await throttle_by(process_of(request), f"polls:{hash_session_secret(device_code)}", POLLS)
+    except Throttled as error:
+        raise LoginRefused("Ask less often.", code="slow_down") from error
+
+
+@router.get(
+    _CODE,
+    operation_id="cli_login_retrieve",
+    summary="Show what asks with a code",
+    response_description="What asks.",
+    response_model=PendingLoginOut,
+    responses=errors(404),
+)
+async def show(call: UserWrite, user_code: UserCode) -> Json:
+    """Return what asks for a key with the code. A code that is unknown, used or too old is answered with 404."""
+    return Json(await terminal_logins.show_login(call.session, call.caller, user_code))
+
+
+@router.post(
+    _CODE + "/approve",
+    operation_id="cli_login_approve_create",
+    summary="Confirm the sign-in of a terminal",
+    response_description="The terminal can fetch its key.",
+    status_code=204,
+    responses=errors(404),
+)
+async def approve(
+    call: UserWrite,
+    user_code: UserCode,
+    body: Annotated[ApproveLoginIn, Depends(json_body(ApproveLoginIn))],
+) -> None:
+    """Let the terminal have a key of the caller's user, with the scopes that the sign-in shows."""
+    await terminal_logins.approve_login(call.session, call.caller, user_code, body.project_id)
+
+
+@router.post(
+    _CODE + "/deny",
+    operation_id="cli_login_deny_create",
+    summary="Refuse the sign-in of a terminal",
+    response_description="The terminal gets no key.",
+    status_code=204,
+    responses=errors(404),
+)
+async def deny(call: UserWrite, user_code: UserCode) -> None:
+    """Refuse the sign-in; its code is used up."""
+    await terminal_logins.deny_login(call.session, user_code)

@@ -1,0 +1,45 @@
+"""Decisions about the sign-in of a terminal that are made at the same time (contract 21)."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory
+from app.errors import LoginRefused, NotFound
+from app.models import ApiKey, Project, User
+from app.security import hash_api_key
+from app.services.access.authenticate import authenticate
+from app.services.accounts import terminal_logins
+from tests.concurrency.races import perform, race
+from tests.support.factories import make_key
+
+
+async def test_one_of_two_decides_and_one_of_two_gets_the_key(
+    sessions: SessionFactory, session: AsyncSession, project: Project, owner: User
+) -> None:
+    key = await make_key(session, user=owner)
+    await session.commit()
+    device, code = await perform(sessions, lambda one: terminal_logins.begin_login(one, "laptop", ""))
+
+    async def approve(one: AsyncSession) -> None:
+        caller = await authenticate(one, key, place="")
+        await terminal_logins.approve_login(one, caller, code, project.id)
+
+    async def deny(one: AsyncSession) -> str:
+        try:
+            await terminal_logins.deny_login(one, code)
+        except NotFound as error:
+            return error.code
+        return "denied"
+
+    assert await race(sessions, approve, deny) == (None, "not_found")
+
+    async def fetch(one: AsyncSession) -> str:
+        try:
+            return (await terminal_logins.fetch_key(one, device))["api_key"]
+        except LoginRefused as error:
+            return error.code
+
+    value, second = await race(sessions, fetch, fetch)
+    assert second == "expired_token"
+    hashes = await session.scalars(select(ApiKey.secret_hash).where(ApiKey.label == "laptop"))
+    assert list(hashes) == [hash_api_key(value)]
