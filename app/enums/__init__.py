@@ -23,6 +23,7 @@ from app.enums.events import (
 )
 from app.enums.notifications import (
     ActionTokens,
+    DeviceKind,
     NotificationDecision,
     NotificationKind,
     Platform,

@@ -13,6 +13,12 @@ class Platform(StrEnum):
     WEB = "web"
 
 
+class DeviceKind(StrEnum):
+    """The kind of a device that shows tasks without being registered."""
+
+    TERMINAL = "terminal"
+
+
 class NotificationKind(StrEnum):
     """The kind of a push: the event that it reports (contract 7.2); `digest` may report several, `test` none."""
 

@@ -12,7 +12,7 @@ from app.models.base import Base, one_of
 
 
 class PushToken(Base):
-    """A device; its `id` is the `device_id` of presence. A console session is one with an empty token."""
+    """A device; its `id` is the `device_id` of presence. Console sessions and terminals have an empty token."""
 
     __tablename__ = "push_tokens"
     __table_args__ = (

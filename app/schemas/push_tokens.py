@@ -6,7 +6,7 @@ from uuid import UUID
 
 from typing_extensions import TypedDict
 
-from app.enums import Platform
+from app.enums import DeviceKind, Platform
 from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Uuid
 
@@ -89,6 +89,13 @@ class PresenceIn(Input):
     focused: Annotated[
         bool, Boolean(), doc("Whether a person looks at the device; only then are pushes deferred.")
     ] = True
+    kind: Annotated[
+        DeviceKind | None,
+        Choice(of=DeviceKind, null=True),
+        doc(
+            "`terminal`: a device that need not be registered; its id is any new UUID, and it gets no pushes."
+        ),
+    ] = None
     seen_seq: Annotated[
         int | None,
         Integer(minimum=0, maximum=MAX_SEQ, null=True),

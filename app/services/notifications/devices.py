@@ -142,7 +142,7 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
 
 
 def session_device(session_id: UUID, user_id: int) -> PushToken:
-    """Return a new row for the device of a console session, with its id: it shows tasks, and gets no pushes."""
+    """Return a new row for the device of a console session or terminal: it shows tasks, and gets no pushes."""
     now = utcnow()
     return PushToken(
         id=session_id,
@@ -154,6 +154,20 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
         created_at=now,
         last_seen_at=now,
     )
+
+
+async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
+    """Note that a terminal of the caller shows a task. A sweep deletes its row some time after its last beat."""
+    row = session_device(device_id, caller.user_id)
+    values = {column.key: getattr(row, column.key) for column in PushToken.__table__.columns}
+    note = insert(PushToken).values(values)
+    # An id that is another user's stays theirs: `beat` then finds no device.
+    note = note.on_conflict_do_update(
+        index_elements=[PushToken.id],
+        set_={"last_seen_at": row.last_seen_at},
+        where=PushToken.user_id == caller.user_id,
+    )
+    await session.execute(note)
 
 
 def vapid_public_key(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from taskbeacon.cli import failures, output
 from taskbeacon.cli.asking import ask
 from taskbeacon.cli.failures import Failure, Interrupted, TimedOut
 from taskbeacon.cli.live import Transcript, show_result
+from taskbeacon.cli.presence import showing
 from taskbeacon.client import End, Event, Gap, TaskbeaconError, Waiting
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class _Follower:
             self._json({"type": "run", "run": self._run})
             if not self._as_json:
                 output.note(f"Run {self._run['id']}")
-            with closing(self._client.runs.follow(self._run, after=self._last_id)) as items:
+            with (
+                showing(self._client, f"tasks/{self._run['task']}"),
+                closing(self._client.runs.follow(self._run, after=self._last_id)) as items,
+            ):
                 for item in items:
                     self._last_id = item.event_id or self._last_id
                     if isinstance(item, End):

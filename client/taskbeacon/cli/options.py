@@ -1,5 +1,6 @@
 """Options that commands share, and the client that they open."""
 
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from taskbeacon.client import Client
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_PAGE = re.compile(r"https?://.*?/console/projects/([^/]+)/")
 _NAMES = ("url", "project", "profile", "insecure")
 
 
@@ -22,7 +24,11 @@ def connected(command: Command) -> Command:
 
     @wraps(command)
     def opened(*arguments: Any, **options: Any) -> Any:
-        with open_client(**{name: options.pop(name) for name in _NAMES}) as client:
+        place = {name: options.pop(name) for name in _NAMES}
+        if page := _PAGE.match(str(options.get("run") or options.get("task"))):
+            # For all requests of the command: what the server sends of a run names no project.
+            place["project"] = page[1]
+        with open_client(**place) as client:
             return command(client, *arguments, **options)
 
     return placed(opened)  # type: ignore[return-value] # with other parameters

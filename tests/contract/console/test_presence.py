@@ -1,7 +1,7 @@
-"""A console session shows tasks as a device does, without a push token (contract 17.10)."""
+"""Console sessions and terminals show tasks as devices do, without a push token (contract 17.10, 16.1)."""
 
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from app.services.accounts.console_sessions import create_login_code, sweep_sess
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES
 from app.services.notifications.dispatch import push_to_user
-from tests.support.assertions import assert_not_found
+from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
 from tests.support.factories import make_key
@@ -152,6 +152,62 @@ async def test_device_goes_with_its_session(
             await sweep_sessions(session)
         case _:
             await session.execute(delete(ApiKey))
+            clock.advance(minutes=1)
             await sweep_sessions(session)
     assert (await session.scalars(select(PushToken.id))).all() == [device.id]
     assert (await session.scalars(select(Presence.task_id))).all() == []
+
+
+async def test_terminal_defers_pushes_and_gets_none(
+    client: httpx.AsyncClient,
+    device: PushToken,
+    sessions: SessionFactory,
+    session: AsyncSession,
+    colleague: User,
+    task: Task,
+    run: Run,
+    task_url: str,
+    clock: MovableClock,
+) -> None:
+    terminal = str(uuid4())
+    body = {"device_id": terminal, "kind": "terminal"}
+    for _ in range(2):
+        assert (await client.post(f"{task_url}/presence", json=body)).status_code == 204
+    assert terminal not in (await client.get(DEVICES)).text
+    response = await client.post(f"{task_url}/notifications/test", json={"device_id": terminal})
+    assert_not_found(response, "The caller has no such device.")
+    await end(sessions, run)
+    [row] = await notifications_of(sessions, task)
+    assert (row.device_id, row.decision, row.reason) == (device.id, "deferred", "presence")
+    assert row.watching_device_id == UUID(terminal)
+    left = await client.delete(f"{task_url}/presence", params={"device_id": terminal})
+    assert left.status_code == 204
+    [row] = await notifications_of(sessions, task)
+    assert (row.decision, row.reason) == ("not_needed", "seen")
+
+    # It lasts as long as it beats, whatever is swept.
+    clock.advance(minutes=10)
+    assert (await client.post(f"{task_url}/presence", json=body)).status_code == 204
+    await sweep_sessions(session)
+    assert await session.scalar(select(Presence.expires_at)) == clock.now + timedelta(seconds=60)
+    clock.advance(seconds=60)
+    await sweep_sessions(session)
+    assert await session.get(PushToken, UUID(terminal)) is None
+
+    theirs = PushToken(
+        id=uuid4(), user_id=colleague.id, token="", token_hash=b"x" * 32, platform="web",
+        created_at=clock.now, last_seen_at=clock.now,
+    )  # fmt: skip
+    session.add(theirs)
+    await session.commit()
+    for id_, url, detail in (
+        (theirs.id, task_url, NOT_THE_CALLERS),
+        (uuid4(), f"{task_url[:-36]}{uuid4()}", None),
+    ):
+        with concerning(id_):
+            beat = {"device_id": str(id_), "kind": "terminal"}
+            assert_not_found(await client.post(f"{url}/presence", json=beat), *filter(None, [detail]))
+    assert list(await session.scalars(select(PushToken.id).where(PushToken.token == ""))) == [theirs.id]
+    assert_invalid(
+        await client.post(f"{task_url}/presence", json=body | {"kind": "tv"}), "kind", "invalid_choice"
+    )
