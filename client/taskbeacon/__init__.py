@@ -1,4 +1,4 @@
 """Taskbeacon for people (the command, `taskbeacon.cli`) and for programs (the client, `taskbeacon.client`)."""
 
-# Also that of the server, whose own `app.__version__` a test compares.
+# Also that of the server; a test compares `app.__version__` and what pyproject.toml asks for.
 __version__ = "0.1.0"

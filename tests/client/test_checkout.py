@@ -9,6 +9,7 @@ import pytest
 from tests.client.command import Taskbeacon
 from tests.client.server import PROJECT, Reply, Server, answer
 from tests.client.test_command_line import DONE, PATH, RUN_ID, TASK, TASK_ID
+from tests.support.assertions import concerning
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,7 +62,7 @@ def test_the_checkout_names_repository_and_branch(
     result = taskbeacon("task", "create", "Fix it", "--repo", ".", "--run")
     assert result.err.splitlines()[:4] == [
         "Repository acme/shop, branch topic",
-        "The remote is a folder: the server clones the repository of this name from its own git host.",
+        "The server clones acme/shop from its own git host, by default github.com, not from a folder.",
         "Changes that are not committed stay out of it.",
         "Commits that are not pushed stay out of it: git push origin topic",
     ]
@@ -76,7 +77,25 @@ def test_a_folder_as_the_remote_is_named(beacon: Server, taskbeacon: Taskbeacon,
     named = f"{checkout.parent.name}/remote"
     assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == named
     assert named in result.err.splitlines()[0]
-    assert "The remote is a folder" in result.err.splitlines()[1]
+    assert "not from a folder" in result.err.splitlines()[1]
+
+
+def test_a_host_that_the_server_may_not_clone_from_is_named(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    for remote, told in (
+        ("git@gitlab.com:acme/shop", "gitlab.com"),
+        ("https://git.example:8443/a/acme/shop.git", "git.example"),
+        ("file:///srv/acme/shop", "a folder"),
+        ("git@github.com:acme/shop.git", None),
+        ("https://github.com/acme/shop", None),
+    ):
+        with concerning(remote):
+            result = taskbeacon("task", "create", "Fix it", "--repo", remote)
+            assert beacon.received[-2].json["repository"] == "acme/shop"
+            line = (
+                f"The server clones acme/shop from its own git host, by default github.com, not from {told}."
+            )
+            assert result.err.splitlines() == ([line] if told else [])
 
 
 def test_changes_are_applied(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:

@@ -100,6 +100,7 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["task", "list", "--json", "bogus"],
         ["task", "list", "--status", "bogus"],
         ["run", "follow", RUN_ID, "--require", "refuted"],
+        ["task", "create", "-t", "caf\udce9"],
         ["run", "follow", RUN_ID, "--timeout", "soon"],
         ["answer", "@latest"],
         ["api", "GET", "https://elsewhere/"],
@@ -288,7 +289,7 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     beacon.on(path, answer({"status": "answered"}))
     assert taskbeacon("inbox").out == f"{row['id']}  permission  high  PLA-1  May I?\n"
     assert taskbeacon("inbox", "--json", "id,title").lines == [[{"id": row["id"], "title": "May I?"}]]
-    assert taskbeacon("answer", "@latest", "--option", "Allow once").code == 0
+    assert taskbeacon("answer", "@latest", "--option", "Allow once").err == "Answered.\n"
     result = taskbeacon("answer", "018900", "--json", "-", text='{"option_id": "deny"}')
     assert result.lines == [{"status": "answered", "repeated": False}]
     assert [sent.json["option_id"] for sent in beacon.at(path)] == ["allow", "deny"]
@@ -313,7 +314,8 @@ def test_sign_in_status_and_sign_out(
         {"id": 4, "email": "a@example.com"}, "file", ["claude", "runbook"],
     )  # fmt: skip
     assert "person: a@example.com" in taskbeacon("status").out
-    assert taskbeacon("logout").code == 0
+    assert taskbeacon("logout").err.startswith("The key of the profile default is forgotten")
+    assert taskbeacon("logout").err == "The profile default has no key.\n"
     assert taskbeacon("status").code == 4
     beacon.reset("GET /api/users/@me", failure(401, "authentication_failed"))
     assert taskbeacon("login", "--with-token", "--url", beacon.url, text="phx_secret").code == 4
@@ -375,6 +377,13 @@ def test_events_are_forwarded_as_the_server_signs(beacon: Server, taskbeacon: Ta
         failure(403, "permission_denied"),
     )
     beacon.on("POST /hook", Reply(500))
+    types = f"GET {PROJECT}/webhook_event_types"
+    beacon.on(types, answer([{"type": "run.started"}, {"type": "task.created"}]))
+    for unknown in ("foo", "run.*,runs.*", "run.start"):
+        with concerning(unknown):
+            refused = taskbeacon("events", "listen", "--types", unknown)
+            assert (refused.code, "run.started, task.created" in refused.err) == (2, True)
+    beacon.reset(types, failure(403, "permission_denied"))
     secret = taskbeacon("events", "listen", "--print-secret").out.strip()
     result = taskbeacon("events", "listen", "--types", "run.*", "--forward", f"{beacon.url}/hook", "--json")
     assert result.err.splitlines()[0] == "Listening"

@@ -104,10 +104,9 @@ async def test_a_run_that_waits(server: Server, calls: Calls) -> None:
     server.on(
         STREAM,
         stream(
-            entry(1, "_taskbeacon/waiting", "2026-01-01T09:00:00Z", waiting_for=PERMISSION),
-            entry(2, "_taskbeacon/waiting", "2026-01-01T10:01:00Z", waiting_for=MESSAGE),
-            entry(3, "_taskbeacon/waiting", "2026-01-01T10:02:00Z"),
-            entry(4, "_taskbeacon/waiting", "2026-01-01T10:05:00Z", waiting_for=PERMISSION),
+            entry(1, "_taskbeacon/waiting_for", "2026-01-01T09:00:00Z", **PERMISSION),
+            entry(2, "_taskbeacon/waiting_for", "2026-01-01T10:01:00Z", **MESSAGE),
+            entry(4, "_taskbeacon/waiting_for", "2026-01-01T10:05:00Z", **PERMISSION),
             entry(5, "_taskbeacon/waiting_for", "2026-01-01T10:05:00Z", **PERMISSION),
             ENDED,
         ),

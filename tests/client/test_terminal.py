@@ -3,7 +3,7 @@
 import os
 from shlex import join
 
-from tests.client.server import PROJECT, Server, answer
+from tests.client.server import PROJECT, Reply, Server, answer
 from tests.client.terminal import TASKBEACON, Shown, Terminal
 from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN_ID, TASK_ID, follows
 
@@ -34,3 +34,18 @@ def test_who_sees_a_follow_is_present(beacon: Server) -> None:
         assert shown(beacon, "bash", "-c", shell).code == 0
         assert beacon.at(f"GET {PATH}/stream")
         assert not beacon.at(f"POST {PRESENCE}") + beacon.at(f"DELETE {PRESENCE}")
+
+
+def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
+    patch = b"diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\x1b[2J\n+two\n same\n"
+    files = [{"id": "a" * 32, "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}]
+    follows(beacon, DONE)
+    beacon.reset(f"GET {PATH}", answer(DONE | {"artifacts": files}))
+    beacon.on(f"GET {PATH}/artifacts/download", Reply(body=patch))
+    diff = [*TASKBEACON, "run", "diff", RUN_ID]
+    assert shown(beacon, *diff).text.splitlines() == [
+        "\x1b[1mdiff --git a/a b/a\x1b[0m", "\x1b[1m--- a/a\x1b[0m", "\x1b[1m+++ b/a\x1b[0m",
+        "\x1b[36m@@ -1 +1 @@\x1b[0m", "\x1b[31m-one[2J\x1b[0m", "\x1b[32m+two\x1b[0m", " same",
+    ]  # fmt: skip
+    for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in shown(beacon, *diff, **plain).text

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -86,6 +87,8 @@ class Taskbeacon(click.Group):
 
 
 def _server_commands() -> "dict[str, EntryPoint]":
+    if find_spec("app") is None:
+        return {}
     from importlib.metadata import entry_points  # noqa: PLC0415 - takes as long to load as click
 
     return {point.name: point for point in entry_points(group=SERVER_GROUP)}
@@ -118,6 +121,10 @@ def perform(arguments: Sequence[str]) -> int:
     if os.environ.get("TASKBEACON_DEBUG") == "api":
         _show_requests()
     try:
+        try:
+            "".join(arguments).encode()
+        except UnicodeEncodeError as error:
+            raise failures.usage("an argument is not UTF-8") from error
         code = main.main(list(arguments), "taskbeacon", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         output.note(error.format_message())

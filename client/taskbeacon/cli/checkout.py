@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
+from urllib.parse import urlsplit
 
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
 
+_USUAL_HOST = "github.com"
 _NAME = re.compile(r"[^/\s]+/[^/\s]+")
 _SECONDS = 600
 # What `git` must not take from the environment: the command is about the folder that one stands in.
@@ -29,8 +31,9 @@ def find_repository(text: str) -> Repository:
     """Return the repository of a folder, of `organization/repository` or of a URL. Raises Failure."""
     if Path(text).is_dir():
         return Checkout(Path(text)).repository()
-    if "://" in text or text.startswith("git@"):
-        return Repository(_last_parts(text))
+    if "://" in text or _host(text):
+        name = _last_parts(text)
+        return Repository(name, remarks=tuple(_remarks(name, text)))
     if _NAME.fullmatch(text):
         return Repository(text)
     raise usage(f"{text} is no folder, organization/repository or URL")
@@ -41,6 +44,22 @@ def _last_parts(url: str) -> str:
     if len(parts) < 2:  # noqa: PLR2004
         raise usage(f"{url} names no organization/repository")
     return "/".join(parts[-2:])
+
+
+def _host(remote: str) -> str | None:
+    """Return the host of a URL, or of what ssh takes (`user@host:path`); None for a folder."""
+    if "://" in remote:
+        return urlsplit(remote).hostname
+    head, colon, _ = remote.partition(":")
+    return head.rpartition("@")[2] if colon and "/" not in head else None
+
+
+def _remarks(name: str, remote: str) -> list[str]:
+    host = _host(remote)
+    if host == _USUAL_HOST:
+        return []
+    place = host or "a folder"
+    return [f"The server clones {name} from its own git host, by default {_USUAL_HOST}, not from {place}."]
 
 
 class Checkout:
@@ -66,13 +85,9 @@ class Checkout:
         remote = "origin" if "origin" in remotes else remotes[0]
         url = self._run("remote", "get-url", remote).decode().strip()
         branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
-        is_folder = "://" not in url and ":" not in url.partition("/")[0]
+        is_folder = "://" not in url and _host(url) is None
         name = _last_parts(str((self._folder / url).resolve()) if is_folder else url)
-        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}"]
-        if is_folder:
-            remarks.append(
-                "The remote is a folder: the server clones the repository of this name from its own git host."
-            )
+        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}", *_remarks(name, url)]
         if self._run("status", "--porcelain", "--ignore-submodules").strip():
             remarks.append("Changes that are not committed stay out of it.")
         if branch is not None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from base64 import b64encode
@@ -42,7 +41,10 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
     if print_secret:
         output.line(secret)
         return
+    from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loads the HTTP library
+
     with open_client(**place) as client:
+        _require_known(client, types)
         kept = None if target is None else _kept(client, target)
         after = kept.read_text(encoding="utf-8") if kept is not None and kept.exists() else None
 
@@ -54,7 +56,22 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
         for item in client.iterate(client.core.stream_events(after=after, connected=tell)):
             _take(item, types=types, target=target, secret=secret, as_json=as_json)
             if kept is not None and item.event_id is not None:
-                _keep(kept, item.event_id)
+                write_private(kept, item.event_id)
+
+
+def _require_known(client: "Client", types: str | None) -> None:
+    """Refuse a type of which no event would ever come."""
+    from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
+
+    if types is None:
+        return
+    try:
+        known = [each["type"] for each in client.request("GET", "webhook_event_types")]
+    except AccessDenied:
+        return  # a key without this scope still listens
+    for word in types.split(","):
+        if not any(_matches(type_, word) for type_ in known):
+            raise usage(f"no event is of the type {word.strip()!r}; there are: {', '.join(known)}")
 
 
 def _take(item: Any, *, types: str | None, target: str | None, secret: str, as_json: bool) -> None:
@@ -115,26 +132,14 @@ def _folder() -> Path:
 
 
 def _secret() -> str:
+    from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loaded already
+
     path = _folder() / "forward-secret"
     if not path.exists():
-        _write(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
+        write_private(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
     return path.read_text(encoding="utf-8").strip()
 
 
 def _kept(client: "Client", target: str) -> Path:
     of = f"{client.settings.url}\n{client.settings.project}\n{target}"
     return _folder() / "forwarded" / hashlib.sha256(of.encode()).hexdigest()[:32]
-
-
-def _keep(path: Path, event_id: str) -> None:
-    _write(path, event_id)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)

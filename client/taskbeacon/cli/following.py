@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -39,53 +40,43 @@ def follow(
     run: Any,
     *,
     as_json: bool,
-    until: str | None = None,
     timeout: float | None = None,
     require: str | None = None,
-    close: bool = False,
-    after: str | None = None,
+    **options: Any,
 ) -> int:
     """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
     required = {each.strip() for each in (require or "").split(",") if each.strip()}
     if required and required not in _REQUIREMENTS:
         raise failures.usage("--require takes verified, or verified,ci")
-    follower = _Follower(client, as_json=as_json, until=until, required=required, close=close, after=after)
+    follower = _Follower(client, as_json=as_json, required=required, **options)
     with _deadline(timeout):
         return follower.perform(run)
 
 
+@dataclass(kw_only=True)
 class _Follower:
-    def __init__(
-        self,
-        client: "Client",
-        *,
-        as_json: bool,
-        until: str | None,
-        required: set[str],
-        close: bool,
-        after: str | None,
-    ) -> None:
-        self._client = client
-        self._as_json = as_json
-        self._until = until
-        self._required = required
-        self._close = close
-        self._last_id = after
-        self._run: dict[str, Any] = {}
-        self._transcript = Transcript()
+    client: "Client" = field(kw_only=False)
+    as_json: bool
+    required: set[str]
+    until: str | None = None
+    close: bool = False
+    # The id of the last event.
+    after: str | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    transcript: Transcript = field(default_factory=Transcript)
 
     def perform(self, run: Any) -> int:
         try:
-            self._run = dict(self._client.runs.get(run))
-            self._json({"type": "run", "run": self._run})
-            if not self._as_json:
-                output.note(f"Run {self._run['id']}")
+            self.run = dict(self.client.runs.get(run))
+            self._json({"type": "run", "run": self.run})
+            if not self.as_json:
+                output.note(f"Run {self.run['id']}")
             with (
-                showing(self._client, f"tasks/{self._run['task']}"),
-                closing(self._client.runs.follow(self._run, after=self._last_id)) as items,
+                showing(self.client, f"tasks/{self.run['task']}"),
+                closing(self.client.runs.follow(self.run, after=self.after)) as items,
             ):
                 for item in items:
-                    self._last_id = item.event_id or self._last_id
+                    self.after = item.event_id or self.after
                     if isinstance(item, End):
                         return self._end(dict(item.run))
                     if (stop := self._take(item)) is not None:
@@ -97,7 +88,7 @@ class _Follower:
         except TaskbeaconError as error:
             failure = failures.failure_of(error)
             assert failure is not None
-            if self._run:
+            if self.run:
                 self._json_end("error", failure.exit_code)
                 if failure.exit_code == failures.SERVER:
                     failure.resume = self._resume
@@ -109,11 +100,11 @@ class _Follower:
             case Event(event_id, _, data):
                 typed = data if "type" in data else {"type": "unknown", **data}
                 self._json({**typed, "event_id": event_id})
-                if not self._as_json:
-                    self._transcript.show(data)
+                if not self.as_json:
+                    self.transcript.show(data)
             case Gap(event_id, lost, data):
                 self._json({**data, "type": "gap", "lost": lost, "event_id": event_id})
-                if not self._as_json:
+                if not self.as_json:
                     missing = "some" if lost is None else str(lost)
                     output.write(output.styled(f"  … {missing} events are missing here", "yellow"))
             case Waiting(event_id, waiting_for):
@@ -123,14 +114,14 @@ class _Follower:
 
     def _wait(self, waiting_for: dict[str, Any]) -> _Stop | None:
         stop = _Stop("waiting", failures.WAITS, "the run waits for a person: see `taskbeacon inbox`")
-        if self._until == "waiting":
+        if self.until == "waiting":
             return stop
-        if self._close and waiting_for.get("kind") == "message":
-            self._client.perform(self._client.core.command(self._run, "close", {}))
+        if self.close and waiting_for.get("kind") == "message":
+            self.client.perform(self.client.core.command(self.run, "close", {}))
             return None
-        if self._until == "terminal":
+        if self.until == "terminal":
             return None
-        if has_terminal(as_json=self._as_json) and ask(self._client, self._run, waiting_for):
+        if has_terminal(as_json=self.as_json) and ask(self.client, self.run, waiting_for):
             return None
         return stop
 
@@ -140,9 +131,9 @@ class _Follower:
         code = _CODES[run["status"]]
         if code == failures.DONE and not self._is_as_required(verification):
             code = failures.VERDICT
-        self._run = run
+        self.run = run
         self._json_end("terminal", code)
-        if not self._as_json:
+        if not self.as_json:
             show_result(run)
         if code == failures.VERDICT:
             raise Failure(f"the verdict is {verdict or 'none'}", code="verdict", exit_code=code)
@@ -151,33 +142,33 @@ class _Follower:
     def _is_as_required(self, verification: dict[str, Any]) -> bool:
         has_passed = (verification.get("ci") or {}).get("state") == "success"
         is_verified = verification.get("verdict") == "verified"
-        return not self._required or (is_verified and ("ci" not in self._required or has_passed))
+        return not self.required or (is_verified and ("ci" not in self.required or has_passed))
 
     @property
     def _resume(self) -> str:
-        after = f" --after {self._last_id}" if self._last_id else ""
-        return f"taskbeacon run follow {self._run['id']}{' --close' if self._close else ''}{after}"
+        after = f" --after {self.after}" if self.after else ""
+        return f"taskbeacon run follow {self.run['id']}{' --close' if self.close else ''}{after}"
 
     def _leave(self, stop: _Stop) -> NoReturn:
-        if self._run:
+        if self.run:
             self._json_end(stop.reason, stop.exit_code)
-        resume = self._resume if self._run else None
+        resume = self._resume if self.run else None
         raise Failure(stop.message, code=stop.reason, exit_code=stop.exit_code, resume=resume)
 
     def _json_end(self, reason: str, exit_code: int) -> None:
         end = {
             "type": "end",
             "reason": reason,
-            "status": self._run["status"],
-            "verdict": (self._run["verification"] or {}).get("verdict"),
+            "status": self.run["status"],
+            "verdict": (self.run["verification"] or {}).get("verdict"),
             "exit_code": exit_code,
-            "event_id": self._last_id,
+            "event_id": self.after,
             "resume": None if reason == "terminal" else self._resume,
         }
         self._json(end)
 
     def _json(self, line: dict[str, Any]) -> None:
-        if self._as_json:
+        if self.as_json:
             output.as_json(line)
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from taskbeacon.client import Client
 
 _FIELDS = (
-    *("id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link"),
-    *("link_host", "task", "run", "project_id", "opened_at", "expires_at", "snoozed_until", "answer"),
-    *("answered_by", "answered_via", "answered_at", "allowed_actions", "url"),
-)
+    "id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link",
+    "link_host", "task", "run", "project_id", "opened_at", "expires_at", "snoozed_until", "answer",
+    "answered_by", "answered_via", "answered_at", "allowed_actions", "url",
+)  # fmt: skip
 _MOST_ROWS = 1000
 _MOST_BODY = 1024 * 1024
 
@@ -85,6 +85,8 @@ def answer(
     settled = dict(client.questions.answer(row, **body))
     if source is not None:
         output.as_json({**settled, "repeated": bool(settled.get("repeated"))})
+    else:
+        output.note("It was answered so already." if settled.get("repeated") else "Answered.")
 
 
 def _option(row: dict[str, Any], said: str) -> str:

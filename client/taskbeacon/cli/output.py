@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+# By the beginning of a line; the first that fits.
+_PATCH_STYLES = {"diff ": "bold", "--- ": "bold", "+++ ": "bold", "@@": "cyan", "+": "green", "-": "red"}
 DEFAULT_WIDTH = 80
 _LEAST_LAST_CELL = 20
 
@@ -41,11 +42,12 @@ def one_line(text: str) -> str:
 
 def width() -> int:
     columns = os.environ.get("COLUMNS", "")
-    return (
-        int(columns)
-        if columns.isdigit() and int(columns)
-        else shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
-    )
+    if columns.isdigit() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or DEFAULT_WIDTH
+    except OSError:
+        return DEFAULT_WIDTH
 
 
 def has_colour() -> bool:
@@ -82,6 +84,16 @@ def raw(content: bytes) -> None:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
         sys.stdout.flush()
+
+
+def patch(content: bytes) -> None:
+    """Write a patch: its bytes, or lines with colours where there are some."""
+    if not has_colour():
+        raw(content)
+        return
+    for line in content.decode(errors="replace").splitlines():
+        kind = next((style for start, style in _PATCH_STYLES.items() if line.startswith(start)), None)
+        write(styled(line, kind) if kind else clean(line))
 
 
 def as_json(content: Any) -> None:

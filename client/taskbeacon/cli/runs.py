@@ -18,9 +18,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _BUILT_IN = "runbook"
 _NO_CHANGES = "The run has no changes."
 _ARTIFACT_FIELDS = (
-    *("id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at", "url"),
-    *("uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata"),
-)
+    "id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at", "url",
+    "uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata",
+)  # fmt: skip
 _MOST_LINES = 1_000_000
 
 
@@ -175,9 +175,11 @@ def follow(client: "Client", *, run: str, as_json: bool, **options: Any) -> int:
 def send(client: "Client", *, run: str, text: str, steer: bool, as_json: bool) -> None:
     """Send a message to the agent."""
     found = client.runs.get(run)
-    result = client.runs.send(found, text, steer=steer)
+    is_queued = bool((client.runs.send(found, text, steer=steer) or {}).get("queued"))
     if as_json:
-        output.as_json({"run_id": found["id"], "queued": bool((result or {}).get("queued"))})
+        output.as_json({"run_id": found["id"], "queued": is_queued})
+    else:
+        output.note("The message waits for the agent.")
 
 
 @run.command()
@@ -232,7 +234,7 @@ def diff(client: "Client", *, run: str, stat: bool, as_json: bool) -> None:
         else:
             output.note(_NO_CHANGES)
     elif patch := client.runs.patch(run):
-        output.raw(patch)
+        output.patch(patch)
     else:
         output.note(_NO_CHANGES)
 
@@ -279,6 +281,8 @@ def verify(client: "Client", *, run: str, as_json: bool) -> None:
     answer, _ = client.perform(client.core.once(f"{path}/verify", {}, None))
     if as_json:
         output.as_json(answer)
+    else:
+        output.note("It is being checked: taskbeacon run view shows the verdict.")
 
 
 @run.command()

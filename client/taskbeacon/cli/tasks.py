@@ -1,11 +1,10 @@
 """`taskbeacon task`: create, find and change tasks."""
 
-import webbrowser
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import click
 
@@ -18,28 +17,12 @@ if TYPE_CHECKING:
     from taskbeacon.client import Client
 
 _FIELDS = (
-    *(
-        "id",
-        "slug",
-        "task_number",
-        "title",
-        "status",
-        "verdict",
-        "run_id",
-        "url",
-        "repository",
-        "description",
-    ),
-    *(
-        "title_manually_set",
-        "origin_product",
-        "github_integration",
-        "github_user_integration",
-        "signal_report",
-    ),
-    *("json_schema", "internal", "archived", "archived_at", "latest_run", "created_at", "updated_at"),
-    *("last_activity_at", "created_by", "ci_prompt", "acceptance"),
-)
+    "id", "slug", "task_number", "title", "status", "verdict", "run_id", "url", "repository",
+    "description", "title_manually_set", "origin_product", "github_integration",
+    "github_user_integration", "signal_report", "json_schema", "internal", "archived", "archived_at",
+    "latest_run", "created_at", "updated_at", "last_activity_at", "created_by", "ci_prompt",
+    "acceptance",
+)  # fmt: skip
 _STATUSES = ("waiting", "running", "not_started", "queued", "in_progress", "completed", "failed", "cancelled")
 _VERDICTS = ("verified", "claimed", "refuted", "inconclusive")
 _PAGE_ROWS = 30
@@ -108,7 +91,7 @@ def create(
         fields["acceptance"] = {"checks": named}
     # Before there is a task that a wrong choice would leave without a run.
     choose_model(client, options)
-    request_id = request_id or uuid4().hex
+    request_id = request_id or os.urandom(16).hex()
     given = {name: value for name, value in fields.items() if value is not None}
     made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
     project = project_number(client)
@@ -208,7 +191,7 @@ def view(client: "Client", *, task: str, web: bool, as_json: bool) -> None:
     """Show a task."""
     row = _row(client, project_number(client), dict(client.tasks.get(task)))
     if web:
-        webbrowser.open(row["url"])
+        _show(row["url"])
     if as_json:
         plain = {name: value for name, value in row.items() if name not in {"status", "run_id", "verdict"}}
         output.as_json(plain)
@@ -230,6 +213,8 @@ def archive(client: "Client", *, task: str, as_json: bool) -> None:
     changed = dict(client.tasks.update(task, archived=True))
     if as_json:
         output.as_json(changed | {"url": page(client, project_number(client), str(changed["id"]))})
+    else:
+        output.note(f"{changed['slug']} is archived.")
 
 
 @task.command("open")
@@ -240,4 +225,10 @@ def open_(client: "Client", *, task: str) -> None:
     found = client.tasks.get(task)
     url = page(client, project_number(client), found["id"])
     output.line(url)
+    _show(url)
+
+
+def _show(url: str) -> None:
+    import webbrowser  # noqa: PLC0415 - slow to load
+
     webbrowser.open(url)

@@ -4,15 +4,14 @@ The two clients perform the steps, so that both behave alike.
 """
 
 import json
-import mimetypes
-import platform
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from urllib.parse import quote, urlencode
-from uuid import uuid4
 
 from taskbeacon import __version__
 from taskbeacon.client.errors import (
@@ -53,7 +52,7 @@ _LONGEST_RETRY_AFTER: Final = 60.0
 _PAGE: Final = 100
 _LONGEST_LOOK: Final = 3.0
 _PATCH: Final = "changes.patch"
-_AGENT: Final = f"taskbeacon-client/{__version__} python/{platform.python_version()}"
+_AGENT: Final = f"taskbeacon-client/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
 # Of names of files: control characters, and those that lead elsewhere.
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
 
@@ -422,12 +421,14 @@ class Core:
 
     def upload(self, task: Reference, path: str | Path) -> Flow["types.Artifact"]:
         """Upload a file for the next run of a task, whose `pending_user_artifact_ids` take its id."""
+        from mimetypes import guess_type  # noqa: PLC0415 - uploads alone need it
+
         path = Path(path)
         staged = f"{yield from self.task_path(task)}/staged_artifacts"
         item = {
             "name": path.name,
             "type": "user_attachment",
-            "content_type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            "content_type": guess_type(path.name)[0] or "application/octet-stream",
         }
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
         (prepared,) = (yield from self.request("POST", f"{staged}/prepare_upload", json_=wanted))["artifacts"]
@@ -520,7 +521,7 @@ def _quoted(part: str) -> str:
 
 
 def new_key() -> str:
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def safe_name(name: str) -> str:

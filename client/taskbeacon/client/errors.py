@@ -15,7 +15,6 @@ TaskbeaconError          no server or no key is configured (`not_signed_in`)
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
@@ -152,6 +151,8 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, float(value))
     except ValueError:
         pass
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare, and slow to load
+
     try:
         at = parsedate_to_datetime(value)
     except ValueError:

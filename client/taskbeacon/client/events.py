@@ -1,7 +1,6 @@
 """Live streams: decode server-sent events, and follow a run or the ledger over any number of connections."""
 
 import json
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -150,6 +149,8 @@ class Patience:
 
 
 def jitter() -> float:
+    import random  # noqa: PLC0415 - pauses alone need it
+
     return random.uniform(0.75, 1.25)  # noqa: S311 - to spread requests
 
 
@@ -250,21 +251,12 @@ class WaitingState:
     def notice(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take an event of the stream; return for what the run has begun to wait, if the event says so."""
         notification = data.get("notification")
-        if not isinstance(notification, dict):
+        if not isinstance(notification, dict) or notification.get("method") != "_taskbeacon/waiting_for":
             return None
-        params = notification.get("params")
-        match notification.get("method"), params:
-            case "_taskbeacon/waiting", dict():
-                waiting_for = params.get("waiting_for")
-            case "_taskbeacon/waiting_for", dict():
-                # From the log of a worker, when its agent begins to wait.
-                waiting_for = params
-            case _:
-                return None
         at = _time(data.get("timestamp"))
         if at is not None and self._read_at is not None and at <= self._read_at:
             return None  # of the past: the run as it was read says what holds
-        return self._take(waiting_for)
+        return self._take(notification.get("params"))
 
     def _take(self, waiting_for: Any) -> dict[str, Any] | None:
         is_new = isinstance(waiting_for, dict) and waiting_for != self._waiting_for

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
 
 from taskbeacon.client.errors import Conflict, NotFound
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 # A number, a slug, an id or its beginning, a URL of the console or `@latest`; or what the server has sent.
-Reference: TypeAlias = str | int | UUID | Mapping[str, Any]
+Reference: TypeAlias = "str | int | UUID | Mapping[str, Any]"
 
 LATEST: Final = "@latest"
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)

@@ -146,16 +146,20 @@ def forget_profile(name: str) -> bool:
 
 
 def _write_config(config: dict[str, Any]) -> None:  # Any: TOML
-    path = config_file()
+    lines = [f"profile = {_quoted(config.get('profile', DEFAULT_PROFILE))}\n"]
+    for name, kept in config.get("profiles", {}).items():
+        lines.append(f"\n[profiles.{_quoted(name)}]\n")
+        lines += [f"{field} = {_quoted(value)}\n" for field, value in kept.items()]
+    write_private(config_file(), "".join(lines))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, not even for a moment others; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
-    # Never readable for others, not even for a moment.
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"profile = {_quoted(config.get('profile', DEFAULT_PROFILE))}\n")
-        for name, kept in config.get("profiles", {}).items():
-            file.write(f"\n[profiles.{_quoted(name)}]\n")
-            file.writelines(f"{field} = {_quoted(value)}\n" for field, value in kept.items())
+        file.write(text)
     part.replace(path)
 
 
