@@ -87,8 +87,7 @@ class _Attempt:
         base = context.preparation.base
         for commit in filter(None, (context.commit, base)):
             # Deeper than the clone, or of a branch that has moved on.
-            if not await repository.has(commit):
-                await repository.fetch_commit(context.source.remote, commit)
+            await repository.fetch_commit(context.source.remote, commit)
         definitions = await read_definitions(repository, base, context.preparation)
         changed = await repository.changed_files(base, context.commit) if base else []
         paths = [path for _, path in changed]

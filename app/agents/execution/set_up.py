@@ -49,7 +49,7 @@ async def _find_base(run: ActiveRun, base: str | None) -> str | None:
     if base is None:
         return run.workspace.base.sha
     try:
-        if not await repository.has(base) and (source := await run.source()) is not None:
+        if (source := await run.source()) is not None:
             await repository.fetch_commit(source.remote, base)
     except RepositoryError as error:
         await run.progress("setup", f"Its base is missing, with the checks file: {error.message}")

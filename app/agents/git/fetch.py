@@ -118,11 +118,12 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
         refuse(result, source.remote, "could not be fetched")
     sha = read_ref(git.folder, ref) or await git.output("rev-parse", ref, timeout=_LOCAL)
     if source.filter:
-        await _fetch_files(git, source.remote, sha, held)
+        await fetch_files(git, source.remote, sha, held)
     return sha
 
 
-async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
+async def fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int] = ()) -> None:
+    """Fetch the files of a commit that a partial clone lacks. Raises RepositoryError."""
     listed = await git.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )

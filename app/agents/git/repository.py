@@ -19,7 +19,7 @@ import structlog
 
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
-from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, look_up, refuse
+from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse
 from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
 from app.processes.output import last_lines, read_bounded
@@ -162,10 +162,16 @@ class Repository:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def fetch_commit(self, remote: Remote, sha: str) -> None:
-        how = ("--quiet", "--no-tags", "--no-write-fetch-head", "--depth", "1")
-        result = await self._git.run("fetch", *how, "--", remote.url, sha, timeout=TRANSFER, remote=remote)
-        if result.code != 0:
-            refuse(result, remote, "could not be fetched")
+        """Fetch what is not here of a commit with its files. Raises RepositoryError."""
+        if not await self.has(sha):
+            how = ("--quiet", "--no-tags", "--no-write-fetch-head", "--depth", "1")
+            result = await self._git.run(
+                "fetch", *how, "--", remote.url, sha, timeout=TRANSFER, remote=remote
+            )
+            if result.code != 0:
+                refuse(result, remote, "could not be fetched")
+        elif self._origin_of_partial is not None:
+            await fetch_files(self._git, remote, sha)
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits; return the commit of `ref`, None if git kept none. Raises WorkspaceBroken."""

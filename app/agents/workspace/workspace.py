@@ -115,7 +115,7 @@ class Workspace:
                 self.base = await self.repository.fetch(source, self.base)
             await self.repository.check_out(self.work, self.base, push_branch, source, author)
         self.began = self.base.sha if began is None else began or None
-        if source is not None and began and not await self.repository.has(began):
+        if source is not None and began:
             try:
                 await self.repository.fetch_commit(source.remote, began)
             except RepositoryError:

@@ -35,6 +35,8 @@ def write_origin(bare: Path, commits: Iterable[Commit]) -> None:
     make_repository(bare)
     # Each push would start another process, to see whether there is something to tidy.
     add_settings(bare, ("receive", [("autogc", "false")]))
+    # As code hosts do: partial clones.
+    add_settings(bare, ("uploadpack", [("allowFilter", "true")]))
     write_commits(bare, commits)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -115,6 +116,25 @@ async def test_changes_of_a_corrected_run_are_those_since_it_began(
     [patch] = [artifact for artifact in ended.artifacts if artifact["name"] == "changes.patch"]
     lines = (await shop.stored(patch["storage_path"])).splitlines()
     assert (("new file mode 100644" in lines), "-1" in lines, "+2" in lines) == (is_kept, not is_kept, True)
+
+
+async def test_changes_of_a_corrected_run_need_no_whole_clone(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: the clone of a repair lacked the files as the run had found them, so that nothing was shown of it."""
+    partial = workshop.context.process.settings.model_copy(update={"git_clone_filter": "blob:none"})
+    # As on a worker that has no mirror of the repository.
+    shop = replace(workshop, context=replace(workshop.context, mirrors=None)).with_process(settings=partial)
+    shop, run = await refuted(shop, repositories, "work", "2", files={"turns.txt": "0\n"})
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    [patch] = [artifact for artifact in ended.artifacts if artifact["name"] == "changes.patch"]
+    assert "-0\n+2\n" in await shop.stored(patch["storage_path"])
+    texts_key = RunRef(run.project_id, run.task_id, run.id).texts_key
+    texts = unpack_texts(await read_object(shop.context.process.store, texts_key))
+    assert texts == {"turns.txt": "0\n"}
 
 
 async def test_agent_corrects_its_work_where_it_was_pushed(
