@@ -1,6 +1,8 @@
 // Every page is there for everybody: in both themes, at the desk and on a phone.
 import { call, newRun, newTask, start } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, until } from "./browser.mjs";
+
+const NO_TASK = "/tasks/00000000-0000-7000-8000-000000000000";
 
 function pathsOf(ended, draft) {
   const tasks = [ended, draft].map(({ id }) => `/projects/1/tasks/${id}`);
@@ -15,7 +17,7 @@ function pathsOf(ended, draft) {
     "/projects/1/?new=1",
     "/projects/1/inbox",
     ...tasks,
-    "/projects/1/tasks/00000000-0000-7000-8000-000000000000",
+    `/projects/1${NO_TASK}`,
     "/projects/1/settings/nope",
     ...panes,
     ...settings.map((name) => `/projects/1/settings/${name}`),
@@ -54,6 +56,21 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
     }
     await page.context().close();
   }
+}
+
+export async function pageOfNoTaskStays(browser, { expect, watched }) {
+  const page = await watched(browser);
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  const times = (place) => asked.filter((path) => path.includes(place)).length;
+  await page.goto(`${base}/projects/1${NO_TASK}`);
+  await page.getByRole("heading", { name: "There is no such task" }).waitFor();
+  const before = times(NO_TASK);
+  // What the page shows is asked for again when the stream of the project begins.
+  await until("the second look at the inbox", () => times("/inbox") > 1);
+  expect(times(NO_TASK) === before, "a task that there is not is looked for once");
+  expect(await page.locator("main").isVisible(), "so its page does not vanish");
+  await page.context().close();
 }
 
 /** Names of what can be pressed in the page that stand for several things. */

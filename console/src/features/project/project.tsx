@@ -1,6 +1,7 @@
 /** The project that the page shows, its stream, and queries that the stream keeps fresh. */
-import { useQueryClient } from "@tanstack/react-query";
+import { type Query, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { ApiError } from "../../api/errors";
 import { ProjectStream, type StreamState } from "../../api/stream";
 import type { Project, Session, UserBasic } from "../../api/types";
 import { closeNotices } from "./notices";
@@ -30,6 +31,9 @@ const REFRESH_MS = 400;
 /** Without pushes, too, a question that is closed must not ask on. */
 const CLOSED = new Set(["question.answered", "question.expired", "question.withdrawn"]);
 
+/** What is missing is not asked for again: its page would vanish for the time of an answer. */
+const isThere = ({ state: { error } }: Query) => !(error instanceof ApiError && error.status === 404);
+
 interface Props {
   project: Project;
   session: Session;
@@ -51,7 +55,7 @@ export function ProjectProvider({ project, session, children }: Props) {
       isAllOld = false;
       changed.clear();
       for (const queryKey of [["tasks", project.id], ["inbox"], ...keys])
-        void queries.invalidateQueries({ queryKey });
+        void queries.invalidateQueries({ queryKey, predicate: isThere });
     };
     const opened = new ProjectStream(project.id, {
       onLedgerGap: () => void queries.invalidateQueries(),
