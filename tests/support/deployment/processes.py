@@ -20,8 +20,6 @@ from tests.support.waiting import eventually
 _STOP_SECONDS = 60
 # A start takes a second, and many times that where all processors are busy.
 _START_SECONDS = 180
-# Closed with the process.
-_HELD: list[socket.socket] = []
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -91,7 +89,8 @@ def closed_port() -> int:
     holder = socket.socket()
     holder.bind(("127.0.0.1", 0))
     port: int = holder.getsockname()[1]
-    _HELD.append(holder)
+    # Open, and nobody's to close, until the process ends.
+    holder.detach()
     return port
 
 
