@@ -96,6 +96,10 @@ console: $(STAMP) ## Build the console, which `make run` does too (with Node fro
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
 	@$(PYTHON) -m tests.generated.tools
 
+.PHONY: deploy-tools
+deploy-tools: $(STAMP) ## Install Helm and the schemas that the tests of the chart need, below .taskbeacon (200 MB)
+	@$(PYTHON) -m tests.deploy.tools
+
 # What no lock has tried yet: the lock and `.venv` stay as they are.
 NEWEST := .taskbeacon/newest
 NEWEST_TESTS := tests/test_outages.py tests/test_statements.py tests/test_openapi.py tests/cli tests/clients \

@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules below `deploy` ask for metrics and labels that the service has."""
+"""The dashboard, the alert rules and the scaler of the guide ask for metrics and labels that the service has."""
 
 import ast
 import importlib
@@ -47,6 +47,19 @@ def _queries() -> Iterator[tuple[str, str]]:
             assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
             assert rule["labels"]["severity"] in {"warning", "critical"}
             yield rule["expr"], rule["annotations"]["summary"]
+    for trigger in _scaled_object()["spec"]["triggers"]:
+        yield trigger["metadata"]["valueLocation"], ""
+
+
+def _scaled_object() -> Any:
+    """Return the example of the guide."""
+    guide = (_ROOT / "docs/operating/kubernetes.md").read_text()
+    (example,) = (
+        text
+        for text in re.findall(r"^```yaml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+        if "ScaledObject" in text
+    )
+    return yaml.safe_load(example)
 
 
 @pytest.mark.parametrize(("query", "shown"), [*_queries()])
