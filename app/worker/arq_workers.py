@@ -6,7 +6,7 @@ from typing import Any
 
 from arq.connections import ArqRedis
 from arq.cron import CronJob, cron
-from arq.worker import Function, Worker, func
+from arq.worker import Function, func
 
 from app.agents.session.run_clock import MAX_WAITING
 from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
@@ -54,7 +54,7 @@ def _chores() -> Iterator[CronJob]:
     yield every(chores.fold_counts, second=_EVERY_TEN_SECONDS)
 
 
-def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
+def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> RunWorker:
     """Return the arq worker that performs runs and nothing else: any other job could wait hours for a slot."""
     settings = context.process.settings
     run_seconds = (

@@ -41,7 +41,7 @@ from app.worker.arq_workers import (
 from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
-from app.worker.polling import ResilientWorker
+from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from app.worker.worker_context import WorkerContext
 
@@ -103,14 +103,15 @@ async def working(
 
 
 @asynccontextmanager
-async def reporting(context: WorkerContext) -> AsyncGenerator[None, None]:
+async def reporting(context: WorkerContext, worker: RunWorker) -> AsyncGenerator[None, None]:
     """Report of the worker during the block what it has, and what it cannot hold."""
     name, process = new_hex_id(), context.process
 
     async def report() -> None:
         programs = process.settings.agents_path
         found = await asyncio.to_thread(find_agents, process.catalog.adapters, context.environment, programs)
-        slots = process.settings.worker_concurrency
+        # A stopping worker has runs, and room for no more.
+        slots = process.settings.worker_concurrency if worker.allow_pick_jobs else 0
         warnings = warn_of_networks(process.settings, context.sandbox.kind)
         await report_worker(process.redis, name, {"agents": found, "slots": slots, "warnings": warnings})
 
@@ -156,7 +157,7 @@ async def _run(settings: Settings) -> None:
                     working("chores", chores),
                     working("checks", checks),
                     working("scans", scans),
-                    reporting(context),
+                    reporting(context, worker),
                 ):
                     await worker.async_run()
             except asyncio.CancelledError:

@@ -278,13 +278,19 @@ async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_worker_reports_what_its_own_sandbox_cannot_hold(workshop: Workshop) -> None:
-    """Regression: settings alone were asked, which `auto` says nothing of."""
+async def test_worker_reports_its_room_and_what_its_own_sandbox_cannot_hold(workshop: Workshop) -> None:
+    """Regression: settings alone were asked, which `auto` says nothing of. A stopping worker has no room."""
     redis = workshop.context.process.redis
+    worker = create_worker(workshop.context, handle_signals=False)
     assert workshop.context.process.settings.agent_sandbox is SandboxKind.AUTO
     for kind, count in ((SandboxKind.BUBBLEWRAP, 0), (SandboxKind.LANDLOCK, 1)):
         sandbox = replace(workshop.context.sandbox, kind=kind)
-        async with reporting(replace(workshop.context, sandbox=sandbox)):
+        async with reporting(replace(workshop.context, sandbox=sandbox), worker):
             [report] = await read_reports(redis)
         assert [f"'{kind}'" in warning for warning in report["warnings"]] == [True] * count
+        assert report["slots"] == workshop.context.process.settings.worker_concurrency
+    worker.allow_pick_jobs = False
+    async with reporting(workshop.context, worker):
+        assert [report["slots"] for report in await read_reports(redis)] == [0]
+    await worker.close()
     assert await read_reports(redis) == []
