@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.enums import Scope
 from app.errors import InvalidInput, NotFound, PermissionDenied, unknown_choice
 from app.ids import new_id
-from app.models import ApiKey
+from app.models import ApiKey, User
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
 from app.security import hash_api_key, mask_api_key, new_api_key
 from app.services.access.principal import Principal, require_scope
@@ -140,6 +140,13 @@ async def create_own_key(session: AsyncSession, caller: Principal, body: OwnKeyI
     present = await row_of(session, own.with_for_update(read=True))
     if present is None:
         raise PermissionDenied("The key of this request is revoked.")
+    # Serialises creations of a user, so that the limit holds.
+    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    kept = select(func.count()).where(ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
+    if (await session.scalar(kept) or 0) >= _MOST_KEYS:
+        raise InvalidInput(
+            f"You have {_MOST_KEYS} keys, the most there can be. Revoke some.", code="max_length"
+        )
     lives = None if body.expires_in_days is None else utcnow() + timedelta(days=body.expires_in_days)
     limits = KeyLimits(
         project_ids=caller.scoped_teams,

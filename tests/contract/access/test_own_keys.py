@@ -6,11 +6,12 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
+from app.ids import new_id
 from app.models import ApiKey, Project, User
 from app.runtime import ProcessContext
 from app.security import hash_api_key
@@ -87,6 +88,23 @@ async def test_keys_of_others_are_not_found(
 
     assert str(theirs) not in [each["id"] for each in (await client.get(URL)).json()["results"]]
     assert_not_found(await client.delete(f"{URL}/{theirs}"))
+
+
+async def test_person_has_a_bounded_number_of_keys(
+    client: httpx.AsyncClient, session: AsyncSession, owner: User
+) -> None:
+    made = {"user_id": owner.id, "scopes": ["task:read"], "label": "a", "mask": "a", "created_at": utcnow()}
+    there = len((await client.get(URL)).json()["results"])
+    keys = [made | {"id": new_id(), "secret_hash": f"hash {n}"} for n in range(500 - there)]
+    await session.execute(insert(ApiKey), keys)
+    await session.commit()
+    body = {"label": "One too many", "scopes": ["task:read"]}
+
+    assert_invalid(await client.post(URL, json=body), None, "max_length")
+
+    assert (await client.delete(f"{URL}/{keys[0]['id']}")).status_code == 204
+    assert (await client.post(URL, json=body)).status_code == 201
+    assert len((await client.get(URL)).json()["results"]) == 500
 
 
 async def test_bad_keys_are_refused(client: httpx.AsyncClient) -> None:
