@@ -20,7 +20,7 @@ import uvloop
 
 from app.config import Settings
 from app.runtime import open_process
-from bench import process, push, runs
+from bench import diffs, process, push, runs
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -35,6 +35,7 @@ _APART: Final = {
     "dispatch": runs.rows,
     "push": push.rows,
     "process": process.rows,
+    "diffs": diffs.rows,
 }
 # The targets that are compared with `raw`.
 _CHECKOUTS: Final = ("service", "before")
@@ -168,7 +169,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, dispatch, push, process.",
+    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, dispatch, push, process, diffs.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
