@@ -58,7 +58,6 @@ class LimitOut(TypedDict):
     id: Annotated[str, doc("Its name for programs.", "run_seconds")]
     value: Annotated[float | None, doc("The limit; null if there is none.", 14400)]
     unit: LimitUnit
-    used: Annotated[float | None, doc("How much of it is used now, if that is known.")]
 
 
 class LimitsOut(TypedDict):

@@ -106,11 +106,7 @@ def list_limits(settings: Settings) -> LimitsOut:
         ("task_cost", settings.task_cost_budget, "usd"),
     )
     # Operators write 0 where there is none.
-    return {
-        "results": [
-            {"id": id_, "value": value or None, "unit": unit, "used": None} for id_, value, unit in limits
-        ]
-    }
+    return {"results": [{"id": id_, "value": value or None, "unit": unit} for id_, value, unit in limits]}
 
 
 async def show_queue(

@@ -67,13 +67,11 @@ function AgentRow({ agent }: { agent: Agent }) {
   );
 }
 
-function limitText({ id, value, unit, used }: Limit): string {
-  const text = (number: number) => {
-    if (unit === "seconds") return spanInWords(number);
-    if (unit === "bytes") return sizeText(number);
-    return unit === "usd" ? `$${number.toFixed(2)}` : number.toLocaleString();
-  };
+function limitText({ id, value, unit }: Limit): string {
+  if (value === null) return "no limit";
+  if (unit === "seconds") return spanInWords(value);
+  if (unit === "bytes") return sizeText(value);
+  if (unit === "usd") return `$${value.toFixed(2)}`;
   const rate = unit !== id && unit.startsWith("requests_per_") ? unit.replace("requests_per_", " a ") : "";
-  const whole = value === null ? "no limit" : text(value) + rate;
-  return used === null ? whole : `${text(used)} of ${whole}`;
+  return value.toLocaleString() + rate;
 }
