@@ -151,7 +151,7 @@ class DiffMissing(StrEnum):
     NO_ANSWER = "no_answer"
     TOO_LARGE = "too_large"
     NO_BRANCH = "no_branch"
-    PENDING = "pending"
+    FAILED = "failed"
     NO_TEXT = "no_text"
 
 

@@ -104,6 +104,11 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   });
   await pane.getByText("of 32 files").waitFor();
   expect(true, "the next edit comes to the page by itself");
+  const compared = page.waitForResponse((response) => response.url().includes("base=branch"));
+  await pane.getByRole("combobox", { name: "Compare" }).selectOption("With the branch now");
+  const { missing, files } = await (await compared).json();
+  expect(missing === null && files.length === 32, "the work is compared with the branch as it is now");
+  await pane.getByText("of 32 files").waitFor();
   await page.getByRole("button", { name: "Finish" }).click();
   await page.getByRole("log").getByText("32 files").waitFor();
   await pane.getByText("Live").waitFor({ state: "detached" });

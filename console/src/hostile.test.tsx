@@ -185,6 +185,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         <ChangedFile
           index={0}
           file={file}
+          base="start"
           mode="split"
           runRef={{ project: 1, task: "t", run: "r" }}
           patchPath={null}

@@ -48,6 +48,10 @@ class Pilot:
         self._workshop = workshop
         self._redis = redis or workshop.context.process.redis
 
+    @property
+    def url(self) -> str:
+        return f"/api/projects/{self.run.project_id}/tasks/{self.run.task_id}/runs/{self.run.id}"
+
     def start(self) -> asyncio.Task[None]:
         """Have a worker perform the run."""
         return asyncio.create_task(execute_run(self._workshop.arq_context, run_id=str(self.run.id)))

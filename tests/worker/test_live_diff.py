@@ -1,43 +1,22 @@
 """What clients see of a run's changes while its agent works or waits, and afterwards (contract 19)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
-from app.db import unit_of_work
 from app.enums import RunStatus
-from app.models import Run
 from tests.fixtures.worker import Repositories, Workshop
-from tests.support.callers import bearer
-from tests.support.factories import make_key
 from tests.support.waiting import eventually
-from tests.support.web.clients import in_process_client
-from tests.worker.pilot import Pilot, listening
+from tests.worker.pilot import Pilot
 
+pytestmark = pytest.mark.usefixtures("woken")
 JSON = dict[str, Any]
 
 FIRST = "```sh\necho two > README.md; echo new > new.txt; rm gone.txt\n```\n```ask options=go\nReady?\n```"
 MORE = "```sh\necho three >> new.txt\n```\n```ask options=go\nReady?\n```"
-
-
-@pytest.fixture(autouse=True)
-async def woken(workshop: Workshop) -> AsyncGenerator[None, None]:
-    async with listening(workshop):
-        yield
-
-
-@pytest.fixture
-async def client(workshop: Workshop, shared_application: FastAPI) -> AsyncGenerator[httpx.AsyncClient, None]:
-    shared_application.state.process = workshop.context.process
-    async with unit_of_work(workshop.sessions) as session:
-        key = await make_key(session, user=workshop.owner)
-    async with in_process_client(shared_application, headers=bearer(key)) as client:
-        yield client
 
 
 async def queued(workshop: Workshop, repositories: Repositories, description: str) -> Pilot:
@@ -46,42 +25,38 @@ async def queued(workshop: Workshop, repositories: Repositories, description: st
     return Pilot(workshop, await workshop.queued_run(description, state=state, repository="acme/app"))
 
 
-def url_of(run: Run) -> str:
-    return f"/api/projects/{run.project_id}/tasks/{run.task_id}/runs/{run.id}"
-
-
 def statuses(diff: JSON) -> dict[str, str]:
     return {file["path"]: file["status"] for file in diff["files"]}
 
 
 async def test_diff_is_there_while_the_agent_waits_and_stays_at_the_end(
-    workshop: Workshop, repositories: Repositories, client: httpx.AsyncClient
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:
     pilot = await queued(workshop, repositories, f"{FIRST}\n{MORE}")
-    url = url_of(pilot.run)
-    before = (await client.get(f"{url}/diff?source=auto")).json()
+    url = pilot.url
+    before = (await watcher.get(f"{url}/diff?source=auto")).json()
     assert (before["source"], before["missing"], before["files"]) == ("live", "not_started", [])
     job = pilot.start()
     await pilot.until_waiting_for("permission")
 
-    answer = await client.get(f"{url}/diff?source=auto")
+    answer = await watcher.get(f"{url}/diff?source=auto")
 
     first = answer.json()
     assert (first["source"], first["missing"], first["left_out"]) == ("live", None, [])
     assert statuses(first) == {"README.md": "M", "gone.txt": "D", "new.txt": "A"}
     assert first["totals"] == {"files": 3, "additions": 2, "deletions": 2}
     assert "+two\n" in first["files"][0]["patch"]
-    again = await client.get(f"{url}/diff?source=auto", headers={"If-None-Match": answer.headers["ETag"]})
+    again = await watcher.get(f"{url}/diff?source=auto", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    base = (await client.get(f"{url}/diff/file?source=auto&path=README.md")).json()
+    base = (await watcher.get(f"{url}/diff/file?source=auto&path=README.md")).json()
     assert base == {"path": "README.md", "tree": first["tree"], "text": "one\n", "missing": None}
-    new = (await client.get(f"{url}/diff/file?source=auto&path=new.txt")).json()
+    new = (await watcher.get(f"{url}/diff/file?source=auto&path=new.txt")).json()
     assert (new["text"], new["missing"]) == (None, "no_text")
 
     await pilot.answer("go")
 
     async def shows_more() -> bool:
-        shown = (await client.get(f"{url}/diff?source=live")).json()
+        shown = (await watcher.get(f"{url}/diff?source=live")).json()
         return bool(shown["totals"] == {"files": 3, "additions": 3, "deletions": 2})
 
     await eventually(shows_more)
@@ -90,32 +65,65 @@ async def test_diff_is_there_while_the_agent_waits_and_stays_at_the_end(
     await pilot.until_waiting_for("message")
     await pilot.send("close")
     await job
-    done = (await client.get(url)).json()
+    done = (await watcher.get(url)).json()
     assert (done["status"], done["state"]["changes"]) == (
         RunStatus.COMPLETED,
         {"files": 3, "additions": 3, "deletions": 2},
     )
-    stored = (await client.get(f"{url}/diff?source=auto")).json()
+    stored = (await watcher.get(f"{url}/diff?source=auto")).json()
     assert (stored["source"], stored["missing"], stored["totals"]) == (
         "stored",
         None,
         done["state"]["changes"],
     )
     assert statuses(stored) == statuses(first)
-    kept = (await client.get(f"{url}/diff/file?path=gone.txt")).json()
+    kept = (await watcher.get(f"{url}/diff/file?path=gone.txt")).json()
     assert kept == {"path": "gone.txt", "tree": None, "text": "old\n", "missing": None}
-    over = (await client.get(f"{url}/diff?source=live")).json()
+    over = (await watcher.get(f"{url}/diff?source=live")).json()
     assert (over["missing"], over["files"]) == ("over", [])
 
 
+async def test_work_is_compared_with_the_branch_as_it_is_now(
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
+) -> None:
+    pilot = await queued(workshop, repositories, FIRST)
+    url = f"{pilot.url}/diff"
+    job = pilot.start()
+    await pilot.until_waiting_for("permission")
+    repositories.add("acme/app", {"README.md": "one\nmerged\n", "later.txt": "later\n"})
+
+    now = (await watcher.get(f"{url}?source=auto&base=branch")).json()
+
+    assert (now["source"], now["missing"]) == ("live", None)
+    assert statuses(now) == {"README.md": "M", "gone.txt": "D", "later.txt": "D", "new.txt": "A"}
+    assert "-one\n-merged\n+two\n" in now["files"][0]["patch"]
+    text = f"{url}/file?source=auto&base=branch&path=later.txt"
+    assert (await watcher.get(text)).json()["text"] == "later\n"
+    since = (await watcher.get(f"{url}?source=auto")).json()
+    assert statuses(since) == {"README.md": "M", "gone.txt": "D", "new.txt": "A"}
+    repositories.rename_main("acme/app", "trunk")
+
+    async def says_that_it_is_gone() -> bool:
+        answer = (await watcher.get(f"{url}?base=branch")).json()
+        return bool(answer["missing"] == "no_branch" and answer["files"] == [])
+
+    await eventually(says_that_it_is_gone)
+    await pilot.answer("go")
+    await pilot.until_waiting_for("message")
+    await pilot.send("close")
+    await job
+    over = (await watcher.get(f"{url}?source=auto&base=branch")).json()
+    assert (over["source"], over["missing"]) == ("live", "over")
+
+
 async def test_clients_that_ask_together_have_one_diff_made(
-    workshop: Workshop, repositories: Repositories, client: httpx.AsyncClient
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:
     pilot = await queued(workshop, repositories, FIRST)
     job = pilot.start()
     await pilot.until_waiting_for("permission")
 
-    answers = await asyncio.gather(*(client.get(f"{url_of(pilot.run)}/diff?source=live") for _ in range(10)))
+    answers = await asyncio.gather(*(watcher.get(f"{pilot.url}/diff?source=live") for _ in range(10)))
 
     assert len({answer.content for answer in answers}) == 1, "more than one has been made"
     assert answers[0].json()["totals"]["files"] == 3
@@ -125,7 +133,7 @@ async def test_clients_that_ask_together_have_one_diff_made(
 
 
 async def test_followers_learn_that_the_diff_has_changed(
-    workshop: Workshop, repositories: Repositories, client: httpx.AsyncClient
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:
     pilot = await queued(workshop, repositories, FIRST)
     hub, redis = workshop.context.process.hub, workshop.context.process.redis
@@ -140,9 +148,9 @@ async def test_followers_learn_that_the_diff_has_changed(
     ]
     frames = [event for event in events if event["type"] == "run.changes"]
     assert frames[-1].keys() == {"type", "files", "additions", "deletions", "tree", "at"}
-    shown = (await client.get(f"{url_of(pilot.run)}/diff?source=live")).json()
+    shown = (await watcher.get(f"{pilot.url}/diff?source=live")).json()
     assert (frames[-1]["files"], frames[-1]["tree"]) == (3, shown["tree"])
-    assert (await client.get(url_of(pilot.run))).json()["state"]["changes"] == shown["totals"]
+    assert (await watcher.get(pilot.url)).json()["state"]["changes"] == shown["totals"]
     await pilot.send("close")
     await pilot.send("cancel")
     await job
@@ -150,19 +158,19 @@ async def test_followers_learn_that_the_diff_has_changed(
 
 
 async def test_followers_learn_of_an_edit_that_a_request_came_too_soon_for(
-    workshop: Workshop, repositories: Repositories, client: httpx.AsyncClient
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:
     pilot = await queued(workshop, repositories, f"{FIRST}\n```sh\necho three >> new.txt\n```")
-    url = f"{url_of(pilot.run)}/diff?source=live"
+    url = f"{pilot.url}/diff?source=live"
     hub, redis = workshop.context.process.hub, workshop.context.process.redis
     async with hub.follow(pilot.run.id) as follower:
         assert await follower.is_connected(within=10)
         job = pilot.start()
         await pilot.until_waiting_for("permission")
-        await client.get(url)
+        await watcher.get(url)
         await pilot.answer("go")
         await pilot.until_waiting_for("message")
-        await client.get(url)
+        await watcher.get(url)
 
         async def is_announced() -> bool:
             events = await redis.xrange(f"taskbeacon:run-events:{pilot.run.id}")

@@ -5,6 +5,7 @@ The agent's own PATH does not change: no project is built with the Node of an ad
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,12 +51,9 @@ def find_agents(
     """Return of each adapter whether its program is installed, and whether `environment` has what it needs as a key."""
     found = {}
     for name, adapter in adapters.items():
-        try:
-            find_installed(adapter, environment, agents)
-        except AgentNotInstalled:
-            is_installed = False
-        else:
-            is_installed = True
+        is_installed = False
+        with suppress(AgentNotInstalled):
+            is_installed = bool(find_installed(adapter, environment, agents))
         found[name] = (is_installed, not adapter.lacks_key(environment))
     return found
 

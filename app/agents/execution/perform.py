@@ -12,7 +12,7 @@ that a person can act on.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -27,6 +27,7 @@ from app.agents.errors import (
     AgentOverLimit,
     AgentStopped,
     AgentTimedOut,
+    BranchNotFound,
     PathRefused,
     as_agent_error,
 )
@@ -44,6 +45,7 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import McpServer
 from app.agents.workspace.comparing import Comparison
 from app.agents.workspace.kept_session import SessionKeeper
+from app.enums import DiffBase
 from app.outages import DatabaseUnavailable
 from app.verification.definitions import unite
 
@@ -89,22 +91,34 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
                 agent.session, agent.adapter, home=workspace.home, folder=seen.folder, masker=masker
             ),
         )
+
+        def hide(error: AgentError) -> AgentError:
+            return error.with_message(hider.text(masker.text(error.message)))
+
         try:
-            async with _showing_changes(run):
+            async with _showing_changes(run, hide):
                 result = await _work_then_collect(run)
         except AgentError as error:
             partial = error.partial.mask(masker) if error.partial is not None else None
             # Without the original, which may hold secrets.
-            raise error.with_message(hider.text(masker.text(error.message))).with_partial(partial) from None
+            raise hide(error).with_partial(partial) from None
     return result.mask(masker)
 
 
 @asynccontextmanager
-async def _showing_changes(run: ActiveRun) -> AsyncIterator[None]:
+async def _showing_changes(run: ActiveRun, hide: Callable[[AgentError], AgentError]) -> AsyncIterator[None]:
     show = run.effects.show_changes
 
-    async def look() -> Comparison | None:
-        return await run.workspace.compare(run.context.sandbox) if run.is_prepared else None
+    async def look(base: DiffBase) -> Comparison | None:
+        if not run.is_prepared:
+            return None
+        try:
+            branch = await run.source() if base is DiffBase.BRANCH else None
+            if base is DiffBase.BRANCH and branch is None:
+                raise BranchNotFound("The run has no repository.")
+            return await run.workspace.compare(run.context.sandbox, branch)
+        except AgentError as error:
+            raise hide(error) from None
 
     showing = asyncio.create_task(show(look)) if show is not None else None
     try:

@@ -30,6 +30,7 @@ from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
 from app.agents.workspace.workspace import Workspaces
+from app.enums import DiffBase
 from app.run_values import Spent
 
 
@@ -98,8 +99,8 @@ class RunContext:
     servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers that the run brought
 
 
-# Compares the clone with the commit that the work started from; None while there is none. Raises AgentError.
-Look = Callable[[], Awaitable[Comparison | None]]
+# Compares the clone with a commit; None while there is no clone. Raises AgentError.
+Look = Callable[[DiffBase], Awaitable[Comparison | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 import structlog
 
-from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
+from app.agents.errors import (
+    BranchNotFound,
+    PushRejected,
+    RepositoryError,
+    RepositoryUnreachable,
+    WorkspaceBroken,
+)
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse
 from app.agents.git.mirrors import BorrowedObjects
@@ -173,6 +179,15 @@ class Repository:
         elif self._origin_of_partial is not None:
             await fetch_files(self._git, remote, sha)
 
+    async def fetch_tip(self, source: Source) -> str:
+        """Return the commit that the branch of `source` has now, and fetch it if need be. Raises RepositoryError."""
+        tip = (await look_up(self._git, replace(source, resumes=False), "")).sha
+        if tip is None:
+            raise BranchNotFound(f"The repository {source.remote.url} is empty.")
+        if not await self.has(tip):
+            await self.fetch_commit(source.remote, tip)
+        return tip
+
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits; return the commit of `ref`, None if git kept none. Raises WorkspaceBroken."""
         check = ("-c", "fetch.fsckObjects=true")
@@ -231,15 +246,6 @@ class Repository:
         except RepositoryUnreachable:
             return None
         return result if result.code == 0 or result.truncated else None
-
-    async def changed_texts(self, base: str | None, head: str) -> dict[str, str]:
-        """Return `texts` of the files of `base` that are others in `head`, or not there."""
-        how = ("--raw", "--no-abbrev", "--no-renames", "--diff-filter=a", "-z")
-        listed = base and await self._compare(*how, base, head)
-        fields = listed.output.decode(errors="replace").split("\0") if listed else []
-        return await self.texts(
-            {path: raw.split()[2] for raw, path in zip(fields[::2], fields[1::2], strict=False)}
-        )
 
     async def texts(self, blobs: Mapping[str, str]) -> dict[str, str]:
         """Return those of these blobs that are texts, by their paths, until they are 8 MiB; no large ones."""

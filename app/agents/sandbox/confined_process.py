@@ -10,10 +10,14 @@ from contextlib import suppress
 
 import structlog
 
+from app.processes.output import read_bounded
 from app.processes.spawning import wait_for_end
+from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
+# Of what a program of ours has left.
+_BRIEF_GRACE_SECONDS = 0.2
 _END_SECONDS = 30.0
 
 
@@ -62,6 +66,16 @@ class ConfinedProcess:
         """Write `text`, wait for the end, and return all output and errors."""
         # Python before 3.12 leaves the pipe open if there is no input.
         return await self._process.communicate(None if self.stdin is None else text or b"")
+
+    async def finish(self, limit: int) -> tuple[int, bytes, str]:
+        """Return the exit status with the first `limit` bytes of output and of errors, when all have ended."""
+        try:
+            (output, _), (errors, _) = await asyncio.gather(
+                read_bounded(self.stdout, limit), read_bounded(self.stderr, limit)
+            )
+            return await self.wait(), output, errors.decode(errors="replace")
+        finally:
+            await shielded(self.stop(_BRIEF_GRACE_SECONDS))
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
         """End the command and all its descendants, wait for their end, and return the exit status of the command.

@@ -1,6 +1,5 @@
 """Compares the files of a clone, while its agent works, with the commit that the work started from."""
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +14,12 @@ from app.agents.git.repository import PATCH_LIMIT, cut_patch
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.gathering import GIT_ENVIRONMENT
-from app.processes.output import last_lines, read_bounded
+from app.processes.output import last_lines
 from app.processes.own_program import module_command
-from app.shielded import shielded
+from app.schemas.runs.diff import ChangeTotals
 
 PROGRAM = "app.agents.workspace.comparison"
-_ERROR_LIMIT = 2**16
 _HEAD_LIMIT = 4 * 2**20
-_GRACE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +29,8 @@ class Comparison:
     patch: bytes
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of the files that changed
     notes: Sequence[str] = ()  # what the patch lacks
-    # Files of the commit that are no longer as there: their blobs of then, and those that are texts.
-    changed: Mapping[str, str] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    totals: ChangeTotals | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as they were
 
     @property
     def tree(self) -> str:
@@ -58,17 +54,10 @@ async def compare(
     command = (*module_command(PROGRAM), base or "", OWN_FOLDER, str(PATCH_LIMIT + 1))
     variables = {**confined_environment(environment), **GIT_ENVIRONMENT, "GIT_DIR": str(scratch)}
     process = await sandbox.start(command, confinement, variables)
-    try:
-        (said, _), (errors, _) = await asyncio.gather(
-            read_bounded(process.stdout, _HEAD_LIMIT + PATCH_LIMIT),
-            read_bounded(process.stderr, _ERROR_LIMIT),
-        )
-        code = await process.wait()
-    finally:
-        await shielded(process.stop(_GRACE_SECONDS))
+    code, said, errors = await process.finish(_HEAD_LIMIT + PATCH_LIMIT)
     head, _, patch = said.partition(b"\n")
     if code != 0 or not head:
-        raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors.decode(errors='replace'))}")
+        raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
     facts: Any = orjson.loads(head)
     whole = patch if len(patch) <= PATCH_LIMIT else cut_patch(patch[:PATCH_LIMIT])
     return Comparison(patch=whole, **facts)

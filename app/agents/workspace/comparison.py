@@ -1,6 +1,6 @@
 """Program: compares the files of a clone with a commit, as a patch. It runs in the sandbox, on a clone it cannot write.
 
-git has our own repository with an index there, which knows the files of the commit. No program of the clone is
+git has our own repository with an index there, which knows the files of the clone's commit. No program of the clone is
 executed: filters, external diffs and hooks are settings, and ours has none.
 """
 
@@ -12,9 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 # Of larger files only the size is said: git reads all of a file to show that it is large.
@@ -33,6 +31,8 @@ _LINK = 0o120000
 _SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
 # Without the submodules' own git: it obeys what the agent configured there.
 _SUBMODULES = "--ignore-submodules=dirty"
+# What git opens wherever it meets it, and waits for if it is a pipe.
+_OPENED = "( -name .gitattributes -o -name .gitignore -o -name .gitmodules )"
 
 
 class _Clone:
@@ -41,36 +41,39 @@ class _Clone:
     def __init__(self, base: str, own: str) -> None:
         self._own = own
         folder = Path(os.environ["GIT_DIR"])
-        # The files of the commit, with the times at which they were read; and the new files beside them.
+        # The files of the clone's commit, with the times at which they were read; and the new files beside them.
         self._known, self._index = folder / "index.base", folder / "index"
-        self._base = base
+        self._base = base or _EMPTY_TREE
         self._large: list[bytes] = []
         self._sizes: dict[str, int] = {}
         self._notes: list[str] = []
         for left in (self._index, folder / "index.lock", folder / "index.base.lock"):
             left.unlink(missing_ok=True)
-        if base:
-            _git("update-index", "-q", "--refresh", index=self._known)
+        if pipes := _run("find", ".", "-type", "p", *_OPENED.split(), "-print0", "-quit"):
+            sys.exit(f"git cannot read {_shown(pipes[0])}: it is a named pipe.")
+        how = ("--porcelain", "-z", "--untracked-files=all", "--no-renames", _SUBMODULES)
+        listed = [(line[1], line[3:]) for line in self._git("status", *how, index=self._known)]
+        if self._known.exists():
             # With its time: git reads the files that are no older.
             shutil.copy2(self._known, self._index)
+        self._pass_over([path for letter, path in listed if letter not in "?D "])
+        self._add([path for letter, path in listed if letter == "?"])
 
     @property
     def facts(self) -> dict[str, object]:
-        how = ("diff-index", "-z", "--raw", "--no-renames", "--diff-filter=a", _SUBMODULES, self._base)
-        listed = _git(*how, index=self._index) if self._base else []
-        blobs = {path: raw.split()[2] for raw, path in zip(listed[::2], listed[1::2], strict=True)}
-        return {
-            "sizes": {_shown(path): self._sizes[path] for path in _few(self._sizes)},
-            "notes": [_shown(note[:_LONGEST_NOTE]) for note in self._notes[:_MOST_NOTES]],
-            "changed": {_shown(path): blobs[path] for path in _few(blobs)},
-        }
+        sizes, room = dict[str, int](), _MOST_CHARACTERS
+        for path, size in self._sizes.items():
+            room -= len(path)
+            if room >= 0:
+                sizes[_shown(path)] = size
+        return {"sizes": sizes, "notes": [_shown(note[:_LONGEST_NOTE]) for note in self._notes[:_MOST_NOTES]]}
 
-    def look_at_known_files(self) -> None:
-        """Have git pass over files that it should not open."""
+    def _pass_over(self, changed: list[str]) -> None:
+        """Have git pass over files of the commit that it should not open."""
         passed_over = []
-        for path in _git("diff-files", "-z", "--name-only", _SUBMODULES, index=self._index):
+        for path in changed:
             there = _look_at(path)
-            if there is None or stat.S_ISDIR(there.st_mode) or stat.S_ISLNK(there.st_mode):
+            if not there or stat.S_ISDIR(there.st_mode) or stat.S_ISLNK(there.st_mode):
                 continue
             if not stat.S_ISREG(there.st_mode):
                 self._notes.append(f"{path} is no file any more.")
@@ -79,12 +82,12 @@ class _Clone:
                 passed_over.append(path)
         self._update("--skip-worktree", "--stdin", lines=passed_over)
 
-    def add_new_files(self) -> None:
+    def _add(self, new: list[str]) -> None:
         """Give the index the files that the commit lacks: as empty ones, since git reads those that differ."""
         added: list[str] = []
-        for path in self._new_files():
+        for path in self._to_show(new):
             there = _look_at(path)
-            if there is None:
+            if not there:
                 continue
             if stat.S_ISDIR(there.st_mode):
                 self._notes.append(f"{path} is a repository of its own.")
@@ -107,8 +110,7 @@ class _Clone:
         sys.stdout.buffer.write(heads[: heads.rfind(b"\n") + 1])
         limit -= len(heads)
         with subprocess.Popen(  # noqa: S603 - our own arguments
-            ("git", "diff", *how, self._base or _EMPTY_TREE, "--"),  # noqa: S607 - as the sandbox finds it
-            env=_environment(self._index),
+            ("git", "diff", *how, self._base, "--"),  # noqa: S607 - as the sandbox finds it
             stdout=subprocess.PIPE,
         ) as git:
             assert git.stdout is not None
@@ -127,26 +129,31 @@ class _Clone:
             self._large.append(b'diff --git "a/%b" "b/%b"\n%b' % (name, name, "\n".join(lines).encode()))
         return size > _LARGE
 
-    def _new_files(self) -> Iterator[str]:
+    def _to_show(self, new: list[str]) -> Iterator[str]:
         # Not ignored ones, and ignored ones that the agent has added to an index of its own.
-        found = dict.fromkeys(_git("ls-files", "-z", "--others", "--exclude-standard", index=self._index))
         its_own = _look_at(".git/index")
-        if its_own is not None and stat.S_ISREG(its_own.st_mode):
-            found |= dict.fromkeys(_git("ls-files", "-z", index=Path(".git/index").absolute()))
-            for path in _git("ls-files", "-z", index=self._index):
-                found.pop(path, None)
+        if its_own and stat.S_ISREG(its_own.st_mode):
+            how = ("--cached", "-z", "--name-only", "--no-renames", "--diff-filter=A")
+            since = "HEAD" if self._known.exists() else _EMPTY_TREE
+            new += self._git("diff-index", *how, since, index=Path(".git/index").absolute())
         kept = f"{self._own}/checks.toml"
-        yield from (path for path in found if path == kept or not path.startswith(f"{self._own}/"))
+        yield from (
+            path for path in dict.fromkeys(new) if path == kept or not path.startswith(f"{self._own}/")
+        )
 
     def _update(self, *options: str, lines: list[str]) -> None:
         if lines:
-            _git("update-index", "-z", *options, index=self._index, text="\0".join((*lines, "")))
+            self._git("update-index", "-z", *options, index=self._index, text="\0".join((*lines, "")))
+
+    @staticmethod
+    def _git(*arguments: str, index: Path, text: str = "") -> list[str]:
+        return _run("git", *arguments, text=text, GIT_INDEX_FILE=str(index))
 
 
-def _git(*arguments: str, index: Path, text: str = "") -> list[str]:
+def _run(*command: str, text: str = "", **variables: str) -> list[str]:
     done = subprocess.run(  # noqa: S603 - our own arguments
-        ("git", *arguments),  # noqa: S607 - as the sandbox finds it
-        env=_environment(index),
+        command,
+        env={**os.environ, **variables},
         input=os.fsencode(text),
         stdout=subprocess.PIPE,
         check=False,
@@ -154,22 +161,11 @@ def _git(*arguments: str, index: Path, text: str = "") -> list[str]:
     return os.fsdecode(done.stdout).split("\0")[:-1]
 
 
-def _environment(index: Path) -> dict[str, str]:
-    return {**os.environ, "GIT_INDEX_FILE": str(index)}
-
-
 def _look_at(path: str) -> os.stat_result | None:
-    with suppress(OSError):
+    try:
         return os.lstat(path)
-    return None
-
-
-def _few(paths: Iterable[str]) -> Iterator[str]:
-    room = _MOST_CHARACTERS
-    for path in islice(paths, _MOST_FILES):
-        room -= len(path)
-        if room >= 0:
-            yield path
+    except OSError:
+        return None
 
 
 def _shown(text: str) -> str:
@@ -182,8 +178,6 @@ def main() -> None:
     os.nice(_NICER)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     clone = _Clone(base, own)
-    clone.look_at_known_files()
-    clone.add_new_files()
     sys.stdout.write(json.dumps(clone.facts) + "\n")
     sys.stdout.flush()
     sys.exit(clone.write_patch(int(limit)))

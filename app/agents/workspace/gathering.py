@@ -1,6 +1,5 @@
 """Gathers an agent's work into a bundle of commits, with git that runs *inside the sandbox*, with our settings."""
 
-import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,11 +10,9 @@ from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.command import BIG_FILE, settings_environment
 from app.agents.git.repository import COLLECTED
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.processes.output import last_lines, read_bounded
-from app.shielded import shielded
+from app.processes.output import last_lines
 
 RESULT = f"refs/heads/{COLLECTED}"
-_GRACE_SECONDS = 0.2
 _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
@@ -109,15 +106,8 @@ async def gather(
     process = await start(
         ("sh", "-c", program, "sh", *given), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}
     )
-    try:
-        (output, _), (said, _) = await asyncio.gather(
-            read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
-        )
-        code = await process.wait()
-    finally:
-        await shielded(process.stop(_GRACE_SECONDS))
+    code, output, errors = await process.finish(_OUTPUT_LIMIT)
     head = _HEAD.fullmatch(output.decode(errors="replace").strip())
-    errors = said.decode(errors="replace")
     if code not in (0, _NOT_ALL_TAKEN) or head is None:
         raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
     return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""

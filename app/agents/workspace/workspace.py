@@ -5,7 +5,7 @@
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`
 <root>/<run>/index           git's index of the clone as it was checked out
-<root>/<run>/compared-<n>    scratch repository of `compare`
+<root>/<run>/compared-<x>    scratch repository of `compare`
 <root>/<run>/result.bundle  the agent's commits, on their way from the collection into the worker's repository
 """
 
@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.command import Remote
 from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
+from app.agents.git.patches import summarise
 from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
 from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
@@ -86,8 +88,8 @@ class Workspace:
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
         self._index = folder / "index"
-        self._comparisons = 0
-        self._is_compared = False
+        self._comparing = asyncio.Lock()
+        self._compared: Path | None = None
         self._excluded = EXCLUDED
         self._branch = ""
         self._source: Source | None = None
@@ -132,7 +134,7 @@ class Workspace:
         lines = "".join(f"/{_SPECIAL.sub(_ESCAPED, path)}\n" for path in paths if "\n" not in path)
         self._excluded = EXCLUDED + lines.encode(errors="surrogateescape")
         write_file(self.work, ".git/info/exclude", self._excluded)
-        self._is_compared = False
+        self._compared = None
 
     async def renew(self, commit: str) -> None:
         """Replace clone, home and temporary folder by new ones, when no process of the run is left."""
@@ -257,32 +259,36 @@ class Workspace:
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
         changes = await self.repository.changes(self.began, head)
-        changes = replace(changes, texts=await self.repository.changed_texts(self.began, head))
+        summary = await asyncio.to_thread(summarise, changes.patch)
+        changes = replace(changes, texts=await self.repository.texts(summary.old_blobs))
         return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
-    async def compare(self, sandbox: Sandbox) -> Comparison:
+    async def compare(self, sandbox: Sandbox, branch: Source | None = None) -> Comparison:
         """Return how the clone differs from the commit that the work started from, while its agent works or waits.
 
-        One at a time. Raises WorkspaceBroken.
+        `branch` is a source whose branch of now is compared with instead. Raises RepositoryError.
         """
-        scratch = self.folder / f"compared-{self._comparisons}"
-        if not self._is_compared:
+        base = self.began
+        if branch is not None:
+            base = await self.repository.fetch_tip(replace(branch, branch=self.base.branch))
+        async with self._comparing:
+            return await self._compare(sandbox, base)
+
+    async def _compare(self, sandbox: Sandbox, base: str | None) -> Comparison:
+        scratch = self._compared
+        if scratch is None:
             # A new one, since a program in the sandbox could write to the last.
-            self._comparisons += 1
-            scratch = self.folder / f"compared-{self._comparisons}"
+            scratch = Path(mkdtemp(prefix="compared-", dir=self.folder))
             await self.repository.make_collection(scratch, self.base.sha, excluded=self._excluded)
             if self._index.exists():
                 shutil.copy2(self._index, scratch / "index.base")
-            self._is_compared = True
-        confinement = Confinement(
-            places=self.places,
-            work_writable=False,
-            readable=(*OWN_PROGRAM, self.folder / "repository", *self._borrowed),
-            writable=(scratch,),
-            hidden=self._hidden,
+            self._compared = scratch
+        confinement = self.confinement(
+            readable=(*OWN_PROGRAM, self.folder / "repository"), writable=(scratch,), read_only=True
         )
-        found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=self.began)
-        return replace(found, texts=await self.repository.texts(found.changed))
+        found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=base)
+        totals, old_blobs = await asyncio.to_thread(summarise, found.patch)
+        return replace(found, totals=totals, texts=await self.repository.texts(old_blobs))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file

@@ -13,7 +13,9 @@ from app.schemas.fields import Choice, Integer, Text
 _MAX_OFFSET = 2**53
 
 
-class _SourceQuery(QueryInput):
+class SourceQuery(QueryInput):
+    """The query parameters that select changes of a run."""
+
     source: Annotated[
         DiffSource,
         Choice(of=DiffSource, named=True),
@@ -21,20 +23,22 @@ class _SourceQuery(QueryInput):
             "`stored`: the changes at the end; `live`: those of the workspace now; `auto`: `live` if there is one."
         ),
     ] = DiffSource.STORED
-
-
-class DiffQuery(_SourceQuery):
-    """The query parameters that select a page of the files that a run changed."""
-
     base: Annotated[
         DiffBase,
         Choice(of=DiffBase, named=True),
-        doc("What is compared with: the commit that the work began from, or the tip of that branch now."),
+        doc(
+            "What is compared with: the commit that the work began from, or the tip that its branch has now, which is live."
+        ),
     ] = DiffBase.START
+
+
+class DiffQuery(SourceQuery):
+    """The query parameters that select a page of the files that a run changed."""
+
     cursor: Annotated[int, Integer(minimum=0, maximum=_MAX_OFFSET), doc("`next` of the previous page.")] = 0
 
 
-class FileTextQuery(_SourceQuery):
+class FileTextQuery(SourceQuery):
     """The query parameters that select a file that a run changed."""
 
     path: Annotated[
@@ -75,7 +79,17 @@ class FileDiff(TypedDict):
     truncated: Annotated[bool, doc("Whether `patch` is cut off.", False)]
 
 
-class DiffOut(TypedDict):
+class DiffFacts(TypedDict):
+    """What is known of changes beside the files."""
+
+    tree: Annotated[str | None, doc("A word that stays the same as long as the changes do.")]
+    at: Annotated[datetime | None, doc("When the workspace was looked at.")]
+    totals: Annotated[ChangeTotals | None, doc("The numbers of all pages, if they are known.")]
+    left_out: Annotated[list[str], doc("What the changes lack.")]
+    missing: Annotated[DiffMissing | None, doc("Why there are no changes to show; null if that is not so.")]
+
+
+class DiffOut(DiffFacts):
     """A page of the files that a run changed."""
 
     base: Annotated[str | None, doc("The branch that the run started from, if it is known.", "main")]
@@ -85,11 +99,6 @@ class DiffOut(TypedDict):
     ]
     files: Annotated[list[FileDiff], doc("The changed files, in the order of the patch.")]
     source: Annotated[Literal["stored", "live"], doc("Which changes these are.")]
-    tree: Annotated[str | None, doc("A word that stays the same as long as the changes do.")]
-    at: Annotated[datetime | None, doc("When the workspace was looked at.")]
-    totals: Annotated[ChangeTotals | None, doc("The numbers of all pages, if they are known.")]
-    left_out: Annotated[list[str], doc("What the changes lack.")]
-    missing: Annotated[DiffMissing | None, doc("Why there are no changes to show; null if that is not so.")]
     next: Annotated[str | None, doc("`cursor` of the next page; null on the last page.")]
 
 

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, NamedTuple, assert_never, cast
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.git.patches import PatchedFile, PatchReader
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.db import release
@@ -27,12 +27,19 @@ from app.enums import (
 from app.errors import ArtifactNotFound, NotFound
 from app.models import PushedBranch, Run, Task
 from app.schemas.runs.artifacts import ManifestEntry
-from app.schemas.runs.diff import ChangeTotals, DiffOut, DiffQuery, FileDiff, FileTextOut, FileTextQuery
+from app.schemas.runs.diff import (
+    ChangeTotals,
+    DiffFacts,
+    DiffOut,
+    DiffQuery,
+    FileDiff,
+    FileTextOut,
+    FileTextQuery,
+    SourceQuery,
+)
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import live_diff
-from app.services.artifacts.live_diff import LiveFacts
-from app.services.artifacts.patches import PatchedFile, PatchReader
 from app.services.opened_clients import ServiceClients
 from app.services.run_facts import CHANGES
 from app.services.storage_keys import RunRef
@@ -60,11 +67,12 @@ class RunChanges:
     async def page(self, query: DiffQuery, held: Held) -> tuple[str, DiffOut | None]:
         """Return the tag of a page of the changed files, and the page; None if the client has it already."""
         run = await self._find()
-        facts, patch, missing = None, b"", DiffMissing.NO_BRANCH if query.base is DiffBase.BRANCH else None
-        path, is_live = _patch_path(run.artifacts), run.shows_live(query.source)
-        if is_live and missing is None:
-            facts, patch, missing = await self._ask(run, "patch", later=query.cursor > 0)
-        version = (facts and facts["tree"], missing, path, run.head_sha, run.changes)
+        is_live, path = run.shows_live(query), _patch_path(run.artifacts)
+        facts, kept = _nothing(None, run.changes), list[bytes]()
+        if is_live:
+            facts, kept = await self._ask(run, query, "patch", "sizes", later=query.cursor > 0)
+        # Not when it was made: a diff made again is the same one.
+        version = (*({**facts, "at": None}).values(), path, run.head_sha)
         tag = held.tag(0, digest_of(map(str, version)))
         if held.has(tag):
             return tag, None
@@ -73,40 +81,43 @@ class RunChanges:
             "head": run.head_sha,
             "files": [],
             "source": "live" if is_live else "stored",
-            "tree": facts and facts["tree"],
-            "at": datetime.fromisoformat(facts["at"]) if facts else None,
-            "totals": (facts and facts["totals"]) if is_live else run.changes,
-            "left_out": facts["left_out"] if facts else [],
-            "missing": missing,
             "next": None,
+            **facts,
         }
-        if facts is not None:
-            await _fill(shown, _parse(live_diff.unpack(patch)[query.cursor :], query.cursor), facts["sizes"])
-        elif not is_live and path is not None and missing is None:
-            await _fill(shown, _files(self.clients.store, path, query.cursor), {})
+        if kept:
+            await _fill(
+                shown, _slices(live_diff.unpack(kept[0]), query.cursor), query.cursor, orjson.loads(kept[1])
+            )
+        elif not is_live and path is not None:
+            await _fill(shown, _stored(self.clients.store, path, query.cursor), query.cursor, {})
         return tag, shown
 
     async def text(self, query: FileTextQuery) -> FileTextOut:
-        """Return the text that a changed file had where the work began."""
+        """Return the text that a changed file has at the base."""
         run = await self._find()
-        facts, packed, missing = None, b"", None
-        if run.shows_live(query.source):
-            facts, packed, missing = await self._ask(run, "texts", later=True)
+        if run.shows_live(query):
+            facts, kept = await self._ask(run, query, "texts", later=True)
         else:
-            packed = await _stored_texts(self.clients.store, self.ref)
-        texts = await asyncio.to_thread(live_diff.unpack_texts, packed) if packed else {}
+            facts, kept = _nothing(None), [await self._stored_texts()]
+        texts = await asyncio.to_thread(live_diff.unpack_texts, kept[0]) if any(kept) else {}
         text = texts.get(query.path)
-        if text is None and missing is None:
-            missing = DiffMissing.NO_TEXT
-        return {"path": query.path, "tree": facts and facts["tree"], "text": text, "missing": missing}
+        missing = facts["missing"] or (DiffMissing.NO_TEXT if text is None else None)
+        return {"path": query.path, "tree": facts["tree"], "text": text, "missing": missing}
 
     async def _ask(
-        self, run: "_Run", part: Literal["patch", "texts"], *, later: bool
-    ) -> tuple[LiveFacts | None, bytes, DiffMissing | None]:
+        self, run: "_Run", query: SourceQuery, *parts: str, later: bool
+    ) -> tuple[DiffFacts, list[bytes]]:
         if run.why_not_live is not None:
-            return None, b"", run.why_not_live
-        found = await live_diff.ask(self.clients.redis, run.id, part, later=later)
-        return (*found, found[0]["missing"]) if found else (None, b"", DiffMissing.NO_ANSWER)
+            return _nothing(run.why_not_live), []
+        topic = live_diff.topic_of(run.id, query.base)
+        found = await live_diff.ask(self.clients.redis, topic, *parts, later=later)
+        return found or (_nothing(DiffMissing.NO_ANSWER), [])
+
+    async def _stored_texts(self) -> bytes:
+        try:
+            return b"".join([chunk async for chunk in _stored(self.clients.store, self.ref.texts_key, 0)])
+        except ArtifactNotFound:
+            return b""
 
     async def _find(self) -> "_Run":
         statement = (
@@ -133,15 +144,8 @@ class RunChanges:
         return run
 
 
-async def _stored_texts(store: ObjectStore, ref: RunRef) -> bytes:
-    packed = b""
-    try:
-        async with store.open(ref.texts_key) as content:
-            async for chunk in content.chunks:
-                packed += chunk
-    except ObjectMissing:
-        pass
-    return packed
+def _nothing(missing: DiffMissing | None, totals: ChangeTotals | None = None) -> DiffFacts:
+    return {"tree": None, "at": None, "totals": totals, "left_out": [], "missing": missing}
 
 
 class _Run(NamedTuple):
@@ -171,22 +175,18 @@ class _Run(NamedTuple):
             return DiffMissing.OVER if self.is_checked else DiffMissing.ELSEWHERE
         return None
 
-    def shows_live(self, source: DiffSource) -> bool:
-        match source:
-            case DiffSource.STORED:
-                return False
-            case DiffSource.LIVE:
-                return True
-            case DiffSource.AUTO:
-                is_first = not self.is_checked and self.why_not_live is DiffMissing.NOT_STARTED
-                return self.why_not_live is None or is_first
-            case _:
-                assert_never(source)
+    def shows_live(self, query: SourceQuery) -> bool:
+        if query.source is DiffSource.LIVE or query.base is DiffBase.BRANCH:
+            return True
+        is_first = not self.is_checked and self.why_not_live is DiffMissing.NOT_STARTED
+        return query.source is DiffSource.AUTO and (self.why_not_live is None or is_first)
 
 
-async def _fill(shown: DiffOut, found: AsyncGenerator[PatchedFile, None], sizes: Mapping[str, int]) -> None:
+async def _fill(
+    shown: DiffOut, chunks: AsyncGenerator[bytes, None], offset: int, sizes: Mapping[str, int]
+) -> None:
     size = 0
-    async with aclosing(found) as files:
+    async with aclosing(_parse(chunks, offset)) as files:
         async for file in files:
             row = _row(file)
             if row["binary"]:
@@ -198,15 +198,21 @@ async def _fill(shown: DiffOut, found: AsyncGenerator[PatchedFile, None], sizes:
             shown["files"].append(row)
 
 
-async def _parse(patch: bytes, offset: int) -> AsyncGenerator[PatchedFile, None]:
+async def _parse(chunks: AsyncGenerator[bytes, None], offset: int) -> AsyncGenerator[PatchedFile, None]:
     reader = PatchReader(offset)
-    for at in range(0, len(patch), _CHUNK):
-        for file in reader.feed(patch[at : at + _CHUNK]):
-            yield file
-        # A large one takes a while.
-        await asyncio.sleep(0)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for file in reader.feed(chunk):
+                yield file
+            # A large patch takes a while.
+            await asyncio.sleep(0)
     for file in reader.finish():
         yield file
+
+
+async def _slices(patch: bytes, offset: int) -> AsyncGenerator[bytes, None]:
+    for at in range(offset, len(patch), _CHUNK):
+        yield patch[at : at + _CHUNK]
 
 
 def _patch_path(artifacts: list[ManifestEntry]) -> str | None:
@@ -216,20 +222,15 @@ def _patch_path(artifacts: list[ManifestEntry]) -> str | None:
     return None
 
 
-async def _files(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
-    reader = PatchReader(offset)
-    byte_range = f"bytes={offset}-" if offset else None
+async def _stored(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[bytes, None]:
     try:
-        async with store.open(path, byte_range=byte_range) as content:
+        async with store.open(path, byte_range=f"bytes={offset}-" if offset else None) as content:
             async for chunk in content.chunks:
-                for file in reader.feed(chunk):
-                    yield file
+                yield chunk
     except RangeNotSatisfiable:
         return
     except ObjectMissing:
         raise ArtifactNotFound from None
-    for file in reader.finish():
-        yield file
 
 
 def _row(file: PatchedFile) -> FileDiff:

@@ -6,20 +6,22 @@ Nothing is asked of a worker while no client asks. A request that gets lost is m
 import asyncio
 import zlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
-from typing_extensions import TypedDict
 
+from app.agents.workspace.comparing import Comparison
 from app.clients.redis import RedisClient
 from app.clients.wakes import wake
-from app.enums import DiffMissing
-from app.schemas.runs.diff import ChangeTotals
+from app.enums import DiffBase
+from app.schemas.runs.diff import DiffFacts
 
-# As old as a diff may be for the next client that asks.
-FRESH_SECONDS = 3.0
-_KEPT_SECONDS = 60
+_FRESH_SECONDS = 3.0
+_PAUSES = 20
+# After it is no more shown as that of now, for the requests for its other parts.
+_KEPT_MILLISECONDS = 60_000
 _ANSWER_SECONDS = 5.0
 # Between two looks whether the worker has answered.
 _PAUSE_SECONDS = 0.03
@@ -28,58 +30,53 @@ _LEVEL = 1
 _MOST_BYTES = 64 * 2**20
 
 
-class LiveFacts(TypedDict):
-    """What is known of a live diff beside its patch."""
-
-    tree: str | None
-    at: str
-    totals: ChangeTotals | None
-    # Bytes of the changed files that are there.
-    sizes: dict[str, int]
-    left_out: list[str]
-    missing: DiffMissing | None
+def fresh_seconds(took: float) -> float:
+    """Return how long a diff counts as that of now. One that takes long is made seldom: it slows the agent down."""
+    return max(_FRESH_SECONDS, _PAUSES * took)
 
 
-def topic_of(run_id: UUID) -> str:
+def topic_of(run_id: UUID, base: DiffBase) -> str:
     """Return the topic that wakes the worker of a run because a client asks for its diff."""
-    return f"diff:{run_id}"
+    return f"diff:{run_id}:{base.value}"
 
 
-async def keep(
-    redis: RedisClient, run_id: UUID, facts: LiveFacts, patch: bytes, texts: Mapping[str, str]
-) -> None:
-    key = _key(run_id)
-    packed = await asyncio.to_thread(zlib.compress, patch, _LEVEL)
-    packed_texts = await asyncio.to_thread(pack_texts, texts)
-    parts = {"facts": orjson.dumps(facts), "patch": packed, "texts": packed_texts}
+async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparison, *, took: float) -> None:
+    """Keep a diff that took so many seconds: as that of now for `fresh_seconds`, and a minute more."""
+    parts = {
+        "facts": orjson.dumps(facts),
+        "sizes": orjson.dumps(dict(found.sizes)),
+        "patch": await asyncio.to_thread(zlib.compress, found.patch, _LEVEL),
+        "texts": await asyncio.to_thread(pack_texts, found.texts),
+    }
     async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.hset(key, mapping=parts)
-        pipeline.expire(key, _KEPT_SECONDS)
+        pipeline.hset(_key(topic), mapping=parts)
+        pipeline.pexpire(_key(topic), int(1000 * fresh_seconds(took)) + _KEPT_MILLISECONDS)
         await pipeline.execute()
 
 
-async def confirm(redis: RedisClient, run_id: UUID) -> bool:
-    """Say that the diff that is kept is that of now; return whether one is."""
-    return bool(await redis.expire(_key(run_id), _KEPT_SECONDS))
+async def is_fresh(redis: RedisClient, topic: str) -> bool:
+    return bool(await redis.pttl(_key(topic)) > _KEPT_MILLISECONDS)
 
 
 async def ask(
-    redis: RedisClient, run_id: UUID, part: Literal["patch", "texts"], *, later: bool = False
-) -> tuple[LiveFacts, bytes] | None:
-    """Return the facts and a packed part of a diff of now, or of the one that is kept if the worker does not answer.
+    redis: RedisClient, topic: str, *parts: str, later: bool
+) -> tuple[DiffFacts, list[bytes]] | None:
+    """Return the facts and parts of a diff of now, or of the one that is kept if the worker does not answer.
 
     `later` is the request for another part of a diff: it takes the one that is kept.
     """
-    key, loop = _key(run_id), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     ends_at = loop.time() + _ANSWER_SECONDS
-    least = 0 if later else 1000 * (_KEPT_SECONDS - FRESH_SECONDS)
-    if await redis.pttl(key) <= least:
-        await wake(redis, topic_of(run_id))
-        while await redis.pttl(key) <= least and loop.time() < ends_at:  # noqa: ASYNC110 - of another process
+    if not ((later and await redis.exists(_key(topic))) or await is_fresh(redis, topic)):
+        await wake(redis, topic)
+        while loop.time() < ends_at and not await is_fresh(redis, topic):  # noqa: ASYNC110 - of another process
             await asyncio.sleep(_PAUSE_SECONDS)
-    found: Any = redis.hmget(key, ["facts", part])
-    facts, packed = await found
-    return None if facts is None else (orjson.loads(facts), packed)
+    kept: Any = redis.hmget(_key(topic), ["facts", *parts])
+    facts, *found = await kept
+    if facts is None:
+        return None
+    read: DiffFacts = orjson.loads(facts)
+    return {**read, "at": datetime.fromisoformat(str(read["at"]))}, found
 
 
 def unpack(packed: bytes) -> bytes:
@@ -95,5 +92,5 @@ def unpack_texts(packed: bytes) -> dict[str, str]:
     return texts
 
 
-def _key(run_id: UUID) -> str:
-    return f"taskbeacon:diff:{run_id}"
+def _key(topic: str) -> str:
+    return f"taskbeacon:{topic}"

@@ -8,17 +8,16 @@ from typing import Any
 import orjson
 import structlog
 
-from app.agents.errors import AgentError
+from app.agents.errors import AgentError, BranchNotFound
 from app.agents.execution.run_context import Look
 from app.agents.workspace.comparing import Comparison
 from app.clients.run_event_stream import channel_of
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import DiffMissing
+from app.enums import DiffBase, DiffMissing
 from app.periodic import attempt, wait
+from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
-from app.services.artifacts.live_diff import FRESH_SECONDS, LiveFacts
-from app.services.artifacts.patches import total_changes
 from app.services.run_facts import CHANGES
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact
@@ -28,8 +27,6 @@ from app.worker.worker_context import WorkerContext
 log = structlog.get_logger(__name__)
 _FRAME_SECONDS = 5.0
 _LONGEST_SECONDS = 20.0
-# A diff that takes long is made seldom: it must not slow the agent down.
-_PAUSES = 20
 
 
 class LiveDiffs:
@@ -42,59 +39,66 @@ class LiveDiffs:
         self._redis = worker.process.redis
         self._tree: str | None = None
         self._seen = 0
-        self._next_at = 0.0
         # What followers do not know yet.
-        self._news: LiveFacts | None = None
+        self._news: DiffFacts | None = None
         self._announced_at = -_FRAME_SECONDS
 
     async def show(self, look: Look) -> None:
         """Make diffs by `look` until cancelled."""
-        topic = live_diff.topic_of(self._claim.run_id)
-        with self._worker.changes.watch_topic(topic) as asked:
+        await asyncio.gather(*(self._show(look, base) for base in DiffBase))
+
+    async def _show(self, look: Look, base: DiffBase) -> None:
+        with self._worker.changes.watch_topic(live_diff.topic_of(self._claim.run_id, base)) as asked:
             while True:
                 is_asked = await wait(asked, _FRAME_SECONDS)
                 asked.clear()
-                await attempt(partial(self._step, look, is_asked=is_asked), event="live_diff.not_made")
+                await attempt(partial(self._step, look, base, is_asked), event="live_diff.not_made")
 
-    async def _step(self, look: Look, *, is_asked: bool) -> None:
-        [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
+    async def _step(self, look: Look, base: DiffBase, is_asked: bool) -> None:
+        followers = 0
+        if base is DiffBase.START:
+            [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
         if is_asked or (followers and self._log.entries != self._seen):
-            await self._refresh(look)
+            await self._refresh(look, base)
         now = asyncio.get_running_loop().time()
         if followers and self._news is not None and now >= self._announced_at + _FRAME_SECONDS:
             self._announced_at = now
             await self._announce(self._news)
             self._news = None
 
-    async def _refresh(self, look: Look) -> None:
-        loop, redis, run_id = asyncio.get_running_loop(), self._redis, self._claim.run_id
-        began = loop.time()
-        if began < self._next_at and await live_diff.confirm(redis, run_id):
+    async def _refresh(self, look: Look, base: DiffBase) -> None:
+        topic = live_diff.topic_of(self._claim.run_id, base)
+        if await live_diff.is_fresh(self._redis, topic):
             return
-        self._seen = self._log.entries
-        at, found, missing = utcnow().isoformat(), None, DiffMissing.NOT_STARTED
+        loop, entries = asyncio.get_running_loop(), self._log.entries
+        began, at = loop.time(), utcnow()
+        found, missing, notes = None, DiffMissing.NOT_STARTED, list[str]()
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
-                found = await look()
-        except (AgentError, TimeoutError) as error:
-            log.warning("live_diff.not_compared", error=repr(error))
+                found = await look(base)
+        except TimeoutError:
             missing = DiffMissing.TOO_LARGE
-        shown = found or Comparison(patch=b"")
-        facts = LiveFacts(
-            tree=shown.tree if found else None,
-            at=at,
-            totals=await asyncio.to_thread(total_changes, shown.patch) if found else None,
-            sizes=dict(shown.sizes),
-            left_out=list(shown.notes),
-            missing=None if found else missing,
-        )
-        await live_diff.keep(redis, run_id, facts, shown.patch, shown.texts)
-        self._next_at = began + max(FRESH_SECONDS, _PAUSES * (loop.time() - began))
-        if facts["tree"] not in (None, self._tree):
-            self._news = facts
-        self._tree = facts["tree"]
+        except BranchNotFound:
+            missing = DiffMissing.NO_BRANCH
+        except AgentError as error:
+            log.warning("live_diff.not_compared", error=repr(error))
+            missing, notes = DiffMissing.FAILED, [error.message]
+        shown = found or Comparison(patch=b"", notes=notes)
+        facts: DiffFacts = {
+            "tree": shown.tree if found else None,
+            "at": at,
+            "totals": shown.totals,
+            "left_out": list(shown.notes),
+            "missing": None if found else missing,
+        }
+        await live_diff.keep(self._redis, topic, facts, shown, took=loop.time() - began)
+        if base is DiffBase.START:
+            self._seen = entries
+            if facts["tree"] not in (None, self._tree):
+                self._news = facts
+            self._tree = facts["tree"]
 
-    async def _announce(self, facts: LiveFacts) -> None:
+    async def _announce(self, facts: DiffFacts) -> None:
         totals: Mapping[str, Any] = facts["totals"] or {}
         async with unit_of_work(self._worker.process.sessions) as session:
             await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)

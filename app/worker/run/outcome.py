@@ -9,9 +9,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetSpent
+from app.agents.git.patches import summarise
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
-from app.services.artifacts.patches import total_changes
 from app.services.checks.results import show_unchecked
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
@@ -119,7 +119,7 @@ def _decide(report: RunReport) -> RunEnd:
     work, result = report.work, report.result
     state: dict[str, Any] = {}
     if result:
-        totals = total_changes(result.patch)
+        totals = summarise(result.patch).totals
         state[CHANGES] = totals | {"files": max(totals["files"], len(result.files_changed))}
         if result.left_out:
             state[LEFT_OUT] = result.left_out[:_LEFT_OUT_CHARACTERS]

@@ -102,7 +102,7 @@ DeliveryStatus: TypeAlias = Literal["pending", "delivered", "failed", "cancelled
 
 
 DiffMissing: TypeAlias = Literal[
-    "not_started", "over", "elsewhere", "no_answer", "too_large", "no_branch", "pending", "no_text"
+    "not_started", "over", "elsewhere", "no_answer", "too_large", "no_branch", "failed", "no_text"
 ]
 
 
@@ -398,15 +398,15 @@ class Delivery(TypedDict):
 
 
 class Diff(TypedDict):
-    base: str | None
-    head: str | None
-    files: list[FileDiff]
-    source: Literal["stored", "live"]
     tree: str | None
     at: str | None
     totals: ChangeTotals | None
     left_out: list[str]
     missing: DiffMissing | None
+    base: str | None
+    head: str | None
+    files: list[FileDiff]
+    source: Literal["stored", "live"]
     next: str | None
 
 

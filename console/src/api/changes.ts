@@ -9,15 +9,18 @@ const ofRun = ({ project, task, run }: RunRef) => ({
   run_id: run,
 });
 
+/** What the files are compared with: the commit that the work began from, or the tip that its branch has now. */
+export type Base = "start" | "branch";
+
 /** Return all changed files of a run: the service sends them in pages, of one state of the files each. */
-export async function fetchChanges(ref: RunRef): Promise<Diff> {
+export async function fetchChanges(ref: RunRef, base: Base): Promise<Diff> {
   const route = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff";
   let first: Diff | null = null;
   const files: FileChange[] = [];
   for (let cursor = 0; ; ) {
-    const query = { source: "auto" as const, cursor };
+    const query = { source: "auto" as const, base, cursor };
     const page = data(await api.GET(route, { params: { path: ofRun(ref), query } }));
-    if (first && page.tree !== first.tree) return fetchChanges(ref);
+    if (first && page.tree !== first.tree) return fetchChanges(ref, base);
     first ??= page;
     files.push(...page.files);
     if (page.next === null) return { ...first, files };
@@ -25,10 +28,10 @@ export async function fetchChanges(ref: RunRef): Promise<Diff> {
   }
 }
 
-/** Return the lines that a file had where the work began; null if they are not known. */
-export async function fetchLines(ref: RunRef, path: string): Promise<string[] | null> {
+/** Return the lines that a file has at the base; null if they are not known. */
+export async function fetchLines(ref: RunRef, base: Base, path: string): Promise<string[] | null> {
   const route = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff/file";
-  const params = { path: ofRun(ref), query: { source: "auto" as const, path } };
+  const params = { path: ofRun(ref), query: { source: "auto" as const, base, path } };
   const { text } = data(await api.GET(route, { params }));
   return text?.replace(/\n$/, "").split("\n") ?? null;
 }

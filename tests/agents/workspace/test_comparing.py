@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.agents.git.patches import PatchReader
 from app.agents.workspace.comparing import Comparison
-from app.services.artifacts.patches import PatchReader
 from tests.agents.conftest import GitFolder, in_each_sandbox, make_origin
 from tests.agents.workspace.conftest import Collector, Opened
 from tests.agents.workspace.test_hostile_workspace import BROKEN, NESTED, TRAPS
@@ -46,7 +46,7 @@ async def test_changes_are_seen_while_the_agent_is_there(collector: Collector) -
         assert files_of(first) == ["file0.txt", "file1.txt", "moved.txt", "new.txt"]
         assert b"+more\n" in first.patch
         assert b"rename from file2.txt\nrename to moved.txt\n" in first.patch
-        assert first.texts == {f"file{n}.txt": f"content {n}\n" for n in range(3)}
+        assert first.texts == {f"file{n}.txt": f"content {n}\n" for n in range(2)}
         assert await compare(opened) == first
         await opened.run("echo 'more and more' >> new.txt")
         second = await compare(opened)

@@ -1,16 +1,18 @@
 """Live diffs (contract 19.1, 19.3), of what a worker has put into a real Redis."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.git.patches import summarise
+from app.agents.workspace.comparing import Comparison
 from app.clients.redis import RedisClient
 from app.clock import utcnow
-from app.enums import Environment, RunStatus
+from app.enums import DiffBase, Environment, RunStatus
 from app.models import Run, Task
 from app.services.artifacts import live_diff
-from app.services.artifacts.patches import total_changes
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run
 
@@ -28,13 +30,20 @@ async def make_held(session: AsyncSession, task: Task, **fields: Any) -> Run:
     return run
 
 
-async def keep(redis: RedisClient, run: Run, patch: str, tree: str = "t1", **facts: Any) -> None:
+async def keep(
+    redis: RedisClient,
+    run: Run,
+    patch: str,
+    tree: str = "t1",
+    *,
+    sizes: Mapping[str, int] | None = None,
+    **facts: Any,
+) -> None:
     """Do as the run's worker does with a diff."""
-    totals = total_changes(patch.encode())
-    made: Any = {"tree": tree, "at": utcnow().isoformat(), "totals": totals, "sizes": {}, "left_out": []}
-    await live_diff.keep(
-        redis, run.id, made | {"missing": None} | facts, patch.encode(), {"a.py": "before\n"}
-    )
+    totals = summarise(patch.encode()).totals
+    made: Any = {"tree": tree, "at": utcnow(), "totals": totals, "left_out": [], "missing": None} | facts
+    found = Comparison(patch=patch.encode(), sizes=sizes or {}, texts={"a.py": "before\n"})
+    await live_diff.keep(redis, live_diff.topic_of(run.id, DiffBase.START), made, found, took=0)
 
 
 async def test_rows_of_a_live_diff(

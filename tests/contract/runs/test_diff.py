@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.git.patches import SHOWN_BYTES
 from app.clients.object_store import ObjectStore
 from app.models import Run, Task
-from app.services.artifacts.patches import SHOWN_BYTES
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, X } from "lucide-react";
 import { memo, useMemo, useRef, useState } from "react";
+import type { Base } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
@@ -30,6 +31,7 @@ const NOTHING: { range: Range | null; text: string } = { range: null, text: "" }
 interface Props {
   index: number;
   file: FileChange;
+  base: Base;
   mode: DiffMode;
   runRef: RunRef;
   /** Where the whole patch can be had; null: not yet. */
@@ -103,6 +105,7 @@ interface DiffProps extends Props {
 
 function FileDiff({
   file,
+  base,
   mode,
   runRef,
   patchPath,
@@ -119,7 +122,7 @@ function FileDiff({
     [hunks, comments],
   );
   const before = useQuery({
-    ...linesQuery(runRef, file),
+    ...linesQuery(runRef, base, file),
     enabled: opened.size > 0 || (isBetween && !file.truncated),
   });
   const lines = before.data && isOf(hunks, before.data) ? before.data : null;

@@ -2,11 +2,11 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { fetchChanges } from "../../api/changes";
+import { type Base, fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import { isOf, parseHunks, withGaps } from "../../text/patch";
-import { Button, IconButton } from "../../ui/controls";
+import { Button, type Choices, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
@@ -29,14 +29,19 @@ const BESIDE = "Show the conversation beside it";
 
 /** Why there is no diff; the first ones pass. */
 const MISSING: Record<string, [text: string, passes: boolean]> = {
-  pending: ["The changes are being compared …", true],
   no_answer: ["The worker of the run does not answer. Asking again …", true],
   over: ["The run has just ended. Asking for what is stored …", true],
   not_started: ["The run has no workspace yet.", true],
   elsewhere: ["A client performs this run. Its changes come with its patch.", false],
+  failed: ["They cannot be compared now. Asking again …", true],
+  no_branch: ["The branch that the work began from is not there.", false],
   too_large: ["Comparing them takes too long. They come with the patch, at the end of the run.", false],
 };
 
+const BASES: Choices = [
+  ["start", "Since the start"],
+  ["branch", "With the branch now"],
+];
 const NOTHING: FileChange[] = [];
 const NONE: readonly Comment[] = [];
 const NO_GAPS = new Map();
@@ -57,9 +62,12 @@ interface Props {
 export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResume, isBusy }: Props) {
   const queries = useQueryClient();
   const over = isOver(run);
+  const [chosen, setChosen] = useState<Base>("start");
+  // The workspace, which can be compared with another commit, is gone then.
+  const base = over ? "start" : chosen;
   const changes = useQuery({
-    queryKey: ["task", runRef.task, "diff", run.id],
-    queryFn: () => fetchChanges(runRef),
+    queryKey: ["task", runRef.task, "diff", run.id, base],
+    queryFn: () => fetchChanges(runRef, base),
     refetchInterval: ({ state }) => (MISSING[state.data?.missing ?? ""]?.[1] ? AGAIN_MS : false),
     staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
@@ -96,7 +104,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
     const hunks = parseHunks(file?.patch ?? "");
     const lines = anchorOf(hunks, comment);
     if (!file || file.truncated || lines.length > 0) return lines;
-    const before = await queries.fetchQuery(linesQuery(runRef, file)).catch(() => null);
+    const before = await queries.fetchQuery(linesQuery(runRef, base, file)).catch(() => null);
     if (!before || !isOf(hunks, before)) return [];
     return anchorOf(withGaps(hunks, before, openedFor([comment], hunks, before, NO_GAPS)), comment);
   };
@@ -139,7 +147,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   const isLive = changes.data.source === "live";
   return (
     <div className={styles.changes}>
-      {files.length > 0 && (
+      {(files.length > 0 || base === "branch") && (
         <header className={styles.head}>
           {files.length > 1 && (
             <IconButton
@@ -152,10 +160,24 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
           )}
           <span className={styles.summary}>
             {files.length > 1 && `${at + 1} of `}
-            {files.length === 1 ? "1 file" : `${files.length} files`} ·{" "}
-            <span className={styles.viewed}>{viewedCount} viewed · </span>
-            <Counts additions={sum("additions")} deletions={sum("deletions")} />
+            {files.length === 1 ? "1 file" : `${files.length} files`}
+            {files.length > 0 && (
+              <>
+                {" · "}
+                <span className={styles.viewed}>{viewedCount} viewed · </span>
+                <Counts additions={sum("additions")} deletions={sum("deletions")} />
+              </>
+            )}
           </span>
+          {isLive && !over && (
+            <Select
+              aria-label="Compare"
+              className={styles.base}
+              value={base}
+              choices={BASES}
+              onChoose={(value) => setChosen(value as Base)}
+            />
+          )}
           {isLive && (
             <span className={styles.live} title="The workspace of the run as it is now">
               <LoaderCircle size={14} aria-hidden="true" /> Live
@@ -176,7 +198,10 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
         </header>
       )}
       {changes.data.left_out.length > 0 && (
-        <p className={styles.none}>Left out: {changes.data.left_out.join(", ")}</p>
+        <p className={styles.none}>
+          {!missing && "Left out: "}
+          {changes.data.left_out.join(", ")}
+        </p>
       )}
       {files.length === 0 ? (
         <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
@@ -203,6 +228,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
                 key={file.path}
                 index={index}
                 file={file}
+                base={base}
                 mode={isPhone ? "unified" : mode}
                 runRef={runRef}
                 patchPath={patchPathOf(run, runRef)}

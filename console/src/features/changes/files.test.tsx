@@ -36,6 +36,7 @@ const show = (one: FileChange) =>
       <ChangedFile
         index={0}
         file={one}
+        base="start"
         mode="unified"
         runRef={{ project: 1, task: "t", run: "r" }}
         patchPath={null}

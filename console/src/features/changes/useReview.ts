@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { fetchLines, fetchReview, storeReview } from "../../api/changes";
+import { type Base, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
 import type { FileChange, Review } from "../../api/types";
@@ -14,9 +14,9 @@ const CONFLICT = 409;
 type Change = (review: Review) => Review;
 
 /** The lines of a file where the work began. */
-export const linesQuery = (ref: RunRef, { old_path, path }: FileChange) => ({
-  queryKey: ["lines", ref.run, old_path ?? path],
-  queryFn: () => fetchLines(ref, old_path ?? path),
+export const linesQuery = (ref: RunRef, base: Base, { old_path, path }: FileChange) => ({
+  queryKey: ["lines", ref.run, base, old_path ?? path],
+  queryFn: () => fetchLines(ref, base, old_path ?? path),
   staleTime: Number.POSITIVE_INFINITY,
 });
 

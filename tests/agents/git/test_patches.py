@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.services.artifacts.patches import SHOWN_BYTES, PatchedFile, PatchReader
+from app.agents.git.patches import SHOWN_BYTES, PatchedFile, PatchReader
 
 
 def read(patch: bytes, *, step: int = 0, offset: int = 0) -> list[PatchedFile]:

@@ -8,9 +8,10 @@ object, and refuse patches that were cut.
 import re
 import zlib
 from base64 import b85decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from app.schemas.runs.diff import ChangeTotals
 
@@ -18,12 +19,15 @@ from app.schemas.runs.diff import ChangeTotals
 SHOWN_BYTES = 256 * 1024
 
 _FILE = b"diff --git "
-# As `app.agents.git.repository` ends a patch that is too long.
+# As repository.py ends a patch that is too long.
 _CUT = b"# The patch was cut here: "
 _LONGEST_LINE = 64 * 1024
 _LONGEST_PATH = 4096
 # Lines of a file before its first hunk; git writes a dozen at most.
 _MOST_HEADERS = 50
+# Lines of a file up to that of its blobs.
+_MOST_MODES = 8
+_OLD_BLOB = re.compile(rb"^index (?!0+\.)([0-9a-f]{40,64})\.\.", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 # The head of a binary patch, and of the one back to the old file: a whole file or a delta, its size, a line of data.
 _BLOB = re.compile(rb"^(?:literal|delta) \d{1,18}\n(?:\S+\n)?", re.MULTILINE)
@@ -51,6 +55,12 @@ class PatchedFile:
     def text(self) -> str | None:
         """The diff of the file, perhaps truncated; None for a binary file."""
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
+
+    @property
+    def old_blob(self) -> str | None:
+        """The blob that a text file was; None for a new file, or if the patch does not say."""
+        found = _OLD_BLOB.search(b"".join(self._shown[:_MOST_MODES]))
+        return found and found[1].decode()
 
     @property
     def is_bare(self) -> bool:
@@ -168,15 +178,22 @@ class PatchReader:
             at = end
 
 
-def total_changes(patch: bytes) -> ChangeTotals:
-    """Return the totals of a whole patch."""
+class PatchSummary(NamedTuple):
+    """The totals of a whole patch, and the blobs that its files were, by their paths of then."""
+
+    totals: ChangeTotals
+    old_blobs: Mapping[str, str]
+
+
+def summarise(patch: bytes) -> PatchSummary:
     reader = PatchReader()
     files = [*reader.feed(patch), *reader.finish()]
-    return {
+    totals: ChangeTotals = {
         "files": len(files),
         "additions": sum(file.additions for file in files),
         "deletions": sum(file.deletions for file in files),
     }
+    return PatchSummary(totals, {file.names[0]: file.old_blob for file in files if file.old_blob})
 
 
 def _sizes_of(head: bytes) -> tuple[int | None, int | None]:
