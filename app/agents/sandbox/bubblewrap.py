@@ -10,7 +10,7 @@ from pathlib import Path
 from app.agents.places import Places
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
-# Some agents refuse to work as root, so no process inside is root.
+# Some agents refuse to work as root, so no agent is root inside.
 INSIDE_UID = 1000
 # Where every run sees its places. No system has programs there, and no text has this path by chance.
 PLACES = Places(Path("/run/taskbeacon"))
@@ -20,15 +20,7 @@ PROXY_SOCKET = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
 _SHARED_MEMORY_BYTES = str(256 * 2**20)
 
-_NAMESPACES = (
-    "--unshare-all",
-    "--unshare-user",
-    "--disable-userns",
-    "--uid",
-    str(INSIDE_UID),
-    "--gid",
-    str(INSIDE_UID),
-)
+_NAMESPACES = ("--unshare-all", "--unshare-user", "--disable-userns")
 _PROCESS_OPTIONS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
 _KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
 # /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
@@ -40,7 +32,8 @@ def bubblewrap_options(
     confinement: Confinement, *, network: bool, gateway: Gateway | None, private: Sequence[Path]
 ) -> list[str]:
     """Return the options of bubblewrap; `private` are system paths to cover."""
-    arguments = [*_NAMESPACES, *_PROCESS_OPTIONS]
+    user = (INSIDE_UID, INSIDE_UID) if confinement.has_own_user else (os.geteuid(), os.getegid())
+    arguments = [*_NAMESPACES, "--uid", str(user[0]), "--gid", str(user[1]), *_PROCESS_OPTIONS]
     if network:
         arguments.append("--share-net")
     arguments += _KERNEL_FILES

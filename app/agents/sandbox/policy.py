@@ -69,6 +69,7 @@ class Confinement:
     writable: tuple[Path, ...] = ()  # beside the places
     readable: tuple[Path, ...] = ()  # beside the system
     hidden: tuple[Path, ...] = ()  # even below a readable folder
+    has_own_user: bool = True  # False: the worker's number, by which git knows the files that it has read
 
     @property
     def changeable(self) -> tuple[Path, ...]:

@@ -286,6 +286,7 @@ class Workspace:
         confinement = self.confinement(
             readable=(*OWN_PROGRAM, self.folder / "repository"), writable=(scratch,), read_only=True
         )
+        confinement = replace(confinement, has_own_user=False)
         found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=base)
         totals, old_blobs = await asyncio.to_thread(summarise, found.patch)
         return replace(found, totals=totals, texts=await self.repository.texts(old_blobs))
