@@ -1,7 +1,7 @@
 """The review of a run's changes by one person (contract 19.5)."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
@@ -18,7 +18,7 @@ _Path = Annotated[
 _Line = Annotated[int, Integer(minimum=1, maximum=_MOST_LINES)]
 
 
-class ViewedIn(Input):
+class ViewedFile(Input):
     """A file that the person has viewed."""
 
     path: _Path
@@ -27,7 +27,7 @@ class ViewedIn(Input):
     ]
 
 
-class CommentIn(Input):
+class ReviewComment(Input):
     """A comment on lines of a changed file."""
 
     id: Annotated[str, Text(max_length=64), doc("The client's own, unique in the review.")]
@@ -42,8 +42,8 @@ class CommentIn(Input):
         str | None,
         Text(max_length=128, null=True),
         doc("The client's word for the content that it is about."),
-    ] = None
-    created_at: Annotated[datetime | None, Timestamp(null=True), doc("When the person wrote it.")] = None
+    ]
+    created_at: Annotated[datetime | None, Timestamp(null=True), doc("When the person wrote it.")]
 
 
 class ReviewIn(Input):
@@ -60,36 +60,16 @@ class ReviewIn(Input):
     version: Annotated[
         int, Integer(minimum=0, maximum=2**31 - 2), doc("`version` of the review that was read.")
     ]
-    viewed: Annotated[list[ViewedIn], Items(max_length=_MOST_MARKS), doc("The viewed files.")]
+    viewed: Annotated[list[ViewedFile], Items(max_length=_MOST_MARKS), doc("The viewed files.")]
     comments: Annotated[
-        list[CommentIn], Items(max_length=_MOST_COMMENTS), doc("The comments that are not sent.")
+        list[ReviewComment], Items(max_length=_MOST_COMMENTS), doc("The comments that are not sent.")
     ]
-
-
-class ViewedOut(TypedDict):
-    """A file that the person has viewed."""
-
-    path: str
-    hash: str
-
-
-class CommentOut(TypedDict):
-    """A comment on lines of a changed file that is not sent yet."""
-
-    id: str
-    path: str
-    side: Literal["old", "new"]
-    start_line: int
-    line: int
-    text: str
-    hash: str | None
-    created_at: datetime | None
 
 
 class ReviewOut(TypedDict):
     """The caller's own review of a run's changes."""
 
     version: Annotated[int, doc("The number of writes.", 3)]
-    viewed: list[ViewedOut]
-    comments: list[CommentOut]
+    viewed: list[ViewedFile]
+    comments: list[ReviewComment]
     updated_at: Annotated[datetime | None, doc("When it was last written.")]
