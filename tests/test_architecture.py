@@ -299,7 +299,6 @@ _RULES = {
         "app",
         {
             "app/config/settings.py": "is that reader, and names the variables that no setting reads",
-            "app/agents/workspace/comparison.py": "is in the sandbox, and its git inherits what was made for it",
             "app/agents/runbook/steps.py": "a step inherits what the sandbox left of the environment",
             "app/cli/privacy.py": "wipes what others could read of the environment",
             "app/cli/agents.py": "hands agents the variables that their adapter lists",

@@ -8,7 +8,7 @@ object, and refuse patches that were cut.
 import re
 import zlib
 from base64 import b85decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -179,10 +179,11 @@ class PatchReader:
 
 
 class PatchSummary(NamedTuple):
-    """The totals of a whole patch, and the blobs that its files were, by their paths of then."""
+    """The totals of a whole patch, the blobs that its files were, by their paths of then, and which are binary."""
 
     totals: ChangeTotals
     old_blobs: Mapping[str, str]
+    binaries: Collection[str]
 
 
 def summarise(patch: bytes) -> PatchSummary:
@@ -193,7 +194,8 @@ def summarise(patch: bytes) -> PatchSummary:
         "additions": sum(file.additions for file in files),
         "deletions": sum(file.deletions for file in files),
     }
-    return PatchSummary(totals, {file.names[0]: file.old_blob for file in files if file.old_blob})
+    old_blobs = {file.names[0]: file.old_blob for file in files if file.old_blob}
+    return PatchSummary(totals, old_blobs, {file.names[1] for file in files if file.is_binary})
 
 
 def _sizes_of(head: bytes) -> tuple[int | None, int | None]:

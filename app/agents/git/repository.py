@@ -38,7 +38,7 @@ COLLECTED = "result"
 EXCLUDED = b"/.taskbeacon/*\n!/.taskbeacon/checks.toml\n"
 
 _LOCAL = timedelta(minutes=5)
-_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
@@ -204,7 +204,7 @@ class Repository:
 
         Where this takes too much memory or time, large files or the whole patch are left out; `left_out` says so.
         """
-        between = (base or _EMPTY_TREE, head)
+        between = (base or EMPTY_TREE, head)
         # As in the patch, a renamed file is one; looking for renames may take more memory than there is.
         names = await self._compare("--name-only", "-z", *between)
         names = names or await self._compare("--name-only", "--no-renames", "-z", *between)

@@ -1,25 +1,74 @@
-"""Compares the files of a clone, while its agent works, with the commit that the work started from."""
+"""Compares the files of a clone, while its agent works, with a commit: as a patch, by git that runs in the sandbox.
+
+git has our own repository with an index there, which knows the files of the clone's commit. No program of the clone is
+executed: filters, external diffs and hooks are settings, and ours has none.
+"""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any  # JSON
 
 import orjson
 
 from app.agents.errors import WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
-from app.agents.git.repository import PATCH_LIMIT, cut_patch
+from app.agents.git.repository import EMPTY_TREE, PATCH_LIMIT, cut_patch
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.gathering import GIT_ENVIRONMENT
 from app.processes.output import last_lines
-from app.processes.own_program import module_command
 from app.schemas.runs.diff import ChangeTotals
 
-PROGRAM = "app.agents.workspace.comparison"
-_HEAD_LIMIT = 4 * 2**20
+# Of larger files only the size is shown: git reads all of a file to show that it is large.
+_LARGE = 4 * 2**20
+_MOST_FILES = 5000
+_MOST_NOTES = 100
+# Of all names, each as long as a path can be.
+_LIST_LIMIT = 42 * 2**20
+_SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
+_LARGE_HEAD = b'diff --git "a/%b" "b/%b"\n%bGIT binary patch\nliteral %b\n'
+_OWN = re.escape(OWN_FOLDER)
+_EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+# Writes letter, type, size and name of files that changed (M) or are new (A), each after a NUL; two NULs; the patch.
+COMPARE = f"""\
+base=$1 limit=$2
+ulimit -d {512 * 2**10}
+known=$GIT_DIR/index.base head=HEAD
+export GIT_INDEX_FILE="$known"
+rm -f "$GIT_DIR/index" "$GIT_DIR/index.lock" "$known.lock"
+# git opens these wherever it meets them, and waits.
+pipe=$(find . -type p \\( -name .gitattributes -o -name .gitignore -o -name .gitmodules \\) -print -quit)
+[ -z "$pipe" ] || {{ echo "git cannot read $pipe: it is a named pipe." >&2; exit 1; }}
+# Without the submodules' own git: it obeys what the agent configured there.
+how="--ignore-submodules=dirty --no-renames"
+git status --porcelain -z --untracked-files=all $how >"$GIT_DIR/listed"
+# With its time: git reads the files that are no older.
+if [ -e "$known" ]; then cp -p "$known" "$GIT_DIR/index"; else head={EMPTY_TREE}; fi
+sed -z -n 's/^.[MT] //p' "$GIT_DIR/listed" >"$GIT_DIR/changed"
+{{
+    sed -z -n 's/^?? //p' "$GIT_DIR/listed"
+    # Ignored files too, if the agent has added them to an index of its own.
+    [ ! -f .git/index ] || GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
+}} | sort -z -u | sed -z -n '\\,^{_OWN}/checks\\.toml$,p; \\,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"
+look() {{ find -files0-from "$GIT_DIR/$@" 2>/dev/null; }}
+export GIT_INDEX_FILE="$GIT_DIR/index"
+look changed -maxdepth 0 ! -type d ! -type l -printf '\\0M%y %s %p' | head -z -n {_MOST_FILES + 1}
+look new -maxdepth 0 -printf '\\0A%y %s %p'
+printf '\\0\\0'
+# It passes over what it should not open.
+look changed -maxdepth 0 ! -type d ! -type l \\( ! -type f -o -size +{_LARGE}c \\) -print0 |
+    git update-index -z --skip-worktree --stdin
+# As empty files, since git reads those that differ.
+look new -maxdepth 0 \\( -type l -printf '120000 {_EMPTY_FILE}\\t%p\\0' -o -type f -size -{_LARGE + 1}c \\( \\
+    -perm -u=x -printf '100755 {_EMPTY_FILE}\\t%p\\0' -o -printf '100644 {_EMPTY_FILE}\\t%p\\0' \\) \\) |
+    git update-index -z --index-info
+how="--no-color --no-ext-diff --no-textconv --full-index --ignore-submodules=dirty"
+{{ git diff $how "$base" --; echo $? >"$GIT_DIR/code"; }} | head -c "$limit"
+read -r code <"$GIT_DIR/code"
+exit "$code"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +100,33 @@ async def compare(
     `scratch` is our scratch repository with the index `index.base`. Not a part of what the run uses: the program limits
     itself, and the caller its time.
     """
-    command = (*module_command(PROGRAM), base or "", OWN_FOLDER, str(PATCH_LIMIT + 1))
+    command = ("nice", "-n", "5", "sh", "-c", COMPARE, "sh", base or EMPTY_TREE, str(PATCH_LIMIT + 1))
     variables = {**confined_environment(environment), **GIT_ENVIRONMENT, "GIT_DIR": str(scratch)}
     process = await sandbox.start(command, confinement, variables)
-    code, said, errors = await process.finish(_HEAD_LIMIT + PATCH_LIMIT)
-    head, _, patch = said.partition(b"\n")
-    if code != 0 or not head:
+    code, output, errors = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
+    listed, end, patch = output.partition(b"\0\0")
+    if not end or (code != 0 and len(patch) <= PATCH_LIMIT):
         raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
-    facts: Any = orjson.loads(head)
-    whole = patch if len(patch) <= PATCH_LIMIT else cut_patch(patch[:PATCH_LIMIT])
-    return Comparison(patch=whole, **facts)
+    heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
+    entries = [entry.split(b" ", 2) for entry in listed.split(b"\0")[1:]]
+    for kind, size, name in entries:
+        shown = name.decode(errors="replace")
+        match kind:
+            case b"Ad":
+                notes.append(f"{shown} is a repository of its own.")
+            case b"Af" | b"Mf" | b"Al":
+                sizes[shown] = int(size)
+                if int(size) > _LARGE:
+                    quoted = _SPECIAL.sub(lambda special: b"\\%03o" % special[0][0], name)
+                    mode = b"new file mode 100644\n" if kind == b"Af" else b""
+                    heads.append(_LARGE_HEAD % (quoted, quoted, mode, size))
+            case _:
+                notes.append(f"{shown} is no file any more.")
+    if sum(kind.startswith(b"A") for kind, _, _ in entries) > _MOST_FILES:
+        notes.append(f"More than {_MOST_FILES} files are new.")
+    whole = b"".join((*heads, patch))
+    return Comparison(
+        patch=whole if len(whole) <= PATCH_LIMIT else cut_patch(whole[:PATCH_LIMIT]),
+        sizes=sizes,
+        notes=notes[:_MOST_NOTES],
+    )

@@ -39,7 +39,6 @@ from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.comparing import Comparison, compare
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.gathering import GATHER, RESULT, gather
-from app.processes.own_program import OWN_PROGRAM
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -272,24 +271,26 @@ class Workspace:
         if branch is not None:
             base = await self.repository.fetch_tip(replace(branch, branch=self.base.branch))
         async with self._comparing:
-            return await self._compare(sandbox, base)
-
-    async def _compare(self, sandbox: Sandbox, base: str | None) -> Comparison:
-        scratch = self._compared
-        if scratch is None:
-            # A new one, since a program in the sandbox could write to the last.
-            scratch = Path(mkdtemp(prefix="compared-", dir=self.folder))
-            await self.repository.make_collection(scratch, self.base.sha, excluded=self._excluded)
-            if self._index.exists():
-                shutil.copy2(self._index, scratch / "index.base")
-            self._compared = scratch
-        confinement = self.confinement(
-            readable=(*OWN_PROGRAM, self.folder / "repository"), writable=(scratch,), read_only=True
-        )
-        confinement = replace(confinement, has_own_user=False)
-        found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=base)
-        totals, old_blobs = await asyncio.to_thread(summarise, found.patch)
-        return replace(found, totals=totals, texts=await self.repository.texts(old_blobs))
+            scratch = self._compared
+            if scratch is None:
+                # A new one, since a program in the sandbox could write to the last.
+                scratch = Path(mkdtemp(prefix="compared-", dir=self.folder))
+                await self.repository.make_collection(scratch, self.base.sha, excluded=self._excluded)
+                if self._index.exists():
+                    shutil.copy2(self._index, scratch / "index.base")
+                self._compared = scratch
+            confinement = self.confinement(
+                readable=(self.folder / "repository",), writable=(scratch,), read_only=True
+            )
+            confinement = replace(confinement, has_own_user=False)
+            found = await compare(sandbox, confinement, self.environment, scratch=scratch, base=base)
+            summary = await asyncio.to_thread(summarise, found.patch)
+            return replace(
+                found,
+                totals=summary.totals,
+                sizes={path: size for path, size in found.sizes.items() if path in summary.binaries},
+                texts=await self.repository.texts(summary.old_blobs),
+            )
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file

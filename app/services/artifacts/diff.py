@@ -85,9 +85,7 @@ class RunChanges:
             **facts,
         }
         if kept:
-            await _fill(
-                shown, _slices(live_diff.unpack(kept[0]), query.cursor), query.cursor, orjson.loads(kept[1])
-            )
+            await _fill(shown, _unpacked(kept[0], query.cursor), query.cursor, orjson.loads(kept[1]))
         elif not is_live and path is not None:
             await _fill(shown, _stored(self.clients.store, path, query.cursor), query.cursor, {})
         return tag, shown
@@ -210,7 +208,8 @@ async def _parse(chunks: AsyncGenerator[bytes, None], offset: int) -> AsyncGener
         yield file
 
 
-async def _slices(patch: bytes, offset: int) -> AsyncGenerator[bytes, None]:
+async def _unpacked(packed: bytes, offset: int) -> AsyncGenerator[bytes, None]:
+    patch = live_diff.unpack(packed)
     for at in range(offset, len(patch), _CHUNK):
         yield patch[at : at + _CHUNK]
 

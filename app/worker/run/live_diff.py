@@ -1,7 +1,6 @@
 """Shows what an agent has changed while it works or waits: to clients that ask, and as figures to followers."""
 
 import asyncio
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -25,7 +24,8 @@ from app.worker.run.log_recorder import RunLog
 from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
-_FRAME_SECONDS = 5.0
+# Between looks whether the agent has taken a step.
+_STEP_SECONDS = 5.0
 _LONGEST_SECONDS = 20.0
 
 
@@ -39,9 +39,6 @@ class LiveDiffs:
         self._redis = worker.process.redis
         self._tree: str | None = None
         self._seen = 0
-        # What followers do not know yet.
-        self._news: DiffFacts | None = None
-        self._announced_at = -_FRAME_SECONDS
 
     async def show(self, look: Look) -> None:
         """Make diffs by `look` until cancelled."""
@@ -50,7 +47,7 @@ class LiveDiffs:
     async def _show(self, look: Look, base: DiffBase) -> None:
         with self._worker.changes.watch_topic(live_diff.topic_of(self._claim.run_id, base)) as asked:
             while True:
-                is_asked = await wait(asked, _FRAME_SECONDS)
+                is_asked = await wait(asked, _STEP_SECONDS)
                 asked.clear()
                 await attempt(partial(self._step, look, base, is_asked), event="live_diff.not_made")
 
@@ -59,14 +56,9 @@ class LiveDiffs:
         if base is DiffBase.START:
             [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
         if is_asked or (followers and self._log.entries != self._seen):
-            await self._refresh(look, base)
-        now = asyncio.get_running_loop().time()
-        if followers and self._news is not None and now >= self._announced_at + _FRAME_SECONDS:
-            self._announced_at = now
-            await self._announce(self._news)
-            self._news = None
+            await self._refresh(look, base, is_followed=followers > 0)
 
-    async def _refresh(self, look: Look, base: DiffBase) -> None:
+    async def _refresh(self, look: Look, base: DiffBase, *, is_followed: bool) -> None:
         topic = live_diff.topic_of(self._claim.run_id, base)
         if await live_diff.is_fresh(self._redis, topic):
             return
@@ -94,12 +86,12 @@ class LiveDiffs:
         await live_diff.keep(self._redis, topic, facts, shown, took=loop.time() - began)
         if base is DiffBase.START:
             self._seen = entries
-            if facts["tree"] not in (None, self._tree):
-                self._news = facts
-            self._tree = facts["tree"]
+            if is_followed and facts["tree"] not in (None, self._tree):
+                await self._announce(facts)
+                self._tree = facts["tree"]
 
     async def _announce(self, facts: DiffFacts) -> None:
-        totals: Mapping[str, Any] = facts["totals"] or {}
+        totals: Any = facts["totals"]
         async with unit_of_work(self._worker.process.sessions) as session:
             await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)
         said = {"type": "run.changes", **totals, "tree": facts["tree"], "at": facts["at"]}

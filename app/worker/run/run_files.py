@@ -117,11 +117,8 @@ async def store_texts(
     put = partial(store.put, ref.texts_key, packed, content_type="application/zlib", tags=tagged)
     try:
         await retry.call(put)
-    except Exception as error:
-        # The patch is shown without these lines.
-        log.warning(
-            "texts.not_stored", error=repr(error), exc_info=not isinstance(error, ObjectStoreUnavailable)
-        )
+    except Exception as error:  # noqa: BLE001 - the patch is shown without these lines
+        log.warning("texts.not_stored", error=repr(error))
 
 
 async def store_artifacts(
