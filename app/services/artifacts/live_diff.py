@@ -36,8 +36,8 @@ def fresh_seconds(took: float) -> float:
 
 
 def topic_of(run_id: UUID, base: DiffBase) -> str:
-    """Return the topic that wakes the worker of a run because a client asks for its diff."""
-    return f"diff:{run_id}:{base.value}"
+    """Return the topic that wakes the worker of a run since a client asks for its diff, which is kept by that name."""
+    return f"taskbeacon:diff:{run_id}:{base.value}"
 
 
 async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparison, *, took: float) -> None:
@@ -49,13 +49,13 @@ async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparis
         "texts": await asyncio.to_thread(pack_texts, found.texts),
     }
     async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.hset(_key(topic), mapping=parts)
-        pipeline.pexpire(_key(topic), int(1000 * fresh_seconds(took)) + _KEPT_MILLISECONDS)
+        pipeline.hset(topic, mapping=parts)
+        pipeline.pexpire(topic, int(1000 * fresh_seconds(took)) + _KEPT_MILLISECONDS)
         await pipeline.execute()
 
 
 async def is_fresh(redis: RedisClient, topic: str) -> bool:
-    return bool(await redis.pttl(_key(topic)) > _KEPT_MILLISECONDS)
+    return bool(await redis.pttl(topic) > _KEPT_MILLISECONDS)
 
 
 async def ask(
@@ -67,11 +67,11 @@ async def ask(
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + _ANSWER_SECONDS
-    if not ((later and await redis.exists(_key(topic))) or await is_fresh(redis, topic)):
+    if not ((later and await redis.exists(topic)) or await is_fresh(redis, topic)):
         await wake(redis, topic)
         while loop.time() < ends_at and not await is_fresh(redis, topic):  # noqa: ASYNC110 - of another process
             await asyncio.sleep(_PAUSE_SECONDS)
-    kept: Any = redis.hmget(_key(topic), ["facts", *parts])
+    kept: Any = redis.hmget(topic, ["facts", *parts])
     facts, *found = await kept
     if facts is None:
         return None
@@ -87,9 +87,6 @@ def pack_texts(texts: Mapping[str, str]) -> bytes:
     return zlib.compress(orjson.dumps(dict(texts)), _LEVEL)
 
 
-def unpack_texts(packed: bytes) -> Any:
-    return orjson.loads(unpack(packed))
-
-
-def _key(topic: str) -> str:
-    return f"taskbeacon:{topic}"
+def unpack_texts(packed: bytes) -> dict[str, str]:
+    texts: dict[str, str] = orjson.loads(unpack(packed))
+    return texts

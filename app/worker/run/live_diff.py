@@ -87,12 +87,9 @@ class LiveDiffs:
         if base is DiffBase.START:
             self._seen = entries
             if is_followed and facts["tree"] not in (None, self._tree):
-                await self._announce(facts)
+                totals: Any = facts["totals"]
+                async with unit_of_work(self._worker.process.sessions) as session:
+                    await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)
+                frame = {"type": "run.changes", **totals, "tree": facts["tree"], "at": facts["at"]}
+                self._worker.process.events.put(self._claim.run_id, orjson.dumps(frame))
                 self._tree = facts["tree"]
-
-    async def _announce(self, facts: DiffFacts) -> None:
-        totals: Any = facts["totals"]
-        async with unit_of_work(self._worker.process.sessions) as session:
-            await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)
-        said = {"type": "run.changes", **totals, "tree": facts["tree"], "at": facts["at"]}
-        self._worker.process.events.put(self._claim.run_id, orjson.dumps(said))
