@@ -1,6 +1,7 @@
 """The distribution `taskbeacon` alone: it is small, and works where the server is not installed."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -102,6 +103,21 @@ def test_both_distributions_have_one_version() -> None:
     assert pinned == f"taskbeacon=={versions[0]}"
     assert client["optional-dependencies"] == {"server": ["taskbeacon-server"]}
     assert versions == [app.__version__, taskbeacon.__version__]
+
+
+def test_programs_of_the_guide_are_strictly_typed(tmp_path: Path) -> None:
+    """As mypy sees them in a project of somebody else, where `py.typed` counts."""
+    guide = (ROOT / "docs/guide/command-line.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    for number, program in enumerate(programs):
+        (tmp_path / f"program_{number}.py").write_text(program, encoding="utf-8")
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--python-executable", sys.executable, "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    assert len(programs) == 2
 
 
 def test_the_server_asks_by_the_client_in_its_tools_alone() -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from app.devstack.home import Home
+from tests.devstack.command_line_guide import run_guide, write_shop
 from tests.devstack.launchers import clean_environment, ended, git, launcher, run_source, snapshot, wait_for
 from tests.devstack.snippets import run_snippets
 from tests.support.deployment.command_line import run_taskbeacon
@@ -79,7 +80,9 @@ def stack(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]
     """A running stack and its `dev.json`."""
     output, dev_json = home.with_suffix(".output"), home / "dev.json"
     dev_json.unlink(missing_ok=True)
-    environment = clean_environment(TASKBEACON_HOME=str(home), PORT="0")
+    environment = clean_environment(
+        TASKBEACON_HOME=str(home), PORT="0", TASKBEACON_GIT_BASE_URL=(home.parent / "git").as_uri()
+    )
     with launcher(*DEV, output=output, environment=environment) as process:
 
         def announced() -> bool:
@@ -106,6 +109,8 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         if has_curl:
             run_pasted(home, dev)
             run_snippets(home)
+        write_shop(tmp_path)
+        run_guide(tmp_path / "reader", dev)
         try_repository(home, tmp_path / "my project")
         refuse_second(home, process.pid)
         family = snapshot([process.pid])
