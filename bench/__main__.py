@@ -20,7 +20,7 @@ import uvloop
 
 from app.config import Settings
 from app.runtime import open_process
-from bench import diffs, process, push, runs
+from bench import client, diffs, process, push, runs
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -36,6 +36,7 @@ _APART: Final = {
     "push": push.rows,
     "process": process.rows,
     "diffs": diffs.rows,
+    "client": client.rows,
 }
 # The targets that are compared with `raw`.
 _CHECKOUTS: Final = ("service", "before")
