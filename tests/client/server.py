@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,10 @@ class Received:
         return json.loads(self.body)
 
 
+# A reply that depends on its request.
+Answering = Callable[[Received], Reply]
+
+
 def answer(content: Any, status: int = 200, **headers: str) -> Reply:
     return Reply(
         status, json.dumps(content).encode(), headers={"Content-Type": "application/json", **headers}
@@ -64,14 +68,14 @@ class Server:
     def __init__(self) -> None:
         self.url = ""
         self.received: list[Received] = []
-        self._replies: dict[str, deque[Reply]] = defaultdict(deque)
+        self._replies: dict[str, deque[Reply | Answering]] = defaultdict(deque)
         # Given to every request.
         self.always: Reply | None = None
 
-    def on(self, request: str, *replies: Reply) -> None:
+    def on(self, request: str, *replies: Reply | Answering) -> None:
         self._replies[request].extend(replies)
 
-    def reset(self, request: str | None = None, *replies: Reply) -> None:
+    def reset(self, request: str | None = None, *replies: Reply | Answering) -> None:
         """Forget the replies to a request, or all, and give others."""
         if request is None:
             self._replies.clear()
@@ -104,7 +108,8 @@ class Server:
         elif not replies:
             reply = failure(404, "not_found")
         else:
-            reply = replies.popleft() if len(replies) > 1 else replies[0]
+            found = replies.popleft() if len(replies) > 1 else replies[0]
+            reply = found if isinstance(found, Reply) else found(self.received[-1])
         await self._send(writer, reply)
         return not reply.cut
 

@@ -408,7 +408,7 @@ def test_help(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
         with concerning(words):
             result = taskbeacon(*words, *([] if words[:1] == ["help"] else ["--help"]))
             assert result.code == 0
-            assert max(map(len, result.out.splitlines())) <= 80
+            assert max(map(len, result.out.splitlines())) <= 40
 
 
 def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":

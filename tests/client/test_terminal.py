@@ -1,11 +1,16 @@
 """The command `taskbeacon` in a terminal: presence, questions, sizes and colours."""
 
 import os
+import sys
+from pathlib import Path
 from shlex import join
+from shutil import which
 
-from tests.client.server import PROJECT, Reply, Server, answer
+import pytest
+
+from tests.client.server import PROJECT, Reply, Server, answer, failure, stream
 from tests.client.terminal import TASKBEACON, Shown, Terminal
-from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN_ID, TASK_ID, follows
+from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN, RUN_ID, TASK_ID, follows
 
 PRESENCE = f"{PROJECT}/tasks/{TASK_ID}/presence"
 
@@ -49,3 +54,65 @@ def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
     ]  # fmt: skip
     for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in shown(beacon, *diff, **plain).text
+
+
+def test_a_question_is_answered_in_the_terminal_while_the_phone_answers_too(beacon: Server) -> None:
+    """The second answer comes too late, and who won is told."""
+    asked = RUN | {"state": {"waiting_for": {"kind": "permission", "since": "1"}}}
+    again = RUN | {"state": {"waiting_for": {"kind": "permission", "since": "2"}}}
+    question = {
+        "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "status": "open", "kind": "permission",
+        "title": "May I\x1b[2J?", "detail": "rm -r build", "link": None, "link_host": None,
+        "options": [{"id": "allow", "name": "Allow once"}, {"id": "deny", "name": "Deny"}],
+    }  # fmt: skip
+    path = f"POST /api/projects/3/questions/{question['id']}/answer"
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", answer(asked), answer(asked), answer(again), answer(again), answer(DONE))
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY), stream(ENDED))
+    beacon.on(f"GET {PATH}/questions", answer({"results": [question]}))
+    beacon.on(
+        path, answer({"status": "answered"}), failure(409, "already_answered", extra={"answered_via": "push"})
+    )
+    terminal = Terminal([*TASKBEACON, "run", "follow", RUN_ID], environment(beacon))
+    for said in ("9\n1\n", "deny\n"):
+        terminal.read_until("number, name or id > ")
+        terminal.type(said)
+    done = terminal.end()
+    assert (done.code, "\x1b[2J" in done.text) == (0, False)
+    assert [sent.json["option_id"] for sent in beacon.at(path)] == ["allow", "deny"]
+    for told in (
+        "May I[2J?",
+        "rm -r build",
+        "  2 Deny",
+        "There is no such option.",
+        "It is answered already (push)",
+    ):
+        assert told in done.text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
+    """Words and choices, by the key of a person; and nothing is printed where the server is broken."""
+    if which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    beacon.always = Reply(500)
+    script = tmp_path / "completion"
+    completed = shown(beacon, *TASKBEACON, "completion", shell)
+    script.write_text(completed.text.replace("\r\n", "\n"))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    quiet = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    load = {"bash": "", "zsh": "autoload -U compinit; compinit -u; ", "fish": ""}[shell]
+    terminal = Terminal([shell, *quiet, "-i"], environment(beacon, PATH=path, PS1="$ "))
+    terminal.type(f"{load}source {script}; echo loa''ded\n")
+    terminal.read_until("loaded")
+    for typed, rest in (
+        ("taskbeacon task arch", "ive "),
+        ("taskbeacon run follow 1 --until wai", "ting "),
+        ("taskbeacon run artifacts 1 --js", "on "),
+    ):
+        terminal.type(f"{typed}\t")
+        terminal.read_until(typed + rest)
+        terminal.type("\x15")
+    terminal.type("exit\n")
+    assert "Traceback" not in terminal.end().text
+    assert beacon.received == []

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +19,7 @@ from taskbeacon.cli import failures, output
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+_WIDEST_HELP = 100
 SERVER_GROUP = "taskbeacon.commands"
 _WORK, _ATTENTION, _INTEGRATIONS, _ACCOUNT = "Tasks and runs", "Attention", "Integrations", "Account"
 _OPERATE, _TRY = "Operate this server", "Try it"
@@ -37,7 +38,7 @@ _COMMANDS = {
         "api": ("taskbeacon.cli.api:api", "Send any request."),
     },
     _ACCOUNT: {
-        "login": ("taskbeacon.cli.account:login", "Keep a key for a server."),
+        "login": ("taskbeacon.cli.account:login", "Sign in to a server."),
         "logout": ("taskbeacon.cli.account:logout", "Forget the key."),
         "status": ("taskbeacon.cli.account:status", "Show server, project and person."),
         "completion": ("taskbeacon.cli.account:completion", "Print the completion of a shell."),
@@ -50,6 +51,17 @@ _SERVER = {
     _OPERATE: ("serve", "worker", "migrate", "admin", "agents", "console", "openapi"),
     _TRY: ("dev", "demo", "try"),
 }
+
+
+class _Formatter(click.HelpFormatter):
+    """Leaves room for what options do, in narrow windows too."""
+
+    @override
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+click.Context.formatter_class = _Formatter
 
 
 class Taskbeacon(click.Group):
@@ -97,7 +109,7 @@ def _server_commands() -> "dict[str, EntryPoint]":
 main = Taskbeacon(
     "taskbeacon",
     help="Give tasks to coding agents, and follow what they do.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 click.version_option(__version__, message="%(prog)s %(version)s")(main)
 
@@ -125,7 +137,9 @@ def perform(arguments: Sequence[str]) -> int:
             "".join(arguments).encode()
         except UnicodeEncodeError as error:
             raise failures.usage("an argument is not UTF-8") from error
-        code = main.main(list(arguments), "taskbeacon", standalone_mode=False)
+        # click's own width is at least 50.
+        width = min(output.width(), _WIDEST_HELP)
+        code = main.main(list(arguments), "taskbeacon", standalone_mode=False, terminal_width=width)
     except click.exceptions.NoArgsIsHelpError as error:
         output.note(error.format_message())
         return failures.USAGE

@@ -16,6 +16,8 @@ from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import json_flag, open_client, placed
 
 if TYPE_CHECKING:
+    import httpx
+
     from taskbeacon.client import Client, Event
 
 _LONGEST_PAUSE = 5.0
@@ -41,9 +43,11 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
     if print_secret:
         output.line(secret)
         return
+    import httpx  # noqa: PLC0415
+
     from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loads the HTTP library
 
-    with open_client(**place) as client:
+    with open_client(**place) as client, httpx.Client(timeout=_SECONDS, trust_env=False) as receiver:
         _require_known(client, types)
         kept = None if target is None else _kept(client, target)
         after = kept.read_text(encoding="utf-8") if kept is not None and kept.exists() else None
@@ -54,7 +58,7 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
                 output.as_json({"type": "listening", "topics": "tasks"})
 
         for item in client.iterate(client.core.stream_events(after=after, connected=tell)):
-            _take(item, types=types, target=target, secret=secret, as_json=as_json)
+            _take(item, receiver, types=types, target=target, secret=secret, as_json=as_json)
             if kept is not None and item.event_id is not None:
                 write_private(kept, item.event_id)
 
@@ -74,7 +78,9 @@ def _require_known(client: "Client", types: str | None) -> None:
             raise usage(f"no event is of the type {word.strip()!r}; there are: {', '.join(known)}")
 
 
-def _take(item: Any, *, types: str | None, target: str | None, secret: str, as_json: bool) -> None:
+def _take(
+    item: Any, receiver: "httpx.Client", *, types: str | None, target: str | None, secret: str, as_json: bool
+) -> None:
     from taskbeacon.client import Gap  # noqa: PLC0415 - loaded already
 
     if isinstance(item, Gap):
@@ -85,7 +91,7 @@ def _take(item: Any, *, types: str | None, target: str | None, secret: str, as_j
         return
     if types and not _matches(item.type, types):
         return
-    status = None if target is None else _forward(item, target, secret)
+    status = None if target is None else _forward(item, receiver, target, secret)
     if as_json:
         output.as_json({**item.data, **({} if status is None else {"forwarded": {"status": status}})})
         return
@@ -101,8 +107,8 @@ def _matches(type_: str, types: str) -> bool:
     )
 
 
-def _forward(item: "Event", target: str, secret: str) -> int:
-    import httpx  # noqa: PLC0415 - forwarding alone needs it here
+def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) -> int:
+    import httpx  # noqa: PLC0415 - loaded already
     from standardwebhooks.webhooks import Webhook  # noqa: PLC0415
 
     body = json.dumps(item.data)
@@ -116,9 +122,7 @@ def _forward(item: "Event", target: str, secret: str) -> int:
             "webhook-signature": Webhook(secret).sign(str(item.data["id"]), now, body),
         }
         try:
-            return httpx.post(
-                target, content=body, headers=headers, timeout=_SECONDS, trust_env=False
-            ).status_code
+            return receiver.post(target, content=body, headers=headers).status_code
         except httpx.TransportError as error:
             output.note(f"{target} does not answer: {error}")
             time.sleep(pause)
