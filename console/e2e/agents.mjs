@@ -6,6 +6,7 @@ export async function agentsThatAreThereCanBeChosen(browser, { expect, watched, 
   const page = await watched(browser);
   const agent = page.getByLabel("Agent", { exact: true });
   await page.goto(`${base}/projects/1/?new=1`);
+  await page.getByText(/^\d agents? cannot be chosen$/).click();
   await page.getByText(/^Codex cannot be chosen: .+/).waitFor();
   const codex = agent.locator("option", { hasText: "Codex" });
   expect(await codex.isDisabled(), "an agent that is not installed cannot be chosen, and says why");

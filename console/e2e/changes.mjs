@@ -33,15 +33,15 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await pane.getByRole("button", { name: "Show side by side" }).click();
   await notes.locator("td:nth-child(4)", { hasText: "note one hundred" }).waitFor();
   await checkAccess(page, "live changes, side by side");
-  const whole = notes.getByRole("button", { name: "Show all lines between" });
-  await notes.getByRole("button", { name: "Show 20 lines more above these" }).click();
+  const whole = notes.getByRole("button", { name: /^Show all lines/ });
+  await notes.getByRole("button", { name: /^Show 20 lines more before/ }).click();
   await notes.getByText("note 77 of this file", { exact: true }).first().waitFor();
   await whole.first().click();
   await notes.getByText("note 1 of this file", { exact: true }).first().waitFor();
   await whole.click();
   await notes.getByText("note 200 of this file", { exact: true }).first().waitFor();
   expect((await whole.count()) === 0, "lines around a change can be opened, up to the whole file");
-  await notes.getByRole("button", { name: "Comment on line 150", exact: true }).click();
+  await notes.getByRole("button", { name: "Comment on line 150 of" }).click();
   await notes.getByRole("textbox", { name: "Comment on line 150" }).fill("And this?");
   await notes.getByRole("button", { name: "Add the comment" }).click();
   const review = `/tasks/${task.id}/runs/${run.id}/review/`;
@@ -68,8 +68,8 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     .getByRole("navigation", { name: "Changed files" })
     .getByRole("button", { name: /^notes/ })
     .click();
-  await small.getByRole("button", { name: "Comment on removed line 100" }).click();
-  await small.getByRole("button", { name: "Comment on line 100", exact: true }).click();
+  await small.getByRole("button", { name: "Comment on removed line 100 of" }).click();
+  await small.getByRole("button", { name: "Comment on line 100 of" }).click();
   await small.getByRole("textbox", { name: "Comment on line 100" }).fill("Why in words?");
   await checkAccess(phone, "a comment on a phone");
   await small.getByRole("button", { name: "Add the comment" }).click();
@@ -83,7 +83,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   const other = await watched(browser, { key: await newMember("Ana") });
   const theirs = other.getByRole("complementary", { name: "Changes" });
   await other.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
-  await theirs.getByRole("button", { name: "Comment on line 1", exact: true }).first().click();
+  await theirs.getByRole("button", { name: "Comment on line 1 of" }).first().click();
   await theirs.getByRole("textbox", { name: "Comment on line 1" }).fill("Of Ana");
   await theirs.getByRole("button", { name: "Add the comment" }).click();
   await theirs.getByText("1 comment", { exact: true }).waitFor();
@@ -146,5 +146,42 @@ export async function manyChangesStayInReach(browser, { expect, watched, checkAc
   expect(drawn < 1500, `only what is near is drawn (${drawn} cells)`);
   const last = `${FILES + 2} of ${FILES + 2} files`;
   await until("the last file", async () => (await page.getByText(last).count()) === 1);
+  await page.context().close();
+}
+
+export async function changesAreReviewedByKeysAlone(browser, { expect, watched }) {
+  const files = ["a.txt", "b.txt", "c.txt"];
+  const run = await runWithPatch(
+    "Acceptance: a review by keys",
+    files.map((name) => newFile(name, 2)).join(""),
+  );
+  const page = await watched(browser);
+  const review = () => call(`${run.path}/review/`);
+  await page.goto(`${base}/projects/1${run.path}?pane=changes`);
+  await page.getByText("1 of 3 files").waitFor();
+  const tabTo = async (name) => {
+    const here = () =>
+      page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent);
+    for (let count = 0; !(await here()).startsWith(name); count += 1) {
+      if (count > 30) throw new Error(`Tab does not reach ${name}`);
+      await page.keyboard.press("Tab");
+    }
+  };
+  await page.keyboard.press("j");
+  await tabTo("Comment on line 2");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("By keys");
+  await page.keyboard.press("Control+Enter");
+  await until("the comment", async () => (await review()).comments[0]?.path === "b.txt");
+  // Until the person has left the field, keys belong to it.
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("n");
+  await tabTo("Discard the comment");
+  await page.keyboard.press("Enter");
+  await until("the end of the comment", async () => (await review()).comments.length === 0);
+  expect(true, "a line is commented on by keys alone, and the comment is taken back");
+  await page.keyboard.press("v");
+  await until("the mark", async () => (await review()).viewed.length === 1);
+  expect(true, "a file is marked as viewed by a key, which goes to the next");
   await page.context().close();
 }

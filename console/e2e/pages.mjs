@@ -1,6 +1,7 @@
 // Every page is there for everybody: in both themes, at the desk and on a phone.
 import { call, newRun, newTask, start } from "./api.mjs";
 import { base, until } from "./browser.mjs";
+import { newFile, runWithPatch } from "./outside.mjs";
 
 const NO_TASK = "/tasks/00000000-0000-7000-8000-000000000000";
 
@@ -86,12 +87,22 @@ export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, ch
   const asks = await newRun("Acceptance: a narrow page, with a long title that has no end in one line", [
     ["ask", "Go on?"],
   ]);
+  const changed = await runWithPatch("Acceptance: narrow changes", newFile("a.txt", 2) + newFile("b.txt", 2));
+  const receivers = ["/one", "/two"].map((path) => `http://127.0.0.1:9${path}`);
+  const endpoints = await Promise.all(
+    receivers.map((url) =>
+      call("/webhook_endpoints/", { url, event_types: ["task.deleted"], description: "" }),
+    ),
+  );
   const paths = [
     "/projects/1/",
     "/projects/1/?new=1",
     "/projects/1/inbox",
     `/projects/1/tasks/${asks.id}`,
     "/projects/1/settings/notifications",
+    "/projects/1/settings/webhooks",
+    "/projects/1/settings/keys",
+    `/projects/1${changed.path}?pane=changes`,
   ];
   for (const [what, options] of [
     ["320 px", { viewport: { width: 320, height: 640 } }],
@@ -113,6 +124,7 @@ export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, ch
     }
     await page.context().close();
   }
+  for (const { id } of endpoints) await call(`/webhook_endpoints/${id}/`, null, "DELETE");
 }
 
 /** A run that a hundred newer ones have pushed off the list can still be opened, and the others keep their numbers. */

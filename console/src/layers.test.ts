@@ -18,6 +18,40 @@ function importsOf(name: string, text: string): string[] {
   return found.map(([, path]) => relative(ROOT, join(ROOT, name, "..", path ?? "")));
 }
 
+describe("style sheets", () => {
+  const sheets = readdirSync(ROOT, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".css"))
+    .map((name) => ({
+      name,
+      text: readFileSync(join(ROOT, name), "utf8").replace(/\/\*.*?\*\/|:global\([^)]*\)|".*?"/gs, ""),
+    }));
+  const classesOf = (text: string) =>
+    new Set([...text.matchAll(/\.([a-zA-Z][\w-]*)/g)].map(([, name]) => name));
+
+  it.each(sheets.filter(({ name }) => name.endsWith(".module.css")))(
+    "$name has what its parts use, and no more",
+    (sheet) => {
+      const users = files.filter(({ name, text }) => importsOf(name, text).includes(sheet.name));
+      const uses = users.map(({ text }) => text).join("");
+      const used = new Set([...uses.matchAll(/styles\.(\w+)/g)].map(([, name]) => name));
+      const all = classesOf(sheet.text);
+      expect([...used].filter((name) => !all.has(name))).toEqual([]);
+      // The marks of code are named by a table.
+      if (!/styles\[/.test(uses)) expect([...all].filter((name) => !used.has(name))).toEqual([]);
+    },
+  );
+
+  it("share only classes that parts use", () => {
+    const shared = sheets.find(({ name }) => name === "ui/base.css")?.text ?? "";
+    const words = new Set(
+      files.flatMap(({ text }) =>
+        [...text.matchAll(/["'`]([a-z -]+)[ "'`$]/g)].flatMap(([, some]) => some?.split(" ")),
+      ),
+    );
+    expect([...classesOf(shared)].filter((name) => !words.has(name))).toEqual([]);
+  });
+});
+
 describe("the layers", () => {
   it.each(LAYERS.map((layer, rank) => [layer, rank] as const))(
     "%s uses only those below it",

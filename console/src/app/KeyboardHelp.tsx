@@ -18,11 +18,11 @@ export function KeyboardHelp({ onClose }: { onClose: () => void }) {
     <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl className={styles.keys}>
         {[...commands, ...OTHERS].map(([key, effect]) => (
-          <div key={`${key} ${effect}`}>
+          <div key={`${key} ${effect}`} className="row apart spaced">
             <dt>
               <kbd>{key}</kbd>
             </dt>
-            <dd>{effect}</dd>
+            <dd className="dim">{effect}</dd>
           </div>
         ))}
       </dl>

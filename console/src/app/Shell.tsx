@@ -40,11 +40,11 @@ export function Shell({ children }: { children: ReactNode }) {
       <a className={styles.skip} href="#content">
         Skip to the content
       </a>
-      <nav className={styles.side} aria-label="Console">
-        <div className={styles.brand}>
+      <nav className={classes("column", styles.side)} aria-label="Console">
+        <div className={classes("row", styles.brand)}>
           <img src="/console/icon.svg" alt="" width="20" height="20" />
           {session.projects.length > 1 ? (
-            <ProjectSelect className={styles.projects} />
+            <ProjectSelect className={classes("clip", styles.project)} />
           ) : (
             <span className={classes(styles.project, "clip")}>{project.name}</span>
           )}
@@ -54,7 +54,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
         <Places />
         <Active />
-        <div className={styles.foot}>
+        <div className={classes("row apart small dim", styles.foot)}>
           <span className="clip" title={session.user.email}>
             {nameOf(session.user)}
           </span>
@@ -63,9 +63,9 @@ export function Shell({ children }: { children: ReactNode }) {
           </IconButton>
         </div>
       </nav>
-      <div className={styles.content} id="content">
+      <div className={classes("column", styles.content)} id="content">
         {connection === "offline" && (
-          <p className={styles.offline} role="status">
+          <p className={classes("row small attention", styles.offline)} role="status">
             <WifiOff size={14} aria-hidden="true" /> Not connected. What you see may be old; trying again.
           </p>
         )}
@@ -95,7 +95,7 @@ function Places() {
         <li key={to}>
           <Link
             href={href(to)}
-            className={classes(isHere && styles.here)}
+            className={classes("row line", isHere && styles.here)}
             aria-current={isHere ? "page" : undefined}
           >
             <Icon size={18} aria-hidden="true" />
@@ -152,7 +152,7 @@ function ActiveGroup({ title, count, runs }: GroupProps) {
   if (runs.length === 0) return null;
   return (
     <section>
-      <h2>
+      <h2 className="small faint">
         {title} <span>{count}</span>
       </h2>
       <ul>
@@ -162,7 +162,7 @@ function ActiveGroup({ title, count, runs }: GroupProps) {
             <li key={run.key}>
               <Link
                 href={run.to}
-                className={classes(isHere && styles.here)}
+                className={classes("row line small", isHere && styles.here)}
                 aria-current={isHere ? "page" : undefined}
               >
                 <StateIcon state={run.state} size={14} />

@@ -2,6 +2,8 @@
 import { ChevronRight } from "lucide-react";
 import {
   type ButtonHTMLAttributes,
+  type FormEvent,
+  type FormHTMLAttributes,
   type InputHTMLAttributes,
   type MouseEvent,
   type ReactNode,
@@ -66,13 +68,13 @@ export function Field({ label, hint, problem, children }: FieldProps) {
   if (label === undefined) return children({});
   const about = problem || hint ? { "aria-describedby": `${id}-about` } : {};
   return (
-    <div className={styles.field}>
-      <label className={styles.label} htmlFor={id}>
+    <div className="column tight">
+      <label className="small strong dim" htmlFor={id}>
         {label}
       </label>
       {children({ id, ...about, ...(problem ? { "aria-invalid": true } : {}) })}
       {(problem || hint) && (
-        <span id={`${id}-about`} className={problem ? styles.problem : styles.hint}>
+        <span id={`${id}-about`} className={problem ? "small danger" : "small faint"}>
           {problem ?? hint}
         </span>
       )}
@@ -131,6 +133,19 @@ export function Select({ className, label, hint, problem, choices, onChoose, ...
       )}
     </Field>
   );
+}
+
+interface FormProps extends Omit<FormHTMLAttributes<HTMLFormElement>, "onSubmit"> {
+  onSubmit: () => void;
+}
+
+/** A form whose content the console sends, and not the browser. */
+export function Form({ onSubmit, ...rest }: FormProps) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onSubmit();
+  };
+  return <form {...rest} onSubmit={submit} />;
 }
 
 interface CheckProps extends InputHTMLAttributes<HTMLInputElement> {

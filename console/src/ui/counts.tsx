@@ -1,17 +1,17 @@
-import styles from "./counts.module.css";
-
 /** How many lines were added and removed. */
 export function Counts({ additions, deletions }: { additions: number; deletions: number }) {
   return (
-    <span className={styles.counts}>
-      <span className={styles.plus}>+{additions}</span> <span className={styles.minus}>−{deletions}</span>
+    <span className="fixed figures">
+      <span className="success">+{additions}</span> <span className="danger">−{deletions}</span>
     </span>
   );
 }
 
 const KILO = 1024;
+const UNITS = ["B", "kB", "MB", "GB"];
 
 export function sizeText(bytes: number): string {
-  if (bytes < KILO) return `${bytes} B`;
-  return bytes < KILO * KILO ? `${(bytes / KILO).toFixed(1)} kB` : `${(bytes / KILO / KILO).toFixed(1)} MB`;
+  let [size, unit] = [bytes, 0];
+  while (size >= KILO && unit < UNITS.length - 1) [size, unit] = [size / KILO, unit + 1];
+  return `${Number(size.toFixed(1)).toLocaleString()} ${UNITS[unit]}`;
 }

@@ -30,7 +30,7 @@ export function Dialog({ title, onClose, children }: Props) {
       onClick={(event) => event.target === ref.current && ref.current?.close()}
     >
       <div className={styles.inner}>
-        <header className={styles.head}>
+        <header className="row apart">
           <h2 id={id}>{title}</h2>
           <IconButton label="Close" onClick={() => ref.current?.close()}>
             <X size={16} />

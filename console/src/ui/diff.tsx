@@ -23,7 +23,8 @@ export interface LineActions {
 interface Props {
   hunks: Hunk[];
   mode: DiffMode;
-  label: string;
+  /** Of the file; names all that can be pressed. */
+  name: string;
   /** The grammar of the code; null: none. */
   language: string | null;
   actions?: LineActions;
@@ -58,27 +59,35 @@ function useDiffMarks(hunks: Hunk[], language: string | null): Marks {
 /** What all rows of a diff are drawn with. */
 interface Shared {
   mode: DiffMode;
+  name: string;
   marks: Marks;
   /** By changed line: the one beside it. */
   beside: ReadonlyMap<DiffLine, DiffLine>;
   actions: LineActions | undefined;
 }
 
-export const Diff = memo(function Diff({ hunks, mode, label, language, actions }: Props) {
+export const Diff = memo(function Diff({ hunks, mode, name, language, actions }: Props) {
   const marks = useDiffMarks(hunks, language);
   const [pieces, beside] = useMemo(() => layOut(hunks, mode), [hunks, mode]);
-  const shared = { mode, marks, beside, actions };
+  const shared = { mode, name, marks, beside, actions };
   return (
     <div
       className={classes(styles.frame, actions && styles.commented)}
       tabIndex={0}
       role="group"
-      aria-label={label}
+      aria-label={`Changes of ${name}`}
     >
       {hunks.map((hunk, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity
         <Fragment key={index}>
-          {(index > 0 || hunk.header || hunk.gap) && <Between hunk={hunk} onOpen={actions?.onOpen} />}
+          {(index > 0 || hunk.header || hunk.gap) && (
+            <Between
+              hunk={hunk}
+              after={hunks[index - 1]?.lines.at(-1)}
+              name={name}
+              onOpen={actions?.onOpen}
+            />
+          )}
           {pieces[index]?.map((rows) => (
             <Piece key={(rows[0]?.left ?? rows[0]?.right)?.at} rows={rows} {...shared} />
           ))}
@@ -103,38 +112,38 @@ function layOut(hunks: Hunk[], mode: DiffMode) {
   return [pieces, beside] as const;
 }
 
-/** What is left out before a hunk, and its header. */
-function Between({
-  hunk: { gap, header },
-  onOpen,
-}: {
+interface BetweenProps {
   hunk: Hunk;
+  /** The last line before it. */
+  after: DiffLine | undefined;
+  name: string;
   onOpen: LineActions["onOpen"] | undefined;
-}) {
+}
+
+/** What is left out before a hunk, and its header. */
+function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenProps) {
   const size = gap?.size ?? null;
+  const placeOf = (word: string, line: DiffLine | undefined) =>
+    `${word} line ${line?.newNumber ?? line?.oldNumber} of ${name}`;
+  const [above, below] = [placeOf("after", after), placeOf("before", lines[0])];
   return (
-    <div className={styles.hunk}>
+    <div className={classes("row faint", styles.hunk)}>
       {gap && onOpen && (
         <>
           {gap.id > 0 && (
-            <IconButton
-              data-repeats
-              label="Show 20 lines more below these"
-              onClick={() => onOpen(gap, "top")}
-            >
+            <IconButton data-repeats label={`Show 20 lines more ${above}`} onClick={() => onOpen(gap, "top")}>
               <ChevronsDown size={14} />
             </IconButton>
           )}
-          {size !== null && (
-            <IconButton
-              data-repeats
-              label="Show 20 lines more above these"
-              onClick={() => onOpen(gap, "end")}
-            >
+          {size !== null && lines.length > 0 && (
+            <IconButton data-repeats label={`Show 20 lines more ${below}`} onClick={() => onOpen(gap, "end")}>
               <ChevronsUp size={14} />
             </IconButton>
           )}
-          <IconButton label="Show all lines between" onClick={() => onOpen(gap, "all")}>
+          <IconButton
+            label={`Show all lines ${lines.length > 0 ? below : above}`}
+            onClick={() => onOpen(gap, "all")}
+          >
             <UnfoldVertical size={14} />
           </IconButton>
         </>
@@ -151,7 +160,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
   const lines = rows.flatMap(({ left, right }) => [left, ...(left === right ? [] : [right])]);
   const below = lines.flatMap((line) => (line && actions?.below(line) ? line.at : []));
   const draw = () => (
-    <table className={classes(styles.diff, mode === "split" && styles.split)}>
+    <table className={styles.diff}>
       <colgroup>
         <col className={styles.numbers} />
         <col className={mode === "split" ? undefined : styles.numbers} />
@@ -195,7 +204,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
 }
 
 function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | null; isOld?: boolean }) {
-  const { actions } = shared;
+  const { name, actions } = shared;
   if (!line) return <td colSpan={2} className={styles.nothing} />;
   const number = isOld ? line.oldNumber : line.newNumber;
   return (
@@ -205,7 +214,7 @@ function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | nu
           <button
             type="button"
             data-repeats
-            aria-label={`Comment on ${line.kind === "delete" ? "removed line" : "line"} ${number ?? line.oldNumber}`}
+            aria-label={`Comment on ${line.kind === "delete" ? "removed line" : "line"} ${number ?? line.oldNumber} of ${name}`}
             aria-pressed={actions.isPicked(line)}
             onClick={() => actions.onPick(line)}
           >

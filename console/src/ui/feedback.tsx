@@ -2,6 +2,7 @@
 import { CircleAlert, type LucideIcon, RotateCw } from "lucide-react";
 import { type ReactNode, useSyncExternalStore } from "react";
 import { errorText } from "../api/errors";
+import { classes } from "./classes";
 import { Button } from "./controls";
 import styles from "./feedback.module.css";
 import { PageHeading } from "./heading";
@@ -16,7 +17,7 @@ interface EmptyProps {
 
 export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
   return (
-    <div className={styles.empty}>
+    <div className={classes("column dim", styles.empty)}>
       <Icon size={24} aria-hidden="true" />
       {isPage ? <PageHeading>{title}</PageHeading> : <h2>{title}</h2>}
       {children}
@@ -27,7 +28,7 @@ export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
 /** Shown after a moment only, so that quick answers do not flash. */
 export function Loading({ what }: { what: string }) {
   return (
-    <p className={styles.loading} role="status" data-loading>
+    <p className={classes("faint", styles.loading)} role="status" data-loading>
       Loading {what} …
     </p>
   );
@@ -35,7 +36,7 @@ export function Loading({ what }: { what: string }) {
 
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   return (
-    <div className={styles.failure} role="alert">
+    <div className={classes("row wrap card bad", styles.failure)} role="alert">
       <CircleAlert size={16} aria-hidden="true" />
       <span>{errorText(error)}</span>
       {onRetry && (
@@ -107,9 +108,9 @@ function subscribe(listener: () => void): () => void {
 export function Messages() {
   const shown = useSyncExternalStore(subscribe, () => messages);
   return (
-    <div className={styles.messages} role="status" aria-live="polite">
+    <div className={classes("column", styles.messages)} role="status" aria-live="polite">
       {shown.map(({ id, text, tone, undo }) => (
-        <p key={id} className={tone === "danger" ? styles.dangerMessage : undefined}>
+        <p key={id} className={tone === "danger" ? "card bad" : "card raised"}>
           {text}
           {undo && (
             <Button

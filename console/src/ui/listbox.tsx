@@ -32,14 +32,15 @@ export function Listbox<C extends Choice>({ id, label, choices, at, onChoose, on
           role="option"
           tabIndex={-1}
           aria-selected={index === at}
-          className={classes(styles.choice, index === at && styles.here)}
+          className={classes("row apart spaced", styles.choice, index === at && styles.here)}
           // The field must not lose the focus.
           onMouseDown={(event) => event.preventDefault()}
           onMouseMove={() => onPoint(index)}
           onClick={() => onChoose(choice)}
           onKeyDown={(event) => event.key === "Enter" && onChoose(choice)}
         >
-          <span className="clip">{choice.label}</span> <span className="clip">{choice.hint}</span>
+          <span className="clip strong">{choice.label}</span>{" "}
+          <span className="clip small dim">{choice.hint}</span>
         </div>
       ))}
     </div>

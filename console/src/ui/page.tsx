@@ -13,7 +13,7 @@ interface Props {
 export function Page({ title, isWide, beside, children }: Props) {
   return (
     <main className={styles.page} data-wide={isWide}>
-      <header className={styles.head}>
+      <header className="row apart spaced">
         <PageHeading>{title}</PageHeading>
         {beside}
       </header>

@@ -19,7 +19,6 @@ import {
 } from "lucide-react";
 import type { Verification } from "../api/types";
 import { classes } from "./classes";
-import styles from "./status.module.css";
 
 export type State =
   | "draft"
@@ -33,17 +32,19 @@ export type State =
   | "cancelled"
   | "not_started";
 
-const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: string | undefined }> = {
-  draft: { icon: CircleDashed, word: "Draft", tone: styles.neutral },
-  not_started: { icon: CircleDot, word: "Not started", tone: styles.neutral },
-  queued: { icon: Clock3, word: "Queued", tone: styles.neutral },
-  running: { icon: LoaderCircle, word: "Running", tone: styles.running },
-  checking: { icon: ScanSearch, word: "Checking", tone: styles.running },
-  question: { icon: CircleHelp, word: "Asks you", tone: styles.attention },
-  message: { icon: MessageCircle, word: "Waits for you", tone: styles.attention },
-  completed: { icon: CircleCheck, word: "Completed", tone: styles.success },
-  failed: { icon: CircleX, word: "Failed", tone: styles.danger },
-  cancelled: { icon: Ban, word: "Cancelled", tone: styles.neutral },
+const BADGE = "row inline tight fixed small strong";
+
+const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: Tone }> = {
+  draft: { icon: CircleDashed, word: "Draft", tone: "neutral" },
+  not_started: { icon: CircleDot, word: "Not started", tone: "neutral" },
+  queued: { icon: Clock3, word: "Queued", tone: "neutral" },
+  running: { icon: LoaderCircle, word: "Running", tone: "running" },
+  checking: { icon: ScanSearch, word: "Checking", tone: "running" },
+  question: { icon: CircleHelp, word: "Asks you", tone: "attention" },
+  message: { icon: MessageCircle, word: "Waits for you", tone: "attention" },
+  completed: { icon: CircleCheck, word: "Completed", tone: "success" },
+  failed: { icon: CircleX, word: "Failed", tone: "danger" },
+  cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },
 };
 
 export const stateWord = (state: State) => LOOKS[state].word;
@@ -51,8 +52,8 @@ export const stateWord = (state: State) => LOOKS[state].word;
 export function StateIcon({ state, size = 16 }: { state: State; size?: number }) {
   const { icon: Icon, word, tone } = LOOKS[state];
   return (
-    <span className={classes(styles.state, tone)} role="img" aria-label={word} title={word}>
-      <Icon size={size} aria-hidden="true" className={state === "running" ? styles.spin : undefined} />
+    <span className={classes("row inline fixed", tone)} role="img" aria-label={word} title={word}>
+      <Icon size={size} aria-hidden="true" className={state === "running" ? "spin" : undefined} />
     </span>
   );
 }
@@ -60,18 +61,18 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
 export function StateBadge({ state, children }: { state: State; children?: string }) {
   const { icon: Icon, word, tone } = LOOKS[state];
   return (
-    <span className={classes(styles.badge, tone)}>
-      <Icon size={14} aria-hidden="true" className={state === "running" ? styles.spin : undefined} />
+    <span className={classes(BADGE, tone)}>
+      <Icon size={14} aria-hidden="true" className={state === "running" ? "spin" : undefined} />
       {children ?? word}
     </span>
   );
 }
 
 const VERDICTS = {
-  verified: { icon: ShieldCheck, word: "Verified", tone: styles.success },
-  claimed: { icon: Shield, word: "Claimed", tone: styles.neutral },
-  refuted: { icon: ShieldX, word: "Refuted", tone: styles.danger },
-  inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: styles.attention },
+  verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
+  claimed: { icon: Shield, word: "Claimed", tone: "neutral" },
+  refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
+  inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
 };
 
 /** The verdict of a verification, if there is one. */
@@ -79,7 +80,7 @@ export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waive
   if (!of) return null;
   const { icon: Icon, word, tone } = of.verdict ? VERDICTS[of.verdict] : LOOKS.checking;
   return (
-    <span className={classes(styles.badge, of.waived ? styles.neutral : tone)}>
+    <span className={classes(BADGE, of.waived ? "neutral" : tone)}>
       <Icon size={14} aria-hidden="true" />
       {of.waived ? `${word}, waived` : word}
     </span>
@@ -99,7 +100,7 @@ export type Tone = keyof typeof OUTCOMES;
 export function OutcomeBadge({ tone, children }: { tone: Tone; children: string }) {
   const Icon = OUTCOMES[tone];
   return (
-    <span className={classes(styles.badge, styles[tone])}>
+    <span className={classes(BADGE, tone)}>
       <Icon size={14} aria-hidden="true" />
       {children}
     </span>

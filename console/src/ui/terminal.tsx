@@ -45,7 +45,7 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
   const output = (
     <pre
       ref={screen}
-      className={styles.terminal}
+      className={classes("well small", styles.terminal)}
       tabIndex={0}
       role="group"
       aria-label={label}
@@ -68,9 +68,9 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
   if (shown.length === text.length) return output;
   return (
     <>
-      <p className={styles.cut}>
+      <p className="small dim">
         The end of a long output.{" "}
-        <button type="button" onClick={() => setWhole(true)}>
+        <button type="button" className="line link" onClick={() => setWhole(true)}>
           Show all that is kept
         </button>
       </p>

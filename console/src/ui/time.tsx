@@ -43,6 +43,8 @@ export function preciseTime(iso: string): string {
   return (date.toDateString() === new Date().toDateString() ? second : whole).format(date);
 }
 
+export const dayText = (iso: string) => dayAndYear.format(new Date(iso));
+
 export const wholeTime = (iso: string) => whole.format(new Date(iso));
 
 export function durationText(ms: number): string {
@@ -79,5 +81,14 @@ export function Age({ at, inSentence = false }: { at: string; inSentence?: boole
     <time dateTime={at} title={wholeTime(at)}>
       {inSentence && SPAN.test(age) ? `${age} ago` : age}
     </time>
+  );
+}
+
+/** What has happened, and how long ago. */
+export function Since({ at, children }: { at: string; children: string }) {
+  return (
+    <span>
+      {children} <Age at={at} inSentence />
+    </span>
   );
 }

@@ -3,6 +3,7 @@ import { Paperclip, RotateCw, X } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { errorText } from "../../api/errors";
 import { MAX_FILE_BYTES, upload } from "../../api/uploads";
+import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
 import { type Attachment, LOST, useHeld } from "./held";
@@ -86,29 +87,33 @@ export function AttachmentList({ list, remove, retry }: Pick<Attachments, "list"
   const broken = list.filter(({ problem }) => problem).map(({ name }) => name);
   return (
     <>
-      <ul className={styles.list} aria-label="Files">
+      <ul className={classes("row wrap", styles.list)} aria-label="Files">
         {list.map(({ key, name, file, base, progress, id, problem }) => (
-          <li key={key} className={problem ? styles.broken : undefined}>
+          <li key={key} className={classes("row card small", problem && "bad")}>
             <Paperclip size={14} aria-hidden="true" />
-            <span className={styles.name}>{name}</span>
+            <span className={classes("clip", styles.name)}>{name}</span>
             {problem ? (
               <span>{problem}</span>
             ) : (
               !id && progress > 0 && <progress value={progress} aria-label={`Upload of ${name}`} />
             )}
             {problem && file && base && (
-              <IconButton label={`Upload ${name} again`} className={styles.remove} onClick={() => retry(key)}>
+              <IconButton
+                label={`Upload ${name} again`}
+                className={styles.remove ?? ""}
+                onClick={() => retry(key)}
+              >
                 <RotateCw size={14} />
               </IconButton>
             )}
-            <IconButton label={`Remove ${name}`} className={styles.remove} onClick={() => remove(key)}>
+            <IconButton label={`Remove ${name}`} className={styles.remove ?? ""} onClick={() => remove(key)}>
               <X size={14} />
             </IconButton>
           </li>
         ))}
       </ul>
       {broken.length > 0 && (
-        <p className={styles.waits} role="status">
+        <p className="small danger" role="status">
           Nothing is sent before you remove {broken.join(", ")}, or attach it again.
         </p>
       )}

@@ -4,6 +4,7 @@ import { BellRing, CircleAlert, CircleCheck, CircleSlash, Clock3 } from "lucide-
 import { Link } from "wouter";
 import { fetchDecisions, fetchDevices } from "../../api/attention";
 import type { Notification } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { Age, durationText, preciseTime, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
@@ -11,7 +12,7 @@ import styles from "./attention.module.css";
 import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
 import { thisDevice } from "./device";
 
-const ICONS = { good: CircleCheck, waiting: Clock3, bad: CircleAlert, neutral: CircleSlash } as const;
+const ICONS = { success: CircleCheck, attention: Clock3, danger: CircleAlert, faint: CircleSlash } as const;
 
 /** Decisions that a device which shows the task still explains. */
 const HELD_BACK = new Set<Notification["decision"]>(["deferred", "suppressed"]);
@@ -39,12 +40,12 @@ export default function NotificationsPane({ taskId }: { taskId: string }) {
   return (
     <div className={styles.pane}>
       {devices.data?.length === 0 && (
-        <p className={styles.hint}>
+        <p className={classes("card dim", styles.hint)}>
           You have no device. <Link href={href("/settings/devices")}>Make this browser one</Link>, and it
           rings when an agent needs you.
         </p>
       )}
-      <ol className={styles.decisions}>
+      <ol>
         {decisions.data.map((row) => (
           <DecisionRow key={row.id} row={row} />
         ))}
@@ -61,14 +62,14 @@ function DecisionRow({ row }: { row: Notification }) {
   // What it says above needs only its time.
   const only = steps.length === 1 ? steps[0] : null;
   return (
-    <li className={styles.decision} data-tone={tone}>
-      <Icon size={16} aria-hidden="true" />
+    <li className={classes("row spaced", styles.decision)}>
+      <Icon size={16} aria-hidden="true" className={tone} />
       <div>
-        <p className={styles.kind}>
+        <p className={classes("dim", styles.kind)}>
           {kindText(row.kind)} <Age at={row.created_at} />
         </p>
         <p>
-          <strong>{decisionText(row.decision)}</strong>
+          <strong className="strong">{decisionText(row.decision)}</strong>
           {why && <>: {why}</>}
           {row.watched_by && HELD_BACK.has(row.decision) && (
             <>
@@ -77,8 +78,8 @@ function DecisionRow({ row }: { row: Notification }) {
             </>
           )}
         </p>
-        <p className={styles.text}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
-        <p className={styles.device}>
+        <p className={classes("dim", styles.text)}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
+        <p className="small faint figures">
           {row.device ? deviceName(row.device, row.platform) : "No device"}
           {only && (
             <>
@@ -88,7 +89,7 @@ function DecisionRow({ row }: { row: Notification }) {
           )}
           {row.attempts > 1 && ` · tried ${row.attempts} times`}
         </p>
-        <ul className={styles.steps}>
+        <ul className="small faint figures">
           {!only &&
             steps.map((step) => (
               <li key={`${step.text}${step.at}`}>

@@ -77,21 +77,21 @@ export function whyText({ decision, reason }: Pick<Notification, "decision" | "r
 }
 export const reasonText = (reason: string) => REASONS[reason] ?? reason.replaceAll("_", " ");
 
-export type Tone = "good" | "waiting" | "bad" | "neutral";
+export type Tone = "success" | "attention" | "danger" | "faint";
 
 const TONES: Record<string, Tone> = {
-  sent: "good",
-  reminder: "good",
-  delivered: "good",
-  pending: "waiting",
-  retrying: "waiting",
-  deferred: "waiting",
-  held_quiet_hours: "waiting",
-  rejected: "bad",
-  given_up: "bad",
+  sent: "success",
+  reminder: "success",
+  delivered: "success",
+  pending: "attention",
+  retrying: "attention",
+  deferred: "attention",
+  held_quiet_hours: "attention",
+  rejected: "danger",
+  given_up: "danger",
 };
 
-export const toneOf = (decision: string): Tone => TONES[decision] ?? "neutral";
+export const toneOf = (decision: string): Tone => TONES[decision] ?? "faint";
 
 export interface Step {
   text: string;

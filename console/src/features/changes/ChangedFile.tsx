@@ -7,6 +7,7 @@ import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
 import { visible } from "../../text/marks";
 import { type DiffLine, type Gap, isOf, type Opened, parseHunks, withGaps } from "../../text/patch";
+import { classes } from "../../ui/classes";
 import { Button, Check, Chevron, IconButton } from "../../ui/controls";
 import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
@@ -56,20 +57,20 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
   const [isWhole, setWhole] = useState(changed <= LONG || !newest.patch);
   return (
     <section className={styles.file} data-file={index} aria-label={visible(file.path)}>
-      <header className={styles.fileHead}>
+      <header className={classes("row", styles.fileHead)}>
         <button
           type="button"
-          className={styles.fileTitle}
+          className={classes("row grow", styles.fileTitle)}
           aria-expanded={isOpen}
           onClick={() => setChosen(!isOpen)}
         >
           <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
           <span className={styles.path}>
-            {file.old_path && <s>{visible(file.old_path)}</s>} {visible(file.path)}
+            {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}
           </span>
         </button>
-        {view === "changed" && <span className={styles.again}>changed again</span>}
+        {view === "changed" && <span className="small attention fixed">changed again</span>}
         <EditorLink path={file.path} />
         <Amount file={file} />
         <Check
@@ -84,7 +85,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         </Check>
       </header>
       {isOpen && !isWhole && (
-        <p className={styles.none}>
+        <p className={classes("row wrap dim", styles.none)}>
           {changed.toLocaleString("en")} changed lines, folded so that the other files stay in reach.
           <Button onClick={() => setWhole(true)}>Show them</Button>
         </p>
@@ -180,7 +181,9 @@ function FileDiff({
           anchor === undefined &&
           !before.isLoading && (
             <div key={comment.id} className={styles.stale}>
-              <p>The lines of this comment ({placeText(comment)}) have changed since, or are not shown.</p>
+              <p className="small attention">
+                The lines of this comment ({placeText(comment)}) have changed since, or are not shown.
+              </p>
               <CommentNote comment={comment} onDiscard={onDiscard} />
             </div>
           ),
@@ -189,7 +192,7 @@ function FileDiff({
         <Diff
           hunks={shown}
           mode={isOneSided ? "unified" : mode}
-          label={`Changes of ${visible(file.path)}`}
+          name={visible(file.path)}
           language={languageOfFile(file.path)}
           actions={{
             onPick: ({ at }) => pick(reaching(shown, written.range, at)),
@@ -199,10 +202,10 @@ function FileDiff({
           }}
         />
       ) : (
-        <p className={styles.none}>{missingText(file)}</p>
+        <p className={classes("row wrap dim", styles.none)}>{missingText(file)}</p>
       )}
       {file.truncated && (
-        <p className={styles.none}>
+        <p className={classes("row wrap dim", styles.none)}>
           {file.patch && "Only the beginning is shown: the file's changes are too large for this page."}
           {patchPath ? (
             <a href={patchPath} download>
@@ -230,11 +233,9 @@ function missingText(file: FileChange): string {
 
 function CommentNote({ comment, onDiscard }: { comment: Comment; onDiscard: Props["onDiscard"] }) {
   return (
-    <div className={styles.comment} data-comment={comment.id}>
-      <p>
-        {comment.start_line !== comment.line && (
-          <span className={styles.commentPlace}>On {placeText(comment)}</span>
-        )}
+    <div className={classes("row card raised", styles.comment)} data-comment={comment.id}>
+      <p className="grow">
+        {comment.start_line !== comment.line && <span className="small dim">On {placeText(comment)}</span>}
         <span>{comment.text}</span>
       </p>
       <IconButton

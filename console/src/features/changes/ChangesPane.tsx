@@ -6,6 +6,7 @@ import { type Base, fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import { isOf, parseHunks, withGaps } from "../../text/patch";
+import { classes } from "../../ui/classes";
 import { Button, type Choices, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
@@ -148,7 +149,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   return (
     <div className={styles.changes}>
       {(files.length > 0 || base === "branch") && (
-        <header className={styles.head}>
+        <header className={classes("row", styles.head)}>
           {files.length > 1 && (
             <IconButton
               label={isListed ? "Hide the list of files" : "List the files"}
@@ -158,7 +159,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
               <ListTree size={16} />
             </IconButton>
           )}
-          <span className={styles.summary}>
+          <span className="clip grow small dim">
             {files.length > 1 && `${at + 1} of `}
             {files.length === 1 ? "1 file" : `${files.length} files`}
             {files.length > 0 && (
@@ -179,7 +180,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
             />
           )}
           {isLive && (
-            <span className={styles.live} title="The workspace of the run as it is now">
+            <span className="row tight small running" title="The workspace of the run as it is now">
               <LoaderCircle size={14} aria-hidden="true" /> Live
             </span>
           )}
@@ -198,7 +199,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
         </header>
       )}
       {changes.data.left_out.length > 0 && (
-        <p className={styles.none}>
+        <p className={classes("dim", styles.none)}>
           {!missing && "Left out: "}
           {changes.data.left_out.join(", ")}
         </p>
@@ -243,8 +244,8 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
         </div>
       )}
       {comments.length > 0 && (
-        <footer className={styles.send}>
-          <span>{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
+        <footer className={classes("row wrap", styles.send)}>
+          <span className="grow">{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
           <Button tone="quiet" onClick={() => discard(comments)}>
             Discard
           </Button>

@@ -1,4 +1,5 @@
-import { Button, TextArea } from "../../ui/controls";
+import { classes } from "../../ui/classes";
+import { Button, Form, TextArea } from "../../ui/controls";
 import styles from "./changes.module.css";
 
 interface Props {
@@ -13,14 +14,8 @@ interface Props {
 export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
   const isReady = text.trim() !== "";
   return (
-    <form
-      className={styles.commentForm}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isReady) onSave(text.trim());
-      }}
-    >
-      <p className={styles.commentPlace}>Comment on {place}; another line makes it reach to there.</p>
+    <Form className={classes("column", styles.commentForm)} onSubmit={() => isReady && onSave(text.trim())}>
+      <p className="small dim">Comment on {place}; another line makes it reach to there.</p>
       <TextArea
         autoFocus
         aria-label={`Comment on ${place}`}
@@ -32,7 +27,7 @@ export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
           else if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) onSave(text.trim());
         }}
       />
-      <div>
+      <div className="row ends">
         <Button tone="quiet" onClick={onCancel}>
           Cancel
         </Button>
@@ -40,6 +35,6 @@ export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
           Add the comment
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }

@@ -3,12 +3,15 @@ import { Check } from "lucide-react";
 import { memo, useEffect, useRef } from "react";
 import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
+import { classes } from "../../ui/classes";
 import { Counts, sizeText } from "../../ui/counts";
 import { bring, Near } from "../../ui/near";
 import styles from "./changes.module.css";
 import { folderOf, type View } from "./review";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
+
+const TONES = { A: "success", M: "dim", D: "danger", R: "dim" };
 
 interface Props {
   files: FileChange[];
@@ -44,7 +47,9 @@ export const FileList = memo(function FileList({ files, views, current, onChoose
                 const isFirst = folder && folder !== folderOf(files[index - 1]?.path ?? "");
                 return (
                   <li key={file.path}>
-                    {isFirst && <span className={styles.folder}>{visible(folder)}</span>}
+                    {isFirst && (
+                      <span className={classes("clip faint", styles.folder)}>{visible(folder)}</span>
+                    )}
                     <FileLine
                       {...{ file, folder, index, onChoose }}
                       isHere={index === current}
@@ -74,13 +79,13 @@ const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onC
   return (
     <button
       type="button"
-      className={styles.fileLine}
+      className={classes("row line", styles.fileLine)}
       aria-current={isHere || undefined}
       title={visible(file.path)}
       onClick={() => onChoose(index)}
     >
       <StatusLetter status={file.status} />
-      <span className={styles.name}>
+      <span className="clip grow">
         <span className="visually-hidden">{visible(folder)}</span>
         {visible(file.path.slice(folder.length))}
       </span>
@@ -88,9 +93,9 @@ const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onC
         , {LETTERS[file.status]}
         {view === "viewed" && ", viewed"},{" "}
       </span>
-      {view === "viewed" && <Check size={14} aria-hidden="true" />}
+      {view === "viewed" && <Check size={14} aria-hidden="true" className="success" />}
       {view === "changed" && (
-        <span className={styles.again} title="Viewed before it changed again">
+        <span className="small attention fixed" title="Viewed before it changed again">
           changed again
         </span>
       )}
@@ -101,7 +106,11 @@ const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onC
 
 export function StatusLetter({ status }: { status: FileChange["status"] }) {
   return (
-    <abbr className={styles.letter} data-status={status} title={LETTERS[status]} aria-hidden="true">
+    <abbr
+      className={classes("fixed", styles.letter, TONES[status])}
+      title={LETTERS[status]}
+      aria-hidden="true"
+    >
       {status}
     </abbr>
   );

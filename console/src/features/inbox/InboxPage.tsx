@@ -5,6 +5,7 @@ import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
 import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
@@ -60,7 +61,7 @@ export function InboxPage() {
           <p>When an agent asks a question or waits for a message, it appears here and on your devices.</p>
         </Empty>
       )}
-      <ul ref={list} className={styles.rows}>
+      <ul ref={list} className="column spaced">
         {rows.map((row, index) => (
           <InboxItem
             key={row.id}
@@ -99,10 +100,13 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
     },
   });
   return (
-    <li className={styles.row} data-selected={isSelected || undefined}>
-      <div className={styles.about}>
-        <Link href={runHref(row)}>{row.task.title || "Untitled task"}</Link>
-        <span>{row.task.slug}</span>
+    <li className={classes("card", styles.row)} data-selected={isSelected || undefined}>
+      <div className={classes("row wrap small faint", styles.about)}>
+        <Link href={runHref(row)}>
+          {row.task.title || "Untitled task"}
+          <span className="visually-hidden"> {row.task.slug}</span>
+        </Link>
+        <span aria-hidden="true">{row.task.slug}</span>
         {isOneOfSeveral && <RunName row={row} />}
         {row.task.repository && <span>{row.task.repository}</span>}
         <Age at={row.opened_at} />
@@ -115,13 +119,14 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
           <Button tone="quiet" disabled={hold.isPending} onClick={() => hold.mutate()}>
             <AlarmClock size={14} aria-hidden="true" /> Snooze{" "}
             {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
+            <span className="visually-hidden"> {row.task.slug}</span>
           </Button>
         )}
       </div>
       {isAsking(row) ? (
         <QuestionCard question={row} hasKeys={isSelected} above={above} />
       ) : (
-        <p className={styles.line}>
+        <p className="dim">
           {row.kind === "message" && row.status === "open"
             ? "The agent has finished its turn and waits for a message."
             : row.title}

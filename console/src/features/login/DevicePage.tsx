@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ApiError } from "../../api/errors";
 import { approveTerminal, denyTerminal, fetchTerminal } from "../../api/terminals";
 import type { PendingLogin, Session } from "../../api/types";
-import { Button, Input, Select } from "../../ui/controls";
+import { Button, Form, Input, Select } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { Age } from "../../ui/time";
@@ -26,13 +26,7 @@ export default function DevicePage({ session }: { session: Session }) {
       {find.data ? (
         <Decision session={session} code={code} of={find.data} />
       ) : (
-        <form
-          className={styles.card}
-          onSubmit={(event) => {
-            event.preventDefault();
-            find.mutate();
-          }}
-        >
+        <Form className={styles.card} onSubmit={() => find.mutate()}>
           <PageHeading>Sign a terminal in</PageHeading>
           <p>
             <code>taskbeacon login</code> shows a code.
@@ -52,7 +46,7 @@ export default function DevicePage({ session }: { session: Session }) {
           <Button tone="primary" large type="submit" disabled={find.isPending || !code.trim()}>
             Continue
           </Button>
-        </form>
+        </Form>
       )}
     </main>
   );

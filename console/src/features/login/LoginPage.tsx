@@ -5,7 +5,7 @@ import { useLocation } from "wouter";
 import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
 import { expectPage } from "../../ui/arrival";
-import { Button, Input } from "../../ui/controls";
+import { Button, Form, Input } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useAction } from "../../ui/unmeant";
@@ -52,13 +52,7 @@ export function LoginPage({ isSignedIn }: Props) {
   const problem = isWrongKey ? new Error("This key is wrong, expired or revoked.") : login.error;
   return (
     <main className={styles.page}>
-      <form
-        className={styles.card}
-        onSubmit={(event) => {
-          event.preventDefault();
-          mutate({ api_key: key.trim() });
-        }}
-      >
+      <Form className={styles.card} onSubmit={() => mutate({ api_key: key.trim() })}>
         <img src="/console/icon.svg" alt="" width="32" height="32" />
         <PageHeading>Sign in to Taskbeacon</PageHeading>
         <p>
@@ -78,7 +72,7 @@ export function LoginPage({ isSignedIn }: Props) {
         <Button tone="primary" large type="submit" disabled={login.isPending || !key.trim()}>
           {login.isPending ? "Signing in …" : "Sign in"}
         </Button>
-      </form>
+      </Form>
     </main>
   );
 }

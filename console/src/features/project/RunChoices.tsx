@@ -1,9 +1,10 @@
 /** With what a run is started. The service keeps that for runs only, so a draft's is kept here. */
 import type { RunRequest } from "../../api/tasks";
 import type { Run } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Check, Input, Select } from "../../ui/controls";
 import { readKept, useKept } from "../../ui/kept";
-import { agentTitle, useAgents } from "./agents";
+import { agentTitle, Reason, useAgents } from "./agents";
 import styles from "./choices.module.css";
 
 export interface Choices {
@@ -66,7 +67,7 @@ export function RunChoices({ choices, onChange }: Props) {
   const efforts = models.find(({ name }) => name === model)?.efforts ?? [];
   const set = (changes: Partial<Choices>) => onChange({ ...choices, ...changes });
   return (
-    <div className={styles.choices}>
+    <div className={classes("column spaced", styles.choices)}>
       <div className={styles.columns}>
         <Select
           label="Agent"
@@ -113,13 +114,16 @@ export function RunChoices({ choices, onChange }: Props) {
 
 /** Why agents cannot be chosen. It comes later than the buttons, and stands below them: none moves under a tap. */
 export function BlockedAgents() {
-  const agents = useAgents().data?.results ?? [];
-  return agents.map(
-    ({ name, available, reason }) =>
-      !available && (
-        <p key={name} className={styles.blocked}>
-          {agentTitle(name)} cannot be chosen: {reason}
+  const blocked = useAgents().data?.results.filter(({ available }) => !available) ?? [];
+  if (blocked.length === 0) return null;
+  return (
+    <details className={classes("small dim", styles.blocked)}>
+      <summary>{blocked.length === 1 ? "1 agent" : `${blocked.length} agents`} cannot be chosen</summary>
+      {blocked.map(({ name, reason }) => (
+        <p key={name}>
+          {agentTitle(name)} cannot be chosen: <Reason text={reason ?? ""} />
         </p>
-      ),
+      ))}
+    </details>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { ApiError, isTransient } from "../../api/errors";
 import { type BatchAction, cancelRun, changeTasks } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
@@ -90,7 +91,7 @@ function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean 
         </p>
       )}
       {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
-      <div className={styles.answers}>
+      <div className={classes("row wrap spaced", styles.answers)}>
         <Button data-autofocus onClick={() => onAnswer(null)}>
           Do not {word.toLowerCase()}
         </Button>

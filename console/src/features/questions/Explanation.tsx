@@ -1,5 +1,6 @@
 /** What an answer means: how the service sees the question, what each option does, and what happens without one. */
 import type { InboxRow } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { clockTime } from "../../ui/time";
 import { isChoice, type Option } from "./question";
 import styles from "./questions.module.css";
@@ -35,7 +36,7 @@ const effectOf = (option: Option, options: Option[]): string =>
 export function Explanation({ question }: { question: InboxRow }) {
   const risk = question.kind === "permission" ? RISKS[question.risk] : undefined;
   return (
-    <dl className={styles.explanation} aria-label="What an answer means">
+    <dl className={classes("column small", styles.explanation)} aria-label="What an answer means">
       <div>
         <dt>What happens</dt>
         <dd>

@@ -1,10 +1,10 @@
 /** A question with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
-import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
+import { type KeyboardEvent, useId, useState } from "react";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
-import { Button, Input, TextArea } from "../../ui/controls";
+import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
 import { useUnread } from "../../ui/unmeant";
@@ -54,35 +54,40 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
     event.preventDefault();
     setExplained(!isExplained);
   };
-  const confirm = (event: FormEvent) => {
-    event.preventDefault();
-    choose(optionForKey(question.options, "a"));
-  };
 
   return (
     <section
-      className={classes(styles.card, isRisky && styles.risky)}
+      className={classes("column spaced card", styles.card, isRisky && styles.risky)}
       aria-labelledby={id}
       tabIndex={-1}
       data-unread={isUnread}
       onKeyDown={explainByKey}
     >
-      <header className={styles.head}>
+      <header className={classes("row", styles.head)}>
         {isRisky ? (
-          <TriangleAlert size={18} aria-hidden="true" />
+          <TriangleAlert size={18} aria-hidden="true" className="danger" />
         ) : (
-          <CircleHelp size={18} aria-hidden="true" />
+          <CircleHelp size={18} aria-hidden="true" className="attention" />
         )}
-        <h2 id={id}>{question.title}</h2>
+        <h2 id={id} className="grow">
+          {question.title}
+        </h2>
         <Button tone="quiet" aria-expanded={isExplained} onClick={() => setExplained(!isExplained)}>
-          Explain
+          Explain<span className="visually-hidden"> {question.title}</span>
         </Button>
       </header>
       {question.expires_at && (
-        <p className={styles.expiry}>Counts as refused after {clockTime(question.expires_at)}</p>
+        <p className={classes("small dim", styles.expiry)}>
+          Counts as refused after {clockTime(question.expires_at)}
+        </p>
       )}
       {question.detail && question.detail !== question.title && (
-        <pre className={styles.detail} tabIndex={0} role="group" aria-label="What it is about">
+        <pre
+          className={classes("well", styles.detail)}
+          tabIndex={0}
+          role="group"
+          aria-label="What it is about"
+        >
           {question.detail}
         </pre>
       )}
@@ -90,8 +95,8 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
       {question.kind === "permission" && (
         <>
           {isRisky && (
-            <form onSubmit={confirm}>
-              <label className={styles.confirm}>
+            <Form onSubmit={() => choose(optionForKey(question.options, "a"))}>
+              <label className={classes("column tight", styles.confirm)}>
                 <span>
                   This can do harm that is hard to undo. Type <strong>{CONFIRMATION}</strong> to allow it.
                 </span>
@@ -102,9 +107,9 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
                   onChange={(event) => setTyped(event.target.value)}
                 />
               </label>
-            </form>
+            </Form>
           )}
-          <div className={styles.buttons}>
+          <div className={classes("row wrap spaced", styles.buttons)}>
             {question.options.map((option, index) => (
               <Button
                 key={option.id}
@@ -158,7 +163,7 @@ function Work({ question, isBusy, onAnswer }: PartProps) {
         maxLength={LONGEST_REASON}
         onChange={(event) => setText(event.target.value)}
       />
-      <div className={styles.buttons}>
+      <div className={classes("row wrap spaced", styles.buttons)}>
         {question.options.map(({ id, name }) => (
           <Button
             key={id}
@@ -179,13 +184,13 @@ function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
   const link = safeLink(question.link ?? "");
   return (
     <>
-      <p className={styles.url}>
+      <p className="dim">
         The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:
-        <span className={styles.address} tabIndex={0} role="group" aria-label="Address">
+        <span className={classes("small", styles.address)} tabIndex={0} role="group" aria-label="Address">
           {question.link}
         </span>
       </p>
-      <div className={styles.buttons}>
+      <div className={classes("row wrap spaced", styles.buttons)}>
         <Button large disabled={isBusy} onClick={() => onAnswer({ action: "decline" })}>
           Decline
         </Button>

@@ -1,5 +1,6 @@
 import { useId, useState } from "react";
-import { Button, Check, Input } from "../../ui/controls";
+import { classes } from "../../ui/classes";
+import { Button, Check, Form, Input } from "../../ui/controls";
 import styles from "./questions.module.css";
 import { contentOf, type FormField, type FormValue, fieldsOf, missingField } from "./schema";
 
@@ -17,13 +18,7 @@ export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
   );
   const missing = missingField(fields, values);
   return (
-    <form
-      className={styles.form}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!missing) onSend(contentOf(fields, values));
-      }}
-    >
+    <Form className="column spaced" onSubmit={() => missing || onSend(contentOf(fields, values))}>
       {fields.map((field) => (
         <OneField
           key={field.name}
@@ -32,8 +27,8 @@ export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
           onChange={(value) => setValues((before) => ({ ...before, [field.name]: value }))}
         />
       ))}
-      {missing && <p className={styles.missing}>Still to be filled in: {missing.label}</p>}
-      <div className={styles.buttons}>
+      {missing && <p className="small dim">Still to be filled in: {missing.label}</p>}
+      <div className={classes("row wrap spaced", styles.buttons)}>
         <Button large disabled={isBusy} onClick={onDecline}>
           Decline
         </Button>
@@ -41,7 +36,7 @@ export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
           Send
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }
 
@@ -57,17 +52,17 @@ function OneField({ field, value, onChange }: OneFieldProps) {
     return (
       <Check checked={value === true} onChange={(event) => onChange(event.target.checked)}>
         {field.label}
-        {field.description && <small>{field.description}</small>}
+        <Said text={field.description} />
       </Check>
     );
   }
   if (field.type === "choice" || field.type === "choices") {
     const chosen = Array.isArray(value) ? value : [value];
     return (
-      <fieldset className={styles.choices}>
+      <fieldset className={classes("card", styles.choices)}>
         <legend>
           {field.label}
-          {field.description && <small>{field.description}</small>}
+          <Said text={field.description} />
         </legend>
         {field.choices.map((choice) => (
           <Check
@@ -82,7 +77,7 @@ function OneField({ field, value, onChange }: OneFieldProps) {
             }}
           >
             {choice.label}
-            {choice.description && <small>{choice.description}</small>}
+            <Said text={choice.description} />
           </Check>
         ))}
       </fieldset>
@@ -99,4 +94,8 @@ function OneField({ field, value, onChange }: OneFieldProps) {
       onChange={(event) => onChange(event.target.value)}
     />
   );
+}
+
+function Said({ text }: { text: string }) {
+  return text && <span className="column small dim">{text}</span>;
 }

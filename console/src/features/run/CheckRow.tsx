@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { CheckResult, Run, Verification } from "../../api/types";
 import { safeLink } from "../../text/links";
+import { classes } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
 import { OutcomeBadge, type Tone, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
@@ -26,13 +27,13 @@ function Row({ tone, name, word, duration, output, children }: RowProps) {
   const isOpen = chosen ?? (tone === "danger" || tone === "attention");
   return (
     <li className={styles.row}>
-      <button type="button" aria-expanded={isOpen} onClick={() => choose(!isOpen)}>
+      <button type="button" className="row wrap dim" aria-expanded={isOpen} onClick={() => choose(!isOpen)}>
         <strong>{name}</strong> <OutcomeBadge tone={tone}>{word}</OutcomeBadge>{" "}
         {duration !== null && durationText(duration)}
         <Chevron isOpen={isOpen} />
       </button>
       {isOpen && (
-        <div className={styles.below}>
+        <div className={classes("column", styles.below)}>
           {children}
           {output ? <Terminal text={output} label={`Output of ${name}`} /> : <p>No output.</p>}
         </div>
@@ -99,7 +100,7 @@ export function Names({ title, names, all }: { title: string; names: string[]; a
   return (
     <div>
       <h2>{title}</h2>
-      <ul className={styles.names}>
+      <ul className={classes("small", styles.names)}>
         {[...new Set(names)].map((name) => (
           <li key={name}>{name}</li>
         ))}
@@ -122,7 +123,7 @@ export function Claims({ claims }: { claims: Verification["claims"] }) {
   return (
     <section>
       <h2>What the agent claims</h2>
-      <ul className={styles.listed}>
+      <ul className="column">
         {[...claims.entries()].map(([place, { statement, judgement }]) => (
           <li key={place}>
             <VerdictBadge of={{ verdict: judgement, waived: false }} /> {statement}

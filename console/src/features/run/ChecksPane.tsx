@@ -5,6 +5,7 @@ import { useState } from "react";
 import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck, waiveVerdict } from "../../api/checks";
 import { cancelTurn, type RunRef } from "../../api/commands";
 import type { FoundCheck, Run, Verification } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button, Select, TextArea } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { OutcomeBadge, VerdictBadge } from "../../ui/status";
@@ -53,8 +54,8 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
     );
   }
   return (
-    <div className={styles.pane}>
-      <header className={styles.head}>
+    <div className={classes("column", styles.pane)}>
+      <header className="row wrap spaced dim">
         <VerdictBadge of={shown} />
         {shown.finished_at && <Age at={shown.finished_at} inSentence />}
         {attempts.data.length > 1 && (
@@ -110,7 +111,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
 
 function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }) {
   return (
-    <div className={styles.why}>
+    <div className="column">
       {shown.verdict === "verified" && <p>All checks that decide pass.</p>}
       <ul>
         {shown.reasons.map((reason) => {
@@ -119,7 +120,7 @@ function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }
             <li key={`${reason.check} ${reason.code}`}>
               {reason.check && <strong>{reason.check}: </strong>}
               {text}
-              {detail && <span className={styles.detail}>{detail}</span>}
+              {detail && <p className="dim">{detail}</p>}
             </li>
           );
         })}
@@ -150,7 +151,7 @@ function Waive({ runRef }: { runRef: RunRef }) {
     onSuccess: () => queries.invalidateQueries({ queryKey: ["task", runRef.task] }),
   });
   return (
-    <div className={styles.why}>
+    <div className="column">
       <TextArea
         label="Why the work is accepted"
         value={reason}
@@ -183,7 +184,7 @@ function Found({ found, project, repository }: FoundProps) {
   return (
     <section>
       <h2>Found in the repository, not executed</h2>
-      <ul className={styles.listed}>
+      <ul className="column">
         {found.map(({ check, origin }) => (
           <li key={check.id}>
             <strong>{check.id}</strong> <code>{commandText(check)}</code> of {origin.path}{" "}

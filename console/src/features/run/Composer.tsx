@@ -3,7 +3,7 @@ import { ArrowUp, Square } from "lucide-react";
 import { useId, useRef, useState } from "react";
 import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
-import { Button, IconButton, Select } from "../../ui/controls";
+import { Button, Form, IconButton, Select } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
 import { type Choice, Listbox, useChosen } from "../../ui/listbox";
 import { useMedia } from "../../ui/media";
@@ -74,13 +74,10 @@ export function Composer(props: Props) {
     choicesFor(completion, standing, known),
   );
   return (
-    <form
-      className={classes(styles.composer, target.isOver && styles.over)}
+    <Form
+      className={classes("column", styles.composer, target.isOver && styles.over)}
       {...target.handlers}
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
+      onSubmit={send}
     >
       {suggestions.list}
       <AttachmentList {...files} />
@@ -106,9 +103,9 @@ export function Composer(props: Props) {
           } else if (event.key === "Escape") event.currentTarget.blur();
         }}
       />
-      <div className={styles.bar}>
+      <div className={classes("row", styles.bar)}>
         <AttachButton onAdd={files.add} />
-        <div className={styles.options}>
+        <div className={classes("row tight grow", styles.options)}>
           {onOption &&
             standing.config.map((option) => (
               <Select
@@ -150,7 +147,7 @@ export function Composer(props: Props) {
           <ArrowUp size={18} />
         </IconButton>
       </div>
-    </form>
+    </Form>
   );
 }
 

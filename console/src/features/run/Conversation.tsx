@@ -8,6 +8,7 @@ import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
@@ -26,6 +27,9 @@ import { ReceiptLine, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
+
+/** Between the parts of a conversation. */
+const BOUNDARY = classes("small faint", styles.boundary);
 
 interface Props {
   task: Task;
@@ -118,7 +122,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
           }
         />
       </RunQuestions.Provider>
-      <div className={styles.below}>
+      <div className={classes("column fixed", styles.below)}>
         {question && <QuestionCard key={question.id} question={question} hasKeys />}
         {newer}
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
@@ -150,7 +154,7 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
   return (
     <>
       {typeof earlier === "string" ? (
-        <p className={styles.boundary}>
+        <p className={BOUNDARY}>
           This run continues from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
         </p>
       ) : (
@@ -162,7 +166,7 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
         <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
       )}
       {run.status === "queued" && (
-        <p className={styles.boundary}>The run waits for a worker. It starts by itself.</p>
+        <p className={BOUNDARY}>The run waits for a worker. It starts by itself.</p>
       )}
     </>
   );
@@ -188,7 +192,7 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: Wai
       />
       {children}
       {(isKept || receipt.status === "failed") && (
-        <p className={styles.again}>
+        <p className="row ends">
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
             Discard
           </Button>

@@ -36,7 +36,7 @@ export function DraftView({ task }: { task: Task }) {
           <RunChoices choices={choices} onChange={choose} />
           <AttachmentList {...files} />
           {files.list.length > 0 && <p>The files are kept for a day, and shown in this browser only.</p>}
-          <p className={styles.start}>
+          <p className="row">
             <AttachButton onAdd={files.add} />
             <Button
               tone="primary"

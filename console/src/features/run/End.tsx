@@ -3,6 +3,7 @@ import { ExternalLink, FileDiff, GitBranch, RotateCcw } from "lucide-react";
 import { useSearchParams } from "wouter";
 import type { Run } from "../../api/types";
 import { safeLink } from "../../text/links";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { StateBadge, VerdictBadge } from "../../ui/status";
@@ -17,13 +18,13 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
   const { files, additions, deletions } = figuresOf(run);
   const pullRequest = pr_url ? safeLink(pr_url) : "";
   return (
-    <div className={styles.end} data-status={run.status}>
-      <p className={styles.facts}>
+    <div className={classes("column tight card dim", styles.end, run.status === "failed" && "bad")}>
+      <p className={classes("row wrap small", styles.facts)}>
         <StateBadge state={stateOf(run)} />
         <VerdictBadge of={run.verification} />
         {branch && (
-          <span className={styles.fact}>
-            <GitBranch size={13} aria-hidden="true" /> {branch}
+          <span className="row inline tight clip">
+            <GitBranch size={13} aria-hidden="true" /> <span className="clip">{branch}</span>
           </span>
         )}
         {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
@@ -33,7 +34,7 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
       {!run.error_message && changed?.length === 0 && <p>No file was changed.</p>}
       {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
       {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
-      <p className={styles.next}>
+      <p className="row wrap">
         {files > 0 && (
           <Button onClick={() => setSearch({ pane: "changes" }, { replace: true })}>
             <FileDiff size={14} aria-hidden="true" /> Review the changes

@@ -19,9 +19,13 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
     <ul className={styles.artifacts}>
       {run.artifacts.map((file) => (
         <li key={file.id}>
-          <a href={downloadPath(runRef, file.storage_path)} download={file.name}>
+          <a
+            className="row spaced line small"
+            href={downloadPath(runRef, file.storage_path)}
+            download={file.name}
+          >
             <Download size={15} aria-hidden="true" />
-            <span className={styles.fileName}>{file.name}</span>
+            <strong className="grow">{file.name}</strong>
             <span>{file.type === "user_attachment" ? "given" : file.type}</span>
             <span>{sizeText(file.size)}</span>
             {file.uploaded_at && <Age at={file.uploaded_at} />}

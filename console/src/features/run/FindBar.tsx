@@ -3,6 +3,7 @@ import { ChevronDown, ChevronUp, X } from "lucide-react";
 import { createContext, type RefObject, useContext, useEffect, useState } from "react";
 import { findRows } from "../../transcript/find";
 import type { Row } from "../../transcript/rows";
+import { classes } from "../../ui/classes";
 import { IconButton, Input } from "../../ui/controls";
 import styles from "./transcript.module.css";
 
@@ -34,7 +35,7 @@ export function FindBar({ rows, content, onShow, onClose }: Props) {
   };
   useMarkedText(content, text.trim());
   return (
-    <search className={styles.find}>
+    <search className={classes("row", styles.find)}>
       <Input
         ref={takeFocus}
         aria-label="Find in the transcript"
@@ -54,7 +55,7 @@ export function FindBar({ rows, content, onShow, onClose }: Props) {
           event.preventDefault();
         }}
       />
-      <span role="status">
+      <span className={classes("small dim fixed", styles.found)} role="status">
         {found.length ? `${at < 0 ? "–" : at + 1} of ${found.length} rows` : text.trim() && "Not found"}
       </span>
       <IconButton label="Find before" onClick={() => go(at - 1)}>

@@ -5,11 +5,13 @@ import { Suspense } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
+import { classes } from "../../ui/classes";
 import { Empty, Loading } from "../../ui/feedback";
 import { later } from "../../ui/later";
+import { bringAcross } from "../../ui/near";
 import { FilesPane } from "./FilesPane";
+import { PlanList } from "./PlanList";
 import styles from "./run.module.css";
-import { PlanList } from "./TranscriptRow";
 import type { RunActions } from "./useRunActions";
 
 const ChangesPane = later(() => import("../changes/ChangesPane"), false);
@@ -35,20 +37,13 @@ interface TabsProps {
 
 function Tabs({ shown, onChoose, isWhole }: TabsProps) {
   return (
-    <nav className={styles.tabs} aria-label="Panes of the run">
-      {isWhole && (
+    <nav className={classes("row tight fixed", styles.tabs)} aria-label="Panes of the run">
+      {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
         <button
+          key={label}
           type="button"
-          aria-current={shown === null ? "true" : undefined}
-          onClick={() => onChoose(null)}
-        >
-          Transcript
-        </button>
-      )}
-      {PANES.map(({ name, label }) => (
-        <button
-          key={name}
-          type="button"
+          className="line small strong dim"
+          ref={shown === name ? bringAcross : undefined}
           aria-current={shown === name ? "true" : undefined}
           onClick={() => onChoose(name)}
         >
@@ -109,7 +104,7 @@ function PlanPane({ transcript }: { transcript: Transcript }) {
     );
   }
   return (
-    <div className={styles.padded}>
+    <div className={styles.draft}>
       <PlanList entries={plan} />
     </div>
   );

@@ -19,11 +19,12 @@ import type { RunList } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
+import { classes } from "../../ui/classes";
 import { Button, IconButton, Input, Select } from "../../ui/controls";
 import { PageHeading } from "../../ui/heading";
 import { showPalette, useKeys } from "../../ui/keys";
 import { StateBadge, VerdictBadge } from "../../ui/status";
-import { Age, durationText, wholeTime } from "../../ui/time";
+import { durationText, Since, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
@@ -31,6 +32,8 @@ import { useViewers, ViewerDots } from "../project/viewers";
 import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
+
+const FACT = classes("row inline tight clip", styles.fact);
 
 interface Props {
   task: Task;
@@ -59,22 +62,22 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
   });
   return (
     <header className={styles.header}>
-      <div className={styles.titleLine}>
-        <Link href={href("/")} className={styles.back} aria-label="Back to the tasks">
+      <div className="row spaced">
+        <Link href={href("/")} className={classes("dim", styles.back)} aria-label="Back to the tasks">
           <ArrowLeft size={18} aria-hidden="true" />
         </Link>
         {edits === "title" ? (
           <TitleField task={task} onRename={actions.rename} onEnd={() => setEdits(null)} />
         ) : (
           <PageHeading
-            className={styles.title}
+            className={classes("clip grow", styles.title)}
             title={`${titleOf(task)}. Double-click to rename.`}
             onDoubleClick={() => setEdits("title")}
           >
             {titleOf(task)}
           </PageHeading>
         )}
-        <div className={styles.actions}>
+        <div className={classes("row tight fixed", styles.actions)}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {run && isOver(run) && (
             <Button className={styles.does} onClick={actions.retry} disabled={actions.isBusy}>
@@ -104,26 +107,26 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
       </div>
       {actions.dialog}
       {edits === "task" && <TaskDialog task={task} onClose={() => setEdits(null)} />}
-      <div className={styles.facts}>
+      <div className={classes("row wrap small dim", styles.facts)}>
         <StateBadge state={state} />
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
-          <span className={styles.archived}>
+          <span className={classes("row tight fixed strong", styles.archived)}>
             <Archive size={13} aria-hidden="true" /> Archived
           </span>
         )}
         <ViewerDots people={viewers.get(task.id)} />
-        {reason && <span className={styles.reason}>{reason}</span>}
+        {reason && <span className={classes("clip", styles.reason)}>{reason}</span>}
         <span>{task.slug}</span>
         {task.repository && <span>{task.repository}</span>}
         {output.head_branch && (
-          <span className={styles.fact} title={output.head_branch}>
+          <span className={FACT} title={output.head_branch}>
             <GitBranch size={13} aria-hidden="true" /> {output.head_branch}
           </span>
         )}
         {output.pr_url && safeLink(output.pr_url) && (
           <a
-            className={styles.fact}
+            className={FACT}
             href={safeLink(output.pr_url)}
             target="_blank"
             rel="noopener noreferrer nofollow"
@@ -178,7 +181,7 @@ function TitleField({ task, onRename, onEnd }: TitleProps) {
   return (
     <Input
       ref={takeFocus}
-      className={styles.title}
+      className={classes("grow", styles.title)}
       aria-label="Title"
       maxLength={255}
       defaultValue={task.title}
@@ -219,13 +222,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
 
 function Duration({ run }: { run: Run }) {
   const begin = typeof run.state.agent_started_at === "string" ? run.state.agent_started_at : run.created_at;
-  if (!run.completed_at) {
-    return (
-      <span>
-        started <Age at={begin} inSentence />
-      </span>
-    );
-  }
+  if (!run.completed_at) return <Since at={begin}>started</Since>;
   const text = durationText(Date.parse(run.completed_at) - Date.parse(begin));
   return <span title={`Ended ${wholeTime(run.completed_at)}`}>took {text}</span>;
 }
@@ -243,5 +240,5 @@ function Spent({ run, usage }: { run: Run; usage: Usage | null }) {
     cost !== null && `$${cost.toFixed(2)}`,
     percent !== null && `context ${percent}%`,
   ];
-  return <span className={styles.fact}>{parts.filter(Boolean).join(" · ")}</span>;
+  return <span className="clip">{parts.filter(Boolean).join(" · ")}</span>;
 }

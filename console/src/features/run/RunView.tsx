@@ -4,6 +4,7 @@ import { Link, useSearchParams } from "wouter";
 import type { RunList } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
+import { classes } from "../../ui/classes";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
@@ -87,7 +88,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
             newer={
               wasLatest &&
               !isLatest && (
-                <p className={styles.newer} role="status">
+                <p className={classes("small", styles.boundary)} role="status">
                   A new run has started. <Link href={href(`/tasks/${task.id}`)}>Show it</Link>
                 </p>
               )

@@ -63,30 +63,34 @@ export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
   const statusWord = STATUS_WORDS[tool.status];
   const title = tool.title || tool.command || word;
   return (
-    <div className={classes(styles.tool, tool.parentId && styles.nested)}>
+    <div className={classes("card", tool.parentId && styles.nested)}>
       <button
         type="button"
-        className={styles.toolHead}
+        className={classes("row line dim", styles.toolHead)}
         aria-expanded={hasBody ? isOpen : undefined}
         disabled={!hasBody}
         onClick={() => setChosen(!isOpen)}
       >
-        <Icon size={15} aria-hidden="true" />
+        <Icon size={15} aria-hidden="true" className="faint" />
         <span className="visually-hidden">{word}: </span>
-        <span className={styles.toolTitle}>{title}</span>
+        <span className="clip grow small">{title}</span>
         {tool.exitStatus !== null && tool.exitStatus !== 0 && (
-          <span className={styles.failed}>exit {tool.exitStatus}</span>
+          <span className="small danger fixed">exit {tool.exitStatus}</span>
         )}
         {statusWord && (
-          <span className={tool.status === "failed" ? styles.failed : styles.toolStatus}>{statusWord}</span>
+          <span className={classes("small fixed", tool.status === "failed" ? "danger" : "running")}>
+            {statusWord}
+          </span>
         )}
         {hasBody && <Chevron isOpen={isOpen} />}
       </button>
       {isOpen && (
-        <div className={styles.toolBody}>
+        <div className={classes("column", styles.body)}>
           {tool.toolKind === "execute" && tool.command && tool.command !== tool.title && (
             <Copied text={tool.command}>
-              <pre className={styles.command}>{tool.command.replace(/\n$/, "")}</pre>
+              <pre className={classes("well small dim", styles.command)}>
+                {tool.command.replace(/\n$/, "")}
+              </pre>
             </Copied>
           )}
           {tool.diffs.map((diff) => (
@@ -107,18 +111,13 @@ function FileEdit({ diff }: { diff: ToolDiff }) {
   const hunks = useMemo(() => diffTexts(diff.oldText, diff.newText), [diff]);
   const { additions, deletions } = countLines(hunks);
   return (
-    <div className={styles.edit}>
-      <p className={styles.editHead}>
+    <div className={classes("card", styles.edit)}>
+      <p className={classes("row apart small", styles.editHead)}>
         <span>{shortPath(diff.path)}</span>
         <EditorLink path={shortPath(diff.path)} />
         <Counts additions={additions} deletions={deletions} />
       </p>
-      <Diff
-        hunks={hunks}
-        mode="unified"
-        label={`Changes of ${diff.path}`}
-        language={languageOfFile(diff.path)}
-      />
+      <Diff hunks={hunks} mode="unified" name={diff.path} language={languageOfFile(diff.path)} />
     </div>
   );
 }

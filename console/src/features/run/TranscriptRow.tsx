@@ -2,14 +2,13 @@
 import {
   Check,
   CheckCheck,
-  Circle,
   CircleAlert,
   CircleCheck,
-  CircleDot,
   Clock3,
   Files,
   HelpCircle,
   Info,
+  type LucideIcon,
   Paperclip,
   Send,
   TriangleAlert,
@@ -36,6 +35,7 @@ import { Age } from "../../ui/time";
 import { closedText } from "../questions/question";
 import { RunQuestions } from "../questions/runQuestions";
 import { useIsFound } from "./FindBar";
+import { PlanList } from "./PlanList";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
 
@@ -76,8 +76,8 @@ export function UserMessage({ item }: { item: UserItem }) {
   const [chosen, setWhole] = useState(false);
   const isWhole = chosen || isFound;
   return (
-    <div className={styles.user}>
-      <div className={styles.bubble}>
+    <div className={classes("column tight", styles.user)}>
+      <div className={classes("card", styles.bubble)}>
         {item.text && (
           <Copied text={item.text}>
             <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
@@ -86,14 +86,14 @@ export function UserMessage({ item }: { item: UserItem }) {
           </Copied>
         )}
         {isLong && (
-          <button type="button" className={styles.link} onClick={() => setWhole(!isWhole)}>
+          <button type="button" className="line link" onClick={() => setWhole(!isWhole)}>
             {isWhole ? "Show less" : "Show all"}
           </button>
         )}
         {item.files.length > 0 && (
-          <ul className={styles.files}>
+          <ul className="row wrap small dim">
             {item.files.map(({ name }) => (
-              <li key={name}>
+              <li key={name} className="row tight">
                 <Paperclip size={13} aria-hidden="true" /> {name}
               </li>
             ))}
@@ -119,7 +119,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
   const [Icon, words] = RECEIPTS[receipt.status];
   const isBad = receipt.status === "dropped" || receipt.status === "failed";
   return (
-    <p className={classes(styles.receipt, isBad && styles.failed)}>
+    <p className={classes("row tight ends small", isBad ? "danger" : "faint")}>
       <Icon size={13} aria-hidden="true" /> {words}
       {receipt.reason && `: ${receipt.reason}`}
     </p>
@@ -139,7 +139,7 @@ function AgentMessage({ item }: { item: AgentItem }) {
 function Thought({ item }: { item: AgentItem }) {
   return (
     <Foldable id={item.id} title={item.isOpen ? "Thinking …" : "Thought"}>
-      <div className={styles.thought}>
+      <div className={classes("dim", styles.thought)}>
         <Markdown text={item.text} isOpen={item.isOpen} />
       </div>
     </Foldable>
@@ -150,25 +150,25 @@ interface FoldableProps {
   /** Of the row: one that was found is open. */
   id: string;
   title: string;
-  icon?: React.ReactNode;
+  icon?: LucideIcon;
   children: React.ReactNode;
 }
 
-function Foldable({ id, title, icon, children }: FoldableProps) {
+function Foldable({ id, title, icon: Icon, children }: FoldableProps) {
   const isFound = useIsFound(id);
   const [chosen, setOpen] = useState<boolean | null>(null);
   const isOpen = chosen ?? isFound;
   return (
-    <div className={icon ? styles.tool : undefined}>
+    <div className={Icon ? "card" : undefined}>
       <button
         type="button"
-        className={icon ? styles.toolHead : styles.foldHead}
+        className={classes("row line small", Icon ? `dim ${styles.toolHead}` : `faint ${styles.foldHead}`)}
         aria-expanded={isOpen}
         onClick={() => setOpen(!isOpen)}
       >
-        {icon ?? <Chevron isOpen={isOpen} />}
-        <span className={icon ? styles.toolTitle : undefined}>{title}</span>
-        {icon && <Chevron isOpen={isOpen} />}
+        {Icon ? <Icon size={15} aria-hidden="true" className="faint" /> : <Chevron isOpen={isOpen} />}
+        <span className={Icon ? "clip grow" : undefined}>{title}</span>
+        {Icon && <Chevron isOpen={isOpen} />}
       </button>
       {isOpen && children}
     </div>
@@ -177,8 +177,8 @@ function Foldable({ id, title, icon, children }: FoldableProps) {
 
 function Fold({ row }: { row: FoldRow }) {
   return (
-    <Foldable id={row.id} title={describeFold(row.tools)} icon={<Files size={15} aria-hidden="true" />}>
-      <div className={styles.foldBody}>
+    <Foldable id={row.id} title={describeFold(row.tools)} icon={Files}>
+      <div className={classes("column tight", styles.body)}>
         {row.tools.map((tool) => (
           <ToolRow key={tool.id} tool={tool} />
         ))}
@@ -187,33 +187,12 @@ function Fold({ row }: { row: FoldRow }) {
   );
 }
 
-const PLAN_ICONS = { pending: Circle, in_progress: CircleDot, completed: CircleCheck } as const;
-const PLAN_WORDS = { pending: "to do", in_progress: "in progress", completed: "done" } as const;
-
-export function PlanList({ entries }: { entries: PlanEntry[] }) {
-  return (
-    <ol className={styles.plan}>
-      {entries.map((entry, index) => {
-        const Icon = PLAN_ICONS[entry.status];
-        return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: an agent sends its plan as a whole
-          <li key={index} data-status={entry.status}>
-            <Icon size={15} aria-hidden="true" />
-            <span>{entry.text}</span>
-            <span className="visually-hidden"> ({PLAN_WORDS[entry.status]})</span>
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
-
 function PlanCard({ entries }: { entries: PlanEntry[] }) {
   const done = entries.filter(({ status }) => status === "completed").length;
   return (
-    <section className={styles.planCard} aria-label="Plan">
+    <section className={classes("column card", styles.planCard)} aria-label="Plan">
       <h3>
-        Plan <span>{`${done} of ${entries.length} done`}</span>
+        Plan <span className="small faint">{`${done} of ${entries.length} done`}</span>
       </h3>
       <PlanList entries={entries} />
     </section>
@@ -232,11 +211,11 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
   const rows = useContext(RunQuestions);
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
-    <div className={styles.asked}>
-      <HelpCircle size={15} aria-hidden="true" />
+    <div className={classes("row card small dim", styles.note, styles.marked)}>
+      <HelpCircle size={15} aria-hidden="true" className="attention" />
       <span>
         {item.title}
-        <strong>{askedText(item, row, rows !== undefined)}</strong>
+        <strong className={styles.asked}>{askedText(item, row, rows !== undefined)}</strong>
       </span>
     </div>
   );
@@ -244,7 +223,7 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
 
 function Gap({ item }: { item: GapItem }) {
   return (
-    <p className={classes(styles.mark, styles.gap)}>
+    <p className={classes("row small attention", styles.mark)}>
       <TriangleAlert size={14} aria-hidden="true" />
       {item.lost === null
         ? "Events are missing here"
@@ -258,7 +237,9 @@ const NOTE_ICONS = { info: Info, warning: TriangleAlert, error: CircleAlert, suc
 function Note({ item }: { item: NoteItem }) {
   const Icon = NOTE_ICONS[item.tone];
   return (
-    <div className={classes(styles.note, item.tone === "error" && styles.errorNote)}>
+    <div
+      className={classes("row card small", styles.note, styles.marked, item.tone === "error" ? "bad" : "dim")}
+    >
       <Icon size={15} aria-hidden="true" />
       <span>{item.text}</span>
     </div>
@@ -267,10 +248,10 @@ function Note({ item }: { item: NoteItem }) {
 
 function Steps({ item }: { item: StepsItem }) {
   const last = item.steps.at(-1) ?? "";
-  if (item.steps.length === 1) return <p className={styles.step}>{last}</p>;
+  if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{last}</p>;
   return (
     <Foldable id={item.id} title={last}>
-      <ul className={styles.steps}>
+      <ul className={classes("small faint", styles.steps)}>
         {item.steps.map((step, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps are only added
           <li key={index}>{step}</li>
@@ -291,7 +272,7 @@ const STOPS: Record<string, string> = {
 
 function Turn({ item }: { item: TurnItem }) {
   return (
-    <p className={styles.mark}>
+    <p className={classes("row small faint", styles.mark)}>
       {STOPS[item.stopReason] ?? "Turn ended"} <Age at={item.at} inSentence />
     </p>
   );

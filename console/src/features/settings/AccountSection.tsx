@@ -3,14 +3,14 @@ import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
 import { chooseLook, LOOKS, lookOf } from "../../ui/appearance";
+import { classes } from "../../ui/classes";
 import { Button, Input, Select } from "../../ui/controls";
-import { Failure, Loading } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
-import { Age, preciseTime } from "../../ui/time";
+import { preciseTime, Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { EDITORS, useEditor } from "../project/EditorLink";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { nameOf, useProject } from "../project/project";
+import { Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
 export function AccountSection() {
@@ -27,14 +27,11 @@ export function AccountSection() {
     },
   });
   return (
-    <section className={styles.section} aria-labelledby="account">
-      <PageHeading level="h2" id="account">
-        Account
-      </PageHeading>
-      <div className={styles.panel}>
-        <div className={styles.grow}>
-          <p className={styles.name}>{nameOf(session.user)}</p>
-          <p className={styles.about}>{session.user.email}</p>
+    <Section name="account" title="Account">
+      <div className={classes("row wrap spaced card", styles.panel)}>
+        <div className={styles.said}>
+          <p className="strong">{nameOf(session.user)}</p>
+          <p className="small faint">{session.user.email}</p>
         </div>
         <Button onClick={() => leave.mutate()} disabled={leave.isPending}>
           Sign out
@@ -69,14 +66,10 @@ export function AccountSection() {
         )}
       </div>
       <h3 className={styles.subhead}>Sessions</h3>
-      {sessions.isPending && <Loading what="the sessions" />}
-      {sessions.isError && <Failure error={sessions.error} onRetry={() => sessions.refetch()} />}
-      <ul className={styles.list}>
-        {sessions.data?.map((row) => (
-          <OneSession key={row.id} row={row} />
-        ))}
-      </ul>
-    </section>
+      <Listed of={sessions} what="the sessions">
+        {(row) => <OneSession key={row.id} row={row} />}
+      </Listed>
+    </Section>
   );
 }
 
@@ -94,26 +87,21 @@ function OneSession({ row }: { row: SessionRow }) {
     mutationFn: () => revokeSession(row.id),
     onSettled: () => queries.invalidateQueries({ queryKey: ["sessions"] }),
   });
+  const about = (
+    <>
+      <span>{row.address}</span>
+      <Since at={row.last_used_at}>last used</Since>
+    </>
+  );
+  const name = browserName(row.user_agent) + (row.current ? " (this one)" : "");
   return (
-    <li className={styles.item}>
-      <div className={styles.grow}>
-        <p className={styles.name} title={row.user_agent}>
-          {browserName(row.user_agent)}
-          {row.current && " (this one)"}
-        </p>
-        <p className={styles.about}>
-          <span>{row.address}</span>
-          <span>
-            last used <Age at={row.last_used_at} inSentence />
-          </span>
-        </p>
-      </div>
+    <Item name={<span title={row.user_agent}>{name}</span>} about={about}>
       {!row.current && (
         <Button tone="danger" disabled={revoke.isPending} onClick={() => revoke.mutate()}>
           End
           <span className="visually-hidden"> the session of {preciseTime(row.created_at)}</span>
         </Button>
       )}
-    </li>
+    </Item>
   );
 }

@@ -2,68 +2,62 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchLimits } from "../../api/tasks";
 import type { Agent, Limit } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { sizeText } from "../../ui/counts";
-import { Failure, Loading } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
 import { OutcomeBadge } from "../../ui/status";
 import { spanInWords } from "../../ui/time";
-import { agentTitle, useAgents } from "../project/agents";
+import { agentTitle, Reason, useAgents } from "../project/agents";
 import { useProject } from "../project/project";
+import { Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
 export function AgentsSection() {
   const { project } = useProject();
   const agents = useAgents();
   const limits = useQuery({ queryKey: ["limits", project.id], queryFn: () => fetchLimits(project.id) });
+  const workers = agents.data?.workers;
+  const found = workers === 1 ? "1 worker reports" : `${workers} workers report`;
   return (
-    <section className={styles.section} aria-labelledby="agents">
-      <PageHeading level="h2" id="agents">
-        Agents and limits
-      </PageHeading>
-      {agents.isPending && <Loading what="the agents" />}
-      {agents.isError && <Failure error={agents.error} onRetry={() => agents.refetch()} />}
-      {agents.data && (
-        <p className={styles.lead}>
-          {agents.data.workers === 0
-            ? "No worker is alive: what is installed is not known."
-            : `As ${agents.data.workers === 1 ? "1 worker reports" : `${agents.data.workers} workers report`} it. The built-in runbook is always there.`}
-        </p>
-      )}
-      <ul className={styles.list}>
-        {agents.data?.results.map((agent) => (
-          <AgentRow key={agent.name} agent={agent} />
-        ))}
-      </ul>
+    <Section
+      name="agents"
+      title="Agents and limits"
+      lead={
+        workers === 0
+          ? "No worker is alive: what is installed is not known."
+          : workers && `As ${found} it. The built-in runbook is always there.`
+      }
+    >
+      <Listed of={{ ...agents, data: agents.data?.results }} what="the agents">
+        {(agent) => <AgentRow key={agent.name} agent={agent} />}
+      </Listed>
       <h3 className={styles.subhead}>Limits</h3>
-      {limits.isError && <Failure error={limits.error} onRetry={() => limits.refetch()} />}
-      <ul className={styles.list}>
-        {limits.data?.map((limit) => (
-          <li key={limit.id} className={styles.item}>
-            <span className={styles.grow}>{limit.id.replaceAll("_", " ")}</span>
-            <span>{limitText(limit)}</span>
+      <Listed of={limits} what="the limits">
+        {(limit) => (
+          <li key={limit.id} className={classes("row apart", styles.item)}>
+            <span className={styles.limit}>{limit.id.replaceAll("_", " ")}</span>
+            <span className="dim figures">{limitText(limit)}</span>
           </li>
-        ))}
-      </ul>
-    </section>
+        )}
+      </Listed>
+    </Section>
   );
 }
 
 function AgentRow({ agent }: { agent: Agent }) {
   const { available, installed, reason, models } = agent;
   const isKnown = installed !== null;
+  const about = (
+    <>
+      {reason && <Reason text={reason} />}
+      {models.length > 0 && <span>{models.map(({ display_name }) => display_name).join(", ")}</span>}
+    </>
+  );
   return (
-    <li className={styles.item}>
-      <div className={styles.grow}>
-        <p className={styles.name}>{agentTitle(agent.name)}</p>
-        <p className={styles.about}>
-          {reason && <span>{reason}</span>}
-          {models.length > 0 && <span>{models.map(({ display_name }) => display_name).join(", ")}</span>}
-        </p>
-      </div>
+    <Item name={agentTitle(agent.name)} about={about}>
       <OutcomeBadge tone={!isKnown ? "neutral" : available ? "success" : "attention"}>
         {!isKnown ? "Not known" : available ? "Ready" : "Not ready"}
       </OutcomeBadge>
-    </li>
+    </Item>
   );
 }
 

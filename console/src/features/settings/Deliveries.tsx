@@ -3,14 +3,21 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
+import { classes } from "../../ui/classes";
 import { Button, Chevron } from "../../ui/controls";
 import { Failure, Loading, say } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
+import { Listed } from "./parts";
 import styles from "./settings.module.css";
 
-const ICONS = { pending: Clock3, delivered: CircleCheck, failed: CircleX, cancelled: CircleSlash } as const;
+const LOOKS = {
+  pending: [Clock3, "faint"],
+  delivered: [CircleCheck, "success"],
+  failed: [CircleX, "danger"],
+  cancelled: [CircleSlash, "faint"],
+} as const;
 
 export function Deliveries({ endpoint }: { endpoint: string }) {
   const { project } = useProject();
@@ -19,15 +26,10 @@ export function Deliveries({ endpoint }: { endpoint: string }) {
     queryFn: () => fetchDeliveries(project.id, endpoint),
     refetchInterval: 5000,
   });
-  if (deliveries.isPending) return <Loading what="the deliveries" />;
-  if (!deliveries.data) return <Failure error={deliveries.error} onRetry={() => deliveries.refetch()} />;
-  if (deliveries.data.length === 0) return <p className={styles.lead}>Nothing was sent yet.</p>;
   return (
-    <ul>
-      {deliveries.data.map((delivery) => (
-        <DeliveryRow key={delivery.id} endpoint={endpoint} delivery={delivery} />
-      ))}
-    </ul>
+    <Listed of={deliveries} what="the deliveries" empty={<p className="dim">Nothing was sent yet.</p>}>
+      {(delivery) => <DeliveryRow key={delivery.id} endpoint={endpoint} delivery={delivery} />}
+    </Listed>
   );
 }
 
@@ -51,23 +53,29 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint] });
     },
   });
-  const Icon = ICONS[delivery.status];
+  const isLate = delivery.status === "pending" && delivery.attempts > 0;
+  const [Icon, tone] = LOOKS[delivery.status];
   return (
     <li>
-      <div
-        className={styles.delivery}
-        data-status={delivery.status}
-        data-is-late={delivery.status === "pending" && delivery.attempts > 0}
-      >
-        <Icon size={15} aria-hidden="true" />
-        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-          <span>{delivery.event_type}</span>
+      <div className={classes("row", styles.delivery)}>
+        <Icon size={15} aria-hidden="true" className={isLate ? "attention" : tone} />
+        <button
+          type="button"
+          className="row wrap spaced grow line small faint"
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <strong>{delivery.event_type}</strong>
           <span>{deliveryText(delivery)}</span>
           <Age at={delivery.created_at} inSentence />
           <Chevron isOpen={isOpen} />
         </button>
         <Button tone="quiet" disabled={again.isPending} onClick={() => again.mutate()}>
           Send again
+          <span className="visually-hidden">
+            {" "}
+            {delivery.event_type} of {wholeTime(delivery.created_at)}
+          </span>
         </Button>
       </div>
       {isOpen && <Attempts endpoint={endpoint} delivery={delivery} />}
@@ -84,20 +92,20 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
   if (whole.isPending) return <Loading what="the attempts" />;
   if (!whole.data) return <Failure error={whole.error} />;
   return (
-    <div className={styles.attempts}>
+    <div className={classes("small dim", styles.attempts)}>
       <ol>
         {whole.data.attempts.map((attempt) => (
           <li key={attempt.n}>
             {attempt.n}. {wholeTime(attempt.started_at)}:{" "}
             {attempt.status_code ?? attempt.error ?? attempt.outcome}
             {attempt.duration_ms !== null && ` in ${attempt.duration_ms} ms`}
-            {attempt.response_excerpt && <pre>{attempt.response_excerpt}</pre>}
+            {attempt.response_excerpt && <pre className="well">{attempt.response_excerpt}</pre>}
           </li>
         ))}
       </ol>
       {delivery.next_attempt_at && <p>Next attempt {wholeTime(delivery.next_attempt_at)}</p>}
       <h3>What was sent</h3>
-      <pre tabIndex={0} role="group" aria-label="What was sent">
+      <pre className="well" tabIndex={0} role="group" aria-label="What was sent">
         {whole.data.request.body}
       </pre>
     </div>

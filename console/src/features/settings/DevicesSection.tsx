@@ -3,14 +3,15 @@ import { MonitorSmartphone, Smartphone } from "lucide-react";
 import { fetchDevices, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
-import { Empty, Failure, Loading, say } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
-import { Age } from "../../ui/time";
+import { Empty, say } from "../../ui/feedback";
+import { Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { decisionText, reasonText } from "../attention/decisions";
 import { disablePush, enablePush, type PushSupport, pushSupport, thisDevice } from "../attention/device";
 import { useProject } from "../project/project";
+import { Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
 const SUPPORT: Record<PushSupport, string> = {
@@ -38,17 +39,20 @@ export function DevicesSection() {
     onSettled: refresh,
   });
   const canToggle = support.data === "on" || support.data === "off";
+  const empty = (
+    <Empty icon={Smartphone} title="No devices">
+      <p>Allow pushes in this browser, or sign in with the app on your phone.</p>
+    </Empty>
+  );
   return (
-    <section className={styles.section} aria-labelledby="devices">
-      <PageHeading level="h2" id="devices">
-        Devices
-      </PageHeading>
-      <p className={styles.lead}>
-        A device rings when a run ends or an agent needs you, unless one of them shows the task.
-      </p>
-      <div className={styles.panel}>
+    <Section
+      name="devices"
+      title="Devices"
+      lead="A device rings when a run ends or an agent needs you, unless one of them shows the task."
+    >
+      <div className={classes("row wrap spaced card", styles.panel)}>
         <MonitorSmartphone size={18} aria-hidden="true" />
-        <p className={styles.grow}>{support.data ? SUPPORT[support.data] : "…"}</p>
+        <p className={styles.said}>{support.data ? SUPPORT[support.data] : "…"}</p>
         {canToggle && (
           <Button
             tone={support.data === "on" ? "danger" : "primary"}
@@ -59,19 +63,10 @@ export function DevicesSection() {
           </Button>
         )}
       </div>
-      {devices.isPending && <Loading what="the devices" />}
-      {devices.isError && <Failure error={devices.error} onRetry={() => devices.refetch()} />}
-      {devices.data?.length === 0 && (
-        <Empty icon={Smartphone} title="No devices">
-          <p>Allow pushes in this browser, or sign in with the app on your phone.</p>
-        </Empty>
-      )}
-      <ul className={styles.list}>
-        {devices.data?.map((device) => (
-          <DeviceRow key={device.id} device={device} />
-        ))}
-      </ul>
-    </section>
+      <Listed of={devices} what="the devices" empty={empty}>
+        {(device) => <DeviceRow key={device.id} device={device} />}
+      </Listed>
+    </Section>
   );
 }
 
@@ -90,25 +85,18 @@ function DeviceRow({ device }: { device: Device }) {
     onSuccess: ({ decision, reason }) =>
       say(reason ? `${decisionText(decision)}: ${reasonText(reason)}` : decisionText(decision)),
   });
+  const about = (
+    <>
+      <Since at={device.created_at}>registered</Since>
+      <Since at={device.last_seen_at}>last seen</Since>
+    </>
+  );
+  const name = NAMES[device.platform] + (device.id === thisDevice() ? " (this one)" : "");
   return (
-    <li className={styles.item}>
-      <div className={styles.grow}>
-        <p className={styles.name}>
-          {NAMES[device.platform]}
-          {device.id === thisDevice() && " (this one)"}
-        </p>
-        <p className={styles.about}>
-          <span>
-            registered <Age at={device.created_at} inSentence />
-          </span>
-          <span>
-            last seen <Age at={device.last_seen_at} inSentence />
-          </span>
-        </p>
-      </div>
+    <Item name={name} about={about}>
       <Button disabled={test.isPending} onClick={() => test.mutate()}>
         Test push<span className="visually-hidden"> to {device.id.slice(-6)}</span>
       </Button>
-    </li>
+    </Item>
   );
 }

@@ -3,13 +3,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
-import { Button, Select } from "../../ui/controls";
+import { classes } from "../../ui/classes";
+import { Button, Form, Select } from "../../ui/controls";
 import { say } from "../../ui/feedback";
-import { Age, wholeTime } from "../../ui/time";
+import { Since, wholeTime } from "../../ui/time";
 import { SureButton, useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Deliveries } from "./Deliveries";
-import { Secret } from "./Secret";
+import { Item, Secret } from "./parts";
 import styles from "./settings.module.css";
 
 const DISABLED: Record<string, string> = {
@@ -44,55 +45,50 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
   });
-  return (
-    <li>
-      <div className={styles.item}>
-        <div className={styles.grow}>
-          <p className={styles.name}>{endpoint.url}</p>
-          <p className={styles.about}>
-            <span>{eventsText(endpoint.event_types)}</span>
-            {endpoint.last_success_at && (
-              <span>
-                last success <Age at={endpoint.last_success_at} inSentence />
-              </span>
-            )}
-            {endpoint.consecutive_failures > 0 && (
-              <span className={styles.bad}>{failureText(endpoint.consecutive_failures)}</span>
-            )}
-            {!endpoint.enabled && (
-              <span className={styles.bad}>
-                Off: {DISABLED[endpoint.disabled_reason ?? ""] ?? endpoint.disabled_reason}
-              </span>
-            )}
-          </p>
-        </div>
-        <div className={styles.buttons}>
-          <Button disabled={ping.isPending} onClick={() => ping.mutate()}>
-            Ping
-          </Button>
-          <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-            Deliveries
-          </Button>
-          <Button disabled={toggle.isPending} onClick={() => toggle.mutate()}>
-            {endpoint.enabled ? "Switch off" : "Switch on"}
-          </Button>
-          <SureButton
-            tone="danger"
-            sureLabel="Really delete"
-            disabled={remove.isPending}
-            onSure={() => remove.mutate()}
-          >
-            Delete
-          </SureButton>
-        </div>
-      </div>
-      {isOpen && (
-        <div className={styles.opened}>
-          <Upkeep endpoint={endpoint} />
-          <Deliveries endpoint={endpoint.id} />
-        </div>
+  const about = (
+    <>
+      <span>{eventsText(endpoint.event_types)}</span>
+      {endpoint.last_success_at && <Since at={endpoint.last_success_at}>last success</Since>}
+      {endpoint.consecutive_failures > 0 && (
+        <span className="danger">{failureText(endpoint.consecutive_failures)}</span>
       )}
-    </li>
+      {!endpoint.enabled && (
+        <span className="danger">
+          Off: {DISABLED[endpoint.disabled_reason ?? ""] ?? endpoint.disabled_reason}
+        </span>
+      )}
+    </>
+  );
+  const below = isOpen && (
+    <div className={styles.opened}>
+      <Upkeep endpoint={endpoint} />
+      <Deliveries endpoint={endpoint.id} />
+    </div>
+  );
+  const of = <span className="visually-hidden"> {endpoint.url}</span>;
+  return (
+    <Item name={endpoint.url} about={about} below={below}>
+      <div className={classes("row wrap", styles.buttons)}>
+        <Button disabled={ping.isPending} onClick={() => ping.mutate()}>
+          Ping{of}
+        </Button>
+        <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          Deliveries{of}
+        </Button>
+        <Button disabled={toggle.isPending} onClick={() => toggle.mutate()}>
+          {endpoint.enabled ? "Switch off" : "Switch on"}
+          {of}
+        </Button>
+        <SureButton
+          tone="danger"
+          sureLabel="Really delete"
+          disabled={remove.isPending}
+          onSure={() => remove.mutate()}
+        >
+          Delete{of}
+        </SureButton>
+      </div>
+    </Item>
   );
 }
 
@@ -116,39 +112,30 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       return recover(project.id, endpoint.id, new Date(since).toISOString());
     },
     onSuccess: ({ count }) => {
-      say(
-        count === 0
-          ? "Everything has arrived."
-          : count === 1
-            ? "1 message is sent."
-            : `${count} messages are sent.`,
-      );
+      const sent = count === 1 ? "1 message is sent." : `${count} messages are sent.`;
+      say(count === 0 ? "Everything has arrived." : sent);
       void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
   });
   const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id) });
-  if (rotate.data)
-    return (
-      <Secret secret={rotate.data.secret} onDone={rotate.reset}>
-        {`The secret before signs beside it until ${wholeTime(rotate.data.old_secret_valid_until)}.`}
-      </Secret>
-    );
+  if (rotate.data) {
+    const { secret, old_secret_valid_until: until } = rotate.data;
+    const said = `The secret before signs beside it until ${wholeTime(until)}.`;
+    return <Secret secret={secret} said={said} onDone={rotate.reset} />;
+  }
+  const of = <span className="visually-hidden"> {endpoint.url}</span>;
   return (
-    <form
-      className={styles.upkeep}
-      onSubmit={(event) => {
-        event.preventDefault();
-        repeat.mutate();
-      }}
-    >
-      <label htmlFor={id}>Send again what did not arrive in</label>
+    <Form className={classes("row wrap", styles.upkeep)} onSubmit={() => repeat.mutate()}>
+      <label className="dim" htmlFor={id}>
+        Send again what did not arrive in
+      </label>
       <Select id={id} value={hours} choices={PERIODS} onChoose={(value) => setHours(Number(value))} />
       <Button type="submit" disabled={repeat.isPending}>
-        Send
+        Send{of}
       </Button>
       <SureButton sureLabel="Really a new secret" disabled={rotate.isPending} onSure={() => rotate.mutate()}>
-        New secret
+        New secret{of}
       </SureButton>
-    </form>
+    </Form>
   );
 }

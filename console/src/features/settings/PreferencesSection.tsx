@@ -2,10 +2,11 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ChangeEvent, useState } from "react";
 import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
-import { Button, Check, type Choices, Input, Select } from "../../ui/controls";
+import { classes } from "../../ui/classes";
+import { Button, Check, type Choices, Form, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
-import { PageHeading } from "../../ui/heading";
 import { spanInWords } from "../../ui/time";
+import { Section, Subset } from "./parts";
 import styles from "./settings.module.css";
 
 const KINDS = [
@@ -55,11 +56,8 @@ export function PreferencesSection() {
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;
   const now = preferences.data;
   return (
-    <section className={styles.section} aria-labelledby="notifications">
-      <PageHeading level="h2" id="notifications">
-        Notifications
-      </PageHeading>
-      <fieldset className={styles.box}>
+    <Section name="notifications" title="Notifications">
+      <fieldset className={classes("column card", styles.box)}>
         <legend>Push me when</legend>
         {KINDS.map(([kind, name]) => (
           <Check
@@ -92,7 +90,7 @@ export function PreferencesSection() {
         now={now}
         onSave={(changes) => change.mutate(changes)}
       />
-    </section>
+    </Section>
   );
 }
 
@@ -119,26 +117,23 @@ function QuietHoursForm({
   const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
   if (!isSet) {
     return (
-      <div className={styles.panel}>
-        <div className={styles.grow}>
+      <div className={classes("row wrap spaced card", styles.panel)}>
+        <div className={styles.said}>
           <h3>Quiet hours</h3>
-          <p className={styles.about}>None: pushes come at any time.</p>
+          <p className="small faint">None: pushes come at any time.</p>
         </div>
         <Button onClick={() => setSet(true)}>Set quiet hours</Button>
       </div>
     );
   }
+  const save = () => {
+    const others = now.allow_during_quiet.filter((urgency) => urgency !== "high");
+    onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? [...others, "high"] : others });
+  };
   return (
-    <form
-      className={styles.box}
-      onSubmit={(event) => {
-        event.preventDefault();
-        const others = now.allow_during_quiet.filter((urgency) => urgency !== "high");
-        onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? [...others, "high"] : others });
-      }}
-    >
+    <Form className={classes("column card", styles.box)} onSubmit={save}>
       <h3>Quiet hours</h3>
-      <p className={styles.lead}>
+      <p className="dim">
         {now.quiet_hours
           ? `From ${now.quiet_hours.start} to ${now.quiet_hours.end} (${now.quiet_hours.timezone}) pushes wait, and come as one message afterwards.`
           : "Pushes will wait while you rest, and come as one message afterwards."}
@@ -148,27 +143,16 @@ function QuietHoursForm({
         <Input label="To" type="time" required value={hours.end} onChange={set("end")} />
         <Input label="Time zone" required value={hours.timezone} onChange={set("timezone")} />
       </div>
-      <fieldset className={styles.days}>
-        <legend>Beginning on</legend>
-        {DAYS.map(([day, name]) => (
-          <Check
-            key={day}
-            checked={hours.days.includes(day)}
-            onChange={({ target }) => {
-              const kept = ALL_DAYS.filter((one) =>
-                one === day ? target.checked : hours.days.includes(one),
-              );
-              setHours({ ...hours, days: kept });
-            }}
-          >
-            {name}
-          </Check>
-        ))}
-      </fieldset>
+      <Subset
+        title="Beginning on"
+        choices={DAYS}
+        chosen={hours.days}
+        onChange={(days) => setHours({ ...hours, days: days as QuietHours["days"] })}
+      />
       <Check checked={allowsHigh} onChange={(event) => setAllowsHigh(event.target.checked)}>
         Urgent questions come all the same
       </Check>
-      <div className={styles.actions}>
+      <div className="row ends">
         <Button onClick={() => (now.quiet_hours ? onSave({ quiet_hours: null }) : setSet(false))}>
           {now.quiet_hours ? "Switch off" : "Cancel"}
         </Button>
@@ -176,6 +160,6 @@ function QuietHoursForm({
           Save
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }

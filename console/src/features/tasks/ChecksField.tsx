@@ -26,7 +26,7 @@ export function ChecksField({ acceptance, onChange }: Props) {
   };
   return (
     <fieldset className={styles.checks}>
-      <legend>Checks</legend>
+      <legend className="small dim">Checks</legend>
       {checks.map((check, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a check is changed in place, its name too
         <div key={index}>

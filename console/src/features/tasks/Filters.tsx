@@ -39,9 +39,9 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
     ["status", "Status", STATUSES],
     ["repository", "Repository", [["", "Any repository"], ...names]],
   ];
-  const chip = (name: string) => classes(styles.chip, search.get(name) && styles.chipOn);
+  const chip = (name: string) => classes("card line dim", styles.chip, search.get(name) && styles.chipOn);
   return (
-    <search className={styles.filters}>
+    <search className={classes("row wrap", styles.filters)}>
       <Input
         ref={searchBox}
         type="search"
@@ -52,7 +52,7 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
         onChange={(event) => set("search", event.target.value)}
         onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
       />
-      <div className={styles.chips}>
+      <div className="row wrap">
         {selects.map(([name, label, choices]) => (
           <Select
             key={name}

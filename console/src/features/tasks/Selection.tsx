@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Archive, Play, Trash2, X } from "lucide-react";
 import { startRun } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button, IconButton } from "../../ui/controls";
 import { say } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
@@ -62,7 +63,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
     <>
       {batch.dialog}
       {selected.length > 0 && (
-        <section className={styles.selection} aria-label="Selected tasks">
+        <section className={classes("row wrap card raised", styles.selection)} aria-label="Selected tasks">
           <strong role="status">{selected.length} selected</strong>
           <Button disabled={run.isPending} onClick={() => run.mutate(selected)}>
             <Play size={14} aria-hidden="true" /> Run

@@ -14,7 +14,7 @@ import {
 import type { Acceptance, Run, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { classes } from "../../ui/classes";
-import { Button, Input, TextArea } from "../../ui/controls";
+import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure, say } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
@@ -136,13 +136,10 @@ export function TaskDialog({ task, onClose }: Props) {
 
   return (
     <Dialog title={task ? "Edit task" : "New task"} onClose={onClose}>
-      <form
-        className={classes(styles.form, target.isOver && styles.over)}
+      <Form
+        className={classes("column", styles.form, target.isOver && styles.over)}
         {...target.handlers}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (canStart) store.mutate(true);
-        }}
+        onSubmit={() => canStart && store.mutate(true)}
       >
         {task && (
           <Input
@@ -181,10 +178,10 @@ export function TaskDialog({ task, onClose }: Props) {
         <ChecksField acceptance={acceptance} onChange={(changed) => set({ acceptance: changed })} />
         <RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
         {task && liveRunOf(task) && (
-          <p className={styles.hint}>The run under way keeps what it began with; the next one takes this.</p>
+          <p className="small dim">The run under way keeps what it began with; the next one takes this.</p>
         )}
         {store.isError && <Failure error={store.error} />}
-        <div className={styles.actions}>
+        <div className={classes("row wrap ends", styles.actions)}>
           <AttachButton onAdd={files.add} />
           <Button disabled={!isReady} onClick={() => store.mutate(false)}>
             {task ? "Save" : "Save as draft"}
@@ -194,7 +191,7 @@ export function TaskDialog({ task, onClose }: Props) {
           </Button>
         </div>
         <BlockedAgents />
-      </form>
+      </Form>
     </Dialog>
   );
 }

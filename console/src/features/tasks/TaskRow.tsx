@@ -41,7 +41,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
       />
       <Link
         href={href}
-        className={styles.row}
+        className={classes("row spaced", styles.row)}
         data-task={task.id}
         // The router leaves such clicks to the browser, which would open a window.
         onClickCapture={(event) => {
@@ -51,26 +51,26 @@ export const TaskRow = memo(function TaskRow(props: Props) {
         }}
       >
         <StateIcon state={state} />
-        <span className={styles.main}>
-          <span className={classes(styles.title, isUnseen && styles.unseen)}>
+        <span className={classes("column grow", styles.main)}>
+          <span className={classes("clip strong", styles.title, isUnseen && styles.unseen)}>
             {titleOf(task)}
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
           </span>
-          <span className={styles.about}>
+          <span className={classes("row small dim figures", styles.about)}>
             {/* Most runs are completed: the icon says it. */}
             {state !== "completed" && (
-              <span className={needsPerson ? styles.needs : undefined}>{stateWord(state)}</span>
+              <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && <span className="clip">{reason}</span>}
-            {task.repository && <span className={classes(styles.repository, "clip")}>{task.repository}</span>}
-            <span>{task.slug}</span>
+            {task.repository && <span className="clip faint">{task.repository}</span>}
+            <span className="faint">{task.slug}</span>
           </span>
         </span>
         <ViewerDots people={viewers} />
-        <span className={styles.facts}>
+        <span className={classes("row fixed small faint figures", styles.facts)}>
           {output.pr_url && (
-            <span>
+            <span className="row tight">
               <GitPullRequest size={14} aria-hidden="true" /> PR
             </span>
           )}

@@ -3,6 +3,7 @@ import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
 import type { RunStatus } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
@@ -94,9 +95,15 @@ export function TasksPage() {
       {pages.data && tasks.length === 0 && <NoTasks isFiltered={isFiltered} onNew={() => open(true)} />}
       {groups.map((group) => (
         <section key={group.name} aria-labelledby={`group-${group.name}`} className={styles.group}>
-          <header className={styles.groupHead} data-group={group.name}>
+          <header
+            className={classes(
+              "row apart small",
+              styles.groupHead,
+              group.name === "needs" ? "attention" : "dim",
+            )}
+          >
             <h2 id={`group-${group.name}`}>
-              {group.title} <span>{group.tasks.length}</span>
+              {group.title} <span className="faint">{group.tasks.length}</span>
             </h2>
             {group.name === "unseen" && (
               <Button tone="quiet" onClick={() => void markSeen(group.tasks).catch(sayError)}>
@@ -104,7 +111,7 @@ export function TasksPage() {
               </Button>
             )}
           </header>
-          <ul className={styles.rows}>
+          <ul className={classes("card", styles.rows)}>
             {group.tasks.map((task) => (
               <TaskRow
                 key={task.id}

@@ -7,6 +7,13 @@ const TITLES: Record<string, string> = { claude: "Claude Code", codex: "Codex", 
 
 export const agentTitle = (name: string) => TITLES[name] ?? name;
 
+/** Why an agent cannot be chosen, with the commands that are in it. */
+export function Reason({ text }: { text: string }) {
+  return (
+    <span>{text.split("`").map((part, index) => (index % 2 ? <code key={part}>{part}</code> : part))}</span>
+  );
+}
+
 export function useAgents() {
   const { project } = useProject();
   return useQuery({

@@ -1,0 +1,29 @@
+/** The steps of an agent's plan, with their progress. */
+import { Circle, CircleCheck, CircleDot } from "lucide-react";
+import type { PlanEntry } from "../../transcript/items";
+import { classes } from "../../ui/classes";
+import styles from "./transcript.module.css";
+
+const PLAN_LOOKS = {
+  pending: [Circle, "to do", "faint", ""],
+  in_progress: [CircleDot, "in progress", "running", ""],
+  completed: [CircleCheck, "done", "success", "dim"],
+} as const;
+
+export function PlanList({ entries }: { entries: PlanEntry[] }) {
+  return (
+    <ol className="column">
+      {entries.map((entry, index) => {
+        const [Icon, word, tone, look] = PLAN_LOOKS[entry.status];
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: an agent sends its plan as a whole
+          <li key={index} className={classes("row", styles.marked)}>
+            <Icon size={15} aria-hidden="true" className={tone} />
+            <span className={look}>{entry.text}</span>
+            <span className="visually-hidden"> ({word})</span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}

@@ -1,0 +1,166 @@
+/** What the sections of the settings are made of. */
+import { Plus } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { classes } from "../../ui/classes";
+import { Button, Check, Form } from "../../ui/controls";
+import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
+import { useAction } from "../../ui/unmeant";
+import styles from "./settings.module.css";
+
+interface SectionProps {
+  name: string;
+  title: string;
+  lead?: ReactNode;
+  /** A button, and the form that it shows. */
+  add?: { label: string; form: (onDone: () => void) => ReactNode };
+  children: ReactNode;
+}
+
+export function Section({ name, title, lead, add, children }: SectionProps) {
+  const [isAdding, setAdding] = useState(false);
+  return (
+    <section className={styles.section} aria-labelledby={name}>
+      <header className="row apart">
+        <PageHeading level="h2" id={name}>
+          {title}
+        </PageHeading>
+        {add && (
+          <Button onClick={() => setAdding(true)}>
+            <Plus size={16} aria-hidden="true" /> {add.label}
+          </Button>
+        )}
+      </header>
+      {lead && <p className={classes("dim", styles.lead)}>{lead}</p>}
+      {isAdding && add?.form(() => setAdding(false))}
+      {children}
+    </section>
+  );
+}
+
+interface ListedProps<Row> {
+  /** A query. */
+  of: { isPending: boolean; data?: Row[] | undefined; error: unknown; refetch: () => unknown };
+  /** What is loaded, in words. */
+  what: string;
+  empty?: ReactNode;
+  children: (row: Row) => ReactNode;
+}
+
+export function Listed<Row>({ of: query, what, empty, children }: ListedProps<Row>) {
+  if (query.isPending) return <Loading what={what} />;
+  if (!query.data) return <Failure error={query.error} onRetry={() => query.refetch()} />;
+  if (query.data.length === 0) return empty;
+  return <ul className={classes("card", styles.list)}>{query.data.map(children)}</ul>;
+}
+
+interface ItemProps {
+  name: ReactNode;
+  about?: ReactNode;
+  /** What can be done with it. */
+  children?: ReactNode;
+  below?: ReactNode;
+}
+
+export function Item({ name, about, children, below }: ItemProps) {
+  return (
+    <li>
+      <div className={classes("row wrap", styles.item)}>
+        <div className={styles.said}>
+          <p className="strong">{name}</p>
+          <p className={classes("small faint", styles.about)}>{about}</p>
+        </div>
+        {children}
+      </div>
+      {below}
+    </li>
+  );
+}
+
+interface SubsetProps {
+  title: string;
+  choices: readonly (readonly [value: string, name: string])[];
+  chosen: readonly string[];
+  onChange: (chosen: string[]) => void;
+}
+
+/** Some of all choices, in their order. */
+export function Subset({ title, choices, chosen, onChange }: SubsetProps) {
+  const all = choices.map(([value]) => value);
+  return (
+    <fieldset className="row wrap">
+      <legend className="small strong dim">{title}</legend>
+      {choices.map(([value, name]) => (
+        <Check
+          key={value}
+          checked={chosen.includes(value)}
+          onChange={({ target }) =>
+            onChange(all.filter((one) => (one === value ? target.checked : chosen.includes(one))))
+          }
+        >
+          {name}
+        </Check>
+      ))}
+    </fieldset>
+  );
+}
+
+interface NewSecretProps {
+  make: () => Promise<string>;
+  /** What the button says that makes it. */
+  label: string;
+  isReady?: boolean;
+  onDone: () => void;
+  /** What is said of the secret. */
+  said: string;
+  children: ReactNode;
+}
+
+/** A form that makes something with a secret. */
+export function NewSecret({ make, label, isReady = true, onDone, said, children }: NewSecretProps) {
+  // A failure is said in the form.
+  const made = useAction({ mutationFn: make, onError: () => {} });
+  if (made.data) return <Secret secret={made.data} said={said} onDone={onDone} />;
+  return (
+    <Form className={classes("column card", styles.box)} onSubmit={() => made.mutate()}>
+      {children}
+      {made.isError && <Failure error={made.error} />}
+      <div className="row ends">
+        <Button onClick={onDone}>Cancel</Button>
+        <Button tone="primary" type="submit" disabled={made.isPending || !isReady}>
+          {label}
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+interface SecretProps {
+  secret: string;
+  said: string;
+  onDone: () => void;
+}
+
+/** A secret that the service shows once. */
+export function Secret({ secret, said, onDone }: SecretProps) {
+  return (
+    <div className={classes("column card", styles.box)} role="status">
+      <h3>Save this secret now</h3>
+      <p className="dim">{said}</p>
+      <code className="well">{secret}</code>
+      <div className="row ends">
+        {/* Without HTTPS a page may not write to the clipboard. */}
+        {window.isSecureContext && (
+          <Button
+            onClick={() => void navigator.clipboard.writeText(secret).then(() => say("Copied."), sayError)}
+          >
+            Copy
+          </Button>
+        )}
+        <Button tone="primary" onClick={onDone}>
+          Done
+        </Button>
+      </div>
+    </div>
+  );
+}
