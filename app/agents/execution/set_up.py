@@ -28,6 +28,8 @@ async def set_up(run: ActiveRun) -> Definitions:
         return unite(())
     base, start = await _find_base(run, preparation.base), workspace.base.sha
     definitions = await read_definitions(workspace.repository, base, preparation)
+    if preparation.setup_network.note and (definitions.setup or definitions.checks):
+        await run.progress("setup", preparation.setup_network.note)
     if not definitions.setup or start is None:
         return definitions
     async with open_clone(workspace, preparation, run.masker, run.effects.emit) as clone:

@@ -36,6 +36,7 @@ from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMod
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
+from app.services.checks.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import (
@@ -167,7 +168,7 @@ def preparation_for(
             network,
             level=level,
             domains=network.domains if is_listed else TRUSTED_DOMAINS,
-            note="",
+            note=" ".join(warn_of_networks(settings, worker.sandbox.kind)),
         ),
         run_network=network,
         variables={key: value for key, value in variables.items() if key in for_checks},

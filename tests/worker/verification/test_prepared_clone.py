@@ -1,7 +1,12 @@
 """The agent works in a clone that is set up as those in which its work is checked (contract 18.3)."""
 
+from dataclasses import replace
 from typing import Any
 
+from app.agents.sandbox.policy import SandboxPolicy
+from app.agents.sandbox.probing import probe
+from app.enums import SandboxKind
+from app.services.storage_keys import RunRef
 from tests.agents.checks.test_verify import SERVER
 from tests.fixtures.worker import Repositories, Workshop
 from tests.worker.verification.test_attempts import define, perform, shown, verify
@@ -49,6 +54,22 @@ async def test_agent_finds_what_set_up_has_made_and_delivers_none_of_it(
     assert sorted(output["files_changed"]) == ["deps/own.txt", "seen.txt"]
     assert repositories.show(_NAME, f"{output['head_branch']}:seen.txt") == "before\nmade\nserved\n"
     assert verification["verdict"] == "verified", verification
+
+
+async def test_log_says_what_the_sandbox_cannot_hold_of_checks(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: only the answer to who had defined them did."""
+    repositories.create(_NAME, {"README.md": "before\n"})
+    await define(workshop, checks=[{"id": "tests", "run": ["test", "-f", "README.md"]}])
+    landlock = await probe(SandboxPolicy(kind=SandboxKind.LANDLOCK, accepts_root=True))
+    for sandbox, count in ((workshop.context.sandbox, 0), (landlock, 1)):
+        shop = replace(workshop, context=replace(workshop.context, sandbox=sandbox))
+        run = await shop.queued_run("```sh\necho after >README.md\n```", repository=_NAME)
+        await perform(shop, run)
+        log = await shop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
+        assert log.count("'landlock' cannot tell hosts apart (TASKBEACON_AGENT_SANDBOX)") == count
+        await verify(shop)
 
 
 async def test_tool_that_knows_its_own_path_works_in_every_clone(
