@@ -450,6 +450,28 @@ async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -
     assert not await waiting
 
 
+async def test_who_waits_for_the_pace_takes_no_slot_of_who_cannot_wait(
+    redis: RedisClient, push_service: PushService
+) -> None:
+    rate = SendRate(redis, "pace:test", per_second=1)
+    await rate.take(100, Deadline())
+    reserved = await redis.get("pace:test")
+    patient = Deadline()
+
+    async def wait() -> bool:
+        return int(await redis.get("pace:test")) >= int(reserved) + MAX_PARALLEL_SENDS * 1_000_000
+
+    async with serving(expo_application(push_service)) as url, open_http(url) as http:
+        client = ExpoClient(http, base_url=url, access_token=None, rate=rate, probing=PUSH_PROBES)
+        waiting = [asyncio.create_task(client.send([message()], patient)) for _ in range(MAX_PARALLEL_SENDS)]
+        await eventually(wait)
+        async with asyncio.timeout(30):
+            assert await client.send([message()], Deadline(50)) == [NOT_REACHED]
+        patient.expire()
+        assert await asyncio.gather(*waiting) == [[NOT_REACHED]] * MAX_PARALLEL_SENDS
+    assert push_service.tokens == []
+
+
 async def test_pace_lets_messages_through_while_redis_is_away() -> None:
     async with aclosing(create_redis("redis://127.0.0.1:1/0")) as redis:
         assert await SendRate(redis, "pace:test", per_second=1).take(1000, Deadline())

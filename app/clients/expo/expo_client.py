@@ -110,11 +110,10 @@ class ExpoClient(PushSender, ReceiptSource):
     @override
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
-        # Before waiting for a slot.
+        # Before waiting.
         content = _encode([wire_message(message) for message in messages])
         try:
-            async with self._slots:
-                outcomes = await self._send_once(content, len(messages), deadline)
+            outcomes = await self._send_once(content, len(messages), deadline)
         except ExpoRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
@@ -134,7 +133,8 @@ class ExpoClient(PushSender, ReceiptSource):
     ) -> list[PushOutcome] | TryLater | NotSent:
         if (held := self._circuit.hold()) is not None:
             return held
-        if deadline.is_past or (self._rate is not None and not await self._rate.take(count, deadline)):
+        # Before a slot is taken, which one that can send would have to wait for.
+        if self._rate is not None and not await self._rate.take(count, deadline):
             return NOT_REACHED
 
         async def request() -> list[PushOutcome] | TryLater:
@@ -143,7 +143,8 @@ class ExpoClient(PushSender, ReceiptSource):
             except PushUnavailable as error:
                 return error.outcome
 
-        return await self._circuit.call(request)
+        async with self._slots:
+            return NOT_REACHED if deadline.is_past else await self._circuit.call(request)
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:

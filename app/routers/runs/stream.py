@@ -65,9 +65,12 @@ async def follow_run(
 
     Beside an API key, the token of the operation `stream_token` of this run is accepted.
     """
-    run = await run_streams.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
-    start = run_streams.start_of(last_event_id or query.last_event_id, query.start)
-    return EventStream(call, run_streams.follow(run, start, call.process.stream_clients()))
+    if last_event_id:
+        query = query.model_copy(update={"last_event_id": last_event_id})
+    clients = call.process.stream_clients()
+    return EventStream(
+        call, await run_streams.follow_run(call.session, call.caller, task_id, run_id, query, clients)
+    )
 
 
 @router.post(

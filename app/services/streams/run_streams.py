@@ -6,7 +6,7 @@ What it cannot get is an `event: gap`. No database session is held while a strea
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
 from app.outages import DatabaseUnavailable
+from app.schemas.runs.stream import StreamQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
@@ -53,14 +54,6 @@ class StreamStart(Enum):
     LATEST = auto()
     # The client's id is not one of ours.
     UNKNOWN = auto()
-
-
-def start_of(last_event_id: str | None, start: str | None) -> EventId | StreamStart:
-    """Return where a live stream starts: after `last_event_id`, else at new events or the first, as `start` says."""
-    text = (last_event_id or "").strip()
-    if text not in _NOTHING_SEEN:
-        return EventId.parse(text) or StreamStart.UNKNOWN
-    return StreamStart.LATEST if start == _LATEST else StreamStart.BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +91,23 @@ async def open_stream(
         reload=f"/api/projects/{caller.project.id}/tasks/{task_id}/runs/{run_id}/session_logs",
         watcher=watcher,
     )
+
+
+async def follow_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    query: StreamQuery,
+    clients: StreamClients,
+) -> AbstractAsyncContextManager["RunFollower"]:
+    """Return the live stream of a run from where a client asks for it."""
+    run = await open_stream(session, caller, task_id, run_id, device_id=query.device_id)
+    last_event_id = (query.last_event_id or "").strip()
+    start: EventId | StreamStart = StreamStart.LATEST if query.start == _LATEST else StreamStart.BEGINNING
+    if last_event_id not in _NOTHING_SEEN:
+        start = EventId.parse(last_event_id) or StreamStart.UNKNOWN
+    return follow(run, start, clients)
 
 
 @asynccontextmanager
