@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from app.clients.circuit import Circuit, Probing
-from app.clients.expo.messages import (
+from app.clients.expo.expo_messages import (
     ExpoRefused,
     UnreadableAnswer,
     outcome_of,

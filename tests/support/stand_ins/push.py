@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.expo.messages import wire_content
+from app.clients.expo.expo_messages import wire_content
 from app.clients.push import (
     NOT_REACHED,
     Accepted,

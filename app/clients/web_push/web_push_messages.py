@@ -1,0 +1,117 @@
+"""Pushes in the format of browsers, each encrypted for its browser (RFC 8291), whose subscription is the token."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from py_vapid import VapidException
+from pywebpush import WebPusher, WebPushException
+
+from app.clients.push import PushMessage, shorten
+from app.clients.web_push.vapid import VapidKey, base64url
+
+# 4096 bytes less the header, the padding and the tag of the encryption.
+_MAX_PLAIN_BYTES = 3990
+_TIME_TO_LIVE_SECONDS = 3600
+
+
+class NotASubscription(Exception):
+    """A device's token is not a web push subscription, or its push service is not permitted."""
+
+
+class PermittedServices:
+    """The hosts that web pushes may be sent to; a leading dot permits subdomains, and development plain HTTP."""
+
+    def __init__(self, hosts: Sequence[str], *, allow_http: bool) -> None:
+        self._hosts = tuple(hosts)
+        self._schemes = {"https", "http"} if allow_http else {"https"}
+
+    def read_subscription(self, token: str) -> dict[str, Any]:
+        """Return the endpoint and keys of a browser's subscription, checked; raise NotASubscription."""
+        try:
+            subscription = orjson.loads(token)
+            endpoint = str(subscription["endpoint"])
+            address = urlsplit(endpoint)
+            keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise NotASubscription from error
+        if not all(isinstance(value, str) and value for value in keys.values()):
+            raise NotASubscription
+        if address.scheme not in self._schemes or address.username is not None:
+            raise NotASubscription
+        if not self._permits(address.hostname or ""):
+            raise NotASubscription
+        return {"endpoint": endpoint, "keys": keys}
+
+    def _permits(self, host: str) -> bool:
+        return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedPush:
+    """The request that sends a message to the push service of its browser."""
+
+    endpoint: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def encrypt(
+    message: PushMessage, subscription: dict[str, Any], key: VapidKey, *, subject: str
+) -> EncryptedPush:
+    """Shorten a message to what fits, and encrypt it. Raises NotASubscription."""
+    fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=_browser_content)
+    content = orjson.dumps(_browser_content(fitting))
+    endpoint = subscription["endpoint"]
+    try:
+        body = WebPusher(subscription).encode(content)["body"]
+        vapid = key.headers(endpoint, subject=subject)
+    except (WebPushException, VapidException, ValueError, TypeError, IndexError) as error:
+        raise NotASubscription from error
+    return EncryptedPush(
+        endpoint, body, {**vapid, "Content-Encoding": "aes128gcm", **_handling_headers(message)}
+    )
+
+
+def _browser_content(message: PushMessage) -> dict[str, Any]:
+    # A declarative web push, which a service worker can also read.
+    style = message.style
+    plain = message.content()
+    if style is None:
+        return plain if message.tag is None else {**plain, "tag": message.tag}
+    if style.speaker is not None:
+        # Browsers have no subtitle for the speaker.
+        plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
+    fields = {
+        "tag": message.tag,
+        "navigate": style.link,
+        "silent": style.is_silent or None,
+        "renotify": style.is_renewed or None,
+        "actions": [
+            {"action": action.id, "title": action.title, "navigate": action.link}
+            for action in style.actions
+            if action.link
+        ]
+        or None,
+    }
+    shown = {**plain, **{name: value for name, value in fields.items() if value is not None}}
+    declared: dict[str, Any] = {"web_push": 8030, "notification": shown, **plain}
+    if style.badge is not None:
+        declared["app_badge"] = style.badge
+    return declared
+
+
+def _handling_headers(message: PushMessage) -> dict[str, str]:
+    style = message.style
+    headers = (
+        {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
+        if style is None
+        else {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
+    )
+    if message.tag is not None:
+        # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
+        headers["Topic"] = base64url(hashlib.sha256(message.tag.encode()).digest()[:24])
+    return headers
