@@ -344,8 +344,8 @@ def _is_secret(name: str, described: Mapping[str, Any], *, has_choices: bool) ->
         return True
     if described["type"] != "string" or has_choices:
         return False
-    said = (_WORD_BORDER.sub(" ", text).lower() for text in (name, str(described.get("title"))))
-    return any(_SECRET.search(text) for text in said)
+    labels = (_WORD_BORDER.sub(" ", text).lower() for text in (name, str(described.get("title"))))
+    return any(_SECRET.search(text) for text in labels)
 
 
 def _refuse(name: str) -> Never:

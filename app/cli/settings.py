@@ -73,8 +73,8 @@ def no_stack(home: Path) -> str:
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
-    named = {name.removeprefix(_PREFIX).lower(): value for name, value in environment.items()}
-    return {name: value for name, value in named.items() if name in Settings.model_fields}
+    values = {name.removeprefix(_PREFIX).lower(): value for name, value in environment.items()}
+    return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _build(build: Callable[[], Settings]) -> Settings:

@@ -43,11 +43,11 @@ def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         digest = _digest()
-        digest_there, _, there = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
-        wanted = [name for name in known if name in {*names, *there.split()}]
-        if digest_there == digest and there.split() == wanted:
+        installed_digest, _, installed = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
+        wanted = [name for name in known if name in {*names, *installed.split()}]
+        if installed_digest == digest and installed.split() == wanted:
             return False
-        stamp.write_text(f" {' '.join(there.split())}")
+        stamp.write_text(f" {' '.join(installed.split())}")
         fresh = folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()

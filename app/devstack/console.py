@@ -124,10 +124,10 @@ class Console:
             digest = hashlib.sha256((self.source / "package-lock.json").read_bytes()).hexdigest()
             # What was installed. npm removes the folder before it installs.
             stamp = self.source / "node_modules" / ".installed"
-            there = stamp.read_text() if stamp.is_file() else ""
+            installed = stamp.read_text() if stamp.is_file() else ""
             # Packages that a person has installed are not replaced by fewer.
-            with_tools = with_tools or (not there and stamp.parent.is_dir())
-            if there != f"{digest} all" and (with_tools or there != digest):
+            with_tools = with_tools or (not installed and stamp.parent.is_dir())
+            if installed != f"{digest} all" and (with_tools or installed != digest):
                 with terminal.step("Packages of the console"):
                     npm.run(_INSTALL if with_tools else (*_INSTALL, "--omit=dev"), self.source)
                 stamp.parent.mkdir(exist_ok=True)  # there may be no packages
@@ -187,8 +187,10 @@ def main(scripts: Sequence[str], console: Console) -> int:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
-    parts = said.strip().removeprefix("v").split(".")[:2]
+    output = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, check=False, timeout=30
+    ).stdout
+    parts = output.strip().removeprefix("v").split(".")[:2]
     return tuple(int(part) for part in parts if part.isdigit())
 
 
@@ -208,8 +210,8 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     except subprocess.TimeoutExpired:
         raise DevstackError(f"{Path(command[0]).name} took over {_SECONDS // 60} minutes") from None
     if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
-        raise DevstackError(f"{' '.join(command[:4])} failed:\n{said}")
+        last_lines = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
+        raise DevstackError(f"{' '.join(command[:4])} failed:\n{last_lines}")
 
 
 if __name__ == "__main__":

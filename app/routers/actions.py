@@ -39,8 +39,8 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
     higher than the operator's setting `TASKBEACON_ACTION_TOKENS` allows, a token alone is refused with 403: the
     question's page then asks for an API key, or for a browser that is signed in to the console.
     """
-    named = (session_of(request), token, body, client_of(request), process_of(request))
-    return Json(await answering.act(*named))
+    arguments = (session_of(request), token, body, client_of(request), process_of(request))
+    return Json(await answering.act(*arguments))
 
 
 @page_router.get("/{token}", include_in_schema=False)

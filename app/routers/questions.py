@@ -56,8 +56,8 @@ async def answer_question(
     has `repeated`; another answer is refused. Send `digest` to make sure that the question has not changed since it was
     shown. A member who answers follows the task from then on.
     """
-    named = (call.session, call.caller, question_id, body, call.process)
-    return await once(answering.answer_question(*named), first=answering.require_allowance(*named))
+    arguments = (call.session, call.caller, question_id, body, call.process)
+    return await once(answering.answer_question(*arguments), first=answering.require_allowance(*arguments))
 
 
 @router.post(

@@ -27,8 +27,8 @@ def judge_claim(
     check, command, path = claim["check"], claim["command"], claim["path"]
     if claim["kind"] == ClaimKind.FILE_WRITTEN and path is not None:
         return Verdict.VERIFIED if path in changed else Verdict.REFUTED
-    named = commands.get(tuple(command)) if check is None and command else check
-    match statuses.get(named) if named else None:
+    check_id = commands.get(tuple(command)) if check is None and command else check
+    match statuses.get(check_id) if check_id else None:
         case CheckStatus.PASSED:
             return Verdict.VERIFIED
         case CheckStatus.FAILED:

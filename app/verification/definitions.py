@@ -146,6 +146,6 @@ def unite(places: Sequence[tuple[CheckSource, CheckSet]], *, file_fault: str | N
     )
 
 
-def _add_up(named: Sequence[Sequence[str] | None], default: Sequence[str]) -> tuple[str, ...]:
-    lists = [globs for globs in named if globs is not None] or [default]
+def _add_up(lists_of_globs: Sequence[Sequence[str] | None], default: Sequence[str]) -> tuple[str, ...]:
+    lists = [globs for globs in lists_of_globs if globs is not None] or [default]
     return tuple(dict.fromkeys(glob for globs in lists for glob in globs))

@@ -48,15 +48,15 @@ def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list
     places: set[tuple[str, str]] = set()
     ids: Counter[str] = Counter()
     for path in telling(files):
-        for one in _suggest(path, read, files):
-            check = one.check
+        for suggested in _suggest(path, read, files):
+            check = suggested.check
             if (check.id, check.cwd) in places:
                 continue
             places.add((check.id, check.cwd))
             ids[check.id] += 1
             if ids[check.id] > 1:
                 check = replace(check, id=f"{check.id}-{ids[check.id]}")
-            found.append(replace(one, check=check))
+            found.append(replace(suggested, check=check))
             if len(found) == MOST_FOUND:
                 return found
     return found
@@ -87,10 +87,10 @@ def _suggest(path: str, read: Callable[[str], str | None], files: set[str]) -> I
         yield found("dotnet-test", "dotnet", "test", name)
     if name in _PYTEST:
         section = _PYTEST[name]
-        named = section.search(read(path) or "") if section else None
-        if section is None or named:
+        match_of_section = section.search(read(path) or "") if section else None
+        if section is None or match_of_section:
             run = ("pytest", "-q", "--junitxml=report.xml")
-            yield found("pytest", *run, key=named and named[1], reports=("report.xml",))
+            yield found("pytest", *run, key=match_of_section and match_of_section[1], reports=("report.xml",))
     if name in _MAKEFILES:
         rules = {target for rule in _RULES.findall(read(path) or "") for target in rule.split()}
         yield from (

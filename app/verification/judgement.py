@@ -344,8 +344,8 @@ def _fault(judged: JudgedCheck) -> str:
         has_none = judged.status is CheckStatus.NO_TESTS and last.cases is None
         return _listed(check.reports, first="no report") if has_none else ""
     hosts = [host for each in judged.result.executions for host in each.blocked_hosts]
-    named = hosts if judged.cause is CheckCause.NETWORK_BLOCKED else _faults(judged)
-    return _listed(named, first=judged.cause.value)
+    details = hosts if judged.cause is CheckCause.NETWORK_BLOCKED else _faults(judged)
+    return _listed(details, first=judged.cause.value)
 
 
 def _faults(judged: JudgedCheck) -> list[str]:

@@ -71,8 +71,8 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
     yield f"**{heading_of(shown)}**, commit {shown['commit']}"
     yield ""
     if reasons := shown["reasons"][:_MOST_REASONS]:
-        named = (f"`{each['code']}`" + (f" ({each['check']})" if each["check"] else "") for each in reasons)
-        yield f"Why: {', '.join(named)}"
+        causes = (f"`{each['code']}`" + (f" ({each['check']})" if each["check"] else "") for each in reasons)
+        yield f"Why: {', '.join(causes)}"
         yield ""
     if shown["waived"]:
         yield "A member accepts this work all the same."

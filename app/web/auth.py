@@ -155,10 +155,10 @@ class RunTokenGate:
     schemes = ("runToken",)
 
     async def __call__(self, request: Request) -> RunRef:
-        named, session, token = _run_path(request), session_of(request), _bearer(request)
+        path, session, token = _run_path(request), session_of(request), _bearer(request)
         if not token:
             raise NotAuthenticated
-        run = await run_tokens.authenticate_run(session, token, named, cipher=process_of(request).cipher)
+        run = await run_tokens.authenticate_run(session, token, path, cipher=process_of(request).cipher)
         await release(session)
         return run
 
@@ -173,8 +173,8 @@ class StreamGate(ScopeGate):
         token = _bearer(request)
         if not run_tokens.is_token(token):
             return await super()._authenticate(request)
-        named, cipher = _run_path(request), process_of(request).cipher
-        return await run_tokens.authenticate_follower(session_of(request), token, named, cipher=cipher)
+        path, cipher = _run_path(request), process_of(request).cipher
+        return await run_tokens.authenticate_follower(session_of(request), token, path, cipher=cipher)
 
 
 def _run_path(request: Request) -> run_tokens.RunPath:

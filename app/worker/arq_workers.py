@@ -101,12 +101,11 @@ def create_scans_worker(context: WorkerContext) -> ResilientWorker:
     )
 
 
-def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
+def create_chores_worker(context: WorkerContext) -> ResilientWorker:
     """Return the arq worker for all other jobs, which no run delays: receipts, sweeps, and the recovery of runs."""
     return ResilientWorker(
         cron_jobs=list(_chores()),
         max_jobs=_CHORES_AT_A_TIME,
-        burst=burst,
         **_options(context, CHORES_QUEUE),
     )
 

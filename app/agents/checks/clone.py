@@ -75,11 +75,15 @@ class Clone:
             if failure and (hosts := self._refused_hosts()):
                 failure += f"; refused hosts: {', '.join(hosts)}"
             status = "failed" if failure else "cached" if is_cached else "ok"
-            said = {"index": index, "status": status, "duration_ms": int((time.monotonic() - started) * 1000)}
+            fields = {
+                "index": index,
+                "status": status,
+                "duration_ms": int((time.monotonic() - started) * 1000),
+            }
             tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
-            self.steps.append(said | {"command": command, "tail": tail})
+            self.steps.append(fields | {"command": command, "tail": tail})
             fault = f"{command}: {failure}" if failure else ""
-            await self.emit(progress_entry("setup", f"Set-up: {fault or command}", **said))
+            await self.emit(progress_entry("setup", f"Set-up: {fault or command}", **fields))
             if fault:
                 return fault
             self.services += [step] * step.background

@@ -52,8 +52,8 @@ class Reports:
         return read.output
 
 
-def _cases(said: bytes) -> dict[Case, CaseOutcome] | None:
-    number, *suites = map(json.loads, said.splitlines())
+def _cases(output: bytes) -> dict[Case, CaseOutcome] | None:
+    number, *suites = map(json.loads, output.splitlines())
     if number == 0:
         return None
     return {

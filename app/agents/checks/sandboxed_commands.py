@@ -101,11 +101,11 @@ class Commands:
 
 async def start_commands(start: Start) -> Commands:
     """Start a sandbox for commands, by what starts the supervisor in it."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+    own_end, program_end = socket.socketpair()
+    with program_end:
+        reader, writer = await asyncio.open_unix_connection(sock=own_end)
         try:
-            descriptor = theirs.fileno()
+            descriptor = program_end.fileno()
             command = (_PYTHON, "-I", "-S", str(PROGRAM), str(descriptor))
             return Commands(await start(command, descriptors=[descriptor]), reader, writer)
         except BaseException:

@@ -183,14 +183,14 @@ class _Clones:
         if clone is None or self._fault:
             return Execution(cause=CheckCause.SETUP_FAILED, fault=self._fault)
         check, emit = placed.check, self._attempt.effects.emit
-        named = f"Check {check.id} ({self._side.replace('_', ' ')})"
-        said = {"check": check.id, "side": self._side, "run": number}
-        await emit(progress_entry("check", f"{named}: started", **said, status="started"))
+        label = f"Check {check.id} ({self._side.replace('_', ' ')})"
+        fields = {"check": check.id, "side": self._side, "run": number}
+        await emit(progress_entry("check", f"{label}: started", **fields, status="started"))
         execution = await clone.execute(placed)
         status, cause = execution.judge(check)
         words = (cause or status).value.replace("_", " ")
-        said |= {"status": words, "duration_ms": execution.duration_ms}
-        await emit(progress_entry("check", f"{named}: {words}", **said))
+        fields |= {"status": words, "duration_ms": execution.duration_ms}
+        await emit(progress_entry("check", f"{label}: {words}", **fields))
         # Up to 10 MiB each.
         if self._side != "result":
             return replace(execution, output=b"")

@@ -96,8 +96,8 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[int | None]:
 
     async def notify_and_log(message: AgentMessage) -> MessageOutcome:
         outcome = await notify(message)
-        said = {"title": message.title, "message": message.message, "urgency": message.urgency.value}
-        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.answer()}))
+        fields = {"title": message.title, "message": message.message, "urgency": message.urgency.value}
+        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**fields, **outcome.answer()}))
         return outcome
 
     def report(claims: tuple[AgentClaim, ...]) -> None:

@@ -158,9 +158,9 @@ async def _list_heads(
     for line in result.output.decode(errors="replace").splitlines():
         value, _, name = line.partition("\t")
         if value.startswith("ref: ") and name == "HEAD":
-            named = value.removeprefix("ref: refs/heads/")
+            branch_name = value.removeprefix("ref: refs/heads/")
             # The name, which the host chooses, becomes a file name here.
-            default = named if _is_branch_name(named) else None
+            default = branch_name if _is_branch_name(branch_name) else None
         elif name in wanted:
             heads[name] = value
     return heads, default
@@ -193,5 +193,5 @@ def refuse(
     for pattern, error, message in _FAILURES:
         if pattern.search(result.errors):
             raise error(message.format(url=remote.url))
-    said = remote.redact(last_lines(result.errors))
-    raise otherwise(f"The repository {remote.url} {what}: {said}")
+    reason = remote.redact(last_lines(result.errors))
+    raise otherwise(f"The repository {remote.url} {what}: {reason}")

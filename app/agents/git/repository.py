@@ -293,8 +293,8 @@ class Repository:
 
     async def changed_files(self, base: str, commit: str) -> list[tuple[str, str]]:
         """Return the letter (A, M, D …) and the path of each file that differs. Raises RepositoryError."""
-        named = ("diff-tree", "-r", "-z", "--no-renames", "--name-status", base, commit)
-        fields = await self._fields(*named)
+        command = ("diff-tree", "-r", "-z", "--no-renames", "--name-status", base, commit)
+        fields = await self._fields(*command)
         return list(zip(fields[::2], fields[1::2], strict=True))
 
     async def with_files_of(self, commit: str, other: str, paths: Collection[str]) -> str:
@@ -353,8 +353,8 @@ class Repository:
         refusal = re.search(r"^!\t\S+\t(.+)$", result.output.decode(errors="replace"), re.MULTILINE)
         if refusal is None:
             refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
-        said = remote.redact(last_lines(result.errors))
-        raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
+        output = remote.redact(last_lines(result.errors))
+        raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{output}")
 
 
 def _cut(patch: Result) -> bytes:

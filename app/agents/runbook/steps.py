@@ -143,8 +143,8 @@ class StepExecutor:
         call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
         if failed and not step.allow_failure:
             how = f"ended with exit status {ended.status}" if ended.status is not None else "took too long"
-            said = last_lines(ended.output, _LAST_LINES, _LAST_CHARACTERS)
-            raise StepFailed(f"{name} {how}. Its last lines:\n{said}")
+            last_output = last_lines(ended.output, _LAST_LINES, _LAST_CHARACTERS)
+            raise StepFailed(f"{name} {how}. Its last lines:\n{last_output}")
         return not failed
 
     def _run_file(self, step: Step, call: ToolCall) -> ProgramEnd:

@@ -165,11 +165,11 @@ async def _du(folder: Path, unit: str) -> tuple[int, bool]:
     )
     try:
         async with asyncio.timeout(_DISK_SECONDS):
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     except TimeoutError:
-        said = b""
+        output = b""
     finally:
         if process.returncode is None:
             kill(process)
             await wait_for_end(process)
-    return int(said.split()[0]) if said.split() else 0, process.returncode == 0
+    return int(output.split()[0]) if output.split() else 0, process.returncode == 0

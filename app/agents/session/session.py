@@ -338,9 +338,9 @@ class AgentSession:
         except ConnectionError:
             await self._explain_end()
         except TimeoutError:
-            said = last_lines(self._stderr.text())
+            last_errors = last_lines(self._stderr.text())
             raise AgentCrashed(
-                f"The agent '{self.name}' did not answer within {within} s. It said last:\n{said}"
+                f"The agent '{self.name}' did not answer within {within} s. It said last:\n{last_errors}"
             ) from None
 
     async def _explain_end(self) -> NoReturn:

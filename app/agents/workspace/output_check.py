@@ -61,11 +61,11 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
     _require_answer(checked.returncode, checked.stdout, checked.stderr.decode(errors="replace"))
 
 
-def _require_answer(code: int | None, said: bytes, errors: str) -> None:
+def _require_answer(code: int | None, refusal: bytes, errors: str) -> None:
     if code != 0:
         raise OutputInvalid(f"The structured output could not be checked: {last_lines(errors)}")
-    if said:
-        raise OutputInvalid(said.decode())
+    if refusal:
+        raise OutputInvalid(refusal.decode())
 
 
 def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":

@@ -70,15 +70,15 @@ def answer_of(response: httpx.Response, body: bytes) -> Any:
     except orjson.JSONDecodeError:
         answer = None
     status, reason = response.status_code, _reason(answer)
-    said = f"The code host answered {status}{f': {reason}' if reason else '.'}"
+    message = f"The code host answered {status}{f': {reason}' if reason else '.'}"
     delay = _requested_delay(response.headers, reason)
     limited = status == httpx.codes.TOO_MANY_REQUESTS or (
         status == httpx.codes.FORBIDDEN and delay is not None
     )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or limited:
-        raise GitHubUnavailable(said, retry_after=delay)
+        raise GitHubUnavailable(message, retry_after=delay)
     if not response.is_success:
-        raise GitHubRefused(said)
+        raise GitHubRefused(message)
     if answer is None:
         raise GitHubUnavailable(UNREADABLE)
     return answer

@@ -122,12 +122,12 @@ def is_performed(run: Any = Run) -> ColumnElement[bool]:
     return is_held
 
 
-def is_scheduled(run: Any = Run) -> ColumnElement[bool]:
+def is_scheduled() -> ColumnElement[bool]:
     """Return the condition for runs that wait for the time for which they were created."""
     waits: ColumnElement[bool] = (
-        (run.status == constant(RunStatus.NOT_STARTED))
-        & run.scheduled_at.is_not(None)
-        & run.dispatch_requested_at.is_(None)
+        (Run.status == constant(RunStatus.NOT_STARTED))
+        & Run.scheduled_at.is_not(None)
+        & Run.dispatch_requested_at.is_(None)
     )
     return waits
 

@@ -57,8 +57,8 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
     in a sandbox. Follow the run's `stream`, or poll the run.
     """
-    named = (call.session, call.caller, task_id, body, call.process)
-    return await once(start.start_cloud_run(*named), first=start.require_new_run_allowance(*named))
+    arguments = (call.session, call.caller, task_id, body, call.process)
+    return await once(start.start_cloud_run(*arguments), first=start.require_new_run_allowance(*arguments))
 
 
 @router.post(
@@ -72,9 +72,9 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
 )
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
-    named = (call.session, call.caller, task_id, body, call.process)
+    arguments = (call.session, call.caller, task_id, body, call.process)
     return await once(
-        start.create_run(*named), status_code=201, first=start.require_new_run_allowance(*named)
+        start.create_run(*arguments), status_code=201, first=start.require_new_run_allowance(*arguments)
     )
 
 

@@ -29,7 +29,7 @@ _DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
 
 async def create_organization(session: AsyncSession, name: str) -> Organization:
     """Add an organization and return it. Names are not unique: a second call adds a second organization."""
-    organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
+    organization = Organization(id=new_id(), name=clean_name(name), created_at=utcnow())
     session.add(organization)
     await session.flush()
     return organization
@@ -40,7 +40,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
     Without `organization_id` it belongs to `DEFAULT_ORGANIZATION`, never to another: keys limited to that would hold.
     """
-    name = clean_name(name, attr="name")
+    name = clean_name(name)
     if organization_id is None:
         organization_id = await _default_organization_id(session)
     else:
@@ -62,7 +62,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
     """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1)."""
-    return await _update_project(session, project_id, name=clean_name(name, attr="name"))
+    return await _update_project(session, project_id, name=clean_name(name))
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:

@@ -19,11 +19,11 @@ _PEM_LENGTH = 10_000
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
-def clean_name(value: str, *, attr: str) -> str:
+def clean_name(value: str) -> str:
     """Check a required name of 1 to 255 characters and return it trimmed."""
-    name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
+    name = clean_label(value, attr="name", limit=_NAME_LENGTH)
     if not name:
-        raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
+        raise InvalidInput("This field may not be blank.", code="blank", attr="name")
     return name
 
 

@@ -37,10 +37,10 @@ async def list_agents(
 
 
 async def _variables_of(session: AsyncSession, caller: Principal, environment_id: UUID) -> Collection[str]:
-    named = select(SandboxEnvironment.encrypted_variables).where(
+    stored = select(SandboxEnvironment.encrypted_variables).where(
         visible_environment(caller), SandboxEnvironment.id == environment_id
     )
-    variables: dict[str, str] | None = await session.scalar(named)
+    variables: dict[str, str] | None = await session.scalar(stored)
     if variables is None:
         raise NotFound
     return variables
@@ -59,7 +59,7 @@ async def find_warnings(redis: RedisClient, settings: Settings) -> list[str]:
 
 def _show(adapter: Adapter, reports: list[WorkerReport], variables: Collection[str]) -> AgentOut:
     own = [report["agents"][adapter.name] for report in reports if adapter.name in report["agents"]]
-    installed, has_key = any(there for there, _ in own), any(key for _, key in own)
+    installed, has_key = any(each for each, _ in own), any(key for _, key in own)
     has_key = has_key or not adapter.keys or any(name in variables for name in adapter.keys)
     reason = None
     if reports and not installed:

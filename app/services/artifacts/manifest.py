@@ -271,8 +271,8 @@ async def add_artifact(session: AsyncSession, run_id: UUID, entry: ManifestEntry
 def manifest_with(entries: Sequence[Mapping[str, Any]]) -> ColumnElement[Any]:
     """Return the SQL expression for a run's manifest with more entries; an output replaces the worker's of its name."""
     names = [entry["name"] for entry in entries if entry.get("type") == ArtifactType.OUTPUT]
-    named = literal({"names": names}, Run.artifacts.type)
-    kept = func.jsonb_path_query_array(Run.artifacts, _OTHERS, named, type_=Run.artifacts.type)
+    parameters = literal({"names": names}, Run.artifacts.type)
+    kept = func.jsonb_path_query_array(Run.artifacts, _OTHERS, parameters, type_=Run.artifacts.type)
     return kept.op("||")(literal(list(entries), Run.artifacts.type))
 
 

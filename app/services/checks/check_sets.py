@@ -102,8 +102,8 @@ async def update_set(
     session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, warnings: Sequence[str]
 ) -> CheckSetOut:
     """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
-    named = (CheckSet.id == set_id) & visible_check_set(caller)
-    locked = select(CheckSet.repository, CheckSet.definition).where(named).with_for_update()
+    is_set = (CheckSet.id == set_id) & visible_check_set(caller)
+    locked = select(CheckSet.repository, CheckSet.definition).where(is_set).with_for_update()
     kept = await row_of(session, locked)
     if kept is None:
         raise NotFound
@@ -115,7 +115,7 @@ async def update_set(
         values = {"repository": repository, "definition": definition}
         changed = values | {"updated_at": utcnow(), "updated_by_id": caller.user_id}
         try:
-            await session.execute(update(CheckSet).where(named).values(changed))
+            await session.execute(update(CheckSet).where(is_set).values(changed))
         except IntegrityError as error:
             if isinstance(error.driver_exception, asyncpg.UniqueViolationError):
                 raise _second() from None

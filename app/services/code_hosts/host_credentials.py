@@ -123,8 +123,10 @@ async def read_code_host(
 
 async def read_project_host(session: AsyncSession, *, git_base_url: str, project_id: int) -> CodeHost:
     """Return the code host of a project, with the encrypted credential of its first GitHub integration, if any."""
-    its = select(*_OF_INTEGRATION).where(Integration.id == default_github_integration(literal(project_id)))
-    return _host_of(await row_of(session, its, _Integration), git_base_url)
+    integration = select(*_OF_INTEGRATION).where(
+        Integration.id == default_github_integration(literal(project_id))
+    )
+    return _host_of(await row_of(session, integration, _Integration), git_base_url)
 
 
 def _host_of(integration: _Integration | None, git_base_url: str) -> CodeHost:

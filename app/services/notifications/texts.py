@@ -50,10 +50,10 @@ def _about(subject: str, kind: NotificationKind) -> str:
 def digest_body(counts: Mapping[NotificationKind, int]) -> str:
     """Return the text of a digest, such as "3 tasks need you, 2 finished", by the number of tasks."""
     parts: list[str] = []
-    for kind, (one, several) in _DIGEST_WORDS.items():
+    for kind, (singular, plural) in _DIGEST_WORDS.items():
         if count := counts.get(kind, 0):
             noun = "" if parts else ("task " if count == 1 else "tasks ")
-            parts.append(f"{count} {noun}{one if count == 1 else several}")
+            parts.append(f"{count} {noun}{singular if count == 1 else plural}")
     return ", ".join(parts)
 
 

@@ -72,11 +72,11 @@ async def fold_ci(session: AsyncSession, report: CiReport) -> None:
         .with_for_update(of=PushedBranch)
     )
     for run_id, before in await rows_of(session, known):
-        said = _with(before, report)
-        if said == before:
+        after = _with(before, report)
+        if after == before:
             continue
-        await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=said))
-        await note_ci(session, run_id, _summary(said))
+        await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=after))
+        await note_ci(session, run_id, _summary(after))
 
 
 def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
@@ -93,14 +93,14 @@ def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
     return {"head_sha": report.head_sha, "checks": checks}
 
 
-def _summary(said: Mapping[str, Any]) -> dict[str, Any]:
-    checks = said["checks"].values()
+def _summary(ci: Mapping[str, Any]) -> dict[str, Any]:
+    checks = ci["checks"].values()
     failed = [check for check in checks if check["state"] == CiState.FAILURE]
     pending = [check for check in checks if check["state"] == CiState.PENDING]
     state = CiState.FAILURE if failed else CiState.PENDING if pending else CiState.SUCCESS
     return {
         "state": state,
-        "head_sha": said["head_sha"],
+        "head_sha": ci["head_sha"],
         "total": len(checks),
         "failed": sorted({check["name"] for check in failed})[:_MOST_FAILED],
         "url": next((check["url"] for check in (*failed, *pending, *checks) if check["url"]), None),

@@ -64,11 +64,11 @@ async def send_command(
     the checks, and `cancel` cancels the run. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that
     the command names.
     """
-    named = (session, caller, task_id, run_id)
+    arguments = (session, caller, task_id, run_id)
     if body.method is ServiceMethod.SKIP_VERIFICATION:
-        await skip_verification(*named, clients)
+        await skip_verification(*arguments, clients)
         return _response(body, result={"skipped": True})
-    if body.method is CommandMethod.CANCEL and await cancel_checks(*named, clients):
+    if body.method is CommandMethod.CANCEL and await cancel_checks(*arguments, clients):
         return _response(body, result={"queued": True})
     run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in _STOPS)
     if body.method is ServiceMethod.QUEUE_GET:

@@ -78,11 +78,12 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
     The id is NULL if no run waits. The subquery locks the run's row. A claim that finds the row locked waits and then
     takes the next run, so that concurrent claims get different runs.
     """
-    waiting, named = aliased(Run), aliased(Run)
+    waiting, requested = aliased(Run), aliased(Run)
     return (
         select(waiting.id)
         .where(
-            waiting.project_id == select(named.project_id).where(named.id == run_id).scalar_subquery(),
+            waiting.project_id
+            == select(requested.project_id).where(requested.id == run_id).scalar_subquery(),
             is_waiting(waiting),
         )
         .order_by(waiting.dispatch_requested_at, waiting.id)

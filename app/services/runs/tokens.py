@@ -95,20 +95,20 @@ def is_token(secret: str) -> bool:
     return secret.count(".") == _DOTS
 
 
-async def authenticate_run(session: AsyncSession, token: str, named: RunPath, *, cipher: Cipher) -> RunRef:
+async def authenticate_run(session: AsyncSession, token: str, path: RunPath, *, cipher: Cipher) -> RunRef:
     """Check a run token for the run in a request's path; return the run. The token's user must still see the run."""
-    claims, member = await _find_holder(session, token, named, cipher, audience=AUDIENCE)
+    claims, member = await _find_holder(session, token, path, cipher, audience=AUDIENCE)
     if member is None:
         raise NotFound
-    await require_run(session, member, named.task_id, named.run_id)
-    return RunRef(claims["team_id"], named.task_id, named.run_id)
+    await require_run(session, member, path.task_id, path.run_id)
+    return RunRef(claims["team_id"], path.task_id, path.run_id)
 
 
 async def authenticate_follower(
-    session: AsyncSession, token: str, named: RunPath, *, cipher: Cipher
+    session: AsyncSession, token: str, path: RunPath, *, cipher: Cipher
 ) -> Principal:
     """Check a stream token, which ends with the key or session it was issued to; return the person that follows."""
-    claims, member = await _find_holder(session, token, named, cipher, audience=STREAM_AUDIENCE)
+    claims, member = await _find_holder(session, token, path, cipher, audience=STREAM_AUDIENCE)
     if member is None:
         raise RunTokenInvalid
     key_id = UUID(claims["key_id"])
@@ -121,12 +121,12 @@ async def authenticate_follower(
 
 
 async def _find_holder(
-    session: AsyncSession, token: str, named: RunPath, cipher: Cipher, *, audience: str
+    session: AsyncSession, token: str, path: RunPath, cipher: Cipher, *, audience: str
 ) -> tuple[dict[str, Any], Principal | None]:
     claims = await _read_claims(session, token, cipher, audience=audience)
-    project = claims["team_id"] if named.project == CURRENT_PROJECT else named.project
+    project = claims["team_id"] if path.project == CURRENT_PROJECT else path.project
     of_token = (claims["team_id"], claims["task_id"], claims["run_id"])
-    if of_token != (project, str(named.task_id), str(named.run_id)):
+    if of_token != (project, str(path.task_id), str(path.run_id)):
         return claims, None
     return claims, await find_member(session, claims["user_id"], claims["team_id"])
 

@@ -79,7 +79,7 @@ class Button:
     label: str
     look: str = ""
     # The agent's name of the option, if it differs.
-    said: str = ""
+    agents_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,14 +158,14 @@ def buttons_of(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tupl
 
 
 def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
-    said = option["name"]
-    label = _OPTIONS.get(option["kind"]) or said
+    name = option["name"]
+    label = _OPTIONS.get(option["kind"]) or name
     return Button(
         name="option_id",
         value=option["id"],
         label=label,
         look="reject" if option["kind"] in _REJECTING else allowing,
-        said="" if said.casefold() == label.casefold() else said,
+        agents_name="" if name.casefold() == label.casefold() else name,
     )
 
 

@@ -159,9 +159,9 @@ class CommandInbox(CommandSource):
             await self._log.append(notification_entry("_taskbeacon/waiting_for", asked.waiting_for))
         return is_waiting
 
-    async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Decide whether the agent's message `said` is pushed to the creator of its task; return the decision."""
-        outcome = await self._do(command_delivery.notify_user, said, owner=self._owner)
+    async def notify_user(self, message: AgentMessage) -> MessageOutcome:
+        """Decide whether the agent's `message` is pushed to the creator of its task; return the decision."""
+        outcome = await self._do(command_delivery.notify_user, message, owner=self._owner)
         if outcome is None:
             raise AgentStopped("The run was stopped.")
         return outcome

@@ -11,7 +11,7 @@ _SCHEMES = frozenset({"https", "file"})
 
 
 def name(value: str) -> str:
-    return clean_name(value, attr="name")
+    return clean_name(value)
 
 
 def label(value: str) -> str:

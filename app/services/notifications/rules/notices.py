@@ -304,8 +304,8 @@ def _question_columns() -> list[ColumnElement[Any]]:
         "options": Question.options,
         "expires_at": Question.expires_at,
     }
-    named: list[ColumnElement[Any]] = [column.label(name) for name, column in columns.items()]
-    return [*named, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
+    labelled: list[ColumnElement[Any]] = [column.label(name) for name, column in columns.items()]
+    return [*labelled, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
 
 
 def _cooldown(subject: FromClause) -> ColumnElement[datetime]:

@@ -448,8 +448,8 @@ async def _record_finish(
     counts = dict.fromkeys(("passed", "failed", "inconclusive", "skipped"), 0)
     for check in shown["checks"]:
         counts[_COUNTED_AS.get(check["status"], "inconclusive")] += 1
-    said = {name: shown[name] for name in ("verdict", "attempt", "commit")}
-    data = {**said, "counts": counts, "final": is_final}
+    fields = {name: shown[name] for name in ("verdict", "attempt", "commit")}
+    data = {**fields, "counts": counts, "final": is_final}
     await record_for_run(session, run_id, EventType.VERIFICATION_FINISHED, [data])
     await _request_report(session, run_id)
 
@@ -457,8 +457,8 @@ async def _record_finish(
 async def _record_update(
     session: AsyncSession, run_id: UUID, shown: Mapping[str, Any], *, cause: str, previous: str | None
 ) -> None:
-    said = {name: shown[name] for name in ("verdict", "attempt", "waived")}
-    data = {**said, "previous_verdict": previous, "cause": cause}
+    fields = {name: shown[name] for name in ("verdict", "attempt", "waived")}
+    data = {**fields, "previous_verdict": previous, "cause": cause}
     await record_for_run(session, run_id, EventType.VERIFICATION_UPDATED, [data])
     if cause != "ci":
         await _request_report(session, run_id)
