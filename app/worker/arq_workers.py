@@ -13,11 +13,15 @@ from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEU
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import run_lifecycle
-from app.worker.jobs import chores, sweeps
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
+from app.worker.jobs.fold_counts import fold_counts
 from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.report_verdicts import report_verdicts
 from app.worker.jobs.scan_repository import scan_repository
+from app.worker.jobs.start_scheduled import start_scheduled
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
+from app.worker.jobs.sweep_rows import sweep_rows
 from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
@@ -42,16 +46,13 @@ def _chores() -> Iterator[CronJob]:
     every = partial(cron, unique=True, timeout=_CHORE_SECONDS)
     hourly = partial(every, minute=_HOURLY, second=0)
     yield every(recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
-    yield every(chores.start_scheduled, second=set(range(0, 60, 5)))
-    # Also at the start, since it writes the bucket's rules.
-    yield hourly(sweeps.sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
+    yield every(start_scheduled, second=set(range(0, 60, 5)))
+    # Also at the start: one writes the bucket's rules, and a restored database has events to adopt.
+    yield hourly(sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
+    yield hourly(sweep_rows, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield every(fetch_receipts, second=5)
-    yield every(chores.report_verdicts, second=_EVERY_TEN_SECONDS)
-    yield every(sweeps.sweep_presence_and_notifications, second=25)
-    # Also at the start, since a restored database has events to adopt.
-    yield hourly(sweeps.sweep_events, run_at_startup=True)
-    yield hourly(sweeps.sweep_keys_and_ids)
-    yield every(chores.fold_counts, second=_EVERY_TEN_SECONDS)
+    yield every(report_verdicts, second=_EVERY_TEN_SECONDS)
+    yield every(fold_counts, second=_EVERY_TEN_SECONDS)
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> RunWorker:

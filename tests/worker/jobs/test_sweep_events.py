@@ -10,7 +10,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery
-from app.worker.jobs.sweeps import sweep_events
+from app.worker.jobs.sweep_rows import sweep_rows
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
 from tests.support.factories import make_task, make_user
@@ -42,8 +42,8 @@ async def test_chore_sweeps_adopts_and_disables(workshop: Workshop) -> None:
         stranger = await make_user(session)
         orphaned, _ = await make_endpoint(session, project=workshop.project, created_by=stranger, url=URL)
 
-    await sweep_events(workshop.arq_context)
-    await sweep_events(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
 
     async with unit_of_work(workshop.sessions) as session:
         of_tasks = select(Event.id).where(Event.task_id == task.id)
@@ -69,7 +69,7 @@ async def test_step_that_fails_does_not_stop_the_others(
         await make_delivery(session, orphaned, status="delivered", created_at=old)
 
     async with refusing_deletions(engine, "webhook_endpoint_deliveries"):
-        await sweep_events(workshop.arq_context)
+        await sweep_rows(workshop.arq_context)
 
     async with unit_of_work(workshop.sessions) as session:
         assert not await session.scalar(select(WebhookEndpoint.enabled))

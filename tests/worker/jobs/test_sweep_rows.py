@@ -21,7 +21,7 @@ from app.models import (
     RunCredential,
     RunEventId,
 )
-from app.worker.jobs.sweeps import sweep_keys_and_ids, sweep_presence_and_notifications
+from app.worker.jobs.sweep_rows import sweep_rows
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
 from tests.support.devices import make_device, make_pending, make_presence
@@ -45,8 +45,8 @@ async def test_presence_and_notifications_past_their_time_are_deleted(workshop: 
         for age in (timedelta(days=30), timedelta(days=30) - MINUTE):
             await make_pending(session, task=task, device=here, created_at=now - age)
 
-    await sweep_presence_and_notifications(workshop.arq_context)
-    await sweep_presence_and_notifications(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
 
     assert await left(workshop, Presence.push_token_id) == [here.id]
     assert await left(workshop, Notification.created_at) == [now - timedelta(days=30) + MINUTE]
@@ -94,8 +94,8 @@ async def test_credentials_keys_and_ids_past_their_time_are_deleted(workshop: Wo
                 ),
             )
 
-    await sweep_keys_and_ids(workshop.arq_context)
-    await sweep_keys_and_ids(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
 
     for column in (
         RunEventId.event_id,
@@ -119,7 +119,7 @@ async def test_table_that_cannot_be_swept_does_not_stop_the_others(
         await added(session, GithubDelivery(delivery_id="past", received_at=past))
 
     async with refusing_deletions(engine, "run_credentials"):
-        await sweep_keys_and_ids(workshop.arq_context)
+        await sweep_rows(workshop.arq_context)
 
     assert await left(workshop, RunCredential.encrypted_token) == ["past"]
     assert await left(workshop, GithubDelivery.delivery_id) == []

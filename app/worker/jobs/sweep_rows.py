@@ -1,0 +1,59 @@
+"""The chore that deletes rows after their time. Several workers may do it at once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.periodic import attempt
+from app.services.accounts.console_sessions import sweep_sessions
+from app.services.accounts.terminal_logins import sweep_logins
+from app.services.checks.kept_bases import sweep_bases
+from app.services.code_hosts.github_webhook import sweep_deliveries
+from app.services.events.event_sweep import adopt_events, prune_events
+from app.services.idempotency import sweep_keys
+from app.services.notifications.presence import sweep_expired
+from app.services.notifications.receipts import sweep_history
+from app.services.run_log.log_writing import sweep_event_ids
+from app.services.runs.run_credentials import sweep_tokens
+from app.services.sweeping import until_none_is_left
+from app.services.webhook_endpoints.deliveries import prune_deliveries
+from app.services.webhook_endpoints.disabling import disable_orphaned
+from app.worker.worker_context import worker_context
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_rows(ctx: Mapping[str, Any]) -> None:
+    """Sweep each table, also if that of another fails, and adopt the events of a restored database."""
+    process = worker_context(ctx).process
+    sessions, settings = process.sessions, process.settings
+    kept = timedelta(days=settings.event_retention_days)
+    batches: dict[str, Callable[[AsyncSession], Awaitable[int]]] = {
+        "webhook_endpoints": disable_orphaned,
+        "presence": sweep_expired,
+        "notifications": sweep_history,
+        "run_credentials": sweep_tokens,
+        "github_deliveries": sweep_deliveries,
+        "run_event_ids": sweep_event_ids,
+        "idempotency_keys": sweep_keys,
+        "console_sessions": sweep_sessions,
+        "terminal_logins": sweep_logins,
+        "kept_bases": partial(sweep_bases, days=settings.check_base_days),
+    }
+    sweeps = {
+        "restored_events": partial(adopt_events, sessions),
+        "events": partial(prune_events, sessions, kept),
+        "webhook_endpoint_deliveries": partial(prune_deliveries, sessions, kept),
+        **{rows: partial(until_none_is_left, sessions, sweep) for rows, sweep in batches.items()},
+    }
+    for rows, sweep in sweeps.items():
+        await attempt(partial(_sweep, rows, sweep), event="rows.not_swept")
+
+
+async def _sweep(rows: str, sweep: Callable[[], Awaitable[int]]) -> None:
+    if count := await sweep():
+        log.info("rows.swept", rows=rows, count=count)
