@@ -82,7 +82,7 @@ gate: $(STAMP) ## Check honest, sabotaged and ill-fated work on many small repos
 .PHONY: agents
 agents: AGENTS = claude codex
 agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
-	@$(PYTHON) -m app.devstack.agents $(AGENTS)
+	@$(PYTHON) -m app.devstack.agent_installer $(AGENTS)
 
 .PHONY: test-agents
 test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model

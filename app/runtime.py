@@ -11,9 +11,9 @@ from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.expo.send_rate import SendRate
 from app.clients.host_names import Destinations
+from app.clients.job_queue import ArqQueue
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushSender, ReceiptSource
-from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RunEventPublisher
 from app.clients.wakes import LedgerWakes
@@ -28,9 +28,9 @@ from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
 from app.services.retrying.policies import PUSH_PROBES
-from app.services.streams.clients import StreamClients
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.run_streams import final_states
+from app.services.streams.stream_clients import StreamClients
 from app.services.tasks.cached_pages import KnownLists
 from app.services.usage_gates import open_gates
 

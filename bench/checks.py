@@ -21,8 +21,8 @@ import click
 from app.agents.checks.check_context import CheckContext, Checked, Preparation
 from app.agents.checks.reports import Reports
 from app.agents.checks.verify import verify
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.policy import SandboxPolicy
@@ -31,8 +31,8 @@ from app.agents.workspace.workspace import Workspaces
 from app.enums import ChecksNetwork, CheckSource
 from app.processes.own_program import module_command
 from app.verification.definitions import Check, CheckSet, PlacedCheck
-from app.verification.found import find_checks
 from app.verification.judgement import CheckResult, Execution, Facts, judge, judge_check
+from app.verification.suggested_checks import find_checks
 
 _FILES: Final = 20_000
 _CASES: Final = 50_000

@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe

@@ -276,7 +276,7 @@ _RULES = {
         "from arq.connections import ArqRedis",
         "app",
         {
-            "app/clients/queue.py": "puts jobs",
+            "app/clients/job_queue.py": "puts jobs",
             "app/worker/arq_workers.py": "performs jobs",
             "app/worker/polling.py": "looks for jobs",
         },

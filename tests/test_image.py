@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from app.agents.adapters.catalog import load_catalog
 from app.cli import main
 from app.config import Settings
-from app.devstack.agents import USUAL_AGENTS
+from app.devstack.agent_installer import USUAL_AGENTS
 from tests.support.web.serving import serving
 
 _ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from app.enums import CheckCause
 
 if TYPE_CHECKING:
-    from app.agents.result import RunResult
+    from app.agents.run_result import RunResult
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 

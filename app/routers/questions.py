@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
-from app.services.inbox import answering, questions
+from app.services.inbox import answering, inbox_questions
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import QuestionId, RunId, TaskId
@@ -33,7 +33,7 @@ SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
 )
 async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
-    rows = await questions.list_questions(
+    rows = await inbox_questions.list_questions(
         call.session, call.caller, task_id, run_id, link=call.process.settings.task_url
     )
     return Json({"results": rows})
@@ -73,7 +73,9 @@ async def snooze_question(
 ) -> Response:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
     link = call.process.settings.task_url
-    return await once(questions.snooze_question(call.session, call.caller, question_id, body, link=link))
+    return await once(
+        inbox_questions.snooze_question(call.session, call.caller, question_id, body, link=link)
+    )
 
 
 @router.put(
@@ -88,7 +90,7 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
 
     Pushes still go to the task's creator only.
     """
-    await questions.follow_task(call.session, call.caller, task_id)
+    await inbox_questions.follow_task(call.session, call.caller, task_id)
 
 
 @router.delete(
@@ -100,4 +102,4 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Remove the questions of a followed task from the caller's inbox."""
-    await questions.unfollow_task(call.session, call.caller, task_id)
+    await inbox_questions.unfollow_task(call.session, call.caller, task_id)

@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import CHECKS_QUEUE, SCANS_QUEUE, JobQueue
+from app.clients.job_queue import CHECKS_QUEUE, SCANS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit

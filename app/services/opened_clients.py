@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.clients.host_names import Destinations
+from app.clients.job_queue import JobQueue
 from app.clients.object_store import ObjectStore
-from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory

@@ -9,7 +9,7 @@ from arq.cron import CronJob, cron
 from arq.worker import Function, func
 
 from app.agents.session.run_clock import MAX_WAITING
-from app.clients.queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
+from app.clients.job_queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import run_lifecycle

@@ -27,15 +27,15 @@ from app.agents.execution.run_context import (
     RunRepository,
 )
 from app.agents.files.attachments import Attachment
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.places import Places
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.command_source import Command, CommandSource
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.workspace import Workspaces
 from app.enums import AgentNetwork, CommandStatus, SandboxKind

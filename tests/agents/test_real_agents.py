@@ -21,9 +21,9 @@ from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.agents.workspace.kept_session import unpack
-from app.devstack.agents import USUAL_AGENTS
+from app.devstack.agent_installer import USUAL_AGENTS
 from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
 from app.run_values import AgentMessage, ShownQuestion

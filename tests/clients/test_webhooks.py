@@ -10,8 +10,8 @@ import pytest
 
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
-from app.clients.webhooks.sender import FIXED_HEADERS, SignedMessage
 from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage
 from app.enums import DeliveryError
 from tests.support.clock import MovableClock
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender, receiving

@@ -13,7 +13,7 @@ from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
-from app.services.notifications import dispatch, push_claims, push_delivery, replacements
+from app.services.notifications import dispatch, push_claims, push_delivery, reminders
 from app.services.tasks.batches import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
@@ -78,7 +78,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def close() -> None:
         async with unit_of_work(sessions) as own:
-            await replacements.retract(own, [question.id])
+            await reminders.retract(own, [question.id])
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:

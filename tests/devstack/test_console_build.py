@@ -13,7 +13,7 @@ import pytest
 from app.devstack.console import SKIP, Console, main
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
-from tests.devstack.test_agents import lay_program
+from tests.devstack.test_agent_installer import lay_program
 
 ROOT = Path(__file__).parents[2]
 # As npm does, `ci` begins with an empty folder.

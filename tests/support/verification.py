@@ -12,7 +12,7 @@ from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
-from app.services.checks.results import OPEN
+from app.services.checks.shown_results import OPEN
 from app.services.runs.run_lifecycle import mirror_verification
 from app.services.runs.verification import verification_lifecycle
 from app.verification.definitions import DEFINITIONS, unite

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from app.clients.queue import ArqQueue, JobQueue, decode_job, encode_job
+from app.clients.job_queue import ArqQueue, JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.wakes import WakeListener
 from app.config import Settings

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
+from app.clients.job_queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

@@ -15,7 +15,6 @@ from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
 from app.run_values import progress_entry
 from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
-from app.verification.found import find_checks, telling
 from app.verification.globs import matches
 from app.verification.judgement import (
     TAIL_BYTES,
@@ -25,6 +24,7 @@ from app.verification.judgement import (
     needs_base,
     needs_execution,
 )
+from app.verification.suggested_checks import find_checks, telling
 
 _REGULAR = ("100644", "100755")
 # Of the files that may suggest checks.

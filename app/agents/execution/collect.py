@@ -11,7 +11,7 @@ from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
 from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
-from app.agents.result import RunResult, WorkBase
+from app.agents.run_result import RunResult, WorkBase
 from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.structured_output import MISSING, output_correction, read_output
 from app.agents.workspace.workspace import Collected

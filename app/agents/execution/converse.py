@@ -25,7 +25,7 @@ from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.command_source import RunChannel
 from app.agents.session.conversation import Conversation
-from app.agents.session.messages import links_to
+from app.agents.session.prompt_content import links_to
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.protocol import Tools

@@ -39,7 +39,7 @@ from app.agents.execution.set_up import set_up
 from app.agents.files.attachments import place_attachments
 from app.agents.files.safe_paths import read_file
 from app.agents.masking import FolderHider, Masker
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import McpServer

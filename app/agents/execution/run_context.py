@@ -23,7 +23,7 @@ from app.agents.session.budget import Budget
 from app.agents.session.command_source import CommandSource, TurnPolicy
 from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.comparing import Comparison
 from app.agents.workspace.gathering import GATHER

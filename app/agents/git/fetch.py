@@ -13,7 +13,7 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.git.command import Git, Remote, Result
+from app.agents.git.git_command import Git, Remote, Result
 from app.agents.git.plumbing import read_ref
 from app.processes.output import last_lines
 

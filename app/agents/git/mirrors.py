@@ -29,8 +29,8 @@ from app.agents.errors import (
     RepositoryUnreachable,
 )
 from app.agents.files.least_used import least_used
-from app.agents.git.command import Git
 from app.agents.git.fetch import CloneBase, Source, fetch
+from app.agents.git.git_command import Git
 
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)

@@ -23,8 +23,8 @@ from acp.schema import (
 
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
+from app.agents.session.agent_questions import Elicitation, Questions
 from app.agents.session.permissions import Decide, PermissionRequest
-from app.agents.session.questions import Elicitation, Questions
 from app.agents.session.terminals import Terminals
 from app.agents.session.transcript import Transcript
 from app.agents.session.transport import REQUEST

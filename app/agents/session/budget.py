@@ -12,7 +12,7 @@ from acp.helpers import ContentBlock, text_block
 from app.agents.errors import AgentError, BudgetSpent
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import AgentSession
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.run_values import Spent
 
 _WRAP_UP_AT = 0.9

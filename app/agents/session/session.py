@@ -36,13 +36,13 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.acp_client import WorkspaceClient
+from app.agents.session.agent_questions import Questions
 from app.agents.session.command_source import CLOSE_SECONDS
 from app.agents.session.permissions import Decide
-from app.agents.session.questions import Questions
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
-from app.agents.session.usage import usage_in_meta
+from app.agents.session.usage_meter import usage_in_meta
 from app.enums import RpcErrorCode
 from app.processes.output import Tail, last_lines, read_bounded
 

@@ -12,7 +12,7 @@ from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
 from app.agents.session.command_source import Command, RunChannel
-from app.agents.session.messages import log_message, message_blocks
+from app.agents.session.prompt_content import log_message, message_blocks
 from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
 

@@ -26,8 +26,8 @@ import structlog
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
-from app.agents.git.command import Remote
 from app.agents.git.fetch import CloneBase, Source
+from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.patches import summarise
 from app.agents.git.repository import EXCLUDED, Author, Changes, Repository

@@ -11,7 +11,7 @@ import httpx
 from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
 from app.clients.host_names import NameNotFound
 from app.clients.http_client import retry_after_seconds
-from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clock import utcnow
 from app.enums import DeliveryError
 

@@ -13,7 +13,7 @@ from app.clock import wire_time
 from app.errors import StateRefused
 from app.schemas.checks.check_sets import ScanningOut, ScanOut
 from app.services.access.principal import Principal
-from app.services.checks.results import show_found
+from app.services.checks.shown_results import show_found
 from app.services.enqueueing import enqueue_scan
 from app.services.opened_clients import ServiceClients
 from app.verification.definitions import FoundCheck

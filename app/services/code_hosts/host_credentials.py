@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
-from app.agents.git.command import TOKEN_USER
+from app.agents.git.git_command import TOKEN_USER
 from app.clients.github.answers import GitHubError, GitHubUnavailable
 from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from app.agents.errors import UnexpectedError, as_agent_error
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.agents.session.transcript import Emit
 from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.github_client import GitHubClient

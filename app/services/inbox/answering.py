@@ -38,7 +38,7 @@ from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.inbox.questions import QuestionRow, require_question, winner
+from app.services.inbox.inbox_questions import QuestionRow, require_question, winner
 from app.services.opened_clients import ServiceClients
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import ClosedQuestion, close_question, follow

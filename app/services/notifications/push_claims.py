@@ -19,7 +19,7 @@ from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
 from app.services import leases
-from app.services.notifications import badges, presence, replacements
+from app.services.notifications import badges, presence, reminders
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import (
@@ -171,8 +171,8 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
     replacing = [each for each in known if each.stored.replaces is not None]
     shown, ends = {}, {}
     if replacing:
-        shown = await replacements.read_replaced(session, [each.stored.replaces for each in replacing])
-        ends = await replacements.read_ends(session, [each.subject.run_id for each in replacing])
+        shown = await reminders.read_replaced(session, [each.stored.replaces for each in replacing])
+        ends = await reminders.read_ends(session, [each.subject.run_id for each in replacing])
 
     def decided_of(each: Delivery, context: NoticeContext) -> NoticeDecision:
         if each.stored.replaces is None:

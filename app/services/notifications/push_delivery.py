@@ -51,7 +51,7 @@ from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services import leases
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
-from app.services.notifications import devices, replacements
+from app.services.notifications import devices, reminders
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE
@@ -155,7 +155,7 @@ async def settle(
             await _SHOW.perform(session, values)
         await _SETTLE.perform(session, values)
         if end.is_accepted:
-            await replacements.remind(session, [delivery for delivery, _ in equal], now)
+            await reminders.remind(session, [delivery for delivery, _ in equal], now)
     dead = [
         DeadDevice(delivery.device_id, delivery.user_id, delivery.claim.until - PUSH_LEASE)
         for delivery, outcome in results

@@ -49,7 +49,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.events.run_ledger import record_for_runs
 from app.services.events.task_activity import note_message
-from app.services.notifications import replacements
+from app.services.notifications import reminders
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
@@ -277,7 +277,7 @@ async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, 
         if is_resumed:
             events.append((row.run_id, EventType.RUN_RESUMED, _waiting_data(row.kind, row.id)))
     await record_for_runs(session, events)
-    await replacements.retract(session, [row.id for row in closed])
+    await reminders.retract(session, [row.id for row in closed])
     if is_resumed:
         await _show_waiting(session, closed[0].run_id)
 

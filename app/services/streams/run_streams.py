@@ -32,8 +32,8 @@ from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, state_event
-from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode, keepalive
+from app.services.streams.stream_clients import StreamClients
 from app.statements import rows_of
 
 _COMPLETE = encode(b'{"status":"complete"}', name=b"stream-end")

@@ -36,10 +36,10 @@ from app.services.events.event_reading import (
     read_question_events,
 )
 from app.services.events.rendering import EventRow
-from app.services.streams.clients import StreamClients
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, encode, keepalive
 from app.services.streams.ledger_feed import Batch
 from app.services.streams.run_streams import FollowedRun, RunFollower, StreamStart, follow, open_stream
+from app.services.streams.stream_clients import StreamClients
 
 TASKS = "tasks"
 INBOX = "inbox"

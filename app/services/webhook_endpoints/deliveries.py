@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.webhooks.sender import FIXED_HEADERS
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope

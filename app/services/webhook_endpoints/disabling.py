@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.webhooks.sender import AttemptResult
+from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint

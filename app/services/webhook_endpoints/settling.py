@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, exists, null, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.webhooks.sender import AttemptResult
+from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery

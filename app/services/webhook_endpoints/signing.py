@@ -10,7 +10,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from app.clients.webhooks.sender import SignedMessage
+from app.clients.webhooks.webhook_messages import SignedMessage
 from app.clock import utcnow
 from app.security import Cipher
 

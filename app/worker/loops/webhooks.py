@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.wakes import LEDGER, WakeListener
-from app.clients.webhooks.sender import AttemptResult
 from app.clients.webhooks.webhook_client import WebhookClient
+from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.periodic import attempt

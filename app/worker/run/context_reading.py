@@ -18,13 +18,13 @@ from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.checks.check_context import Preparation
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.run_context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Allowance, Service
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import McpServer

@@ -9,7 +9,7 @@ from typing import Any  # JSON
 import orjson
 import structlog
 
-from app.agents.session.usage import value_at
+from app.agents.session.usage_meter import value_at
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable

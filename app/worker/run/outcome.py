@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetSpent
 from app.agents.git.patches import summarise
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
-from app.services.checks.results import show_unchecked
+from app.services.checks.shown_results import show_unchecked
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction

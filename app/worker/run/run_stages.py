@@ -13,8 +13,8 @@ from app.agents.errors import AgentError, AgentStopped, as_agent_error
 from app.agents.execution.active_run import until_stopped
 from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
-from app.agents.result import RunResult
-from app.agents.session.usage import UsageMeter
+from app.agents.run_result import RunResult
+from app.agents.session.usage_meter import UsageMeter
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating

@@ -20,7 +20,7 @@ from app.outages import DatabaseUnavailable
 from app.run_values import notification_entry, progress_entry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.checks.kept_bases import find_base, keep_base
-from app.services.checks.results import show_lost, show_progress, show_result
+from app.services.checks.shown_results import show_lost, show_progress, show_result
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt

@@ -11,8 +11,8 @@ import pytest
 
 from app.agents.checks.check_context import CheckContext, Checked, Preparation
 from app.agents.checks.verify import verify
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import BranchNotFound
-from app.agents.git.command import Git, Remote
 from app.agents.git.fetch import Source, look_up
+from app.agents.git.git_command import Git, Remote
 
 SHA = "1" * 40
 NAMES = [

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryNotFound
-from app.agents.git.command import Remote
 from app.agents.git.fetch import CloneBase, Source
+from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.workspace.workspace import Workspace, Workspaces
@@ -248,7 +248,7 @@ FETCHING_WORKER = """
 import asyncio, os, sys
 from pathlib import Path
 from app.agents.git.fetch import CloneBase, Source
-from app.agents.git.command import Remote
+from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 
 async def main():

@@ -23,7 +23,7 @@ from app.agents.errors import (
 from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
 from app.agents.git.askpass import Credential
-from app.agents.git.command import Git, Remote
+from app.agents.git.git_command import Git, Remote
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, NoCommands, Runner, make_origin
 

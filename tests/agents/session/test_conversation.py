@@ -19,7 +19,7 @@ from app.agents.session.command_source import Command, CommandSource, RunChannel
 from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.run_values import ShownQuestion, Spent

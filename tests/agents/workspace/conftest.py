@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.gathering import GATHER

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryError, WorkspaceBroken
-from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
 from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.workspace import Workspaces

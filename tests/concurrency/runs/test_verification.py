@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.result import RunResult, WorkBase
+from app.agents.run_result import RunResult, WorkBase
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, RunStatus

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import ArqQueue
+from app.clients.job_queue import ArqQueue
 from app.models import Run, Task
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_page

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.questions import describe
+from app.agents.session.agent_questions import describe
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from app.clients.webhooks.sender import AttemptResult
+from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason
 from app.services.webhook_endpoints.disabling import Health

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.webhooks.sender import AttemptResult
+from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason

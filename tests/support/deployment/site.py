@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 from sqlalchemy import ColumnElement, func, select, update
 
+from app.clients.job_queue import ArqQueue
 from app.clients.object_store import ObjectStore
-from app.clients.queue import ArqQueue
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.config import Settings

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from app.clients.queue import QUEUE_NAME
+from app.clients.job_queue import QUEUE_NAME
 from app.clients.run_events import EventKind
 from app.services.usage_gates import Limit
 

@@ -9,7 +9,7 @@ from app.agents.adapters.catalog import load_catalog
 from app.agents.adapters.installation import find_installed
 from app.agents.errors import AgentNotInstalled
 from app.config import Settings
-from app.devstack.agents import USUAL_AGENTS
+from app.devstack.agent_installer import USUAL_AGENTS
 
 _NOTED = "TASKBEACON_TEST_AGENTS"
 

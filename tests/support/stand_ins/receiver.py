@@ -17,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clients.webhooks.webhook_client import WebhookClient, error_of, requested_delay
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clock import utcnow
 from app.enums import DeliveryError
 from tests.support.waiting import next_round

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from typing_extensions import override
 
 from app.agents.workspace.folders import FolderRemover, reclaim
-from app.clients.queue import ArqQueue
+from app.clients.job_queue import ArqQueue
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from arq.constants import in_progress_key_prefix
 
-from app.clients.queue import ArqQueue, JobQueue
+from app.clients.job_queue import ArqQueue, JobQueue
 from app.services.enqueueing import enqueue_scan
 from app.worker.arq_workers import create_checks_worker, create_scans_worker
 from app.worker.jobs.scan_repository import scan_repository

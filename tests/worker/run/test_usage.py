@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.adapters.catalog import Catalog, load_catalog
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage_meter import UsageMeter
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus

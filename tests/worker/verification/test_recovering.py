@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.clients.queue import CHECKS_QUEUE
+from app.clients.job_queue import CHECKS_QUEUE
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus

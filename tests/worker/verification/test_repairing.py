@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from app.agents.errors import AgentCancelled, AgentStopped
-from app.agents.result import RunResult, WorkBase
+from app.agents.run_result import RunResult, WorkBase
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CheckSource, RunStatus

@@ -28,14 +28,14 @@ from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_,
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.result import RunResult
+from app.agents.run_result import RunResult
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import add_artifact
-from app.services.checks.results import OPEN, show_closed, show_first, show_lost
+from app.services.checks.shown_results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
 from app.services.retrying.policies import ATTEMPT_LOSSES

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.adapters.catalog import load_catalog
-from app.devstack.agents import USUAL_AGENTS, install_agents
+from app.devstack.agent_installer import USUAL_AGENTS, install_agents
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 from tests.generated.tools import ClientTools

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from acp.schema import PermissionOption
 
+from app.agents.session.agent_questions import Elicitation, ElicitationAnswer, describe
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
-from app.agents.session.questions import Elicitation, ElicitationAnswer, describe
 from app.enums import CommandMethod
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_conversation import OPTIONS, SECRET, Room

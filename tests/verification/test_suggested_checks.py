@@ -7,7 +7,7 @@ import pytest
 
 from app.schemas.checks.check_sets import CheckIn
 from app.verification.definitions import FoundCheck
-from app.verification.found import find_checks
+from app.verification.suggested_checks import find_checks
 
 
 def found(files: dict[str, str]) -> list[FoundCheck]:

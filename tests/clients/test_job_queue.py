@@ -7,7 +7,7 @@ import pytest
 from arq.connections import ArqRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.clients.queue import QUEUE_NAME, ArqQueue, JobQueue, decode_job
+from app.clients.job_queue import QUEUE_NAME, ArqQueue, JobQueue, decode_job
 from app.clients.redis import RedisClient
 from app.config import Settings
 from tests.support.deployment.processes import closed_port

@@ -4,7 +4,7 @@ import pytest
 from acp.schema import Usage
 
 from app.agents.session.budget import Budget
-from app.agents.session.usage import UsageMeter, usage_in_meta
+from app.agents.session.usage_meter import UsageMeter, usage_in_meta
 from app.run_values import Spent
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}

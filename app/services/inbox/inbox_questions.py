@@ -26,7 +26,7 @@ from app.models.base import literal_int
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOut, SnoozeIn, Winner
 from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
-from app.services.notifications import replacements
+from app.services.notifications import reminders
 from app.services.questions.question_lifecycle import ClosedQuestion, follow
 from app.services.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
@@ -217,7 +217,7 @@ async def snooze_question(
             set_={"until": snooze.excluded.until},
         )
     )
-    await replacements.remind_after_snooze(session, question_id, caller.user_id, until)
+    await reminders.remind_after_snooze(session, question_id, caller.user_id, until)
     row = await require_question(session, caller, question_id)
     return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
 
