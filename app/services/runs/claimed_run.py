@@ -41,6 +41,17 @@ class Person(NamedTuple):
     last_name: str
 
 
+class Repair(NamedTuple):
+    """What the agent is told to correct, since checks have refuted its work."""
+
+    message: str
+    worked_seconds: float
+    # By what the work is checked.
+    definitions: dict[str, Any]
+    # The commit at which it began.
+    began: str | None
+
+
 class ClaimedRun(NamedTuple):
     """A claimed run, and what its worker needs of its task, project, person and sandbox environment."""
 
@@ -62,9 +73,12 @@ class ClaimedRun(NamedTuple):
     environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    # After checks have refuted its work: what its agent is to correct, the seconds that it has worked, by what its work
-    # is checked, and where it began.
-    repair: tuple[str, float, dict[str, Any], str | None] | None
+    repair_fields: list[Any] | None
+
+    @property
+    def repair(self) -> Repair | None:
+        """The repair that the run is claimed for, if it is one."""
+        return Repair(*self.repair_fields) if self.repair_fields else None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
@@ -167,7 +181,7 @@ _RUN = Prepared(
         User.first_name,
         User.last_name,
         Run.encrypted_mcp_servers,
-        _REPAIR.label("repair"),
+        _REPAIR.label("repair_fields"),
     )
     .join(Task, Task.id == Run.task_id)
     .outerjoin(User, User.id == person_of())

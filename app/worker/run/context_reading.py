@@ -205,7 +205,7 @@ async def read_context(
                 worker,
                 run,
                 base=resumed and resumed.base_sha,
-                definitions=run.repair and run.repair[2],
+                definitions=run.repair and run.repair.definitions,
             ),
         ),
         agent=await _agent(worker, claim, run, earlier, variables),
@@ -241,7 +241,7 @@ def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> Ru
     budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     return RunLimits(
         timeout=settings.run_timeout,
-        worked=timedelta(seconds=run.repair[1] if run.repair else 0),
+        worked=timedelta(seconds=run.repair.worked_seconds if run.repair else 0),
         budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
         used=run.state.get(USAGE),
         used_by_others=used_by_others,
@@ -318,7 +318,7 @@ def _repository(
         credential=access.credential,
         commit_subject=run.title or run.slug,
         author=_author(run),
-        began=run.repair and run.repair[3],
+        began=run.repair and run.repair.began,
     )
 
 
@@ -340,7 +340,7 @@ async def _agent(
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
     if run.repair is not None:
-        message, *_ = run.repair
+        message = run.repair.message
         session = await fetch_session(store, claim.ref)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),
