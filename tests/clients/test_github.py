@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from app.clients.github.answers import (
+from app.clients.github.github_answers import (
     GitHubAccess,
     GitHubError,
     GitHubRefused,

@@ -28,7 +28,7 @@ from app.agents.session.conversation import Conversation
 from app.agents.session.prompt_content import links_to
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
-from app.agents.tools.protocol import Tools
+from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import PATH, serve_tools
 from app.agents.workspace.structured_output import output_instructions
 from app.enums import SandboxKind

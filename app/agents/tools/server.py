@@ -13,7 +13,7 @@ import h11
 import orjson
 import structlog
 
-from app.agents.tools.protocol import VERSIONS, Refused, ToolResponse, Tools
+from app.agents.tools.mcp_protocol import VERSIONS, Refused, ToolResponse, Tools
 from app.shielded import shielded
 
 PATH = "/mcp"

@@ -10,7 +10,7 @@ import httpx
 import jwt
 import orjson
 
-from app.clients.github.answers import (
+from app.clients.github.github_answers import (
     UNREADABLE,
     GitHubAccess,
     GitHubRefused,

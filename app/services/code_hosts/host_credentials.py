@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
 from app.agents.git.git_command import TOKEN_USER
-from app.clients.github.answers import GitHubError, GitHubUnavailable
+from app.clients.github.github_answers import GitHubError, GitHubUnavailable
 from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.db import SessionFactory

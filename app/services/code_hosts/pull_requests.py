@@ -13,7 +13,7 @@ import structlog
 from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.run_result import RunResult
 from app.agents.session.transcript import Emit
-from app.clients.github.answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
+from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.github_client import GitHubClient
 from app.db import SessionFactory
 from app.run_values import progress_entry

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.github.answers import PullRequest
+from app.clients.github.github_answers import PullRequest
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import EventType

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
-from app.clients.github.answers import GitHubAccess, GitHubError, GitHubUnavailable
+from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubUnavailable
 from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.config import Settings

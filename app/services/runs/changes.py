@@ -39,7 +39,7 @@ from app.services.runs import run_lifecycle
 from app.services.runs.authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
 from app.services.runs.verification import verification_lifecycle
-from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
+from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 from app.statements import rows_of
 

@@ -50,7 +50,7 @@ from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs.metrics import MovedRun
 from app.services.runs.queue import longest_waiting
-from app.services.views.queue import position
+from app.services.views.queue_position import position
 from app.statements import rows_of
 
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not

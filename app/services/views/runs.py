@@ -34,7 +34,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held, joined, row_version
-from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
+from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION, position
 from app.statements import Prepared
 
 _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)

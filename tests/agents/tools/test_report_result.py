@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from app.agents.tools.protocol import Tools
+from app.agents.tools.mcp_protocol import Tools
 from tests.agents.conftest import Runner, scripted_adapter
 from tests.agents.tools.test_server import Person
 from tests.support.assertions import concerning

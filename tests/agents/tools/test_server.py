@@ -10,7 +10,7 @@ import pytest
 
 from app.agents.errors import AgentStopped, SandboxUnavailable
 from app.agents.network.network import NetworkRules
-from app.agents.tools.protocol import Tools
+from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
 from app.run_values import AgentMessage, MessageOutcome

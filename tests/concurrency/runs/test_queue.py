@@ -13,7 +13,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
 from app.services.runs import run_lifecycle
-from app.services.views import queue as queue_view
+from app.services.views import queue_position
 from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
@@ -135,10 +135,10 @@ class TestLimit:
 
 class TestPosition:
     async def positions(
-        self, sessions: SessionFactory, runs: list[Run], *, last: int = queue_view.LAST_POSITION
+        self, sessions: SessionFactory, runs: list[Run], *, last: int = queue_position.LAST_POSITION
     ) -> list[int | None]:
         async with unit_of_work(sessions) as session:
-            rows = await session.execute(select(Run.id, queue_view.position(last=last).label("place")))
+            rows = await session.execute(select(Run.id, queue_position.position(last=last).label("place")))
             known: dict[UUID, int | None] = {row.id: row.place for row in rows}
         return [known[run.id] for run in runs]
 

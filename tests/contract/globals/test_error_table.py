@@ -99,7 +99,7 @@ CASES = (
 )
 # Rows that need more than one request, or a connection of their own: where their answers are tested.
 _ELSEWHERE = {
-    (408, "invalid_request", "request_timeout"): "tests/cli/test_protocol.py",
+    (408, "invalid_request", "request_timeout"): "tests/cli/test_http_protocol.py",
     **{
         (400, "invalid_request", code): "tests/contract/console/test_terminals.py"
         for code in ("authorization_pending", "slow_down", "access_denied", "expired_token")
@@ -110,7 +110,7 @@ _ELSEWHERE = {
     (409, "invalid_request", "question_changed"): "tests/contract/inbox/test_answers.py",
     (409, "invalid_request", "version_conflict"): "tests/contract/artifacts/test_reviews.py",
     (410, "invalid_request", "question_closed"): "tests/contract/inbox/test_answers.py",
-    (431, "invalid_request", "request_head_too_large"): "tests/cli/test_protocol.py",
+    (431, "invalid_request", "request_head_too_large"): "tests/cli/test_http_protocol.py",
 }
 # Not answered: contract 11 #28.
 NOT_ACCEPTABLE = (406, "invalid_request", "not_acceptable")

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.cli.serving.protocol import StreamingProtocol
+from app.cli.serving.http_protocol import StreamingProtocol
 from app.config import Settings
 from app.main import create_app
 from app.models import Project, Run, Task, User

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.cli.serving.protocol import StreamingProtocol
+from app.cli.serving.http_protocol import StreamingProtocol
 from app.clients.event_hub import EventHub
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.github.answers import PullRequest
+from app.clients.github.github_answers import PullRequest
 from app.enums import EventType
 from app.models import Event, Run, Task
 from app.services.code_hosts.pushed_branches import PushRecord, record_push

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.clients.github.answers import GitHubAccess, PullRequest
+from app.clients.github.github_answers import GitHubAccess, PullRequest
 from app.clients.github.github_client import GitHubClient
 from app.clients.object_store import ObjectStore
 from app.config import Settings

@@ -6,7 +6,7 @@ class, because each process of `--workers` makes its own server.
 
 The only file that relies on undocumented parts of uvicorn: the callbacks of `HttpToolsProtocol`, its `cycle`,
 `pipeline` and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them,
-`tests/cli/test_protocol.py` fails, and connections end with an error.
+`tests/cli/test_http_protocol.py` fails, and connections end with an error.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api_limits import BODY_CHUNK_BYTES, BODY_CHUNKS, HEAD_BYTES, HEAD_FIELDS, PIPELINED_REQUESTS
-from app.cli.serving.protocol import StreamingProtocol
+from app.cli.serving.http_protocol import StreamingProtocol
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
