@@ -24,15 +24,15 @@ SELECT gen_random_uuid(), 'other' || i, 'other' || i || '@example.com', now() FR
 """
 # Made again once the rows are there. The key would check every row on its own, and the trigger count it.
 _BEFORE: Final = """
-ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id;
+ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id_id;
 ALTER TABLE tasks DISABLE TRIGGER tasks_come_and_go
 """
 _AFTER: Final = """
 INSERT INTO task_counts (project_id, audience, archived, internal, tasks, changes, folded)
 SELECT project_id, audience, archived, internal, count(*), 1, true FROM tasks WHERE NOT deleted GROUP BY 1, 2, 3, 4;
 ALTER TABLE tasks ENABLE TRIGGER tasks_come_and_go;
-ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id
-    FOREIGN KEY (latest_run_id) REFERENCES runs (id) ON DELETE SET NULL
+ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id_id
+    FOREIGN KEY (latest_run_id, id) REFERENCES runs (id, task_id) ON DELETE SET NULL (latest_run_id)
 """
 _TASKS: Final = f"""
 INSERT INTO tasks (
@@ -62,11 +62,11 @@ SELECT
 FROM generate_series(1, $3::int) i
 """
 _RUNS: Final = """
-INSERT INTO runs (id, task_id, project_id, status, environment, stage, state, created_at, updated_at)
+INSERT INTO runs (id, task_id, project_id, status, environment, stage, state, created_at, updated_at, completed_at)
 SELECT
     latest_run_id, id, project_id, latest_run_status, 'cloud', CASE WHEN task_number % 100 = 0 THEN 'build' END,
     '{"mode": "background", "model": "claude-opus-4-6", "runtime_adapter": "claude", "provider": "anthropic"}',
-    created_at, updated_at
+    created_at, updated_at, CASE WHEN latest_run_status IN ('completed', 'failed', 'cancelled') THEN updated_at END
 FROM tasks WHERE latest_run_id IS NOT NULL AND project_id = $1
 """
 _NUMBERED: Final = """

@@ -171,9 +171,9 @@ _NOTICES_OF_QUESTIONS = """
         FROM runs, unnest(ARRAY['open', 'answered']) value RETURNING id, run_id, task_id, status
     )
     INSERT INTO notifications (id, user_id, task_id, run_id, question_id, kind, body, decision, created_at, sent_at,
-                               follow_up_at)
-    SELECT gen_random_uuid(), person.id, task_id, run_id, question.id, 'awaiting', status, 'sent', now(), now(),
-           now() + interval '1 minute'
+                               settled_at, device_id, platform, follow_up_at)
+    SELECT gen_random_uuid(), person.id, task_id, run_id, question.id, 'awaiting', status, 'sent', now(), now(), now(),
+           gen_random_uuid(), 'ios', now() + interval '1 minute'
     FROM question, person
 """
 

@@ -1,6 +1,6 @@
 """The base class of all tables, and SQL expressions that statements on any table use."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
             "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -63,8 +63,13 @@ class Base(DeclarativeBase):
 
 def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
     """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL is allowed."""
-    values = ", ".join(f"'{member.value}'" for member in vocabulary)
-    return rule(column, f"{column} IN ({values})")
+    return rule(column, is_one_of(column, vocabulary))
+
+
+def is_one_of(column: str, members: Iterable[StrEnum]) -> str:
+    """Return the condition of a CHECK that a column has one of these values."""
+    values = ", ".join(f"'{member.value}'" for member in members)
+    return f"{column} IN ({values})"
 
 
 def rule(name: str, condition: str) -> CheckConstraint:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonDict
@@ -14,6 +14,7 @@ class PushedBranch(Base):
 
     __tablename__ = "pushed_branches"
     __table_args__ = (
+        ForeignKeyConstraint(["run_id", "task_id"], ["runs.id", "runs.task_id"], ondelete="CASCADE"),
         # Finds the run for a webhook.
         Index("ix_pushed_branches_branch", "repository", "branch", text("created_at DESC")),
         Index(None, "task_id"),
@@ -21,8 +22,8 @@ class PushedBranch(Base):
         Index(None, "integration_id", postgresql_where=text("integration_id IS NOT NULL")),
     )
 
-    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID]
     # The integration that the run used; NULL: the task had none.
     integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))
     repository: Mapped[str] = mapped_column(String(255))
@@ -32,8 +33,8 @@ class PushedBranch(Base):
     head_sha: Mapped[str] = mapped_column(String(64))
     # The commit that the run began from; NULL in rows of the first release.
     base_sha: Mapped[str | None] = mapped_column(String(64))
-    # Not used any more; to be dropped (migrations/README.md).
-    pull_request_number: Mapped[int | None]
+    # For release 0.1.0 alone; the next release drops it (migrations/README.md).
+    pull_request_number: Mapped[int | None] = mapped_column(deferred=True)
     pull_request_url: Mapped[str | None]
     # What the code host's own checks have said of `head_sha` (services/runs/ci.py).
     ci: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
@@ -58,6 +59,11 @@ class CiFailure(Base):
     __tablename__ = "ci_failures"
     __table_args__ = (
         UniqueConstraint("task_id", "branch", "head_sha"),
+        ForeignKeyConstraint(
+            ["follow_up_run_id", "task_id"],
+            ["runs.id", "runs.task_id"],
+            ondelete="SET NULL (follow_up_run_id)",
+        ),
         Index(None, "follow_up_run_id", postgresql_where=text("follow_up_run_id IS NOT NULL")),
     )
 
@@ -66,5 +72,5 @@ class CiFailure(Base):
     branch: Mapped[str] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
     # The run started for the failure.
-    follow_up_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
+    follow_up_run_id: Mapped[UUID | None]
     created_at: Mapped[datetime]

@@ -16,6 +16,8 @@ class Integration(Base):
     __tablename__ = "integrations"
     __table_args__ = (
         Index(None, "project_id", "kind", "id"),
+        # For the foreign key of tasks.
+        Index("uq_integrations_id_project_id", "id", "project_id", unique=True),
         one_of("kind", CodeHostKind),
         rule("installation", "num_nulls(app_id, installation_id, encrypted_private_key) IN (0, 3)"),
     )
@@ -53,7 +55,11 @@ class SignalReport(Base):
     """A signal report: a finding about a product, for which people can create tasks."""
 
     __tablename__ = "signal_reports"
-    __table_args__ = (Index(None, "project_id"),)
+    __table_args__ = (
+        Index(None, "project_id"),
+        # For the foreign key of tasks.
+        Index("uq_signal_reports_id_project_id", "id", "project_id", unique=True),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))

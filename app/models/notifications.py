@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, String, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, Integer, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushPurpose, PushText, Urgency
-from app.models.base import Base, JsonDict, one_of
+from app.models.base import Base, JsonDict, one_of, rule
 
 
 class Notification(Base):
@@ -21,6 +21,19 @@ class Notification(Base):
         one_of("decision", NotificationDecision),
         one_of("platform", Platform),
         one_of("urgency", Urgency),
+        # Nothing is forgotten: a push is due, waits for its receipt, or is settled.
+        rule("settled_at", "num_nonnulls(due_at, receipt_due_at, settled_at) > 0"),
+        rule(
+            "waiting",
+            "decision NOT IN ('pending', 'retrying', 'deferred', 'held_quiet_hours') OR due_at IS NOT NULL",
+        ),
+        rule("due_at", "due_at IS NULL OR device_id IS NOT NULL"),
+        rule("receipt_due_at", "receipt_due_at IS NULL OR (sent_at IS NOT NULL AND ticket_id IS NOT NULL)"),
+        rule("replaces", "(purpose = 'notice') = (replaces IS NULL)"),
+        rule("device", "(device_id IS NULL) = (platform IS NULL)"),
+        rule("watching", "(watching_device_id IS NULL) = (watching_beat_at IS NULL)"),
+        rule("run", "run_id IS NULL OR task_id IS NOT NULL"),
+        ForeignKeyConstraint(["run_id", "task_id"], ["runs.id", "runs.task_id"], ondelete="CASCADE"),
         # A recipient's history of a task, newest first.
         Index("ix_notifications_history", "task_id", "user_id", text("created_at DESC"), text("id DESC")),
         # For the claims of deliveries, oldest first.
@@ -59,7 +72,7 @@ class Notification(Base):
     # NULL for a notification that is not about a task.
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     # NULL for a test push, and without a task.
-    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    run_id: Mapped[UUID | None]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     purpose: Mapped[str] = mapped_column(String(16), server_default=text(f"'{PushPurpose.NOTICE}'"))
@@ -94,8 +107,8 @@ class Notification(Base):
     due_at: Mapped[datetime | None]
     # For how many seconds it was deferred or held, once it was let go.
     deferred_for: Mapped[float | None]
-    # Not used any more; to be dropped (migrations/README.md).
-    follow_up_at: Mapped[datetime | None]
+    # For release 0.1.0 alone; the next release drops it (migrations/README.md).
+    follow_up_at: Mapped[datetime | None] = mapped_column(deferred=True)
     # The number of claims; only the holder of the last one records the outcome.
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))

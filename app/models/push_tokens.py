@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, literal_column, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,6 +44,7 @@ class Presence(Base):
 
     __tablename__ = "presence"
     __table_args__ = (
+        ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"], ondelete="CASCADE"),
         # For the sweep.
         Index("ix_presence_expires_at", "expires_at"),
         # For deleting a token or a user.
@@ -53,11 +54,11 @@ class Presence(Base):
         {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05}},
     )
 
-    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
     push_token_id: Mapped[UUID] = mapped_column(
         ForeignKey("push_tokens.id", ondelete="CASCADE"), primary_key=True
     )
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[int]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     expires_at: Mapped[datetime]
     # Whether a person looks at it; only then are pushes deferred.

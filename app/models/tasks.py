@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import (
     Computed,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     SmallInteger,
@@ -50,15 +51,11 @@ class Task(Base):
     description: Mapped[str]
     origin_product: Mapped[str] = mapped_column(String(32))
     repository: Mapped[str | None] = mapped_column(String(255))
-    github_integration_id: Mapped[int | None] = mapped_column(
-        ForeignKey("integrations.id", ondelete="SET NULL")
-    )
+    github_integration_id: Mapped[int | None]
     github_user_integration_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("user_integrations.id", ondelete="SET NULL")
     )
-    signal_report_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("signal_reports.id", ondelete="SET NULL")
-    )
+    signal_report_id: Mapped[UUID | None]
     json_schema: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     # Checks of the work on this task, beside those of the project and the repository (contract 18.2).
     acceptance: Mapped[JsonDict | None]
@@ -71,9 +68,7 @@ class Task(Base):
 
     # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/run_lifecycle.py:
     # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
-    latest_run_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("runs.id", ondelete="SET NULL", use_alter=True)
-    )
+    latest_run_id: Mapped[UUID | None]
     latest_run_status: Mapped[str | None] = mapped_column(String(16))
     # How much its verdict asks of people (`urgency`), and what the code host's checks say of its work.
     verdict_urgency: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
@@ -101,8 +96,29 @@ class Task(Base):
         one_of("latest_run_status", RunStatus),
         one_of("latest_run_ci", CiState),
         one_of("activity_kind", ActivityKind),
+        rule("archived_at", "archived = (archived_at IS NOT NULL)"),
         rule("deleted_at", "deleted = (deleted_at IS NOT NULL)"),
         rule("activity", "num_nulls(activity_at, activity_kind, activity_subject_id) IN (0, 3)"),
+        # For foreign keys: the rows of a task are of its project.
+        Index("uq_tasks_id_project_id", "id", "project_id", unique=True),
+        # What a task refers to is of its project, and its latest run its own.
+        *(
+            ForeignKeyConstraint(
+                [column, "project_id"],
+                [f"{table}.id", f"{table}.project_id"],
+                ondelete=f"SET NULL ({column})",
+            )
+            for column, table in (
+                ("github_integration_id", "integrations"),
+                ("signal_report_id", "signal_reports"),
+            )
+        ),
+        ForeignKeyConstraint(
+            ["latest_run_id", "id"],
+            ["runs.id", "runs.task_id"],
+            ondelete="SET NULL (latest_run_id)",
+            use_alter=True,
+        ),
     )
 
 

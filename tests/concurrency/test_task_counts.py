@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
 from app.services.count_folding import TASK_COUNTS, fold_counts
@@ -26,7 +27,8 @@ async def test_sums_are_right_after_writers_and_folders_met(
             async with unit_of_work(sessions) as session:
                 task = await make_task(session, project=project, created_by=owner)
                 if step == number % TASKS_EACH:
-                    await session.execute(update(Task).where(Task.id == task.id).values(archived=True))
+                    archived = {"archived": True, "archived_at": utcnow()}
+                    await session.execute(update(Task).where(Task.id == task.id).values(archived))
 
     async def fold() -> None:
         for _ in range(TASKS_EACH):

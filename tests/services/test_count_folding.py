@@ -80,14 +80,14 @@ async def test_sums_follow_any_writes(
         else:
             change: dict[str, Any] = chance.choice(
                 [
-                    {"archived": True},
-                    {"archived": False},
+                    {"archived": True, "archived_at": utcnow()},
+                    {"archived": False, "archived_at": None},
                     {"internal": True},
                     {"deleted": True, "deleted_at": utcnow()},
                     {"deleted": False, "deleted_at": None, "internal": False},
                     {"created_by_id": None},
                     {"created_by_id": other.id},
-                    {"origin_product": "slack", "archived": True},
+                    {"origin_product": "slack", "archived": True, "archived_at": utcnow()},
                     {"title": f"Step {step}"},
                 ]
             )
@@ -142,7 +142,7 @@ class TestVersion:
             {"title": "x"},
             {"description": "x"},
             {"repository": "o/r"},
-            {"archived": True},
+            {"archived": True, "archived_at": utcnow()},
             {"internal": True},
             {"deleted": True, "deleted_at": utcnow()},
             {"origin_product": "slack"},

@@ -162,6 +162,7 @@ async def make_task(
         "updated_at": now,
         "last_activity_at": now,
         "deleted": False,
+        "archived_at": now if overrides.get("archived") else None,
         "deleted_at": now if overrides.get("deleted") else None,
     }
     if "task_number" not in overrides:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import CommandMethod, CommandStatus
-from app.models.base import Base, JsonDict, one_of
+from app.models.base import Base, JsonDict, one_of, rule
 
 
 class RunCommand(Base):
@@ -19,6 +19,7 @@ class RunCommand(Base):
     __table_args__ = (
         one_of("method", CommandMethod),
         one_of("status", CommandStatus),
+        rule("settled_at", "(status IN ('accepted', 'delivered')) = (settled_at IS NULL)"),
         # For the worker, for the limit of open commands, and for the end of a run.
         Index(
             "ix_run_commands_open",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Computed,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -39,6 +40,8 @@ class Question(Base):
         one_of("status", QuestionStatus),
         one_of("answered_via", AnswerVia),
         rule("closed_at", "(status = 'open') = (closed_at IS NULL)"),
+        ForeignKeyConstraint(["run_id", "task_id"], ["runs.id", "runs.task_id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"], ondelete="CASCADE"),
         UniqueConstraint("run_id", "request_id"),
         # For the list and the count of an inbox, in its order; counts are index-only scans.
         Index(
@@ -60,9 +63,9 @@ class Question(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    project_id: Mapped[int]
+    task_id: Mapped[UUID]
+    run_id: Mapped[UUID]
     # A copy from the task, so that one index serves the inbox of its creator.
     task_creator_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     # The id of the question in the run's log.

@@ -4,12 +4,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Integer, String, Text, cast, func, text
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    cast,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import Environment, RunStatus
-from app.models.base import Base, JsonDict, constant, has_lease_of, one_of
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.models.base import Base, JsonDict, constant, has_lease_of, is_one_of, one_of, rule
 
 
 class Run(Base):
@@ -20,6 +31,11 @@ class Run(Base):
         one_of("status", RunStatus),
         one_of("environment", Environment),
         has_lease_of("status = 'in_progress'"),
+        rule("completed_at", f"({is_one_of('status', TERMINAL_STATUSES)}) = (completed_at IS NOT NULL)"),
+        # Of the project of its task.
+        ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"], ondelete="CASCADE"),
+        # For foreign keys: the rows of a run are of its task.
+        Index("uq_runs_id_task_id", "id", "task_id", unique=True),
         # A task's runs, newest first.
         Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
         # For the stage filter of the task list.
@@ -62,8 +78,8 @@ class Run(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    task_id: Mapped[UUID]
+    project_id: Mapped[int]
     status: Mapped[str] = mapped_column(String(16))
     environment: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str | None] = mapped_column(String(100))

@@ -145,7 +145,9 @@ async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory,
             )
             assert question.command_id == command.id
             # What waits for an agent is bounded.
-            await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
+            await session.execute(
+                update(RunCommand).values(status=CommandStatus.CONSUMED, settled_at=utcnow())
+            )
     async with unit_of_work(sessions) as session:
         assert await session.scalar(select(func.count()).select_from(RunCommand)) == _ROUNDS
 

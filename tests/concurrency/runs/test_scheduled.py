@@ -29,8 +29,8 @@ MakeRun = Callable[[], Awaitable[Run]]
 
 queue_scheduled = partial(run_lifecycle.queue_scheduled, most=100, events=RecordingEvents())
 _MANY = """
-INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at, scheduled_at)
-SELECT gen_random_uuid(), task_id, project_id, 'completed', environment, created_at, updated_at, scheduled_at
+INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at, completed_at, scheduled_at)
+SELECT gen_random_uuid(), task_id, project_id, 'completed', environment, created_at, updated_at, updated_at, scheduled_at
 FROM runs, generate_series(2, 5000)
 """
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
 from app.enums import CommandStatus, QuestionKind, QuestionStatus, RunStatus
 from app.models import Project, Question, Run, RunCommand, Task, TaskFollow, User
 from tests.support.assertions import assert_error, assert_invalid, assert_not_authenticated, assert_not_found
@@ -77,7 +78,8 @@ async def test_same_answer_again_is_repeated_and_says_how_far_it_is(
 ) -> None:
     first = (await client.post(answer_url, json={"option_id": "allow"})).json()
     for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED, CommandStatus.CONSUMED):
-        await session.execute(update(RunCommand).values(status=status))
+        settled_at = utcnow() if status is CommandStatus.CONSUMED else None
+        await session.execute(update(RunCommand).values(status=status, settled_at=settled_at))
         again = await client.post(answer_url, json={"option_id": "allow"})
         assert (again.status_code, again.json()) == (200, {**first, "delivery": status, "repeated": True})
     assert len(await commands(session, run)) == 1
@@ -270,8 +272,11 @@ async def test_run_without_a_worker_takes_no_answer(
 async def test_run_that_ended_with_its_question_makes_it_gone(
     client: httpx.AsyncClient, session: AsyncSession, answer_url: str
 ) -> None:
-    over = {"status": RunStatus.COMPLETED, "lease_owner": None, "lease_expires_at": None}
-    await session.execute(update(Run).values(over))
+    await session.execute(
+        update(Run).values(
+            status=RunStatus.COMPLETED, completed_at=utcnow(), lease_owner=None, lease_expires_at=None
+        )
+    )
     await session.execute(update(Question).values(of_status(QuestionStatus.WITHDRAWN)))
     closed = await client.post(answer_url, json={"option_id": "allow"})
     assert_settled(closed, 410, "question_closed", NO_WINNER)

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
+from app.clock import utcnow
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task
@@ -191,7 +192,7 @@ class TestUserMessage:
             },
         )
         assert (await say("cancel")).json() == QUEUED
-        await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
+        await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED, settled_at=utcnow()))
         assert (await say("user_message", {"content": "one more"})).json() == QUEUED
 
 
@@ -339,7 +340,7 @@ UNCLAIMED: JSON = {"lease_owner": None, "lease_expires_at": None}
     "changes",
     [
         pytest.param({"status": RunStatus.QUEUED, **UNCLAIMED}, id="not begun"),
-        pytest.param({"status": RunStatus.COMPLETED, **UNCLAIMED}, id="over"),
+        pytest.param({"status": RunStatus.COMPLETED, "completed_at": utcnow(), **UNCLAIMED}, id="over"),
         pytest.param({"environment": Environment.LOCAL}, id="the client's"),
         pytest.param(UNCLAIMED, id="no worker"),
         pytest.param({"facts": {"agent_ended_at": "2026-03-01T10:00:00+00:00"}}, id="agent has ended"),

@@ -24,6 +24,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.subscriptions import MAX_QUEUED_BYTES
+from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
@@ -569,7 +570,8 @@ class TestTime:
         async with following(api, url) as stream:
             await stream.take(1)
             async with unit_of_work(sessions) as session:
-                await session.execute(update(Run).where(Run.id == UUID(run["id"])).values(status="failed"))
+                failed = update(Run).where(Run.id == UUID(run["id"]))
+                await session.execute(failed.values(status="failed", completed_at=utcnow()))
             [seen] = await stream.rest()
         assert (seen.id, seen.data["status"], stream.is_complete) == (None, "failed", True)
         await hub.aclose()

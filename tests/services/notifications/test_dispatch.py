@@ -176,6 +176,7 @@ class Stage:
             environment=Environment.CLOUD,
             created_at=utcnow(),
             updated_at=utcnow(),
+            completed_at=utcnow(),
         )["id"]
         return run
 

@@ -99,7 +99,8 @@ async def test_figures_of_the_queue_are_what_the_database_and_the_workers_say(
 
     await withdraw_report(redis, "two")
     async with unit_of_work(sessions) as session:
-        await session.execute(update(Run).where(Run.id == second.id).values(status=RunStatus.CANCELLED))
+        cancelled = {"status": RunStatus.CANCELLED, "completed_at": clock.now}
+        await session.execute(update(Run).where(Run.id == second.id).values(cancelled))
     assert await shown() == [0, 0, 1, 1, 4]
 
     async with create_redis("redis://127.0.0.1:1/0") as nowhere:

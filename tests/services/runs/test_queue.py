@@ -19,8 +19,8 @@ SELECT gen_random_uuid(), task_id, project_id, status, environment, created_at, 
 FROM runs, generate_series(2, 5000)
 """
 _MORE_ENDED = """
-INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at)
-SELECT gen_random_uuid(), task_id, project_id, 'completed', environment, created_at, updated_at
+INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at, completed_at)
+SELECT gen_random_uuid(), task_id, project_id, 'completed', environment, created_at, updated_at, updated_at
 FROM runs, generate_series(1, 4)
 """
 

@@ -251,11 +251,12 @@ SELECT
 FROM generate_series(1, 100000) i
 """
 _RUNS = """
-INSERT INTO runs (id, task_id, project_id, status, environment, stage, created_at, updated_at, output, artifacts)
+INSERT INTO runs (id, task_id, project_id, status, environment, stage, created_at, updated_at, completed_at,
+                  output, artifacts)
 SELECT
     latest_run_id, id, project_id, latest_run_status, 'cloud',
     CASE WHEN task_number % 100 = 0 THEN 'build' WHEN task_number % 3 = 0 THEN 'plan' END,
-    created_at, updated_at,
+    created_at, updated_at, CASE WHEN latest_run_status NOT IN ('queued', 'in_progress') THEN updated_at END,
     jsonb_build_object('pr_url', 'https://example.com/acme/shop/pull/' || task_number),
     jsonb_build_array(jsonb_build_object(
         'id', task_number, 'name', 'report-' || task_number || '.txt', 'type', 'output', 'size', 1, 'content_type', ''

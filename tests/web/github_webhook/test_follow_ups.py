@@ -149,7 +149,8 @@ async def test_follow_up_settles_what_was_not_verified(hook: Hook, sessions: Ses
 
 
 async def test_archived_or_deleted_task_is_left_alone(hook: Hook, queue: RecordingQueue) -> None:
-    await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(archived=True))
+    archived = {"archived": True, "archived_at": utcnow()}
+    await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(archived))
 
     assert (await hook.send(payload())).json()["status"] == "ignored"
     assert queue.jobs == []

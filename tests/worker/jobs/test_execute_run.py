@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from app.agents.workspace.folders import FolderRemover, reclaim
 from app.clients.job_queue import ArqQueue
+from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
@@ -319,7 +320,7 @@ async def test_run_that_ended_meanwhile_keeps_its_end(workshop: Workshop) -> Non
     run = await workshop.queued_run("```say\nhi\n```")
     async with unit_of_work(workshop.sessions) as session:
         row = await session.get_one(type(run), run.id)
-        row.status = RunStatus.CANCELLED
+        row.status, row.completed_at = RunStatus.CANCELLED, utcnow()
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 

@@ -76,7 +76,7 @@ async def test_agent_of_a_lost_run_is_not_heard(workshop: Workshop) -> None:
     run = await workshop.queued_run("[]", state=STATE)
     said = AgentMessage(title="t", message="m", urgency=Urgency.LOW)
     another = {"lease_owner": "another", "lease_expires_at": utcnow()}
-    nobody = {"lease_owner": None, "lease_expires_at": None}
+    nobody = {"lease_owner": None, "lease_expires_at": None, "completed_at": utcnow()}
     for status, held in ((RunStatus.IN_PROGRESS, another), (RunStatus.COMPLETED, nobody)):
         async with unit_of_work(workshop.sessions) as session:
             await session.execute(update(Run).where(Run.id == run.id).values(status=status, **held))

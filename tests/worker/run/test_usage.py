@@ -143,7 +143,8 @@ async def test_smaller_one_of_the_runs_budget_and_the_operators_holds(
     shop = with_actor(workshop, task_token_budget=operators)
     first = await shop.queued_run("30 40 done", state=STATE)
     async with unit_of_work(shop.sessions) as session:
-        spent = {"status": RunStatus.COMPLETED, "facts": {"usage": {"total_tokens": 150}}}
+        ended = {"status": RunStatus.COMPLETED, "completed_at": utcnow()}
+        spent = ended | {"facts": {"usage": {"total_tokens": 150}}}
         await session.execute(update(Run).where(Run.id == first.id).values(spent))
         second = await make_run(session, task=await shop.task_of(first), state=STATE | {"token_budget": own})
         second.dispatch_requested_at = second.created_at
