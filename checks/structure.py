@@ -32,6 +32,9 @@ LISTED: Final[dict[str, tuple[str, str]]] = {
     "app/worker/loops": ("app.worker.main", "a file for each loop"),
     "app/devstack/servers": ("app.devstack.servers.servers", "a file for each server"),
 }
+# Folders in which a module is found by its name alone; the others share the nouns of the API.
+ROOMS: Final = ("app/agents", "app/clients", "app/services", "app/verification", "app/worker")
+NOUNS: Final = "app/services/views"
 # Files, classes and functions that may exceed a limit, with the reason.
 EXCEPTIONS: Final[dict[str, str]] = {
     "app/runtime.py:ProcessContext": "has one field for each resource of a process; functions take the parts they use",
@@ -47,7 +50,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
-    "app/worker/run/live_diff.py": "shows the changes of a run; what uses it performs the run",
+    "app/worker/run/live_changes.py": "shows the changes of a run; what uses it performs the run",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }
 
@@ -62,7 +65,7 @@ def main() -> int:
 
 def find(root: Path, *, exceptions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each place below a checkout that exceeds a limit and is no exception, and each exception of nothing."""
-    found = [*folders(root), *files(root), *functions(root), *specs(root)]
+    found = [*folders(root), *names(root), *files(root), *functions(root), *specs(root)]
     yield from ((where, what) for where, what in found if where not in exceptions)
     for where in sorted(exceptions.keys() - {where for where, _ in found}):
         yield where, "is an exception that nothing needs"
@@ -76,6 +79,17 @@ def folders(root: Path) -> Iterator[tuple[str, str]]:
         number = sum(path.stem != "__init__" for path in package.glob("*.py"))
         if number > MAX_MODULES:
             yield _name(package, root), f"has {number} modules; {MAX_MODULES} are allowed"
+
+
+def names(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the modules of rooms with the name of another one."""
+    modules = [path for room in ROOMS for path in _modules(root / room) if not path.stem.startswith("__")]
+    first: dict[str, Path] = {}
+    for path in modules:
+        if _name(path, root).startswith(f"{NOUNS}/"):
+            continue
+        if first.setdefault(path.stem, path) is not path:
+            yield _name(path, root), f"has the name of {_name(first[path.stem], root)}"
 
 
 def files(root: Path) -> Iterator[tuple[str, str]]:

@@ -101,6 +101,15 @@ def test_small_module_may_be_one_of_a_list(app: Path) -> None:
     ]
 
 
+def test_module_of_a_room_with_the_name_of_another_is_named(app: Path) -> None:
+    for name in ("agents/queue.py", "routers/queue.py", "services/queue.py"):
+        (app / name).touch()
+    (app / "services/views").mkdir()
+    (app / "services/views/queue.py").touch()
+
+    assert found(app) == [("app/services/queue.py", "has the name of app/agents/queue.py")]
+
+
 def test_what_is_within_the_limits_passes(app: Path) -> None:
     (app / "services/ok.py").write_text("def act(self, a, b, c, d, e, f): ...\n")
 
