@@ -63,7 +63,7 @@ async def limit_push_text(transaction: AdminTransaction, project: int, most: str
     project and its limit.
     """
     limit = None if most == "any" else PushText(most)
-    limited = await accounts.limit_push_text(transaction.session, project, limit)
+    limited = await accounts.update_project(transaction.session, project, push_text=limit)
     return {"project": limited.id, "push_text": limited.push_text}
 
 
@@ -73,7 +73,7 @@ async def limit_push_text(transaction: AdminTransaction, project: int, most: str
 @transactional
 async def let_agents_notify(transaction: AdminTransaction, project: int, may: bool) -> Output:
     """Decide whether agents may notify people. They are the agents of one project, and the people of its tasks."""
-    changed = await accounts.let_agents_notify(transaction.session, project, may=may)
+    changed = await accounts.update_project(transaction.session, project, notify_user=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
 
 

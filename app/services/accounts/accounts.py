@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utcnow
-from app.enums import DisabledReason, PushText
+from app.enums import DisabledReason
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
@@ -62,20 +62,10 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
     """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1)."""
-    return await _update_project(session, project_id, name=clean_name(name))
+    return await update_project(session, project_id, name=clean_name(name))
 
 
-async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Set the maximum detail of push texts about a project's tasks (None: no limit); return the project."""
-    return await _update_project(session, project_id, push_text=most)
-
-
-async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks."""
-    return await _update_project(session, project_id, notify_user=may)
-
-
-async def _update_project(session: AsyncSession, project_id: int, **values: Any) -> Project:
+async def update_project(session: AsyncSession, project_id: int, **values: Any) -> Project:
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(values).returning(Project)
     )

@@ -51,21 +51,16 @@ class RetryBudget:
         await asyncio.sleep(seconds)
 
 
-async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step; repeat it by the policy `DATABASE`, up to half a minute, while the database is unavailable."""
-    return await RetryBudget(DATABASE).call(step)
-
-
 async def in_transaction(
     sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
 ) -> Result:
-    """Run a step in a new transaction; repeat it in another one while the database is unavailable."""
+    """Run a step in a new transaction, and in another one while the database is unavailable (policy `DATABASE`)."""
 
     async def attempt() -> Result:
         async with unit_of_work(sessions) as session:
             return await step(session)
 
-    return await until_database_answers(attempt)
+    return await RetryBudget(DATABASE).call(attempt)
 
 
 async def by_halves(

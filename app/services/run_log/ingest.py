@@ -14,6 +14,7 @@ from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.run_events import EventKind
 from app.clock import utcnow
 from app.db import SessionFactory, release, unit_of_work
 from app.enums import TERMINAL_STATUSES
@@ -26,7 +27,7 @@ from app.schemas.runs.stream import PositionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
-from app.services.run_log.log_entries import LogEvent, log_line, publish_entries, publish_gap
+from app.services.run_log.log_entries import LogEvent, log_line, publish_entries
 from app.services.run_log.log_writing import append_events, append_numbered, carries_ids
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
@@ -257,5 +258,6 @@ async def _append(
         await append_events(sessions, clients.store, ref, log_events, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
-            publish_gap(events, ref.run_id)
+            # So that followers read the log again.
+            events.put(ref.run_id, b'{"type":"gap","lost":null}', kind=EventKind.GAP)
         raise

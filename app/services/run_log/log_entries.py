@@ -103,11 +103,6 @@ def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[s
             events.put(run_id, orjson.dumps(entry))
 
 
-def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Publish a gap to the followers of a run, so that they read its log again."""
-    events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
-
-
 def is_reserved(entry: Mapping[str, Any]) -> bool:
     """Return whether a log entry has a type that only the service may publish."""
     type_ = entry.get("type")

@@ -202,11 +202,6 @@ def run_bytes(run: Any) -> ColumnElement[int]:
     return sum(documents, start=text_bytes(run.error_message))
 
 
-def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest runs in `rows`, the newest first, until their total size reaches `PAGE_BYTES`."""
-    return within_page(rows, Run, run_bytes(Run))
-
-
 _COUNT = Prepared(select(func.count()).where(Run.task_id == bindparam("task_id")))
 _NEWEST = (
     select(Run.id)
@@ -216,7 +211,11 @@ _NEWEST = (
     .offset(bindparam("offset", type_=BigInteger))
 )
 _PAGE = Prepared(
-    runs_within_page(select(*run_columns(), run_version().label("row_version")).where(Run.id.in_(_NEWEST))),
+    within_page(
+        select(*run_columns(), run_version().label("row_version")).where(Run.id.in_(_NEWEST)),
+        Run,
+        run_bytes(Run),
+    ),
     _VersionedRun,
 )
 # No row if the caller does not see the task.
