@@ -82,9 +82,9 @@ async function checkAccess(page, what, rules = null) {
   expect(page.problems.length === 0, `policy and scripts: ${what} ${page.problems.join("; ").slice(0, 300)}`);
 }
 
-// Rows are played beside each other: streams mostly wait.
+// Rows are played beside each other: streams and the flood mostly wait.
 const ROWS = [
-  ...Object.entries(streams).map(([name, scene]) => ({ [name]: scene })),
+  ...Object.entries({ ...streams, ...flood }).map(([name, scene]) => ({ [name]: scene })),
   {
     ...conversation,
     ...messages,
@@ -108,7 +108,6 @@ const ROWS = [
     ...notices,
     ...subscriptions,
     ...hostile,
-    ...flood,
   },
 ];
 
