@@ -24,7 +24,8 @@ export function Deliveries({ endpoint }: { endpoint: string }) {
   const deliveries = useQuery({
     queryKey: ["deliveries", endpoint],
     queryFn: () => fetchDeliveries(project.id, endpoint),
-    refetchInterval: 5000,
+    // What is on its way has mostly arrived by the next look.
+    refetchInterval: ({ state }) => (state.data?.some(({ status }) => status === "pending") ? 1000 : 5000),
   });
   return (
     <Listed of={deliveries} what="the deliveries" empty={<p className="dim">Nothing was sent yet.</p>}>
