@@ -23,7 +23,12 @@ export async function focusFollowsThePage(browser, { expect, watched }) {
   const title = "Acceptance: the focus";
   const { id } = await call("/tasks/", { title, description: "Nobody runs it." });
   const page = await watched(browser);
-  const named = (name) => page.waitForFunction((wanted) => document.title === wanted, `${name} · Taskbeacon`);
+  // What other scenes have left unseen is counted in front.
+  const named = (name) =>
+    page.waitForFunction(
+      (wanted) => document.title.replace(/^\(\d+\) /, "") === wanted,
+      `${name} · Taskbeacon`,
+    );
   const row = page.locator(`[data-task="${id}"]`);
 
   await page.goto(`${base}/projects/1/`);

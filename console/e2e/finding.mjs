@@ -74,6 +74,7 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
   await field.fill("theme");
   await checkAccess(page, "the palette");
   await page.keyboard.press("Escape");
+  await field.waitFor({ state: "detached" });
   await order("theme: dark");
   expect((await page.locator("html").getAttribute("data-theme")) === "dark", "a theme is chosen by its name");
   await order("archive the task");

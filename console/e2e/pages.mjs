@@ -177,7 +177,7 @@ export async function shortAddressesLeadOn(browser, { expect, watched }) {
 }
 
 export async function tasksStandInTheOrderOfTheirTimes(browser, { expect, watched }) {
-  const title = "Acceptance: the latest activity";
+  const title = `Acceptance: the latest activity ${Date.now()}`;
   const older = await newTask(title, [["say", "One."]]);
   const newer = await newTask(title, [["say", "Two."]]);
   const page = await watched(browser);
