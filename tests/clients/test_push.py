@@ -193,8 +193,8 @@ class TestAnySender:
         assert outcomes == [TryLater(f"HTTP {status}", 17.0, may_have_arrived)] * 2
         assert push_service.received == []
 
-    @pytest.mark.parametrize("status", [401, 403])
-    async def test_messages_of_a_refused_access_token_did_not_arrive(
+    @pytest.mark.parametrize("status", [401, 403, 404, 407, 408])
+    async def test_refusal_that_is_not_about_messages_costs_none(
         self, sender: PushSender, push_service: PushService, status: int
     ) -> None:
         push_service.faults.append(Fault(status))

@@ -22,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
+from app.clients.circuit import OPEN_AFTER
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -270,6 +271,8 @@ async def test_message_of_any_length_fits(
         (410, DeadToken("HTTP 410")),
         (400, BadMessage("HTTP 400")),
         (302, BadMessage("HTTP 302")),
+        (401, TryLater("HTTP 401")),
+        (403, TryLater("HTTP 403")),
         (429, TryLater("HTTP 429", 30.0)),
         (503, TryLater("HTTP 503", 30.0, may_have_arrived=True)),
     ],
@@ -282,6 +285,17 @@ async def test_answer_of_a_push_service_decides_the_outcome(
 
     assert await sender.send([message(browser.token)], Deadline()) == [outcome]
     assert len(service.requests) == 1
+
+
+async def test_subscriptions_of_another_key_hold_nobody_elses_pushes(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    service.status = 403
+    for _ in range(OPEN_AFTER):
+        assert await sender.send([message(browser.token)], Deadline()) == [TryLater("HTTP 403")]
+    service.status = 201
+
+    assert await sender.send([message(browser.token)], Deadline()) == [Accepted()]
 
 
 async def endless() -> AsyncIterator[bytes]:

@@ -31,6 +31,9 @@ _MAX_TICKET_LENGTH = 128
 _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
 # Expo's names of transient errors.
+_OF_CONTENT = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
 _TRANSIENT = frozenset({"MessageRateExceeded"})
 
 log = structlog.get_logger(__name__)
@@ -101,11 +104,11 @@ def read_answer(status: int, retry_after: str | None, body: bytes) -> dict[str, 
         delay = retry_after_seconds(retry_after)
         # A gateway may answer 5xx for a server that has accepted the messages.
         raise PushUnavailable(f"HTTP {status}", retry_after=delay, may_have_arrived=has_fault)
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        # The operator's access token is missing or wrong. The messages are not at fault.
-        raise PushUnavailable(f"HTTP {status}")
-    if status >= HTTPStatus.BAD_REQUEST:
+    if status in _OF_CONTENT:
         raise ExpoRefused(_error_code(content) or f"HTTP {status}")
+    if status >= HTTPStatus.BAD_REQUEST:
+        # The operator's access token or address is wrong, or a proxy answered. The messages are not at fault.
+        raise PushUnavailable(f"HTTP {status}")
     if not isinstance(content, dict):
         raise UnreadableAnswer
     return content

@@ -34,6 +34,7 @@ _PARALLEL_REQUESTS = 10
 _BODY_BYTES = 16_384
 _BODY_SECONDS = 2.0
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
+_OTHER_KEY = (BadMessage("HTTP 401"), BadMessage("HTTP 403"))
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +91,12 @@ class WebPushClient(PushSender):
                 except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
                     log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
                     return BadMessage("EncryptionFailed")
-                return await circuit.call(partial(self._post, request))
+                outcome = await circuit.call(partial(self._post, request))
         except NotASubscription:
             return DeadToken("NotASubscription")
+        # The operator's key is wrong, or this subscription is of another one. Not for the circuit to count: a few such
+        # subscriptions would hold everybody's pushes.
+        return TryLater(outcome.reason) if outcome in _OTHER_KEY else outcome
 
     async def _post(self, request: EncryptedPush) -> PushOutcome:
         try:
