@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import any_, delete, or_, select, update
+from sqlalchemy import ColumnElement, any_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -26,6 +26,8 @@ from app.statements import Prepared, row_of, rows_of
 
 SESSION_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)
+# Of one API key; a sign-in ends the one used least recently.
+MAX_SESSIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,30 @@ async def open_session(
     caller = await authenticate_session(session, secret)
     assert caller.session_id is not None
     session.add(session_device(caller.session_id, caller.user_id))
+    await _evict(session, caller)
     return await show_session(session, caller), secret
+
+
+async def _evict(session: AsyncSession, caller: Principal) -> None:
+    surplus = (
+        select(ConsoleSession.id)
+        .where(
+            ConsoleSession.key_id == caller.key_id,
+            ConsoleSession.id != caller.session_id,
+            ConsoleSession.secret_hash.is_not(None),
+        )
+        .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
+        .offset(MAX_SESSIONS - 1)
+    )
+    await _delete_sessions(session, ConsoleSession.id.in_(surplus))
+
+
+async def _delete_sessions(session: AsyncSession, *which: ColumnElement[bool]) -> bool:
+    ended = await session.scalars(delete(ConsoleSession).where(*which).returning(ConsoleSession.id))
+    ids = ended.all()
+    if ids:
+        await session.execute(delete(PushToken).where(PushToken.id.in_(ids), ~HAS_ADDRESS))
+    return bool(ids)
 
 
 def _opened_by(browser: Browser, secret: str) -> dict[str, Any]:
@@ -177,14 +202,8 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
     """End one of the caller's console sessions: delete it, with its device."""
     own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)
-    ended = await session.scalar(
-        delete(ConsoleSession)
-        .where(ConsoleSession.id == session_id, ConsoleSession.key_id.in_(own))
-        .returning(ConsoleSession.id)
-    )
-    if ended is None:
+    if not await _delete_sessions(session, ConsoleSession.id == session_id, ConsoleSession.key_id.in_(own)):
         raise NotFound
-    await session.execute(delete(PushToken).where(PushToken.id == ended, ~HAS_ADDRESS))
 
 
 async def sweep_sessions(session: AsyncSession) -> int:

@@ -10,15 +10,15 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Scope
-from app.models import ApiKey, ConsoleSession, Project, Task, User
+from app.models import ApiKey, ConsoleSession, Project, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.security import hash_api_key, new_api_key
 from app.services.access.cache import CallerCache
-from app.services.accounts.console_sessions import create_login_code, sweep_sessions
+from app.services.accounts.console_sessions import MAX_SESSIONS, create_login_code, sweep_sessions
 from tests.support.assertions import (
     assert_error,
     assert_invalid,
@@ -417,6 +417,27 @@ class TestEnd:
         assert_ended(await there.get(SESSION))
         assert (await stranger.get(SESSION)).status_code == 200
         assert_not_found(await here.delete(f"{SESSIONS}{second['id']}/"))
+
+
+async def test_sign_in_ends_the_session_of_its_key_that_was_used_least_recently(
+    browser: Browser, session: AsyncSession, key: str, owner: User, clock: MovableClock
+) -> None:
+    other = browser("https://tasks.example.com")
+    await sign_in(other, await make_key(session, user=owner))
+    clock.advance(seconds=1)
+    first = browser("https://tasks.example.com")
+    await sign_in(first, key)
+    for _ in range(MAX_SESSIONS - 1):
+        clock.advance(seconds=1)
+        await sign_in(browser("https://tasks.example.com"), key)
+    assert (await first.get(SESSION)).status_code == 200
+    clock.advance(seconds=1)
+    await sign_in(browser("https://tasks.example.com"), key)
+
+    assert_ended(await first.get(SESSION))
+    assert len((await other.get(SESSIONS)).json()["results"]) == MAX_SESSIONS + 1
+    devices = select(func.count(PushToken.id)).where(PushToken.user_id == owner.id)
+    assert await session.scalar(devices) == MAX_SESSIONS + 1
 
 
 async def test_answer_by_a_session_is_the_consoles(
