@@ -1,14 +1,17 @@
-"""Decisions about the sign-in of a terminal that are made at the same time (contract 21)."""
+"""What happens to one terminal at the same time: decisions about its sign-in (contract 21), and its first beats."""
+
+from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
 from app.errors import LoginRefused, NotFound
-from app.models import ApiKey, Project, User
+from app.models import ApiKey, Project, PushToken, User
 from app.security import hash_api_key
 from app.services.access.authenticate import authenticate
 from app.services.accounts import terminal_logins
+from app.services.notifications.devices import keep_terminal
 from tests.concurrency.races import perform, race
 from tests.support.factories import make_key
 
@@ -43,3 +46,17 @@ async def test_one_of_two_decides_and_one_of_two_gets_the_key(
     assert second == "expired_token"
     hashes = await session.scalars(select(ApiKey.secret_hash).where(ApiKey.label == "laptop"))
     assert list(hashes) == [hash_api_key(value)]
+
+
+async def test_one_of_two_first_beats_adds_the_terminal(
+    sessions: SessionFactory, session: AsyncSession, owner: User
+) -> None:
+    key = await make_key(session, user=owner)
+    await session.commit()
+    terminal = uuid4()
+
+    async def beat(one: AsyncSession) -> None:
+        await keep_terminal(one, await authenticate(one, key, place=""), terminal)
+
+    await race(sessions, beat, beat)
+    assert list(await session.scalars(select(PushToken.id))) == [terminal]
