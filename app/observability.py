@@ -18,8 +18,10 @@ import structlog
 
 from app.config import LogFormat
 
-# Keys and action tokens of this service in any text, and the credentials of a URL.
-_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|(?<=://)[^/\s@]+(?=@)")
+# Keys, action tokens and the codes of terminals of this service in any text, and the credentials of a URL.
+_SECRET_VALUE = re.compile(
+    r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|(?<=://)[^/\s@]+(?=@)|(?<=/cli/login/)(?!token\b)[^/]+"
+)
 _SECRET_NAMES = frozenset(
     {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
 )
@@ -107,8 +109,9 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
-        # To look for a character takes a fraction of the pattern's time, and every secret has one of these.
-        return _SECRET_VALUE.sub(_HIDDEN, value) if "_" in value or "@" in value else value
+        # To look for a few characters takes a fraction of the pattern's time, and every secret has one of these.
+        may_be_secret = "_" in value or "@" in value or "/cli/" in value
+        return _SECRET_VALUE.sub(_HIDDEN, value) if may_be_secret else value
     if isinstance(value, dict):
         return {
             key: _HIDDEN if str(key).lower() in _SECRET_NAMES else _redact_value(item)

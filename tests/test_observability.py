@@ -89,6 +89,12 @@ def test_credential_of_an_url_is_redacted_and_its_host_is_not(url: str) -> None:
     assert "db.internal" in event["error"]
 
 
+def test_code_of_a_terminal_is_redacted() -> None:
+    for path, code in (("/api/cli/login/BCDF-GHJK/approve", "GHJK"), ("/api/cli/login/bcdf ghjk/", "ghjk")):
+        assert code not in redact(None, "info", {"path": path})["path"]
+    assert redact(None, "info", {"path": "/api/cli/login/token"})["path"] == "/api/cli/login/token"
+
+
 def fail_with(text: str) -> None:
     raise ValueError(text)
 

@@ -22,6 +22,7 @@ _OF_ADDRESS = [RateLimit(_MINUTE, 60)]
 # Of sign-ins of terminals: codes that a person types, and questions for a key, one a second (contract 21).
 CODES = [RateLimit(_MINUTE, 10)]
 POLLS = [RateLimit(1, 1)]
+POLLS_OF_ADDRESS = [RateLimit(_MINUTE, 600)]
 _IPV6_CLIENT_BITS = 64
 
 log = structlog.get_logger(__name__)

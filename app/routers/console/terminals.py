@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.db import release
 from app.errors import LoginRefused, Throttled
 from app.schemas.console import (
     ApproveLoginIn,
@@ -22,7 +21,7 @@ from app.web.body import json_body
 from app.web.dependencies import call_of, process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
-from app.web.throttling import CODES, POLLS, address_of, throttle_address, throttle_by
+from app.web.throttling import CODES, POLLS, POLLS_OF_ADDRESS, address_of, throttle_address, throttle_by
 from app.web.unit_route import UnitRoute
 
 INTERVAL = 2
@@ -47,7 +46,20 @@ async def _user_code(request: Request) -> str:
     return code[:_CODE_CHARACTERS]
 
 
+async def _device_code(
+    request: Request, body: Annotated[TerminalTokenIn, Depends(json_body(TerminalTokenIn))]
+) -> str:
+    process = process_of(request)
+    await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
+    try:
+        await throttle_by(process, f"polls:{hash_session_secret(body.device_code)}", POLLS)
+    except Throttled as error:
+        raise LoginRefused("Ask less often.", code="slow_down") from error
+    return body.device_code
+
+
 Address = Annotated[str, Depends(_identify_address)]
+DeviceCode = Annotated[str, Depends(_device_code)]
 UserCode = Annotated[str, Depends(_user_code)]
 
 
@@ -80,30 +92,15 @@ async def begin(
     summary="Fetch the key of a sign-in",
     response_description="The key.",
     response_model=TerminalTokenOut,
+    responses=errors(429),
 )
-async def fetch(
-    request: Request, body: Annotated[TerminalTokenIn, Depends(json_body(TerminalTokenIn))]
-) -> Json:
+async def fetch(request: Request, device_code: DeviceCode) -> Json:
     """Return the key, once, after a person has confirmed the code.
 
     Until then the `code` of the error is `authorization_pending`; `slow_down` if the terminal asks too often,
     `access_denied` if it was refused, `expired_token` if the code is unknown, used or too old.
     """
-    session = session_of(request)
-    try:
-        return Json(await terminal_logins.fetch_key(session, body.device_code), 200, _NO_STORE)
-    except LoginRefused as error:
-        if error.code == LoginRefused.code:
-            await release(session)
-            await _count_question(request, body.device_code)
-        raise
-
-
-async def _count_question(request: Request, device_code: str) -> None:
-    try:
-        await throttle_by(process_of(request), f"polls:{hash_session_secret(device_code)}", POLLS)
-    except Throttled as error:
-        raise LoginRefused("Ask less often.", code="slow_down") from error
+    return Json(await terminal_logins.fetch_key(session_of(request), device_code), 200, _NO_STORE)
 
 
 @router.get(
