@@ -105,7 +105,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await pane.getByText("of 32 files").waitFor();
   expect(true, "the next edit comes to the page by itself");
   const compared = page.waitForResponse((response) => response.url().includes("base=branch"));
-  await pane.getByRole("combobox", { name: "Compare" }).selectOption("With the branch now");
+  await pane.getByRole("combobox", { name: "Compare with" }).selectOption("Branch now");
   const { missing, files } = await (await compared).json();
   expect(missing === null && files.length === 32, "the work is compared with the branch as it is now");
   await pane.getByText("of 32 files").waitFor();

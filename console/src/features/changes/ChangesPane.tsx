@@ -40,8 +40,8 @@ const MISSING: Record<string, [text: string, passes: boolean]> = {
 };
 
 const BASES: Choices = [
-  ["start", "Since the start"],
-  ["branch", "With the branch now"],
+  ["start", "Since start"],
+  ["branch", "Branch now"],
 ];
 const NOTHING: FileChange[] = [];
 const NONE: readonly Comment[] = [];
@@ -172,7 +172,7 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
           </span>
           {isLive && !over && (
             <Select
-              aria-label="Compare"
+              aria-label="Compare with"
               className={styles.base}
               value={base}
               choices={BASES}
