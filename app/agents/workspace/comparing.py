@@ -32,14 +32,13 @@ _LARGE_HEAD = b'diff --git "a/%b" "b/%b"\n%bGIT binary patch\nliteral %b\n'
 _OWN = re.escape(OWN_FOLDER)
 _EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 # Writes letter, type, size and name of files that changed (M) or are new (A), each after a NUL; two NULs; the patch.
-COMPARE = f"""\
-base=$1 limit=$2
+COMPARE = rf"""base=$1 limit=$2
 ulimit -d {512 * 2**10}
 known=$GIT_DIR/index.base head=HEAD
 export GIT_INDEX_FILE="$known"
 rm -f "$GIT_DIR/index" "$GIT_DIR/index.lock" "$known.lock"
 # git opens these wherever it meets them, and waits.
-pipe=$(find . -type p \\( -name .gitattributes -o -name .gitignore -o -name .gitmodules \\) -print -quit)
+pipe=$(find . -type p \( -name .gitattributes -o -name .gitignore -o -name .gitmodules \) -print -quit)
 [ -z "$pipe" ] || {{ echo "git cannot read $pipe: it is a named pipe." >&2; exit 1; }}
 # Without the submodules' own git: it obeys what the agent configured there.
 how="--ignore-submodules=dirty --no-renames"
@@ -51,19 +50,19 @@ sed -z -n 's/^.[MT] //p' "$GIT_DIR/listed" >"$GIT_DIR/changed"
     sed -z -n 's/^?? //p' "$GIT_DIR/listed"
     # Ignored files too, if the agent has added them to an index of its own.
     [ ! -f .git/index ] || GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
-}} | sort -z -u | sed -z -n '\\,^{_OWN}/checks\\.toml$,p; \\,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"
-look() {{ find -files0-from "$GIT_DIR/$@" 2>/dev/null; }}
+}} | sort -z -u | sed -z -n '\,^{_OWN}/checks\.toml$,p; \,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"
+look() {{ sed -z 's,^,./,' "$GIT_DIR/$1" | xargs -0 -r sh -c "find \"\$@\" -maxdepth 0 $2" sh 2>/dev/null; }}
 export GIT_INDEX_FILE="$GIT_DIR/index"
-look changed -maxdepth 0 ! -type d ! -type l -printf '\\0M%y %s %p' | head -z -n {_MOST_FILES + 1}
-look new -maxdepth 0 -printf '\\0A%y %s %p'
-printf '\\0\\0'
+look changed "! -type d ! -type l -printf '\0M%y %s %p'" | head -z -n {_MOST_FILES + 1}
+look new "-printf '\0A%y %s %p'"
+printf '\0\0'
 # It passes over what it should not open.
-look changed -maxdepth 0 ! -type d ! -type l \\( ! -type f -o -size +{_LARGE}c \\) -print0 |
+look changed "! -type d ! -type l \( ! -type f -o -size +{_LARGE}c \) -print0" |
     git update-index -z --skip-worktree --stdin
 # As empty files, since git reads those that differ.
-look new -maxdepth 0 \\( -type l -printf '120000 {_EMPTY_FILE}\\t%p\\0' -o -type f -size -{_LARGE + 1}c \\( \\
-    -perm -u=x -printf '100755 {_EMPTY_FILE}\\t%p\\0' -o -printf '100644 {_EMPTY_FILE}\\t%p\\0' \\) \\) |
-    git update-index -z --index-info
+look new "-type l -printf '120000 {_EMPTY_FILE}\t%p\0' -o -type f -size -{_LARGE + 1}c \( \
+    -perm -u=x -printf '100755 {_EMPTY_FILE}\t%p\0' -o -printf '100644 {_EMPTY_FILE}\t%p\0' \)" |
+    sed -z 's,\t\./,\t,' | git update-index -z --index-info
 how="--no-color --no-ext-diff --no-textconv --full-index --ignore-submodules=dirty"
 {{ git diff $how "$base" --; echo $? >"$GIT_DIR/code"; }} | head -c "$limit"
 read -r code <"$GIT_DIR/code"
@@ -108,7 +107,7 @@ async def compare(
     if not end or (code != 0 and len(patch) <= PATCH_LIMIT):
         raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
     heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
-    entries = [entry.split(b" ", 2) for entry in listed.split(b"\0")[1:]]
+    entries = [entry.replace(b" ./", b" ", 1).split(b" ", 2) for entry in listed.split(b"\0")[1:]]
     for kind, size, name in entries:
         shown = name.decode(errors="replace")
         match kind:
