@@ -68,7 +68,7 @@ async def remove_verification_job(queue: JobQueue, job_id: str) -> None:
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job for the next waiting run of a project after the end of `run_id`; a sweep mends a failure."""
+    """Enqueue a job for the next waiting run after the end of `run_id`; a sweep mends a failure."""
     await _without_failing(enqueue_run(queue, run_id))
 
 

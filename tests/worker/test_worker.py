@@ -254,7 +254,7 @@ async def test_run_of_a_lost_worker_is_recovered_while_other_runs_hold_all_slots
         await busy.until_waiting_for("message")
         lost = await workshop.queued_run("```say\nhi\n```")
         async with unit_of_work(workshop.sessions) as session:
-            assert await claim(session, lost.id, owner="lost", events=process.events)
+            assert await claim(session, owner="lost", events=process.events)
             await session.execute(update(Run).where(Run.id == lost.id).values(lease_expires_at=utcnow()))
 
         async def has_status(run: Run, status: RunStatus) -> bool:

@@ -75,5 +75,9 @@ class QueueOut(TypedDict):
     ]
     active: Annotated[int, doc("Runs of the project that workers perform now.", 4)]
     limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
+    waits_for: Annotated[
+        Literal["worker", "slot", "limit"] | None,
+        doc("What the runs wait for: any worker, a free slot, or the end of another run of the project."),
+    ]
     workers: Annotated[int, doc("Workers of the service that reported in the last minute.", 2)]
     slots: Annotated[int, doc("Runs that they perform at a time, for all projects together.", 8)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -115,11 +115,16 @@ async def show_queue(
     """Return how many runs of the caller's project wait and are performed, and what workers offer to all projects."""
     figures = await read_figures(session, caller.project.id)
     reports = await read_reports(clients.redis)
+    slots = sum(report["slots"] for report in reports)
+    waits_for: Literal["worker", "slot", "limit"] | None = None
+    if figures.queued:
+        waits_for = "limit" if limit and figures.active >= limit else "slot" if slots else "worker"
     return {
         "queued": figures.queued,
         "oldest_queued_seconds": figures.oldest_seconds,
         "active": figures.active,
         "limit": limit or None,
+        "waits_for": waits_for,
         "workers": len(reports),
-        "slots": sum(report["slots"] for report in reports),
+        "slots": slots,
     }

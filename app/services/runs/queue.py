@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from typing_extensions import TypedDict
@@ -18,13 +18,13 @@ from typing_extensions import TypedDict
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.enums import RunStatus
-from app.models import Run
+from app.models import Project, Run
 from app.models.base import constant
 from app.models.runs.runs import is_performed, is_waiting
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-_LOCK_NAME = "taskbeacon:project-runs:"
+_LOCK_NAME = "taskbeacon:claims-of-runs"
 REPORT_SECONDS = 20.0
 _LIFE_SECONDS = 60
 _REPORTS = "taskbeacon:workers"
@@ -72,20 +72,15 @@ _CLAIMED = Prepared(
 )
 
 
-def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
-    """Return the SQL subquery for the id of the run that has waited longest in the project of `run_id`.
+def longest_waiting(project_id: Any) -> ColumnElement[UUID]:
+    """Return the SQL subquery for the id of the run that has waited longest in a project; NULL if no run waits.
 
-    The id is NULL if no run waits. The subquery locks the run's row. A claim that finds the row locked waits and then
-    takes the next run, so that concurrent claims get different runs.
+    The subquery locks the run's row. If another transaction cancels the run, it waits, and then takes the next run.
     """
-    waiting, requested = aliased(Run), aliased(Run)
+    waiting = aliased(Run)
     return (
         select(waiting.id)
-        .where(
-            waiting.project_id
-            == select(requested.project_id).where(requested.id == run_id).scalar_subquery(),
-            is_waiting(waiting),
-        )
+        .where(waiting.project_id == project_id, is_waiting(waiting))
         .order_by(waiting.dispatch_requested_at, waiting.id)
         .limit(1)
         .with_for_update()
@@ -93,23 +88,50 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
     )
 
 
-async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Wait until no other transaction claims runs of the run's project, and keep others waiting until this one ends."""
-    name = func.concat(_LOCK_NAME, Run.project_id)
-    await session.execute(
-        select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)
+async def lock_claims(session: AsyncSession) -> None:
+    """Wait until no other transaction claims runs, and keep others waiting until this one ends.
+
+    So each claim counts the ones before it.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(_LOCK_NAME, 0))))
+
+
+def next_project(limit: Any) -> ColumnElement[int]:
+    """Return the SQL subquery for the project of which a run is claimed next; NULL if there is none.
+
+    Of the projects with waiting runs, and with fewer than `limit` runs that workers perform (0: no limit), this is the
+    one with the fewest of the latter, and of equal ones the one whose last claim is longest ago.
+    """
+    waiting = select(func.min(Run.project_id).label("id")).where(is_waiting()).cte("waiting", recursive=True)
+    # From each project to the next by one look at the index: a long queue takes no longer than a short one.
+    later = aliased(Run)
+    following = select(func.min(later.project_id)).where(is_waiting(later), later.project_id > waiting.c.id)
+    waiting = waiting.union_all(select(following.scalar_subquery()).where(waiting.c.id.is_not(None)))
+    active = _count_in_hand(Project.id).correlate(Project).lateral("active")
+    return (
+        select(Project.id)
+        .join(waiting, waiting.c.id == Project.id)
+        .join(active, true())
+        .where(or_(limit == 0, active.c.count < limit))
+        .order_by(active.c.count, Project.claimed_at.nulls_first(), Project.id)
+        .limit(1)
+        .scalar_subquery()
     )
 
 
-def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return an SQL condition for queries of runs: workers perform fewer than `limit` runs of the row's project now."""
-    room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
-    return room
+async def is_any_next(session: AsyncSession, limit: int) -> bool:
+    """Return whether there is a run to claim. `limit` is as for `next_project`."""
+    (project_id,) = await _NEXT.one(session, {"limit": limit})
+    return project_id is not None
 
 
-def _in_hand(project_id: Any) -> ColumnElement[int]:
+def _count_in_hand(project_id: Any) -> Select[int]:
     held = aliased(Run)
-    return select(func.count()).where(held.project_id == project_id, is_performed(held)).scalar_subquery()
+    counted = func.count().label("count")
+    return select(counted).select_from(held).where(held.project_id == project_id, is_performed(held))
+
+
+_NEXT = Prepared(select(next_project(bindparam("limit", type_=BigInteger()))))
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
@@ -129,7 +151,7 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
             line.c.dispatch_requested_at <= asked_before,
             # Redundant, but with it PostgreSQL stops early in a long queue.
             line.c.place <= limit,
-            line.c.place + _in_hand(line.c.project_id) <= limit,
+            line.c.place + _count_in_hand(line.c.project_id).scalar_subquery() <= limit,
         )
         .order_by(line.c.dispatch_requested_at, line.c.id)
     )

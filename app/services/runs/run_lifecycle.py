@@ -2,8 +2,8 @@
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
-    claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
-                               limit on the project's runs, the other counts the first
+    claim against claim        one job gets the run, the other the next that waits, in this project or another, or
+                               none; with a limit on the runs of a project, the other counts the first
     finish against cancel      the first commit sets the status; the worker still adds the results of its agent to a
                                cancelled run: artifacts, and an output if the run has none
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
@@ -33,20 +33,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
@@ -236,21 +223,20 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
     await command_delivery.conclude(session, run_id)
 
 
-async def claim(
-    session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
-) -> Claim | None:
-    """Claim the run that has waited longest in the project of the run `run_id`, for the job that is named `owner`.
+async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: int = 0) -> Claim | None:
+    """Claim the run that has waited longest in the project that is next, for the job that is named `owner`.
 
-    This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. `owner` is a
-    unique text that the job has made, and passes to the other functions as proof that it still holds the run. Return
-    None if no run waits, or if workers already perform `limit` runs of the project; 0 stands for no limit.
+    Every waiting run has a job, and any job may claim any run. `owner` is a unique text that the job has made, and
+    passes to the other functions as proof that it still holds the run. Return None if no run waits, or only runs of
+    projects of which workers already perform `limit` runs; 0 stands for no limit.
     """
     now = utcnow()
-    values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
+    values = {"owner": owner, "now": now, "until": now + RUN_LEASE, "limit": limit}
     if limit:
-        await run_queue.lock_room(session, run_id)
-        claimed = await _CLAIM_WITHIN.first(session, values | {"limit": limit})
-    else:
+        await run_queue.lock_claims(session)
+    claimed = await _CLAIM.first(session, values)
+    # It came too late for the last run of the project that was next: another job claimed it, or a person cancelled it.
+    while claimed is None and await run_queue.is_any_next(session, limit):
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
         publish_status(session, events, [claimed.run])
@@ -478,9 +464,6 @@ _OPEN, _SCHEDULE = (
     for status in (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 )
 _CLAIM = Prepared(claim_statement(), MovedRun)
-_CLAIM_WITHIN = Prepared(
-    claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger()))), MovedRun
-)
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

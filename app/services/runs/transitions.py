@@ -1,6 +1,6 @@
 """Create runs, and move them between statuses. One statement does this with the other effects of its transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -29,7 +29,7 @@ from sqlalchemy.orm import aliased
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, ActivityKind, EventType, NotificationKind, RunReason, RunStatus
-from app.models import Run, Task
+from app.models import Project, Run, Task
 from app.models.base import literal_int
 from app.models.runs.runs import is_waiting
 from app.models.tasks import copies_of
@@ -49,7 +49,7 @@ from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_e
 from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs.metrics import MovedRun
-from app.services.runs.queue import longest_waiting
+from app.services.runs.queue import longest_waiting, next_project
 from app.services.views.queue_position import position
 from app.statements import rows_of
 
@@ -189,9 +189,13 @@ def move_statement(
     event: EventType | None,
     reason: RunReason | None = None,
     by: int | None = None,
+    beside: Callable[[CTE], CTE] | None = None,
     **values: Any,
 ) -> Select[Any]:
-    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows."""
+    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows.
+
+    `beside` makes what else the statement does, from the moved rows.
+    """
     moved = (
         update(Run)
         .where(*conditions)
@@ -212,15 +216,15 @@ def move_statement(
     )
     has_started = moved.c.started_at == moved.c.updated_at
     condition = has_started if to is RunStatus.IN_PROGRESS else literal(event is not None)
-    mirrored = _mirrored(moved, to, condition, by)
+    effects = [_mirrored(moved, to, condition, by), *([beside(moved)] if beside else [])]
     columns = [column for column in moved.c if column.name not in {_VERDICT, *_MIRRORED}]
     if event is None:
-        return select(*columns, *NO_EVENT).add_cte(mirrored)
+        return select(*columns, *NO_EVENT).add_cte(*effects)
     recorded = record_status(moved, event, condition, reason=reason)
     return (
         select(*columns, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
-        .add_cte(mirrored)
+        .add_cte(*effects)
     )
 
 
@@ -243,17 +247,24 @@ def _mirrored(moved: CTE, to: RunStatus, condition: ColumnElement[bool], by: int
     return update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
 
 
-def claim_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """Return the statement that claims the run that has waited longest in a project, if `conditions` are met."""
+def claim_statement() -> Select[Any]:
+    """Return the statement that claims the run that has waited longest in the project that is next."""
     # A waiting run is queued, so this transition is allowed.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
+    now = bindparam("now", type_=Run.updated_at.type)
+    project_id = next_project(bindparam("limit", type_=BigInteger()))
+
+    def note_claim(moved: CTE) -> CTE:
+        noted = update(Project).where(Project.id == moved.c.project_id).values(claimed_at=now)
+        return noted.returning(Project.id).cte("noted")
+
     return move_statement(
         RunStatus.IN_PROGRESS,
-        Run.id == longest_waiting(bindparam("asked_for", type_=Run.id.type)),
+        Run.id == longest_waiting(project_id),
         is_waiting(),
-        *conditions,
-        now=bindparam("now", type_=Run.updated_at.type),
+        now=now,
         event=EVENT_OF[RunStatus.IN_PROGRESS],
+        beside=note_claim,
         lease_owner=bindparam("owner", type_=Run.lease_owner.type),
         lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
         attempts=Run.attempts + 1,

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Claim and perform the run that has waited longest in the project of the run `run_id`; store how it ended.
+    """Claim and perform the next run, which may be another one than `run_id`; store how it ended.
 
     If the worker is stopped, the run goes back to the queue. If the worker loses its claim on the run, it ends the
     agent and drops the agent's work, unless the run was cancelled: the work of a cancelled run is stored.
@@ -55,7 +55,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
 
 async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
     # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
-    _, claim = await asyncio.gather(remove_run_job(worker.process.queue, run_id), claim_run(worker, run_id))
+    _, claim = await asyncio.gather(remove_run_job(worker.process.queue, run_id), claim_run(worker))
     return claim
 
 

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,8 +24,8 @@ def new_owner() -> str:
     return f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
 
 
-async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run that has waited longest in the project of the run `run_id`, as `lifecycle.claim` does, and once."""
+async def claim_run(worker: WorkerContext) -> Claim | None:
+    """Claim the next run, as `run_lifecycle.claim` does, and once."""
     owner = new_owner()
     is_repeated = False
 
@@ -37,7 +36,6 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
         is_repeated = True
         return held or await run_lifecycle.claim(
             session,
-            run_id,
             owner=owner,
             events=worker.process.events,
             limit=worker.process.settings.project_concurrency,

@@ -75,7 +75,7 @@ async def queued(make: MakeRun) -> Run:
 @pytest.fixture
 async def claimed(sessions: SessionFactory, queued: Run) -> Run:
     """A run that OWNER performs."""
-    assert await perform(sessions, partial(claim, run_id=queued.id, owner=OWNER)) is not None
+    assert await perform(sessions, partial(claim, owner=OWNER)) is not None
     return queued
 
 
@@ -189,7 +189,7 @@ class TestStatuses:
         self, sessions: SessionFactory, make: MakeRun, made: dict[str, Any]
     ) -> None:
         run = await make(**made)
-        assert await perform(sessions, partial(claim, run_id=run.id, owner=OWNER)) is None
+        assert await perform(sessions, partial(claim, owner=OWNER)) is None
         row = await stored(sessions, run)
         assert (row.status, row.lease_owner, row.attempts) == (run.status, None, 0)
 
@@ -217,7 +217,7 @@ class TestStatuses:
     ) -> None:
         run = await make(artifacts=[{"id": "given"}])
         async with unit_of_work(sessions) as session:
-            await claim(session, run.id, owner=OWNER)
+            await claim(session, owner=OWNER)
             await finish(run, artifacts=[{"id": "made"}])(session)
         assert (await stored(sessions, run)).artifacts == [{"id": "given"}, {"id": "made"}]
 
@@ -303,7 +303,7 @@ class TestLapsedLease:
         for to in dict.fromkeys([status, RunStatus.QUEUED]):
             assert await perform(sessions, partial(set_status, run_id=claimed.id, status=to))
         assert not await perform(sessions, mark_agent_started(claimed))
-        assert await perform(sessions, partial(claim, run_id=claimed.id, owner=OTHER))
+        assert await perform(sessions, partial(claim, owner=OTHER))
         clock.now += run_lifecycle.RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
 
@@ -313,11 +313,11 @@ class TestLapsedLease:
     ) -> None:
         """Regression: after two deploys, the first loss failed a run."""
         for _ in range(deploys):
-            assert await perform(sessions, partial(claim, run_id=queued.id, owner=OWNER)) is not None
+            assert await perform(sessions, partial(claim, owner=OWNER)) is not None
             assert await perform(sessions, partial(hand_back, run_id=queued.id, owner=OWNER))
         decisions = []
         for attempt in range(RUN_LOSSES):
-            claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
+            claiming = partial(claim, owner=f"job-{attempt}")
             assert await perform(sessions, claiming) is not None
             clock.now += run_lifecycle.RUN_LEASE
             decisions.append(await perform(sessions, recover_lapsed))
@@ -351,8 +351,8 @@ class TestLapsedLease:
 
 # What a job does with the run that OWNER performs, by its name.
 STEPS: dict[str, Callable[[Run], Step]] = {
-    "claim": lambda run: partial(claim, run_id=run.id, owner=OWNER),
-    "claim by another": lambda run: partial(claim, run_id=run.id, owner=OTHER),
+    "claim": lambda _: partial(claim, owner=OWNER),
+    "claim by another": lambda _: partial(claim, owner=OTHER),
     "cancel": cancel,
     "finish": finish,
     "finish with a patch": partial(finish, artifacts=[{"id": "patch"}]),

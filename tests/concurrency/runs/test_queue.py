@@ -1,4 +1,4 @@
-"""Choice and number of the runs claimed in a project: decided by the database, between real connections."""
+"""Choice and number of the runs that are claimed: decided by the database, between real connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,18 +43,26 @@ def line(session: AsyncSession, project: Project, owner: User, clock: MovableClo
     return make
 
 
-def claiming(run: Run, owner: str, limit: int = 0) -> Callable[[AsyncSession], Awaitable[UUID | None]]:
-    """Return the step that claims a run for the job of this one, and returns its id."""
+def claiming(owner: str, limit: int = 0) -> Callable[[AsyncSession], Awaitable[UUID | None]]:
+    """Return the step that claims a run and returns its id."""
 
     async def step(session: AsyncSession) -> UUID | None:
-        row = await take(session, run.id, owner=owner, limit=limit)
+        row = await take(session, owner=owner, limit=limit)
         return None if row is None else row.run_id
 
     return step
 
 
-async def claim(sessions: SessionFactory, run: Run, *, owner: str, limit: int = 0) -> UUID | None:
-    return await perform(sessions, claiming(run, owner, limit))
+async def claim(sessions: SessionFactory, owner: str = "1", *, limit: int = 0) -> UUID | None:
+    return await perform(sessions, claiming(owner, limit))
+
+
+async def claim_all(sessions: SessionFactory, *, limit: int = 0) -> list[UUID]:
+    """Claim runs, each for a job of its own, until there is none to claim."""
+    claimed: list[UUID] = []
+    while (run_id := await claim(sessions, str(len(claimed)), limit=limit)) is not None:
+        claimed.append(run_id)
+    return claimed
 
 
 async def in_progress(sessions: SessionFactory) -> list[UUID]:
@@ -62,66 +70,121 @@ async def in_progress(sessions: SessionFactory) -> list[UUID]:
         return list(await session.scalars(select(Run.id).where(Run.status == RunStatus.IN_PROGRESS)))
 
 
-async def test_job_takes_the_run_that_has_waited_longest(sessions: SessionFactory, line: MakeLine) -> None:
+async def end(sessions: SessionFactory, run_id: UUID, *, owner: str) -> None:
+    completed = run_lifecycle.RunEnd(status=RunStatus.COMPLETED)
+    assert await perform(sessions, partial(finish, run_id=run_id, end=completed, owner=owner))
+
+
+async def test_run_that_has_waited_longest_is_claimed_first(sessions: SessionFactory, line: MakeLine) -> None:
     runs = await line(3)
-    jobs = [runs[2], runs[0], runs[1], runs[1]]
-    taken = [await claim(sessions, run, owner=str(number)) for number, run in enumerate(jobs)]
-    assert taken == [runs[0].id, runs[1].id, runs[2].id, None]
+    assert await claim_all(sessions) == [run.id for run in runs]
 
 
 async def test_runs_of_one_instant_have_an_order_too(
     sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     runs = [await make_run(session, task=task, dispatch_requested_at=clock.now) for _ in range(3)]
-    taken = [await claim(sessions, runs[0], owner=str(number)) for number in range(3)]
-    assert taken == sorted(run.id for run in runs)
-
-
-async def test_other_projects_are_lines_of_their_own(
-    sessions: SessionFactory, session: AsyncSession, line: MakeLine, owner: User, clock: MovableClock
-) -> None:
-    mine = await line(2)
-    clock.advance(seconds=1)
-    task = await make_task(session, project=await make_project(session), created_by=owner)
-    other = await make_run(session, task=task, dispatch_requested_at=clock.now)
-    assert await claim(sessions, mine[0], owner="1", limit=1) == mine[0].id
-    assert await claim(sessions, other, owner="2", limit=1) == other.id
+    assert await claim_all(sessions) == sorted(run.id for run in runs)
 
 
 async def test_concurrent_claims_take_different_runs(sessions: SessionFactory, line: MakeLine) -> None:
-    """The second waits for the row that the first has, and takes the next one: no job goes away empty-handed."""
+    """The second waits for the first, and takes the next run: no job goes away empty-handed."""
     runs = await line(2)
-    claimed = await race(sessions, claiming(runs[0], "1"), claiming(runs[1], "2"))
+    claimed = await race(sessions, claiming("1"), claiming("2"))
     assert claimed == (runs[0].id, runs[1].id)
 
 
 async def test_claim_that_meets_a_cancel_takes_the_next_run(sessions: SessionFactory, line: MakeLine) -> None:
     runs = await line(2)
     cancel = partial(set_status, run_id=runs[0].id, status=RunStatus.CANCELLED)
-    _, taken = await race(sessions, cancel, claiming(runs[0], "1"))
+    _, taken = await race(sessions, cancel, claiming("1"))
     assert taken == runs[1].id
+
+
+class TestProjects:
+    @pytest.fixture
+    async def others(
+        self, session: AsyncSession, owner: User, line: MakeLine, clock: MovableClock
+    ) -> tuple[list[Run], list[Run]]:
+        """Six runs of the project, which wait longest, and two of another."""
+        first = await line(6)
+        elsewhere = await make_project(session)
+        second = []
+        for _ in range(2):
+            clock.advance(seconds=1)
+            task = await make_task(session, project=elsewhere, created_by=owner)
+            second.append(await make_run(session, task=task, dispatch_requested_at=clock.now))
+        return first, second
+
+    async def test_project_with_fewer_runs_in_hand_comes_first(
+        self, sessions: SessionFactory, others: tuple[list[Run], list[Run]], clock: MovableClock
+    ) -> None:
+        """A long queue of one project keeps the single run of another from nothing."""
+        first, second = others
+        assert await claim(sessions, "0") == first[0].id
+        clock.advance(seconds=1)
+        assert await claim(sessions, "1") == second[0].id
+        clock.advance(seconds=1)
+        # One each: the project whose claim is longest ago.
+        assert await claim(sessions, "2") == first[1].id
+        # A project with long runs does not take every slot that becomes free.
+        clock.advance(seconds=1)
+        assert await claim(sessions, "3") == second[1].id
+        await end(sessions, first[0].id, owner="0")
+        assert await claim_all(sessions) == [run.id for run in first[2:]]
+
+    async def test_claims_go_round_by_project_with_a_single_slot(
+        self, sessions: SessionFactory, others: tuple[list[Run], list[Run]], clock: MovableClock
+    ) -> None:
+        first, second = others
+        taken = []
+        for number in range(5):
+            clock.advance(seconds=1)
+            run_id = await claim(sessions, str(number))
+            assert run_id is not None
+            taken.append(run_id)
+            await end(sessions, run_id, owner=str(number))
+        assert taken == [first[0].id, second[0].id, first[1].id, second[1].id, first[2].id]
+
+    async def test_project_at_its_limit_keeps_no_other_waiting(
+        self, sessions: SessionFactory, others: tuple[list[Run], list[Run]]
+    ) -> None:
+        first, second = others
+        assert sorted(await claim_all(sessions, limit=1)) == sorted([first[0].id, second[0].id])
+        assert await claim(sessions, "next", limit=1) is None
+
+    @pytest.mark.parametrize("limit", [0, 5])
+    async def test_claim_that_comes_too_late_for_one_project_takes_a_run_of_another(
+        self, sessions: SessionFactory, others: tuple[list[Run], list[Run]], clock: MovableClock, limit: int
+    ) -> None:
+        """Both claims choose the project with the single waiting run, and the first one gets it."""
+        first, second = others
+        for number, run in enumerate((first[0], second[0])):
+            clock.advance(seconds=1)
+            assert await claim(sessions, str(number)) == run.id
+        await end(sessions, second[0].id, owner="1")
+        claimed = await race(sessions, claiming("2", limit), claiming("3", limit))
+        assert claimed == (second[1].id, first[1].id)
 
 
 class TestLimit:
     async def test_runs_beyond_it_wait_until_one_ends(self, sessions: SessionFactory, line: MakeLine) -> None:
         runs = await line(3)
-        taken = [await claim(sessions, run, owner=str(number), limit=2) for number, run in enumerate(runs)]
-        assert taken == [runs[0].id, runs[1].id, None]
-        end = run_lifecycle.RunEnd(status=RunStatus.COMPLETED)
-        assert await perform(sessions, partial(finish, run_id=runs[0].id, end=end, owner="0"))
-        assert await claim(sessions, runs[0], owner="3", limit=2) == runs[2].id
+        assert await claim_all(sessions, limit=2) == [runs[0].id, runs[1].id]
+        await end(sessions, runs[0].id, owner="0")
+        assert await claim(sessions, "3", limit=2) == runs[2].id
 
     async def test_second_claim_counts_the_first(self, sessions: SessionFactory, line: MakeLine) -> None:
         """The second claim began before the first was committed."""
         runs = await line(2)
-        claimed = await race(sessions, claiming(runs[0], "1", 1), claiming(runs[1], "2", 1))
+        claimed = await race(sessions, claiming("1", 1), claiming("2", 1))
         assert claimed == (runs[0].id, None)
         assert await in_progress(sessions) == [runs[0].id]
 
     async def test_many_claims_at_once_keep_to_it(self, sessions: SessionFactory, line: MakeLine) -> None:
         runs = await line(8)
         async with asyncio.TaskGroup() as group:
-            claims = [group.create_task(claim(sessions, run, owner=str(run.id), limit=3)) for run in runs]
+            claims = [group.create_task(claim(sessions, str(run.id), limit=3)) for run in runs]
         assert sorted(filter(None, (each.result() for each in claims))) == sorted(run.id for run in runs[:3])
         assert len(await in_progress(sessions)) == 3
 
@@ -130,7 +193,7 @@ class TestLimit:
     ) -> None:
         local, waiting = await line(2)
         await perform(sessions, partial(set_status, run_id=local.id, status=RunStatus.IN_PROGRESS))
-        assert await claim(sessions, waiting, owner="1", limit=1) == waiting.id
+        assert await claim(sessions, limit=1) == waiting.id
 
 
 class TestPosition:
@@ -145,12 +208,12 @@ class TestPosition:
     async def test_is_the_place_in_the_line(self, sessions: SessionFactory, line: MakeLine) -> None:
         runs = await line(3)
         assert await self.positions(sessions, runs) == [1, 2, 3]
-        await claim(sessions, runs[2], owner="1")
+        await claim(sessions)
         assert await self.positions(sessions, runs) == [None, 1, 2]
 
     async def test_run_that_comes_back_is_first_again(self, sessions: SessionFactory, line: MakeLine) -> None:
         runs = await line(3)
-        await claim(sessions, runs[0], owner="1")
+        await claim(sessions)
         assert await perform(sessions, partial(hand_back, run_id=runs[0].id, owner="1"))
         assert await self.positions(sessions, runs) == [1, 2, 3]
 

@@ -267,8 +267,8 @@ class TestLeases:
 class TestDelivery:
     @pytest.fixture
     async def held(self, workshop: Workshop, session: AsyncSession, task: Task) -> Claim:
-        run = await make_run(session, task=task, dispatch_requested_at=utcnow())
-        begin = partial(run_lifecycle.claim, run_id=run.id, owner=JOB, events=EVENTS)
+        await make_run(session, task=task, dispatch_requested_at=utcnow())
+        begin = partial(run_lifecycle.claim, owner=JOB, events=EVENTS)
         claimed = await perform(workshop.sessions, begin)
         assert claimed is not None
         return claimed

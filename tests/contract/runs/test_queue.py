@@ -61,18 +61,19 @@ async def test_runs_of_other_projects_are_not_counted(
     assert await states(client, task_url) == [{"queue_position": place} for place in (1, 2, 3)]
 
 
+@pytest.mark.usefixtures("waiting")
 async def test_claimed_run_shows_its_attempts_and_others_move_up(
-    client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run]
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str
 ) -> None:
-    assert await claim(session, waiting[0].id, owner="job") is not None
+    assert await claim(session, owner="job") is not None
     assert await states(client, task_url) == [{"attempts": 1}, {"queue_position": 1}, {"queue_position": 2}]
 
 
 async def test_run_of_a_lost_worker_shows_what_was_decided(
     client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
 ) -> None:
-    for number, run in enumerate(waiting[:2]):
-        assert await claim(session, run.id, owner=f"job-{number}") is not None
+    for number in range(2):
+        assert await claim(session, owner=f"job-{number}") is not None
     assert await run_lifecycle.mark_agent_started(session, waiting[1].id, owner="job-1")
     started_at = clock.now.isoformat()
     clock.now += run_lifecycle.RUN_LEASE
@@ -88,7 +89,7 @@ async def test_run_of_a_lost_worker_shows_what_was_decided(
 async def test_run_of_a_stopped_worker_says_so(
     client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
 ) -> None:
-    assert await claim(session, waiting[0].id, owner="job") is not None
+    assert await claim(session, owner="job") is not None
     assert await hand_back(session, waiting[0].id, owner="job")
     stopped = {"decision": "queued again", "reason": "worker stopped", "at": clock.now.isoformat()}
     first, *_ = await states(client, task_url)
@@ -125,14 +126,22 @@ async def test_queue_of_a_project_has_its_own_figures_and_the_slots_of_all_worke
 ) -> None:
     """Contract 20.1. The runs of a colleague's own task count too."""
     url = f"/api/projects/{project.id}/queue"
-    empty = {"queued": 0, "oldest_queued_seconds": 0, "active": 0, "limit": None, "workers": 0, "slots": 0}
+    empty = {
+        "queued": 0,
+        "oldest_queued_seconds": 0,
+        "active": 0,
+        "limit": None,
+        "waits_for": None,
+        "workers": 0,
+        "slots": 0,
+    }
     assert (await client.get(f"{url}/")).json() == empty
 
     elsewhere = await make_project(session)
     colleagues = await make_task(session, project=project, created_by=None, internal=True)
     other = await make_task(session, project=elsewhere, created_by=owner)
     clock.advance(seconds=1)
-    first = await make_run(session, task=task, dispatch_requested_at=clock.now)
+    await make_run(session, task=task, dispatch_requested_at=clock.now)
     clock.advance(seconds=10)
     for each in (colleagues, other, other):
         await make_run(session, task=each, dispatch_requested_at=clock.now)
@@ -140,14 +149,21 @@ async def test_queue_of_a_project_has_its_own_figures_and_the_slots_of_all_worke
     await make_run(session, task=task)
     await make_run(session, task=task, status=RunStatus.NOT_STARTED, scheduled_at=clock.now)
     clock.advance(seconds=5)
-    figures = empty | {"queued": 2, "oldest_queued_seconds": 15}
+    figures = empty | {"queued": 2, "oldest_queued_seconds": 15, "waits_for": "worker"}
     assert (await client.get(url)).json() == figures
 
-    assert await claim(session, first.id, owner="job") is not None
+    assert await claim(session, owner="job") is not None
     for name, slots in (("one", 4), ("two", 6)):
         await report_worker(process.redis, name, {"agents": {}, "slots": slots, "warnings": []})
-    figures |= {"queued": 1, "oldest_queued_seconds": 5, "active": 1, "workers": 2, "slots": 10}
+    figures |= {
+        "queued": 1,
+        "oldest_queued_seconds": 5,
+        "active": 1,
+        "workers": 2,
+        "slots": 10,
+        "waits_for": "slot",
+    }
     assert (await client.get(url)).json() == figures
-    settings = process.settings.model_copy(update={"project_concurrency": 3})
+    settings = process.settings.model_copy(update={"project_concurrency": 1})
     application.state.process = replace(process, settings=settings)
-    assert (await client.get(url)).json() == figures | {"limit": 3}
+    assert (await client.get(url)).json() == figures | {"limit": 1, "waits_for": "limit"}

@@ -6,7 +6,6 @@ The comments name the methods of `PostHogAPIClient` in PostHog/code: that of the
 
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import httpx
 import orjson
@@ -81,8 +80,8 @@ async def test_desktop_application_walks_through_a_cloud_run(
         stream = StreamReader(answer)
         await stream.take(1)
         async with unit_of_work(sessions) as session:
-            claim = partial(run_lifecycle.claim, owner="worker", events=RecordingEvents())
-            assert await claim(session, UUID(run["id"])) is not None
+            claimed = await run_lifecycle.claim(session, owner="worker", events=RecordingEvents())
+        assert claimed is not None
         command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": "And?"}}
         queued = await post(f"{run_url}/command/", {**command, "id": "posthog-code-1772359200000"})
         assert queued == {"jsonrpc": "2.0", "result": {"queued": True}, "id": "posthog-code-1772359200000"}

@@ -430,6 +430,6 @@ class TestScheduledAt:
         assert await status_of(session, deleted["run"]) == "not_started"
         assert await status_of(session, changed["run"]) == "in_progress"
         # A worker had it, so that its time is past.
-        assert await claim(session, started["run"]["id"], owner="job", events=process.events)
+        assert await claim(session, owner="job", events=process.events)
         await client.patch(url(started), json={"status": "not_started"})
         assert await start_scheduled_runs(process) == 0

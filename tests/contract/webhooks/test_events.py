@@ -125,12 +125,12 @@ async def test_life_of_a_run_that_workers_perform(
     followers = RecordingEvents()
 
     async with unit_of_work(sessions) as own:
-        assert await run_lifecycle.claim(own, run.id, owner="first", events=followers)
+        assert await run_lifecycle.claim(own, owner="first", events=followers)
     await session.execute(update(Run).values(lease_expires_at=utcnow()))
     async with unit_of_work(sessions) as own:
         await run_lifecycle.recover_lapsed(own, events=followers)
     async with unit_of_work(sessions) as own:
-        assert await run_lifecycle.claim(own, run.id, owner="second", events=followers)
+        assert await run_lifecycle.claim(own, owner="second", events=followers)
     artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
     end = run_lifecycle.RunEnd(
         status=RunStatus.FAILED, error_message=_SECRET, reason=RunReason.AGENT_TIMED_OUT, artifacts=[artifact]
@@ -185,7 +185,7 @@ async def test_agent_that_waits_for_a_person(
     run = (await session.scalars(select(Run))).one()
     followers = RecordingEvents()
     async with unit_of_work(sessions) as own:
-        assert await run_lifecycle.claim(own, run.id, owner="worker", events=followers)
+        assert await run_lifecycle.claim(own, owner="worker", events=followers)
     options = [{"optionId": "yes", "name": _SECRET, "kind": "allow_once"}]
     question = ShownQuestion(kind=QuestionKind.PERMISSION, title=_SECRET, options=options)
     asked = question.request_id

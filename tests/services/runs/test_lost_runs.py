@@ -82,7 +82,7 @@ async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
         clock.advance(seconds=1)
         runs.append(await asked_for(sessions, task, clock))
     async with unit_of_work(sessions) as session:
-        assert await claim(session, runs[0].id, owner="alive", limit=2, events=events)
+        assert await claim(session, owner="alive", limit=2, events=events)
     clock.advance(seconds=15)
 
     assert await recover(limit=2) == 1
@@ -105,7 +105,7 @@ async def test_lapsed_run_with_no_agent_started_is_queued_again(
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="lost", events=events)
+        assert await claim(session, owner="lost", events=events)
     clock.advance(seconds=RUN_LEASE.total_seconds())
 
     assert await recover() == 1
@@ -118,7 +118,7 @@ async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events
     """A run that lost its worker after its agent began, and before it took a message."""
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="lost", events=events)
+        assert await claim(session, owner="lost", events=events)
         assert await mark_agent_started(session, run.id, owner="lost")
         session.add(
             RunCommand(
@@ -176,7 +176,7 @@ async def test_log_of_a_lost_run_says_which_messages_people_took_back_from_its_w
     """Regression: the log never said so if the worker had not read of it."""
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="lost", events=events)
+        assert await claim(session, owner="lost", events=events)
         if has_agent:
             assert await mark_agent_started(session, run.id, owner="lost")
         message = {"id": new_id(), "run_id": run.id, "method": CommandMethod.USER_MESSAGE}

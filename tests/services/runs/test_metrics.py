@@ -40,7 +40,7 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
 
     clock.advance(seconds=7)
     async with unit_of_work(sessions) as session:
-        assert await run_lifecycle.claim(session, run.id, owner="job", events=events)
+        assert await run_lifecycle.claim(session, owner="job", events=events)
         assert started() == 0
     assert (started(), waited()) == (1, 7)
 
@@ -57,7 +57,7 @@ async def test_lost_worker_is_counted(
 ) -> None:
     run = await waiting(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.claim(session, run.id, owner="job", events=events)
+        await run_lifecycle.claim(session, owner="job", events=events)
         await run_lifecycle.mark_agent_started(session, run.id, owner="job")
     lost = growth("taskbeacon_run_leases_lost_total")
     ended = growth("taskbeacon_runs_ended_total", status="failed", reason="worker lost")
@@ -85,14 +85,14 @@ async def test_figures_of_the_queue_are_what_the_database_and_the_workers_say(
         await measure_queue(sessions, through)
         return [REGISTRY.get_sample_value(f"taskbeacon_{name}") for name in _GAUGES]
 
-    first = await waiting(sessions, task, clock)
+    await waiting(sessions, task, clock)
     clock.advance(seconds=40)
     second = await waiting(sessions, task, clock)
     clock.advance(seconds=2)
     assert await shown() == [2, 42, 0, 0, 0]
 
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.claim(session, first.id, owner="job", events=events)
+        await run_lifecycle.claim(session, owner="job", events=events)
     for name in ("one", "two"):
         await report_worker(redis, name, {"agents": {}, "slots": 4, "warnings": []})
     assert await shown() == [1, 2, 1, 2, 8]

@@ -35,14 +35,14 @@ async def test_new_run_claim_and_figures_read_a_long_queue_by_an_index(
 ) -> None:
     """Regression: with the status as a parameter, no plan for any parameter could use an index of waiting runs."""
     new = NewRun(task_id=task.id, project_id=task.project_id, environment=Environment.CLOUD, state={})
-    run_id = await open_run(session, new, dispatch=True, events=events)
+    await open_run(session, new, dispatch=True, events=events)
     await session.execute(text(_MANY))
     await session.execute(text(_MORE_ENDED))
     await session.commit()
     await session.execute(text("ANALYZE"))
     async with recorded(engine) as statements, unit_of_work(sessions) as own:
         await open_run(own, new, dispatch=True, events=events)
-        assert await claim(own, run_id, owner="job", events=events)
+        assert await claim(own, owner="job", events=events)
         assert (await read_figures(own)).queued == 5000
         assert (await read_figures(own, task.project_id)).queued == 5000
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))

@@ -50,7 +50,7 @@ async def test_runs_without_a_job_are_enqueued_once_within_the_limit_of_their_pr
 async def test_run_that_lost_its_worker_is_enqueued(workshop: Workshop, clock: MovableClock) -> None:
     run = await workshop.queued_run("echo hello")
     async with unit_of_work(workshop.sessions) as session:
-        assert await claim(session, run.id, owner="lost", events=workshop.context.process.events)
+        assert await claim(session, owner="lost", events=workshop.context.process.events)
     clock.advance(seconds=RUN_LEASE.total_seconds() - 1)
     await recover_runs(workshop.arq_context)
     assert (await workshop.read(run)).status == RunStatus.IN_PROGRESS
@@ -92,7 +92,7 @@ async def test_stop_of_the_worker_lets_it_log_which_commands_of_a_failed_run_wer
     run = await workshop.queued_run("echo hello")
     pilot = Pilot(workshop, run)
     async with unit_of_work(workshop.sessions) as session:
-        assert await claim(session, run.id, owner="lost", events=workshop.context.process.events)
+        assert await claim(session, owner="lost", events=workshop.context.process.events)
         assert await mark_agent_started(session, run.id, owner="lost")
     await pilot.say("go on")
     clock.advance(seconds=RUN_LEASE.total_seconds())

@@ -72,7 +72,7 @@ async def test_commands_that_the_end_of_a_failed_clone_dropped_are_open_again_at
     workshop: Workshop, end: str
 ) -> None:
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.say("go on")
         await pilot.send("cancel")
         assert await inbox.end() is True
@@ -90,12 +90,12 @@ async def test_commands_that_the_end_of_a_failed_clone_dropped_are_open_again_at
 async def test_cancel_of_a_turn_is_not_sent_to_a_later_agent(workshop: Workshop) -> None:
     """The first worker is stopped after the turn, and the second while it clones."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send("cancel")
         await settle_all(workshop, pilot.run, inbox, agent=True)
         await stop_worker(workshop, pilot.run)
     assert await pilot.statuses() == ["consumed"]
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await stop_worker(workshop, pilot.run)
 
     assert await pilot.statuses() == ["consumed"]
@@ -159,7 +159,7 @@ async def test_run_that_goes_on_waiting_after_a_cancel_keeps_its_slot_free(works
 async def test_commands_from_before_a_run_was_opened_again_are_not_sent_again(workshop: Workshop) -> None:
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
     events = workshop.context.process.events
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.say("one")
         await pilot.send("close")
         await settle_all(workshop, pilot.run, inbox, agent=True)
@@ -170,7 +170,7 @@ async def test_commands_from_before_a_run_was_opened_again_are_not_sent_again(wo
             assert await run_lifecycle.finish(session, pilot.run.id, end, owner=owner, events=events)
     async with unit_of_work(workshop.sessions) as session:
         await run_lifecycle.reopen(session, pilot.run.id, events=events)
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await settle_all(workshop, pilot.run, inbox, agent=True)
         await stop_worker(workshop, pilot.run)
 
@@ -200,11 +200,11 @@ async def test_closed_conversation_of_a_stopped_worker_is_not_cancelled_by_the_n
 async def test_close_beside_a_repeated_one_is_stored(workshop: Workshop) -> None:
     """The repeated one lets the agent work its turn; a person's stops it."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send("close")
         await settle_all(workshop, pilot.run, inbox, agent=True)
         await stop_worker(workshop, pilot.run)
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send("close")
         assert [command.is_repeated for command in await inbox.fetch()] == [True, False]
 
@@ -234,11 +234,11 @@ async def test_stop_reaches_the_next_worker_as_its_effect_demands(
     expected: Sequence[bool],
 ) -> None:
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": mode}))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send(method)
         await settle_all(workshop, pilot.run, inbox, agent=True, status=status, reason=reason)
         await stop_worker(workshop, pilot.run)
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         assert [command.is_repeated for command in await inbox.fetch()] == expected
 
 
@@ -269,7 +269,7 @@ async def test_cancel_that_the_end_of_a_conversation_drops_does_not_cancel_the_r
 ) -> None:
     """The conversation has read it, and has decided to end: its result counts."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send("cancel")
         assert len(await inbox.fetch()) == 1
         assert await inbox.close()
@@ -278,9 +278,9 @@ async def test_cancel_that_the_end_of_a_conversation_drops_does_not_cancel_the_r
 
 
 async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Workshop) -> None:
-    pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
+    await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"})
     workshop.context.slots.limit = 4
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         assert await inbox.await_message(ShownQuestion(kind=QuestionKind.MESSAGE, title="t", detail="d"))
         assert workshop.context.slots.freed == 1
         assert await inbox.close()

@@ -171,10 +171,11 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
 
 async def test_claim_with_an_unacknowledged_commit_is_the_only_one(workshop: Workshop) -> None:
     """Regression: the repetition claimed a second run, and the first waited for the end of its lease."""
-    runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(2)]
+    for _ in range(2):
+        await workshop.queued_run("```say\nhi\n```")
 
     with unacknowledged_once() as lost:
-        claim = await claim_run(workshop.context, runs[0].id)
+        claim = await claim_run(workshop.context)
 
     assert lost
     assert claim is not None
@@ -186,11 +187,11 @@ async def test_claim_with_an_unacknowledged_commit_is_the_only_one(workshop: Wor
 
 
 async def test_repeated_claim_takes_the_next_run_if_the_first_try_claimed_none(workshop: Workshop) -> None:
-    run = await workshop.queued_run("```say\nhi\n```")
-    first = await claim_run(workshop.context, run.id)
+    await workshop.queued_run("```say\nhi\n```")
+    first = await claim_run(workshop.context)
 
     assert first is not None
-    assert await claim_run(workshop.context, run.id) is None
+    assert await claim_run(workshop.context) is None
 
 
 async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
@@ -198,7 +199,7 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
 ) -> None:
     """Regression: the repetition found the command finished, and its receipt was never written."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
-    claim = await claim_run(workshop.context, pilot.run.id)
+    claim = await claim_run(workshop.context)
     assert claim is not None
     await pilot.say("go on")
     receipts: list[str] = []
@@ -223,9 +224,9 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
 
 
 @asynccontextmanager
-async def inbox_of(workshop: Workshop, run: Run) -> AsyncGenerator[CommandInbox, None]:
-    """Claim a run, and yield the commands that its worker receives."""
-    claim = await claim_run(workshop.context, run.id)
+async def inbox_of(workshop: Workshop) -> AsyncGenerator[CommandInbox, None]:
+    """Claim the next run, and yield the commands that its worker receives."""
+    claim = await claim_run(workshop.context)
     assert claim is not None
 
     async def send(_lines: bytes) -> None:
@@ -250,13 +251,13 @@ async def test_cancel_that_was_dropped_under_an_earlier_worker_cancels_no_later_
 ) -> None:
     """Regression: a run that failed at its second worker ended as cancelled."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         await pilot.send("cancel")
         [command] = await inbox.fetch()
         await inbox.settle(command, CommandStatus.DROPPED, "The agent was doing nothing.")
         await stop_worker(workshop, pilot.run)
 
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         assert await inbox.end() is False
 
 
@@ -265,7 +266,7 @@ async def test_commands_that_the_end_of_an_agent_dropped_are_open_again_if_its_w
 ) -> None:
     """Regression: a message, and a cancel that had decided the run, were lost while the work was gathered."""
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```"))
-    async with inbox_of(workshop, pilot.run) as inbox:
+    async with inbox_of(workshop) as inbox:
         held = await workshop.read(pilot.run)
         async with unit_of_work(workshop.sessions) as session:
             owner = held.lease_owner or ""

@@ -328,9 +328,7 @@ class TestCancelAndClose:
     ) -> None:
         pilot = await make_pilot("```say\nhi\n```", repository=None)
         async with unit_of_work(workshop.sessions) as session:
-            await run_lifecycle.claim(
-                session, pilot.run.id, owner="before", events=workshop.context.process.events
-            )
+            await run_lifecycle.claim(session, owner="before", events=workshop.context.process.events)
         await pilot.send("close")
         async with unit_of_work(workshop.sessions) as session:
             await run_lifecycle.hand_back(
@@ -389,7 +387,7 @@ class TestCancelAndClose:
         process = workshop.context.process
         pilot = await make_pilot("```say\nhi\n```")
         async with unit_of_work(workshop.sessions) as session:
-            await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
+            await run_lifecycle.claim(session, owner="lost", events=process.events)
             await run_lifecycle.mark_agent_started(session, pilot.run.id, owner="lost")
         await pilot.say("one", id=7)
         await pilot.say("two")
@@ -411,7 +409,7 @@ class TestCancelAndClose:
         process = workshop.context.process
         pilot = await make_pilot("```say\nhi\n```")
         async with unit_of_work(workshop.sessions) as session:
-            await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
+            await run_lifecycle.claim(session, owner="lost", events=process.events)
         await pilot.send("cancel")
         async with unit_of_work(workshop.sessions) as session:
             [command] = await command_delivery.read_accepted(session, pilot.run.id, after=0)

@@ -290,7 +290,7 @@ async def check_delivered(
 async def claim(shop: Workshop, run: Run) -> Claim:
     """Begin the repair of a run, as a worker does whose agent starts."""
     async with unit_of_work(shop.sessions) as session:
-        claimed = await run_lifecycle.claim(session, run.id, owner="job", events=shop.context.process.events)
+        claimed = await run_lifecycle.claim(session, owner="job", events=shop.context.process.events)
         assert claimed is not None
         assert await run_lifecycle.mark_agent_started(session, run.id, owner="job")
     return claimed
