@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.clock import utcnow
+from app.db import after_commit
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken, User
@@ -137,8 +138,13 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
         return rows
 
     rows = await presence.without_if_failing(session, decide_and_store, kind=trigger.kind.value)
+
+    async def count() -> None:
+        for row in rows:
+            _DECISIONS.labels(trigger.kind.value, row.decided.decision.value).inc()
+
+    after_commit(session, count)
     for row in rows:
-        _DECISIONS.labels(trigger.kind.value, row.decided.decision.value).inc()
         log.info(
             "push.decided",
             kind=trigger.kind.value,

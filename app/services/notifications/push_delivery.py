@@ -40,7 +40,7 @@ from app.clients.push import (
     TryLater,
 )
 from app.clock import utcnow
-from app.db import release
+from app.db import after_commit, release
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.errors import NotFound
 from app.ids import new_id
@@ -162,7 +162,12 @@ async def settle(
         if isinstance(outcome, DeadToken)
     ]
     await devices.forget_dead(session, dead)
-    _record(results, now)
+
+    async def record() -> None:
+        _record(results, now)
+
+    # A settlement may be repeated, in parts too.
+    after_commit(session, record)
 
 
 class End(NamedTuple):

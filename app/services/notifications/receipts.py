@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
+from app.db import after_commit
 from app.enums import NotificationDecision
 from app.models import Notification
 from app.services import leases
@@ -81,7 +82,7 @@ async def settle_receipts(
 ) -> None:
     """Store receipts by ticket, and forget devices that are gone. A ticket without a receipt stays due."""
     now = utcnow()
-    changes = []
+    changes, outcomes = [], []
     for id_, stored, ticket_id in await _LOCK.all(
         session, {"ids": [ticket.notification_id for ticket in tickets]}
     ):
@@ -90,13 +91,19 @@ async def settle_receipts(
             continue
         is_delivered = isinstance(outcome, Accepted)
         reason = None if isinstance(outcome, Accepted) else outcome.reason
-        _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
+        outcomes.append((type(outcome).__name__, reason or ""))
         values = {"receipt_due_at": None, "settled_at": now}
         decision: NotificationDecision | None = None
         # That it was retracted or reminded of says more than that the notice arrived, so it stays.
         if stored == NotificationDecision.SENT:
             decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
         changes.append(Change(id=id_, decision=decision, reason=reason, values=values))
+
+    async def count() -> None:
+        for outcome in outcomes:
+            _RECEIPTS.labels(*outcome).inc()
+
+    after_commit(session, count)
     await store(session, changes, now)
     await devices.forget_dead(
         session,

@@ -1,16 +1,20 @@
-"""The plans of the statements that settle pushes, in a table without statistics as after a burst of pushes."""
+"""Settled pushes: the plans of the statements, in a table without statistics as after a burst of pushes; metrics."""
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.push import Accepted
+from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.enums import NotificationKind
 from app.models import Project, User
-from app.services.notifications import push_claims, push_delivery
+from app.services.notifications import dispatch, push_claims, push_delivery, receipts
+from tests.support.database.faults import rolled_back
 from tests.support.database.plans import custom_plan, generic_plan
 from tests.support.database.queries import recorded
-from tests.support.devices import make_many_pending
-from tests.support.factories import make_task
+from tests.support.devices import make_device, make_many_pending
+from tests.support.factories import make_run, make_task
+from tests.support.metrics import growth
 
 
 async def test_each_settled_push_is_looked_up_once_by_its_key(
@@ -38,3 +42,34 @@ async def test_each_settled_push_is_looked_up_once_by_its_key(
             assert plan.readers == ["Function Scan", "Index Scan"]
     finally:
         await connection.close()
+
+
+async def test_metrics_count_what_is_committed_and_once(
+    sessions: SessionFactory, session: AsyncSession, project: Project, owner: User
+) -> None:
+    """Regression: what a transaction repeats was counted twice."""
+    device = await make_device(session, user=owner)
+    run = await make_run(session, task=await make_task(session, project=project, created_by=owner))
+    decided = growth("taskbeacon_push_decisions_total", kind="completed", decision="pending")
+    sent = growth("taskbeacon_push_outcomes_total", outcome="Accepted", reason="")
+    delayed = growth("taskbeacon_push_delay_seconds_count")
+    received = growth("taskbeacon_push_receipts_total", outcome="Accepted", reason="")
+    transactions = (rolled_back, unit_of_work)
+
+    for transaction in transactions:
+        async with transaction(sessions) as own:
+            await dispatch.notify_people(own, NotificationKind.COMPLETED, [run.id])
+    assert decided() == 1
+
+    async with unit_of_work(sessions) as own:
+        [delivery] = (await push_claims.claim_due(own)).deliveries
+    for transaction in transactions:
+        async with transaction(sessions) as own:
+            await push_delivery.settle(own, [delivery], {delivery.id: Accepted("ticket")})
+    assert (sent(), delayed()) == (1, 1)
+
+    ticket = receipts.Ticket(delivery.id, "ticket", device.id, owner.id, utcnow())
+    for transaction in transactions:
+        async with transaction(sessions) as own:
+            await receipts.settle_receipts(own, [ticket], {"ticket": Accepted("ticket")})
+    assert received() == 1
