@@ -1,7 +1,6 @@
 """The limits of the API in size, number and time: the most that a client can make a process hold or wait for.
 
-Limits of single fields (`max_length`) are in the schemas (`app/schemas`), and are published with them. Limits
-of artifacts: `app/services/artifacts/uploads.py`.
+Limits of single fields (`max_length`) are in the schemas (`app/schemas`), and are published with them.
 """
 
 from typing import Final
@@ -37,6 +36,10 @@ JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the enc
 EVENT_LINES: Final = 20_000
 EVENT_LINE_BYTES: Final = _MIB
 EVENT_SILENCE_SECONDS: Final = 60.0
+
+# Files of runs, in the object store.
+FILE_BYTES: Final = 30 * _MIB
+PDF_BYTES: Final = 10 * _MIB  # a PDF for the agent
 
 # The JSON that clients write into a run, in the database's encoding. A larger one is answered with 400.
 RUN_STATE_BYTES: Final = _MIB

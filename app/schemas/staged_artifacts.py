@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
+from app.api_limits import FILE_BYTES
 from app.enums import ArtifactType
 from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Integer, Items, Text, fail
 
 _MAX_ITEMS = 100
-MAX_BYTES = 30 * 1024 * 1024
 
 Name = Annotated[
     str, Text(max_length=255), doc("File name; everything up to its last `/` is dropped.", "screenshot.png")
@@ -83,7 +83,7 @@ class PrepareItem(Input):
     type: Type
     source: Source = ""
     size: Annotated[
-        int, Integer(minimum=1, maximum=MAX_BYTES), doc("Size in bytes; the form accepts no larger file.")
+        int, Integer(minimum=1, maximum=FILE_BYTES), doc("Size in bytes; the form accepts no larger file.")
     ]
     content_type: ContentType = None
 

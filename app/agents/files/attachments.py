@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from app.agents.errors import WorkspaceBroken, is_disk_full
 from app.agents.files.safe_paths import write_file
+from app.api_limits import FILE_BYTES
 
 # Never committed.
 OWN_FOLDER = ".taskbeacon"
@@ -23,7 +24,6 @@ _ATTACHMENTS = f"{OWN_FOLDER}/attachments"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_FILES = 100
-_MAX_FILE_BYTES = 30 * 1024 * 1024
 _MAX_TOTAL_BYTES = 200 * 1024 * 1024
 _MAX_DEPTH = 8
 _MAX_ENTRIES = 10_000
@@ -135,8 +135,8 @@ class _Taker:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 self._leave_out(name, "not a regular file")
-            elif status.st_size > _MAX_FILE_BYTES:
-                self._leave_out(name, f"larger than {_MAX_FILE_BYTES // 2**20} MB")
+            elif status.st_size > FILE_BYTES:
+                self._leave_out(name, f"larger than {FILE_BYTES // 2**20} MB")
             elif self._files >= _MAX_FILES:
                 self._leave_out(name, f"more than {_MAX_FILES} files")
             elif self._bytes + status.st_size > _MAX_TOTAL_BYTES:

@@ -10,13 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Adapter
-from app.api_limits import BODY_BYTES
+from app.api_limits import BODY_BYTES, FILE_BYTES
 from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
 from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit, QueueOut
-from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.checks.check_sets import warn_of_networks
@@ -96,7 +95,7 @@ def list_limits(settings: Settings) -> LimitsOut:
         ("requests_per_minute", settings.throttle_per_minute, "requests_per_minute"),
         ("requests_per_hour", settings.throttle_per_hour, "requests_per_hour"),
         ("request_bytes", BODY_BYTES, "bytes"),
-        ("file_bytes", MAX_BYTES, "bytes"),
+        ("file_bytes", FILE_BYTES, "bytes"),
         ("concurrent_runs", settings.project_concurrency, "count"),
         ("run_seconds", settings.run_timeout_seconds, "seconds"),
         ("run_idle_seconds", settings.run_idle_seconds, "seconds"),

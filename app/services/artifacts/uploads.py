@@ -14,20 +14,14 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import TableValuedColumn
 
+from app.api_limits import FILE_BYTES, PDF_BYTES
 from app.clients.object_store import TTL_TAG, ObjectInfo, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
-from app.schemas.staged_artifacts import (
-    MAX_BYTES,
-    ArtifactOut,
-    FinalizeItem,
-    PreparedOut,
-    PrepareItem,
-    PresignedPost,
-)
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut, PrepareItem, PresignedPost
 from app.services.storage_keys import ArtifactFolder, safe_name
 
 # Parallel calls of one request to the store.
@@ -41,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 _Answer = TypeVar("_Answer")
 
-
-_MAX_PDF_BYTES = 10 * 1024 * 1024
 # Overhead of a multipart form; finalising measures the file itself (contract 8.2).
 FORM_OVERHEAD = 64 * 1024
 FORM_LIFETIME = timedelta(seconds=3600)
@@ -75,10 +67,10 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
     """Return the error message if a file is larger than the limit for its kind; None if it is not."""
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
-    limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES
+    limit = PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else FILE_BYTES
     if size <= limit:
         return None
-    if is_named_pdf and limit == _MAX_PDF_BYTES:
+    if is_named_pdf and limit == PDF_BYTES:
         return f"{name} exceeds the 10MB attachment limit for PDFs in cloud runs"
     return f"{name} exceeds the {limit // 2**20}MB attachment limit"
 

@@ -13,10 +13,11 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
 from app.agents.workspace.folders import FolderRemover, open_folder
+from app.api_limits import FILE_BYTES
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType
-from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.live_diff import pack_texts
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
@@ -97,7 +98,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
             with path.open("wb") as file:
                 async for chunk in content.chunks:
                     size += file.write(chunk)
-                    if size > MAX_BYTES:
+                    if size > FILE_BYTES:
                         # The file was replaced after its size was checked, by an upload form that was still
                         # valid.
                         raise AttachmentUnavailable(f"The attached file {name} is larger than it may be.")
