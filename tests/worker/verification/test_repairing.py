@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from app.agents.errors import AgentCancelled, AgentStopped
+from app.agents.errors import AgentCancelled, AgentStopped, BudgetSpent
 from app.agents.run_result import RunResult, WorkBase
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -36,6 +36,7 @@ from tests.worker.verification.test_attempts import define, events_of, move, per
 from tests.worker.verification.test_recovering import ends
 
 _NAME = "acme/shop"
+_FAILS = {"on_unverified": "fail"}
 
 
 async def refuted(
@@ -220,10 +221,10 @@ async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
     """Regression: the texts of its files were those that the dropped repair has changed."""
-    shop, run = await refuted(workshop, repositories, "give-up", "2", files={"turns.txt": "0\n"})
+    shop, run = await refuted(workshop, repositories, "give-up", "2", files={"turns.txt": "0\n"}, **_FAILS)
     await perform(shop, run)
 
-    await check_delivered(shop, run, repositories)
+    await check_failed(shop, run, repositories)
     texts = await read_object(
         shop.context.process.store, RunRef(run.project_id, run.task_id, run.id).texts_key
     )
@@ -233,29 +234,40 @@ async def test_agent_that_fails_in_a_repair_leaves_what_was_delivered(
 async def test_repair_that_changes_nothing_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
-    shop, run = await refuted(workshop, repositories, "once", "2")
+    shop, run = await refuted(workshop, repositories, "once", "2", **_FAILS)
     await perform(shop, run)
 
-    await check_delivered(shop, run, repositories, stopped="repeated")
+    await check_failed(shop, run, repositories, stopped="repeated")
+
+
+async def test_budget_spent_in_a_repair_leaves_what_was_delivered(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    shop, run = await refuted(workshop, repositories, "work", "2", **_FAILS)
+    claimed = await claim(shop, run)
+
+    await end_run(shop.context, claimed, RunReport(work=BudgetSpent("The budget is spent.")))
+
+    await check_failed(shop, run, repositories, stopped="budget")
 
 
 async def test_worker_lost_in_a_repair_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
-    shop, run = await refuted(workshop, repositories, "work", "2")
+    shop, run = await refuted(workshop, repositories, "work", "2", **_FAILS)
     async with unit_of_work(shop.sessions) as session:
         lost = {"status": RunStatus.IN_PROGRESS, "lease_owner": "lost", "lease_expires_at": utcnow()}
         started = Run.facts.op("||")({"agent_started_at": utcnow().isoformat()})
         await session.execute(update(Run).where(Run.id == run.id).values(**lost, facts=started))
     await recover_runs(shop.context.process)
 
-    await check_delivered(shop, run, repositories)
+    await check_failed(shop, run, repositories)
 
 
 async def test_repair_goes_on_with_the_time_that_is_left(
     workshop: Workshop, repositories: Repositories
 ) -> None:
-    shop, run = await refuted(workshop, repositories, "work", "2")
+    shop, run = await refuted(workshop, repositories, "work", "2", **_FAILS)
     limit = shop.context.process.settings.run_timeout_seconds
     async with unit_of_work(shop.sessions) as session:
         kept = Verification.delivery
@@ -268,14 +280,27 @@ async def test_repair_goes_on_with_the_time_that_is_left(
         )
     await perform(shop, run)
 
-    await check_delivered(shop, run, repositories, stopped="deadline")
+    await check_failed(shop, run, repositories, stopped="deadline")
+
+
+async def check_failed(
+    shop: Workshop, run: Run, repositories: Repositories, *, stopped: str = "agent"
+) -> None:
+    """Check the end of a run that is to fail unverified. Regression: it was completed."""
+    fault = "The result is not verified: refuted"
+    await check_delivered(shop, run, repositories, stopped=stopped, ends_as=(RunStatus.FAILED, fault))
 
 
 async def check_delivered(
-    shop: Workshop, run: Run, repositories: Repositories, *, stopped: str = "agent"
+    shop: Workshop,
+    run: Run,
+    repositories: Repositories,
+    *,
+    stopped: str = "agent",
+    ends_as: tuple[RunStatus, str | None] = (RunStatus.COMPLETED, None),
 ) -> None:
     ended = await shop.read(run)
-    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+    assert (ended.status, ended.error_message) == ends_as
     assert ended.output is not None
     assert (shown(ended)["verdict"], shown(ended)["attempts"]) == ("refuted", 1)
     assert shown(ended)["stopped"] == stopped
@@ -283,7 +308,7 @@ async def check_delivered(
     assert await ends(shop, run) == [
         ("verification.finished", "refuted", False),
         ("verification.finished", "refuted", True),
-        ("run.completed", "refuted"),
+        (f"run.{ended.status}", "refuted"),
     ]
 
 
@@ -307,7 +332,7 @@ async def test_run_that_is_cancelled_in_a_repair_keeps_its_verdict(
     workshop: Workshop, repositories: Repositories, moment: str
 ) -> None:
     """Regression: its last verdict was never final, or came after the end of the run."""
-    shop, run = await refuted(workshop, repositories, "work", "2")
+    shop, run = await refuted(workshop, repositories, "work", "2", **_FAILS)
     claimed = await claim(shop, run) if moment != "before the agent" else None
     if moment != "by a command":
         await cancel(shop, run)

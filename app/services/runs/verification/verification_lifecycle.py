@@ -74,6 +74,13 @@ class OpenAttempt(NamedTuple):
     losses: int
 
 
+class _Delivered(NamedTuple):
+    """The last delivery of a run, which a repair was to correct, and what it was checked by."""
+
+    delivery: dict[str, Any]
+    definitions: dict[str, Any]
+
+
 _KEY = (Verification.run_id, Verification.attempt)
 _IS_OPEN = Verification.finished_at.is_(None)
 _OF_RUN = ("project_id", "task_id")
@@ -248,24 +255,22 @@ async def conclude(
         await _record_finish(session, run_id, shown, is_final=False)
         await run_lifecycle.queue_repair(session, run_id, stage=claimed.delivery["stage"], events=events)
     else:
-        assert claimed.definitions is not None
-        fails = claimed.definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in _UNVERIFIED
-        status = RunStatus.FAILED if fails else RunStatus.COMPLETED
-        await _end(session, run_id, claimed.delivery, shown, status=status, events=events)
+        await _end(session, run_id, claimed, shown, events=events)
     return True
 
 
 async def _end(
     session: AsyncSession,
     run_id: UUID,
-    delivery: Mapping[str, Any],
+    last: OpenAttempt | _Delivered,
     shown: Mapping[str, Any],
     *,
-    status: RunStatus = RunStatus.COMPLETED,
     owner: str | None = None,
     events: RunEvents,
 ) -> None:
     await _record_finish(session, run_id, shown, is_final=True)
+    assert last.delivery is not None
+    delivery, status = last.delivery, _status(last.definitions, shown)
     output, state = _output(delivery, shown), delivery["state"]
     end = RunEnd(status=status, output=output, state=state, stage=delivery["stage"])
     if status is RunStatus.FAILED:
@@ -274,6 +279,14 @@ async def _end(
     is_ended = await run_lifecycle.finish(session, run_id, end, owner=owner, events=events)
     if is_ended and status is not RunStatus.CANCELLED:
         await verdicts.ask(session, run_id, shown)
+
+
+def _status(definitions: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> RunStatus:
+    if shown["stopped"] == StopReason.CANCELLED:
+        return RunStatus.CANCELLED
+    assert definitions is not None
+    fails = definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in _UNVERIFIED
+    return RunStatus.FAILED if fails else RunStatus.COMPLETED
 
 
 def _output(delivery: Mapping[str, Any], shown: Mapping[str, Any]) -> object:
@@ -293,17 +306,15 @@ async def stop_repair(
     before: Any = await session.scalar(held)
     if before is None:
         return False
-    delivery, shown = await _stop_loop(session, run_id, before["attempt"], stopped)
-    status = RunStatus.CANCELLED if stopped == StopReason.CANCELLED else RunStatus.COMPLETED
-    await _end(session, run_id, delivery, shown, status=status, owner=owner, events=events)
+    last, shown = await _stop_loop(session, run_id, before["attempt"], stopped)
+    await _end(session, run_id, last, shown, owner=owner, events=events)
     return True
 
 
 async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Close the open attempt of a locked run because a member asks for it; end the run with what it delivered."""
     closed, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
-    assert closed.delivery is not None
-    await _end(session, run_id, closed.delivery, shown, events=events)
+    await _end(session, run_id, closed, shown, events=events)
 
 
 async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None:
@@ -318,7 +329,8 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
             return
         await session.execute(changed.values(stage=delivery["stage"]))
     else:
-        delivery, shown = await _stop_loop(session, run_id, before["attempt"], StopReason.CANCELLED)
+        last, shown = await _stop_loop(session, run_id, before["attempt"], StopReason.CANCELLED)
+        delivery = last.delivery
     if is_over:
         await session.execute(changed.values(output=_output(delivery, shown)))
     await _record_finish(session, run_id, shown, is_final=True)
@@ -326,10 +338,10 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
 
 async def _stop_loop(
     session: AsyncSession, run_id: UUID, attempt: int, stopped: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    delivery = await session.scalar(select(Verification.delivery).where(*_named(run_id, attempt)))
-    assert delivery is not None
-    return delivery, await _show(session, run_id, attempt, {"stopped": stopped})
+) -> tuple[_Delivered, dict[str, Any]]:
+    columns = select(Verification.delivery, Verification.definitions)
+    (last,) = await rows_of(session, columns.where(*_named(run_id, attempt)), _Delivered)
+    return last, await _show(session, run_id, attempt, {"stopped": stopped})
 
 
 async def _close(
