@@ -184,21 +184,37 @@ async def _open(
 
 
 async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
-    """Claim the attempt that has waited longest, for the job that is named `owner`; return None if none waits."""
+    """Claim the next attempt for the job that is named `owner`; return None if none waits."""
     lease_owner = Verification.lease_owner
-    longest_waiting = (
+    of_run = Run.id == Verification.run_id
+    busy = (
+        select(Run.project_id, func.count().label("attempts"))
+        .join(Verification, of_run)
+        .where(_IS_OPEN, lease_owner.is_not(None))
+        .group_by(Run.project_id)
+        .cte("busy")
+    )
+    next_one = (
         select(*_KEY)
+        .join(Run, of_run)
+        .outerjoin(busy, busy.c.project_id == Run.project_id)
         .where(_IS_OPEN, or_(lease_owner == owner, lease_owner.is_(None)))
-        # First one that a commit which was not acknowledged has claimed: a second one would not be performed.
-        .order_by(lease_owner, Verification.created_at)
+        .order_by(
+            # First one that a commit which was not acknowledged has claimed: a second one would not be performed.
+            lease_owner,
+            # Nobody's run waits for a re-run. No project keeps those of others waiting.
+            Verification.delivery.is_(None),
+            func.coalesce(busy.c.attempts, 0),
+            Verification.created_at,
+        )
         .limit(1)
-        .with_for_update(key_share=True, skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True, of=Verification)
         # Which runs once: a subquery may run again for each row, and choose others.
-        .cte("longest_waiting")
+        .cte("next_one")
     )
     claimed = (
         update(Verification)
-        .where(tuple_(*_KEY).in_(select(*longest_waiting.c)), Run.id == Verification.run_id)
+        .where(tuple_(*_KEY).in_(select(*next_one.c)), Run.id == Verification.run_id)
         .values(lease_owner=owner, lease_expires_at=utcnow() + RUN_LEASE)
         .returning(*_COLUMNS)
     )
