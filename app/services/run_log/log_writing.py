@@ -340,11 +340,12 @@ async def _write(
         raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
 
-def _within_limit(size: int, lines: bytes) -> bytes:
+def _within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
+    """Return what a log of this size takes of new lines, and its size then: full, if not all of them fit."""
     if size + len(lines) <= MAX_LOG_BYTES:
-        return lines
+        return lines, size + len(lines)
     note = orjson.dumps({"type": "truncated", "limit_bytes": MAX_LOG_BYTES}) + b"\n"
-    return note if size + len(note) <= MAX_LOG_BYTES else b""
+    return note if size + len(note) <= MAX_LOG_BYTES else b"", MAX_LOG_BYTES
 
 
 async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: RunRef) -> int:
@@ -358,7 +359,7 @@ async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: R
 
 async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) -> None:
     size = lock.size or 0
-    new = _within_limit(size, lines)
+    new, new_size = _within_limit(size, lines)
     if not new:
         return
     # Also if this is cancelled or fails unexpectedly.
@@ -371,4 +372,4 @@ async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) 
     except (ObjectMissing, ObjectTooShort):
         lock.is_writing = False
         raise
-    lock.size, lock.is_writing = size + len(new), False
+    lock.size, lock.is_writing = new_size, False

@@ -211,9 +211,11 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
 
 def test_full_log_takes_a_note_instead() -> None:
     note = b'{"type":"truncated","limit_bytes":%d}\n' % MAX_LOG_BYTES
-    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 100) == b"x" * 100
-    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 101) == note
-    assert _within_limit(MAX_LOG_BYTES - len(note) + 1, b"x" * 101) == b""
+    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 100) == (b"x" * 100, MAX_LOG_BYTES)
+    # Regression: there was a note, and a copy of the log, for each append that did not fit.
+    assert _within_limit(MAX_LOG_BYTES - 2**20, b"x" * 2**21) == (note, MAX_LOG_BYTES)
+    assert _within_limit(MAX_LOG_BYTES, b"x") == (b"", MAX_LOG_BYTES)
+    assert _within_limit(MAX_LOG_BYTES - len(note) + 1, b"x" * 101) == (b"", MAX_LOG_BYTES)
 
 
 async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
