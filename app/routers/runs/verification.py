@@ -130,13 +130,12 @@ async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
     "/verification",
     operation_id="tasks_runs_verification_list",
     summary="List the verifications of a run",
-    response_description="All attempts, newest first.",
+    response_description="The newest attempts.",
     response_model=VerificationsOut,
 )
 async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
-    """Return all attempts to check the work of a run, with the end of each output."""
-    attempts = await verification_requests.list_attempts(call.session, call.caller, task_id, run_id)
-    return Json({"count": len(attempts), "results": attempts})
+    """Return the newest 50 attempts to check the work of a run, newest first, with the end of each output."""
+    return Json(await verification_requests.list_attempts(call.session, call.caller, task_id, run_id))
 
 
 @runs_router.post(

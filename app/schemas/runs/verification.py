@@ -132,7 +132,7 @@ class VerificationOut(TypedDict):
 
 
 class VerificationsOut(TypedDict):
-    """All attempts to check the work of a run, newest first."""
+    """The newest attempts to check the work of a run, newest first, and the number of all."""
 
     count: int
     results: list[VerificationOut]

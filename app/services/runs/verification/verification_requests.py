@@ -10,7 +10,7 @@ from app.clock import wire_time
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, Verdict
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
-from app.schemas.runs.verification import VerificationOut, VerifyOut, WaiveIn
+from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit
@@ -22,18 +22,24 @@ from app.services.views.users import Creator, user_basic
 from app.statements import row_of, rows_of
 
 _USER = [getattr(User, name) for name in Creator._fields]
+_MOST_LISTED = 50
 _WAIVABLE = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 
 
 async def list_attempts(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
-) -> list[VerificationOut]:
-    """Return all attempts to check the work of a run that the caller sees, newest first."""
+) -> VerificationsOut:
+    """Return the newest attempts to check the work of a run that the caller sees, newest first."""
     await require_run(session, caller, task_id, run_id)
     newest_first = (
-        select(Verification.shown).where(Verification.run_id == run_id).order_by(Verification.attempt.desc())
+        select(Verification.shown)
+        .where(Verification.run_id == run_id)
+        .order_by(Verification.attempt.desc())
+        .limit(_MOST_LISTED)
     )
-    return [cast("VerificationOut", shown) for shown in await session.scalars(newest_first)]
+    attempts = [cast("VerificationOut", shown) for shown in await session.scalars(newest_first)]
+    # They are numbered from 1.
+    return {"count": attempts[0]["attempt"] if attempts else 0, "results": attempts}
 
 
 async def verify_again(
