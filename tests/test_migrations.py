@@ -17,6 +17,7 @@ from app.models import Base
 from app.services.schema_revision import migration_config
 from tests.fixtures.database import Databases
 from tests.support.database.schema_changes import Schema, breaking_changes, read_schema
+from tests.support.waiting import eventually
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
 _OUTSIDE_OF_TRANSACTIONS = [
@@ -123,6 +124,34 @@ def test_upgrade_that_failed_outside_of_a_transaction_can_be_repeated(
     assert fetch(empty_database, "SELECT FROM pg_index WHERE NOT indisvalid") == []
     command.upgrade(config, "head")
     command.check(config)
+
+
+def test_upgrade_keeps_no_table_locked_while_it_waits_for_another(
+    config: Config, empty_database: str
+) -> None:
+    """Regression: a request that locks the same tables in another order, and the upgrade, waited for each other."""
+
+    async def run() -> list[str]:
+        address = empty_database.replace("+asyncpg", "")
+        reader, watcher = await asyncpg.connect(address), await asyncpg.connect(address)
+        of_this = "FROM pg_locks JOIN pg_database d ON d.oid = database WHERE datname = current_database()"
+        waits = f"SELECT count(*) {of_this} AND NOT granted AND relation = 'runs'::regclass"
+        held = f"SELECT relation::regclass::text {of_this} AND granted AND mode = 'AccessExclusiveLock'"
+        try:
+            async with reader.transaction():
+                await reader.execute("SELECT FROM runs")
+                upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "0051"))
+                await eventually(lambda: watcher.fetchval(waits))
+                kept = [row[0] for row in await watcher.fetch(held)]
+            # It may have given up meanwhile.
+            await asyncio.gather(upgrading, return_exceptions=True)
+        finally:
+            await reader.close()
+            await watcher.close()
+        return kept
+
+    command.upgrade(config, "0050")
+    assert asyncio.run(run()) == []
 
 
 _RUN_OF_EARLIER_CODE = """
