@@ -142,6 +142,10 @@ def _reads_the_clock(node: ast.AST) -> bool:
     )
 
 
+def _imports_the_clock(node: ast.AST) -> bool:
+    return "time.time" in _imported(node)
+
+
 def _makes_an_id(node: ast.AST) -> bool:
     return _called(node).rpartition(".")[2] in {"uuid1", "uuid4", "uuid6", "uuid7"}
 
@@ -282,6 +286,7 @@ _RULES = {
         },
     ),
     "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
+    "one clock, by its full name": _Rule(_imports_the_clock, "from time import time", "app", {}),
     "one maker of ids": _Rule(_makes_an_id, "key = uuid.uuid4()", "app", {"app/ids.py": "the maker"}),
     "one maker of HTTP clients": _Rule(
         _makes_an_http_client,

@@ -5,7 +5,6 @@ The report of a worker is in Redis and has a life of a minute, so that it ends w
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -191,10 +190,11 @@ async def read_figures(session: AsyncSession, project_id: int | None = None) -> 
 
 
 async def report_worker(redis: RedisClient, worker: str, report: WorkerReport) -> None:
+    now = utcnow().timestamp()
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.set(f"{_REPORTS}:{worker}", orjson.dumps(report), ex=_LIFE_SECONDS)
-        pipeline.zremrangebyscore(_REPORTS, "-inf", time() - _LIFE_SECONDS)
-        pipeline.zadd(_REPORTS, {worker: time()})
+        pipeline.zremrangebyscore(_REPORTS, "-inf", now - _LIFE_SECONDS)
+        pipeline.zadd(_REPORTS, {worker: now})
         await pipeline.execute()
 
 

@@ -103,6 +103,11 @@ async def test_figures_of_the_queue_are_what_the_database_and_the_workers_say(
         await session.execute(update(Run).where(Run.id == second.id).values(cancelled))
     assert await shown() == [0, 0, 1, 1, 4]
 
+    # Regression: by the clock of its own machine a worker removed the reports of others, or lost its own.
+    clock.advance(seconds=61)
+    await report_worker(redis, "three", {"agents": {}, "slots": 2, "warnings": []})
+    assert await shown() == [0, 0, 1, 1, 2]
+
     async with create_redis("redis://127.0.0.1:1/0") as nowhere:
         *by_database, workers, slots = await shown(nowhere)
     assert by_database == [0, 0, 1]
