@@ -22,6 +22,7 @@ MAX_AGENT_PARAMETERS: Final = 7
 MAX_ROUTER_LINES: Final = 12
 MAX_FUNCTION_LINES: Final = 50
 MAX_FIELDS: Final = 10
+METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 # Folders with small modules that one module imports, which lists them, with the reason.
 LISTED: Final[dict[str, tuple[str, str]]] = {
@@ -65,7 +66,7 @@ def main() -> int:
 
 def find(root: Path, *, exceptions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each place below a checkout that exceeds a limit and is no exception, and each exception of nothing."""
-    found = [*folders(root), *names(root), *files(root), *functions(root), *specs(root)]
+    found = [*folders(root), *names(root), *files(root), *functions(root), *routes(root), *specs(root)]
     yield from ((where, what) for where, what in found if where not in exceptions)
     for where in sorted(exceptions.keys() - {where for where, _ in found}):
         yield where, "is an exception that nothing needs"
@@ -148,6 +149,19 @@ def functions(root: Path) -> Iterator[tuple[str, str]]:
             lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
             if lines > limit:
                 yield f"{_name(path, root)}:{function.name}", f"has {lines} lines; {limit} are allowed"
+
+
+def routes(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the route functions that decide something: what does is a dependency or a service."""
+    for path in _modules(root / "app/routers"):
+        for function in filter(_is_route, _functions(path)):
+            if any(isinstance(node, ast.If | ast.Try | ast.Match) for node in ast.walk(function)):
+                yield f"{_name(path, root)}:{function.name}", "has `if`, `try` or `match`; routes only call"
+
+
+def _is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    called = (decorator.func for decorator in function.decorator_list if isinstance(decorator, ast.Call))
+    return any(isinstance(each, ast.Attribute) and each.attr in METHODS for each in called)
 
 
 def specs(root: Path) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,14 @@ PLANTED = {
     "services/many.py": ("def act(a, b, c, d, *, e, f, g): ...", "takes 7 parameters"),
     "agents/many.py": ("class A:\n    def act(self, a, b, c, d, *, e, f, g, h): ...", "takes 8 parameters"),
     "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
+    "routers/branching.py": (
+        '@router.get("")\nasync def act():\n    async with a:\n        if b:\n            return\n',
+        "has `if`, `try` or `match`",
+    ),
+    "routers/trying.py": (
+        '@own_router.post("/a", status_code=201)\nasync def act():\n    try:\n        b()\n    finally:\n        c()\n',
+        "has `if`, `try` or `match`",
+    ),
     "agents/spec.py": (
         "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),
         "has 11 fields",
@@ -112,6 +120,8 @@ def test_module_of_a_room_with_the_name_of_another_is_named(app: Path) -> None:
 
 def test_what_is_within_the_limits_passes(app: Path) -> None:
     (app / "services/ok.py").write_text("def act(self, a, b, c, d, e, f): ...\n")
+    # A dependency may decide.
+    (app / "routers/ok.py").write_text("async def read(request):\n    if a:\n        return\n")
 
     assert found(app) == []
 

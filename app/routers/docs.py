@@ -2,13 +2,12 @@
 
 import json
 from html import escape
-from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.web.conditional import encodings_of, tags_of
+from app.web.conditional import encoded
 from app.web.console.files import find_build
 from app.web.openapi.document import encode_document
 
@@ -45,8 +44,6 @@ _EXPLORER = {
     "validatorUrl": None,
 }
 
-_REVALIDATED = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-
 router = APIRouter()
 
 
@@ -63,14 +60,7 @@ async def describe(request: Request) -> Response:
     If the client has the current document already, by its ETag, the response has the status 304 and no body.
     """
     plain, compressed, tag = encode_document(request.app, _root(request))
-    # Weak: the same for both encodings.
-    headers = {**_REVALIDATED, "ETag": f'W/"{tag}"'}
-    if tag in tags_of(request.headers):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if "gzip" not in encodings_of(request.headers):
-        return Response(plain, media_type="application/json", headers=headers)
-    headers["Content-Encoding"] = "gzip"
-    return Response(compressed, media_type="application/json", headers=headers)
+    return encoded(request.headers, plain, compressed, tag)
 
 
 @router.get("/docs", include_in_schema=False)

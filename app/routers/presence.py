@@ -5,11 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.enums import DeviceKind
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
-from app.services.notifications.devices import keep_terminal
 from app.services.tasks.task_reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
@@ -46,11 +44,7 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
     are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen or the question was
     answered.
     """
-    if body.kind is DeviceKind.TERMINAL:
-        await keep_terminal(call.session, call.caller, body.device_id)
-    await presence.beat(
-        call.session, call.caller, task_id, body.device_id, focused=body.focused, seen_seq=body.seen_seq
-    )
+    await presence.report(call.session, call.caller, task_id, body)
 
 
 @router.delete(

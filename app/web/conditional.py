@@ -59,3 +59,15 @@ def conditional(tag: str, content: Any | None) -> Response:
     # Weak: the order of keys may differ.
     headers = {"ETag": f'W/"{tag}"'}
     return Response(status_code=304, headers=headers) if content is None else Json(content, headers=headers)
+
+
+def encoded(headers: Headers, plain: bytes, compressed: bytes, tag: str) -> Response:
+    """Return the response with this JSON document as the client accepts it, or 304 if the client has it already."""
+    # Weak: the same for both encodings.
+    sent = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "ETag": f'W/"{tag}"'}
+    if tag in tags_of(headers):
+        return Response(status_code=304, headers=sent)
+    if "gzip" not in encodings_of(headers):
+        return Response(plain, media_type="application/json", headers=sent)
+    sent["Content-Encoding"] = "gzip"
+    return Response(compressed, media_type="application/json", headers=sent)

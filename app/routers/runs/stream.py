@@ -65,11 +65,10 @@ async def follow_run(
 
     Beside an API key, the token of the operation `stream_token` of this run is accepted.
     """
-    if last_event_id:
-        query = query.model_copy(update={"last_event_id": last_event_id})
+    place = query.model_copy(update={"last_event_id": last_event_id or query.last_event_id})
     clients = call.process.stream_clients()
     return EventStream(
-        call, await run_streams.follow_run(call.session, call.caller, task_id, run_id, query, clients)
+        call, await run_streams.follow_run(call.session, call.caller, task_id, run_id, place, clients)
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.schemas.checks.check_sets import (
     CheckSetIn,
@@ -20,7 +20,7 @@ from app.services.checks import check_sets, scans
 from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import json_body
-from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId
+from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId, process_of
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
@@ -35,6 +35,14 @@ runs_router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 SetBody = Annotated[CheckSetIn, Depends(json_body(CheckSetIn))]
 DetectBody = Annotated[DetectIn, Depends(json_body(DetectIn))]
 WaiveBody = Annotated[WaiveIn, Depends(json_body(WaiveIn))]
+
+
+async def _find_warnings(request: Request) -> list[str]:
+    process = process_of(request)
+    return await offers.find_warnings(process.redis, process.settings)
+
+
+Warnings = Annotated[list[str], Depends(_find_warnings)]
 
 
 @check_sets_router.get(
@@ -60,13 +68,12 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
     status_code=201,
     response_model=CheckSetOut,
 )
-async def create_set(call: TaskWrite, body: SetBody, once: OnceDep) -> Response:
+async def create_set(call: TaskWrite, body: SetBody, once: OnceDep, warnings: Warnings) -> Response:
     """Create the check set of a repository, or that of all repositories of the project.
 
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
     agent cannot touch them. What they show is the run's `verification`.
     """
-    warnings = await offers.find_warnings(call.process.redis, call.process.settings)
     created = check_sets.create_set(call.session, call.caller, body, warnings)
     return await once(created, status_code=201)
 
@@ -108,9 +115,8 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
     response_description="The updated check set.",
     response_model=CheckSetOut,
 )
-async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody) -> Json:
+async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, warnings: Warnings) -> Json:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
-    warnings = await offers.find_warnings(call.process.redis, call.process.settings)
     return Json(await check_sets.update_set(call.session, call.caller, set_id, body, warnings))
 
 

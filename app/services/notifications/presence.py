@@ -32,13 +32,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import NotificationDecision
+from app.enums import DeviceKind, NotificationDecision
 from app.errors import InvalidInput, NotFound
 from app.models import Event, Notification, Presence, PushToken, QuestionSnooze, Task
 from app.models.base import UtcDateTime, constant, literal_int
 from app.outages import is_outage
+from app.schemas.push_tokens import PresenceIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
+from app.services.notifications.devices import keep_terminal
 from app.services.notifications.rules.deciding import LAPSE, Watching
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 from app.services.sweeping import delete_batch
@@ -58,6 +60,13 @@ _NOW, _LAPSE_AT = (bindparam(name, type_=UtcDateTime()) for name in ("now", "lap
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
 
 log = structlog.get_logger(__name__)
+
+
+async def report(session: AsyncSession, caller: Principal, task_id: UUID, body: PresenceIn) -> None:
+    """Record that the caller's device, which may be a terminal that is not known yet, shows the task now."""
+    if body.kind is DeviceKind.TERMINAL:
+        await keep_terminal(session, caller, body.device_id)
+    await beat(session, caller, task_id, body.device_id, focused=body.focused, seen_seq=body.seen_seq)
 
 
 async def beat(
