@@ -138,6 +138,23 @@ def is_performed(run: Any = Run) -> ColumnElement[bool]:
     return is_held
 
 
+def is_being_checked(run: Any = Run) -> ColumnElement[bool]:
+    """Return the condition for runs whose work is being checked: still in progress, and held by no job."""
+    is_checked: ColumnElement[bool] = (
+        (run.status == constant(RunStatus.IN_PROGRESS))
+        & run.verification.is_not(None)
+        & run.lease_owner.is_(None)
+    )
+    return is_checked
+
+
+def is_repair(run: Any = Run) -> ColumnElement[bool]:
+    """Return the condition for runs that correct refuted work, or wait for a worker that does."""
+    is_open = (run.status == constant(RunStatus.QUEUED)) | run.lease_owner.is_not(None)
+    repairs: ColumnElement[bool] = run.verification.is_not(None) & is_open
+    return repairs
+
+
 def is_scheduled() -> ColumnElement[bool]:
     """Return the condition for runs that wait for the time for which they were created."""
     waits: ColumnElement[bool] = (

@@ -26,6 +26,7 @@ from app.enums import (
 )
 from app.errors import ArtifactNotFound, NotFound
 from app.models import PushedBranch, Run, Task
+from app.models.runs.runs import is_being_checked, is_repair
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import (
     ChangeTotals,
@@ -124,7 +125,8 @@ class RunChanges:
                 Run.status,
                 Run.environment,
                 Run.lease_owner.is_not(None).label("is_held"),
-                Run.verification.is_not(None).label("is_checked"),
+                is_being_checked().label("is_being_checked"),
+                is_repair().label("is_repair"),
                 Run.facts,
                 Run.artifacts,
                 Run.branch,
@@ -151,7 +153,8 @@ class _Run(NamedTuple):
     status: str
     environment: str
     is_held: bool
-    is_checked: bool
+    is_being_checked: bool
+    is_repair: bool
     facts: dict[str, Any]
     artifacts: list[ManifestEntry]
     branch: str | None
@@ -170,13 +173,13 @@ class _Run(NamedTuple):
         if self.status != RunStatus.IN_PROGRESS:
             return DiffMissing.NOT_STARTED if self.environment == Environment.CLOUD else DiffMissing.ELSEWHERE
         if not self.is_held:
-            return DiffMissing.OVER if self.is_checked else DiffMissing.ELSEWHERE
+            return DiffMissing.OVER if self.is_being_checked else DiffMissing.ELSEWHERE
         return None
 
     def shows_live(self, query: SourceQuery) -> bool:
         if query.source is DiffSource.LIVE or query.base is DiffBase.BRANCH:
             return True
-        is_first = not self.is_checked and self.why_not_live is DiffMissing.NOT_STARTED
+        is_first = not self.is_repair and self.why_not_live is DiffMissing.NOT_STARTED
         return query.source is DiffSource.AUTO and (self.why_not_live is None or is_first)
 
 

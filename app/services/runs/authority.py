@@ -299,8 +299,8 @@ class LockedRun(NamedTuple):
     holdings: Holdings
 
     @property
-    def is_verified_now(self) -> bool:
-        """Whether an attempt to check its work is open."""
+    def has_open_attempt(self) -> bool:
+        """Whether an attempt to check its work is open, which may be a later one of a run that is over."""
         return self.verification is not None and self.verification["verdict"] is None
 
 

@@ -160,9 +160,9 @@ async def cancel_run(
             error_message=body.reason or _STOPPED,
             facts=Run.facts.op("||")(asked),
         )
-    elif run.is_verified_now:
+    elif run.has_open_attempt:
         await verification_lifecycle.abandon(session, run_id, is_over=True)
-    is_cancelled = is_live or run.is_verified_now
+    is_cancelled = is_live or run.has_open_attempt
     if is_cancelled:
         wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store), is_cancelled
@@ -173,9 +173,9 @@ async def cancel_checks(
 ) -> bool:
     """Cancel a run whose work is being checked, or these checks alone if it was over; return False if it is not."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
-    if run.is_verified_now:
+    if run.has_open_attempt:
         await cancel_run(session, caller, task_id, run_id, CancelIn(), clients)
-    return run.is_verified_now
+    return run.has_open_attempt
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:

@@ -11,6 +11,10 @@ Every change is one conditional UPDATE: the database decides each race, and both
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
     sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
                                transaction has locked, or their tasks, for its next time: it never waits
+    check against anything     a run whose work is being checked (`is_being_checked`) is in progress without a lease:
+                               only the end of its checks or a person moves it
+    repair against recovery    a repair (`is_repair`) is recovered like another run, but does not fail as lost: it ends
+                               with what the run has delivered
     silence against an end     the first commit sets the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
@@ -43,7 +47,7 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
-from app.models.runs.runs import is_scheduled
+from app.models.runs.runs import is_being_checked, is_repair, is_scheduled
 from app.models.tasks import copies_of
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
@@ -81,9 +85,6 @@ RUN_LEASE = timedelta(seconds=60)
 # The stage of a run whose work is being checked.
 VERIFYING: Final = "verifying"
 _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
-
-# No job holds a run in progress that has a verification while its work is being checked.
-_IS_VERIFYING = and_(Run.verification.is_not(None), Run.lease_owner.is_(None))
 
 # Of runs that may be repeated after the loss of their worker.
 _UNTOUCHED = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
@@ -387,8 +388,7 @@ async def _restart(
 
 def lost_repairs() -> Select[UUID, str | None]:
     """Return a SELECT of the runs that have lost the worker of a repair which is not repeated, and of their jobs."""
-    is_repair = Run.verification.is_not(None)
-    return select(Run.id, Run.lease_owner).where(*_lapsed(), is_repair, not_(and_(*_UNTOUCHED)))
+    return select(Run.id, Run.lease_owner).where(*_lapsed(), is_repair(), not_(and_(*_UNTOUCHED)))
 
 
 def _lapsed() -> tuple[ColumnElement[bool], ...]:
@@ -419,7 +419,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         RunStatus.FAILED,
         *lapsed,
         # The ends of repairs are decided elsewhere (services/runs/verification/verification_lifecycle.py).
-        Run.verification.is_(None),
+        ~is_repair(),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
         facts=given_up,
@@ -442,7 +442,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
     silent = _unlocked(
         Run.status == constant(RunStatus.IN_PROGRESS),
         Run.lease_expires_at.is_(None),
-        ~_IS_VERIFYING,
+        ~is_being_checked(),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
     )

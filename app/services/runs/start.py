@@ -338,7 +338,7 @@ async def resume_in_cloud(
         session, run_authority.Intent.PERFORM, caller.user_id, run.holdings
     )
     await run_authority.record(session, run_id, task_id, authority)
-    if run.is_verified_now:
+    if run.has_open_attempt:
         await verification_lifecycle.abandon(session, run_id, is_over=False)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)

@@ -47,7 +47,7 @@ async def verify_again(
 ) -> VerifyOut:
     """Open another attempt to check what a run delivered, or join the open one. Raises StateRefused."""
     run = await _lock_to_steer(session, caller, task_id, run_id)
-    if run.is_verified_now:
+    if run.has_open_attempt:
         assert run.verification is not None
         return {"attempt": run.verification["attempt"]}
     commits = select(PushedBranch.head_sha, PushedBranch.base_sha).where(PushedBranch.run_id == run_id)
@@ -83,7 +83,7 @@ async def skip(
 ) -> None:
     """End the verification of a run that waits for it, and so complete the run. Raises StateRefused."""
     run = await _lock_to_steer(session, caller, task_id, run_id)
-    if not run.is_verified_now or run.status in TERMINAL_STATUSES:
+    if not run.has_open_attempt or run.status in TERMINAL_STATUSES:
         raise StateRefused("This run is not being verified")
     await verification_lifecycle.skip(session, run_id, events=clients.events)
     wake_run_worker_after_commit(session, clients.redis, run_id)
