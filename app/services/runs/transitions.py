@@ -54,7 +54,7 @@ from app.services.views.queue_position import position
 from app.statements import rows_of
 
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
-# over (contract 13.2). No status follows a terminal status, unless the run is reopened (`lifecycle.reopen`).
+# over (contract 13.2). No status follows a terminal status, unless the run is reopened (`run_lifecycle.reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     status: frozenset() if status in TERMINAL_STATUSES else frozenset(RunStatus) - {status}
     for status in RunStatus
