@@ -92,6 +92,7 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
   await page.getByRole("dialog", { name: "New task" }).waitFor();
   expect(true, "and a new one is begun");
   await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "New task" }).waitFor({ state: "detached" });
   await page.keyboard.press("?");
   await page
     .getByRole("dialog", { name: "Keyboard shortcuts" })

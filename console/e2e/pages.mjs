@@ -45,7 +45,7 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
       await page.goto(base + path);
       await page.waitForSelector("main");
       await page.waitForLoadState("load");
-      await page.waitForFunction(() => !document.querySelector("[data-loading]"));
+      await page.waitForFunction(() => !document.querySelector('[data-loading], [data-unread="true"]'));
       await checkAccess(page, `${path} ${size} ${theme}`);
       const isWide = await page.evaluate(
         () => document.documentElement.scrollWidth > document.documentElement.clientWidth,

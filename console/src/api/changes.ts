@@ -1,13 +1,7 @@
 /** What a run has changed, and the caller's own review of it. */
 import { api, data, request } from "./client";
-import { type RunRef, runPath } from "./commands";
+import { ofRun, type RunRef, runPath } from "./commands";
 import type { Diff, FileChange, Review } from "./types";
-
-const ofRun = ({ project, task, run }: RunRef) => ({
-  project_id: String(project),
-  task_id: task,
-  run_id: run,
-});
 
 /** What the files are compared with: the commit that the work began from, or the tip that its branch has now. */
 export type Base = "start" | "branch";
@@ -19,7 +13,7 @@ export async function fetchChanges(ref: RunRef, base: Base): Promise<Diff> {
   const files: FileChange[] = [];
   for (let cursor = 0; ; ) {
     const query = { source: "auto" as const, base, cursor };
-    const page = data(await api.GET(route, { params: { path: ofRun(ref), query } }));
+    const page = data(await api.GET(route, { params: { ...ofRun(ref).params, query } }));
     if (first && page.tree !== first.tree) return fetchChanges(ref, base);
     first ??= page;
     files.push(...page.files);
@@ -31,7 +25,7 @@ export async function fetchChanges(ref: RunRef, base: Base): Promise<Diff> {
 /** Return the lines that a file has at the base; null if they are not known. */
 export async function fetchLines(ref: RunRef, base: Base, path: string): Promise<string[] | null> {
   const route = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff/file";
-  const params = { path: ofRun(ref), query: { source: "auto" as const, base, path } };
+  const params = { ...ofRun(ref).params, query: { source: "auto" as const, base, path } };
   const { text } = data(await api.GET(route, { params }));
   return text?.replace(/\n$/, "").split("\n") ?? null;
 }

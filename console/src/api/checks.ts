@@ -1,11 +1,7 @@
 /** What the checks say of the work of a run. */
 import { api, data } from "./client";
-import type { RunRef } from "./commands";
+import { ofRun, type RunRef } from "./commands";
 import type { CheckSet, FoundCheck, Verification } from "./types";
-
-const ofRun = ({ project, task, run }: RunRef) => ({
-  params: { path: { project_id: String(project), task_id: task, run_id: run } },
-});
 
 /** Return all attempts, newest first. */
 export async function fetchAttempts(ref: RunRef): Promise<Verification[]> {

@@ -8,6 +8,11 @@ export interface RunRef {
   run: string;
 }
 
+/** What a route of a run has in its path. */
+export const ofRun = ({ project, task, run }: RunRef) => ({
+  params: { path: { project_id: String(project), task_id: task, run_id: run } },
+});
+
 export const runPath = ({ project, task, run }: RunRef) =>
   `/api/projects/${project}/tasks/${task}/runs/${run}`;
 

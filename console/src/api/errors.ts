@@ -3,7 +3,6 @@
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
-  readonly attr: string | null;
   readonly extra: Record<string, unknown>;
   /** Seconds to wait before the next request, where the service says so. */
   readonly retryAfter: number | null;
@@ -13,7 +12,6 @@ export class ApiError extends Error {
     super(messageOf(status, fields));
     this.status = status;
     this.code = typeof fields.code === "string" ? fields.code : "";
-    this.attr = typeof fields.attr === "string" ? fields.attr : null;
     this.extra = (fields.extra ?? {}) as Record<string, unknown>;
     this.retryAfter = retryAfter;
   }

@@ -1,5 +1,6 @@
 /** Tasks and runs: reads and writes. */
 import { api, data } from "./client";
+import { ofRun } from "./commands";
 import type { Acceptance, Run, RunStatus, Task } from "./types";
 
 export interface TaskFilters {
@@ -25,10 +26,6 @@ const inProject = (project: number) => ({ params: { path: { project_id: String(p
 const ofTask = (project: number, task_id: string) => ({
   params: { path: { project_id: String(project), task_id } },
 });
-const ofRun = (project: number, task_id: string, run_id: string) => ({
-  params: { path: { project_id: String(project), task_id, run_id } },
-});
-
 export async function fetchTasks(project: number, filters: TaskFilters, limit: number, offset: number) {
   const { params } = inProject(project);
   const query = { ...filters, ordering: "-last_activity_at" as const, limit, offset };
@@ -136,11 +133,11 @@ export async function fetchRuns(project: number, task: string): Promise<RunList>
 }
 
 export async function fetchRun(project: number, task: string, run: string): Promise<Run> {
-  const asked = ofRun(project, task, run);
+  const asked = ofRun({ project, task, run });
   return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked));
 }
 
 export async function cancelRun(project: number, task: string, run: string): Promise<Run> {
-  const asked = { ...ofRun(project, task, run), body: { status: "cancelled" } as never };
+  const asked = { ...ofRun({ project, task, run }), body: { status: "cancelled" } as never };
   return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked)) as Run;
 }

@@ -27,11 +27,6 @@ function overwrite(text: string): string {
     .join("\n");
 }
 
-/** Return the text without any escape sequence. */
-export function stripAnsi(text: string): string {
-  return overwrite(text).replace(SEQUENCE, "");
-}
-
 export function parseAnsi(raw: string): Span[] {
   const text = overwrite(raw);
   const spans: Span[] = [];

@@ -27,7 +27,7 @@ export interface Transcript {
 export const EMPTY: Transcript = {
   items: [],
   standing: {
-    ...{ commands: [], modes: [], mode: "", config: [], usage: null, plan: [] },
+    ...{ commands: [], mode: "", config: [], usage: null, plan: [] },
     ...{ status: "", waiting: "", changes: null },
   },
   receipts: new Map(),

@@ -72,7 +72,6 @@ export interface ToolItem extends Base {
 export interface PlanEntry {
   text: string;
   status: "pending" | "in_progress" | "completed";
-  priority: string;
 }
 
 export interface PlanItem extends Base {
@@ -146,7 +145,6 @@ export interface Usage {
 /** What is true now, as far as the transcript says it. */
 export interface Standing {
   commands: { name: string; description: string }[];
-  modes: { id: string; name: string }[];
   mode: string;
   config: ConfigOption[];
   usage: Usage | null;

@@ -115,7 +115,7 @@ function plan(draft: Draft, update: Json, at: string): void {
 function planEntry(value: unknown): PlanEntry {
   const entry = asObject(value);
   const status = entry.status === "completed" || entry.status === "in_progress" ? entry.status : "pending";
-  return { text: asText(entry.content), status, priority: asText(entry.priority) };
+  return { text: asText(entry.content), status };
 }
 
 function mode(draft: Draft, id: string, at: string): void {

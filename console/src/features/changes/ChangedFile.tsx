@@ -54,10 +54,12 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
   const changed = file.additions + file.deletions;
   const [chosen, setChosen] = useState<boolean | null>(null);
   const isOpen = chosen ?? view !== "viewed";
+  /** Whether it is folded over comments: keys go to its head then. */
+  const isHiding = !isOpen && comments.length > 0;
   const [isWhole, setWhole] = useState(changed <= LONG || !newest.patch);
   return (
     <section className={styles.file} data-file={index} aria-label={visible(file.path)}>
-      <header className={classes("row", styles.fileHead)}>
+      <header className={classes("row", styles.fileHead)} data-comment={isHiding || undefined}>
         <button
           type="button"
           className={classes("row grow", styles.fileTitle)}
@@ -70,6 +72,11 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
             {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}
           </span>
         </button>
+        {isHiding && (
+          <span className="small running fixed">
+            {comments.length === 1 ? "1 comment" : `${comments.length} comments`}
+          </span>
+        )}
         {view === "changed" && <span className="small attention fixed">changed again</span>}
         <EditorLink path={file.path} />
         <Amount file={file} />
