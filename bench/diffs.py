@@ -27,8 +27,8 @@ from bench.table import timing
 _FILES: Final = 10_000
 _CHANGED: Final = 30
 _TIMES: Final = 15
-_ROUNDS: Final = 5
-_AGENT: Final = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i > made-$((i%200)).txt; /bin/true; done"
+_ROUNDS: Final = 4
+_AGENT: Final = "i=0; while [ $i -lt 6000 ]; do i=$((i+1)); echo $i > made-$((i%200)).txt; /bin/true; done"
 
 
 def _make_origin(folder: Path) -> None:
