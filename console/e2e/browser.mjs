@@ -37,6 +37,21 @@ export async function until(what, find, patience = PATIENCE) {
   }
 }
 
+/** Hold back the answer to the first request of an address until what is returned is called. */
+export async function holdBack(page, address) {
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const answer = async (route) => {
+    const response = await route.fetch();
+    await released;
+    await route.fulfill({ response });
+  };
+  await page.route(address, answer, { times: 1 });
+  return release;
+}
+
 /** The card of a question that takes answers; one that has just appeared takes none. */
 export const cardOf = (page, title) =>
   page.locator('[data-unread="false"]').filter({ has: page.getByRole("heading", { name: title }) });

@@ -1,6 +1,6 @@
 // What a person writes is there when they come back: the text of a new task, and with what its first run starts.
 import { call, endLater } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, holdBack } from "./browser.mjs";
 
 export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watched, checkAccess }) {
   const page = await watched(browser);
@@ -26,6 +26,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.goForward();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
   const id = new URL(page.url()).pathname.split("/").at(-1);
+  const release = await holdBack(page, /\/agents$/);
   await page.reload();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
   expect(
@@ -33,6 +34,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
     "a draft keeps its agent",
   );
   expect((await page.getByLabel("Model", { exact: true }).inputValue()) === "a-model", "and its model");
+  release();
   await checkAccess(page, "a draft with an agent");
   await page.getByLabel("Agent", { exact: true }).selectOption("");
   await page.getByRole("button", { name: "Start a run" }).click();

@@ -63,7 +63,8 @@ interface Props {
 export function RunChoices({ choices, onChange }: Props) {
   const { agent, model, effort, isInteractive } = choices;
   const agents = useAgents().data?.results ?? [];
-  const models = agents.find(({ name }) => name === agent)?.models ?? [];
+  const chosen = agents.find(({ name }) => name === agent);
+  const models = chosen?.models ?? [];
   const efforts = models.find(({ name }) => name === model)?.efforts ?? [];
   const set = (changes: Partial<Choices>) => onChange({ ...choices, ...changes });
   return (
@@ -76,6 +77,8 @@ export function RunChoices({ choices, onChange }: Props) {
           choices={[
             ["", "runbook (built in, needs no model)"],
             ...agents.map(({ name, available }) => [name, agentTitle(name), !available] as const),
+            // Agents come later than a draft of one, and one may be gone.
+            ...(agent && !chosen ? [[agent, agentTitle(agent)] as const] : []),
           ]}
           onChoose={(name) => {
             const first = agents.find((one) => one.name === name)?.models[0];
