@@ -284,7 +284,9 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
         "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "opened_at": "1", "kind": "permission",
         "urgency": "high", "title": "May I?", "task": {"slug": "PLA-1"}, "options": [{"id": "allow", "name": "Allow once"}],
     }  # fmt: skip
-    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": [row]}))
+    nothing, waits = answer({"next": None, "results": []}), answer({"next": None, "results": [row]})
+    beacon.on("GET /api/users/@me/inbox", nothing, waits)
+    assert taskbeacon("inbox") == (0, "", "No question waits for you.\n")
     path = f"POST /api/projects/3/questions/{row['id']}/answer"
     beacon.on(path, answer({"status": "answered"}))
     assert taskbeacon("inbox").out == f"{row['id']}  permission  high  PLA-1  May I?\n"
@@ -479,6 +481,13 @@ def test_what_is_not_found_is_named(beacon: Server, taskbeacon: Taskbeacon) -> N
         result = taskbeacon(kind, "view", "nope")
         assert result.code == 5
         assert result.err.startswith(f"taskbeacon: {kind} nope: ")
+
+
+def test_a_wrong_field_is_named(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    beacon.on(f"POST {PROJECT}/tasks", failure(400, "blank", attr="title"))
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": []}))
+    assert taskbeacon("task", "create", "x").err == "taskbeacon: title: It is blank.\n"
+    assert taskbeacon("task", "list") == (0, "", "There is no such task.\n")
 
 
 def test_requests_can_be_shown_without_the_key(beacon: Server) -> None:

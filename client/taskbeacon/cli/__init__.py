@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -121,9 +121,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     if is_of_server and (of_server := _server_commands().get(arguments[0])):
         # It handles signals and errors itself.
         sys.exit(of_server.load().main(list(arguments), "taskbeacon"))
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+    _on_signals(_interrupt)
     sys.exit(perform(arguments))
 
 
@@ -173,10 +171,14 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     return any(each == "--json" or each.startswith("--json=") for each in own)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _on_signals(do: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+            signal.signal(getattr(signal, name), do)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    _on_signals(signal.SIG_IGN)
     raise failures.Interrupted
 
 

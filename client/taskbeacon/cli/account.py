@@ -4,17 +4,14 @@ import getpass
 import os
 import platform
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_flag, placed, standard_input
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.cli.options import Client, connected, json_flag, placed, standard_input
 
 _MOST_KEY = 1000
 _MOST_NAME = 80
@@ -51,7 +48,7 @@ def login(
     output.note(f"Signed in to {client.settings.url} as {output.one_line(str(me.get('email')))}.")
 
 
-def _ask_for_key(client: "Client") -> dict[str, Any]:
+def _ask_for_key(client: Client) -> dict[str, Any]:
     """Return the key that a person confirms in the console, by a code shown here."""
     from taskbeacon.client import BadRequest, ConnectionFailed  # noqa: PLC0415 - loaded already
 
@@ -99,7 +96,7 @@ def logout(*, profile: str | None) -> None:
 @click.command()
 @json_flag
 @connected
-def status(client: "Client", *, as_json: bool) -> None:
+def status(client: Client, *, as_json: bool) -> None:
     """Show server, project, person and agents."""
     found = _status(client)
     if as_json:
@@ -113,7 +110,7 @@ def status(client: "Client", *, as_json: bool) -> None:
     output.line(f"agents: {output.one_line(', '.join(found['agents']))}")
 
 
-def _status(client: "Client") -> dict[str, Any]:
+def _status(client: Client) -> dict[str, Any]:
     settings = client.settings
     me = _allowed(client, "/api/users/@me")
     listed = _allowed(client, "/api/projects") or {"results": []}
@@ -134,7 +131,7 @@ def _status(client: "Client") -> dict[str, Any]:
     }
 
 
-def _allowed(client: "Client", path: str) -> Any:
+def _allowed(client: Client, path: str) -> Any:
     from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
 
     try:

@@ -2,16 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, standard_input
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.cli.options import Client, connected, standard_input
 
 _MOST_BODY = 20 * 1024 * 1024
 
@@ -32,7 +29,7 @@ _MOST_BODY = 20 * 1024 * 1024
 )
 @connected
 def api(
-    client: "Client",
+    client: Client,
     *,
     method: str,
     path: str,

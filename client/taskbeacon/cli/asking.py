@@ -2,16 +2,13 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taskbeacon.cli import output
-from taskbeacon.client import Conflict
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.client import Client, Conflict
 
 
-def ask(client: "Client", run: dict[str, Any], waiting_for: dict[str, Any]) -> bool:
+def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> bool:
     """Ask what a run waits for, and send the answer; return False if the person gives none."""
     if waiting_for.get("kind") == "message":
         text = _read("message (empty ends the conversation)")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -82,6 +82,8 @@ def _of_client(error: BaseException) -> Failure | None:
         case TaskbeaconError():
             wait = getattr(error, "retry_after", None)
             text = error.message if wait is None else f"{error.message} Try again in {wait:.0f} s."
+            if field := getattr(error, "attr", None):
+                text = f"{field}: {text}"
             more = {"status": getattr(error, "status", None), "request_id": error.request_id}
             more["retryable"] = error.retryable
             return Failure(text, code=error.code, exit_code=_exit_code(error), **more)
@@ -122,7 +124,3 @@ def tell(failure: Failure, *, as_json: bool) -> None:
     output.note(f"taskbeacon: {output.one_line(failure.message)}")
     if failure.resume:
         output.note(failure.resume)
-
-
-def fail(message: str, *, code: str, exit_code: int) -> NoReturn:
-    raise Failure(message, code=code, exit_code=exit_code)

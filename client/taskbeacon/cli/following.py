@@ -6,17 +6,14 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.asking import ask
 from taskbeacon.cli.failures import Failure, Interrupted, TimedOut
 from taskbeacon.cli.live import Transcript, show_result
 from taskbeacon.cli.presence import showing
-from taskbeacon.client import End, Event, Gap, TaskbeaconError, Waiting
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.client import Client, End, Event, Gap, TaskbeaconError, Waiting
 
 _REQUIREMENTS = ({"verified"}, {"verified", "ci"})
 _CODES = {"completed": failures.DONE, "failed": failures.FAILED, "cancelled": failures.CANCELLED}
@@ -36,7 +33,7 @@ class _Stop(NamedTuple):
 
 
 def follow(
-    client: "Client",
+    client: Client,
     run: Any,
     *,
     as_json: bool,
@@ -55,7 +52,7 @@ def follow(
 
 @dataclass(kw_only=True)
 class _Follower:
-    client: "Client" = field(kw_only=False)
+    client: Client = field(kw_only=False)
     as_json: bool
     required: set[str]
     until: str | None = None

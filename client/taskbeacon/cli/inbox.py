@@ -2,16 +2,13 @@
 
 import json
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_fields, standard_input
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.cli.options import Client, connected, json_fields, standard_input
 
 _FIELDS = (
     "id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link",
@@ -26,7 +23,7 @@ _MOST_BODY = 1024 * 1024
 @click.option("--watch", is_flag=True, help="Go on: print what is asked and answered, as JSON lines.")
 @json_fields(*_FIELDS)
 @connected
-def inbox(client: "Client", *, watch: bool, fields: list[str] | None) -> None:
+def inbox(client: Client, *, watch: bool, fields: list[str] | None) -> None:
     """List the questions that wait for you, the most urgent first."""
     rows: list[dict[str, Any]] = [dict(row) for row in islice(client.questions.list(), _MOST_ROWS)]
     if watch:
@@ -36,7 +33,9 @@ def inbox(client: "Client", *, watch: bool, fields: list[str] | None) -> None:
             output.as_json(item.data)
     elif fields is not None:
         output.select(rows, fields)
-    elif rows:
+    elif not rows:
+        output.note("No question waits for you.")
+    else:
         output.rows(
             [row["id"], row["kind"], row["urgency"], row["task"]["slug"], row["title"]] for row in rows
         )
@@ -63,7 +62,7 @@ def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | 
 )
 @connected
 def answer(
-    client: "Client", *, question: str, option_id: str | None, text: str | None, source: str | None
+    client: Client, *, question: str, option_id: str | None, text: str | None, source: str | None
 ) -> None:
     """Answer a question: QUESTION is an id, its beginning, or @latest."""
     given = [each for each in (option_id, text, source or None) if each is not None]

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -12,8 +12,10 @@ from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
 
 if TYPE_CHECKING:
-    from taskbeacon.client import Client
+    import taskbeacon.client
 
+# By its name: it loads the HTTP library.
+Client: TypeAlias = "taskbeacon.client.Client"
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PAGE = re.compile(r"https?://.*?/console/projects/([^/]+)/")
 _NAMES = ("url", "project", "profile", "insecure")
@@ -46,7 +48,7 @@ def placed(command: Command) -> Command:
     return command
 
 
-def open_client(*, url: str | None, project: str | None, profile: str | None, insecure: bool) -> "Client":
+def open_client(*, url: str | None, project: str | None, profile: str | None, insecure: bool) -> Client:
     from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
 
     return Client(url, project=project, profile=profile, insecure=insecure)
@@ -111,7 +113,7 @@ def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
     return found
 
 
-def project_number(client: "Client") -> str:
+def project_number(client: Client) -> str:
     """Return the number of the project, for pages; `@current` where the key may not ask."""
     from taskbeacon.client import ApiError  # noqa: PLC0415 - loaded already
 
@@ -123,5 +125,5 @@ def project_number(client: "Client") -> str:
         return client.settings.project
 
 
-def page(client: "Client", project: str, task: str) -> str:
+def page(client: Client, project: str, task: str) -> str:
     return f"{client.settings.url}/console/projects/{project}/tasks/{task}"

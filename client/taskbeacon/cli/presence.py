@@ -5,19 +5,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from taskbeacon.client import TaskbeaconError
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.client import Client, TaskbeaconError
 
 _BEAT_SECONDS = 30.0
 
 
 @contextmanager
-def showing(client: "Client", task_path: str) -> Iterator[None]:
+def showing(client: Client, task_path: str) -> Iterator[None]:
     """Be a device that shows the task while this process is in the foreground of a terminal."""
     is_over = Event()
     device = {"device_id": str(uuid4()), "kind": "terminal"}

@@ -3,16 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from taskbeacon.cli import output
-from taskbeacon.cli.failures import CONFLICT, fail, usage
-from taskbeacon.cli.options import connected, json_fields, json_flag, seconds
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
+from taskbeacon.cli.failures import CONFLICT, Failure, usage
+from taskbeacon.cli.options import Client, connected, json_fields, json_flag, seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _BUILT_IN = "runbook"
@@ -72,7 +69,7 @@ def run_mode(options: dict[str, Any], *, follows: bool, as_json: bool) -> str:
 
 
 def started(
-    client: "Client", task: Any, mode: str, key: str | None, uploads: list[str], options: dict[str, Any]
+    client: Client, task: Any, mode: str, key: str | None, uploads: list[str], options: dict[str, Any]
 ) -> tuple[dict[str, Any], bool]:
     """Start a run by the options of the command line, and take them away; return it, and whether it existed."""
     choose_model(client, options)
@@ -87,7 +84,7 @@ def started(
     return found, is_replayed
 
 
-def choose_model(client: "Client", options: dict[str, Any]) -> None:
+def choose_model(client: Client, options: dict[str, Any]) -> None:
     """Set the model where the agent needs one and none is given. Raises Failure for a wrong choice."""
     agent, model = options["agent"], options["model"]
     if agent in {None, _BUILT_IN}:
@@ -97,7 +94,7 @@ def choose_model(client: "Client", options: dict[str, Any]) -> None:
         options["model"] = _first_model(client, agent)
 
 
-def _first_model(client: "Client", agent: str) -> str:
+def _first_model(client: Client, agent: str) -> str:
     models = client.request("GET", "tasks/models")["models"]
     for each in models:
         if each["runtime_adapter"] == agent:
@@ -106,7 +103,7 @@ def _first_model(client: "Client", agent: str) -> str:
     raise usage(f"the server names no model of {agent}: give --model, or another agent ({', '.join(known)})")
 
 
-def follow_run(client: "Client", run: Any, **options: Any) -> int:
+def follow_run(client: Client, run: Any, **options: Any) -> int:
     from taskbeacon.cli.following import follow  # noqa: PLC0415 - loads the HTTP library
 
     return follow(client, run, **options)
@@ -119,7 +116,7 @@ def follow_run(client: "Client", run: Any, **options: Any) -> int:
 @follow_options
 @json_flag
 @connected
-def start(client: "Client", *, task: str, follows: bool, as_json: bool, **options: Any) -> int:
+def start(client: Client, *, task: str, follows: bool, as_json: bool, **options: Any) -> int:
     """Start a run of a task."""
     mode = run_mode(options, follows=follows, as_json=as_json)
     made, is_replayed = started(client, task, mode, None, [], options)
@@ -137,7 +134,7 @@ def start(client: "Client", *, task: str, follows: bool, as_json: bool, **option
 @click.argument("run")
 @json_flag
 @connected
-def view(client: "Client", *, run: str, as_json: bool) -> None:
+def view(client: Client, *, run: str, as_json: bool) -> None:
     """Show a run."""
     found = client.runs.get(run)
     if as_json:
@@ -161,7 +158,7 @@ def view(client: "Client", *, run: str, as_json: bool) -> None:
 @follow_options
 @json_flag
 @connected
-def follow(client: "Client", *, run: str, as_json: bool, **options: Any) -> int:
+def follow(client: Client, *, run: str, as_json: bool, **options: Any) -> int:
     """Follow a run until it is over. Ctrl-C leaves the run, and says how to go on."""
     return follow_run(client, run, as_json=as_json, **options)
 
@@ -172,7 +169,7 @@ def follow(client: "Client", *, run: str, as_json: bool, **options: Any) -> int:
 @click.option("--steer", is_flag=True, help="In the middle of the turn, if the agent can be steered.")
 @json_flag
 @connected
-def send(client: "Client", *, run: str, text: str, steer: bool, as_json: bool) -> None:
+def send(client: Client, *, run: str, text: str, steer: bool, as_json: bool) -> None:
     """Send a message to the agent."""
     found = client.runs.get(run)
     is_queued = bool((client.runs.send(found, text, steer=steer) or {}).get("queued"))
@@ -186,7 +183,7 @@ def send(client: "Client", *, run: str, text: str, steer: bool, as_json: bool) -
 @click.argument("run")
 @json_flag
 @connected
-def cancel(client: "Client", *, run: str, as_json: bool) -> None:
+def cancel(client: Client, *, run: str, as_json: bool) -> None:
     """Cancel a run; one that is over stays as it is."""
     found = client.runs.cancel(run)
     if as_json:
@@ -202,7 +199,7 @@ def cancel(client: "Client", *, run: str, as_json: bool) -> None:
 @follow_options
 @json_flag
 @connected
-def log(client: "Client", *, run: str, follows: bool, tail: int | None, as_json: bool, **options: Any) -> int:
+def log(client: Client, *, run: str, follows: bool, tail: int | None, as_json: bool, **options: Any) -> int:
     """Print the log of a run, and end."""
     if follows:
         return follow_run(client, run, as_json=as_json, **options)
@@ -223,7 +220,7 @@ def log(client: "Client", *, run: str, follows: bool, tail: int | None, as_json:
 @click.option("--stat", is_flag=True, help="Only the files, with the number of their lines.")
 @json_flag
 @connected
-def diff(client: "Client", *, run: str, stat: bool, as_json: bool) -> None:
+def diff(client: Client, *, run: str, stat: bool, as_json: bool) -> None:
     """Print the changes of a run."""
     if as_json:
         output.as_json(client.runs.diff(run))
@@ -245,7 +242,7 @@ def diff(client: "Client", *, run: str, stat: bool, as_json: bool) -> None:
 @click.option("--branch", metavar="NAME", help="Fetch the pushed branch into NAME instead; no file changes.")
 @json_flag
 @connected
-def apply(client: "Client", *, run: str, three_way: bool, branch: str | None, as_json: bool) -> None:
+def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_json: bool) -> None:
     """Apply the changes of a run to the checkout here. Nothing is committed."""
     from taskbeacon.cli.checkout import Checkout  # noqa: PLC0415 - starts git
 
@@ -254,7 +251,7 @@ def apply(client: "Client", *, run: str, three_way: bool, branch: str | None, as
     if branch is not None:
         pushed = (found["output"] or {}).get("head_branch")
         if not pushed:
-            fail("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
+            raise Failure("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
         checkout.fetch(str(pushed), branch)
         files: list[dict[str, Any]] = []
     else:
@@ -275,7 +272,7 @@ def apply(client: "Client", *, run: str, three_way: bool, branch: str | None, as
 @click.argument("run")
 @json_flag
 @connected
-def verify(client: "Client", *, run: str, as_json: bool) -> None:
+def verify(client: Client, *, run: str, as_json: bool) -> None:
     """Check the work of a run once more."""
     path = client.perform(client.core.run_path(run))
     answer, _ = client.perform(client.core.once(f"{path}/verify", {}, None))
@@ -292,7 +289,7 @@ def verify(client: "Client", *, run: str, as_json: bool) -> None:
 )
 @json_fields(*_ARTIFACT_FIELDS)
 @connected
-def artifacts(client: "Client", *, run: str, download: str | None, fields: list[str] | None) -> None:
+def artifacts(client: Client, *, run: str, download: str | None, fields: list[str] | None) -> None:
     """List the files of a run."""
     found = client.runs.get(run)
     files = found["artifacts"]

@@ -4,17 +4,22 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import connected, json_fields, json_flag, page, project_number, standard_input
+from taskbeacon.cli.options import (
+    Client,
+    connected,
+    json_fields,
+    json_flag,
+    page,
+    project_number,
+    standard_input,
+)
 from taskbeacon.cli.runs import choose_model, follow_options, follow_run, run_mode, run_options, started
-
-if TYPE_CHECKING:
-    from taskbeacon.client import Client
 
 _FIELDS = (
     "id", "slug", "task_number", "title", "status", "verdict", "run_id", "url", "repository",
@@ -59,7 +64,7 @@ def task() -> None:
 @json_flag
 @connected
 def create(
-    client: "Client",
+    client: Client,
     *,
     text: str | None,
     title: str | None,
@@ -142,7 +147,7 @@ def _text(text: str | None, source: str | None, title: str | None) -> str | None
 @json_fields(*_FIELDS)
 @connected
 def list_(
-    client: "Client",
+    client: Client,
     *,
     status: str | None,
     verdict: str | None,
@@ -164,13 +169,15 @@ def list_(
     shown = list(islice(rows, limit))
     if fields is not None:
         output.select(shown, fields)
-    elif shown:
+    elif not shown:
+        output.note("There is no such task.")
+    else:
         output.rows(
             [[row["slug"], row["status"] or "-", row["verdict"] or "-", row["title"]] for row in shown]
         )
 
 
-def _row(client: "Client", project: str, found: dict[str, Any]) -> dict[str, Any]:
+def _row(client: Client, project: str, found: dict[str, Any]) -> dict[str, Any]:
     run = found["latest_run"] or {}
     is_waiting = run.get("status") == "in_progress" and run["state"].get("waiting_for")
     return {
@@ -187,7 +194,7 @@ def _row(client: "Client", project: str, found: dict[str, Any]) -> dict[str, Any
 @click.option("--web", is_flag=True, help="Open its page in the browser.")
 @json_flag
 @connected
-def view(client: "Client", *, task: str, web: bool, as_json: bool) -> None:
+def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
     """Show a task."""
     row = _row(client, project_number(client), dict(client.tasks.get(task)))
     if web:
@@ -208,7 +215,7 @@ def view(client: "Client", *, task: str, web: bool, as_json: bool) -> None:
 @click.argument("task")
 @json_flag
 @connected
-def archive(client: "Client", *, task: str, as_json: bool) -> None:
+def archive(client: Client, *, task: str, as_json: bool) -> None:
     """Put a task away; lists do not show it any more."""
     changed = dict(client.tasks.update(task, archived=True))
     if as_json:
@@ -220,7 +227,7 @@ def archive(client: "Client", *, task: str, as_json: bool) -> None:
 @task.command("open")
 @click.argument("task")
 @connected
-def open_(client: "Client", *, task: str) -> None:
+def open_(client: Client, *, task: str) -> None:
     """Open the page of a task in the browser."""
     found = client.tasks.get(task)
     url = page(client, project_number(client), found["id"])

@@ -24,12 +24,14 @@ _MESSAGE_CHARACTERS = 2000
 class TaskbeaconError(Exception):
     """Base class. `code` is for programs; `retryable` says that the same request may succeed later."""
 
+    code = "error"
+
     def __init__(
-        self, message: str, *, code: str, request_id: str | None = None, retryable: bool = False
+        self, message: str, *, code: str | None = None, request_id: str | None = None, retryable: bool = False
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code
+        self.code = code or self.code
         self.request_id = request_id
         self.retryable = retryable
 
@@ -87,13 +89,11 @@ class ConnectionFailed(TaskbeaconError):
 
 
 class WaitTimeout(TaskbeaconError):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="timeout")
+    code = "timeout"
 
 
 class InvalidSignature(TaskbeaconError):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="invalid_signature")
+    code = "invalid_signature"
 
 
 def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -> ServerError:

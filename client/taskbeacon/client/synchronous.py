@@ -1,21 +1,20 @@
 """The synchronous client: performs the steps of the core over httpx."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
-from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
+from taskbeacon.client.parts import Artifacts, Events, Questions, Runs, Tasks, Webhooks
 from taskbeacon.client.settings import Settings, find_settings
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
 from taskbeacon.client.transport import answer_of, arguments_of, failures, options_of
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -112,83 +111,6 @@ class _Body:
         self.close = response.close
 
 
-class _Part:
-    def __init__(self, core: Core, transport: _Transport) -> None:
-        self.core = core
-        self.transport = transport
-
-
-def call(
-    operation: Callable[Concatenate[Core, P], Flow[T]],
-) -> Callable[Concatenate["_Part", P], T]:
-    """Return a method that performs an operation of the core."""
-
-    def method(part: _Part, /, *args: P.args, **options: P.kwargs) -> T:
-        return part.transport.perform(operation(part.core, *args, **options))
-
-    update_wrapper(method, operation)
-    return method
-
-
-def each(
-    operation: Callable[Concatenate[Core, P], Items[T]],
-) -> Callable[Concatenate["_Part", P], Generator[T, None, None]]:
-    """Return a method that yields the items of an operation of the core."""
-
-    def method(part: _Part, /, *args: P.args, **options: P.kwargs) -> Generator[T, None, None]:
-        return part.transport.iterate(operation(part.core, *args, **options))
-
-    update_wrapper(method, operation)
-    return method
-
-
-class Tasks(_Part):
-    create = call(Core.create_task)
-    get = call(Core.get_task)
-    list = each(Core.list_tasks)
-    update = call(Core.update_task)
-    delete = call(Core.delete_task)
-    run = call(Core.run_task)
-
-
-class Runs(_Part):
-    get = call(Core.get_run)
-    list = each(Core.list_runs)
-    follow = each(Core.follow)
-    wait = call(Core.wait)
-    send = call(Core.send_message)
-    cancel = call(Core.cancel_run)
-    log = each(Core.log)
-    diff = call(Core.diff)
-    patch = call(Core.patch)
-
-
-class Questions(_Part):
-    list = each(Core.list_questions)
-    answer = call(Core.answer)
-
-
-class Events(_Part):
-    list = each(Core.list_events)
-    stream = each(Core.stream_events)
-
-
-class Webhooks(_Part):
-    list = each(Core.list_webhooks)
-    create = call(Core.create_webhook)
-    get = call(Core.get_webhook)
-    update = call(Core.update_webhook)
-    delete = call(Core.delete_webhook)
-    ping = call(Core.ping_webhook)
-    deliveries = each(Core.list_deliveries)
-    redeliver = call(Core.redeliver)
-
-
-class Artifacts(_Part):
-    upload = call(Core.upload)
-    download = call(Core.download)
-
-
 class Client:
     """Sends requests to one server as one person. As a context manager it closes itself.
 
@@ -211,9 +133,8 @@ class Client:
         self.settings = find_settings(url, token, project, profile=profile, insecure=insecure)
         self.core = Core(self.settings, retries)
         self._transport = _Transport(self.settings, timeout)
-        parts = (self.core, self._transport)
-        self.tasks, self.runs, self.questions = Tasks(*parts), Runs(*parts), Questions(*parts)
-        self.events, self.webhooks, self.artifacts = Events(*parts), Webhooks(*parts), Artifacts(*parts)
+        self.tasks, self.runs, self.questions = Tasks(self), Runs(self), Questions(self)
+        self.events, self.webhooks, self.artifacts = Events(self), Webhooks(self), Artifacts(self)
 
     def __enter__(self) -> Self:
         return self

@@ -81,8 +81,9 @@ function Decision({ session, code, of: terminal }: DecisionProps) {
     <div className={styles.card}>
       <PageHeading>Is this your terminal?</PageHeading>
       <p>
-        <strong>{terminal.client}</strong> asks from {terminal.address || "an unknown address"}, since{" "}
-        <Age at={terminal.created_at} inSentence />. It would act as you: {terminal.scopes.join(", ")}.
+        <strong>{terminal.client}</strong> asks from {terminal.address || "an unknown address"} (
+        <Age at={terminal.created_at} inSentence />
+        ). It would act as you: {terminal.scopes.join(", ")}.
       </p>
       <p>Confirm only if you have started this yourself. If somebody sent you the code, refuse.</p>
       {session.projects.length > 1 && (
