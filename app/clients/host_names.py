@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
@@ -13,6 +14,10 @@ from app.addresses import PUBLIC, AddressPolicy, split_url
 _LOOKUPS_AT_ONCE = 32
 # For one host, while a request waits.
 _LOOKUP_SECONDS = 3.0
+# A name whose look-up failed after so long is not looked up again for a while: a thread that waits for a silent name
+# server is one less for all other names.
+_SLOW_SECONDS = 5.0
+_REFUSED_SECONDS = 30.0
 
 # Takes a host and a port, returns addresses; raises OSError.
 NameServer = Callable[[str, int], Sequence[str]]
@@ -39,8 +44,11 @@ def is_address(host: str) -> bool:
 class Names:
     """Looks host names up in threads of its own; callers that want the same name at once share one look-up."""
 
-    def __init__(self, names: NameServer) -> None:
+    def __init__(self, names: NameServer, *, slow_seconds: float = _SLOW_SECONDS) -> None:
         self._names = names
+        self._slow_seconds = slow_seconds
+        # Until when, by the monotonic clock. The threads bound their number.
+        self._refused: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
         self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
@@ -48,9 +56,11 @@ class Names:
         """Return the addresses of a host, at least one. Raises NameNotFound."""
         if is_address(host):
             return [host]
-        asked = (host, port)
+        asked, now = (host, port), time.monotonic()
+        if self._refused.get(host, now) > now:
+            raise NameNotFound(f"the name server of {host} does not answer")
         if asked not in self._looking:
-            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._names, host, port)
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, host, port)
             self._looking[asked] = looking
             looking.add_done_callback(lambda _: self._looking.pop(asked, None))
         try:
@@ -61,6 +71,17 @@ class Names:
         if not found:
             raise NameNotFound(f"{host} has no address")
         return found
+
+    def _look_up(self, host: str, port: int) -> Sequence[str]:
+        began = time.monotonic()
+        try:
+            return self._names(host, port)
+        except OSError:
+            ended = time.monotonic()
+            if ended - began >= self._slow_seconds:
+                others = {name: until for name, until in self._refused.copy().items() if until > ended}
+                self._refused = {**others, host: ended + _REFUSED_SECONDS}
+            raise
 
     def close(self) -> None:
         """Release the threads. Does not wait for look-ups in progress."""
