@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -36,7 +36,7 @@ from tests.worker.verification.test_attempts import define, events_of, move, per
 from tests.worker.verification.test_recovering import ends
 
 _NAME = "acme/shop"
-_FAILS = {"on_unverified": "fail"}
+_FAILS: Final[Mapping[str, Any]] = {"on_unverified": "fail"}
 
 
 async def refuted(
