@@ -40,6 +40,7 @@ EVENT_SILENCE_SECONDS: Final = 60.0
 # Files of runs, in the object store.
 FILE_BYTES: Final = 30 * _MIB
 PDF_BYTES: Final = 10 * _MIB  # a PDF for the agent
+LOG_BYTES: Final = 200 * _MIB  # a note says that the rest is left out
 
 # The JSON that clients write into a run, in the database's encoding. A larger one is answered with 400.
 RUN_STATE_BYTES: Final = _MIB

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api_limits import LOG_BYTES
 from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectTooShort
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
@@ -50,7 +51,6 @@ from app.services.sweeping import delete_batch
 from app.statements import Prepared, rows_of
 
 CONTENT_TYPE = "application/jsonl"
-MAX_LOG_BYTES = 200 * 1024 * 1024
 
 # A writer gives up this long before its lock lapses.
 _MARGIN_SECONDS = 5
@@ -342,10 +342,10 @@ async def _write(
 
 def _within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
     """Return what a log of this size takes of new lines, and its size then: full, if not all of them fit."""
-    if size + len(lines) <= MAX_LOG_BYTES:
+    if size + len(lines) <= LOG_BYTES:
         return lines, size + len(lines)
-    note = orjson.dumps({"type": "truncated", "limit_bytes": MAX_LOG_BYTES}) + b"\n"
-    return note if size + len(note) <= MAX_LOG_BYTES else b"", MAX_LOG_BYTES
+    note = orjson.dumps({"type": "truncated", "limit_bytes": LOG_BYTES}) + b"\n"
+    return note if size + len(note) <= LOG_BYTES else b"", LOG_BYTES
 
 
 async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: RunRef) -> int:

@@ -11,13 +11,14 @@ from typing import IO, Any
 import orjson
 import structlog
 
+from app.api_limits import LOG_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory
 from app.periodic import wait
 from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_entries import is_chunk
-from app.services.run_log.log_writing import MAX_LOG_BYTES, append_lines
+from app.services.run_log.log_writing import append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
@@ -64,7 +65,7 @@ class RunLog:
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
-        if is_chunk(entry) or self._size > MAX_LOG_BYTES:
+        if is_chunk(entry) or self._size > LOG_BYTES:
             return
         line += b"\n"
         try:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select, update
 from typing_extensions import override
 
+from app.api_limits import LOG_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.config import Settings
@@ -22,7 +23,7 @@ from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
 from app.services.run_log import log_writing
 from app.services.run_log.log_entries import log_line
-from app.services.run_log.log_writing import MAX_LOG_BYTES, _within_limit, append_lines
+from app.services.run_log.log_writing import _within_limit, append_lines
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -203,19 +204,19 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
-        await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
+        await session.execute(update(RunLogState).values(size=LOG_BYTES))
     async with log_writing.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
 
 def test_full_log_takes_a_note_instead() -> None:
-    note = b'{"type":"truncated","limit_bytes":%d}\n' % MAX_LOG_BYTES
-    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 100) == (b"x" * 100, MAX_LOG_BYTES)
+    note = b'{"type":"truncated","limit_bytes":%d}\n' % LOG_BYTES
+    assert _within_limit(LOG_BYTES - 100, b"x" * 100) == (b"x" * 100, LOG_BYTES)
     # Regression: there was a note, and a copy of the log, for each append that did not fit.
-    assert _within_limit(MAX_LOG_BYTES - 2**20, b"x" * 2**21) == (note, MAX_LOG_BYTES)
-    assert _within_limit(MAX_LOG_BYTES, b"x") == (b"", MAX_LOG_BYTES)
-    assert _within_limit(MAX_LOG_BYTES - len(note) + 1, b"x" * 101) == (b"", MAX_LOG_BYTES)
+    assert _within_limit(LOG_BYTES - 2**20, b"x" * 2**21) == (note, LOG_BYTES)
+    assert _within_limit(LOG_BYTES, b"x") == (b"", LOG_BYTES)
+    assert _within_limit(LOG_BYTES - len(note) + 1, b"x" * 101) == (b"", LOG_BYTES)
 
 
 async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
