@@ -106,9 +106,9 @@ def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
     terminal.type(f"{load}source {script}; echo loa''ded\n")
     terminal.read_until("loaded")
     for typed, rest in (
-        ("taskbeacon task arch", "ive "),
-        ("taskbeacon run follow 1 --until wai", "ting "),
-        ("taskbeacon run artifacts 1 --js", "on "),
+        ("taskbeacon task arch", "ive"),
+        ("taskbeacon run follow 1 --until wai", "ting"),
+        ("taskbeacon run artifacts 1 --js", "on"),
     ):
         terminal.type(f"{typed}\t")
         terminal.read_until(typed + rest)
