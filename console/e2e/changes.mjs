@@ -90,9 +90,9 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   expect(await theirs.getByText("0 viewed").isVisible(), "another person sees no marks of this one");
   await other.context().close();
 
-  await pane.getByText("2 comments").waitFor();
+  await pane.locator("footer").getByText("2 comments").waitFor();
   await pane.getByRole("button", { name: "Send to the agent" }).click();
-  await pane.getByText("2 comments").waitFor({ state: "detached" });
+  await pane.locator("footer").getByText("2 comments").waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Transcript" }).click();
   await page.getByRole("log").getByText("notes.txt, line 100").waitFor();
   await page.getByRole("log").getByText("+note one hundred of").waitFor();
