@@ -86,7 +86,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await theirs.getByRole("button", { name: "Comment on line 1 of" }).first().click();
   await theirs.getByRole("textbox", { name: "Comment on line 1" }).fill("Of Ana");
   await theirs.getByRole("button", { name: "Add the comment" }).click();
-  await theirs.getByText("1 comment", { exact: true }).waitFor();
+  await theirs.locator("footer").getByText("1 comment", { exact: true }).waitFor();
   expect(await theirs.getByText("0 viewed").isVisible(), "another person sees no marks of this one");
   await other.context().close();
 
