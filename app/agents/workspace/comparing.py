@@ -68,6 +68,8 @@ how="--no-color --no-ext-diff --no-textconv --full-index --ignore-submodules=dir
 read -r code <"$GIT_DIR/code"
 exit "$code"
 """
+# Git fails when a file becomes shorter while it reads it: the agent goes on writing.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +103,14 @@ async def compare(
     """
     command = ("nice", "-n", "5", "sh", "-c", COMPARE, "sh", base or EMPTY_TREE, str(PATCH_LIMIT + 1))
     variables = {**confined_environment(environment), **GIT_ENVIRONMENT, "GIT_DIR": str(scratch)}
-    process = await sandbox.start(command, confinement, variables)
-    code, output, errors = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
-    listed, end, patch = output.partition(b"\0\0")
-    if not end or (code != 0 and len(patch) <= PATCH_LIMIT):
-        raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
+    for tries_left in reversed(range(_TRIES)):
+        process = await sandbox.start(command, confinement, variables)
+        code, output, errors = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
+        listed, end, patch = output.partition(b"\0\0")
+        if end and (code == 0 or len(patch) > PATCH_LIMIT):
+            break
+        if not tries_left:
+            raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
     heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
     entries = [entry.replace(b" ./", b" ", 1).split(b" ", 2) for entry in listed.split(b"\0")[1:]]
     for kind, size, name in entries:
