@@ -103,13 +103,15 @@ async def compare(
     """
     command = ("nice", "-n", "5", "sh", "-c", COMPARE, "sh", base or EMPTY_TREE, str(PATCH_LIMIT + 1))
     variables = {**confined_environment(environment), **GIT_ENVIRONMENT, "GIT_DIR": str(scratch)}
-    for tries_left in reversed(range(_TRIES)):
+    tries = _TRIES
+    while True:
         process = await sandbox.start(command, confinement, variables)
         code, output, errors = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
         listed, end, patch = output.partition(b"\0\0")
         if end and (code == 0 or len(patch) > PATCH_LIMIT):
             break
-        if not tries_left:
+        tries -= 1
+        if not tries:
             raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
     heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
     entries = [entry.replace(b" ./", b" ", 1).split(b" ", 2) for entry in listed.split(b"\0")[1:]]
