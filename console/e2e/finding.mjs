@@ -58,8 +58,17 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
   const { id } = await newTask("Acceptance: by command", [["say", "Hi."]]);
   const page = await watched(browser);
   const field = page.getByRole("combobox", { name: "Task, page or command" });
+  // A key that comes at the moment in which the palette closes is lost.
+  const show = () =>
+    until("the palette", async () => {
+      await page.keyboard.press("Control+k");
+      return field.waitFor({ timeout: 5000 }).then(
+        () => true,
+        () => false,
+      );
+    });
   const order = async (command) => {
-    await page.keyboard.press("Control+k");
+    await show();
     await field.fill(command);
     await page
       .getByRole("option", { selected: true })
