@@ -106,7 +106,7 @@ async def show_login(session: AsyncSession, caller: Principal, user_code: str) -
 
 
 async def approve_login(session: AsyncSession, caller: Principal, user_code: str, project_id: int) -> None:
-    """Let the terminal have a key of the caller's user. Raises NotFound for a code that waits for nobody."""
+    """Let the terminal have a key of the caller's user. Raises NotFound unless the code is undecided."""
     own = select(Project.id).where(Project.id == project_id, Project.id == any_(VISIBLE_PROJECTS))
     if await session.scalar(own, visibility_anywhere(caller)) is None:
         text = f'Invalid pk "{project_id}" - object does not exist.'

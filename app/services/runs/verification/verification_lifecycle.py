@@ -202,7 +202,7 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
         .order_by(
             # First one that a commit which was not acknowledged has claimed: a second one would not be performed.
             lease_owner,
-            # Nobody's run waits for a re-run. No project keeps those of others waiting.
+            # Re-runs come last, since no run waits for them; then projects take turns.
             Verification.delivery.is_(None),
             func.coalesce(busy.c.attempts, 0),
             Verification.created_at,
