@@ -14,12 +14,15 @@ export function Dialog({ title, onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
-    const dialog = ref.current;
-    if (!dialog || dialog.open) return;
-    dialog.showModal();
+    ref.current?.showModal();
     // The browser gives the focus to the first control, which only closes the dialog.
-    dialog.querySelector<HTMLElement>("[data-autofocus]")?.focus();
+    ref.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
   }, []);
+  // The browser says that it has closed a moment later: a key pressed until then would meet one that is still open.
+  const close = () => {
+    ref.current?.close();
+    onClose();
+  };
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes; a click beside it only repeats that
     <dialog
@@ -27,12 +30,13 @@ export function Dialog({ title, onClose, children }: Props) {
       className={styles.dialog}
       aria-labelledby={id}
       onClose={onClose}
-      onClick={(event) => event.target === ref.current && ref.current?.close()}
+      onCancel={(event) => event.target === ref.current && close()}
+      onClick={(event) => event.target === ref.current && close()}
     >
       <div className={styles.inner}>
         <header className="row apart">
           <h2 id={id}>{title}</h2>
-          <IconButton label="Close" onClick={() => ref.current?.close()}>
+          <IconButton label="Close" onClick={close}>
             <X size={16} />
           </IconButton>
         </header>
