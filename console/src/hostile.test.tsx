@@ -139,15 +139,9 @@ it("has at least 200 strings", () => {
 describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", (_index, evil) => {
   it("runs nothing and loads nothing, wherever it stands", async () => {
     const rows = new Rows().of(transcriptOf(evil).items, false);
-    const counts = {
-      additions: 1,
-      deletions: 1,
-      binary: false,
-      old_size: null,
-      new_size: null,
-      truncated: true,
-    };
-    const file = { path: evil, old_path: evil, status: "R" as const, ...counts, patch: patchOf(evil) };
+    const counts = { additions: 1, deletions: 1, old_size: null, new_size: null };
+    const state = { status: "R" as const, binary: false, truncated: true };
+    const file = { path: evil, old_path: evil, ...state, ...counts, patch: patchOf(evil) };
     const place = { side: "new" as const, start_line: 1, line: 2, hash: evil };
     const comment = { id: "c", path: evil, ...place, text: evil, created_at: null };
     const [hunk] = parseHunks(file.patch);

@@ -25,7 +25,7 @@ export function CodeLine({ text: line, marks, words }: Props) {
           </Piece>
         );
       })}
-      {rest > 0 && <i className={styles.rest}> … {rest.toLocaleString("en")} more characters</i>}
+      {rest > 0 && <i className="faint"> … {rest.toLocaleString("en")} more characters</i>}
     </>
   );
 }

@@ -59,7 +59,7 @@ const COMPONENTS: Components = {
     ) : (
       <span>{children}</span>
     ),
-  img: ({ alt }) => <span className={styles.image}>[image: {alt || "without a name"}]</span>,
+  img: ({ alt }) => <span className="faint">[image: {alt || "without a name"}]</span>,
   // One level, below the title of the page: agents leave levels out, which is confusing to people who listen.
   h1: ({ children }) => <h2>{children}</h2>,
   h2: ({ children }) => <h2>{children}</h2>,

@@ -96,15 +96,9 @@ describe("a comment between the hunks", () => {
 });
 
 describe("a review", () => {
-  const counts = {
-    additions: 1,
-    deletions: 1,
-    binary: false,
-    old_size: null,
-    new_size: null,
-    truncated: false,
-  };
-  const file: FileChange = { path: "x", old_path: null, status: "M", ...counts, patch: PATCH };
+  const counts = { additions: 1, deletions: 1, binary: false, truncated: false };
+  const sizes = { old_size: null, new_size: null };
+  const file: FileChange = { path: "x", old_path: null, status: "M", ...counts, ...sizes, patch: PATCH };
 
   it("takes the mark of a viewed file back when it changes again", () => {
     const viewed = new Map([["x", fingerprint(file)]]);

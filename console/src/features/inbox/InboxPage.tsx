@@ -116,7 +116,7 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
           </span>
         )}
         {row.status === "open" && !isHeld && snooze > 0 && row.allowed_actions.includes("snooze") && (
-          <Button tone="quiet" disabled={hold.isPending} onClick={() => hold.mutate()}>
+          <Button tone="quiet" className="last" disabled={hold.isPending} onClick={() => hold.mutate()}>
             <AlarmClock size={14} aria-hidden="true" /> Snooze{" "}
             {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
             <span className="visually-hidden"> {row.task.slug}</span>

@@ -222,7 +222,7 @@ function Again({ runRef, isOpen, onAgain }: AgainProps) {
     },
   });
   return (
-    <Button className={styles.again} onClick={() => again.mutate()} disabled={again.isPending}>
+    <Button className="last" onClick={() => again.mutate()} disabled={again.isPending}>
       {isOpen ? (
         "Stop checks"
       ) : (

@@ -133,7 +133,12 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       <Button type="submit" disabled={repeat.isPending}>
         Send{of}
       </Button>
-      <SureButton sureLabel="Really a new secret" disabled={rotate.isPending} onSure={() => rotate.mutate()}>
+      <SureButton
+        className="last"
+        sureLabel="Really a new secret"
+        disabled={rotate.isPending}
+        onSure={() => rotate.mutate()}
+      >
         New secret{of}
       </SureButton>
     </Form>
