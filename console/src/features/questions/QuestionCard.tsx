@@ -137,7 +137,7 @@ export function QuestionCard({ question, hasKeys, above = "" }: Props) {
       )}
       {question.kind === "verdict" && <Work question={question} isBusy={isBusy} onAnswer={give} />}
       {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={give} />}
-      <p className={styles.missed} role="status">
+      <p className={classes("strong", styles.missed)} role="status">
         {isMissed && "Not sent: you pressed before the question could be read. Press again."}
       </p>
     </section>
