@@ -132,9 +132,17 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   await start(task, { mode: "background" });
   const page = await watched(browser);
   const pane = page.getByRole("complementary", { name: "Checks" });
+  // Which workers there are says what they cannot hold.
+  const warning = "Set-up gets no network.";
+  await page.route(/\/check_sets\/?$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), warnings: [warning] } });
+  });
   await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
   await pane.getByRole("button", { name: "Take over make-test" }).click();
   await pane.getByText("Taken over").waitFor();
+  await pane.getByRole("status").getByText(warning).waitFor();
+  expect(true, "what workers cannot hold of it is said");
   const { results } = await call("/check_sets/?repository=acme/found");
   expect(results[0].checks[0].id === "make-test", "a check that was found is taken over by one press");
   await checkAccess(page, "a check that was found");

@@ -28,13 +28,13 @@ export async function fetchCheckSet(project: number, repository: string): Promis
   return data(await api.GET(SETS, { params })).results[0] ?? null;
 }
 
-/** Add a check to the check set of a repository. */
-export async function takeCheck(project: number, repository: string, check: FoundCheck): Promise<void> {
+/** Add a check to the check set of a repository; return what workers cannot hold of it. */
+export async function takeCheck(project: number, repository: string, check: FoundCheck): Promise<string[]> {
   const path = { project_id: String(project) };
   const set = await fetchCheckSet(project, repository);
-  if (!set) await api.POST(SETS, { params: { path }, body: { repository, checks: [check] } });
-  else {
-    const params = { path: { ...path, set_id: set.id } };
-    await api.PATCH(`${SETS}/{set_id}`, { params, body: { checks: [...set.checks, check] } });
-  }
+  const checks = [...(set?.checks ?? []), check];
+  const changed = set
+    ? await api.PATCH(`${SETS}/{set_id}`, { params: { path: { ...path, set_id: set.id } }, body: { checks } })
+    : await api.POST(SETS, { params: { path }, body: { repository, checks } });
+  return data(changed).warnings ?? [];
 }

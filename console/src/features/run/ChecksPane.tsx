@@ -182,7 +182,7 @@ function Found({ found, project, repository }: FoundProps) {
   });
   const taken = new Set(set.data?.checks.map(({ id }) => id));
   return (
-    <section>
+    <section className="column">
       <h2>Found in the repository, not executed</h2>
       <ul className="column">
         {found.map(({ check, origin }) => (
@@ -202,6 +202,11 @@ function Found({ found, project, repository }: FoundProps) {
           </li>
         ))}
       </ul>
+      <div className="attention" role="status">
+        {take.data?.map((warning) => (
+          <p key={warning}>{warning}</p>
+        ))}
+      </div>
     </section>
   );
 }
