@@ -6,7 +6,7 @@ import { newMember } from "./people.mjs";
 
 const EDITS =
   "for n in $(seq 10 39); do echo made > made-$n.txt; done\nsed -i 's/note 100 /note one hundred /' notes.txt";
-const MORE = "```sh\necho more > later.txt\n```";
+const MORE = "```file path=later.txt\nmore\n```\n\n```sh\nrm made-10.txt made-11.txt\n```";
 
 export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, watched, checkAccess }) {
   const task = await call("/tasks/", {
@@ -46,8 +46,14 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await notes.getByRole("button", { name: "Add the comment" }).click();
   const review = `/tasks/${task.id}/runs/${run.id}/review/`;
   await until("the comment", async () => (await call(review)).comments.length === 1);
-  await page.reload();
+  await page.goto(`${base}/projects/1/settings/account`);
+  await page.getByLabel("Editor").selectOption("Visual Studio Code");
+  await page.getByLabel("Folder of your clones").fill("/src/{repository}");
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
   await notes.getByText("note 150 of this file", { exact: true }).first().waitFor();
+  const inEditor = notes.getByRole("link", { name: "Open notes.txt in the editor" });
+  const address = await inEditor.getAttribute("href");
+  expect(address === "vscode://file/src/acme/notes/notes.txt", `files open in the editor (${address})`);
   await notes.getByRole("button", { name: "Discard the comment: And this?" }).click();
   await until("the end of the comment", async () => (await call(review)).comments.length === 0);
   await page.getByRole("button", { name: "Undo" }).click();
@@ -99,20 +105,38 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await page.getByRole("log").getByText("note 150 of this file").waitFor();
   expect((await page.getByText("Of Ana").count()) === 0, "each person has a review of their own");
   expect(true, "comments reach the agent while it waits, and quote their lines");
+  await pane
+    .getByRole("navigation", { name: "Changed files" })
+    .getByRole("button", { name: /^made-10/ })
+    .click();
+  await pane.getByRole("button", { name: "Comment on line 1 of made-10.txt" }).click();
+  await pane.getByRole("textbox", { name: "Comment on line 1" }).fill("Why this file?");
+  await pane.getByRole("button", { name: "Add the comment" }).click();
+  await pane.locator("footer").getByText("1 comment").waitFor();
   await call(`/tasks/${task.id}/runs/${run.id}/command/`, {
     ...{ jsonrpc: "2.0", id: "more", method: "user_message", params: { content: MORE } },
   });
-  await pane.getByText("of 32 files").waitFor();
+  await pane.getByText("of 30 files").waitFor();
   expect(true, "the next edit comes to the page by itself");
+  await pane.getByText("made-10.txt, line 1: no longer in this diff.").waitFor();
+  await checkAccess(page, "a comment on a file that has left the diff");
+  await pane.getByRole("button", { name: "Discard the comment: Why this file?" }).click();
+  await pane.locator("footer").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Undo" }).click();
+  await pane.getByRole("button", { name: "Send to the agent" }).click();
+  await page.getByRole("log").getByText("made-10.txt, line 1").waitFor();
+  expect(true, "a comment on a file that has left the diff is shown, and can be discarded and sent");
+  const edited = page.getByRole("log").getByRole("link", { name: "Open later.txt in the editor" });
+  expect((await edited.getAttribute("href")).endsWith("/later.txt"), "so do those that a tool has edited");
   const compared = page.waitForResponse((response) => response.url().includes("base=branch"));
   await pane.getByRole("combobox", { name: "Compare with" }).selectOption("Branch now");
   const { missing, files } = await (await compared).json();
-  expect(missing === null && files.length === 32, "the work is compared with the branch as it is now");
-  await pane.getByText("of 32 files").waitFor();
+  expect(missing === null && files.length === 30, "the work is compared with the branch as it is now");
+  await pane.getByText("of 30 files").waitFor();
   await page.getByRole("button", { name: "Finish" }).click();
-  await page.getByRole("log").getByText("32 files").waitFor();
+  await page.getByRole("log").getByText("30 files").waitFor();
   await pane.getByText("Live").waitFor({ state: "detached" });
-  await pane.getByText("32 files").waitFor();
+  await pane.getByText("30 files").waitFor();
   await checkAccess(page, "a finished run");
   await page.context().close();
 }

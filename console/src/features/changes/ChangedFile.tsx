@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, X } from "lucide-react";
-import { memo, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useMemo, useRef, useState } from "react";
 import type { Base } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
@@ -187,12 +187,9 @@ function FileDiff({
         ([comment, anchor]) =>
           anchor === undefined &&
           !before.isLoading && (
-            <div key={comment.id} className={styles.stale}>
-              <p className="small attention">
-                The lines of this comment ({placeText(comment)}) have changed since, or are not shown.
-              </p>
-              <CommentNote comment={comment} onDiscard={onDiscard} />
-            </div>
+            <StaleNote key={comment.id} {...{ comment, onDiscard }}>
+              The lines of this comment ({placeText(comment)}) have changed since, or are not shown.
+            </StaleNote>
           ),
       )}
       {hunks.length > 0 ? (
@@ -238,13 +235,25 @@ function missingText(file: FileChange): string {
   return file.status === "A" ? "The file is empty." : "No line has changed.";
 }
 
-function CommentNote({ comment, onDiscard }: { comment: Comment; onDiscard: Props["onDiscard"] }) {
+type NoteProps = Pick<Props, "onDiscard"> & { comment: Comment };
+
+/** A comment that stands at no line; `children` say why. */
+export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
+  return (
+    <div className={styles.stale}>
+      <p className="small attention">{children}</p>
+      <CommentNote {...note} />
+    </div>
+  );
+}
+
+function CommentNote({ comment, onDiscard }: NoteProps) {
   return (
     <div className={classes("row card raised", styles.comment)} data-comment={comment.id}>
-      <p className="grow">
-        {comment.start_line !== comment.line && <span className="small dim">On {placeText(comment)}</span>}
-        <span>{comment.text}</span>
-      </p>
+      <div className="grow">
+        {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
+        <p>{comment.text}</p>
+      </div>
       <IconButton
         label={`Discard the comment: ${comment.text.slice(0, NAMED)}`}
         onClick={() => onDiscard([comment])}

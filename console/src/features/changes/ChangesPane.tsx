@@ -5,6 +5,7 @@ import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState
 import { type Base, fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
+import { visible } from "../../text/marks";
 import { isOf, parseHunks, withGaps } from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, type Choices, IconButton, Select } from "../../ui/controls";
@@ -15,10 +16,10 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver, noChangesText } from "../project/runState";
-import { ChangedFile } from "./ChangedFile";
+import { ChangedFile, StaleNote } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { anchorOf, openedFor } from "./range";
+import { anchorOf, openedFor, placeText } from "./range";
 import { type Comment, inOrder, reviewMessage, viewOf } from "./review";
 import { usePlace } from "./usePlace";
 import { linesQuery, useReview } from "./useReview";
@@ -142,7 +143,8 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
 
   if (changes.isPending) return <Loading what="the changes" />;
   if (!changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
-  const missing = MISSING[changes.data.missing ?? ""]?.[0];
+  const [missing, isAskedAgain] = MISSING[changes.data.missing ?? ""] ?? [];
+  const left = isAskedAgain ? NONE : comments.filter(({ path }) => !views.has(path));
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
   const isLive = changes.data.source === "live";
@@ -204,13 +206,14 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
           {changes.data.left_out.join(", ")}
         </p>
       )}
-      {files.length === 0 ? (
+      {files.length === 0 && (
         <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
           <p>
             {missing ?? (over ? noChangesText(run) : "What the agent changes appears here as it happens.")}
           </p>
         </Empty>
-      ) : (
+      )}
+      {files.length + left.length > 0 && (
         <div className={styles.body}>
           {isListed && files.length > 1 && (
             <FileList files={drawn} views={views} current={at} onChoose={go} />
@@ -224,6 +227,11 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
             aria-label="Diffs"
             onScroll={onScroll}
           >
+            {left.map((comment) => (
+              <StaleNote key={comment.id} comment={comment} onDiscard={discard}>
+                {visible(comment.path)}, {placeText(comment)}: no longer in this diff.
+              </StaleNote>
+            ))}
             {drawn.map((file, index) => (
               <ChangedFile
                 key={file.path}

@@ -7,7 +7,7 @@ export function usePlace(list: RefObject<HTMLDivElement | null>) {
   /** The file at the top, and which part of it is above. */
   const place = useRef<[index: number, part: number]>([0, 0]);
   const moves = useMemo(() => {
-    const filesOf = () => [...(list.current?.children ?? [])] as HTMLElement[];
+    const filesOf = () => [...(list.current?.querySelectorAll<HTMLElement>(":scope > [data-file]") ?? [])];
     const focus = (element: Element | undefined) =>
       element?.querySelector("button")?.focus({ preventScroll: true });
     return {
