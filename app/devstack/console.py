@@ -181,9 +181,16 @@ def main(scripts: Sequence[str], console: Console) -> int:
             return 1
         terminal.line(f"The console was left out ({', '.join(scripts)}): its packages need a network once.")
         return 0
-    return next(
-        (status for name in scripts if (status := npm.call(("run", "--silent", name), console.source))), 0
-    )
+    try:
+        for name in scripts:
+            if name == "build":
+                console.build(home, terminal)  # which `make run` and the scenes take, too
+            elif status := npm.call(("run", "--silent", name), console.source):
+                return status
+    except DevstackError as error:
+        terminal.error(error)
+        return 1
+    return 0
 
 
 def _version(node: str) -> tuple[int, ...]:

@@ -132,6 +132,19 @@ def test_check_that_fails_is_a_failure(
     assert console.source.exists()
 
 
+def test_build_of_the_checks_is_that_of_the_scenes(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
+    assert main(["check", "build"], console) == 0
+    console.build(tmp_path / "home", TerminalOutput())
+    assert (tmp_path / "asked").read_text().splitlines() == [TOOLS, CHECK, BUILD]
+
+    (console.source / "index.html").write_text("second")
+    lay_program(tmp_path / "programs" / "npm", "echo over the budget; exit 1")
+    assert main(["build"], console) == 1
+
+
 def test_console_that_is_there_outlasts_a_build_that_fails(console: Console, tmp_path: Path) -> None:
     home, dist = tmp_path / "home", tmp_path / "place" / "dist"
     console.build(home, TerminalOutput())
