@@ -52,7 +52,7 @@ def api(
     if paginate:
         output.as_json(list(client.iterate(client.core.pages(path, params or {}))))
         return
-    request = client.core.build(method, path, json_=body, params=params, key=request_id)
+    request = client.core.build(method, path, body, params=params, key=request_id)
     answer = client.perform(client.core.send(request))
     if answer.body:
         output.raw(answer.body if answer.body.endswith(b"\n") else answer.body + b"\n")

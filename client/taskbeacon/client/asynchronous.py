@@ -1,146 +1,22 @@
 """The asynchronous client: performs the steps of the core over httpx."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.parts import Artifacts, Events, Questions, Runs, Tasks, Webhooks
-from taskbeacon.client.settings import Settings, find_settings
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
-from taskbeacon.client.transport import answer_of, arguments_of, failures, options_of
+from taskbeacon.client.transport import Body, ClientBase, answer_of, failures
 
 T = TypeVar("T")
 
 
-class _Transport:
-    """Performs steps, and the generators of the core with them."""
-
-    def __init__(self, settings: Settings, timeout: float) -> None:
-        self._timeout = timeout
-        self._http = httpx.AsyncClient(**options_of(settings.url, timeout))
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-    async def perform(self, flow: Flow[T]) -> T:
-        async with AsyncExitStack() as opened:
-            opened.callback(flow.close)
-            outcome: Any = None
-            failure: ConnectionFailed | None = None
-            while True:
-                try:
-                    step = flow.send(outcome) if failure is None else flow.throw(failure)
-                except StopIteration as stop:
-                    value: T = stop.value
-                    return value
-                outcome, failure = await self._outcome(step, opened)
-
-    async def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
-        async with AsyncExitStack() as opened:
-            opened.callback(items.close)
-            outcome: Any = None
-            failure: ConnectionFailed | None = None
-            while True:
-                try:
-                    step = items.send(outcome) if failure is None else items.throw(failure)
-                except StopIteration:
-                    return
-                if isinstance(step, Yield):
-                    outcome = failure = None
-                    yield step.value
-                else:
-                    outcome, failure = await self._outcome(step, opened)
-
-    async def _outcome(self, step: Step, opened: AsyncExitStack) -> tuple[Any, ConnectionFailed | None]:
-        try:
-            return await self._do(step, opened), None
-        except ConnectionFailed as failure:
-            return None, failure
-
-    async def _do(self, step: Step, opened: AsyncExitStack) -> Any:
-        match step:
-            case Send(request):
-                return await self._send(request)
-            case Open(request):
-                return await self._open(request, opened)
-            case Read(body):
-                with failures(body.url):
-                    return await anext(body.pieces, b"")
-            case Close(body):
-                await body.close()
-            case Pause(seconds):
-                await asyncio.sleep(seconds)
-        return None
-
-    async def _send(self, request: Request) -> Answer:
-        with failures(request.url):
-            if request.file is not None:
-                return await self._upload(request, request.file)
-            built = self._http.build_request(**arguments_of(request, self._timeout))
-            response = await self._http.send(built)
-            return answer_of(response, response.content)
-
-    async def _upload(self, request: Request, path: Path) -> Answer:
-        # The store is another server.
-        async with httpx.AsyncClient(**options_of(request.url, self._timeout)) as http:
-            with path.open("rb") as file:
-                built = http.build_request(**arguments_of(request, self._timeout), files={"file": file})
-                response = await http.send(built)
-            return answer_of(response, response.content)
-
-    async def _open(self, request: Request, opened: AsyncExitStack) -> tuple[Answer, "_Body"]:
-        with failures(request.url):
-            built = self._http.build_request(**arguments_of(request, self._timeout))
-            response = await self._http.send(built, stream=True)
-            body = _Body(response)
-            opened.push_async_callback(body.close)
-            return answer_of(response, b"" if response.is_success else await response.aread()), body
-
-
-class _Body:
-    """The body of an answer, while it is read."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.url = response.request.url
-        self.pieces = response.aiter_bytes()
-        self._response = response
-
-    async def close(self) -> None:
-        if isinstance(self.pieces, AsyncGenerator):
-            await self.pieces.aclose()
-        await self._response.aclose()
-
-
-class AsyncClient:
-    """Sends requests to one server as one person. As a context manager it closes itself.
-
-    What is not given comes from TASKBEACON_URL, TASKBEACON_TOKEN, TASKBEACON_PROJECT and TASKBEACON_PROFILE, else from
-    the profile in the configuration. `timeout` is in seconds; `retries` counts the repetitions of a request that fails
-    for a moment, where a repetition is safe. `insecure` allows http to other machines.
-    """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | None = None,
-        project: str | int | None = None,
-        *,
-        profile: str | None = None,
-        timeout: float = 30.0,
-        retries: int = 4,
-        insecure: bool = False,
-    ) -> None:
-        self.settings = find_settings(url, token, project, profile=profile, insecure=insecure)
-        self.core = Core(self.settings, retries)
-        self._transport = _Transport(self.settings, timeout)
-        self.tasks, self.runs, self.questions = Tasks(self), Runs(self), Questions(self)
-        self.events, self.webhooks, self.artifacts = Events(self), Webhooks(self), Artifacts(self)
+class AsyncClient(ClientBase[httpx.AsyncClient]):
+    __doc__ = ClientBase.__doc__
+    _http_class = httpx.AsyncClient
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,28 +25,77 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        params: dict[str, Any] | None = None,
-        request_id: str | None = None,
-    ) -> Any:
-        """Return the JSON of the answer to any request; `path` is one below the project unless it begins with /api.
-
-        A POST is repeated only with `request_id`, which must then be its own.
-        """
-        options = {"json_": json, "params": params, "key": request_id}
-        return await self.perform(self.core.request(method, path, **options))
+        await self._http.aclose()
 
     async def perform(self, flow: Flow[T]) -> T:
         """Perform an operation of `core`."""
-        return await self._transport.perform(flow)
+        async with AsyncExitStack() as opened:
+            opened.callback(flow.close)
+            value: T = (await self._advance(flow, opened)).value
+            return value
 
-    def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
+    async def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
         """Yield the items of an operation of `core`."""
-        return self._transport.iterate(items)
+        async with AsyncExitStack() as opened:
+            opened.callback(items.close)
+            while isinstance(item := await self._advance(items, opened), Yield):
+                yield item.value
+
+    async def _advance(
+        self, flow: Flow[Any] | Items[Any], opened: AsyncExitStack
+    ) -> Yield[Any] | StopIteration:
+        """Perform steps up to the next item, or to the end of the generator, which has what it returns."""
+        outcome: Any = None
+        failure: ConnectionFailed | None = None
+        while True:
+            try:
+                step = flow.send(outcome) if failure is None else flow.throw(failure)
+            except StopIteration as stop:
+                return stop
+            if isinstance(step, Yield):
+                return step
+            try:
+                outcome, failure = await self._do(step, opened), None
+            except ConnectionFailed as error:
+                failure = error
+
+    async def _do(self, step: Step, opened: AsyncExitStack) -> Any:
+        match step:
+            case Send(request):
+                return await self._send(request)
+            case Open(request):
+                return await self._open(request, opened)
+            case Read(body):
+                with failures(body.response.url):
+                    return await anext(body.pieces, b"")
+            case Close(body):
+                await _close(body)
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+        return None
+
+    async def _send(self, request: Request) -> Answer:
+        async with AsyncExitStack() as opened:
+            opened.enter_context(failures(request.url))
+            http, more = self._http, {}
+            if request.file is not None:
+                # The store is another server.
+                http = await opened.enter_async_context(self._new_http(request.url))
+                more["files"] = {"file": opened.enter_context(request.file.open("rb"))}
+            response = await http.send(self._built(request, **more))
+            return answer_of(response, response.content)
+
+    async def _open(
+        self, request: Request, opened: AsyncExitStack
+    ) -> tuple[Answer, Body[AsyncIterator[bytes]]]:
+        with failures(request.url):
+            response = await self._http.send(self._built(request), stream=True)
+            body = Body(response, response.aiter_bytes())
+            opened.push_async_callback(_close, body)
+            return answer_of(response, b"" if response.is_success else await response.aread()), body
+
+
+async def _close(body: Body[AsyncIterator[bytes]]) -> None:
+    if isinstance(body.pieces, AsyncGenerator):
+        await body.pieces.aclose()
+    await body.response.aclose()

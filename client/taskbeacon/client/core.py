@@ -14,30 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from urllib.parse import quote, urlencode
 
 from taskbeacon import __version__
-from taskbeacon.client.errors import (
-    ApiError,
-    Conflict,
-    ConnectionFailed,
-    NotFound,
-    TaskbeaconError,
-    WaitTimeout,
-    bad_answer,
-)
-from taskbeacon.client.events import (
-    FIRST_PAUSE,
-    TERMINAL,
-    End,
-    Event,
-    Gap,
-    Item,
-    Patience,
-    Stream,
-    Waiting,
-    WaitingState,
-    item_of,
-    jitter,
-)
+from taskbeacon.client.errors import Conflict, ConnectionFailed, NotFound, WaitTimeout, bad_answer
+from taskbeacon.client.events import TERMINAL, End, Event, Gap, Item, Stream, Waiting, WaitingState, item_of
 from taskbeacon.client.references import Place, Reference, find_question, is_uuid, known_place, not_found
+from taskbeacon.client.retrying import FIRST_PAUSE, Patience, Retries, answered
 from taskbeacon.client.settings import Settings, check_url
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
 
@@ -48,7 +28,6 @@ JSON = Any
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "idempotent-replayed"
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_LONGEST_RETRY_AFTER: Final = 60.0
 _PAGE: Final = 100
 _LONGEST_LOOK: Final = 3.0
 _PATCH: Final = "changes.patch"
@@ -71,11 +50,10 @@ class Core:
         self,
         method: str,
         path: str,
+        body: JSON = None,
         *,
-        json_: JSON = None,
         params: Mapping[str, JSON] | None = None,
         key: str | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> Request:
         """Return a request; `path` is one below the project unless it begins with /api. Raises ValueError for a URL."""
         if "://" in path or path.startswith("//"):
@@ -84,19 +62,19 @@ class Core:
             path = f"/api/projects/{_quoted(self.settings.project)}/{path.removeprefix('/')}"
         query = urlencode({name: _text(value) for name, value in (params or {}).items() if value is not None})
         joint = "&" if "?" in path else "?"
-        all_headers = self._headers | dict(headers or {})
+        headers = dict(self._headers)
         if key is not None:
-            all_headers[KEY_HEADER] = key
-        content = None
-        if json_ is not None:
-            content = json.dumps(json_).encode()
-            all_headers["Content-Type"] = "application/json"
-        url = f"{self.settings.url}{path}{joint + query if query else ''}"
-        return Request(method.upper(), url, all_headers, content)
+            headers[KEY_HEADER] = key
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content = None if body is None else json.dumps(body).encode()
+        return Request(
+            method.upper(), f"{self.settings.url}{path}{joint + query if query else ''}", headers, content
+        )
 
     def send(self, request: Request) -> Flow[Answer]:
         """Return a good answer, after repetitions where they are safe. Raises ApiError or ConnectionFailed."""
-        return (yield from self._perform(Send(request)))
+        return self._perform(Send(request))
 
     def open(self, request: Request) -> Flow[JSON]:
         """Return the handle of a good answer, whose body is not read yet. Raises as `send` does."""
@@ -105,38 +83,29 @@ class Core:
 
     def _perform(self, step: Send | Open) -> Flow[JSON]:
         is_repeatable = step.request.method in _REPEATABLE or KEY_HEADER in step.request.headers
-        failures = 0
-        while True:
-            try:
-                outcome = yield step
-            except ConnectionFailed as failure:
-                error: TaskbeaconError = failure
-            else:
-                answer: Answer = outcome[0] if isinstance(step, Open) else outcome
-                if answer.is_good:
-                    return outcome
-                error = answer.error
-            pause = self._pause(error, failures) if is_repeatable else None
-            if pause is None:
-                raise error
-            failures += 1
-            yield Pause(pause)
+        return answered(step, Retries(self._retries if is_repeatable else 0).pause_after)
 
-    def _pause(self, error: TaskbeaconError, failures: int) -> float | None:
-        if not error.retryable or failures >= self._retries:
-            return None
-        requested = error.retry_after if isinstance(error, ApiError) else None
-        if requested is None:
-            return FIRST_PAUSE * 2.0**failures * jitter()
-        return requested if requested <= _LONGEST_RETRY_AFTER else None
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: JSON = None,
+        params: Mapping[str, JSON] | None = None,
+        request_id: str | None = None,
+    ) -> Flow[JSON]:
+        """Return the JSON of the answer to any request; `path` is one below the project unless it begins with /api.
 
-    def request(self, method: str, path: str, **options: JSON) -> Flow[JSON]:
-        """Return the JSON of the answer, None if it has no content. The options are those of `build`."""
-        answer = yield from self.send(self.build(method, path, **options))
+        A POST is repeated only with `request_id`, which must then be its own.
+        """
+        answer = yield from self.send(self.build(method, path, json, params=params, key=request_id))
         return answer.json()
 
     def _get(self, path: str, **params: JSON) -> Flow[JSON]:
         return (yield from self.request("GET", path, params=params))
+
+    def _post(self, path: str, body: JSON = None, *, key: str | None = None) -> Flow[JSON]:
+        return self.request("POST", path, json=body, request_id=key)
 
     def pages(self, path: str, params: Mapping[str, JSON], *, limit: int | None = None) -> Items[JSON]:
         """Yield the rows of all pages of a list, none twice, at most `limit`."""
@@ -194,7 +163,7 @@ class Core:
 
     def once(self, path: str, body: Mapping[str, JSON], key: str | None) -> Flow[tuple[JSON, bool]]:
         """Send a POST that the server performs once for its key; return the JSON, and whether it is a replay."""
-        answer = yield from self.send(self.build("POST", path, json_=body, key=key or new_key()))
+        answer = yield from self.send(self.build("POST", path, body, key=key or new_key()))
         return answer.json(), REPLAYED_HEADER in answer.headers
 
     # Tasks
@@ -213,7 +182,7 @@ class Core:
         return self.pages("tasks", filters, limit=limit)
 
     def update_task(self, task: Reference, **fields: "Unpack[types.TaskIn]") -> Flow["types.Task"]:
-        return (yield from self.request("PATCH", (yield from self.task_path(task)), json_=fields))
+        return (yield from self.request("PATCH", (yield from self.task_path(task)), json=fields))
 
     def delete_task(self, task: Reference) -> Flow[None]:
         yield from self.request("DELETE", (yield from self.task_path(task)))
@@ -234,7 +203,7 @@ class Core:
 
     def cancel_run(self, run: Reference) -> Flow["types.Run"]:
         path = yield from self.run_path(run)
-        return (yield from self.request("POST", f"{path}/cancel", json_={}, key=new_key()))
+        return (yield from self._post(f"{path}/cancel", {}, key=new_key()))
 
     def command(self, run: Reference, method: str, params: Mapping[str, JSON]) -> Flow[JSON]:
         """Send a command to the agent of a run; return its result. Raises Conflict if the agent cannot take it."""
@@ -242,7 +211,7 @@ class Core:
         body: dict[str, JSON] = {"jsonrpc": "2.0", "id": 1, "method": method}
         if params:
             body["params"] = params
-        answer = yield from self.request("POST", f"{path}/command", json_=body, key=new_key())
+        answer = yield from self._post(f"{path}/command", body, key=new_key())
         if refused := answer.get("error"):
             raise Conflict(
                 str(refused.get("message")), code="command_refused", status=200, extra=refused, body=answer
@@ -257,7 +226,7 @@ class Core:
     def log(self, run: Reference) -> Items[dict[str, JSON]]:
         """Yield the entries of the log, with those of the runs that it resumes. A cut is mended: a log only grows."""
         path = yield from self.run_path(run)
-        yielded = failures = 0
+        retries, yielded = Retries(self._retries), 0
         while True:
             handle = yield from self.open(self.build("GET", f"{path}/logs"))
             try:
@@ -267,13 +236,12 @@ class Core:
                     for line in filter(None, lines):
                         number += 1
                         if number > yielded:
-                            yielded, failures = number, 0
+                            yielded, retries.failures = number, 0
                             yield Yield(_entry(line))
             except ConnectionFailed as error:
-                pause = self._pause(error, failures)
+                pause = retries.pause_after(error)
                 if pause is None:
                     raise
-                failures += 1
                 yield Close(handle)
                 yield Pause(pause)
             else:
@@ -352,7 +320,7 @@ class Core:
         pause = FIRST_PAUSE
         while True:
             current: types.Run = (yield from patience.until_answered(look)).json()
-            patience.failures = 0
+            patience.hear()
             is_waiting = until == "waiting" and current["state"].get("waiting_for")
             if current["status"] in TERMINAL or is_waiting:
                 return current
@@ -431,13 +399,13 @@ class Core:
             "content_type": guess_type(path.name)[0] or "application/octet-stream",
         }
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
-        (prepared,) = (yield from self.request("POST", f"{staged}/prepare_upload", json_=wanted))["artifacts"]
+        (prepared,) = (yield from self._post(f"{staged}/prepare_upload", wanted))["artifacts"]
         form = prepared["presigned_post"]
         # To the object store, which does not get the key.
         url = check_url(form["url"], insecure=self.settings.insecure)
         yield from self.send(Request("POST", url, form=form["fields"], file=path))
         done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
-        (artifact,) = (yield from self.request("POST", f"{staged}/finalize_upload", json_=done))["artifacts"]
+        (artifact,) = (yield from self._post(f"{staged}/finalize_upload", done))["artifacts"]
         return artifact
 
     def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
@@ -485,7 +453,7 @@ class Core:
 
     def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
         """Register an endpoint; this answer alone has its `secret`."""
-        return self.request("POST", "webhook_endpoints", json_=fields)
+        return self._post("webhook_endpoints", fields)
 
     def get_webhook(self, endpoint: Reference) -> Flow["types.Endpoint"]:
         return self.request("GET", _webhook(endpoint))
@@ -493,19 +461,19 @@ class Core:
     def update_webhook(
         self, endpoint: Reference, **fields: "Unpack[types.EndpointUpdateIn]"
     ) -> Flow["types.Endpoint"]:
-        return self.request("PATCH", _webhook(endpoint), json_=fields)
+        return self.request("PATCH", _webhook(endpoint), json=fields)
 
     def delete_webhook(self, endpoint: Reference) -> Flow[None]:
         return self.request("DELETE", _webhook(endpoint))
 
     def ping_webhook(self, endpoint: Reference) -> Flow["types.Pinged"]:
-        return self.request("POST", f"{_webhook(endpoint)}/ping")
+        return self._post(f"{_webhook(endpoint)}/ping")
 
     def list_deliveries(self, endpoint: Reference) -> Items["types.Delivery"]:
         return self.pages(f"{_webhook(endpoint)}/deliveries", {})
 
     def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
-        return self.request("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
+        return self._post(f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
 
 
 def _webhook(endpoint: Reference) -> str:

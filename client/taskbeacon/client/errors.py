@@ -22,9 +22,13 @@ _MESSAGE_CHARACTERS = 2000
 
 
 class TaskbeaconError(Exception):
-    """Base class. `code` is for programs; `retryable` says that the same request may succeed later."""
+    """Base class. `code` is for programs; `retryable` says that the same request may succeed later.
+
+    `retry_after` is in seconds, None if the server names no time.
+    """
 
     code = "error"
+    retry_after: float | None = None
 
     def __init__(
         self, message: str, *, code: str | None = None, request_id: str | None = None, retryable: bool = False
@@ -38,8 +42,6 @@ class TaskbeaconError(Exception):
 
 class ApiError(TaskbeaconError):
     """The server refuses. `attr` names the invalid field; `body` is the whole answer."""
-
-    retry_after: float | None = None
 
     def __init__(
         self,
@@ -76,11 +78,11 @@ class Conflict(ApiError):
 
 
 class RateLimited(ApiError):
-    """`retry_after` is in seconds, or None if the server names no time."""
+    pass
 
 
 class ServerError(ApiError):
-    """`retry_after` is in seconds, or None if the server names no time."""
+    pass
 
 
 class ConnectionFailed(TaskbeaconError):

@@ -1,25 +1,21 @@
 """Live streams: decode server-sent events, and follow a run or the ledger over any number of connections."""
 
 import json
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from taskbeacon.client.errors import ApiError, ConnectionFailed, TaskbeaconError, bad_answer
-from taskbeacon.client.steps import Answer, Close, Flow, Open, Pause, Read, Request, Step
+from taskbeacon.client.errors import ConnectionFailed, bad_answer
+from taskbeacon.client.retrying import PATIENCE, Patience
+from taskbeacon.client.steps import Close, Flow, Open, Read, Request
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
 
-# In seconds: of silence, after which a connection is taken for cut; without any answer, after which we give up.
-SILENCE: Final = 60.0
-PATIENCE: Final = 60.0
-FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 5.0
-_LONGEST_RETRY_AFTER: Final = 60.0
+# In seconds, after which a connection is taken for cut.
+_SILENCE: Final = 60.0
 TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 _MOST_FRAME_BYTES: Final = 8 * 1024 * 1024
 _MOST_SEEN: Final = 100_000
@@ -113,45 +109,9 @@ class FrameDecoder:
                 self._name = value
             case "id" if "\0" not in value:
                 self._id = value
+            case _:
+                pass  # a comment, or of no use here
         return None
-
-
-class Patience:
-    """Repeats a step until it is answered, for as long as some answer came within the last `seconds`."""
-
-    def __init__(self, seconds: float = PATIENCE) -> None:
-        self._seconds = seconds
-        self.heard = time.monotonic()
-        self.failures = 0
-
-    def until_answered(self, step: Step) -> Flow[Any]:
-        """Return the outcome of a `Send` or `Open`. Raises what is not worth a repetition, or the last failure."""
-        while True:
-            try:
-                outcome = yield step
-            except ConnectionFailed as failure:
-                error: TaskbeaconError = failure
-            else:
-                answer: Answer = outcome[0] if isinstance(step, Open) else outcome
-                if answer.is_good:
-                    self.heard = time.monotonic()
-                    return outcome
-                error = answer.error
-            if not error.retryable or time.monotonic() - self.heard >= self._seconds:
-                raise error
-            yield from self.pause(error.retry_after if isinstance(error, ApiError) else None)
-
-    def pause(self, requested: float | None = None) -> Flow[None]:
-        """Wait a little longer than the last time, or for as long as the server wants."""
-        seconds = min(FIRST_PAUSE * 2.0**self.failures, _LONGEST_PAUSE) * jitter()
-        self.failures = min(self.failures + 1, 10)
-        yield Pause(max(seconds, min(requested or 0.0, _LONGEST_RETRY_AFTER)))
-
-
-def jitter() -> float:
-    import random  # noqa: PLC0415 - pauses alone need it
-
-    return random.uniform(0.75, 1.25)  # noqa: S311 - to spread requests
 
 
 class Stream:
@@ -182,7 +142,7 @@ class Stream:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._request.headers}
         if self.last_id is not None:
             headers["Last-Event-ID"] = self.last_id
-        request = Request("GET", self._request.url, headers, timeout=SILENCE)
+        request = Request("GET", self._request.url, headers, timeout=_SILENCE)
         answer, self._handle = yield from self.patience.until_answered(Open(request))
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise bad_answer("The server's answer is no stream of events.", status=answer.status)
@@ -205,7 +165,7 @@ class Stream:
             if not piece:
                 yield Close(self._handle)
                 return None
-            self.patience.heard, self.patience.failures = time.monotonic(), 0
+            self.patience.hear()
             self._frames.extend(self._decoder.feed(piece))
             self.last_id = self._decoder.last_id or self.last_id
             if self._connected is not None and self.last_id is not None:

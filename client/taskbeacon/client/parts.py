@@ -22,21 +22,24 @@ class Part(Generic[ClientT_co]):
 
 
 class Call(Generic[P, T]):
-    """A method that performs an operation of the core."""
+    """A method of a client or of its part that performs an operation of the core."""
 
     def __init__(self, operation: Callable[Concatenate[Core, P], Flow[T]]) -> None:
         self._operation = operation
 
     @overload
-    def __get__(self, part: "Part[Client]", owner: type) -> Callable[P, T]: ...
+    def __get__(self, of: "Part[Client] | Client", owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, part: "Part[AsyncClient]", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, part: "Part[Any]", owner: type) -> Any:
-        return _bound(self._operation, part.client.core, part.client.perform)
+    def __get__(
+        self, of: "Part[AsyncClient] | AsyncClient", owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, of: Any, owner: type) -> Any:
+        client = of.client if isinstance(of, Part) else of
+        return _bound(self._operation, client.core, client.perform)
 
 
 class Each(Generic[P, T]):
-    """A method that yields the items of an operation of the core."""
+    """A method of a part that yields the items of an operation of the core."""
 
     def __init__(self, operation: Callable[Concatenate[Core, P], Items[T]]) -> None:
         self._operation = operation

@@ -5,7 +5,6 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +30,6 @@ class Settings:
     profile: str = DEFAULT_PROFILE
     key_from: str = "argument"
     insecure: bool = False
-
-    @cached_property
-    def is_loopback(self) -> bool:
-        return is_loopback(self.url)
 
 
 def config_file() -> Path:

@@ -1,40 +1,87 @@
-"""What both transports share: how a step becomes a call of httpx, and its outcome an `Answer`."""
+"""What both clients share: settings and parts, how a step becomes a call of httpx, and its outcome an `Answer`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar, cast
 
 import httpx
 
+from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.settings import is_loopback
+from taskbeacon.client.parts import Artifacts, Call, Events, Questions, Runs, Tasks, Webhooks
+from taskbeacon.client.settings import find_settings, is_loopback
 from taskbeacon.client.steps import Answer, Request
 
+HttpT = TypeVar("HttpT", bound=httpx.Client | httpx.AsyncClient)
+PiecesT = TypeVar("PiecesT")
 log = logging.getLogger("taskbeacon.client")
 
 
-def options_of(url: str, timeout: float) -> dict[str, Any]:
-    """Return the arguments of httpx's clients for a server. Redirects are not followed: the key is for one host."""
-    return {
-        "timeout": timeout,
-        "follow_redirects": False,
-        "trust_env": not is_loopback(url),
-        # Without TLS there is nothing to verify, and loading the certificates takes longer than all else.
-        "verify": not url.startswith("http:"),
-    }
+class ClientBase(Generic[HttpT]):
+    """Sends requests to one server as one person. As a context manager it closes itself.
+
+    What is not given comes from TASKBEACON_URL, TASKBEACON_TOKEN, TASKBEACON_PROJECT and TASKBEACON_PROFILE, else from
+    the profile in the configuration. `timeout` is in seconds; `retries` counts the repetitions of a request that fails
+    for a moment, where a repetition is safe. `insecure` allows http to other machines.
+    """
+
+    _http_class: type[HttpT]
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        project: str | int | None = None,
+        *,
+        profile: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 4,
+        insecure: bool = False,
+    ) -> None:
+        self.settings = find_settings(url, token, project, profile=profile, insecure=insecure)
+        self.core = Core(self.settings, retries)
+        self._timeout = timeout
+        self._http = self._new_http(self.settings.url)
+        own = cast("Self", self)  # mypy takes it for the base class
+        self.tasks: Tasks[Self] = Tasks(own)
+        self.runs: Runs[Self] = Runs(own)
+        self.questions: Questions[Self] = Questions(own)
+        self.events: Events[Self] = Events(own)
+        self.webhooks: Webhooks[Self] = Webhooks(own)
+        self.artifacts: Artifacts[Self] = Artifacts(own)
+
+    request = Call(Core.request)
+
+    def _new_http(self, url: str) -> HttpT:
+        return self._http_class(
+            timeout=self._timeout,
+            # The key is for one host.
+            follow_redirects=False,
+            trust_env=not is_loopback(url),
+            # Without TLS there is nothing to verify, and loading the certificates takes longer than all else.
+            verify=not url.startswith("http:"),
+        )
+
+    def _built(self, request: Request, **more: Any) -> httpx.Request:
+        return self._http.build_request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.content,
+            data=None if request.form is None else dict(request.form),
+            timeout=httpx.Timeout(self._timeout, read=request.timeout or self._timeout),
+            **more,
+        )
 
 
-def arguments_of(request: Request, timeout: float) -> dict[str, Any]:
-    """Return the arguments of `build_request`, but those of an upload."""
-    return {
-        "method": request.method,
-        "url": request.url,
-        "headers": dict(request.headers),
-        "content": request.content,
-        "data": None if request.form is None else dict(request.form),
-        "timeout": httpx.Timeout(timeout, read=request.timeout or timeout),
-    }
+@dataclass(frozen=True)
+class Body(Generic[PiecesT]):
+    """The body of an answer, while it is read."""
+
+    response: httpx.Response
+    pieces: PiecesT
 
 
 def answer_of(response: httpx.Response, body: bytes = b"") -> Answer:
@@ -44,7 +91,7 @@ def answer_of(response: httpx.Response, body: bytes = b"") -> Answer:
 
 
 @contextmanager
-def failures(url: object) -> Iterator[None]:
+def failures(url: object) -> Generator[None, None, None]:
     """Raise ConnectionFailed for what httpx raises while it asks a server."""
     try:
         yield

@@ -1,0 +1,88 @@
+"""When a request is sent again, and after how long a pause."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from taskbeacon.client.errors import ConnectionFailed, TaskbeaconError
+from taskbeacon.client.steps import Answer, Flow, Open, Pause, Send
+
+FIRST_PAUSE: Final = 0.25
+# In seconds without any answer, after which a stream is given up.
+PATIENCE: Final = 60.0
+_LONGEST_PAUSE: Final = 5.0
+_LONGEST_RETRY_AFTER: Final = 60.0
+
+
+def answered(step: Send | Open, pause_after: Callable[[TaskbeaconError], float | None]) -> Flow[Any]:
+    """Return the outcome once its answer is good. Raises an error after which there is no pause."""
+    while True:
+        try:
+            outcome = yield step
+        except ConnectionFailed as failure:
+            error: TaskbeaconError = failure
+        else:
+            answer: Answer = outcome[0] if isinstance(step, Open) else outcome
+            if answer.is_good:
+                return outcome
+            error = answer.error
+        pause = pause_after(error)
+        if pause is None:
+            raise error
+        yield Pause(pause)
+
+
+class Retries:
+    """So many repetitions: after longer and longer pauses, or when the server wants them, if that is soon."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.failures = 0
+
+    def pause_after(self, error: TaskbeaconError) -> float | None:
+        requested = error.retry_after
+        is_too_long = requested is not None and requested > _LONGEST_RETRY_AFTER
+        if not error.retryable or self.failures >= self._most or is_too_long:
+            return None
+        self.failures += 1
+        return _growing_pause(self.failures) if requested is None else requested
+
+
+class Patience:
+    """Repetitions for as long as some answer came within the last `seconds`."""
+
+    def __init__(self, seconds: float = PATIENCE) -> None:
+        self._seconds = seconds
+        self._failures = 0
+        self._heard = time.monotonic()
+
+    def hear(self) -> None:
+        """Begin anew: the server sends what was asked for."""
+        self._heard, self._failures = time.monotonic(), 0
+
+    def until_answered(self, step: Send | Open) -> Flow[Any]:
+        """Return the outcome of a step. Raises what is not worth a repetition, or the last failure."""
+        outcome = yield from answered(step, self._pause_after)
+        # An answer that brings nothing more does not shorten the next pause.
+        self._heard = time.monotonic()
+        return outcome
+
+    def pause(self) -> Flow[None]:
+        """Wait a little longer than the last time."""
+        yield Pause(self._next_pause())
+
+    def _pause_after(self, error: TaskbeaconError) -> float | None:
+        if not error.retryable or time.monotonic() - self._heard >= self._seconds:
+            return None
+        return max(self._next_pause(), min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER))
+
+    def _next_pause(self) -> float:
+        self._failures = min(self._failures + 1, 10)
+        return _growing_pause(self._failures)
+
+
+def _growing_pause(failures: int) -> float:
+    import random  # noqa: PLC0415 - pauses alone need it
+
+    spread = random.uniform(0.75, 1.25)  # noqa: S311 - to spread requests
+    return min(FIRST_PAUSE * 2.0 ** (failures - 1), _LONGEST_PAUSE) * spread
