@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from taskbeacon.cli.asking import _choice
+from taskbeacon.cli.person import _choice
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
@@ -148,17 +148,32 @@ def test_a_task_is_created(beacon: Server, taskbeacon: Taskbeacon) -> None:
 
 
 def test_an_agent_gets_its_first_model(beacon: Server, taskbeacon: Taskbeacon) -> None:
-    models = [{"runtime_adapter": "codex", "model": "c"}, {"runtime_adapter": "claude", "model": "s"}]
-    beacon.on(f"GET {PROJECT}/tasks/models", answer({"models": models}))
+    models = [{"name": "s"}, {"name": "o"}]
+    agents = [{"name": "codex", "models": []}, {"name": "claude", "models": models}]
+    beacon.on(f"GET {PROJECT}/agents", answer({"results": agents}))
     beacon.on(f"POST {PROJECT}/tasks/{TASK_ID}/run", answer(TASK))
     assert taskbeacon("run", "start", TASK_ID, "--agent", "claude", "--branch", "main").out == f"{RUN_ID}\n"
     assert taskbeacon("run", "start", TASK_ID, "--agent", "runbook").code == 0
-    assert taskbeacon("run", "start", TASK_ID, "--agent", "gemini").code == 2
     first, second = beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")
     assert first.json == {"mode": "background", "branch": "main", "runtime_adapter": "claude", "model": "s"}
     assert second.json == {"mode": "background"}
-    assert taskbeacon("task", "create", "Fix it", "--run", "--agent", "gemini").code == 2
-    assert beacon.at(f"POST {PROJECT}/tasks") == []
+
+
+def test_a_wrong_choice_changes_nothing(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    agents = [{"name": "codex", "models": []}, {"name": "claude", "models": [{"name": "s"}]}]
+    beacon.on(f"GET {PROJECT}/agents", answer({"results": agents}))
+    for options in (
+        ["--agent", "gemini"],
+        ["--agent", "gemini", "--model", "g"],
+        ["--agent", "codex"],
+        ["--model", "s"],
+        ["--require", "refuted"],
+        ["--timeout", "soon"],
+    ):
+        for command in (["task", "create", "Fix it"], ["run", "start", TASK_ID]):
+            with concerning((command, options)):
+                assert taskbeacon(*command, "--follow", *options).code == 2
+    assert {sent.method for sent in beacon.received} == {"GET"}
 
 
 def test_a_wrong_choice_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

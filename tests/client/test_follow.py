@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from taskbeacon.client import AccessDenied, End, Event, Gap, NotFound, ServerError, Waiting, WaitTimeout
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.events import FrameDecoder, Stream
+from taskbeacon.client.events import FrameDecoder
+from taskbeacon.client.retrying import Patience
 from taskbeacon.client.steps import Open, Pause, Request
 from tests.client.conftest import Calls
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
@@ -138,11 +139,12 @@ async def test_what_ends_a_follower(server: Server, calls: Calls) -> None:
 
 def test_a_follower_gives_up_when_nothing_answers() -> None:
     """The core by hand: its patience is a minute of real time."""
-    steps = Stream(Request("GET", "http://127.0.0.1/"), None, patience=0).connect()
-    assert isinstance(next(steps), Open)
+    request = Open(Request("GET", "http://127.0.0.1/"))
+    steps = Patience(seconds=0).until_answered(request)
+    assert next(steps) is request
     with pytest.raises(ConnectionFailed, match="refused"):
         steps.throw(ConnectionFailed("refused"))
-    steps = Stream(Request("GET", "http://127.0.0.1/"), None, patience=60).connect()
+    steps = Patience().until_answered(request)
     pauses = []
     for _ in range(8):
         assert isinstance(next(steps), Open)

@@ -21,23 +21,21 @@ if TYPE_CHECKING:
 
 _WIDEST_HELP = 100
 SERVER_GROUP = "taskbeacon.commands"
-_WORK, _ATTENTION, _INTEGRATIONS, _ACCOUNT = "Tasks and runs", "Attention", "Integrations", "Account"
-_OPERATE, _TRY = "Operate this server", "Try it"
 # By name: where it is, and what it does.
 _COMMANDS = {
-    _WORK: {
+    "Tasks and runs": {
         "task": ("taskbeacon.cli.tasks:task", "Create and find tasks."),
         "run": ("taskbeacon.cli.runs:run", "Start, follow and steer runs; get what they bring."),
     },
-    _ATTENTION: {
+    "Attention": {
         "inbox": ("taskbeacon.cli.inbox:inbox", "List the questions that wait for you."),
         "answer": ("taskbeacon.cli.inbox:answer", "Answer a question."),
     },
-    _INTEGRATIONS: {
+    "Integrations": {
         "events": ("taskbeacon.cli.events:events", "Listen to events, and forward them."),
         "api": ("taskbeacon.cli.api:api", "Send any request."),
     },
-    _ACCOUNT: {
+    "Account": {
         "login": ("taskbeacon.cli.account:login", "Sign in to a server."),
         "logout": ("taskbeacon.cli.account:logout", "Forget the key."),
         "status": ("taskbeacon.cli.account:status", "Show server, project and person."),
@@ -48,8 +46,8 @@ _COMMANDS = {
 }
 # Verbs of the server, for each of which its distribution has an entry point: told apart from typing errors.
 _SERVER = {
-    _OPERATE: ("serve", "worker", "migrate", "admin", "agents", "console", "openapi"),
-    _TRY: ("dev", "demo", "try"),
+    "Operate this server": ("serve", "worker", "migrate", "admin", "agents", "console", "openapi"),
+    "Try it": ("dev", "demo", "try"),
 }
 
 

@@ -11,7 +11,7 @@ import click
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, connected, json_flag, placed, standard_input
+from taskbeacon.cli.options import Client, allowed, connected, json_flag, placed, standard_input
 
 _MOST_KEY = 1000
 _MOST_NAME = 80
@@ -98,49 +98,34 @@ def logout(*, profile: str | None) -> None:
 @connected
 def status(client: Client, *, as_json: bool) -> None:
     """Show server, project, person and agents."""
-    found = _status(client)
-    if as_json:
-        output.as_json(found)
-        return
-    project, user = found["project"], found["user"]
-    output.line(f"server: {found['url']} ({found['server_version'] or 'unknown version'})")
-    output.line(f"project: {output.one_line(' '.join(str(each) for each in project.values() if each))}")
-    output.line(f"person: {output.one_line(user['email']) if user else 'not shown to this key'}")
-    output.line(f"key: from the {found['key_from']}, profile {found['profile']}")
-    output.line(f"agents: {output.one_line(', '.join(found['agents']))}")
-
-
-def _status(client: Client) -> dict[str, Any]:
     settings = client.settings
-    me = _allowed(client, "/api/users/@me")
-    listed = _allowed(client, "/api/projects") or {"results": []}
+    me = allowed(client, "/api/users/@me")
+    listed = allowed(client, "/api/projects") or {"results": []}
     models = client.request("GET", "tasks/models")["models"]
     number: Any = settings.project
     if number == "@current":
         number = ((me or {}).get("team") or {}).get("id")
-    names = {str(each["id"]): each["name"] for each in listed["results"]}
-    return {
-        "url": settings.url,
-        "profile": settings.profile,
-        "project": {"id": number, "name": names.get(str(number))},
-        "user": me and {"id": me["id"], "email": me["email"]},
-        "key_from": settings.key_from,
-        "client_version": __version__,
-        "server_version": client.request("GET", "/livez").get("version"),
-        "agents": sorted({"runbook", *(each["runtime_adapter"] for each in models)}),
-    }
-
-
-def _allowed(client: Client, path: str) -> Any:
-    from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
-
-    try:
-        return client.request("GET", path)
-    except AccessDenied as error:
-        # A key may be without this scope, and good for all else.
-        if error.code != "permission_denied":
-            raise
-        return None
+    name = {str(each["id"]): each["name"] for each in listed["results"]}.get(str(number))
+    server_version = client.request("GET", "/livez").get("version")
+    agents = sorted({"runbook", *(each["runtime_adapter"] for each in models)})
+    if as_json:
+        found = {
+            "url": settings.url,
+            "profile": settings.profile,
+            "project": {"id": number, "name": name},
+            "user": me and {"id": me["id"], "email": me["email"]},
+            "key_from": settings.key_from,
+            "client_version": __version__,
+            "server_version": server_version,
+            "agents": agents,
+        }
+        output.as_json(found)
+        return
+    output.line(f"server: {settings.url} ({server_version or 'unknown version'})")
+    output.line(f"project: {output.one_line(' '.join(str(each) for each in (number, name) if each))}")
+    output.line(f"person: {output.one_line(me['email']) if me else 'not shown to this key'}")
+    output.line(f"key: from the {settings.key_from}, profile {settings.profile}")
+    output.line(f"agents: {output.one_line(', '.join(agents))}")
 
 
 @click.command()
@@ -171,14 +156,10 @@ def version(*, as_json: bool) -> None:
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Explain a command, or the exit codes (exit-codes)."""
+    from taskbeacon.cli import main  # noqa: PLC0415 - imports this module
+
     if words == ("exit-codes",):
         output.line(failures.TABLE.rstrip())
         return
-    context = ctx.find_root()
-    command: click.Command = context.command
-    for word in words:
-        found = command.get_command(context, word) if isinstance(command, click.Group) else None
-        if found is None:
-            raise usage(f"there is no command {' '.join(words)}")
-        command, context = found, click.Context(found, context, info_name=word)
-    output.line(command.get_help(context))
+    root = ctx.find_root()
+    main.main([*words, "--help"], root.info_name, standalone_mode=False, terminal_width=root.terminal_width)

@@ -1,14 +1,13 @@
 """`taskbeacon api`: any request."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, connected, standard_input
+from taskbeacon.cli.options import Client, connected, parse_json, read_source
 
 _MOST_BODY = 20 * 1024 * 1024
 
@@ -47,7 +46,7 @@ def api(
         raise usage("give either --input or fields")
     body: Any = fields if fields and not is_read else None
     if source is not None:
-        body = _json(_read(source), source)
+        body = parse_json(read_source(source, _MOST_BODY), source)
     params = fields if is_read else None
     if paginate:
         output.as_json(list(client.iterate(client.core.pages(path, params or {}))))
@@ -67,24 +66,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _value(text: str) -> Any:
     if text.startswith("@"):
-        return _read(text[1:])
+        return read_source(text[1:], _MOST_BODY)
     try:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _read(source: str) -> str:
-    if source == "-":
-        return standard_input(_MOST_BODY)
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise usage(f"{source} cannot be read: {error}") from error
-
-
-def _json(text: str, source: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise usage(f"{source} is no JSON: {error}") from error

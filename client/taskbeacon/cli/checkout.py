@@ -65,16 +65,12 @@ def _remarks(name: str, remote: str) -> list[str]:
 class Checkout:
     """A checkout of git. Only `apply` and `fetch` change it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
         top = self._try("rev-parse", "--show-toplevel")
         if top is None or not top.strip():
             raise usage(f"{folder.absolute()} is no checkout of git")
         self._folder = Path(os.fsdecode(top.removesuffix(b"\n")))
-
-    @classmethod
-    def here(cls) -> "Checkout":
-        return cls(Path())
 
     def repository(self) -> Repository:
         remotes = self._run("remote").decode().split()
@@ -100,16 +96,15 @@ class Checkout:
         """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""
         if not patch:
             return []
-        if (
-            not three_way
-            and self._run("status", "--porcelain", "--untracked-files=no", "--ignore-submodules").strip()
-        ):
+        changes = self._run("status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
+        if changes and not three_way:
             raise _refusal("the checkout has changes: commit them, or use --3way")
         files = self._files(patch)
         if not three_way:
             self._apply(patch, "--binary")
             return files
-        before = self._index()
+        index = self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
+        before = index.read_bytes() if index.exists() else b""
         try:
             # In a copy of the index first, where conflicts leave nothing behind.
             with NamedTemporaryFile(prefix="taskbeacon-index-") as copy:
@@ -118,7 +113,8 @@ class Checkout:
                 self._apply(patch, "--3way", "--cached", index=copy.name)
             self._apply(patch, "--3way", "--binary")
         except Failure:
-            self._restore(before)
+            if before and index.read_bytes() != before:
+                index.write_bytes(before)
             raise
         return files
 
@@ -154,18 +150,6 @@ class Checkout:
             name = head[len(head) // 2 + 1 :]
             files.append({"status": status, "path": _path(name)[2:]})
         return files
-
-    def _index(self) -> bytes:
-        path = self._index_path()
-        return path.read_bytes() if path.exists() else b""
-
-    def _index_path(self) -> Path:
-        return self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
-
-    def _restore(self, index: bytes) -> None:
-        path = self._index_path()
-        if index and path.read_bytes() != index:
-            path.write_bytes(index)
 
     def _run(self, *arguments: str) -> bytes:
         done = self._git(*arguments)

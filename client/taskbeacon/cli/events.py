@@ -13,7 +13,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import json_flag, open_client, placed
+from taskbeacon.cli.options import allowed, json_flag, placed
 
 if TYPE_CHECKING:
     import httpx
@@ -45,9 +45,10 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
         return
     import httpx  # noqa: PLC0415
 
-    from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loads the HTTP library
+    from taskbeacon.client import Client, Gap  # noqa: PLC0415 - loads the HTTP library
+    from taskbeacon.client.settings import write_private  # noqa: PLC0415
 
-    with open_client(**place) as client, httpx.Client(timeout=_SECONDS, trust_env=False) as receiver:
+    with Client(**place) as client, httpx.Client(timeout=_SECONDS, trust_env=False) as receiver:
         _require_known(client, types)
         kept = None if target is None else _kept(client, target)
         after = kept.read_text(encoding="utf-8") if kept is not None and kept.exists() else None
@@ -57,47 +58,35 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
             if as_json:
                 output.as_json({"type": "listening", "topics": "tasks"})
 
-        for item in client.iterate(client.core.stream_events(after=after, connected=tell)):
-            _take(item, receiver, types=types, target=target, secret=secret, as_json=as_json)
+        for item in client.events.stream(after=after, connected=tell):
+            if isinstance(item, Gap) and as_json:
+                output.as_json({**item.data, "type": "gap"})
+            elif isinstance(item, Gap):
+                output.note("events are missing here")
+            elif not types or _matches(item.type, types):
+                status = None if target is None else _forward(item, receiver, target, secret)
+                _show(item, status, as_json=as_json)
             if kept is not None and item.event_id is not None:
                 write_private(kept, item.event_id)
 
 
 def _require_known(client: "Client", types: str | None) -> None:
-    """Refuse a type of which no event would ever come."""
-    from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
-
-    if types is None:
-        return
-    try:
-        known = [each["type"] for each in client.request("GET", "webhook_event_types")]
-    except AccessDenied:
-        return  # a key without this scope still listens
-    for word in types.split(","):
+    """Refuse a type of which no event would ever come; a key that may not read them still listens."""
+    listed = allowed(client, "webhook_event_types") if types else None
+    known = [each["type"] for each in listed or ()]
+    for word in (types or "").split(",") if known else ():
         if not any(_matches(type_, word) for type_ in known):
             raise usage(f"no event is of the type {word.strip()!r}; there are: {', '.join(known)}")
 
 
-def _take(
-    item: Any, receiver: "httpx.Client", *, types: str | None, target: str | None, secret: str, as_json: bool
-) -> None:
-    from taskbeacon.client import Gap  # noqa: PLC0415 - loaded already
-
-    if isinstance(item, Gap):
-        if as_json:
-            output.as_json({**item.data, "type": "gap"})
-        else:
-            output.note("events are missing here")
-        return
-    if types and not _matches(item.type, types):
-        return
-    status = None if target is None else _forward(item, receiver, target, secret)
+def _show(event: "Event", status: int | None, *, as_json: bool) -> None:
+    forwarded = {} if status is None else {"forwarded": {"status": status}}
     if as_json:
-        output.as_json({**item.data, **({} if status is None else {"forwarded": {"status": status}})})
+        output.as_json({**event.data, **forwarded})
         return
-    ids = [str(item.data.get("data", {}).get(name) or "") for name in ("task_id", "run_id")]
-    sent = [] if status is None else [str(status)]
-    output.line(" ".join([str(item.data.get("timestamp")), item.type, *filter(None, ids), *sent]))
+    of = event.data.get("data", {})
+    words = [event.data.get("timestamp"), event.type, of.get("task_id"), of.get("run_id"), status]
+    output.line(" ".join(str(word) for word in words if word))
 
 
 def _matches(type_: str, types: str) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,19 +32,17 @@ TABLE = f"""\
 """
 
 
+@dataclass(eq=False)
 class Failure(Exception):
-    """Ends the command with this code and message."""
+    """Ends the command with this code and message; `resume` is the command that goes on."""
 
-    def __init__(
-        self, message: str, *, code: str, exit_code: int, resume: str | None = None, **more: Any
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.exit_code = exit_code
-        # The command that goes on.
-        self.resume = resume
-        self.more = more
+    message: str
+    _: KW_ONLY
+    code: str
+    exit_code: int
+    resume: str | None = None
+    # What `--json` says besides.
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Interrupted(BaseException):
@@ -80,13 +80,13 @@ def _of_client(error: BaseException) -> Failure | None:
         case ValueError():
             return usage(str(error))
         case TaskbeaconError():
-            wait = getattr(error, "retry_after", None)
+            wait = error.retry_after
             text = error.message if wait is None else f"{error.message} Try again in {wait:.0f} s."
-            if field := getattr(error, "attr", None):
-                text = f"{field}: {text}"
+            if name := getattr(error, "attr", None):
+                text = f"{name}: {text}"
             more = {"status": getattr(error, "status", None), "request_id": error.request_id}
             more["retryable"] = error.retryable
-            return Failure(text, code=error.code, exit_code=_exit_code(error), **more)
+            return Failure(text, code=error.code, exit_code=_exit_code(error), more=more)
         case _:
             return None
 
@@ -117,7 +117,7 @@ def tell(failure: Failure, *, as_json: bool) -> None:
         return
     if as_json:
         error = {"code": failure.code, "message": failure.message, "retryable": False, **failure.more}
-        error |= {"exit_code": failure.exit_code, **({"resume": failure.resume} if failure.resume else {})}
+        error |= {"exit_code": failure.exit_code, "resume": failure.resume}
         found = {name: value for name, value in error.items() if value is not None}
         output.note(json.dumps({"error": found}))
         return

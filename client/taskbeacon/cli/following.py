@@ -6,30 +6,20 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from taskbeacon.cli import failures, output
-from taskbeacon.cli.asking import ask
 from taskbeacon.cli.failures import Failure, Interrupted, TimedOut
 from taskbeacon.cli.live import Transcript, show_result
-from taskbeacon.cli.presence import showing
+from taskbeacon.cli.person import ask, showing
 from taskbeacon.client import Client, End, Event, Gap, TaskbeaconError, Waiting
 
-_REQUIREMENTS = ({"verified"}, {"verified", "ci"})
 _CODES = {"completed": failures.DONE, "failed": failures.FAILED, "cancelled": failures.CANCELLED}
 
 
 def has_terminal(*, as_json: bool) -> bool:
     """Return whether a person can be asked."""
     return not as_json and all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
-
-
-class _Stop(NamedTuple):
-    """Why a follower leaves a run that goes on."""
-
-    reason: str
-    exit_code: int
-    message: str
 
 
 def follow(
@@ -42,9 +32,7 @@ def follow(
     **options: Any,
 ) -> int:
     """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
-    required = {each.strip() for each in (require or "").split(",") if each.strip()}
-    if required and required not in _REQUIREMENTS:
-        raise failures.usage("--require takes verified, or verified,ci")
+    required = set(require.split(",")) if require else set[str]()
     follower = _Follower(client, as_json=as_json, required=required, **options)
     with _deadline(timeout):
         return follower.perform(run)
@@ -76,23 +64,21 @@ class _Follower:
                     self.after = item.event_id or self.after
                     if isinstance(item, End):
                         return self._end(dict(item.run))
-                    if (stop := self._take(item)) is not None:
-                        self._leave(stop)
+                    self._take(item)
         except (Interrupted, KeyboardInterrupt):
-            self._leave(_Stop("interrupted", failures.INTERRUPTED, "interrupted; the run goes on"))
+            self._leave("interrupted", failures.INTERRUPTED, "interrupted; the run goes on")
         except TimedOut:
-            self._leave(_Stop("timeout", failures.TIMED_OUT, "the time is over; the run goes on"))
+            self._leave("timeout", failures.TIMED_OUT, "the time is over; the run goes on")
         except TaskbeaconError as error:
             failure = failures.failure_of(error)
             assert failure is not None
-            if self.run:
-                self._json_end("error", failure.exit_code)
-                if failure.exit_code == failures.SERVER:
-                    failure.resume = self._resume
+            self._json_end("error", failure.exit_code)
+            if failure.exit_code == failures.SERVER:
+                failure.resume = self._resume
             raise failure from error
         raise AssertionError("a follow ends by an item or an error")
 
-    def _take(self, item: Event | Gap | Waiting) -> _Stop | None:
+    def _take(self, item: Event | Gap | Waiting) -> None:
         match item:
             case Event(event_id, _, data):
                 typed = data if "type" in data else {"type": "unknown", **data}
@@ -106,21 +92,20 @@ class _Follower:
                     output.write(output.styled(f"  … {missing} events are missing here", "yellow"))
             case Waiting(event_id, waiting_for):
                 self._json({"type": "waiting", "waiting_for": waiting_for, "event_id": event_id})
-                return self._wait(waiting_for)
-        return None
+                if not self._goes_on(waiting_for):
+                    self._leave(
+                        "waiting", failures.WAITS, "the run waits for a person: see `taskbeacon inbox`"
+                    )
 
-    def _wait(self, waiting_for: dict[str, Any]) -> _Stop | None:
-        stop = _Stop("waiting", failures.WAITS, "the run waits for a person: see `taskbeacon inbox`")
+    def _goes_on(self, waiting_for: dict[str, Any]) -> bool:
+        """Give the run what it waits for, where that is wanted; return whether to follow on."""
         if self.until == "waiting":
-            return stop
+            return False
         if self.close and waiting_for.get("kind") == "message":
             self.client.perform(self.client.core.command(self.run, "close", {}))
-            return None
-        if self.until == "terminal":
-            return None
-        if has_terminal(as_json=self.as_json) and ask(self.client, self.run, waiting_for):
-            return None
-        return stop
+            return True
+        can_ask = self.until is None and has_terminal(as_json=self.as_json)
+        return self.until == "terminal" or (can_ask and ask(self.client, self.run, waiting_for))
 
     def _end(self, run: dict[str, Any]) -> int:
         verification = run["verification"] or {}
@@ -142,27 +127,29 @@ class _Follower:
         return not self.required or (is_verified and ("ci" not in self.required or has_passed))
 
     @property
-    def _resume(self) -> str:
+    def _resume(self) -> str | None:
+        """The command that goes on; None before the run is known."""
+        if not self.run:
+            return None
         after = f" --after {self.after}" if self.after else ""
         return f"taskbeacon run follow {self.run['id']}{' --close' if self.close else ''}{after}"
 
-    def _leave(self, stop: _Stop) -> NoReturn:
-        if self.run:
-            self._json_end(stop.reason, stop.exit_code)
-        resume = self._resume if self.run else None
-        raise Failure(stop.message, code=stop.reason, exit_code=stop.exit_code, resume=resume)
+    def _leave(self, reason: str, exit_code: int, message: str) -> NoReturn:
+        self._json_end(reason, exit_code)
+        raise Failure(message, code=reason, exit_code=exit_code, resume=self._resume)
 
     def _json_end(self, reason: str, exit_code: int) -> None:
-        end = {
-            "type": "end",
-            "reason": reason,
-            "status": self.run["status"],
-            "verdict": (self.run["verification"] or {}).get("verdict"),
-            "exit_code": exit_code,
-            "event_id": self.after,
-            "resume": None if reason == "terminal" else self._resume,
-        }
-        self._json(end)
+        if self.run:
+            end = {
+                "type": "end",
+                "reason": reason,
+                "status": self.run["status"],
+                "verdict": (self.run["verification"] or {}).get("verdict"),
+                "exit_code": exit_code,
+                "event_id": self.after,
+                "resume": None if reason == "terminal" else self._resume,
+            }
+            self._json(end)
 
     def _json(self, line: dict[str, Any]) -> None:
         if self.as_json:

@@ -1,6 +1,5 @@
 """`taskbeacon inbox` and `taskbeacon answer`: the questions that wait for a person."""
 
-import json
 from itertools import islice
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, connected, json_fields, standard_input
+from taskbeacon.cli.options import Client, connected, json_fields, option_id, parse_json, standard_input
 
 _FIELDS = (
     "id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link",
@@ -49,7 +48,7 @@ def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | 
 
 @click.command()
 @click.argument("question")
-@click.option("--option", "option_id", metavar="ID", help="Id, number or name of an option.")
+@click.option("--option", metavar="ID", help="Id, number or name of an option.")
 @click.option("--text", help="Text, for an agent that waits for a message.")
 @click.option(
     "--json",
@@ -62,34 +61,24 @@ def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | 
 )
 @connected
 def answer(
-    client: Client, *, question: str, option_id: str | None, text: str | None, source: str | None
+    client: Client, *, question: str, option: str | None, text: str | None, source: str | None
 ) -> None:
     """Answer a question: QUESTION is an id, its beginning, or @latest."""
-    given = [each for each in (option_id, text, source or None) if each is not None]
+    given = [each for each in (option, text, source or None) if each is not None]
     if len(given) != 1:
         raise usage("give one of --option, --text and --json -")
     row = client.perform(client.core.find_question(question))
     body: dict[str, Any]
     if source == "-":
-        try:
-            body = json.loads(standard_input(_MOST_BODY))
-        except ValueError as error:
-            raise usage(f"standard input is no JSON: {error}") from error
+        body = parse_json(standard_input(_MOST_BODY), "standard input")
         if not isinstance(body, dict):
             raise usage("standard input is no JSON object")
     elif text is not None:
         body = {"text": text}
     else:
-        body = {"option_id": _option(row, str(option_id))}
+        body = {"option_id": option_id(row["options"], str(option)) or option}
     settled = dict(client.questions.answer(row, **body))
     if source is not None:
         output.as_json({**settled, "repeated": bool(settled.get("repeated"))})
     else:
         output.note("It was answered so already." if settled.get("repeated") else "Answered.")
-
-
-def _option(row: dict[str, Any], said: str) -> str:
-    for number, option in enumerate(row["options"], 1):
-        if said in {option["id"], str(number), option["name"]}:
-            return str(option["id"])
-    return said

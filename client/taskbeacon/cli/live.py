@@ -1,6 +1,6 @@
 """The live view of a run: what its log says, as lines of text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from taskbeacon.cli import output
@@ -13,25 +13,28 @@ class Transcript:
 
     def __init__(self) -> None:
         self._shown_output: set[str] = set()
-        self._updates: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "tool_call": lambda update: self._marked("▸", "bold", str(update.get("title", ""))),
-            "tool_call_update": self._step_goes_on,
-            "agent_message": lambda update: self._marked("»", "green", _text_of(update.get("content"))),
-            "user_message": lambda update: self._marked(">", "cyan", _text_of(update.get("content"))),
-        }
 
     def show(self, entry: Mapping[str, Any]) -> None:
-        notification = entry.get("notification")
-        if not isinstance(notification, dict):
-            return
-        params = notification.get("params")
-        if not isinstance(params, dict):
-            return
-        if notification.get("method") == "_taskbeacon/progress":
-            self._marked("●", "cyan", str(params.get("message", "")))
-        update = params.get("update")
-        if isinstance(update, dict) and (show := self._updates.get(str(update.get("sessionUpdate")))):
-            show(update)
+        match entry:
+            case {"notification": {"method": "_taskbeacon/progress", "params": {"message": message}}}:
+                self._marked("●", "cyan", str(message))
+            case {"notification": {"params": {"update": dict(update)}}}:
+                self._show_update(update)
+            case _:
+                pass
+
+    def _show_update(self, update: Mapping[str, Any]) -> None:
+        match update.get("sessionUpdate"):
+            case "tool_call":
+                self._marked("▸", "bold", str(update.get("title", "")))
+            case "tool_call_update":
+                self._step_goes_on(update)
+            case "agent_message":
+                self._marked("»", "green", _text_of(update.get("content")))
+            case "user_message":
+                self._marked(">", "cyan", _text_of(update.get("content")))
+            case _:
+                pass
 
     def _step_goes_on(self, update: Mapping[str, Any]) -> None:
         step, status = str(update.get("toolCallId")), update.get("status")
@@ -80,8 +83,6 @@ def show_result(run: Mapping[str, Any]) -> None:
         output.line(f"  {output.one_line(run['error_message'])}")
     show_verdict(run)
     brought = run["output"] if isinstance(run["output"], dict) else {}
-    for name in ("head_branch", "pr_url"):
-        if brought.get(name):
-            output.line(f"  {name.replace('_', ' ')}: {output.one_line(str(brought[name]))}")
+    output.fields(brought, ("head_branch", "pr_url"), indent="  ")
     if any(each["name"] == "changes.patch" for each in run["artifacts"]):
         output.note(f"taskbeacon run apply {run['id']}")

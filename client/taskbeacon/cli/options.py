@@ -1,9 +1,11 @@
 """Options that commands share, and the client that they open."""
 
+import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
@@ -18,7 +20,29 @@ if TYPE_CHECKING:
 Client: TypeAlias = "taskbeacon.client.Client"
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PAGE = re.compile(r"https?://.*?/console/projects/([^/]+)/")
+_TIME = re.compile(r"(\d{1,8}(?:\.\d+)?)([smh]?)", re.ASCII)
 _NAMES = ("url", "project", "profile", "insecure")
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return one decorator for several options, in their order in the help."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+# Where requests go.
+placed = together(
+    click.option("--url", metavar="URL", help="Server."),
+    click.option("--project", metavar="ID", help="Project; by default the key's own."),
+    click.option("--profile", metavar="NAME", help="Profile of the configuration."),
+    click.option("--insecure", is_flag=True, help="Allow http to other machines."),
+)
 
 
 def connected(command: Command) -> Command:
@@ -30,28 +54,12 @@ def connected(command: Command) -> Command:
         if page := _PAGE.match(str(options.get("run") or options.get("task"))):
             # For all requests of the command: what the server sends of a run names no project.
             place["project"] = page[1]
-        with open_client(**place) as client:
+        from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
+
+        with Client(**place) as client:
             return command(client, *arguments, **options)
 
     return placed(opened)  # type: ignore[return-value] # with other parameters
-
-
-def placed(command: Command) -> Command:
-    """Add the options that say where requests go."""
-    for option in (
-        click.option("--insecure", is_flag=True, help="Allow http to other machines."),
-        click.option("--profile", metavar="NAME", help="Profile of the configuration."),
-        click.option("--project", metavar="ID", help="Project; by default the key's own."),
-        click.option("--url", metavar="URL", help="Server."),
-    ):
-        command = option(command)
-    return command
-
-
-def open_client(*, url: str | None, project: str | None, profile: str | None, insecure: bool) -> Client:
-    from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
-
-    return Client(url, project=project, profile=profile, insecure=insecure)
 
 
 def standard_input(most: int, *, whole: bool = True) -> str:
@@ -66,8 +74,21 @@ def standard_input(most: int, *, whole: bool = True) -> str:
     return text
 
 
-def json_flag(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+def read_source(source: str, most: int) -> str:
+    """Read a file, or standard input where the source is `-`. Raises Failure."""
+    if source == "-":
+        return standard_input(most)
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise usage(f"{source} cannot be read: {error}") from error
+
+
+def parse_json(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise usage(f"{source} is no JSON: {error}") from error
 
 
 def json_fields(*known: str) -> Callable[[Command], Command]:
@@ -102,15 +123,31 @@ def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
     """Read a time such as `90`, `90s`, `30m` or `1h`."""
     if value is None:
         return None
-    unit = {"s": 1, "m": 60, "h": 3600}.get(value[-1:])
-    number = value if unit is None else value[:-1]
-    try:
-        found = float(number) * (unit or 1)
-    except ValueError:
-        found = 0
-    if not 0 < found < 10**9:
+    found = _TIME.fullmatch(value)
+    time = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not time:
         raise click.BadParameter("give a time such as 90, 90s, 30m or 1h")
-    return found
+    return time
+
+
+def allowed(client: Client, path: str) -> Any:
+    """Return the JSON of an answer, None where the key is without this scope: it may be good for all else."""
+    from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
+
+    try:
+        return client.request("GET", path)
+    except AccessDenied as error:
+        if error.code != "permission_denied":
+            raise
+        return None
+
+
+def option_id(options: Iterable[dict[str, Any]], said: str) -> str | None:
+    """Return the id of the option of a question that has this number, id or name."""
+    for number, option in enumerate(options, 1):
+        if said in {str(number), option["id"]} or said.casefold() == option["name"].casefold():
+            return str(option["id"])
+    return None
 
 
 def project_number(client: Client) -> str:

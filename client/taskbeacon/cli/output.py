@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ class OutputClosed(BaseException):
 
 
 @contextmanager
-def _to_reader() -> Iterator[None]:
+def _to_reader() -> Generator[None, None, None]:
     try:
         yield
     except BrokenPipeError:
@@ -118,6 +118,13 @@ def rows(found: Iterable[Sequence[str]]) -> None:
         if sys.stdout is not None and sys.stdout.isatty():
             limit = max(width(), len(text) - len(row[-1]) + _LEAST_LAST_CELL)
         write(text if len(text) <= limit else f"{text[: max(limit - 1, 0)]}…")
+
+
+def fields(found: Mapping[str, Any], names: Iterable[str], indent: str = "") -> None:
+    """Write what has a value, with its name before it."""
+    for name in names:
+        if found.get(name):
+            line(f"{indent}{name.replace('_', ' ')}: {one_line(str(found[name]))}")
 
 
 def select(found: Iterable[dict[str, Any]], fields: Sequence[str]) -> None:

@@ -1,17 +1,16 @@
 """`taskbeacon run`: start, follow and steer runs; get what they bring."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
-from taskbeacon.cli.options import Client, connected, json_fields, json_flag, seconds
+from taskbeacon.cli.options import Client, connected, json_fields, json_flag, seconds, together
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 _BUILT_IN = "runbook"
 _NO_CHANGES = "The run has no changes."
 _ARTIFACT_FIELDS = (
@@ -20,29 +19,19 @@ _ARTIFACT_FIELDS = (
 )  # fmt: skip
 _MOST_LINES = 1_000_000
 
-
-def _add(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-run_options = _add(
+run_options = together(
     click.option("--agent", metavar="NAME", help="Agent: claude, codex, …; runbook is the built-in one."),
     click.option("--model", help="Model of the agent; by default its first one."),
     click.option("--branch", help="Branch to begin from."),
     click.option("--interactive/--background", default=None, help="Whether the agent may ask you."),
 )
-follow_options = _add(
+follow_options = together(
     click.option("--until", type=click.Choice(["terminal", "waiting"]), help="When to end."),
     click.option(
         "--timeout", callback=seconds, metavar="TIME", help="When to end at the latest, such as 30m."
     ),
     click.option(
-        "--require", metavar="VERDICT", help="verified, or verified,ci: what the end must be; else 3."
+        "--require", type=click.Choice(["verified", "verified,ci"]), help="What the end must be; else 3."
     ),
     click.option("--close", is_flag=True, help="End the conversation when the agent has finished its turn."),
 )
@@ -56,51 +45,65 @@ def run() -> None:
     """
 
 
-def run_mode(options: dict[str, Any], *, follows: bool, as_json: bool) -> str:
-    """Return the mode of a new run, and take its option away: only who follows in a terminal is asked."""
+def start_run(
+    client: Client,
+    task: Any,
+    *,
+    key: str | None,
+    uploads: Sequence[str] = (),
+    prints_id: bool = False,
+    follows: bool,
+    as_json: bool,
+    agent: str | None,
+    model: str | None,
+    branch: str | None,
+    interactive: bool | None,
+    close: bool,
+    **options: Any,
+) -> int:
+    """Start a run, with the model that `choose_agent` has found, and follow it if wanted; return the exit code."""
     from taskbeacon.cli.following import has_terminal  # noqa: PLC0415 - loads the HTTP library
 
-    asked: bool | None = options.pop("interactive")
-    if asked is None:
-        asked = follows and has_terminal(as_json=as_json)
-    if asked and follows and not has_terminal(as_json=as_json):
-        options["close"] = True
-    return "interactive" if asked else "background"
-
-
-def started(
-    client: Client, task: Any, mode: str, key: str | None, uploads: list[str], options: dict[str, Any]
-) -> tuple[dict[str, Any], bool]:
-    """Start a run by the options of the command line, and take them away; return it, and whether it existed."""
-    choose_model(client, options)
-    agent, model, branch = options.pop("agent"), options.pop("model"), options.pop("branch")
-    fields = {"mode": mode, "branch": branch, "pending_user_artifact_ids": uploads or None}
-    if agent not in {None, _BUILT_IN}:
-        fields |= {"runtime_adapter": agent, "model": model}
+    # Only who follows in a terminal is asked, and ends conversations.
+    can_ask = follows and has_terminal(as_json=as_json)
+    is_interactive = can_ask if interactive is None else interactive
+    close = close or (is_interactive and follows and not can_ask)
+    fields = {
+        "mode": "interactive" if is_interactive else "background",
+        "branch": branch,
+        "pending_user_artifact_ids": uploads or None,
+        # The built-in agent has no model, and needs no name.
+        "runtime_adapter": agent if model else None,
+        "model": model,
+    }
     given = {name: value for name, value in fields.items() if value is not None}
     path = client.perform(client.core.task_path(task))
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
-    found: dict[str, Any] = made["latest_run"]
-    return found, is_replayed
+    run = made["latest_run"]
+    if follows:
+        return follow_run(client, run, as_json=as_json, close=close, **options)
+    if as_json:
+        output.as_json({"type": "run", "run": run, "replayed": is_replayed})
+        return 0
+    if prints_id:
+        output.line(run["id"])
+    output.note(f"taskbeacon run follow {run['id']}")
+    return 0
 
 
-def choose_model(client: Client, options: dict[str, Any]) -> None:
+def choose_agent(client: Client, options: dict[str, Any]) -> None:
     """Set the model where the agent needs one and none is given. Raises Failure for a wrong choice."""
     agent, model = options["agent"], options["model"]
     if agent in {None, _BUILT_IN}:
         if model is not None:
             raise usage("--model needs --agent")
-    elif model is None:
-        options["model"] = _first_model(client, agent)
-
-
-def _first_model(client: Client, agent: str) -> str:
-    models = client.request("GET", "tasks/models")["models"]
-    for each in models:
-        if each["runtime_adapter"] == agent:
-            return str(each["model"])
-    known = sorted({each["runtime_adapter"] for each in models} | {_BUILT_IN})
-    raise usage(f"the server names no model of {agent}: give --model, or another agent ({', '.join(known)})")
+        return
+    known = {each["name"]: each["models"] for each in client.request("GET", "agents")["results"]}
+    if agent not in known:
+        raise usage(f"the server has no agent {agent}; there are: {', '.join(sorted({*known, _BUILT_IN}))}")
+    if model is None and not known[agent]:
+        raise usage(f"the server names no model of {agent}: give --model")
+    options["model"] = model or known[agent][0]["name"]
 
 
 def follow_run(client: Client, run: Any, **options: Any) -> int:
@@ -118,16 +121,8 @@ def follow_run(client: Client, run: Any, **options: Any) -> int:
 @connected
 def start(client: Client, *, task: str, follows: bool, as_json: bool, **options: Any) -> int:
     """Start a run of a task."""
-    mode = run_mode(options, follows=follows, as_json=as_json)
-    made, is_replayed = started(client, task, mode, None, [], options)
-    if follows:
-        return follow_run(client, made, as_json=as_json, **options)
-    if as_json:
-        output.as_json({"type": "run", "run": made, "replayed": is_replayed})
-    else:
-        output.line(made["id"])
-        output.note(f"taskbeacon run follow {made['id']}")
-    return 0
+    choose_agent(client, options)
+    return start_run(client, task, key=None, prints_id=True, follows=follows, as_json=as_json, **options)
 
 
 @run.command()
@@ -140,16 +135,10 @@ def view(client: Client, *, run: str, as_json: bool) -> None:
     if as_json:
         output.as_json(found)
         return
-    verification = found["verification"]
-    verdict = verification and verification["verdict"]
-    shown = {
-        **found,
-        "verdict": verdict,
-        **{name: (found["output"] or {}).get(name) for name in ("head_branch", "pr_url")},
-    }
-    for name in ("id", "status", "verdict", "branch", "head_branch", "pr_url", "error_message", "created_at"):
-        if shown[name]:
-            output.line(f"{name.replace('_', ' ')}: {output.one_line(str(shown[name]))}")
+    verdict = found["verification"] and found["verification"]["verdict"]
+    shown = {**(found["output"] or {}), **found, "verdict": verdict}
+    names = ("id", "status", "verdict", "branch", "head_branch", "pr_url", "error_message", "created_at")
+    output.fields(shown, names)
 
 
 @run.command()
@@ -224,13 +213,9 @@ def diff(client: Client, *, run: str, stat: bool, as_json: bool) -> None:
     """Print the changes of a run."""
     if as_json:
         output.as_json(client.runs.diff(run))
-    elif stat:
-        files = client.runs.diff(run)["files"]
-        if files:
-            output.rows([[f"+{each['additions']}", f"-{each['deletions']}", each["path"]] for each in files])
-        else:
-            output.note(_NO_CHANGES)
-    elif patch := client.runs.patch(run):
+    elif stat and (files := client.runs.diff(run)["files"]):
+        output.rows([[f"+{each['additions']}", f"-{each['deletions']}", each["path"]] for each in files])
+    elif not stat and (patch := client.runs.patch(run)):
         output.patch(patch)
     else:
         output.note(_NO_CHANGES)
@@ -246,7 +231,7 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     """Apply the changes of a run to the checkout here. Nothing is committed."""
     from taskbeacon.cli.checkout import Checkout  # noqa: PLC0415 - starts git
 
-    checkout = Checkout.here()
+    checkout = Checkout()
     found = client.runs.get(run)
     if branch is not None:
         pushed = (found["output"] or {}).get("head_branch")
@@ -302,8 +287,7 @@ def artifacts(client: Client, *, run: str, download: str | None, fields: list[st
         folder = Path(download)
         folder.mkdir(parents=True, exist_ok=True)
         for each in files:
-            written = client.artifacts.download(found, each, folder)
-            output.note(f"{written}")
+            output.note(str(client.artifacts.download(found, each, folder)))
     if fields is not None:
         output.select([dict(each) for each in files], fields)
     elif files and download is None:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,9 +16,9 @@ from taskbeacon.cli.options import (
     json_flag,
     page,
     project_number,
-    standard_input,
+    read_source,
 )
-from taskbeacon.cli.runs import choose_model, follow_options, follow_run, run_mode, run_options, started
+from taskbeacon.cli.runs import choose_agent, follow_options, run_options, start_run
 
 _FIELDS = (
     "id", "slug", "task_number", "title", "status", "verdict", "run_id", "url", "repository",
@@ -30,6 +29,7 @@ _FIELDS = (
 )  # fmt: skip
 _STATUSES = ("waiting", "running", "not_started", "queued", "in_progress", "completed", "failed", "cancelled")
 _VERDICTS = ("verified", "claimed", "refuted", "inconclusive")
+_FILE = click.Path(exists=True, dir_okay=False)
 _PAGE_ROWS = 30
 _MOST_TEXT = 1024 * 1024
 
@@ -50,12 +50,7 @@ def task() -> None:
 @click.option(
     "--check", "checks", multiple=True, metavar="COMMAND", help="Command that must pass; repeatable."
 )
-@click.option(
-    "--attach",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False),
-    help="File for the run; repeatable.",
-)
+@click.option("--attach", multiple=True, type=_FILE, help="File for the run; repeatable.")
 @click.option("--run", "starts", is_flag=True, help="Start a run.")
 @click.option("--follow", "follows", is_flag=True, help="Start a run, and follow it.")
 @click.option("--request-id", metavar="ID", help="The same id creates the same task.")
@@ -95,7 +90,7 @@ def create(
         named = [{"id": f"check-{number}", "shell": shell} for number, shell in enumerate(checks, 1)]
         fields["acceptance"] = {"checks": named}
     # Before there is a task that a wrong choice would leave without a run.
-    choose_model(client, options)
+    choose_agent(client, options)
     request_id = request_id or os.urandom(16).hex()
     given = {name: value for name, value in fields.items() if value is not None}
     made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
@@ -110,32 +105,20 @@ def create(
             output.note("The task existed: this request id was used before.")
     if not starts:
         return 0
-    mode = run_mode(options, follows=follows, as_json=as_json)
     uploads = [client.artifacts.upload(made, path)["id"] for path in attach]
-    run, is_replayed = started(client, made, mode, f"{request_id}-run", uploads, options)
-    if not follows:
-        if as_json:
-            output.as_json({"type": "run", "run": run, "replayed": is_replayed})
-        else:
-            output.note(f"taskbeacon run follow {run['id']}")
-        return 0
-    return follow_run(client, run, as_json=as_json, **options)
+    return start_run(
+        client, made, key=f"{request_id}-run", uploads=uploads, follows=follows, as_json=as_json, **options
+    )
 
 
 def _text(text: str | None, source: str | None, title: str | None) -> str | None:
     if text is not None and source is not None:
         raise usage("give either TEXT or --file")
-    if text is None and source is None and title is None:
-        raise usage("say what is to be done: TEXT, --file or --title")
-    if "-" in {text, source}:
-        text = standard_input(_MOST_TEXT)
-    elif source is not None:
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise usage(f"{source} cannot be read: {error}") from error
+    source = "-" if text == "-" else source
+    if source is not None:
+        text = read_source(source, _MOST_TEXT)
     if not any((each or "").strip() for each in (text, title)):
-        raise usage("the text is empty")
+        raise usage("say what is to be done: TEXT, --file or --title")
     return text
 
 
@@ -160,7 +143,7 @@ def list_(
     if mine:
         filters["created_by"] = client.request("GET", "/api/users/@me")["id"]
     filters["status"] = "in_progress" if status in {"waiting", "running"} else status
-    project = project_number(client) if fields is None or "url" in fields else ""
+    project = project_number(client) if fields and "url" in fields else ""
     rows: Iterator[dict[str, Any]] = (
         _row(client, project, dict(found)) for found in client.tasks.list(**filters)
     )
@@ -196,17 +179,15 @@ def _row(client: Client, project: str, found: dict[str, Any]) -> dict[str, Any]:
 @connected
 def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
     """Show a task."""
-    row = _row(client, project_number(client), dict(client.tasks.get(task)))
+    found = dict(client.tasks.get(task))
+    row = _row(client, project_number(client), found)
     if web:
         _show(row["url"])
     if as_json:
-        plain = {name: value for name, value in row.items() if name not in {"status", "run_id", "verdict"}}
-        output.as_json(plain)
+        output.as_json({**found, "url": row["url"]})
         return
     output.write(output.styled(f"{row['slug']} {output.one_line(row['title'])}", "bold"))
-    for name in ("status", "verdict", "repository", "run_id", "created_at", "url"):
-        if row[name]:
-            output.line(f"{name.replace('_', ' ')}: {row[name]}")
+    output.fields(row, ("status", "verdict", "repository", "run_id", "created_at", "url"))
     if row["description"]:
         output.line(f"\n{row['description']}")
 

@@ -32,25 +32,10 @@ if TYPE_CHECKING:
     from taskbeacon.client.asynchronous import AsyncClient
 
 __all__ = [
-    "AccessDenied",
-    "ApiError",
-    "AsyncClient",
-    "BadRequest",
-    "Client",
-    "Conflict",
-    "ConnectionFailed",
-    "End",
-    "Event",
-    "Gap",
-    "InvalidSignature",
-    "NotFound",
-    "RateLimited",
-    "ServerError",
-    "TaskbeaconError",
-    "WaitTimeout",
-    "Waiting",
+    "AccessDenied", "ApiError", "AsyncClient", "BadRequest", "Client", "Conflict", "ConnectionFailed", "End", "Event",
+    "Gap", "InvalidSignature", "NotFound", "RateLimited", "ServerError", "TaskbeaconError", "WaitTimeout", "Waiting",
     "verify_webhook",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

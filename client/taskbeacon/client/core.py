@@ -254,12 +254,10 @@ class Core:
         """Return the changes of a run, all pages of them."""
         path = yield from self.run_path(run)
         diff: types.Diff = yield from self._get(f"{path}/diff")
-        cursor = diff["next"]
-        while cursor is not None:
+        while (cursor := diff["next"]) is not None:
             page: types.Diff = yield from self._get(f"{path}/diff", cursor=cursor)
             diff["files"] += page["files"]
-            cursor = page["next"]
-        diff["next"] = None
+            diff["next"] = page["next"]
         return diff
 
     def patch(self, run: Reference) -> Flow[bytes]:

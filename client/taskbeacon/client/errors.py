@@ -112,7 +112,6 @@ _KINDS: Mapping[int, type[ApiError]] = {
     412: Conflict,
     429: RateLimited,
 }
-_BAD_REQUEST: int = 400
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
 
 
@@ -124,11 +123,9 @@ def error_of(status: int, headers: Mapping[str, str], body: Any) -> ApiError:  #
     """Return the error for an answer that is no success. The names of headers are in lower case."""
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     refused = fields.get("error")
-    kind = _KINDS.get(status)
-    if kind is None and status == _BAD_REQUEST and isinstance(refused, str):
-        kind = Conflict
-    if kind is None:
-        kind = BadRequest if _FIRST_OF_CLIENT <= status < _FIRST_OF_SERVER else ServerError
+    other = BadRequest if _FIRST_OF_CLIENT <= status < _FIRST_OF_SERVER else ServerError
+    is_of_state = status == _FIRST_OF_CLIENT and isinstance(refused, str)
+    kind = Conflict if is_of_state else _KINDS.get(status, other)
     said = fields.get("detail") or refused
     code = fields.get("code")
     if not isinstance(code, str):

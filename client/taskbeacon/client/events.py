@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskbeacon.client.errors import ConnectionFailed, bad_answer
-from taskbeacon.client.retrying import PATIENCE, Patience
+from taskbeacon.client.retrying import Patience
 from taskbeacon.client.steps import Close, Flow, Open, Read, Request
 
 if TYPE_CHECKING:
@@ -118,12 +118,7 @@ class Stream:
     """A live stream that is resumed after its last id; no event comes twice."""
 
     def __init__(
-        self,
-        request: Request,
-        after: str | None,
-        *,
-        patience: float = PATIENCE,
-        connected: Callable[[], None] | None = None,
+        self, request: Request, after: str | None, *, connected: Callable[[], None] | None = None
     ) -> None:
         self._connected = connected
         self._request = request
@@ -133,7 +128,7 @@ class Stream:
         self._frames: deque[Frame] = deque()
         # In their order, as a set.
         self._seen: dict[str, None] = {}
-        self.patience = Patience(patience)
+        self.patience = Patience()
         # Of the last connection: whether it brought an event, and whether the server ended it.
         self.has_brought = self.was_ended = False
 

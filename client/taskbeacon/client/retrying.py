@@ -8,8 +8,6 @@ from taskbeacon.client.errors import ConnectionFailed, TaskbeaconError
 from taskbeacon.client.steps import Answer, Flow, Open, Pause, Send
 
 FIRST_PAUSE: Final = 0.25
-# In seconds without any answer, after which a stream is given up.
-PATIENCE: Final = 60.0
 _LONGEST_PAUSE: Final = 5.0
 _LONGEST_RETRY_AFTER: Final = 60.0
 
@@ -41,8 +39,7 @@ class Retries:
 
     def pause_after(self, error: TaskbeaconError) -> float | None:
         requested = error.retry_after
-        is_too_long = requested is not None and requested > _LONGEST_RETRY_AFTER
-        if not error.retryable or self.failures >= self._most or is_too_long:
+        if not error.retryable or self.failures >= self._most or (requested or 0) > _LONGEST_RETRY_AFTER:
             return None
         self.failures += 1
         return _growing_pause(self.failures) if requested is None else requested
@@ -51,7 +48,7 @@ class Retries:
 class Patience:
     """Repetitions for as long as some answer came within the last `seconds`."""
 
-    def __init__(self, seconds: float = PATIENCE) -> None:
+    def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
         self._failures = 0
         self._heard = time.monotonic()

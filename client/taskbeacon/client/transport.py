@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
@@ -30,7 +30,7 @@ class ClientBase(Generic[HttpT]):
     _http_class: type[HttpT]
 
     def __init__(
-        self,
+        self: Self,
         url: str | None = None,
         token: str | None = None,
         project: str | int | None = None,
@@ -44,13 +44,12 @@ class ClientBase(Generic[HttpT]):
         self.core = Core(self.settings, retries)
         self._timeout = timeout
         self._http = self._new_http(self.settings.url)
-        own = cast("Self", self)  # mypy takes it for the base class
-        self.tasks: Tasks[Self] = Tasks(own)
-        self.runs: Runs[Self] = Runs(own)
-        self.questions: Questions[Self] = Questions(own)
-        self.events: Events[Self] = Events(own)
-        self.webhooks: Webhooks[Self] = Webhooks(own)
-        self.artifacts: Artifacts[Self] = Artifacts(own)
+        self.tasks: Tasks[Self] = Tasks(self)
+        self.runs: Runs[Self] = Runs(self)
+        self.questions: Questions[Self] = Questions(self)
+        self.events: Events[Self] = Events(self)
+        self.webhooks: Webhooks[Self] = Webhooks(self)
+        self.artifacts: Artifacts[Self] = Artifacts(self)
 
     request = Call(Core.request)
 

@@ -1,11 +1,19 @@
-"""Ask a question of an agent in the terminal."""
+"""The person at the terminal: asked by an agent, and present while they see a follow."""
 
 import json
+import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 from taskbeacon.cli import output
-from taskbeacon.client import Client, Conflict
+from taskbeacon.cli.options import option_id
+from taskbeacon.client import Client, Conflict, TaskbeaconError
+
+_BEAT_SECONDS = 30.0
 
 
 def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> bool:
@@ -46,7 +54,6 @@ def _show(question: dict[str, Any]) -> None:
 
 
 def _choice(question: dict[str, Any]) -> dict[str, Any] | None:
-    options = question["options"]
     if question["kind"] == "url":
         said = _read("accept, decline or cancel")
         return {"action": said} if said in {"accept", "decline", "cancel"} else None
@@ -54,9 +61,8 @@ def _choice(question: dict[str, Any]) -> dict[str, Any] | None:
         said = _read("number, name or id")
         if not said:
             return None
-        for number, option in enumerate(options, 1):
-            if said in {str(number), option["id"]} or said.casefold() == option["name"].casefold():
-                return {"option_id": option["id"]}
+        if chosen := option_id(question["options"], said):
+            return {"option_id": chosen}
         output.note("There is no such option.")
 
 
@@ -65,17 +71,14 @@ def _form(question: dict[str, Any]) -> dict[str, Any] | None:
     schema = question["schema"] or {}
     for name, field in (schema.get("properties") or {}).items():
         title = field.get("title") or field.get("description") or name
-        said = _read(_prompt(title, field.get("enum")))
+        choices = field.get("enum")
+        listed = f" ({', '.join(map(str, choices))})" if isinstance(choices, list) else ""
+        said = _read(f"{title}{listed}")
         if said is None:
             return None
         if said:
             content[name] = said if field.get("type") in {None, "string"} else _value(said)
     return {"action": "accept", "content": content}
-
-
-def _prompt(title: Any, choices: Any) -> str:
-    listed = f" ({', '.join(map(str, choices))})" if isinstance(choices, list) else ""
-    return f"{title}{listed}"
 
 
 def _value(text: str) -> Any:
@@ -90,3 +93,41 @@ def _read(prompt: str) -> str | None:
     sys.stderr.flush()
     line = sys.stdin.readline()
     return line.strip() if line else None
+
+
+@contextmanager
+def showing(client: Client, task_path: str) -> Generator[None, None, None]:
+    """Be a device that shows the task while this process is in the foreground of a terminal (contract 5.6, 16.1)."""
+    is_over = Event()
+    device = {"device_id": str(uuid4()), "kind": "terminal"}
+
+    def beat() -> None:
+        has_beaten = is_ending = False
+        while not is_ending:
+            # A job of a shell goes to the background, and comes back.
+            if _is_in_foreground():
+                with suppress(TaskbeaconError):
+                    client.request("POST", f"{task_path}/presence", json=device)
+                    has_beaten = True
+            is_ending = is_over.wait(_BEAT_SECONDS)
+        if has_beaten:
+            with suppress(TaskbeaconError):
+                client.request("DELETE", f"{task_path}/presence", json=device)
+
+    thread = Thread(target=beat, daemon=True)
+    thread.start()
+    # Who interrupts wants the end now.
+    patience = 0.5
+    try:
+        yield
+        patience = 10.0
+    finally:
+        is_over.set()
+        thread.join(patience)
+
+
+def _is_in_foreground() -> bool:
+    try:
+        return sys.stdout.isatty() and os.tcgetpgrp(sys.stdout.fileno()) == os.getpgrp()
+    except (AttributeError, OSError, ValueError):
+        return False
