@@ -38,7 +38,9 @@ def _nodes(path: Path) -> tuple[ast.AST, ...]:
 def _looked_at(module: ast.Module) -> Iterator[ast.AST]:
     """Yield what rules may be about, which is a small part of what a module is made of."""
     for node in ast.walk(module):
-        if isinstance(node, ast.Call | ast.Import | ast.ImportFrom | ast.Attribute | ast.ExceptHandler):
+        if isinstance(
+            node, ast.Call | ast.Import | ast.ImportFrom | ast.Attribute | ast.ExceptHandler | ast.Raise
+        ):
             yield node
 
 
@@ -160,6 +162,10 @@ def _knows_http_exceptions(node: ast.AST) -> bool:
 
 def _swallows_everything(node: ast.AST) -> bool:
     return isinstance(node, ast.ExceptHandler) and node.type is None
+
+
+def _raises_a_shared_error(node: ast.AST) -> bool:
+    return isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id.isupper()
 
 
 def _sleeps(node: ast.AST) -> bool:
@@ -341,6 +347,8 @@ _RULES = {
             "app/services/webhook_endpoints/relay.py": "selects the audience that it passes to the rule",
         },
     ),
+    # Each raise adds to the trace of the one error, whose frames and all that they hold stay.
+    "an error is made where it is raised": _Rule(_raises_a_shared_error, "raise _DENIED", "app", {}),
     "no bare except": _Rule(_swallows_everything, "try: pass\nexcept: pass", "app", {}),
     "tests wait for conditions": _Rule(
         _sleeps,

@@ -14,7 +14,6 @@ from app.schemas.users import UserBasic
 
 _MOST_CHARACTERS = 512
 _CLIENT_CHARACTERS = 80
-_AMBIGUOUS = fail("invalid_input", "Give exactly one of api_key and code.")
 
 
 class SignIn(Input):
@@ -39,7 +38,7 @@ class SignIn(Input):
     @model_validator(mode="after")
     def _require_one(self) -> Self:
         if (self.api_key is None) == (self.code is None):
-            raise _AMBIGUOUS
+            raise fail("invalid_input", "Give exactly one of api_key and code.")
         return self
 
 

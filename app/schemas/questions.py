@@ -29,7 +29,7 @@ _MAX_TEXT = 100_000
 _MAX_NOTE = 10_000
 _MAX_OPTION = 255
 _DIGEST = 64
-_AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and text.")
+_AMBIGUOUS = "Give exactly one of option_id, action and text."
 
 
 _EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -178,7 +178,7 @@ class ActionIn(Input):
     @model_validator(mode="after")
     def _require_consistency(self) -> Self:
         if self.given_ways > 1:
-            raise _AMBIGUOUS
+            raise fail("invalid_input", _AMBIGUOUS)
         if self.content is not None and self.action is not FormAction.ACCEPT:
             raise fail("invalid_input", "content belongs to the action accept.")
         if self.custom_input is not None and self.option_id is None:
@@ -206,7 +206,7 @@ class AnswerIn(ActionIn):
     @model_validator(mode="after")
     def _require_answer(self) -> Self:
         if self.given_ways != 1:
-            raise _AMBIGUOUS
+            raise fail("invalid_input", _AMBIGUOUS)
         return self
 
 

@@ -62,18 +62,18 @@ async def fetch_key(session: AsyncSession, device_code: str) -> TerminalTokenOut
     if login is None:
         raise LoginRefused("The code is unknown, used or too old.", code="expired_token")
     if login.is_refused:
-        raise _DENIED
+        raise _denied()
     if login.key_id is None or login.project_id is None:
         raise LoginRefused
     holder = await find_holder(session, login.key_id)
     if holder is None:
-        raise _DENIED
+        raise _denied()
     label = login.client[:LABEL_LENGTH]
     try:
         key = await create_own_key(session, holder, OwnKeyIn(label=label, scopes=_granted(holder)))
     except PermissionDenied as error:
         # Its key was revoked at this moment.
-        raise _DENIED from error
+        raise _denied() from error
     await session.delete(login)
     user = await session.get_one(User, holder.user_id)
     return {
@@ -84,7 +84,8 @@ async def fetch_key(session: AsyncSession, device_code: str) -> TerminalTokenOut
     }
 
 
-_DENIED = LoginRefused("The sign-in was refused.", code="access_denied")
+def _denied() -> LoginRefused:
+    return LoginRefused("The sign-in was refused.", code="access_denied")
 
 
 async def show_login(session: AsyncSession, caller: Principal, user_code: str) -> PendingLoginOut:
