@@ -5,11 +5,9 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import structlog
 from prometheus_client import start_http_server
-from redis.exceptions import RedisError
 
 from app.addresses import AddressPolicy
 from app.agents.adapters.installation import find_agents
@@ -144,7 +142,6 @@ async def _run(settings: Settings) -> None:
         )
         if removed := await reclaim(settings.workspaces_path, remover):
             log.info("worker.workspaces_reclaimed", count=removed)
-        await _wait_for_redis(process.redis)
         if settings.worker_metrics_port:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
@@ -180,17 +177,6 @@ def _mirrors(settings: Settings) -> Mirrors | None:
         return None
     limit = settings.git_mirrors_max_mb * 1024 * 1024
     return Mirrors(settings.mirrors_path, os.environ, max_bytes=limit)
-
-
-async def _wait_for_redis(redis: Any) -> None:
-    while True:
-        try:
-            await redis.ping()
-        except (RedisError, OSError) as error:
-            log.warning("worker.redis_unavailable", error=repr(error))
-            await asyncio.sleep(LOOP_SECONDS)
-        else:
-            return
 
 
 def run_worker(settings: Settings) -> None:

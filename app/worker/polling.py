@@ -36,24 +36,22 @@ class ResilientWorker(Worker):
     async def main(self) -> None:
         with self._changes.watch_topic(self.queue_name) as self._woken:
             self._woken.set()
-            await super().main()
+            while True:
+                try:
+                    return await super().main()
+                except (RedisError, OSError) as error:
+                    # arq asks the server about itself first; a poll handles errors of its own.
+                    await _sit_out(error)
 
     @override
     async def _poll_iteration(self) -> None:
         await wait(self._woken, self.poll_seconds)
         # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
-        pause = 0.0
         try:
             await super()._poll_iteration()
         except (RedisError, OSError) as error:
-            log.warning("worker.redis_unavailable", error=repr(error))
-            pause = LOOP_SECONDS
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # An error of Redis has taken the place of the cancellation, as when the worker closes its connections.
-            raise asyncio.CancelledError
-        await asyncio.sleep(pause)
+            await _sit_out(error)
 
     @override
     async def close(self) -> None:
@@ -88,6 +86,15 @@ class ResilientWorker(Worker):
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
         self._woken.set()
+
+
+async def _sit_out(error: Exception) -> None:
+    log.warning("worker.redis_unavailable", error=repr(error))
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        # The error has taken the place of the cancellation, as when the worker closes its connections.
+        raise asyncio.CancelledError
+    await asyncio.sleep(LOOP_SECONDS)
 
 
 class RunWorker(ResilientWorker):

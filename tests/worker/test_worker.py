@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -31,10 +32,13 @@ from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock
 from tests.support.database.faults import Planted
+from tests.support.deployment.processes import service_process
 from tests.support.factories import make_task
 from tests.support.stand_ins.fakes import ScriptedGate
 from tests.support.stand_ins.outage import behind, interruptible
+from tests.support.stand_ins.receiver import Receiver
 from tests.support.waiting import eventually
+from tests.support.webhooks import LOOPBACK, attempts_of, make_delivery, make_endpoint
 from tests.worker.pilot import Pilot
 
 # A port that nothing listens on.
@@ -145,12 +149,36 @@ async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
         url = behind(between, process.settings.redis_url)
         settings = process.settings.model_copy(update={"redis_url": url})
         chores = create_chores_worker(workshop.with_process(settings=settings).context)
-        async with working("chores", chores, pause=0.01):
-            await eventually(lambda: "worker.loop_failed" in caplog.text)
+        async with working("chores", chores):
+            await eventually(lambda: "worker.redis_unavailable" in caplog.text)
             await between.resume()
             await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
 
-    assert "worker.chores_broken_off" not in caplog.text
+    assert "worker.loop_failed" not in caplog.text
+    assert "worker.broken_off" not in caplog.text
+
+
+async def test_worker_that_starts_without_redis_delivers_webhooks_and_stops(
+    workshop: Workshop, receiver: Receiver, settings: Settings, tmp_path: Path
+) -> None:
+    """Regression: it waited for Redis first, although what is due is in the database."""
+    async with unit_of_work(workshop.sessions) as session:
+        endpoint, _ = await make_endpoint(
+            session, project=workshop.project, created_by=workshop.owner, url=receiver.url()
+        )
+        delivery = await make_delivery(session, endpoint)
+    without = settings.model_copy(update={"redis_url": NO_REDIS})
+    environment = {
+        "TASKBEACON_HOME": str(tmp_path),
+        "TASKBEACON_AGENT_SANDBOX": "none",
+        "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": ",".join(LOOPBACK),
+    }
+    with service_process("worker", settings=without, log=tmp_path / "log", **environment) as worker:
+        await eventually(lambda: receiver.messages, within_seconds=180)
+        assert await worker.stop() == 0, worker.log.read_text()
+    [attempt] = await attempts_of(workshop.sessions, delivery)
+    assert attempt.outcome == "delivered"
+    assert "Traceback" not in worker.log.read_text()
 
 
 @asynccontextmanager
