@@ -10,7 +10,7 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.expo.send_rate import SendRate
-from app.clients.host_names import Destinations
+from app.clients.http.host_names import Destinations
 from app.clients.job_queue import ArqQueue
 from app.clients.object_store import ObjectStore
 from app.clients.push import PushSender, ReceiptSource
@@ -138,7 +138,7 @@ def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) ->
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
-        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
+        from app.clients.http.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
         from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
         from app.clients.web_push.web_push_client import WebPushClient  # noqa: PLC0415 - as above
 

@@ -299,8 +299,8 @@ _RULES = {
         "http = httpx.AsyncClient()",
         "app",
         {
-            "app/clients/http_client.py": "the maker, whose clients keep no cookies",
-            "app/clients/guarded_http.py": "the maker of those for addresses that others chose",
+            "app/clients/http/http_client.py": "the maker, whose clients keep no cookies",
+            "app/clients/http/guarded_http.py": "the maker of those for addresses that others chose",
             "app/clients/expo/expo_client.py": "makes one of another library for Expo, which keeps none either",
         },
     ),

@@ -1,19 +1,18 @@
-"""Push messages, their senders, and their outcomes, sorted by the reaction that each needs."""
+"""Push messages, their senders, and their outcomes, sorted by the reaction that each needs.
+
+The classes of which each push has one are not frozen: that takes twice as long to make.
+"""
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
-import orjson
-
 from app.enums import Urgency
 from app.periodic import wait
-
-_ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,6 @@ class PushAction:
     link: str | None = field(repr=False)
 
 
-# Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
     """Urgency, lifetime and look of a push, the same for all push services."""
@@ -50,7 +48,6 @@ class PushStyle:
     actions: Sequence[PushAction] = ()
 
 
-# Not frozen: likewise.
 @dataclass(slots=True)
 class PushMessage:
     """A push to one device, with `data` for its app. Without a style, the push service uses its defaults."""
@@ -68,7 +65,6 @@ class PushMessage:
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
-# Not frozen: likewise.
 @dataclass(slots=True)
 class Accepted:
     """The service accepted the message; with `ticket` its final outcome is read later."""
@@ -175,21 +171,3 @@ class ReceiptSource(Protocol):
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the known final outcomes of at most 1000 messages by ticket; raise PushUnavailable."""
-
-
-def shorten(
-    message: PushMessage,
-    *,
-    max_bytes: int,
-    content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
-) -> PushMessage:
-    """Return a message of at most `max_bytes` of JSON: without buttons, then with a shorter text, if needed."""
-    if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
-        # An agent names its options; long names must not keep the question from its person.
-        message = replace(message, style=replace(message.style, actions=()))
-    body = message.body
-    while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:
-        # A character has at most six bytes of JSON, so this never cuts much more than needed.
-        body = body[: -max(1, excess // 6)]
-        message = replace(message, body=body + _ELLIPSIS if body else "")
-    return message

@@ -14,7 +14,6 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
-    case,
     func,
     text,
 )
@@ -22,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, CiState, OriginProduct, RunStatus, Verdict
-from app.models.base import Base, JsonDict, literal_int, one_of, rule
+from app.models.base import Base, JsonDict, one_of, rule
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -81,7 +80,7 @@ class Task(Base):
     # The number of events about the task and none of its runs; counted by the statement that changes the task.
     event_count: Mapped[int] = mapped_column(server_default=text("0"))
     # The time of the newest event about the task or its runs; written by the statement that records the event
-    # (services/events/task_activity.py), and kept when the event is removed from the ledger.
+    # (services/events/activity_notes.py), and kept when the event is removed from the ledger.
     last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The newest end of a run or message of a member (contract 6.12); NULL while there was neither. The subject is the
     # run or the command. No foreign key: the activity outlives the account of the user whose request it was.
@@ -131,17 +130,6 @@ VERDICT_URGENCY: Mapping[Verdict, int] = {
 }
 
 
-def copies_of(verification: Any) -> dict[str, Any]:
-    """Return the values of a task's columns that mirror the verification of its latest run, an SQL expression."""
-    verdict = verification["verdict"].astext
-    urgency = case(
-        {name: literal_int(rank) for name, rank in VERDICT_URGENCY.items()},
-        value=verdict,
-        else_=literal_int(0),
-    )
-    return {"verdict_urgency": urgency, "latest_run_ci": verification[("ci", "state")].astext}
-
-
 # The two parts of `organization/repository`. Constants, not parameters: an expression index matches only itself.
 REPOSITORY_OWNER = func.split_part(Task.repository, text("'/'"), text("1"))
 REPOSITORY_NAME = func.split_part(Task.repository, text("'/'"), text("2"))
@@ -186,7 +174,7 @@ _alive(
     "ix_tasks_creator",
     Task.created_by_id,
     Task.project_id,
-    # For services/tasks/activity.py, which reads all tasks of a person.
+    # For services/tasks/activity_listing.py, which reads all tasks of a person.
     include=(*_LISTED_BY, "activity_at", "activity_kind", "activity_by_id", "activity_subject_id"),
 )
 _alive("ix_tasks_origin", Task.project_id, Task.origin_product)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.schemas.activity import ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
-from app.services.tasks import activity
+from app.services.tasks import activity_listing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.responses import Json
@@ -29,7 +29,7 @@ async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]
     Each task has one row. Archived and internal tasks are included. Continue with `next_before` and `next_before_id`. A
     row is unread while it is newer than what the caller has marked as read, unless the caller's own request caused it.
     """
-    return Json(await activity.list_activity(call.session, call.caller, query))
+    return Json(await activity_listing.list_activity(call.session, call.caller, query))
 
 
 @router.post(
@@ -45,4 +45,4 @@ async def mark_read(call: TaskWrite, body: MarkReadBody) -> Json:
     A row is marked if its `activity_at` is not later than `seen_before`: what has happened since then stays unread.
     Marks are the caller's own, and are never taken back.
     """
-    return Json(await activity.mark_read(call.session, call.caller, body))
+    return Json(await activity_listing.mark_read(call.session, call.caller, body))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.agents.adapters.catalog import Catalog, load_catalog
-from app.clients.host_names import Destinations
+from app.clients.http.host_names import Destinations
 from app.clients.job_queue import JobQueue
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient

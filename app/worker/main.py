@@ -16,8 +16,8 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.workspace.folders import FolderRemover, reclaim
 from app.clients.github.github_client import GitHubClient
-from app.clients.guarded_http import create_guarded_client
-from app.clients.http_client import create_http_client
+from app.clients.http.guarded_http import create_guarded_client
+from app.clients.http.http_client import create_http_client
 from app.clients.wakes import WakeListener
 from app.clients.webhooks.webhook_client import WebhookClient
 from app.config import Settings

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from app.clients.host_names import NameNotFound, Names
+from app.clients.http.host_names import NameNotFound, Names
 
 
 async def test_name_whose_server_is_silent_is_not_looked_up_again_and_again() -> None:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.clients.http_client import create_http_client
+from app.clients.http.http_client import create_http_client
 from tests.support.web.serving import serving
 
 

@@ -24,8 +24,8 @@ from app.clients.push import (
     PushSender,
     PushStyle,
     TryLater,
-    shorten,
 )
+from app.clients.push_length import shorten
 from app.clients.redis import RedisClient, create_redis
 from app.enums import Urgency
 from app.services.retrying.policies import PUSH_PROBES

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.addresses import AddressPolicy
-from app.clients.guarded_http import create_guarded_client
+from app.clients.http.guarded_http import create_guarded_client
 from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage
 from app.enums import DeliveryError

@@ -11,7 +11,7 @@ from app.enums import EventType
 from app.models import Event, Project, Task, User
 from app.schemas.activity import MarkReadIn
 from app.services.events.run_ledger import record_for_run
-from app.services.tasks.activity import mark_read
+from app.services.tasks.activity_listing import mark_read
 from tests.support.factories import make_task, make_user
 from tests.support.principals import member_of
 from tests.support.questions import make_live_run, make_question

@@ -13,8 +13,8 @@ from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.checks.shown_results import OPEN
-from app.services.runs.run_lifecycle import mirror_verification
 from app.services.runs.verification import verification_lifecycle
+from app.services.tasks.latest_run import mirror_verification
 from app.verification.definitions import DEFINITIONS, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents

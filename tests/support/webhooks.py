@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
-from app.clients.guarded_http import create_guarded_client
+from app.clients.http.guarded_http import create_guarded_client
 from app.clients.webhooks.webhook_client import TOTAL_SECONDS, WebhookClient
 from app.clock import utcnow
 from app.config import Settings

@@ -23,7 +23,7 @@ from app.clients.expo.expo_messages import (
     wire_message,
 )
 from app.clients.expo.send_rate import SendRate
-from app.clients.http_client import tls_context
+from app.clients.http.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,

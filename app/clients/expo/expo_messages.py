@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import orjson
 import structlog
 
-from app.clients.http_client import retry_after_seconds
+from app.clients.http.http_client import retry_after_seconds
 from app.clients.push import (
     Accepted,
     BadMessage,
@@ -18,8 +18,8 @@ from app.clients.push import (
     PushOutcome,
     PushUnavailable,
     TryLater,
-    shorten,
 )
+from app.clients.push_length import shorten
 from app.enums import Urgency
 
 _MAX_PAYLOAD_BYTES = 4096

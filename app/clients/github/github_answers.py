@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
-from app.clients.http_client import retry_after_seconds
+from app.clients.http.http_client import retry_after_seconds
 from app.clock import utcnow
 
 UNREADABLE = "The code host gave an answer that cannot be read."

@@ -11,8 +11,8 @@ import structlog
 from typing_extensions import override
 
 from app.clients.circuit import Circuits, Probing
-from app.clients.guarded_http import CONNECT_SECONDS
-from app.clients.http_client import retry_after_seconds
+from app.clients.http.guarded_http import CONNECT_SECONDS
+from app.clients.http.http_client import retry_after_seconds
 from app.clients.push import (
     NOT_REACHED,
     Accepted,

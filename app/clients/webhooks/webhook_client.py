@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import httpx
 
-from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
-from app.clients.host_names import NameNotFound
-from app.clients.http_client import retry_after_seconds
+from app.clients.http.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
+from app.clients.http.host_names import NameNotFound
+from app.clients.http.http_client import retry_after_seconds
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage
 from app.clock import utcnow
 from app.enums import DeliveryError

@@ -13,8 +13,8 @@ from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run, Task
 from app.models.base import given_rows
+from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, insert_event_cte, publish_recorded, recorded_columns
-from app.services.events.task_activity import moved_to
 from app.statements import Prepared
 
 

@@ -27,10 +27,10 @@ from app.services.notifications.push_claims import (
     store_each,
 )
 from app.services.notifications.push_messages import Delivery
+from app.services.notifications.push_sentences import digest_body
 from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice
-from app.services.notifications.texts import digest_body
 from app.services.retrying.retries import by_halves
 from app.statements import Prepared
 

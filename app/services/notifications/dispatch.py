@@ -8,31 +8,26 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, delete, func, insert, select
+from sqlalchemy import any_, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningInsert
 
 from app.clock import utcnow
 from app.db import after_commit
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
-from app.models import Notification, PushCooldown, PushToken, User
-from app.models.base import given_rows
+from app.models import Notification, PushToken, User
 from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
+from app.services.notifications.push_sentences import message_body, reason_in_words
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, NoticeDecision, decide
 from app.services.notifications.rules.decision_transitions import entry
-from app.services.notifications.rules.notices import COOLDOWNS, Notice, new_notices
-from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
+from app.services.notifications.rules.limits import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
+from app.services.notifications.rules.notices import Notice, new_notices
 from app.statements import Prepared, rows_of
 from app.verification.summaries import summarize
-
-# The most messages of an agent in one run; the cooldown limits them to one a minute (rules/notices.py).
-_MESSAGES_OF_A_RUN = 5
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
 _FAILED = Counter(
@@ -157,7 +152,7 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
 
 async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence: bool) -> list[_Decided]:
     now, kind = utcnow(), trigger.kind
-    free = await _take_cooldowns(session, kind, trigger.run_ids, now)
+    free = await take_cooldowns(session, kind, trigger.run_ids, now)
     events = await new_notices(
         session,
         kind,
@@ -179,7 +174,7 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
         context = replace(event.context, recipient=recipient)
         is_free = event.row.run_id in free
         if trigger.message is not None:
-            reached = await _over_limit(session, event.row.run_id, is_free=is_free)
+            reached = await reached_limit(session, event.row.run_id, is_free=is_free)
             context = replace(context, from_agent=FromAgent(reached))
         elif not is_free and context.cooldown_until is None:
             context = replace(context, cooldown_until=now + COOLDOWNS[kind])
@@ -189,7 +184,7 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
             values = _values(event, context, decided, device, now) | _message_text(trigger, event)
             rows.append(_Decided(event.row.run_id, device, decided, values))
     if trigger.message is not None and not any(row.device for row in rows):
-        await _end_cooldowns(session, kind, free)
+        await end_cooldowns(session, kind, free)
     return rows
 
 
@@ -201,49 +196,6 @@ def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
     return {"title": trigger.message.title, "body": trigger.message.message}
 
 
-async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
-    # The caller has locked the cooldown against concurrent messages.
-    decided = select(func.count(Notification.created_at.distinct())).where(
-        Notification.run_id == run_id,
-        Notification.kind == NotificationKind.NOTIFY_USER,
-        # A message that goes to no device does not count.
-        Notification.device_id.is_not(None),
-    )
-    if (await session.scalar(decided) or 0) >= _MESSAGES_OF_A_RUN:
-        return FIVE_A_RUN
-    return None if is_free else ONE_A_MINUTE
-
-
-async def _take_cooldowns(
-    session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
-) -> set[UUID]:
-    values = {"given_run_id": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
-    return {run_id for (run_id,) in await _TAKE.all(session, values)}
-
-
-async def _end_cooldowns(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
-    await session.execute(
-        delete(PushCooldown).where(PushCooldown.run_id.in_(run_ids), PushCooldown.kind == kind)
-    )
-
-
-def _take_statement() -> ReturningInsert[UUID]:
-    runs = given_rows({"run_id": PushCooldown.run_id.type})
-    rows = select(
-        runs.c.run_id,
-        bindparam("kind", type_=PushCooldown.kind.type),
-        bindparam("until", type_=PushCooldown.expires_at.type),
-        # In one order everywhere, so that two transactions cannot deadlock.
-    ).order_by(runs.c.run_id)
-    taken = upsert(PushCooldown).from_select(["run_id", "kind", "expires_at"], rows)
-    return taken.on_conflict_do_update(
-        index_elements=[PushCooldown.run_id, PushCooldown.kind],
-        set_={"expires_at": taken.excluded.expires_at},
-        where=PushCooldown.expires_at <= bindparam("now", type_=PushCooldown.expires_at.type),
-    ).returning(PushCooldown.run_id)
-
-
-_TAKE = Prepared(_take_statement())
 _DEVICES = Prepared(
     select(PushToken.user_id, PushToken.id, PushToken.platform)
     .where(PushToken.user_id == any_(bindparam("user_ids", type_=ARRAY(PushToken.user_id.type))), HAS_ADDRESS)

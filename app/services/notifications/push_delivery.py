@@ -54,9 +54,9 @@ from app.services.access.visibility import visible_task
 from app.services.notifications import devices, reminders
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
+from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
-from app.services.notifications.texts import message_body
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared, row_of
 

@@ -24,8 +24,8 @@ from app.enums import (
     Urgency,
 )
 from app.services.action_tokens import ActionClaims, mint
+from app.services.notifications.push_sentences import closed_body
 from app.services.notifications.rules.notices import Notice, NoticeQuestion
-from app.services.notifications.texts import closed_body
 from app.services.task_links import task_page
 
 _DAY_SECONDS = 24 * 3600

@@ -47,12 +47,12 @@ from app.models.base import constant, literal_int
 from app.run_values import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
+from app.services.events.activity_notes import note_message
 from app.services.events.run_ledger import record_for_runs
-from app.services.events.task_activity import note_message
 from app.services.notifications import reminders
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
-from app.services.run_facts import WAITING_FOR, with_fact, without_fact
+from app.services.run_fact_names import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
 from app.statements import Prepared, rows_of
 

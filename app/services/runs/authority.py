@@ -48,7 +48,7 @@ from app.services.access.visibility import (
     usable_environment,
     visibility,
 )
-from app.services.run_facts import (
+from app.services.run_fact_names import (
     AGENT_ENDED,
     AUTHORSHIP,
     CALLER_TOKEN,

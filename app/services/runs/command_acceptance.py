@@ -21,7 +21,7 @@ from app.models.base import constant
 from app.schemas.runs.commands import CommandIn, CommandOut, QueuedMessages, RpcError
 from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.events.task_activity import note_message
+from app.services.events.activity_notes import note_message
 from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
 from app.services.questions.answers import Answer, Origin, read_answer

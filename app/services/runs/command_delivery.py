@@ -22,7 +22,7 @@ from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import dispatch as notifications
 from app.services.questions import question_lifecycle
-from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 from app.statements import rows_of

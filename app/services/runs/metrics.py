@@ -14,7 +14,7 @@ from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
 from app.outages import DatabaseUnavailable
 from app.services.events.ledger import Recorded
-from app.services.run_facts import USAGE
+from app.services.run_fact_names import USAGE
 from app.services.run_log.log_entries import RunState
 from app.services.runs.queue import read_figures, read_reports
 

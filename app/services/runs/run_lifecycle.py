@@ -48,12 +48,11 @@ from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.runs import is_being_checked, is_repair, is_scheduled
-from app.models.tasks import copies_of
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_facts import (
+from app.services.run_fact_names import (
     AGENT_STARTED,
     CANCELLATION,
     FACTS,
@@ -277,16 +276,6 @@ async def await_checks(
         announce_state(session, events, run)
         await record_artifacts(session, run_id, artifacts)
     return bool(runs)
-
-
-async def mirror_verification(session: AsyncSession, run_id: UUID) -> None:
-    """Copy to a task what lists need of the verification of this run, if it is the latest, and if that has changed."""
-    values = copies_of(Run.verification)
-    is_new = or_(*(getattr(Task, name).is_distinct_from(value) for name, value in values.items()))
-    copied = update(Task).where(
-        Run.id == run_id, Task.id == Run.task_id, Task.latest_run_id == Run.id, is_new
-    )
-    await session.execute(copied.values(values))
 
 
 async def queue_repair(session: AsyncSession, run_id: UUID, *, stage: str | None, events: RunEvents) -> None:

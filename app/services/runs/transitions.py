@@ -22,17 +22,14 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, ActivityKind, EventType, NotificationKind, RunReason, RunStatus
+from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Project, Run, Task
-from app.models.base import literal_int
 from app.models.runs.runs import is_waiting
-from app.models.tasks import copies_of
 from app.services.events.ledger import (
     NO_EVENT,
     Recorded,
@@ -41,15 +38,15 @@ from app.services.events.ledger import (
     publish_recorded,
     recorded_columns,
 )
-from app.services.events.task_activity import moved_to, noted
 from app.services.notifications import dispatch as notifications
 from app.services.questions import question_lifecycle
-from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state
 from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs.metrics import MovedRun
 from app.services.runs.queue import longest_waiting, next_project
+from app.services.tasks.latest_run import COPIED, copies_of, mirror_moved, mirror_opened
 from app.services.views.queue_position import position
 from app.statements import rows_of
 
@@ -72,8 +69,6 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
 _RECOVERIES = frozenset({RunReason.WORKER_LOST, RunReason.WORKER_STOPPED})
 # For the event alone.
 _VERDICT = "verdict"
-# For the task alone.
-_MIRRORED = tuple(copies_of(Run.verification))
 _WITH_VERDICT = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
@@ -163,18 +158,7 @@ def open_statement(status: RunStatus, given: Sequence[str]) -> Select[Any]:
         .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
         .cte("opened")
     )
-    shown: dict[str, Any] = {
-        "latest_run_id": opened.c.id,
-        "latest_run_status": opened.c.status,
-        "verdict_urgency": literal_int(0),
-        "latest_run_ci": null(),
-        "encrypted_hints": null(),
-    }
-    if event is not None:
-        shown |= moved_to(opened.c.updated_at)
-    mirrored = (
-        update(Task).where(Task.id == opened.c.task_id).values(shown).returning(Task.id).cte("mirrored")
-    )
+    mirrored = mirror_opened(opened, has_event=event is not None)
     state = [opened.c[name] for name in RunState._fields]
     if event is None:
         return select(*state, *NO_EVENT).add_cte(mirrored)
@@ -216,8 +200,8 @@ def move_statement(
     )
     has_started = moved.c.started_at == moved.c.updated_at
     condition = has_started if to is RunStatus.IN_PROGRESS else literal(event is not None)
-    effects = [_mirrored(moved, to, condition, by), *([beside(moved)] if beside else [])]
-    columns = [column for column in moved.c if column.name not in {_VERDICT, *_MIRRORED}]
+    effects = [mirror_moved(moved, to, condition, by), *([beside(moved)] if beside else [])]
+    columns = [column for column in moved.c if column.name not in {_VERDICT, *COPIED}]
     if event is None:
         return select(*columns, *NO_EVENT).add_cte(*effects)
     recorded = record_status(moved, event, condition, reason=reason)
@@ -226,25 +210,6 @@ def move_statement(
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
         .add_cte(*effects)
     )
-
-
-def _mirrored(moved: CTE, to: RunStatus, condition: ColumnElement[bool], by: int | None) -> CTE:
-    # Of each task the newest moved run, which is its latest run if that has moved.
-    newest = (
-        select(moved, case((condition, moved.c.updated_at)).label("recorded_at"))
-        .ext(distinct_on(moved.c.task_id))
-        .order_by(moved.c.task_id, moved.c.created_at.desc(), moved.c.id.desc())
-        .subquery("newest")
-    )
-    is_latest = Task.latest_run_id == newest.c.id
-    copies = {"latest_run_status": newest.c.status} | {name: newest.c[name] for name in _MIRRORED}
-    shown = {
-        name: case((is_latest, copy), else_=getattr(Task, name)) for name, copy in copies.items()
-    } | moved_to(newest.c.recorded_at)
-    if to in TERMINAL_STATUSES:
-        person = literal(by, BigInteger)
-        shown |= noted(ActivityKind.COMPLETED, newest.c.updated_at, by=person, subject=newest.c.id)
-    return update(Task).where(Task.id == newest.c.task_id).values(shown).returning(Task.id).cte("mirrored")
 
 
 def claim_statement() -> Select[Any]:

@@ -28,7 +28,7 @@ from app.run_values import Spent
 from app.schemas.runs.runs import UsageOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.run_facts import USAGE, with_fact
+from app.services.run_fact_names import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared
 

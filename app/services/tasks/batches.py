@@ -30,8 +30,8 @@ from app.models.base import literal_int
 from app.schemas.tasks import BatchAction, BatchIn, BatchOut, BatchResult
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASKS, visibility, visible_task
+from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
-from app.services.events.task_activity import moved_to
 from app.services.questions.question_lifecycle import leave_inboxes, lock_asking
 from app.services.questions.verdicts import withdraw_all
 from app.services.tasks.task_writing import task_event_cte

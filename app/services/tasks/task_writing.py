@@ -38,8 +38,8 @@ from app.schemas.checks.check_sets import acceptance_of
 from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility, visible_task
+from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
-from app.services.events.task_activity import moved_to
 from app.services.questions.verdicts import withdraw_all
 from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out

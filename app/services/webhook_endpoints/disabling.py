@@ -16,7 +16,7 @@ from app.models import User, WebhookEndpoint
 from app.services.access.visibility import active_member
 from app.services.events import ledger
 from app.services.notifications.dispatch import push_to_user
-from app.services.notifications.texts import message_body
+from app.services.notifications.push_sentences import message_body
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER
 from app.services.webhook_endpoints.endpoints import cancel_pending

@@ -10,7 +10,7 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy, split_url
-from app.clients.host_names import is_address
+from app.clients.http.host_names import is_address
 from app.clock import utcnow
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice

@@ -17,7 +17,7 @@ from app.enums import DiffBase, DiffMissing
 from app.periodic import attempt, wait
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
-from app.services.run_facts import CHANGES
+from app.services.run_fact_names import CHANGES
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact
 from app.worker.run.log_recorder import RunLog

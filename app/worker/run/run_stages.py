@@ -19,7 +19,7 @@ from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import attempt, repeating
 from app.run_values import notification_entry
-from app.services.run_facts import USAGE
+from app.services.run_fact_names import USAGE
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact, spent_by_others
 from app.worker.run.claim import mark_agent_started

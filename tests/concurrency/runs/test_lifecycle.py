@@ -22,7 +22,7 @@ from app.schemas.runs.runs import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_facts import (
+from app.services.run_fact_names import (
     AGENT_STARTED,
     CANCELLATION,
     FACTS,

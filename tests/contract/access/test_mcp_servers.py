@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
-from app.clients.host_names import Destinations
+from app.clients.http.host_names import Destinations
 from app.clock import utcnow
 from app.enums import OriginProduct, RunStatus
 from app.models import Project, Run, Task, User

@@ -13,7 +13,7 @@ from app.addresses import AddressPolicy
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.proxy import Service
-from app.clients.host_names import Destinations
+from app.clients.http.host_names import Destinations
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
@@ -47,16 +47,10 @@ from app.models import (
 )
 from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
+from app.services.notifications.rules.limits import COOLDOWNS
 from app.services.notifications.rules.quiet_hours import QuietHours
 from app.statements import Prepared
 
-COOLDOWNS = {
-    NotificationKind.COMPLETED: timedelta(seconds=600),
-    NotificationKind.FAILED: timedelta(seconds=600),
-    NotificationKind.CANCELLED: timedelta(seconds=600),
-    NotificationKind.AWAITING: timedelta(seconds=30),
-    NotificationKind.NOTIFY_USER: timedelta(seconds=60),
-}
 _URGENCIES = {
     NotificationKind.COMPLETED: Urgency.LOW,
     NotificationKind.FAILED: Urgency.NORMAL,

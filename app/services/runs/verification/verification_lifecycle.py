@@ -42,6 +42,7 @@ from app.services.retrying.policies import ATTEMPT_LOSSES
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import held_by
 from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
+from app.services.tasks.latest_run import mirror_verification
 from app.statements import count_changed, row_of, rows_of
 from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
@@ -453,7 +454,7 @@ async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> dict[
     changed = update(Run).where(Run.id == run_id).values(verification=shown, updated_at=utcnow())
     kept: dict[str, Any] | None = await session.scalar(changed.returning(Run.verification))
     assert kept is not None
-    await run_lifecycle.mirror_verification(session, run_id)
+    await mirror_verification(session, run_id)
     return kept
 
 

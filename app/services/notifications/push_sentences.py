@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus
+from app.services.notifications.rules.limits import FIVE_A_RUN, ONE_A_MINUTE
 
-# The limits of an agent's messages.
-ONE_A_MINUTE, FIVE_A_RUN = "one_a_minute", "five_a_run"
 _UNTITLED = "Untitled task"
 _SENTENCES: Mapping[NotificationKind, str] = {
     NotificationKind.COMPLETED: "{} finished",

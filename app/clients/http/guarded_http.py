@@ -9,8 +9,8 @@ import httpx
 from typing_extensions import override
 
 from app.addresses import AddressPolicy
-from app.clients.host_names import Names, NameServer, is_address, system_names
-from app.clients.http_client import tls_context
+from app.clients.http.host_names import Names, NameServer, is_address, system_names
+from app.clients.http.http_client import tls_context
 
 # Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"

@@ -1,6 +1,6 @@
 """List the newest activity of the tasks of a person, and mark it as seen (contract 6.12).
 
-A task's row holds its newest lasting activity (`services/events/task_activity.py`). An open question takes its place
+A task's row holds its newest lasting activity (`services/events/activity_notes.py`). An open question takes its place
 while it is newer.
 """
 

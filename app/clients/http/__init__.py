@@ -1,0 +1,1 @@
+"""HTTP to other servers, with a timeout on every request; also to hosts that users choose."""
