@@ -75,6 +75,20 @@ class InvalidInput(AppError):
     code = "invalid_input"
 
 
+def no_more_than(limit: int, unit: str = "characters") -> str:
+    """Return the text of an error about a value that is too long (contract 2.4)."""
+    return f"Ensure this field has no more than {limit} {unit}."
+
+
+def too_long(limit: int, unit: str = "characters", *, attr: str) -> InvalidInput:
+    return InvalidInput(no_more_than(limit, unit), code="max_length", attr=attr)
+
+
+def unknown_key(key: object, *, attr: str) -> InvalidInput:
+    """Return the error for the key of an object that does not exist, or that the caller cannot use."""
+    return InvalidInput(f'Invalid pk "{key}" - object does not exist.', code="does_not_exist", attr=attr)
+
+
 def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidInput:
     """Return the error for a word that is none of the choices, which its message lists (contract 2.4)."""
     detail = f'"{word[:_ECHO_LIMIT]}" is not a valid choice; choose from {", ".join(choices)}.'

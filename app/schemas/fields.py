@@ -20,6 +20,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
+from app.errors import no_more_than
+
 JsonSchema = dict[str, Any]
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
@@ -37,6 +39,11 @@ def fail(code: str, text: str, *below: str | int) -> PydanticCustomError:
     """Return the error of an invalid field, with code and text of the contract; `below`: the path within it."""
     # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text, "below": below})
+
+
+def require_at_most(limit: int, length: int, unit: str = "characters") -> None:
+    if length > limit:
+        raise fail("max_length", no_more_than(limit, unit))
 
 
 def parse_integer(value: Any) -> int | None:
@@ -176,8 +183,8 @@ class Text(Field):
         return text
 
     def _require_length(self, text: str) -> None:
-        if self.max_length is not None and len(text) > self.max_length:
-            raise fail("max_length", f"Ensure this field has no more than {self.max_length} characters.")
+        if self.max_length is not None:
+            require_at_most(self.max_length, len(text))
 
     @override
     def json_schema(self) -> JsonSchema:
@@ -370,8 +377,7 @@ class Items(Field):
             raise fail("not_a_list", f'Expected a list of items but got type "{type(value).__name__}".')
         if not value and not self.empty:
             raise fail("empty", "This list may not be empty.")
-        if len(value) > self.max_length:
-            raise fail("max_length", f"Ensure this field has no more than {self.max_length} elements.")
+        require_at_most(self.max_length, len(value), "elements")
         return value
 
     @override

@@ -10,7 +10,17 @@ from typing_extensions import TypedDict, override
 
 from app.enums import NetworkAccessLevel
 from app.schemas.base import Input, ListPage, doc
-from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, check_repository, fail
+from app.schemas.fields import (
+    Boolean,
+    Choice,
+    Items,
+    JsonObject,
+    JsonSchema,
+    Text,
+    check_repository,
+    fail,
+    require_at_most,
+)
 from app.schemas.users import UserBasic
 
 _MAX_DOMAINS = 200
@@ -63,8 +73,7 @@ class _Variables(JsonObject):
     @override
     def parse(self, value: Any) -> dict[str, str]:
         variables: dict[str, str] = JsonObject.parse(self, value)
-        if len(variables) > _MAX_VARIABLES:
-            raise fail("max_length", f"Ensure this field has no more than {_MAX_VARIABLES} elements.")
+        require_at_most(_MAX_VARIABLES, len(variables), "elements")
         size = 0
         for name, text in variables.items():
             if not _VARIABLE.fullmatch(name) or len(name) > _MAX_NAME:

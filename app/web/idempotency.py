@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Request, Response
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, too_long
 from app.services.access.principal import Principal
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
 from app.web.body import read_json
@@ -92,11 +92,7 @@ async def read_key(request: Request) -> Once:
     """Return the `Once` of a request; a dependency that runs after the one that authorises the caller."""
     text = request.headers.get(HEADER, "").strip()
     if len(text) > _MAX_KEY_LENGTH:
-        raise InvalidInput(
-            f"Ensure this field has no more than {_MAX_KEY_LENGTH} characters.",
-            code="max_length",
-            attr=HEADER,
-        )
+        raise too_long(_MAX_KEY_LENGTH, attr=HEADER)
     if not text.isprintable():
         raise InvalidInput("Not a valid string.", attr=HEADER)
     return Once(request, call_of(request), text)

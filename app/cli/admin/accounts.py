@@ -10,6 +10,7 @@ from app.enums import PushText, Scope
 from app.models import Project
 from app.schemas.fields import parse_timestamp
 from app.services.accounts import accounts, api_keys
+from app.services.accounts.fields import clean_name
 
 _name = click.option("--name", required=True)
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
@@ -44,7 +45,7 @@ async def create_project(transaction: AdminTransaction, name: str, organization:
 @transactional
 async def rename_project(transaction: AdminTransaction, project: int, name: str) -> Output:
     """Rename a project and the slugs of its tasks."""
-    return _describe(await accounts.rename_project(transaction.session, project, name))
+    return _describe(await accounts.update_project(transaction.session, project, name=clean_name(name)))
 
 
 @admin.command("limit-push-text")

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod, ServiceMethod
 from app.schemas.base import Input, doc
-from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
+from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, require_at_most
 from app.schemas.fields import Field as InputField
 
 _MAX_CONTENT = 1_000_000
@@ -85,11 +85,8 @@ class _Content(InputField):
             return Text(max_length=_MAX_CONTENT, blank_is_absent=True).parse(value)
         if not isinstance(value, list):
             raise fail("invalid_input", "content must be a string or a list of content blocks")
-        if len(value) > _MAX_BLOCKS:
-            raise fail("max_length", f"Ensure this field has no more than {_MAX_BLOCKS} elements.")
-        size = sum(_block_size(block) for block in value)
-        if size > _MAX_CONTENT:
-            raise fail("max_length", f"Ensure this field has no more than {_MAX_CONTENT} characters.")
+        require_at_most(_MAX_BLOCKS, len(value), "elements")
+        require_at_most(_MAX_CONTENT, sum(_block_size(block) for block in value))
         return value or None
 
 
@@ -107,12 +104,11 @@ class _Answers(JsonObject):
     @override
     def parse(self, value: Any) -> Any:
         answers = JsonObject.parse(self, value)
-        if len(answers) > _MAX_ANSWERS:
-            raise fail("max_length", f"Ensure this field has no more than {_MAX_ANSWERS} elements.")
+        require_at_most(_MAX_ANSWERS, len(answers), "elements")
         if not all(isinstance(answer, str) for answer in answers.values()):
             raise fail("invalid_input", "Not a valid string.")
-        if any(len(text) > _MAX_ANSWER for pair in answers.items() for text in pair):
-            raise fail("max_length", f"Ensure this field has no more than {_MAX_ANSWER} characters.")
+        for name, answer in answers.items():
+            require_at_most(_MAX_ANSWER, max(len(name), len(answer)))
         return answers
 
 

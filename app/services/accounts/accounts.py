@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utcnow
 from app.enums import DisabledReason
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, too_long
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
 from app.security import new_project_token
@@ -58,11 +58,6 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     session.add(TaskCounter(project_id=project.id))
     await session.flush()
     return project
-
-
-async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
-    """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1)."""
-    return await update_project(session, project_id, name=clean_name(name))
 
 
 async def update_project(session: AsyncSession, project_id: int, **values: Any) -> Project:
@@ -184,11 +179,7 @@ async def _require_all(
     session: AsyncSession, key: InstrumentedAttribute[Key], ids: Sequence[Key], *, name: str
 ) -> None:
     if len(ids) > _REFERENCES_AT_ONCE:
-        raise InvalidInput(
-            f"Ensure this field has no more than {_REFERENCES_AT_ONCE} elements.",
-            code="max_length",
-            attr=name,
-        )
+        raise too_long(_REFERENCES_AT_ONCE, "elements", attr=name)
     locked = select(key).where(key.in_(ids)).order_by(key).with_for_update(read=True, key_share=True)
     found = set(await session.scalars(locked))
     for identifier in ids:

@@ -7,7 +7,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, too_long
 
 _NAME_LENGTH = 255
 _EMAIL_LENGTH = 254
@@ -31,9 +31,7 @@ def clean_label(value: str, *, attr: str, limit: int) -> str:
     """Check an optional text of at most `limit` characters and return it trimmed, perhaps empty."""
     label = _keepable(value, attr).strip()
     if len(label) > limit:
-        raise InvalidInput(
-            f"Ensure this field has no more than {limit} characters.", code="max_length", attr=attr
-        )
+        raise too_long(limit, attr=attr)
     return label
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
-from app.errors import InvalidInput, LoginRefused, NotFound, PermissionDenied
+from app.errors import LoginRefused, NotFound, PermissionDenied, unknown_key
 from app.ids import new_id
 from app.models import Project, TerminalLogin, User
 from app.schemas.console import PendingLoginOut, TerminalTokenOut
@@ -110,8 +110,7 @@ async def approve_login(session: AsyncSession, caller: Principal, user_code: str
     """Let the terminal have a key of the caller's user. Raises NotFound unless the code is undecided."""
     own = select(Project.id).where(Project.id == project_id, Project.id == any_(VISIBLE_PROJECTS))
     if await session.scalar(own, visibility_anywhere(caller)) is None:
-        text = f'Invalid pk "{project_id}" - object does not exist.'
-        raise InvalidInput(text, code="does_not_exist", attr="project_id")
+        raise unknown_key(project_id, attr="project_id")
     await _decide(session, user_code, key_id=caller.key_id, project_id=project_id)
 
 

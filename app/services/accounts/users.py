@@ -104,6 +104,6 @@ _PROJECT_PAGE = Prepared(
 
 
 def is_of_deleted_user(error: BaseException) -> bool:
-    """Return whether a row was refused because its user is gone: a caller is known for seconds after the deletion."""
+    """Return whether a row was refused because its user is gone: a caller is known for a second after the deletion."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, asyncpg.ForeignKeyViolationError) and cause.constraint_name in _NAMES_A_USER

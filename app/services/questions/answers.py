@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 
 from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
+from app.errors import no_more_than
 from app.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.schemas.runs.verification import MAX_REASON
 from app.services.access.principal import Principal
@@ -117,8 +118,7 @@ def _require_reason(params: Mapping[str, Any]) -> None:
     if reason is None:
         raise AnswerInvalid("This field is required.", field="custom_input", code="required")
     if len(reason) > MAX_REASON:
-        what = f"Ensure this field has no more than {MAX_REASON} characters."
-        raise AnswerInvalid(what, field="custom_input", code="max_length")
+        raise AnswerInvalid(no_more_than(MAX_REASON), field="custom_input", code="max_length")
 
 
 def _text_of(content: Any) -> str:

@@ -77,7 +77,7 @@ async def test_project_of_unknown_organization_is_refused(session: AsyncSession)
 async def test_rename_changes_one_project(session: AsyncSession) -> None:
     project, other = await make_project(session, name="Old"), await make_project(session, name="Other")
 
-    renamed = await accounts.rename_project(session, project.id, " New ")
+    renamed = await accounts.update_project(session, project.id, name="New")
 
     assert (renamed.id, renamed.name) == (project.id, "New")
     names = await session.scalars(select(Project.name).where(Project.id == other.id))
@@ -240,4 +240,4 @@ async def test_unknown_user_or_project_is_named(session: AsyncSession) -> None:
     with pytest.raises(NotFound, match=unknown_project):
         await accounts.remove_member(session, project_id=UNKNOWN_ID, user_id=user.id)
     with pytest.raises(NotFound, match=unknown_project):
-        await accounts.rename_project(session, UNKNOWN_ID, "Name")
+        await accounts.update_project(session, UNKNOWN_ID, name="Name")
