@@ -31,6 +31,7 @@ from app.agents.errors import (
 from app.agents.files.least_used import least_used
 from app.agents.git.fetch import CloneBase, Source, fetch
 from app.agents.git.git_command import Git
+from app.processes.file_locks import try_lock
 
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
@@ -178,23 +179,13 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 async def _lock(path: Path, kind: int, seconds: float) -> int:
     async with asyncio.timeout(seconds):
-        while (descriptor := _try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
+        while (descriptor := try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
             await asyncio.sleep(_POLL_SECONDS)
     return descriptor
 
 
 def _try_alone(folder: Path) -> int | None:
-    return _try_lock(_beside(folder, ".use"), fcntl.LOCK_EX)
-
-
-def _try_lock(path: Path, kind: int) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    return try_lock(_beside(folder, ".use"))
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -119,7 +119,6 @@ class ResourceMonitor:
             try:
                 self._on_disk = await _disk_bytes(self._folder, free_at_first)
             except Exception:
-                # As above.
                 log.exception("resource_monitor.unexpected_error")
             # A large workspace takes long to measure: keep the disk free for other work in between.
             pause = max(least, 10 * (loop.time() - started))

@@ -4,7 +4,6 @@ An agent decides how many files it has, so removing one may take minutes. No run
 """
 
 import asyncio
-import fcntl
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from app.processes.file_locks import try_lock
 from app.processes.spawning import end_session, spawn
 from app.shielded import shielded
 
@@ -87,7 +87,7 @@ async def reclaim(root: Path, remover: FolderRemover | None = None) -> int:
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
         # Other files in that folder are not ours.
-        lock = _try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
+        lock = try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
         if lock is None:
             continue
         await _dispose(path.with_suffix(""), lock, remover)
@@ -99,22 +99,9 @@ def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         folder = root.resolve() / f"{run_id}-{secrets.token_hex(4)}"
-        lock = _try_lock(folder.with_suffix(".lock"))
+        lock = try_lock(folder.with_suffix(".lock"))
         if lock is not None:
             return folder, lock
-
-
-def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    if os.fstat(descriptor).st_nlink == 0:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 async def _dispose(folder: Path, lock: int, remover: FolderRemover | None) -> None:
