@@ -3,7 +3,6 @@
 A failure never fails the run: it is reported in the output.
 """
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from app.clients.github.github_client import GitHubClient
 from app.db import SessionFactory
 from app.run_values import progress_entry
 from app.services.code_hosts.host_credentials import HostAccess
+from app.services.code_hosts.pull_request_sections import WORK
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget
@@ -26,8 +26,6 @@ _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000
 _MOST_FILES = 50
 _PATH_LENGTH = 200
-_MARK, _END = "<!-- taskbeacon -->", "<!-- /taskbeacon -->"
-_OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
 
 log = structlog.get_logger(__name__)
 
@@ -97,8 +95,7 @@ async def _publish(
     async with sole_writer(sessions, repository, branch):
         # Also what an earlier try has opened, which had no answer.
         if (found := await github.find_pull_request(access, repository, branch)) is not None:
-            # People's text around our section stays; a section that they removed stays removed.
-            body = _OURS.sub(lambda _: section, found.body, count=1)
+            body = WORK.replace(found.body, section)
             if body == found.body:
                 return found
             return await github.update_pull_request(access, repository, found.number, body=body)
@@ -133,7 +130,7 @@ def _section(subject: PullRequestSubject, result: RunResult) -> str:
         f"Made by an agent for the task {task}.",
     ]
     # Nothing in the section may look like its end.
-    return "\n\n".join([_MARK, *(part.replace("<!--", "&lt;!--") for part in parts), _END])
+    return WORK.wrap("\n" + "\n\n".join(part.replace("<!--", "&lt;!--") for part in parts) + "\n")
 
 
 def _one_line(text: str, limit: int) -> str:

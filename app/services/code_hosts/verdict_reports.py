@@ -4,7 +4,6 @@ A row is the outbox of each report. An outage costs nothing of the run: the row 
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +26,7 @@ from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
 from app.periodic import attempt
 from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
+from app.services.code_hosts.pull_request_sections import VERIFICATION
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
@@ -36,8 +36,6 @@ from app.verification.summaries import heading_of, page_of
 
 _AT_ONCE: Final = 10
 OWN_CHECK: Final = "taskbeacon"
-_MARK, _END = "<!-- taskbeacon:verification -->", "<!-- /taskbeacon:verification -->"
-_OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
 # The conclusion of a check run, and the state of a status: it knows no neutral, and what is not checked gets none.
 _SAID: Mapping[str, tuple[str, str | None]] = {
     Verdict.VERIFIED: ("success", "success"),
@@ -45,9 +43,9 @@ _SAID: Mapping[str, tuple[str, str | None]] = {
     Verdict.INCONCLUSIVE: ("neutral", "error"),
     Verdict.CLAIMED: ("skipped", None),
 }
-_other = aliased(PushedBranch)
-_is_same_branch = and_(_other.repository == PushedBranch.repository, _other.branch == PushedBranch.branch)
-_later_runs = select(_other.run_id).where(_is_same_branch, _other.created_at > PushedBranch.created_at)
+_OTHER = aliased(PushedBranch)
+_IS_SAME_BRANCH = and_(_OTHER.repository == PushedBranch.repository, _OTHER.branch == PushedBranch.branch)
+_LATER_RUNS = select(_OTHER.run_id).where(_IS_SAME_BRANCH, _OTHER.created_at > PushedBranch.created_at)
 
 log = structlog.get_logger(__name__)
 
@@ -138,8 +136,8 @@ async def _settle(session: AsyncSession, due: _Due) -> None:
 async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tuple[_Report, CodeHost] | None:
     had_section = (
         select(func.coalesce(func.bool_or(VerdictReport.has_section), False))
-        .join(_other, _other.run_id == VerdictReport.run_id)
-        .where(_is_same_branch)
+        .join(_OTHER, _OTHER.run_id == VerdictReport.run_id)
+        .where(_IS_SAME_BRANCH)
         .correlate(PushedBranch)
         .scalar_subquery()
     )
@@ -153,7 +151,7 @@ async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tupl
             PushedBranch.branch,
             Verification.shown,
             had_section.label("had_section"),
-            (~_later_runs.correlate(PushedBranch).exists()).label("pushed_last"),
+            (~_LATER_RUNS.correlate(PushedBranch).exists()).label("pushed_last"),
         )
         .join(PushedBranch, PushedBranch.run_id == Run.id)
         .join(Verification, Verification.run_id == Run.id)
@@ -205,10 +203,10 @@ async def _put_section(github: GitHubClient, api: GitHubAccess, report: _Report,
     found = await github.find_pull_request(api, report.repository, report.branch)
     if found is None:
         return False
-    more = f"[The checks of this run]({link})\n" if link else ""
-    section = f"{_MARK}\n{page_of(report.shown)}\n{more}{_END}"
-    if _OURS.search(found.body):
-        body = _OURS.sub(lambda _: section, found.body, count=1)
+    more = f"\n[The checks of this run]({link})" if link else ""
+    section = VERIFICATION.wrap(page_of(report.shown) + more)
+    if VERIFICATION.is_in(found.body):
+        body = VERIFICATION.replace(found.body, section)
     elif report.had_section:
         # People have removed it.
         return True
