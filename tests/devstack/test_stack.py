@@ -107,8 +107,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         first_key = use(dev)
         has_curl = shutil.which("curl") is not None
         if has_curl:
-            run_pasted(home, dev)
-            run_snippets(home)
+            run_snippets(home, run_pasted(home, dev))
         write_shop(tmp_path)
         run_guide(tmp_path / "reader", dev)
         try_repository(home, tmp_path / "my project")
@@ -140,7 +139,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
 
 
 def use(dev: dict[str, Any]) -> str:
-    """Use the stack as the printed curl does; return the key."""
+    """Use the stack as a client does; return the key."""
     headers = {"Authorization": f"Bearer {dev['api_key']}"}
     with httpx.Client(base_url=dev["base_url"], headers=headers, timeout=120) as client:
         me = client.get("/api/users/@me/").json()
@@ -150,17 +149,12 @@ def use(dev: dict[str, Any]) -> str:
     return str(dev["api_key"])
 
 
-def run_pasted(home: Path, dev: dict[str, Any]) -> None:
-    """Paste what the launcher printed for another terminal."""
+def run_pasted(home: Path, dev: dict[str, Any]) -> str:
+    """Paste what the launcher printed for another terminal; return its line for the requests of README.md."""
     output = home.with_suffix(".output")
     wait_for(lambda: "Ctrl-C stops everything" in output.read_text(), seconds=60, what="the welcome")
     shown = output.read_text()
-    (request,) = re.findall(r"^ +(curl .+)$", shown, re.MULTILINE)
-    done = subprocess.run(
-        ["sh", "-c", f"{request} --silent --fail"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["id"] == dev["user_id"]
+    (export,) = re.findall(r"^ +(export KEY=.+)$", shown, re.MULTILINE)
     (attempt,) = re.findall(r"^ +(.+ try) \S+$", shown, re.MULTILINE)
     assert attempt.startswith(f"TASKBEACON_HOME={home} ")
     listed = subprocess.run(
@@ -173,6 +167,7 @@ def run_pasted(home: Path, dev: dict[str, Any]) -> None:
         headers={"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"},
     )
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+    return str(export)
 
 
 def try_repository(home: Path, checkout: Path) -> None:
