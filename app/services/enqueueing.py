@@ -12,6 +12,7 @@ from app.clients.job_queue import CHECKS_QUEUE, SCANS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
+from app.ids import new_id
 
 EXECUTE_RUN = "execute_run"
 VERIFY_RUN = "verify_run"
@@ -67,9 +68,9 @@ async def remove_verification_job(queue: JobQueue, job_id: str) -> None:
     await _without_failing(queue.remove(job_id=job_id, queue_name=CHECKS_QUEUE))
 
 
-async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job for the next waiting run after the end of `run_id`; a sweep mends a failure."""
-    await _without_failing(enqueue_run(queue, run_id))
+async def enqueue_next_run(queue: JobQueue) -> None:
+    """Enqueue a job for whichever run is next, by an id of its own; a sweep mends a failure."""
+    await _without_failing(enqueue_run(queue, new_id()))
 
 
 async def _without_failing(effect: Awaitable[object]) -> None:

@@ -50,7 +50,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         raise
     if process.settings.project_concurrency:
         # A run that waited because of the limit has no job any more.
-        await enqueue_next_run(process.queue, claim.run_id)
+        await enqueue_next_run(process.queue)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:

@@ -34,7 +34,7 @@ async def repeat(
     gather: float,
     pause: float = LOOP_SECONDS,
 ) -> Never:
-    """Perform a step until cancelled: after the seconds that it returns, or `gather` after `woken` is set."""
+    """Repeat a step until cancelled: after the seconds that it returns, or `gather` seconds after `woken` is set."""
     unavailable, failed = f"{name}.database_unavailable", f"{name}.step_failed"
     while True:
         try:

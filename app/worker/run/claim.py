@@ -25,7 +25,7 @@ def new_owner() -> str:
 
 
 async def claim_run(worker: WorkerContext) -> Claim | None:
-    """Claim the next run, as `run_lifecycle.claim` does, and once."""
+    """Claim the next run as `run_lifecycle.claim` does: one run, also if a try has to be repeated."""
     owner = new_owner()
     is_repeated = False
 

@@ -79,7 +79,7 @@ class CommandInbox(CommandSource):
         try:
             async with unit_of_work(self._sessions) as session:
                 rows = await command_delivery.read_accepted(session, self._claim.run_id, after=self._seen)
-                dropped = await self._read_dropped(session, self._claim.run_id)
+                dropped = await self._read_dropped(session)
         except DatabaseUnavailable as error:
             log.warning("commands.not_read", error=repr(error))
             return []
@@ -96,9 +96,9 @@ class CommandInbox(CommandSource):
                 await self._report_dropped(message, by=self._log.record)
         return [command for command in commands if self.is_open(command)]
 
-    async def _read_dropped(self, session: AsyncSession, run_id: UUID) -> list[DroppedCommand]:
+    async def _read_dropped(self, session: AsyncSession) -> list[DroppedCommand]:
         dropped = await command_delivery.read_dropped(
-            session, run_id, list(self._open), after=self._seen, since=self._began_at
+            session, self._claim.run_id, list(self._open), after=self._seen, since=self._began_at
         )
         return [row for row in dropped if row.id not in self._cleared]
 
@@ -204,9 +204,7 @@ class CommandInbox(CommandSource):
         try:
             # The process that ended the run has published to followers; this worker writes the log.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
-            dropped = await in_transaction(
-                self._sessions, lambda session: self._read_dropped(session, self._claim.run_id)
-            )
+            dropped = await in_transaction(self._sessions, self._read_dropped)
         except Exception as error:
             # The process that ends the run settles the commands; only their receipts are missing.
             is_outage = isinstance(error, DatabaseUnavailable)

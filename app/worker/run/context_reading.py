@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any  # JSON
 from uuid import UUID
 
-import structlog
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,7 +29,6 @@ from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.clients.github.github_client import GitHubClient
-from app.clients.s3 import ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
 from app.run_values import Spent
@@ -55,15 +53,13 @@ from app.services.runs.usage import spent_by_others
 from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.verification.definitions import DEFINITIONS
-from app.worker.run.earlier_runs import fetch_session, recall
+from app.worker.run.earlier_runs import take_up
 from app.worker.run.run_files import Exchange, fetch_attachments
 from app.worker.worker_context import WorkerContext
 
 _SHORT_ID_LENGTH = 8
 _SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])
 _CACHE_NAME_LENGTH = 40
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +137,32 @@ def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) ->
         ) from None
 
 
+def environment_of(worker: WorkerContext, run: ClaimedRun) -> tuple[NetworkRules, dict[str, str]]:
+    """Return the network and the variables of a run's sandbox environment. Raises EnvironmentUnavailable."""
+    process, is_named = worker.process, run.sandbox_environment_id is not None
+    network = network_rules(process.settings, run.environment, is_named=is_named)
+    return network, decrypt_variables(run.environment, process.cipher)
+
+
 def preparation_for(
-    worker: WorkerContext, run: ClaimedRun, *, base: str | None, definitions: Mapping[str, Any] | None
+    worker: WorkerContext,
+    run: ClaimedRun,
+    network: NetworkRules,
+    variables: Mapping[str, str],
+    *,
+    base: str | None,
+    definitions: Mapping[str, Any] | None,
 ) -> Preparation:
     """Return what is defined for a run, and how its clones are set up; `base` is where work that it continues began.
 
-    `definitions` are those that it began with, None before. Raises EnvironmentUnavailable.
+    `definitions` are those that it began with, None before.
     """
     settings, environment = worker.process.settings, run.environment
-    network = network_rules(settings, environment, is_named=run.sandbox_environment_id is not None)
-    variables = decrypt_variables(environment, worker.process.cipher)
     for_checks = environment.for_checks if environment else ()
     asked = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
     is_listed = asked in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
-    # No project can write what another one reads.
+    # Each project has caches of its own: none can write what another one reads.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
     return Preparation(
@@ -193,20 +200,22 @@ async def read_context(
     run, host, resumed, used_by_others, earlier = await in_transaction(
         sessions, partial(_read, run_id=run_id, task_id=task_id, git_url=settings.git_base_url)
     )
-    variables = decrypt_variables(run.environment, Cipher(settings.secret_keys))
-    network = network_rules(settings, run.environment, is_named=run.sandbox_environment_id is not None)
+    network, variables = environment_of(worker, run)
+    preparation = preparation_for(
+        worker,
+        run,
+        network,
+        variables,
+        base=resumed and resumed.base_sha,
+        definitions=run.repair and run.repair.definitions,
+    )
     servers, network = await _mcp_servers(worker, run, network)
     access = HostAccess(worker.code_hosts, host, worker.process.sessions)
     context = RunContext(
         run_id=run_id,
         repository=replace(
             _repository(settings, run, access, run_id=run_id, resumed=resumed),
-            preparation=preparation_for(
-                worker,
-                run,
-                base=resumed and resumed.base_sha,
-                definitions=run.repair and run.repair.definitions,
-            ),
+            preparation=preparation,
         ),
         agent=await _agent(worker, claim, run, earlier, variables),
         limits=_limits(worker, run, used_by_others),
@@ -266,7 +275,7 @@ async def _mcp_servers(
     refused = await asyncio.gather(*(destinations.refuses(server.url) for server in given))
     servers = [server for server, is_refused in zip(given, refused, strict=True) if not is_refused]
     note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
-    # A run may select such an environment of its person's own.
+    # Whatever level this run has: its person could choose an environment of their own with `trusted`.
     may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
     imported = [Service.parse(server.url) for server in servers] if may_open else []
     return servers, replace(
@@ -329,19 +338,9 @@ async def _agent(
     earlier: Sequence[EarlierRun],
     variables: Mapping[str, str],
 ) -> RunAgent:
-    settings, store = worker.process.settings, worker.process.store
-    message = run.text("pending_user_message")
-    summary = session = None
-    if earlier:
-        try:
-            summary = await recall(store, earlier, claim.ref)
-        except ObjectStoreUnavailable as error:
-            # The agent works without a summary.
-            log.warning("run.without_summary", error=repr(error))
-        session = await fetch_session(store, replace(claim.ref, run_id=earlier[-1].id))
-    if run.repair is not None:
-        message = run.repair.message
-        session = await fetch_session(store, claim.ref)
+    settings, repair = worker.process.settings, run.repair
+    message = repair.message if repair else run.text("pending_user_message")
+    summary, session = await take_up(worker.process.store, earlier, claim.ref, is_repair=repair is not None)
     return RunAgent(
         adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,

@@ -31,6 +31,23 @@ _CONTENT_TYPE = "application/gzip"
 log = structlog.get_logger(__name__)
 
 
+async def take_up(
+    store: ObjectStore, earlier: Sequence[EarlierRun], ref: RunRef, *, is_repair: bool
+) -> tuple[str | None, KeptSession | None]:
+    """Return a summary of the runs that a run resumes, and the conversation to go on with: in a repair, its own."""
+    summary = session = None
+    if earlier:
+        try:
+            summary = await recall(store, earlier, ref)
+        except ObjectStoreUnavailable as error:
+            # The agent works without a summary.
+            log.warning("run.without_summary", error=repr(error))
+        session = await _fetch_session(store, replace(ref, run_id=earlier[-1].id))
+    if is_repair:
+        session = await _fetch_session(store, ref)
+    return summary, session
+
+
 async def recall(store: ObjectStore, earlier: Sequence[EarlierRun], ref: RunRef) -> str | None:
     """Return a summary for the agent of runs before `ref`, from their messages and logs; None without earlier runs."""
     lines: list[str | None] = []
@@ -101,7 +118,7 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
         )
 
 
-async def fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
+async def _fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
     packed = b""
     try:
         async with store.open(ref.session_key) as content:

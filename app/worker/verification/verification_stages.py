@@ -28,7 +28,7 @@ from app.services.storage_keys import RunRef
 from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import Execution, Facts, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
-from app.worker.run.context_reading import open_remote, preparation_for, read_repository
+from app.worker.run.context_reading import environment_of, open_remote, preparation_for, read_repository
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.run_files import open_exchange
 from app.worker.run.store_retry import StoreRetryBudget
@@ -144,7 +144,13 @@ class _Performance:
             source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
             push_branch=branch.name if branch else "",
             commit=claimed.commit,
-            preparation=preparation_for(worker, run, base=claimed.base, definitions=claimed.definitions),
+            preparation=preparation_for(
+                worker,
+                run,
+                *environment_of(worker, run),
+                base=claimed.base,
+                definitions=claimed.definitions,
+            ),
             workspaces=worker.workspaces,
         )
 
